@@ -47,7 +47,7 @@ _ACTIONS = text("""
     INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
     SELECT h.id, o,
            CASE WHEN o = 1 THEN 'windows-queued' WHEN o = 2 THEN 'report-requested' WHEN o = :each AND n % 100 = 3 THEN 'report-failed'
-                WHEN o = :each AND n % 10000 = 9 THEN 'report-held' WHEN o % 7 = 0 THEN 'report-processed' ELSE 'report-pending' END,
+                WHEN o = :each AND n % 10000 = 9 THEN 'report-suspicious' WHEN o % 7 = 0 THEN 'report-processed' ELSE 'report-pending' END,
            1, CASE WHEN o = :each AND n % 100 = 3 THEN 'error' WHEN o = :each AND n % 10000 = 9 THEN 'warning' ELSE 'neutral' END,
            h.started_at + make_interval(secs => o),
            jsonb_build_object('account', coalesce(h.account_key, 'US.' || o || 'bench'), 'dataset', 'daily_targets',

@@ -56,7 +56,7 @@ FILTERS: Mapping[str, SessionFilter] = {
     "an account and an outcome": SessionFilter(account=SOME_ACCOUNT, outcome="problems"),
     "an action's type, common": SessionFilter(type="report-pending"),
     "an action's type, one session in a hundred": SessionFilter(type="report-failed"),
-    "an action's type, ten sessions": SessionFilter(type="report-held"),
+    "an action's type, ten sessions": SessionFilter(type="report-suspicious"),
     "an action's type that never was": SessionFilter(type="nothing"),
     "a dataset": SessionFilter(dataset="daily_targets"),
     "a dataset that never was": SessionFilter(dataset="weather"),

@@ -292,12 +292,15 @@ class OtherProductsReported(Action):
         return [Reference(self.account, "set-aside", self.dataset)]
 
 
-class ReportHeld(_ReportAction, _RequestEnded):
+class ReportSuspicious(_ReportAction, _RequestEnded):
     """A report was suspicious, so the old data stays and the windows are requested again."""
 
-    sentence = "Held {windows:count:day} of {dataset:badge}[ in {accounts:count:account}]: {reason} {windows:windows}"
+    sentence = (
+        "Report of {dataset:badge} was suspicious for {windows:count:day}[ in {accounts:count:account}], old data kept: {reason}"
+        " {windows:windows}"
+    )
     tone = "warning"
-    effect = "held"
+    effect = "suspicious"
 
     report_id: str
     reason: str

@@ -308,7 +308,7 @@ class _Load:
                 bad.get(day, BadRows()),
                 read_rows=tallies[day].read_rows,
                 bad_share_limit=rules.bad_row_share,
-                earlier=SuspiciousReport(own.held_digest, own.held_rows or 0) if own.held_digest else None,
+                earlier=_last_suspicious(own),
                 lost=tallies[day].lost,
                 digest=self.digests.get((account, day), ""),
                 should_have_rows=day in silent,
@@ -399,11 +399,11 @@ class _Load:
                 return replace(
                     own,
                     status="loaded" if isinstance(verdict, Suspicious) else "unconfirmed",
-                    next_refresh_at=rules.suspicious_again_at(own.held_count),
+                    next_refresh_at=rules.suspicious_again_at(own.suspicious_count),
                     failure_reason=reason,
-                    held_digest=self.digests[waiting.account.id, day],
-                    held_rows=self.tallies[waiting.account.id, day].new_rows,
-                    held_count=own.held_count + 1,
+                    suspicious_digest=self.digests[waiting.account.id, day],
+                    suspicious_rows=self.tallies[waiting.account.id, day].new_rows,
+                    suspicious_count=own.suspicious_count + 1,
                 )
             case Refuse(reason=reason):
                 return ProductState(
@@ -412,6 +412,12 @@ class _Load:
                     data_as_of=own.data_as_of,
                     failure_reason=reason,
                 )
+
+
+def _last_suspicious(own: ProductState) -> SuspiciousReport | None:
+    """Return the last report, if it was suspicious."""
+    digest = own.suspicious_digest
+    return SuspiciousReport(digest, own.suspicious_rows or 0) if digest else None
 
 
 def _take_apart(result: LoadResult, day: date, tally: WindowTally, verdict: Verdict) -> None:

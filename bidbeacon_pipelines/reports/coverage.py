@@ -26,7 +26,7 @@ class WindowState(StrEnum):
     """It was asked for, and Amazon works on it or it is being loaded."""
     LATE = "late"
     """It is due for longer than the tolerance, or Amazon takes far longer than usual."""
-    HELD = "held"
+    SUSPICIOUS = "suspicious"
     """A report lost nearly all rows, and waits for a second one that says the same."""
     UNCONFIRMED = "unconfirmed"
     """Its report had no rows of a country with deliverable campaigns, and is requested once more."""
@@ -44,7 +44,7 @@ class WindowSigns:
         status: Its status as stored.
         is_due: Whether a refresh is due, or it was requested manually.
         is_overdue: Whether one of an active account fell due longer ago than it should wait.
-        is_held: Whether a report for it is held.
+        is_suspicious: Whether its last report was suspicious.
         request_is_late: Whether Amazon works on its request for far longer than usual.
         lacks_product: Whether Amazon does not serve all of its ad products.
     """
@@ -52,7 +52,7 @@ class WindowSigns:
     status: str
     is_due: bool = False
     is_overdue: bool = False
-    is_held: bool = False
+    is_suspicious: bool = False
     request_is_late: bool = False
     lacks_product: bool = False
 
@@ -75,8 +75,8 @@ def window_state(signs: WindowSigns) -> WindowState:
         return _OF_STATUS[signs.status]
     if signs.status == "requested":
         return WindowState.LATE if is_late(signs) else WindowState.REQUESTED
-    if signs.status == "loaded" and signs.is_held:
-        return WindowState.HELD
+    if signs.status == "loaded" and signs.is_suspicious:
+        return WindowState.SUSPICIOUS
     if signs.is_due:
         return WindowState.LATE if is_late(signs) else WindowState.DUE
     if signs.status == "loaded":

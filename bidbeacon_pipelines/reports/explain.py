@@ -108,15 +108,15 @@ def _stopped(known: KnownWindow) -> Verdict | None:
     return _stop_verdict(known.facts, *stopped, known.kept)
 
 
-def _held(known: KnownWindow) -> Verdict | None:
-    if known.window.held_digest is None or known.window.status != "loaded":
+def _suspicious(known: KnownWindow) -> Verdict | None:
+    if known.window.suspicious_digest is None or known.window.status != "loaded":
         return None
     sentence = (
-        f"A suspicious report was held back: {ended(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
+        f"Its last report was suspicious: {ended(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
         f"{describe_next_request(known)}."
     )
     at = known.window.next_refresh_at
-    return Verdict(Cause.HELD, Severity.WARNING, sentence, at, known.proven_by("loaded", "held"))
+    return Verdict(Cause.SUSPICIOUS, Severity.WARNING, sentence, at, known.proven_by("loaded", "suspicious"))
 
 
 def _unconfirmed(known: KnownWindow) -> Verdict | None:
@@ -221,7 +221,7 @@ _RULES: tuple[Callable[[KnownWindow], Verdict | None], ...] = (
     _resting,
     _requested,
     _stopped,
-    _held,
+    _suspicious,
     _unconfirmed,
     _refused,
     _failed,
@@ -243,7 +243,7 @@ def _unknown(known: KnownWindow) -> Verdict:
 
 def _is_fresh(known: KnownWindow) -> bool:
     window = known.window
-    return window.status == "loaded" and window.held_digest is None and not known.is_due
+    return window.status == "loaded" and window.suspicious_digest is None and not known.is_due
 
 
 def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:

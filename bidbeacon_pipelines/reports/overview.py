@@ -8,7 +8,7 @@ from datetime import date, datetime
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, window_state
 from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, headline, shape_of
 
-PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.HELD, WindowState.UNCONFIRMED)
+PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)
 """The states that somebody should know of, the worst first. What is expired is counted only: it stays so for good, and nothing can be done."""
 _CAUSES = {
     WindowState.LATE: "Overdue, and no report has been requested",

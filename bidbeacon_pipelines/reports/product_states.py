@@ -22,18 +22,18 @@ class ProductState:
         next_refresh_at: When it is due next; None for never.
         data_as_of: When its loaded report was asked for.
         failure_reason: Why it failed or was suspicious.
-        held_digest: Of the suspicious report.
-        held_rows: Rows of that report.
-        held_count: How many suspicious reports came in a row.
+        suspicious_digest: Of the suspicious report.
+        suspicious_rows: Rows of that report.
+        suspicious_count: How many suspicious reports came in a row.
     """
 
     status: str
     next_refresh_at: datetime | None = None
     data_as_of: datetime | None = None
     failure_reason: str | None = None
-    held_digest: str | None = None
-    held_rows: int | None = None
-    held_count: int = 0
+    suspicious_digest: str | None = None
+    suspicious_rows: int | None = None
+    suspicious_count: int = 0
 
 
 States = Mapping[str, ProductState]
@@ -172,7 +172,7 @@ def product_name(product: str) -> str:
 
 def _to_come(state: ProductState, now: datetime) -> str:
     if state.failure_reason is not None:
-        return f"{state.status if state.status != 'loaded' else 'held'} ({state.failure_reason.rstrip('.')})"
+        return f"{state.status if state.status != 'loaded' else 'suspicious'} ({state.failure_reason.rstrip('.')})"
     if state.next_refresh_at is None:
         return "never came"
     return "is still to come" if state.next_refresh_at <= now else "is not due yet"
@@ -185,7 +185,7 @@ def _roll_up(every: Sequence[ProductState]) -> ProductState:
         return ProductState(status="expired")
     worst = min(states, key=lambda state: _WORST_FIRST.index(state.status))
     described = next(
-        (state for state in (worst, *states) if state.failure_reason or state.held_digest), worst
+        (state for state in (worst, *states) if state.failure_reason or state.suspicious_digest), worst
     )
     data = [state.data_as_of for state in states]
     return ProductState(
@@ -195,9 +195,9 @@ def _roll_up(every: Sequence[ProductState]) -> ProductState:
         ),
         data_as_of=None if None in data else min(at for at in data if at is not None),
         failure_reason=described.failure_reason,
-        held_digest=described.held_digest,
-        held_rows=described.held_rows,
-        held_count=described.held_count,
+        suspicious_digest=described.suspicious_digest,
+        suspicious_rows=described.suspicious_rows,
+        suspicious_count=described.suspicious_count,
     )
 
 

@@ -45,7 +45,7 @@ class Cause(StrEnum):
     RETRYING = "retrying"
     FAILED = "failed"
     REFUSED = "refused"
-    HELD = "held"
+    SUSPICIOUS = "suspicious"
     UNCONFIRMED = "unconfirmed"
     EXPIRED = "expired"
     ACCOUNT_PAUSED = "account-paused"

@@ -66,8 +66,8 @@ class StoredWindow:
     spend: Decimal | None
     sales: Decimal | None
     failure_reason: str | None
-    held_digest: str | None
-    held_rows: int | None
+    suspicious_digest: str | None
+    suspicious_rows: int | None
     wanted_by: UUID | None
     product_states: Mapping[str, Any] | None = None
 

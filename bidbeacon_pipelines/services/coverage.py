@@ -27,7 +27,7 @@ STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.DUE: "d",
     WindowState.REQUESTED: "r",
     WindowState.LATE: "l",
-    WindowState.HELD: "h",
+    WindowState.SUSPICIOUS: "h",
     WindowState.UNCONFIRMED: "u",
     WindowState.FAILED: "x",
     WindowState.EXPIRED: "e",

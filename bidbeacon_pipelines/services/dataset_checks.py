@@ -70,7 +70,9 @@ def _judge_freshness(
 
 
 def _account_windows(row: RowMapping) -> AccountWindows:
-    signs = {name: row[name] for name in ("status", "is_due", "is_overdue", "is_held", "request_is_late")}
+    signs = {
+        name: row[name] for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
+    }
     others = {name: row[name] for name in AccountWindows.__dataclass_fields__ if name != "signs"}
     return AccountWindows(signs=WindowSigns(**signs), **others)
 

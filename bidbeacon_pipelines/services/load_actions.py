@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from bidbeacon_pipelines.actions import (
     OtherProductsReported,
     ReportFailed,
-    ReportHeld,
     ReportProcessed,
+    ReportSuspicious,
     SilenceAccepted,
     WindowsUnconfirmed,
 )
@@ -49,7 +49,7 @@ def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list
             if result.loaded
         ),
         *((WindowsUnconfirmed, payload) for payload in _by_cause(unconfirmed, facts)),
-        *((ReportHeld, payload) for payload in _by_cause(suspicious, facts)),
+        *((ReportSuspicious, payload) for payload in _by_cause(suspicious, facts)),
         *((ReportFailed, payload | {"code": "refused"}) for payload in _by_cause(refused, facts)),
     ]
     last = len(ends) - 1

@@ -39,12 +39,12 @@ RECENTLY = timedelta(hours=24)
 _ALL_DAYS = 731
 _LONGEST_KEY = 300
 _MOST_FAILURES = 100
-_MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED})
+_MINOR = frozenset({WindowState.SUSPICIOUS, WindowState.UNCONFIRMED})
 """A second report is asked for by itself after a quarter of an hour, and settles it as a rule."""
 _NEXT_OF_WINDOWS = {
     WindowState.FAILED: "Open it to see when a new report is requested, or to load it again now.",
     WindowState.LATE: "Open it to see what it waits for.",
-    WindowState.HELD: "A second report is requested automatically, and decides.",
+    WindowState.SUSPICIOUS: "A second report is requested automatically, and decides.",
     WindowState.UNCONFIRMED: "A second report is requested automatically, and decides.",
 }
 _SECOND_REPORT = timedelta(minutes=45)
@@ -135,7 +135,9 @@ def list_groups(
 
 
 def _group(row: RowMapping) -> Group:
-    signs = {name: row[name] for name in ("status", "is_due", "is_overdue", "is_held", "request_is_late")}
+    signs = {
+        name: row[name] for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
+    }
     others = {name: row[name] for name in Group.__dataclass_fields__ if name != "signs"}
     return Group(signs=WindowSigns(**signs), **others)
 

@@ -14,14 +14,14 @@ from bidbeacon_pipelines.store.tables import WINDOW_STATUSES
 NO_WINDOW = " "
 _FIRST_LETTER = 161
 """From here on no character is a control or a blank."""
-_FLAGS = ("is_due", "is_overdue", "is_held", "request_is_late", "lacks_product")
+_FLAGS = ("is_due", "is_overdue", "is_suspicious", "request_is_late", "lacks_product")
 
 # Windows of a new account fall due when it is first seen, those of one with a cadence of its own at its next round.
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 IS_DUE = "(w.wanted_by IS NOT NULL OR coalesce(w.next_refresh_at <= :now, false))"
 IS_OVERDUE = f"""(coalesce({DUE_SINCE} <= :overdue_before, false) AND w.next_refresh_at IS NOT NULL
                   AND a.enabled AND o.needs_person IS NULL AND a.amazon_status <> 'DISABLED')"""
-IS_HELD = "(w.held_digest IS NOT NULL)"
+IS_SUSPICIOUS = "(w.suspicious_digest IS NOT NULL)"
 REQUEST_IS_LATE = "coalesce(r.status = 'in_flight' AND r.sent_at < {late_if_sent_before}, false)"
 _LACKS_PRODUCT = (
     """coalesce(jsonb_path_exists(w.product_states, '$.* ? (@.status == "not_served")'), false)"""
@@ -31,7 +31,7 @@ _LETTERS = text(f"""
     WITH letters AS (
         SELECT w.account_id, w.country_code, w.window_date,
                chr({_FIRST_LETTER} + 32 * (array_position(CAST(:statuses AS text[]), w.status) - 1)
-                 + 16 * CAST({IS_DUE} AS integer) + 8 * CAST({IS_OVERDUE} AS integer) + 4 * CAST({IS_HELD} AS integer)
+                 + 16 * CAST({IS_DUE} AS integer) + 8 * CAST({IS_OVERDUE} AS integer) + 4 * CAST({IS_SUSPICIOUS} AS integer)
                  + 2 * CAST({REQUEST_IS_LATE.format(late_if_sent_before=":late_if_sent_before")} AS integer)
                  + CAST({_LACKS_PRODUCT} AS integer)) AS letter
           FROM report_windows w

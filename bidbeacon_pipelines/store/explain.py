@@ -24,7 +24,7 @@ def find_account_row(connection: Connection, key: str) -> RowMapping | None:
 _OF_DAY = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _WINDOW = text(f"""
     SELECT status, next_refresh_at, request_id, last_requested_at, last_loaded_at, data_as_of, load_count, loaded_by_request, last_request_id,
-           row_count, quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, wanted_by, product_states
+           row_count, quarantined_count, unresolved_count, spend, sales, failure_reason, suspicious_digest, suspicious_rows, wanted_by, product_states
       FROM report_windows WHERE {_OF_DAY} AND window_date = :day""")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.coverage import DUE_SINCE, IS_DUE, IS_HELD, IS_OVERDUE, REQUEST_IS_LATE
+from bidbeacon_pipelines.store.coverage import DUE_SINCE, IS_DUE, IS_OVERDUE, IS_SUSPICIOUS, REQUEST_IS_LATE
 
 # Most windows are loaded and not due: they are counted by the index of the primary key alone.
 _WINDOWS = "SELECT w.dataset, count(*) AS windows FROM report_windows w WHERE {of} GROUP BY w.dataset"
@@ -17,11 +17,11 @@ _OF_ALL, _OF_ONE = "true", "w.account_id = :account_id AND w.country_code = :cou
 _CAUSE = "regexp_replace(regexp_replace(left(w.failure_reason, 1000), ' \\(\\d+ × [^()]*\\)', ''), '\\S*\\d\\S*', '#', 'g')"
 _UNSETTLED_WINDOW = f"""
         SELECT w.dataset, w.status, a.account_key, w.window_date, w.failure_reason,
-               {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_HELD} AS is_held,
+               {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_SUSPICIOUS} AS is_suspicious,
                {REQUEST_IS_LATE.format(late_if_sent_before="d.late_if_sent_before")} AS request_is_late,
-               CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL
+               CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.suspicious_digest IS NOT NULL
                     THEN {_CAUSE} END AS cause,
-               CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL THEN w.last_requested_at
+               CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.suspicious_digest IS NOT NULL THEN w.last_requested_at
                     WHEN w.status = 'requested' THEN r.sent_at ELSE {DUE_SINCE} END AS since
           FROM report_windows w
           JOIN advertiser_accounts a USING (account_id, country_code)
@@ -30,7 +30,7 @@ _UNSETTLED_WINDOW = f"""
           LEFT JOIN report_requests r ON r.id = w.request_id
          WHERE {{of}} AND """
 # Few windows are anything else than loaded and fresh. Each kind is read by a partial index of its own; one condition of all three would read the table.
-_IS_BAD = "(w.status IN ('missing', 'failed', 'unconfirmed', 'expired') OR w.held_digest IS NOT NULL)"
+_IS_BAD = "(w.status IN ('missing', 'failed', 'unconfirmed', 'expired') OR w.suspicious_digest IS NOT NULL)"
 _IS_ASKED = "(w.request_id IS NOT NULL OR w.wanted_by IS NOT NULL)"
 _KINDS = (
     _IS_ASKED,
@@ -40,12 +40,12 @@ _KINDS = (
 _UNSETTLED_WINDOWS = f"WITH unsettled AS ({' UNION ALL '.join(_UNSETTLED_WINDOW + kind for kind in _KINDS)})"
 _UNSETTLED = f"""
     {_UNSETTLED_WINDOWS}
-    SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, CAST(sum(windows) AS bigint) AS windows,
+    SELECT dataset, status, is_due, is_overdue, is_suspicious, request_is_late, CAST(sum(windows) AS bigint) AS windows,
            count(*) AS accounts, min(since) AS since, (array_agg(account_key ORDER BY windows DESC, account_key))[1:3] AS account_keys, max(window_date) AS window_date, min(reason) AS reason
-      FROM (SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, cause, account_key, count(*) AS windows,
+      FROM (SELECT dataset, status, is_due, is_overdue, is_suspicious, request_is_late, cause, account_key, count(*) AS windows,
                    min(since) AS since, max(window_date) AS window_date, min(failure_reason) AS reason
               FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) by_account
-     GROUP BY dataset, status, is_due, is_overdue, is_held, request_is_late, cause ORDER BY dataset, windows DESC"""
+     GROUP BY dataset, status, is_due, is_overdue, is_suspicious, request_is_late, cause ORDER BY dataset, windows DESC"""
 
 
 def count_windows(connection: Connection, account: Account | None = None) -> dict[str, int]:
@@ -85,7 +85,7 @@ def list_unsettled(
 _UNSETTLED_BY_ACCOUNT = text(
     f"""
     {_UNSETTLED_WINDOWS}
-    SELECT account_key, status, is_due, is_overdue, is_held, request_is_late, count(*) AS windows,
+    SELECT account_key, status, is_due, is_overdue, is_suspicious, request_is_late, count(*) AS windows,
            min(window_date) AS oldest, max(window_date) AS newest, min(since) AS since
       FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY account_key""".replace("{of}", _OF_ALL)
 )

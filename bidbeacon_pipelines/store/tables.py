@@ -352,7 +352,7 @@ class ReportWindow(PipelinesBase):
     `request_id` is the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
     `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and the next run records the rest.
     `recorded_run_id` is the run of the last materialization: where Dagster's last one is of another run, the load is recorded again.
-    `held_*` describe a suspicious report (empty, or far too small) that waits for a second one to confirm it.
+    `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a second one to confirm it.
     `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), `request_id`, the report they are from,
     `as_of`, when that was asked for, and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's reports.
     `replayed_at` is when quarantined rows were added to what it holds, last.
@@ -383,9 +383,9 @@ class ReportWindow(PipelinesBase):
     sales: Mapped[Decimal | None] = mapped_column(TOTAL)
     product_totals: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     failure_reason: Mapped[str | None]
-    held_digest: Mapped[str | None]
-    held_rows: Mapped[int | None]
-    held_count: Mapped[int] = mapped_column(server_default="0")
+    suspicious_digest: Mapped[str | None]
+    suspicious_rows: Mapped[int | None]
+    suspicious_count: Mapped[int] = mapped_column(server_default="0")
     last_request_id: Mapped[int | None]
     wanted_by: Mapped[UUID | None]
     replayed_at: Mapped[datetime | None]
@@ -403,7 +403,7 @@ class ReportWindow(PipelinesBase):
             "ix_report_windows_unsettled",
             "dataset",
             postgresql_where=text(
-                "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR held_digest IS NOT NULL"
+                "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR suspicious_digest IS NOT NULL"
             ),
         ),
         Index("ix_report_windows_request", "request_id", postgresql_where=text("request_id IS NOT NULL")),

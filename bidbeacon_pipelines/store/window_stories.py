@@ -27,7 +27,7 @@ _UNLOADED = text("""
         SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect, session_id, ord
           FROM session_references
          WHERE session_id = :session AND window_key IS NOT NULL
-           AND effect IN ('loaded', 'held', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
+           AND effect IN ('loaded', 'suspicious', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
          ORDER BY account_key, dataset, window_key, ord DESC) ends
      WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT :most""")
 
@@ -48,9 +48,9 @@ class UnloadedWindow:
 def list_unloaded_windows(
     connection: Connection, session_id: UUID, *, most: int = 500
 ) -> list[UnloadedWindow]:
-    """Return the windows that a session did not load, newest days first: held, failed, expired, not requested, or given up.
+    """Return the windows that a session did not load, newest days first: suspicious, failed, expired, not requested, or given up.
 
-    The last outcome counts: a window that was held and then loaded is not included.
+    The last outcome counts: a window that was suspicious and then loaded is not included.
     """
     references = connection.execute(_UNLOADED, {"session": session_id, "most": most}).all()
     positions = {(reference.session_id, reference.ord) for reference in references}

@@ -31,9 +31,9 @@ class Window:
     spend: Decimal | None
     sales: Decimal | None
     failure_reason: str | None
-    held_digest: str | None
-    held_rows: int | None
-    held_count: int
+    suspicious_digest: str | None
+    suspicious_rows: int | None
+    suspicious_count: int
     wanted_by: UUID | None
     products_due: list[str] | None
     product_states: dict[str, Any] | None
@@ -50,7 +50,7 @@ class Window:
 
 
 _COLUMNS = """window_date, status, next_refresh_at, request_id, last_loaded_at, data_as_of, load_count, row_count,
-    quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, held_count, wanted_by,
+    quarantined_count, unresolved_count, spend, sales, failure_reason, suspicious_digest, suspicious_rows, suspicious_count, wanted_by,
     products_due, product_states"""
 _OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 
@@ -340,14 +340,14 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
 _SET_STATES = """
     UPDATE report_windows w
        SET request_id = NULL, status = n.status, next_refresh_at = n.at, data_as_of = n.data_as_of, failure_reason = n.reason,
-           held_digest = n.held_digest, held_rows = n.held_rows, held_count = n.held_count,
+           suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_count = n.suspicious_count,
            products_due = CAST(n.products_due AS text[]), product_states = n.product_states,
            wanted_by = CASE WHEN n.is_still_wanted THEN w.wanted_by END
       FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:statuses AS text[]), CAST(:ats AS timestamptz[]),
-                  CAST(:data_as_of AS timestamptz[]), CAST(:reasons AS text[]), CAST(:held_digests AS text[]),
-                  CAST(:held_rows AS bigint[]), CAST(:held_counts AS integer[]), CAST(:products_due AS text[]),
+                  CAST(:data_as_of AS timestamptz[]), CAST(:reasons AS text[]), CAST(:suspicious_digests AS text[]),
+                  CAST(:suspicious_rows AS bigint[]), CAST(:suspicious_counts AS integer[]), CAST(:products_due AS text[]),
                   CAST(:product_states AS jsonb[]), CAST(:wanted AS boolean[]))
-           AS n(country_code, day, status, at, data_as_of, reason, held_digest, held_rows, held_count, products_due, product_states,
+           AS n(country_code, day, status, at, data_as_of, reason, suspicious_digest, suspicious_rows, suspicious_count, products_due, product_states,
                 is_still_wanted)
      WHERE w.country_code = n.country_code AND w.window_date = n.day"""
 _RELEASE = text(f"{_SET_STATES} AND w.request_id = :request_id")
@@ -379,9 +379,9 @@ def _states(after: Mapping[tuple[str, date], WindowAfter]) -> dict[str, Any]:
         "ats": [end.state.next_refresh_at for end in ends],
         "data_as_of": [end.state.data_as_of for end in ends],
         "reasons": [end.state.failure_reason for end in ends],
-        "held_digests": [end.state.held_digest for end in ends],
-        "held_rows": [end.state.held_rows for end in ends],
-        "held_counts": [end.state.held_count for end in ends],
+        "suspicious_digests": [end.state.suspicious_digest for end in ends],
+        "suspicious_rows": [end.state.suspicious_rows for end in ends],
+        "suspicious_counts": [end.state.suspicious_count for end in ends],
         "products_due": [
             None if end.products_due is None else f"{{{','.join(end.products_due)}}}" for end in ends
         ],

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, WindowsQueued
+from bidbeacon_pipelines.actions import ReportFailed, ReportSuspicious, WindowsQueued
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
@@ -47,7 +47,7 @@ def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str
         with_job_session(LONG, store=shared_store, account=ACCOUNT, input={"x": LONG}) as failed,
     ):
         failed.add(WindowsQueued(**shared))
-        failed.add(ReportHeld(**shared, request_id=1, report_id=LONG, reason=LONG))
+        failed.add(ReportSuspicious(**shared, request_id=1, report_id=LONG, reason=LONG))
         failed.add(ReportFailed(**shared, request_id=1, reason=LONG))
         raise OSError(LONG)
     with with_job_session("running", store=shared_store, account=ACCOUNT) as running:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import text
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportHeld
+from bidbeacon_pipelines.actions import ReportFailed, ReportSuspicious
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
@@ -169,17 +169,21 @@ def test_a_run_adds_up_what_is_counted_and_takes_the_last_of_what_goes_on(
 
 
 def test_causes_with_other_numbers_stay_apart(page: Page, base_url: str, session_store: SessionStore) -> None:
-    """Three reports that were held for one cause are one row; one held for other numbers is another."""
+    """Three reports that were suspicious for one cause are one row; those with other numbers are another."""
     causes = ["Rows fell from 900 to 3"] * 3 + ["Rows fell from 700 to 5"] * 3
-    with with_job_session("holds", store=session_store) as session:
+    with with_job_session("suspicious", store=session_store) as session:
         for day, cause in enumerate(causes, 1):
             about = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2025, 7, day)]}
-            session.add(ReportHeld(**about, request_id=day, report_id="r", reason=cause))
+            session.add(ReportSuspicious(**about, request_id=day, report_id="r", reason=cause))
     page.goto(f"{base_url}/sessions")
     rows = page.locator(".session .sentence")
     expect(rows).to_have_count(2)
-    expect(rows.first).to_contain_text("Held 3 days of daily_targets: Rows fell from 900 to 3")
-    expect(rows.last).to_contain_text("Held 3 days of daily_targets: Rows fell from 700 to 5")
+    expect(rows.first).to_contain_text(
+        "Report of daily_targets was suspicious for 3 days, old data kept: Rows fell from 900 to 3"
+    )
+    expect(rows.last).to_contain_text(
+        "Report of daily_targets was suspicious for 3 days, old data kept: Rows fell from 700 to 5"
+    )
 
 
 def test_a_report_that_failed_for_120_days_is_one_row(

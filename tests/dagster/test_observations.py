@@ -70,7 +70,7 @@ def test_a_report_that_is_refused_in_a_look_is_an_observation_of_each_of_its_day
     assert [str(partition_key(account.account_key, stocked.day(30)))] == stocked.recorded_partitions()
 
 
-def test_a_report_that_is_held_by_hand_is_an_observation_before_the_run_fails(stocked: World) -> None:
+def test_a_suspicious_report_of_a_run_by_hand_is_an_observation_before_the_run_fails(stocked: World) -> None:
     """Who asked for the day sees beside the old materialization why there is no new one."""
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
@@ -80,8 +80,8 @@ def test_a_report_that_is_held_by_hand_is_an_observation_before_the_run_fails(st
     [one] = stocked.observations()
     facts = told(one)
     assert str(partition_key(account.account_key, day)) == one.partition
-    assert ("held", "failed") == (facts["outcome"], facts["session_status"])
-    assert "Held 1 day" in facts["timeline"]
+    assert ("suspicious", "failed") == (facts["outcome"], facts["session_status"])
+    assert "was suspicious for 1 day" in facts["timeline"]
     assert len(stocked.materializations()) == 1
 
 

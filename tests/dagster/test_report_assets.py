@@ -209,24 +209,24 @@ def test_in_a_range_only_days_that_are_over_are_loaded(stocked: World) -> None:
 
 
 def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: World) -> None:
-    """Of a report without rows the day that had some is held, and the other one is loaded; the failure leads to the session."""
-    account, held, loaded = stocked.account(), stocked.day(41), stocked.day(40)
-    stocked.materialize(account, held)
+    """A report without rows is suspicious for the day that had some, and is loaded for the other; the failure leads to the session."""
+    account, suspicious, loaded = stocked.account(), stocked.day(41), stocked.day(40)
+    stocked.materialize(account, suspicious)
     stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))
-    result = stocked.materialize_range(account, held, loaded, raise_on_error=False)
+    result = stocked.materialize_range(account, suspicious, loaded, raise_on_error=False)
     session = stocked.sessions_of("load-windows")[-1]
     [event] = [event for event in result.all_events if event.is_step_failure]
     failure = event.step_failure_data.user_failure_data
     assert failure is not None
     assert failure.description == session["error"]["message"]
-    assert f"{held}: " in failure.description
+    assert f"{suspicious}: " in failure.description
     assert str(loaded) not in failure.description
     assert str(failure.metadata["session"].value).endswith(f"/sessions/{session['id']}")
     assert event.step_failure_data.error is not None
     assert event.step_failure_data.error.cause is None
-    statuses = partition_statuses(stocked, account, held, loaded)
+    statuses = partition_statuses(stocked, account, suspicious, loaded)
     assert {
-        str(held): AssetPartitionStatus.FAILED,
+        str(suspicious): AssetPartitionStatus.FAILED,
         str(loaded): AssetPartitionStatus.MATERIALIZED,
     } == statuses
 
@@ -235,19 +235,19 @@ def test_a_skipped_day_is_red_where_another_window_of_its_run_fails(stocked: Wor
     """Dagster paints every partition of a failed run that was not materialized, so the observation says that the day was skipped."""
     account = stocked.account()
     loaded = stocked.yesterday_of(account)
-    held = loaded - timedelta(days=1)
+    suspicious = loaded - timedelta(days=1)
     latest = date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
-    stocked.materialize(account, held)
+    stocked.materialize(account, suspicious)
     stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))
-    assert not stocked.materialize_range(account, held, latest, raise_on_error=False).success
+    assert not stocked.materialize_range(account, suspicious, latest, raise_on_error=False).success
     assert {
-        str(held): AssetPartitionStatus.FAILED,
+        str(suspicious): AssetPartitionStatus.FAILED,
         str(loaded): AssetPartitionStatus.MATERIALIZED,
         str(latest): AssetPartitionStatus.FAILED,
-    } == partition_statuses(stocked, account, held, loaded, latest)
+    } == partition_statuses(stocked, account, suspicious, loaded, latest)
     outcomes = {str(each.partition): each.metadata["outcome"].value for each in stocked.observations()}
     assert outcomes[str(partition_key(account.account_key, latest))] == "not-asked"
-    assert outcomes[str(partition_key(account.account_key, held))] != "not-asked"
+    assert outcomes[str(partition_key(account.account_key, suspicious))] != "not-asked"
 
 
 def test_loading_three_days_of_targets_loads_nothing_of_another_dataset(stocked: World) -> None:

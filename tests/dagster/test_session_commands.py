@@ -67,7 +67,7 @@ def test_each_filter_finds_the_one_session_that_matches(
     [
         ("--account", "US.a", "--window", "2026-11-20"),
         ("--account", "DE.b", "--job", "refresh-account"),
-        ("--type", "report-held"),
+        ("--type", "report-suspicious"),
         ("--status", "running"),
         ("--outcome", "warnings"),
     ],

@@ -35,7 +35,7 @@ from tests.postgres.job_world import execute, query
 DATASET = get_dataset("daily_targets")
 DAY = date(2026, 1, 10)
 AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
-HELD_UNTIL = AS_OF + timedelta(minutes=15)
+ASKED_AGAIN_AT = AS_OF + timedelta(minutes=15)
 NEXT_AT = AS_OF + timedelta(days=2)
 CAMPAIGN, GROUP = "1001", "2001"
 KEYWORD, PRODUCT, NEGATIVE = "4001", "4002", "3999"
@@ -162,7 +162,7 @@ class LoadWorld:
         """Load a report's files, for these days, whose data is as of so many days after `AS_OF`."""
         rules = LoadRules(
             bad_row_share=bad_row_share,
-            suspicious_again_at=lambda _: HELD_UNTIL,
+            suspicious_again_at=lambda _: ASKED_AGAIN_AT,
             next_refresh_at=lambda _: NEXT_AT,
             refused_again_at=lambda _day, _has_data: NEXT_AT,
             products=tuple(ad_products),

@@ -341,7 +341,7 @@ FILES: dict[str, Case] = {
     ),
 }
 
-HELD = (*ASKED, "report-held", *ASKED, "report-processed")
+SUSPICIOUS = (*ASKED, "report-suspicious", *ASKED, "report-processed")
 """Another report is asked for after 15 minutes, and what it says is loaded if it is the same, or not as poor."""
 
 ROWS: dict[str, Case] = {
@@ -370,7 +370,7 @@ ROWS: dict[str, Case] = {
     "empty_report: once, where rows were": Anew(
         faults=(once("empty_report"),),
         loaded_before=True,
-        told=HELD,
+        told=SUSPICIOUS,
         downloads=2,
         reports=3,
         seconds=180 + 900 + 180,
@@ -379,7 +379,7 @@ ROWS: dict[str, Case] = {
         faults=(fault("empty_report"),),
         strikes=(2,),
         loaded_before=True,
-        told=HELD,
+        told=SUSPICIOUS,
         creates=2,
         retrieves=2,
         downloads=2,
@@ -389,7 +389,7 @@ ROWS: dict[str, Case] = {
     "vanish_rows: nearly all, where rows were": Anew(
         faults=(once("vanish_rows", share=0.99),),
         loaded_before=True,
-        told=HELD,
+        told=SUSPICIOUS,
         downloads=2,
         reports=3,
         seconds=180 + 900 + 180,

@@ -235,8 +235,8 @@ def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorl
     kept = [report_row(f"dog shirt {n}") for n in range(200)]
     gone = [report_row(f"cat shirt {n}", **{"adProduct.value": "Sponsored Brands"}) for n in range(11)]
     shelf.load([*kept, *gone], ad_products=products)
-    held = shelf.load(kept, age=2, ad_products=products)
-    assert "0 rows of Sponsored Brands where 11 were" in held.suspicious[date(2026, 1, 10)].reason
+    second = shelf.load(kept, age=2, ad_products=products)
+    assert "0 rows of Sponsored Brands where 11 were" in second.suspicious[date(2026, 1, 10)].reason
     assert 211 == len(shelf.rows())
     changed = [row | {"metric.clicks": 9} for row in kept]
     assert [date(2026, 1, 10)] == shelf.load(changed, age=3, ad_products=products).loaded

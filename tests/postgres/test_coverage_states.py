@@ -31,12 +31,18 @@ CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
     ({"status": "requested", "request": "quick"}, WindowState.REQUESTED, Cause.IN_FLIGHT),
     ({"status": "requested", "request": "slow"}, WindowState.LATE, Cause.LATE_AT_AMAZON),
     (
-        LOADED | {"next_refresh_at": SOON, "held_digest": "d", "held_rows": 1, "held_count": 1},
-        WindowState.HELD,
-        Cause.HELD,
+        LOADED
+        | {"next_refresh_at": SOON, "suspicious_digest": "d", "suspicious_rows": 1, "suspicious_count": 1},
+        WindowState.SUSPICIOUS,
+        Cause.SUSPICIOUS,
     ),
     (
-        {"status": "unconfirmed", "failure_reason": "no rows", "next_refresh_at": SOON, "held_digest": "d"},
+        {
+            "status": "unconfirmed",
+            "failure_reason": "no rows",
+            "next_refresh_at": SOON,
+            "suspicious_digest": "d",
+        },
         WindowState.UNCONFIRMED,
         Cause.UNCONFIRMED,
     ),

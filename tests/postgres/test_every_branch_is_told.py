@@ -347,7 +347,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "windows-unconfirmed": lambda world: load_silently(world, times=1),
     "silence-accepted": lambda world: load_silently(world, times=2),
     "report-split": split,
-    "report-held": lambda world: load_twice(world, "empty_report", times=1),
+    "report-suspicious": lambda world: load_twice(world, "empty_report", times=1),
     "report-failed": fail_all_reports,
     "wait-given-up": wait_too_long,
     "request-retried": fail_report,

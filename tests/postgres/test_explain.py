@@ -306,18 +306,18 @@ def test_a_file_that_breaks_is_a_load_that_is_retried(world: BenchWorld) -> None
     assert proves(world, told, "request-retried")
 
 
-def test_a_report_that_lost_its_rows_is_held(world: BenchWorld) -> None:
+def test_a_report_that_lost_its_rows_is_suspicious(world: BenchWorld) -> None:
     """How many rows came, that the old ones stay, and when it is asked for again."""
     account = world.account()
     world.load(account, DAY)
     world.break_with("empty_report", times=1)
     world.load(account, DAY)
     told = explained(world, account)
-    assert (told.verdict.cause, told.verdict.severity) == (Cause.HELD, Severity.WARNING)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.SUSPICIOUS, Severity.WARNING)
     lost = re.findall(r"0 rows of Sponsored \w+ where (\d+) were", told.verdict.sentence)
     assert world.window(account, DAY).row_count == sum(map(int, lost))
     assert told.verdict.next_at == world.context.now() + timedelta(minutes=15)
-    assert proves(world, told, "report-held")
+    assert proves(world, told, "report-suspicious")
 
 
 def test_a_report_of_bad_rows_is_refused_and_they_are_counted(world: BenchWorld) -> None:

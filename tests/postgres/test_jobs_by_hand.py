@@ -96,7 +96,7 @@ def test_a_failed_request_is_told_with_its_reason(world: BenchWorld) -> None:
     assert [DAY] == list(caught.value.reasons)
 
 
-def test_a_held_report_is_told_and_asking_again_confirms_it(world: BenchWorld) -> None:
+def test_a_suspicious_report_is_told_and_asking_again_confirms_it(world: BenchWorld) -> None:
     """The first empty report is an error for who asked, the second is believed."""
     account = world.account()
     drive(world, account, DAY)

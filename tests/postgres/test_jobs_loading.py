@@ -170,7 +170,7 @@ def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
 
 
 @pytest.mark.parametrize(("fault", "options"), [("empty_report", {}), ("vanish_rows", {"share": 0.99})])
-def test_a_report_that_lost_its_rows_is_held_and_asked_for_again(
+def test_a_report_that_lost_its_rows_is_suspicious_and_asked_for_again(
     world: BenchWorld, fault: str, options: dict[str, float]
 ) -> None:
     """The old rows stay; a quarter of an hour later the scheduled refresh asks again, and gets the rows."""
@@ -180,8 +180,8 @@ def test_a_report_that_lost_its_rows_is_held_and_asked_for_again(
     world.break_with(fault, times=1, **options)  # type: ignore[arg-type]  # one of its names
     world.load(account, day)
     assert before == world.stored_rows(account, day)
-    assert [[str(day)]] == [action["windows"] for action in world.actions("report-held")]
+    assert [[str(day)]] == [action["windows"] for action in world.actions("report-suspicious")]
     assert world.window(account, day).next_refresh_at == world.context.now() + timedelta(minutes=15)
     world.advance(minutes=15)
     world.load(account, day)
-    assert (world.window(account, day).load_count, world.window(account, day).held_digest) == (2, None)
+    assert (world.window(account, day).load_count, world.window(account, day).suspicious_digest) == (2, None)

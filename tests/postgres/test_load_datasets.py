@@ -16,7 +16,7 @@ from bidbeacon_pipelines.reports.datasets import (
     Dataset,
 )
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.postgres.load_world import DAY, HELD_UNTIL, KEYWORD, LoadWorld, Raw, report_row, target
+from tests.postgres.load_world import ASKED_AGAIN_AT, DAY, KEYWORD, LoadWorld, Raw, report_row, target
 from tests.postgres.test_load_resolution import resolve
 
 LATE, AD = "4100", "3001"
@@ -152,18 +152,18 @@ def test_a_later_report_restates_single_hours(shelf: LoadWorld) -> None:
 @pytest.mark.parametrize(
     "dataset", [HOURLY_TARGETS, HOURLY_PRODUCTS, DAILY_PRODUCTS], ids=lambda one: one.name
 )
-def test_a_report_that_lost_nearly_everything_is_held_until_it_comes_again(
+def test_a_report_that_lost_nearly_everything_is_suspicious_until_it_comes_again(
     shelf: LoadWorld, dataset: Dataset
 ) -> None:
-    """The guards are those of daily targets: held once, believed when a second report confirms it, whatever the time zone."""
+    """The guards are those of daily targets: suspicious at first, believed when a second report confirms it, whatever the time zone."""
     whole = [
         product_row() | {"target.value": "x", "target.matchType": "", "hour.value": 1, "campaign.id": n}
         for n in range(1, 31)
     ]
     shelf.load(whole, dataset=dataset)
-    held = shelf.load(whole[:2], age=2, dataset=dataset)
-    assert [DAY] == list(held.suspicious)
-    assert (30, HELD_UNTIL) == (len(rows(shelf, dataset)), shelf.window(dataset=dataset).next_refresh_at)
+    second = shelf.load(whole[:2], age=2, dataset=dataset)
+    assert [DAY] == list(second.suspicious)
+    assert (30, ASKED_AGAIN_AT) == (len(rows(shelf, dataset)), shelf.window(dataset=dataset).next_refresh_at)
     shelf.execute(f"ALTER DATABASE {shelf.engine.url.database} SET TimeZone = 'Asia/Kolkata'")
     shelf.engine.dispose()
     assert [DAY] == shelf.load(whole[:2], age=3, dataset=dataset).loaded

@@ -8,9 +8,9 @@ import pytest
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.part_text import read_object
 from tests.postgres.load_world import (
+    ASKED_AGAIN_AT,
     CAMPAIGN,
     DAY,
-    HELD_UNTIL,
     KEYWORD,
     NEXT_AT,
     PRODUCT,
@@ -102,30 +102,30 @@ def test_a_first_load_restates_nothing(shelf: LoadWorld) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_a_report_that_lost_nearly_everything_is_held_until_it_comes_again(
+def test_a_report_that_lost_nearly_everything_is_suspicious_until_it_comes_again(
     shelf: LoadWorld, left: int
 ) -> None:
     """The old rows stay, the window is asked for again soon, and the second equal report is believed."""
     shelf.load(many_rows(11))
-    held = shelf.load(many_rows(left), age=2)
+    second = shelf.load(many_rows(left), age=2)
     window = shelf.window()
-    assert [DAY] == list(held.suspicious)
-    assert (window.status, window.load_count, window.held_rows) == ("loaded", 1, left)
-    assert window.next_refresh_at == HELD_UNTIL
+    assert [DAY] == list(second.suspicious)
+    assert (window.status, window.load_count, window.suspicious_rows) == ("loaded", 1, left)
+    assert window.next_refresh_at == ASKED_AGAIN_AT
     assert f"{left} rows where 11 were" in (window.failure_reason or "")
     assert len(shelf.rows()) == 11
     believed = shelf.load(many_rows(left), age=3)
     assert [DAY] == believed.loaded
-    assert (len(shelf.rows()), shelf.window().held_digest) == (left, None)
+    assert (len(shelf.rows()), shelf.window().suspicious_digest) == (left, None)
     assert 11 - left == len(shelf.query("SELECT * FROM restatements WHERE change = 'vanished'"))
 
 
-def test_a_held_report_is_not_confirmed_by_a_different_one(shelf: LoadWorld) -> None:
-    """A second report that lost nearly everything in another way is held in its turn."""
+def test_a_suspicious_report_is_not_confirmed_by_a_different_one(shelf: LoadWorld) -> None:
+    """A second report that lost nearly everything in another way is suspicious in its turn."""
     shelf.load(many_rows(30))
     shelf.load(many_rows(0), age=2)
     assert [DAY] == list(shelf.load(many_rows(1), age=3).suspicious)
-    assert (len(shelf.rows()), shelf.window().held_rows) == (30, 1)
+    assert (len(shelf.rows()), shelf.window().suspicious_rows) == (30, 1)
 
 
 def test_an_empty_first_report_is_loaded(shelf: LoadWorld) -> None:

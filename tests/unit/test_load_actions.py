@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, ReportProcessed
+from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
 from bidbeacon_pipelines.ingest.load import LoadResult
 from bidbeacon_pipelines.reports.acceptance import BadRows, Cause, LostProduct, Refuse, Suspicious
 from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
@@ -70,11 +70,11 @@ def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each()
         ((LostProduct("SPONSORED_BRANDS", 100, 1),), "3 rows of Sponsored Brands where 300 were: "),
     ],
 )
-def test_held_days_are_added_up(lost: tuple[LostProduct, ...], told: str) -> None:
+def test_suspicious_days_are_added_up(lost: tuple[LostProduct, ...], told: str) -> None:
     """In all, or of the ad product that lost its rows."""
     days = [FIRST + timedelta(days=n) for n in range(3)]
     [action] = recorded({"US.1": LoadResult(suspicious={day: Suspicious(300, 1, lost) for day in days})})
-    assert isinstance(action, ReportHeld)
+    assert isinstance(action, ReportSuspicious)
     assert (days, True) == (action.windows, action.reason.startswith(told))
 
 

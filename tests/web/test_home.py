@@ -35,7 +35,7 @@ FRESH = """
     SELECT account_id, country_code, :dataset, CAST(:today AS date) - n, 'loaded', :now, :now, 1
       FROM advertiser_accounts CROSS JOIN generate_series(1, :days) n"""
 CHANGE = """
-    UPDATE report_windows SET status = :status, failure_reason = :reason, last_requested_at = :at, next_refresh_at = :due, held_digest = :held
+    UPDATE report_windows SET status = :status, failure_reason = :reason, last_requested_at = :at, next_refresh_at = :due, suspicious_digest = :suspicious
      WHERE account_id = 'amzn1.' || :account AND window_date = CAST(:today AS date) - :age"""
 
 
@@ -60,10 +60,17 @@ class World:
         account: str = "one",
         at: datetime = NOW,
         due: datetime | None = None,
-        held: str | None = None,
+        suspicious: str | None = None,
     ) -> None:
         """Change the window of so many days ago."""
-        values = {"account": account, "age": age, "today": TODAY, "at": at, "due": due, "held": held}
+        values = {
+            "account": account,
+            "age": age,
+            "today": TODAY,
+            "at": at,
+            "due": due,
+            "suspicious": suspicious,
+        }
         self.execute(CHANGE, status=status, reason=reason, **values)
 
     def home(self) -> dict[str, Any]:
@@ -111,12 +118,12 @@ def test_windows_of_all_history_are_counted_by_state(world: World) -> None:
     world.change(3, due=NOW - timedelta(days=1))
     world.change(4, "failed", "no")
     world.change(5, "unconfirmed", "silent", due=NOW)
-    world.change(6, held="digest", due=NOW)
+    world.change(6, suspicious="digest", due=NOW)
     world.change(699, "expired")
     home = world.home()
-    assert ["failed", "late", "held", "unconfirmed"] == [one["kind"] for one in home["problems"]]
+    assert ["failed", "late", "suspicious", "unconfirmed"] == [one["kind"] for one in home["problems"]]
     [told] = [one for one in home["datasets"] if one["name"] == DATASET]
-    one_each = ("not due", "due", "late", "failed", "unconfirmed", "held", "expired")
+    one_each = ("not due", "due", "late", "failed", "unconfirmed", "suspicious", "expired")
     assert {"fresh": 1393, **dict.fromkeys(one_each, 1)} == told["states"]
     coverage = world.client.get(
         "/api/coverage", params={"dataset": DATASET, "days": 731, "to": str(TODAY)}

@@ -7,7 +7,7 @@ export const STATES = {
   d: { name: "due", meaning: "it will be asked for" },
   r: { name: "requested", meaning: "Amazon works on it, or it is being loaded" },
   l: { name: "late", meaning: "due for longer than its tolerance, or slow at Amazon" },
-  h: { name: "held", meaning: "a report lost nearly all rows; a second one must say the same" },
+  h: { name: "suspicious", meaning: "a report lost nearly all rows; a second one must say the same" },
   u: { name: "unconfirmed", meaning: "no rows though there should be some; asked for once more" },
   x: { name: "failed", meaning: "its report was given up or refused" },
   e: { name: "expired", meaning: "never loaded while Amazon served it" },

@@ -45,7 +45,7 @@ class MonthOfAlerts:
         for row in open_now:
             counted[row["kind"]] += row["count"] or 0
         [wrong] = self._office.rows(_WRONG)
-        kinds = ("needs a person", "failed", "unconfirmed", "held")
+        kinds = ("needs a person", "failed", "unconfirmed", "suspicious")
         return [
             f"{kind}: {wrong[kind]}, told {counted[kind]}" for kind in kinds if counted[kind] < wrong[kind]
         ]
@@ -74,7 +74,7 @@ _WRONG = """
     SELECT (SELECT count(*) FROM ads_accounts WHERE needs_person IS NOT NULL) AS "needs a person",
            count(*) FILTER (WHERE status = 'failed' AND needs_person IS NULL) AS failed,
            count(*) FILTER (WHERE status = 'unconfirmed') AS unconfirmed,
-           count(*) FILTER (WHERE status = 'loaded' AND held_digest IS NOT NULL) AS held
+           count(*) FILTER (WHERE status = 'loaded' AND suspicious_digest IS NOT NULL) AS suspicious
       FROM report_windows JOIN ads_accounts USING (account_id)"""
 _MOST_OF_A_CAUSE = """
     SELECT max(messages) FROM (SELECT count(*) AS messages FROM alert_messages GROUP BY alert_key, date_trunc('day', written_at)) by_day"""

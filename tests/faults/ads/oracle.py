@@ -242,12 +242,12 @@ class Oracle:
     def _list_loads(self) -> tuple[dict[int, set[date]], dict[date, dict[AdProduct, int]]]:
         """Return which days each load dealt with, in the order of the loads, and which request each ad product of a day was last loaded from.
 
-        A load deals with a day whether the day took its report, was held, unconfirmed or refused.
+        A load deals with a day whether the day took its report, was suspicious, unconfirmed or refused.
         """
         told = self._office.rows(
             """SELECT type, payload FROM session_actions
                 WHERE (payload ->> 'account' = :key OR payload -> 'accounts' ? :key) AND payload ->> 'dataset' = :dataset
-                  AND (type IN ('report-processed', 'report-held', 'windows-unconfirmed')
+                  AND (type IN ('report-processed', 'report-suspicious', 'windows-unconfirmed')
                        OR type = 'report-failed' AND payload ->> 'code' = 'refused')
                 ORDER BY at, ord""",
             key=self._account.account_key,

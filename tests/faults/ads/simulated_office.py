@@ -201,13 +201,13 @@ _SENDER = """
       FROM report_requests r JOIN ads_accounts o USING (account_id) JOIN report_gates g USING (client_id, region)
      WHERE r.status = 'sent' AND r.claimed_by IS NOT NULL"""
 _WAITING = """
-    SELECT w.dataset, w.window_date, w.data_as_of, w.wanted_by, w.held_digest, a.time_zone
+    SELECT w.dataset, w.window_date, w.data_as_of, w.wanted_by, w.suspicious_digest, a.time_zone
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) WHERE w.request_id = :id"""
 
 
 def _is_due(window: Mapping[str, Any], now: datetime) -> bool:
     """Return whether a window needs a report: by hand, for the first time, once more for good, or since numbers are restated at an offset."""
-    if window["wanted_by"] or window["held_digest"] or window["data_as_of"] is None:
+    if window["wanted_by"] or window["suspicious_digest"] or window["data_as_of"] is None:
         return True
     offsets = get_dataset(window["dataset"]).refresh_offsets
     instants = [due_at(window["window_date"], offset, window["time_zone"]) for offset in offsets]

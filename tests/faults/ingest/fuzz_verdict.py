@@ -167,7 +167,7 @@ class _Comparison:
                 for of in (self._expected, self._attempt.rows_before)
             )
             if all(new[product] * LOST_ROWS_DIVISOR >= rows for product, rows in old.items()):
-                yield f"{day} was held with {new} rows in place of {old}"
+                yield f"{day} is suspicious with {new} rows in place of {old}"
         if result.refused and (self._document.bad_row_share == 1 or not self._aside):
             yield f"windows were refused without cause: {result.refused}"
         for day, rows, status in self._world.query(

@@ -52,8 +52,8 @@ WINDOW = StoredWindow(
     spend=None,
     sales=None,
     failure_reason=None,
-    held_digest=None,
-    held_rows=None,
+    suspicious_digest=None,
+    suspicious_rows=None,
     wanted_by=None,
 )
 REQUEST = OpenRequest(

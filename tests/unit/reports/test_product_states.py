@@ -86,7 +86,7 @@ def test_window_asked_for_by_hand_is_waited_for_until_all_products_came() -> Non
 
 def test_states_are_read_as_they_were_stored() -> None:
     """Instants and counts included."""
-    states = {SP: replace(FAILED, held_digest="d", held_rows=3, held_count=2), SB: LOADED}
+    states = {SP: replace(FAILED, suspicious_digest="d", suspicious_rows=3, suspicious_count=2), SB: LOADED}
     assert states == from_json(to_json(states))
     assert from_json(to_json(None)) is None
 

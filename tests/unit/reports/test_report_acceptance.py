@@ -18,14 +18,14 @@ from bidbeacon_pipelines.reports.acceptance import (
 )
 
 
-def _decided(old: int, new: int, bad: int = 0, held: str | None = None) -> Verdict:
+def _decided(old: int, new: int, bad: int = 0, earlier: str | None = None) -> Verdict:
     return decide_load(
         old,
         new,
         BadRows(bad),
         read_rows=new,
         bad_share_limit=0.02,
-        earlier=None if held is None else SuspiciousReport(held, rows=new),
+        earlier=None if earlier is None else SuspiciousReport(earlier, rows=new),
         digest="same",
     )
 
@@ -39,20 +39,20 @@ def test_report_that_kept_a_tenth_of_the_rows_is_loaded(old: int, new: int) -> N
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 0), (500, 0), (500, 49), (11, 1)])
-def test_report_that_lost_more_is_held(old: int, new: int) -> None:
+def test_report_that_lost_more_is_suspicious(old: int, new: int) -> None:
     """An empty report, or one that lost more than 90 % of its rows, does not replace data."""
     expected = Suspicious(old, new)
 
     assert f"{new} rows where {old} were: waiting for a second report that confirms it" == expected.reason
     assert expected == _decided(old, new)
-    assert expected == _decided(old, new, held="other")
+    assert expected == _decided(old, new, earlier="other")
 
 
 def test_second_report_that_says_the_same_is_loaded() -> None:
     """What a second report confirms is true."""
     expected = Accept("0 rows in place of 500: a second report confirms it")
 
-    assert expected == _decided(500, 0, held="same")
+    assert expected == _decided(500, 0, earlier="same")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_rows_without_a_date_are_judged_once_for_the_report(
 
 
 @pytest.mark.parametrize(
-    ("held", "expected"), [(None, Unconfirmed), ("other", Unconfirmed), ("same", Accept)]
+    ("earlier", "expected"), [(None, Unconfirmed), ("other", Unconfirmed), ("same", Accept)]
 )
-def test_silence_is_believed_when_it_comes_twice(held: str | None, expected: type[Verdict]) -> None:
+def test_silence_is_believed_when_it_comes_twice(earlier: str | None, expected: type[Verdict]) -> None:
     """A country that should have rows and has none is requested once more."""
     verdict = decide_load(
         0,
@@ -113,7 +113,7 @@ def test_silence_is_believed_when_it_comes_twice(held: str | None, expected: typ
         BadRows(),
         read_rows=0,
         bad_share_limit=0.02,
-        earlier=None if held is None else SuspiciousReport(held, rows=0),
+        earlier=None if earlier is None else SuspiciousReport(earlier, rows=0),
         digest="same",
         should_have_rows=True,
     )

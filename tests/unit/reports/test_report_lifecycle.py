@@ -107,9 +107,9 @@ def test_why_no_answer_came_is_told_at_the_end() -> None:
     assert GiveUp("The connection broke. Given up after 5 attempts.") == given_up_one
 
 
-def test_held_window_is_asked_for_ever_more_rarely() -> None:
+def test_window_with_suspicious_reports_is_asked_for_ever_more_rarely() -> None:
     """Reports that go on looking wrong don't eat up the account's reports."""
-    pauses = [POLICY.suspicious_pause(held) / _minutes(1) for held in (0, 1, 2, 3, 4, 500)]
+    pauses = [POLICY.suspicious_pause(before) / _minutes(1) for before in (0, 1, 2, 3, 4, 500)]
 
     assert [15, 60, 240, 960, 1440, 1440] == pauses
 

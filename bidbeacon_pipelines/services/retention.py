@@ -48,7 +48,7 @@ def rules_of(settings: Settings) -> list[Rule]:
     printed = partial(delete_printed_lines, settings.compute_logs)
     return [
         Rule("api_calls", timedelta(days=settings.api_call_days), ROWS_A_PIECE, delete_calls),
-        Rule("api_lanes", _RATE_LIMITS_IDLE_FOR, ROWS_A_PIECE, delete_idle_limits),
+        Rule("rate_limits", _RATE_LIMITS_IDLE_FOR, ROWS_A_PIECE, delete_idle_limits),
         Rule("sessions", timedelta(days=settings.session_days), SESSIONS_A_PIECE, delete_ended_sessions),
         Rule("restatements", timedelta(days=settings.restatement_days), ROWS_A_PIECE, delete_restatements),
         Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),

@@ -19,17 +19,17 @@ _KEYS = """unnest(CAST(:regions AS text[]), CAST(:classes AS text[]), CAST(:acco
 _LOCK = text(f"""
     WITH locked AS MATERIALIZED (
         SELECT l.region, l.call_class, l.account_id, nullif(l.next_start_at, '-infinity') AS next_start_at
-          FROM api_lanes l JOIN {_KEYS} USING (region, call_class, account_id)
+          FROM rate_limits l JOIN {_KEYS} USING (region, call_class, account_id)
          ORDER BY l.region, l.call_class, l.account_id FOR UPDATE OF l)
     SELECT locked.*, clock_timestamp() AS now FROM locked""")
 
 _ADD = text(f"""
-    INSERT INTO api_lanes (region, call_class, account_id, next_start_at)
+    INSERT INTO rate_limits (region, call_class, account_id, next_start_at)
     SELECT region, call_class, account_id, '-infinity' FROM {_KEYS} ORDER BY region, call_class, account_id
     ON CONFLICT DO NOTHING""")
 
 _MOVE = text("""
-    UPDATE api_lanes l SET next_start_at = k.next_start_at
+    UPDATE rate_limits l SET next_start_at = k.next_start_at
       FROM unnest(CAST(:regions AS text[]), CAST(:classes AS text[]), CAST(:accounts AS text[]), CAST(:ats AS timestamptz[]))
            AS k(region, call_class, account_id, next_start_at)
      WHERE (l.region, l.call_class, l.account_id) = (k.region, k.call_class, k.account_id)""")
@@ -86,8 +86,8 @@ def move_limits(connection: Connection, next_starts: Mapping[LimitKey, datetime]
 def delete_idle_limits(connection: Connection, before: datetime, limit: int) -> int:
     """Delete at most `limit` rate limits unused since an instant; return how many. They are inserted again when needed."""
     deleted = connection.execute(
-        text("""DELETE FROM api_lanes WHERE ctid = ANY (ARRAY(
-                    SELECT ctid FROM api_lanes WHERE next_start_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED))"""),
+        text("""DELETE FROM rate_limits WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM rate_limits WHERE next_start_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED))"""),
         {"before": before, "limit": limit},
     )
     return deleted.rowcount

@@ -333,7 +333,7 @@ class RateLimit(PipelinesBase):
     `account_id` is empty for the region's own. The next call starts no earlier than `next_start_at`.
     """
 
-    __tablename__ = "api_lanes"
+    __tablename__ = "rate_limits"
 
     region: Mapped[str] = mapped_column(primary_key=True)
     call_class: Mapped[str] = mapped_column(primary_key=True)

@@ -146,7 +146,7 @@ def test_the_workbench_writes_calls_also_when_a_job_fails(
     assert {"token", "list_accounts", "list_profiles"} == {row["call"] for row in calls}
     assert {"NA", "EU", "FE"} == {row["region"] for row in calls if row["call"] == "list_profiles"}
     with engine.begin() as connection:
-        assert connection.execute(text("SELECT count(*) FROM api_lanes")).scalar_one() > 0
+        assert connection.execute(text("SELECT count(*) FROM rate_limits")).scalar_one() > 0
 
 
 def _calls(engine: Engine) -> list[dict[str, Any]]:

@@ -145,7 +145,7 @@ def _once_around_the_insert(engine: Engine, *, before: Callable[[], None], after
 
     def call(position: int) -> Callable[..., None]:
         def listener(*given: object) -> None:
-            if "INSERT INTO api_lanes" in str(given[2]) and len(first) == 2 - position:
+            if "INSERT INTO rate_limits" in str(given[2]) and len(first) == 2 - position:
                 first.pop(0)()
 
         return listener

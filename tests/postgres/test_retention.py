@@ -44,7 +44,7 @@ def add_limit(engine: Engine, account_id: str, idle: timedelta) -> None:
     """Add a rate limit that was last used so long ago."""
     with engine.begin() as connection:
         connection.execute(
-            text("INSERT INTO api_lanes VALUES ('NA', 'create', :account_id, :at)"),
+            text("INSERT INTO rate_limits VALUES ('NA', 'create', :account_id, :at)"),
             {"account_id": account_id, "at": NOON - idle},
         )
 
@@ -62,7 +62,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
     assert list(counts) == [
         *(
             "api_calls",
-            "api_lanes",
+            "rate_limits",
             "sessions",
             "restatements",
             "run_events",
@@ -88,8 +88,8 @@ def test_rate_limits_that_nobody_used_for_a_day_are_deleted(engine: Engine) -> N
     """The others are in use."""
     add_limit(engine, "old", timedelta(days=1, seconds=1))
     add_limit(engine, "young", timedelta(hours=23))
-    assert {"api_lanes": 1} == delete(engine, Settings())
-    assert count(engine, "api_lanes") == 1
+    assert {"rate_limits": 1} == delete(engine, Settings())
+    assert count(engine, "rate_limits") == 1
 
 
 def test_many_are_deleted_in_small_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         payload = connection.execute(text("SELECT payload FROM session_actions")).scalar_one()
     counts = {
         "api_calls": 2,
-        "api_lanes": 0,
+        "rate_limits": 0,
         "sessions": 0,
         "restatements": 0,
         "run_events": 0,

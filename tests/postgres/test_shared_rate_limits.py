@@ -210,5 +210,7 @@ def _next_start(engine: Engine) -> datetime | None:
 def _is_written(rate_limits: PostgresRateLimits, engine: Engine) -> bool:
     rate_limits.reserve(SCOPE, longest_wait=3600)
     with engine.begin() as connection:
-        moved = connection.execute(text("SELECT count(*) FROM api_lanes WHERE next_start_at > '2000-01-01'"))
+        moved = connection.execute(
+            text("SELECT count(*) FROM rate_limits WHERE next_start_at > '2000-01-01'")
+        )
         return int(moved.scalar_one()) == len(SCOPE.keys)

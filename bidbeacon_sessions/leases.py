@@ -1,6 +1,6 @@
 """Signs of life: a running session beats; whoever finds a silent one may close it.
 
-A claim on work (see the pipelines' stores) names the session that holds it, and holds only while that session's lease does.
+A lock on work (see the pipelines' stores) names the session that has it, and lasts only as long as that session's lease.
 """
 
 import logging

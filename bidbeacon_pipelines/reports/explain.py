@@ -95,7 +95,7 @@ def _resting(known: KnownWindow) -> Verdict | None:
     stopped, request = _stop_of(known.account), known.facts.request
     if stopped is None or request is None:
         return None
-    if request.claim_is_alive and stopped[0] is not Cause.CREDENTIALS_NEED_PERSON:
+    if request.lock_is_alive and stopped[0] is not Cause.CREDENTIALS_NEED_PERSON:
         return None  # the session working on it began before
     return _stop_verdict(known.facts, *stopped, known.kept)
 

@@ -23,8 +23,8 @@ LATE_AFTER = timedelta(minutes=30)
 
 def explain_request(known: KnownWindow, request: OpenRequest) -> Verdict | None:
     """Return the verdict on a window that waits for a request; None if the facts contradict each other."""
-    if request.claimed_by is not None:
-        return _worked_on(known, request) if request.claim_is_alive else _abandoned(known, request)
+    if request.locked_by is not None:
+        return _worked_on(known, request) if request.lock_is_alive else _abandoned(known, request)
     match request.status:
         case RequestStatus.PLANNED:
             return _retrying(known, request) if request.failure_reason else _planned(known, request)
@@ -41,22 +41,22 @@ def _worked_on(known: KnownWindow, request: OpenRequest) -> Verdict:
     loading = request.status == RequestStatus.COMPLETED and request.loads > 0
     cause = Cause.BEING_LOADED if loading else Cause.BEING_WORKED_ON
     what = f"Report {request.report_id} is being loaded" if loading else "Its request is being worked on"
-    sentence = f"{what} right now by session {request.claimed_by}. {known.kept}; no action is needed."
-    proofs = (*known.proven_by("queued", "requested"), request.claimed_by)
+    sentence = f"{what} right now by session {request.locked_by}. {known.kept}; no action is needed."
+    proofs = (*known.proven_by("queued", "requested"), request.locked_by)
     return Verdict(cause, Severity.WAITING, sentence, known.now, _known(*proofs))
 
 
 def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
     """A lock whose lease has expired delays nothing: the next process that polls takes the request over."""
     seen = "" if request.heartbeat_at is None else f" Its last heartbeat was at {when(request.heartbeat_at)}."
-    dead = request.claim_status in {None, "running", "crashed"}
-    outcome = "died" if dead else f"ended as {request.claim_status}"
+    dead = request.session_status in {None, "running", "crashed"}
+    outcome = "died" if dead else f"ended as {request.session_status}"
     sentence = (
-        f"Session {request.claimed_by}, which was working on its request, {outcome}.{seen} "
+        f"Session {request.locked_by}, which was working on its request, {outcome}.{seen} "
         f"The next run continues it from there ({request.status.replace('_', ' ')}), {_look(known, request)}. {known.kept}."
     )
     severity = Severity.WARNING if dead else Severity.WAITING
-    proofs = (*known.proven_by("requested", "retried"), request.claimed_by)
+    proofs = (*known.proven_by("requested", "retried"), request.locked_by)
     return Verdict(Cause.ABANDONED, severity, sentence, request.next_step_at or known.now, _known(*proofs))
 
 

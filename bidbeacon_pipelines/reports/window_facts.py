@@ -77,8 +77,8 @@ class OpenRequest:
     """The request that the window waits for, and the session that is working on it.
 
     Attributes:
-        claim_is_alive: Whether that session's lease is valid; False where no session is working on it.
-        claim_status: That session's status; None where no session is working on it, or it was deleted.
+        lock_is_alive: Whether that session's lease is valid; False where no session is working on it.
+        session_status: That session's status; None where no session is working on it, or it was deleted.
         heartbeat_at: That session's last heartbeat, if known.
     """
 
@@ -98,9 +98,9 @@ class OpenRequest:
     failure_code: str | None
     failure_reason: str | None
     requested_by: UUID | None
-    claimed_by: UUID | None
-    claim_is_alive: bool
-    claim_status: str | None
+    locked_by: UUID | None
+    lock_is_alive: bool
+    session_status: str | None
     heartbeat_at: datetime | None
 
 

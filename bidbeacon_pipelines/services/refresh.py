@@ -125,14 +125,14 @@ def _record_worked_on_elsewhere(context: JobContext, session: SessionRecorder, r
     """Record that a request was skipped since another session is working on it; nothing if it has ended."""
     with context.engine.begin() as connection:
         request = find_request(connection, request_id)
-    if request is not None and request.claimed_by is not None and request.status in OPEN_STATUSES:
+    if request is not None and request.locked_by is not None and request.status in OPEN_STATUSES:
         session.add(
             WindowSkipped(
                 account=request.ads_account_key,
                 dataset=request.dataset,
                 windows=[],
                 reason=SkipReason.WORKED_ON_ELSEWHERE,
-                detail=f"session {request.claimed_by}",
+                detail=f"session {request.locked_by}",
             )
         )
 

@@ -38,11 +38,11 @@ def find_window_row(
 # A request's lock lasts as long as the lease of its session, as in `store.requests`.
 _REQUEST = text("""
     SELECT r.id, r.start_date, r.end_date, r.status, r.by_hand, r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
-           r.created_at, r.sent_at, r.next_step_at, r.failure_code, r.failure_reason, r.requested_by, r.claimed_by,
-           coalesce(l.expires_at > clock_timestamp(), false) AS claim_is_alive, h.status AS claim_status, l.heartbeat_at
+           r.created_at, r.sent_at, r.next_step_at, r.failure_code, r.failure_reason, r.requested_by, r.locked_by,
+           coalesce(l.expires_at > clock_timestamp(), false) AS lock_is_alive, h.status AS session_status, l.heartbeat_at
       FROM report_requests r
-      LEFT JOIN session_headers h ON h.id = r.claimed_by
-      LEFT JOIN session_leases l ON l.session_id = r.claimed_by
+      LEFT JOIN session_headers h ON h.id = r.locked_by
+      LEFT JOIN session_leases l ON l.session_id = r.locked_by
      WHERE r.id = :id""")
 
 

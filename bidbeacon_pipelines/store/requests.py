@@ -1,6 +1,6 @@
 """SQL on report requests, and on their locks: which session is working on a request.
 
-A lock names a session, in `claimed_by`. It ends with that session's lease, so also when its process dies.
+A lock names a session, in `locked_by`. It ends with that session's lease, so also when its process dies.
 """
 
 from collections.abc import Sequence
@@ -53,20 +53,20 @@ class Request:
     failure_kind: str | None
     failure_code: str | None
     failure_reason: str | None
-    claimed_by: UUID | None
+    locked_by: UUID | None
     requested_by: UUID | None
 
 
 _COLUMNS = """r.id, r.account_id, o.ads_account_key, r.dataset, r.ad_products, r.start_date, r.end_date, r.status, r.by_hand,
     r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
     r.created_at, r.sent_at, r.next_step_at, r.failure_kind, r.failure_code, r.failure_reason,
-    r.claimed_by, r.requested_by"""
+    r.locked_by, r.requested_by"""
 _FROM = "report_requests r JOIN ads_accounts o USING (account_id)"
 _OPEN = "r.status IN ('planned', 'sent', 'in_flight', 'completed')"
 _NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
 _TO_CREATE = "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
-_UNLOCKED = """(r.claimed_by IS NULL OR NOT EXISTS (
-    SELECT FROM session_leases l WHERE l.session_id = r.claimed_by AND l.expires_at > clock_timestamp()))"""
+_UNLOCKED = """(r.locked_by IS NULL OR NOT EXISTS (
+    SELECT FROM session_leases l WHERE l.session_id = r.locked_by AND l.expires_at > clock_timestamp()))"""
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
            AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
 """The dispatcher may create the report of request `r` of ads account `o` at `:now`, as far as the two are concerned."""
@@ -207,10 +207,10 @@ def get_request(connection: Connection, request_id: int) -> Request:
 
 
 _LOCKABLE = (
-    f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.claimed_by = :by OR {_UNLOCKED})"
+    f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
 )
 _LOCK = text(f"""
-    UPDATE report_requests SET claimed_by = :by WHERE id = ({_LOCKABLE} FOR NO KEY UPDATE SKIP LOCKED) RETURNING id""")
+    UPDATE report_requests SET locked_by = :by WHERE id = ({_LOCKABLE} FOR NO KEY UPDATE SKIP LOCKED) RETURNING id""")
 
 
 def lock_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
@@ -238,7 +238,7 @@ def get_locked_request(connection: Connection, request_id: int, session_id: UUID
     found = row.mappings().first()
     if found is None:
         return None
-    if found["claimed_by"] != session_id:
+    if found["locked_by"] != session_id:
         raise LockLostError(request_id)
     return Request(**found)
 
@@ -250,7 +250,7 @@ def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> None
         LockLostError: another session has locked it already.
     """
     locked = connection.execute(
-        text("SELECT id FROM report_requests WHERE id = :id AND claimed_by = :by FOR UPDATE"),
+        text("SELECT id FROM report_requests WHERE id = :id AND locked_by = :by FOR UPDATE"),
         {"id": request_id, "by": session_id},
     ).first()
     if locked is None:
@@ -260,7 +260,7 @@ def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> None
 def unlock_request(connection: Connection, request_id: int, session_id: UUID) -> None:
     """Release the lock on a request."""
     connection.execute(
-        text("UPDATE report_requests SET claimed_by = NULL WHERE id = :id AND claimed_by = :by"),
+        text("UPDATE report_requests SET locked_by = NULL WHERE id = :id AND locked_by = :by"),
         {"id": request_id, "by": session_id},
     )
 
@@ -269,7 +269,7 @@ def put_off_request(connection: Connection, request_id: int, session_id: UUID, u
     """Put off the next step of a locked request until an instant, if it is due earlier."""
     connection.execute(
         text("""UPDATE report_requests SET next_step_at = greatest(next_step_at, :until)
-                 WHERE id = :id AND claimed_by = :by"""),
+                 WHERE id = :id AND locked_by = :by"""),
         {"id": request_id, "by": session_id, "until": until},
     )
 
@@ -308,7 +308,7 @@ def update_request(connection: Connection, request_id: int, session_id: UUID, **
     """
     assignments = ", ".join(f"{column} = :{column}" for column in values)
     changed = connection.execute(
-        text(f"UPDATE report_requests SET {assignments} WHERE id = :id AND claimed_by = :by RETURNING id"),
+        text(f"UPDATE report_requests SET {assignments} WHERE id = :id AND locked_by = :by RETURNING id"),
         values | {"id": request_id, "by": session_id},
     ).first()
     if changed is None:

@@ -180,7 +180,7 @@ class ReportRequest(PipelinesBase):
     """One row is one report requested from Amazon: one dataset of one ads account, for all days of a range and all of its countries.
 
     It is planned before it is created: until its first attempt no window waits for it, and the next planning may change or delete it. It is
-    stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that has locked it; the lock lasts
+    stored before it is sent, and Amazon's id before it is polled. `locked_by` names the session that has locked it; the lock lasts
     as long as that session's lease. `passed_over` counts the reports of its ads account and dataset
     that were created since it was planned. `ad_products` are those whose rows are asked for, in the spelling of filters.
     """
@@ -211,7 +211,7 @@ class ReportRequest(PipelinesBase):
     part_count: Mapped[int | None]
     byte_count: Mapped[int | None]
     row_count: Mapped[int | None]
-    claimed_by: Mapped[UUID | None]
+    locked_by: Mapped[UUID | None]
     requested_by: Mapped[UUID | None]
 
     __table_args__ = (

@@ -239,7 +239,7 @@ def worked_on_elsewhere(world: BenchWorld) -> None:
     requests = [world.ask(world.account(), DAY), world.ask(world.account("JP"), DAY)]
     world.advance(minutes=2)
     with with_job_session("elsewhere", store=SessionStore(world.engine)) as other, world.session() as session:
-        take = "UPDATE report_requests SET claimed_by = :by WHERE id = :id"
+        take = "UPDATE report_requests SET locked_by = :by WHERE id = :id"
         step_requests(
             world.context, session, on_step=lambda: world.execute(take, by=other.session_id, id=requests[1])
         )

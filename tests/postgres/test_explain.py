@@ -407,7 +407,7 @@ def test_what_a_living_session_works_on_names_it(world: BenchWorld) -> None:
     ended = explained(world, account).verdict
     assert (ended.cause, ended.severity) == (Cause.ABANDONED, Severity.WAITING)
     assert "ended as succeeded" in ended.sentence
-    world.execute("UPDATE report_requests SET claimed_by = NULL WHERE id = :id", id=request_id)
+    world.execute("UPDATE report_requests SET locked_by = NULL WHERE id = :id", id=request_id)
     assert Cause.ANSWER_UNKNOWN == cause(world, account)
 
 
@@ -442,7 +442,7 @@ def test_a_load_that_goes_on_names_its_session(world: BenchWorld) -> None:
         verdict = explained(world, account).verdict
         assert (verdict.cause, verdict.sessions[-1]) == (
             Cause.BEING_LOADED,
-            world.request(request_id).claimed_by,
+            world.request(request_id).locked_by,
         )
     loader.join(timeout=30)
     assert Cause.FRESH == cause(world, account)

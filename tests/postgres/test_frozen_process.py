@@ -142,7 +142,7 @@ def test_a_frozen_session_is_closed_though_its_own_transaction_locks_it(frozen_w
 
 
 @pytest.mark.parametrize("frozen_world", WAYS[:2], ids=str, indirect=True)
-def test_a_process_that_wakes_up_before_its_session_is_closed_has_lost_its_claim(
+def test_a_process_that_wakes_up_before_its_session_is_closed_has_lost_its_lock(
     frozen_world: FrozenWorld,
 ) -> None:
     """It fails by itself, and the successor's load stands."""

@@ -255,7 +255,7 @@ def test_a_request_that_something_unforeseen_goes_wrong_with_rests(world: BenchW
         world.step()
     assert ("in_flight", None, "loaded") == (
         world.request(odd).status,
-        world.request(odd).claimed_by,
+        world.request(odd).locked_by,
         world.request(good).status,
     )
     world.step()

@@ -165,11 +165,11 @@ def test_a_dead_sessions_transaction_is_ended_by_whoever_takes_over(
         second = sessions()
         end_lease(engine, first.session_id)
         assert lock(second.session_id)
-    [row] = query(engine, "SELECT status, claimed_by FROM report_requests")
-    assert ("in_flight", second.session_id) == (row["status"], row["claimed_by"])
+    [row] = query(engine, "SELECT status, locked_by FROM report_requests")
+    assert ("in_flight", second.session_id) == (row["status"], row["locked_by"])
 
 
-def test_an_ended_request_is_claimed_by_nobody(
+def test_an_ended_request_is_locked_by_nobody(
     engine: Engine, lock: Lock, sessions: Callable[[], SessionRecorder]
 ) -> None:
     """There is nothing left to do with it."""

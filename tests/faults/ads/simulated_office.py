@@ -199,7 +199,7 @@ _SENDER = """
                AND (s.status = 'in_flight' OR s.status = 'sent' AND s.next_step_at > :now)) AS counted,
            (SELECT array_agg(s.id) FROM report_requests s WHERE s.status IN ('sent', 'in_flight') AND s.id <> r.id) AS others
       FROM report_requests r JOIN ads_accounts o USING (account_id) JOIN report_gates g USING (client_id, region)
-     WHERE r.status = 'sent' AND r.claimed_by IS NOT NULL"""
+     WHERE r.status = 'sent' AND r.locked_by IS NOT NULL"""
 _WAITING = """
     SELECT w.dataset, w.window_date, w.data_as_of, w.wanted_by, w.suspicious_digest, a.time_zone
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) WHERE w.request_id = :id"""

@@ -124,7 +124,7 @@ class FuzzWorld:
         with self.engine.begin() as connection:
             connection.execute(
                 text(
-                    "UPDATE report_requests SET status = 'failed', finished_at = now(), claimed_by = NULL WHERE finished_at IS NULL"
+                    "UPDATE report_requests SET status = 'failed', finished_at = now(), locked_by = NULL WHERE finished_at IS NULL"
                 )
             )
             create_windows(connection, self.account, name, dict.fromkeys(days, AS_OF))

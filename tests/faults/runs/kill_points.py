@@ -61,9 +61,9 @@ class KillPoint:
         return any(rule["struck"] for rule in world.sandbox.state.faults.overview())
 
 
-BEFORE_THE_CLAIM = KillPoint(
+BEFORE_THE_LOCK = KillPoint(
     "the request is planned, and not sent",
-    trigger="UPDATE ON report_requests FOR EACH ROW WHEN (NEW.status = 'planned' AND NEW.claimed_by IS NOT NULL)",
+    trigger="UPDATE ON report_requests FOR EACH ROW WHEN (NEW.status = 'planned' AND NEW.locked_by IS NOT NULL)",
 )
 BEFORE_IT_ARRIVES = KillPoint("the attempt is stored, and Amazon never hears of it", call="token")
 BEFORE_THE_ANSWER_IS_STORED = KillPoint(
@@ -83,7 +83,7 @@ AFTER_THE_LOAD = KillPoint(
 )
 
 KILL_POINTS = (
-    BEFORE_THE_CLAIM,
+    BEFORE_THE_LOCK,
     BEFORE_IT_ARRIVES,
     BEFORE_THE_ANSWER_IS_STORED,
     WHILE_AMAZON_WORKS,

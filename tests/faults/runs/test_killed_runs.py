@@ -104,4 +104,4 @@ def check_loaded_once(world: World, account: Account, day: date) -> None:
     assert world.true_sums(account, day) == world.loaded_sums(account, day)
     assert [str(partition_key(account.account_key, day))] == world.recorded_partitions()
     assert world.rows("SELECT 1 FROM job_sessions WHERE status = 'running'") == []
-    assert world.rows("SELECT 1 FROM report_requests WHERE claimed_by IS NOT NULL") == []
+    assert world.rows("SELECT 1 FROM report_requests WHERE locked_by IS NOT NULL") == []

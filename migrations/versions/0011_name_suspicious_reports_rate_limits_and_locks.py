@@ -1,4 +1,4 @@
-"""Name suspicious reports and rate limits by these words.
+"""Name suspicious reports, rate limits and locks by these words.
 
 Revision ID: 0011
 """
@@ -28,6 +28,7 @@ END $$"""
 def upgrade() -> None:
     for name in ("digest", "rows", "count"):
         op.alter_column("report_windows", f"held_{name}", new_column_name=f"suspicious_{name}")
+    op.alter_column("report_requests", "claimed_by", new_column_name="locked_by")
     op.rename_table("api_lanes", "rate_limits")
     op.execute(_RENAME_CONSTRAINTS)
     op.execute(_RENAME_IN_PRODUCT_STATES)

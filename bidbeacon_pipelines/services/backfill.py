@@ -44,6 +44,7 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = timedelta(seconds=5)
+_MOST_REASONS, _MOST_DAYS = 5, 3
 _NOT_YET = "Amazon is not done yet; the scheduled refresh continues with it"
 _NO_SLOT_YET = "it was not requested, since other reports took all the time; try again later"
 
@@ -60,25 +61,34 @@ class WindowNotLoadedError(RuntimeError):
     """A requested window could not be loaded.
 
     Attributes:
-        reasons: The reason for each day that was not loaded.
+        reasons: The reason for each day that was not loaded. The message gives each once, with its first days.
         loaded: The other requested days, which were loaded.
     """
 
     def __init__(self, dataset: str, reasons: dict[date, str], loaded: Sequence[date] = ()) -> None:
         self.reasons = reasons
         self.loaded = loaded
-        first = "; ".join(f"{day}: {reason}" for day, reason in sorted(reasons.items())[:5])
-        more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""  # noqa: PLR2004 - five are enough
+        by_reason = days_by_reason(dict(sorted(reasons.items())))
+        shown = list(by_reason.items())[:_MOST_REASONS]
+        left = len(reasons) - sum(len(days) for _, days in shown)
         super().__init__(
-            f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. {first}{more}"
+            f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. "
+            + "; ".join(f"{_list_days(days)}: {reason}" for reason, days in shown)
+            + (f" (and {left:,} more)" if left else "")
         )
 
 
-_BEFORE_REASON = re.compile(r"(?:\. |; )\d{4}-\d\d-\d\d: ")
+def _list_days(days: Sequence[date]) -> str:
+    left = len(days) - _MOST_DAYS
+    return ", ".join(map(str, days[:_MOST_DAYS])) + (f" and {left:,} more" if left > 0 else "")
+
+
+_DAY = r"\d{4}-\d\d-\d\d"
+_BEFORE_REASON = re.compile(rf"(?:\. |; ){_DAY}(?:, {_DAY})*(?: and [\d,]+ more)?: ")
 
 
 def split_reasons(message: str) -> list[str]:
-    """Return the reasons that the message of a `WindowNotLoadedError` gives for its first days."""
+    """Return the reasons that the message of a `WindowNotLoadedError` gives; see its constructor."""
     whole, *reasons = _BEFORE_REASON.split(message)
     return reasons or [whole]
 

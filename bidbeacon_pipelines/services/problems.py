@@ -57,7 +57,7 @@ _DAEMON_STARTS = timedelta(minutes=10)
 _SINCE = {JOBS: "last_at", "requests": "overdue_since"}
 """Which fact of a check says since when it is so."""
 _KINDS = {JOBS: "no job runs", "requests": "reports wait", "disk": "disk nearly full"}
-"""What it means that a check failed, in the words of a problem's kind."""
+"""The kind of problem that a failed check is, where its name does not say it."""
 
 Naming = Callable[[Sequence[str] | None], tuple[str, ...]]
 

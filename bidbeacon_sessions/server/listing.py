@@ -1,4 +1,4 @@
-"""What is answered about sessions: the first load with the cursor that it is true as of, one session, and what stands around it."""
+"""Answers about sessions: the first load with the cursor that it is true as of, one session, and its surroundings."""
 
 import json
 from collections import defaultdict

@@ -25,7 +25,7 @@ _NAVIGATION, _LINKS = "<!-- navigation -->", "<!-- links -->"
 
 @dataclass(frozen=True)
 class Extension:
-    """What a product adds to the server: the one place for it.
+    """Additions of a product to the server; it adds nothing anywhere else.
 
     Args:
         routes: of its API. They are guarded like all others.

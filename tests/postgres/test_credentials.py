@@ -258,7 +258,7 @@ def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
 
 
 def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> None:
-    """What was being asked for when it was paused is due at once, and loaded when it is resumed."""
+    """Windows whose report was under way when it was paused are due at once, and loaded when it is resumed."""
     account = world.account()
     world.ask(account, DAY)
     world.pause(account)

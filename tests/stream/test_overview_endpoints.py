@@ -1,4 +1,4 @@
-"""What the page asks beside the list: histogram, values, surroundings, free text, over HTTP."""
+"""Requests of the page beside the list: histogram, values, surroundings, free text."""
 
 from datetime import date
 

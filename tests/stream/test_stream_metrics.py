@@ -1,4 +1,4 @@
-"""What `/metrics` says of the stream and of jobs."""
+"""Metrics of the stream and of jobs at `/metrics`."""
 
 from datetime import timedelta
 from typing import ClassVar

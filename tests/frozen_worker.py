@@ -62,8 +62,8 @@ class HaltingCursor(psycopg.Cursor[Any]):
             yield HaltingCopy(copy)
 
 
-def halt_in_copy(driver: psycopg.Connection[Any], _: object) -> None:
-    """Let the COPY of a new connection halt."""
+def halt_in_copy(driver: psycopg.Connection[Any], *_: object) -> None:
+    """Let the COPY of a connection halt, also of one that was made when the definitions were loaded."""
     driver.cursor_factory = HaltingCursor
 
 
@@ -76,7 +76,7 @@ def halt_between_statements(_: Any, __: Any, statement: str, *___: Any) -> None:
 def prepare(engine: Engine, place: str) -> None:
     """Let what an engine does halt at a place: `copy` or `statement`."""
     if place == "copy":
-        event.listen(engine, "connect", halt_in_copy)
+        event.listen(engine, "checkout", halt_in_copy)
     else:
         event.listen(engine, "before_cursor_execute", halt_between_statements)
 

@@ -22,6 +22,7 @@ from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_p
 RUN_SECONDS = 30
 """That a run needs to start, and to load, on a machine that has other things to do."""
 LOADED_WITHIN_SECONDS = 180
+DUE = "SELECT 1 FROM report_requests WHERE status = 'in_flight' AND next_step_at <= now()"
 LOADS = "SELECT load_count FROM report_windows WHERE account_id = :account_id AND country_code = :country_code AND load_count > 0"
 
 
@@ -83,7 +84,8 @@ def frozen_run(
         keys=[frozen.account_key, other.account_key],
     )
     assert world.run_job("refresh_account", frozen).success
-    wait_until(lambda: bool(asked_for(world, poll_reports_in_flight)), "a look is due")
+    assert world.run_job("poll_reports").success  # requests the reports that the next run loads
+    wait_until(lambda: bool(world.rows(DUE)), "a report is due for a look")
     environment = os.environ | {"BIDBEACON_DATABASE_URL": proxy.database_url}
     place = request.param.place
     process = HaltedProcess(

@@ -41,14 +41,14 @@ def note_refusal(connection: Connection, session: SessionRecorder, account_id: s
     else:
         reason = f"{error} Amazon has refused the account {refusals} times in a row."
     reason += (
-        f" When this is solved, run `bidbeacon accounts resume {_key_to_enable(connection, account_id)}`."
+        f" When this is solved, run `bidbeacon accounts resume {_key_to_resume(connection, account_id)}`."
     )
     for key in set_needs_person(connection, account_id, reason):
         session.add_in(connection, AccountNeedsPerson(account=key, reason=reason))
     return True
 
 
-def _key_to_enable(connection: Connection, account_id: str) -> str:
+def _key_to_resume(connection: Connection, account_id: str) -> str:
     """Return the key of an account of an ads account: enabling it asks for all countries again. One that is enabled comes first."""
     countries = list_countries(connection, account_id)
     return min(countries, key=lambda account: not account.enabled).account_key

@@ -25,7 +25,7 @@ _NAVIGATION, _LINKS = "<!-- navigation -->", "<!-- links -->"
 
 @dataclass(frozen=True)
 class Extension:
-    """Additions of a product to the server; it adds nothing anywhere else.
+    """Additions of a product to the server, all in one place.
 
     Args:
         routes: of its API. They are guarded like all others.

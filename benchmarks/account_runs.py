@@ -167,7 +167,9 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
         upgrade_dagster(url)
         sandbox = stack.enter_context(
             running_sandbox(
-                SandboxConfig(accounts=accounts, rows_per_day=200, report_seconds=1, export_seconds=0)
+                SandboxConfig(
+                    accounts=accounts, rows_per_day=200, report_seconds=1, export_seconds=0
+                )
             )
         )
         (home / "dagster.yaml").write_text(_INSTANCE)
@@ -190,7 +192,10 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
             working_directory=str(Path.cwd()),
             location_name="bidbeacon",
         )
-        with quiet_children(home / "code_server.log"), WorkspaceProcessContext(instance, target) as workspace:
+        with (
+            quiet_children(home / "code_server.log"),
+            WorkspaceProcessContext(instance, target) as workspace,
+        ):
             runs = AccountRuns(instance, workspace, keys)
             stack.callback(runs.wait_for_the_end)
             yield runs

@@ -45,15 +45,23 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     days = parser.parse_args().days
     filled, lived = _live(days)
-    print(f"| after {days} days | rows | size | each | left by the fill | size | each |\n|---|{'---:|' * 6}")
+    print(
+        f"| after {days} days | rows | size | each | left by the fill | size | each |\n|---|{'---:|' * 6}"
+    )
     for line in _lines(filled, lived):
         print(line)
 
 
 def _live(days: int) -> tuple[Sizes, Sizes]:
     """Return the sizes after the fill, and after the days that follow it."""
-    config = SandboxConfig(accounts=3, rows_per_day=20, report_seconds=600, clock_start=_START, clock_rate=0)
-    with fresh_database() as (_, engine), TemporaryDirectory() as folder, running_sandbox(config) as sandbox:
+    config = SandboxConfig(
+        accounts=3, rows_per_day=20, report_seconds=600, clock_start=_START, clock_rate=0
+    )
+    with (
+        fresh_database() as (_, engine),
+        TemporaryDirectory() as folder,
+        running_sandbox(config) as sandbox,
+    ):
         office = Office(engine, sandbox, Path(folder))
         account_id = sandbox.state.world.accounts.accounts[_JAPAN].account_id
         simulation = Simulation(office, [(account_id, "JP")])
@@ -82,7 +90,8 @@ def _sizes(engine: Engine) -> Sizes:
 def _lines(filled: Sizes, lived: Sizes) -> Iterator[str]:
     """Yield a line for each table, and one for the sessions; what the fill had left is not counted to the month."""
     month = {
-        table: (lived[table][0] - filled[table][0], lived[table][1] - filled[table][1]) for table in TABLES
+        table: (lived[table][0] - filled[table][0], lived[table][1] - filled[table][1])
+        for table in TABLES
     }
     for table in TABLES:
         yield f"| {table} | {_told(*month[table])} | {_told(*filled[table])} |"

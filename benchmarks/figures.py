@@ -62,7 +62,9 @@ def median_milliseconds(call: Callable[[], object], times: int = 9) -> float:
     return statistics.median(milliseconds(call) for _ in range(times))
 
 
-def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int = 25) -> dict[str, list[float]]:
+def interleaved(
+    calls: Mapping[str, Callable[[], object]], rounds: int = 25
+) -> dict[str, list[float]]:
     """Return how many milliseconds each of several calls took in each round; in turns, so that a busy moment of the machine meets all of them alike."""
     for call in calls.values():
         call()

@@ -34,8 +34,13 @@ OF_THE_FLOOR = {"first": 1.5, "refresh": 0.7, "large": 1.5}
 
 def ingest() -> Iterator[Figure]:
     """Measure."""
-    yield told("load of the machine beforehand (processes that want a core)", os.getloadavg()[0], "")
-    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder, places(["ours", "naive", "floor"]) as found:
+    yield told(
+        "load of the machine beforehand (processes that want a core)", os.getloadavg()[0], ""
+    )
+    with (
+        TemporaryDirectory(prefix="bidbeacon-bench-") as folder,
+        places(["ours", "naive", "floor"]) as found,
+    ):
         race = Race(Ours(found[0]), Naive(found[1]), Floor(found[2]))
         _say(f"Writing reports of {SMALL:,} and {LARGE:,} rows")
         first, restated = write_reports(Path(folder) / "small", SMALL)
@@ -88,10 +93,15 @@ def _wal(race: Race, table: str) -> Iterator[Figure]:
     ):
         written = race.median(race.ours, f"{case}: WAL") / SMALL
         yield at_most(
-            f"{table}: WAL of a refresh, {what}, with all page images", written, "bytes a row", bound
+            f"{table}: WAL of a refresh, {what}, with all page images",
+            written,
+            "bytes a row",
+            bound,
         )
     again = race.median(race.ours, "soon again: WAL") / SMALL
-    yield told(f"{table}: the same, 2 % changed, when its pages were touched before", again, "bytes a row")
+    yield told(
+        f"{table}: the same, 2 % changed, when its pages were touched before", again, "bytes a row"
+    )
     floors = race.median(race.floor, "refresh: WAL") / SMALL
     yield told(f"{table}: WAL of the floor's refresh", floors, "bytes a row")
 
@@ -123,7 +133,9 @@ def _large_with_five_indexes(race: Race, report: Report) -> Iterator[Figure]:
     yield at_most(f"{name}, against the floor", part, "× its time", OF_THE_FLOOR["large"])
     yield at_most(f"{name}: memory at most", max(cost.peak_mb for cost in costs), "MB", MOST_MB)
     yield told(
-        f"{name}: of that before the load", statistics.median(cost.imported_mb for cost in costs), "MB"
+        f"{name}: of that before the load",
+        statistics.median(cost.imported_mb for cost in costs),
+        "MB",
     )
     cpu = statistics.median(cost.cpu_seconds for cost in costs) / report.rows * 1e6
     yield at_most(f"{name}: CPU of the process", cpu, "µs a row", MOST_MICROSECONDS)

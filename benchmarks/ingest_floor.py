@@ -27,7 +27,9 @@ class Floor(Contender):
     def pack(self, report: Report) -> None:
         """Turn a report's typed rows into the binary form, in their order; the server does it."""
         staged = "CREATE TEMP TABLE typed ON COMMIT DROP AS SELECT {} FROM {} WHERE false"
-        constants = f"CAST({self.place.account.id} AS int), 'SPONSORED_PRODUCTS', 'USD', CAST(1 AS bigint)"
+        constants = (
+            f"CAST({self.place.account.id} AS int), 'SPONSORED_PRODUCTS', 'USD', CAST(1 AS bigint)"
+        )
         with self.place.engine.begin() as connection:
             connection.execute(text("SET LOCAL synchronize_seqscans = off"))
             connection.execute(text(staged.format(_TYPED, TABLE)))
@@ -46,7 +48,9 @@ class Floor(Contender):
         """Copy a report into the empty table."""
         with self.place.engine.begin() as connection:
             _copy_in(
-                _driver(connection), f"COPY {TABLE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)", _packed(report)
+                _driver(connection),
+                f"COPY {TABLE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)",
+                _packed(report),
             )
 
     def refresh(self, report: Report) -> None:
@@ -57,7 +61,9 @@ class Floor(Contender):
                 {"id": self.place.account.id, "days": list(DAYS)},
             )
             _copy_in(
-                _driver(connection), f"COPY {TABLE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)", _packed(report)
+                _driver(connection),
+                f"COPY {TABLE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)",
+                _packed(report),
             )
 
 

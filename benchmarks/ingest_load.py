@@ -61,7 +61,9 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
         scope = ReportScope(DATASET, request_id, created_at, ("SPONSORED_PRODUCTS",), period)
         results = list(load_report(connection, scope, waiting, parts).values())
         connection.execute(
-            text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id"),
+            text(
+                "UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id"
+            ),
             {"id": request_id},
         )
     assert {len(DAYS)} == {len(result.loaded) for result in results}, (

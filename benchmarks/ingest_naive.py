@@ -96,7 +96,9 @@ class Naive(Contender):
 
     def _targets(self, connection: Connection) -> dict[tuple[str, str, str], str]:
         found = connection.execute(
-            text("SELECT target_id, ad_group_id, match_type, keyword, asin FROM targets WHERE NOT negative")
+            text(
+                "SELECT target_id, ad_group_id, match_type, keyword, asin FROM targets WHERE NOT negative"
+            )
         )
         return {
             (row.ad_group_id, row.match_type, row.keyword)
@@ -113,7 +115,9 @@ class Naive(Contender):
         values["account"] = self.place.account.id
         values["hour_at"] = starts
         values["ad_product"] = "SPONSORED_PRODUCTS"
-        values["row_key"] = bytes.fromhex(_row_key((row.currency_code, "SPONSORED_PRODUCTS", *told)))
+        values["row_key"] = bytes.fromhex(
+            _row_key((row.currency_code, "SPONSORED_PRODUCTS", *told))
+        )
         values["target_match"] = digest_of_row(row.match_type, row.target_value)
         values["target_id"] = target
         values["request_id"] = self._request_id

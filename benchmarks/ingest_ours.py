@@ -30,7 +30,9 @@ class Ours(Contender):
     def load(self, report: Report) -> None:
         """Load a report that waits since `request`."""
         [result] = load_parts(self.place.engine, self.request_id, report.parts)
-        assert result.quarantined == report.bad, f"expected {report.bad} bad rows, got {result.quarantined}"
+        assert result.quarantined == report.bad, (
+            f"expected {report.bad} bad rows, got {result.quarantined}"
+        )
         assert result.unresolved == report.unresolved, (
             f"expected {report.unresolved}, got {result.unresolved}"
         )
@@ -49,7 +51,9 @@ class Ours(Contender):
             str(self.request_id),
             ",".join(imports),
         ]
-        done = subprocess.run([*command, *map(str, report.parts)], check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(
+            [*command, *map(str, report.parts)], check=True, stdout=subprocess.PIPE
+        )
         return Cost(**json.loads(done.stdout))
 
     def request(self) -> None:

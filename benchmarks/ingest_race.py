@@ -50,7 +50,9 @@ class Race:
         for one in self._contenders:
             one.place.unindex()
 
-    def run(self, first: Report, restated: Report, rounds: int = ROUNDS, *, naive: bool = True) -> None:
+    def run(
+        self, first: Report, restated: Report, rounds: int = ROUNDS, *, naive: bool = True
+    ) -> None:
         """Run so many rounds, after one that warms up and whose tables are compared in every column; `naive` may stay out."""
         taking_part = self._contenders if naive else (self.ours, self.floor)
         self._round(first, restated, taking_part)
@@ -69,7 +71,10 @@ class Race:
                 one.place.empty()
                 if isinstance(one, Ours):
                     self._turn(
-                        one, "large", report, lambda: costs.append(self.ours.load_alone(report, OF_A_JOB))
+                        one,
+                        "large",
+                        report,
+                        lambda: costs.append(self.ours.load_alone(report, OF_A_JOB)),
                     )
                     self._took[one, "large"][-1] = costs[-1].seconds
                 else:
@@ -100,7 +105,13 @@ class Race:
         self._turn(ours, "unchanged", restated, partial(ours.refresh, restated))
 
     def _turn(
-        self, one: Contender, what: str, truth: Report, load: Callable[[], object], *, checkpoint: bool = True
+        self,
+        one: Contender,
+        what: str,
+        truth: Report,
+        load: Callable[[], object],
+        *,
+        checkpoint: bool = True,
     ) -> None:
         if isinstance(one, Ours):
             one.request()

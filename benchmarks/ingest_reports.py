@@ -70,7 +70,11 @@ class Report:
     @property
     def truth(self) -> tuple[int, Decimal, Decimal]:
         """How many rows there are once it is loaded, their spend and their sales."""
-        return self.rows - self.bad, Decimal(self.spend_micros) / 10**6, Decimal(self.sales_micros) / 10**6
+        return (
+            self.rows - self.bad,
+            Decimal(self.spend_micros) / 10**6,
+            Decimal(self.sales_micros) / 10**6,
+        )
 
 
 class _Metrics(NamedTuple):
@@ -119,7 +123,9 @@ def write_wide_report(folder: Path, countries: Sequence[str], targets: int) -> R
     with gzip.open(report.parts[0], "wt", compresslevel=1, encoding="utf-8") as part:
         for number, slot in enumerate(_make_slots(rng, targets)):
             bits, country = rng.getrandbits(64), countries[number * len(countries) // targets]
-            wire = slot.wire[bits & 1].replace('"campaign.country":"US"', f'"campaign.country":"{country}"')
+            wire = slot.wire[bits & 1].replace(
+                '"campaign.country":"US"', f'"campaign.country":"{country}"'
+            )
             day, hour = DAYS[number % len(DAYS)], bits >> 1 & 15
             text = f'{{"date.value":"{day}",{wire}{_hour_text(day, hour, 0)}{_metrics_text(_metrics(bits))}'
             part.write(("," if number else "[") + text)
@@ -127,7 +133,9 @@ def write_wide_report(folder: Path, countries: Sequence[str], targets: int) -> R
     return report
 
 
-def _lines(rng: Random, slots: Sequence[Slot], rows: int) -> Iterator[tuple[Slot, date, int, int, _Metrics]]:
+def _lines(
+    rng: Random, slots: Sequence[Slot], rows: int
+) -> Iterator[tuple[Slot, date, int, int, _Metrics]]:
     """Yield exactly so many lines, the same number a day, as the sandbox orders them."""
     for place, day in enumerate(DAYS):
         wanted = rows * (place + 1) // len(DAYS) - rows * place // len(DAYS)
@@ -135,7 +143,9 @@ def _lines(rng: Random, slots: Sequence[Slot], rows: int) -> Iterator[tuple[Slot
             yield slot, day, hour, bits, _metrics(bits)
 
 
-def _hours_of_a_day(rng: Random, slots: Sequence[Slot], wanted: int) -> Iterator[tuple[Slot, int, int]]:
+def _hours_of_a_day(
+    rng: Random, slots: Sequence[Slot], wanted: int
+) -> Iterator[tuple[Slot, int, int]]:
     for slot in slots:
         bits = rng.getrandbits(64)
         if bits & 1023 >= 840:  # rests today
@@ -172,7 +182,9 @@ class _Writer:
         self._wire_batch: list[str] = []
         self._typed_batch: list[str] = []
 
-    def add(self, number: int, slot: Slot, day: date, hour: int, bits: int, metrics: _Metrics) -> None:
+    def add(
+        self, number: int, slot: Slot, day: date, hour: int, bits: int, metrics: _Metrics
+    ) -> None:
         """Add a row; its number says whether it is bad, of an unknown target, or just a row."""
         report, form, turn = self.report, bits >> 62 & 1, number % BAD_EVERY
         report.rows += 1
@@ -185,7 +197,12 @@ class _Writer:
             text = f"unheard of {number}"
             wire = f'{slot.wire_group[form]}"target.value":"{text}","target.matchType":"EXACT",'
             self._add_good(
-                head + wire, _typed_target(slot.target, text, "EXACT", "\\N"), day, hour, bits, metrics
+                head + wire,
+                _typed_target(slot.target, text, "EXACT", "\\N"),
+                day,
+                hour,
+                bits,
+                metrics,
             )
         else:
             self._add_good(head + slot.wire[form], slot.typed, day, hour, bits, metrics)
@@ -200,11 +217,15 @@ class _Writer:
         self._end_part()
         self._typed.close()
 
-    def _add_good(self, wire: str, typed: str, day: date, hour: int, bits: int, metrics: _Metrics) -> None:
+    def _add_good(
+        self, wire: str, typed: str, day: date, hour: int, bits: int, metrics: _Metrics
+    ) -> None:
         impressions, clicks, purchases, sales, spend = metrics
         self.report.spend_micros += spend or 0
         self.report.sales_micros += sales or 0
-        self._wire_batch.append(wire + _hour_text(day, hour, bits >> 60 & 3) + _metrics_text(metrics))
+        self._wire_batch.append(
+            wire + _hour_text(day, hour, bits >> 60 & 3) + _metrics_text(metrics)
+        )
         self._typed_batch.append(
             f"{day}\t{day} {hour:02d}:00:00-08\t{typed}\t{impressions}\t{clicks}\t{_typed(purchases)}"
             f"\t{_typed(purchases)}\t{_typed_amount(sales)}\t{_typed_amount(spend)}\n"
@@ -241,7 +262,9 @@ def _spoiled(number: int, head: str, slot: Slot, hour: int, metrics: _Metrics) -
         case 2:
             return text.replace(f'"hour.value":{hour}', '"hour.value":24')
         case _:
-            return text.replace('"metric.totalCost":', '"metric.totalCost":-1,"metric.totalCost.was":')
+            return text.replace(
+                '"metric.totalCost":', '"metric.totalCost":-1,"metric.totalCost.was":'
+            )
 
 
 def _hour_text(day: date, hour: int, form: int) -> str:
@@ -308,7 +331,9 @@ def _target(rng: Random, used: set[str], number: int, ids: dict[str, str]) -> di
         "state": "ENABLED",
         "negative": False,
         "match_type": "PRODUCT_EXACT" if product else rng.choice(("EXACT", "PHRASE", "BROAD")),
-        "keyword": None if product else f"{rng.choice(('funny', 'warm', 'größe', '犬'))} shirt {number}",
+        "keyword": None
+        if product
+        else f"{rng.choice(('funny', 'warm', 'größe', '犬'))} shirt {number}",
         "asin": f"B0{rng.getrandbits(32):08X}" if product else None,
         "expression": None,
         "bid": Decimal("0.75"),
@@ -327,7 +352,9 @@ def named(target: dict[str, Any]) -> tuple[str, str]:
 def _slot(target: dict[str, Any]) -> Slot:
     value, match_type = named(target)
     plain, quoted = (_wire_group(target, written) for written in (str, json.dumps))
-    told = f'"target.value":{json.dumps(value, ensure_ascii=False)},"target.matchType":"{match_type}",'
+    told = (
+        f'"target.value":{json.dumps(value, ensure_ascii=False)},"target.matchType":"{match_type}",'
+    )
     typed = _typed_target(target, value, match_type, target["target_id"])
     return Slot(target, (plain + told, quoted + told), (plain, quoted), typed)
 

@@ -31,7 +31,14 @@ FIVE_INDEXES: Mapping[str, str] = {
     "hour": "hour_at, account",
 }
 """Indexes that queries by campaign, ad group, text, target or hour would need besides the table's own."""
-_WRITTEN = (TABLE, "report_windows", "report_requests", "restatements", "quarantined_rows", "report_loads")
+_WRITTEN = (
+    TABLE,
+    "report_windows",
+    "report_requests",
+    "restatements",
+    "quarantined_rows",
+    "report_loads",
+)
 _DIGEST = text(f"""
     SELECT count(*), coalesce(sum(hashtextextended(ROW(
            window_date, extract(epoch FROM hour_at), row_key, ad_product, currency_code, campaign_id, ad_group_id, target_value, match_type,

@@ -45,13 +45,24 @@ def page() -> Iterator[Figure]:
 def figures_on(engine: Engine) -> Iterator[Figure]:
     """Measure on a database that is filled already."""
     yield at_most(
-        "all files of the page", sum(map(_size, (bidbeacon_sessions, bidbeacon_pipelines.web))), "KB", 300
+        "all files of the page",
+        sum(map(_size, (bidbeacon_sessions, bidbeacon_pipelines.web))),
+        "KB",
+        300,
     )
-    with _serving(engine) as url, httpx.Client(base_url=url, timeout=60) as client, _browser() as browser:
+    with (
+        _serving(engine) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+        _browser() as browser,
+    ):
         yield from _calls(client)
         yield from _views(browser, url)
     windows = fill_for_home(engine)
-    with _serving(engine) as url, httpx.Client(base_url=url, timeout=60) as client, _browser() as browser:
+    with (
+        _serving(engine) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+        _browser() as browser,
+    ):
         yield from _home(
             client, browser, url, f"{HOME_ACCOUNTS} accounts, {windows / 1e6:.1f} million windows"
         )
@@ -60,7 +71,9 @@ def figures_on(engine: Engine) -> Iterator[Figure]:
 def _size(package: ModuleType) -> float:
     """Return how many KB the pages' files in a package are."""
     folder = Path(package.__file__ or "").parent
-    files = [file for name in ("web", "files") for file in (folder / name).glob("*") if file.is_file()]
+    files = [
+        file for name in ("web", "files") for file in (folder / name).glob("*") if file.is_file()
+    ]
     return sum(file.stat().st_size for file in files) / 1000
 
 
@@ -69,7 +82,10 @@ def _home(client: httpx.Client, browser: Browser, url: str, world: str) -> Itera
     counted = milliseconds(partial(_get, client, "/api/home", {}))
     yield at_most(f"GET /api/home, counting anew: {world}", counted, "ms", 500)
     yield at_most(
-        "GET /api/home", median_milliseconds(partial(_get, client, "/api/home", {}), TIMES), "ms", 500
+        "GET /api/home",
+        median_milliseconds(partial(_get, client, "/api/home", {}), TIMES),
+        "ms",
+        500,
     )
     painted = _median_first(browser, url, "#checks li")
     yield at_most("Home on screen, all of its sections", painted, "ms", 500)
@@ -105,11 +121,23 @@ def _calls(client: httpx.Client) -> Iterator[Figure]:
         ("histogram of 24 hours", histogram, {}, 100),
         ("histogram of 30 days", histogram, {"since": month}, 500),
         ("values to complete with", "/api/job-sessions/values", {}, 150),
-        ("what stands around a session", f"/api/job-sessions/{session['id']}/surroundings", {}, 100),
-        ("coverage of 100 accounts and 456 days", "/api/coverage", {"days": "456", "dataset": DATASET}, 500),
+        (
+            "what stands around a session",
+            f"/api/job-sessions/{session['id']}/surroundings",
+            {},
+            100,
+        ),
+        (
+            "coverage of 100 accounts and 456 days",
+            "/api/coverage",
+            {"days": "456", "dataset": DATASET},
+            500,
+        ),
     ]
     for name, path, query, bound in asked:
-        yield at_most(name, median_milliseconds(partial(_get, client, path, query), TIMES), "ms", bound)
+        yield at_most(
+            name, median_milliseconds(partial(_get, client, path, query), TIMES), "ms", bound
+        )
 
 
 def _get(client: httpx.Client, path: str, query: dict[str, str]) -> None:
@@ -128,7 +156,9 @@ def _browser() -> Iterator[Browser]:
 def _views(browser: Browser, url: str) -> Iterator[Figure]:
     first = _median_first(browser, f"{url}/sessions", ".session")
     yield at_most("first sessions on screen, with 100,000 in the database", first, "ms", 500)
-    drawn = _median_first(browser, f"{url}/coverage?dataset={DATASET}&days=456", ".map .strip canvas")
+    drawn = _median_first(
+        browser, f"{url}/coverage?dataset={DATASET}&days=456", ".map .strip canvas"
+    )
     yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_500)
 
 

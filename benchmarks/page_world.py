@@ -73,7 +73,9 @@ def fill(engine: Engine) -> None:
 def fill_for_home(engine: Engine) -> int:
     """Add accounts up to 300, and the windows of all datasets as far back as Amazon serves them; return how many windows there are."""
     now = datetime.now(UTC)
-    days = {one.name: (now.date() - oldest_served(one, now.date())).days for one in DATASETS.values()}
+    days = {
+        one.name: (now.date() - oldest_served(one, now.date())).days for one in DATASETS.values()
+    }
     with engine.begin() as connection:
         for number in range(ACCOUNTS, HOME_ACCOUNTS):
             _add_account(connection, number, now)

@@ -57,7 +57,9 @@ BACKFILLED_WINDOWS = 450
 
 def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
     """Measure; with `keep_plans`, write the query plans to docs/planning-query-plans.md as well; time so many runs."""
-    yield told("load of the machine beforehand (processes that want a core)", os.getloadavg()[0], "")
+    yield told(
+        "load of the machine beforehand (processes that want a core)", os.getloadavg()[0], ""
+    )
     with planning_world() as (server, engine):
         yield told("windows in the database", count_windows(engine), "windows")
         yield from _finding(server, engine)
@@ -67,7 +69,9 @@ def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
         make_empty(engine)
         yield from _due_work(engine, "all windows due", expected=ACCOUNTS + 1)
         keep_what_is_served(engine)
-        yield told("windows of the empty ads account", count_windows(engine, GLOBAL_ACCOUNT), "windows")
+        yield told(
+            "windows of the empty ads account", count_windows(engine, GLOBAL_ACCOUNT), "windows"
+        )
         yield from _planning_empty(engine)
     yield from run_costs(runs)
 
@@ -82,7 +86,9 @@ def _finding(server: EmbeddedPostgres, engine: Engine) -> Iterator[Figure]:
     server.ensure_running()
     engine.dispose()
     yield told(
-        "which accounts have due work: first time after a restart", milliseconds(lambda: _ask(engine)), "ms"
+        "which accounts have due work: first time after a restart",
+        milliseconds(lambda: _ask(engine)),
+        "ms",
     )
 
 
@@ -121,7 +127,9 @@ def _planner(engine: Engine) -> Iterator[tuple[JobContext, SessionRecorder]]:
 def _planning_one(engine: Engine) -> Iterator[Figure]:
     """Plan ads accounts that have due windows in all datasets, each anew each time, or once more."""
     with engine.begin() as connection:
-        accounts = [one for one in list_accounts(connection) if one.account_id != GLOBAL_ACCOUNT][:20]
+        accounts = [one for one in list_accounts(connection) if one.account_id != GLOBAL_ACCOUNT][
+            :20
+        ]
     few, waiting = len(DATASETS), cycle(accounts)
     bounds = {
         "one account": MOST_MILLISECONDS,
@@ -133,13 +141,17 @@ def _planning_one(engine: Engine) -> Iterator[Figure]:
             {
                 "one account": lambda: _plan(context, session, next(waiting).account_id, few=few),
                 "18 countries, steady": lambda: _plan(context, session, GLOBAL_ACCOUNT, few=few),
-                "18 countries, again": lambda: _plan(context, session, GLOBAL_ACCOUNT, few=few, anew=False),
+                "18 countries, again": lambda: _plan(
+                    context, session, GLOBAL_ACCOUNT, few=few, anew=False
+                ),
             }
         )
     for name, bound in bounds.items():
         yield from _timed(f"planning, {few} datasets: {name}", took[name], bound)
     yield told(
-        f"making a day's windows of one account, {few} datasets", _median_of_new_days(engine, accounts), "ms"
+        f"making a day's windows of one account, {few} datasets",
+        _median_of_new_days(engine, accounts),
+        "ms",
     )
 
 
@@ -166,7 +178,9 @@ def _plan(
     plan_due(context, session, ads_account, countries)
     with context.engine.begin() as connection:
         planned = connection.execute(
-            text("SELECT count(*) FROM report_requests WHERE account_id = :id AND status = 'planned'"),
+            text(
+                "SELECT count(*) FROM report_requests WHERE account_id = :id AND status = 'planned'"
+            ),
             {"id": account_id},
         ).scalar_one()
     assert planned == few, f"expected {few} reports, got {planned}"
@@ -219,11 +233,17 @@ def run_costs(timed: int) -> Iterator[Figure]:
         runs.measure(runs.keys[:1])
         alone = runs.measure(runs.keys[1:4])
         together = runs.measure(runs.keys[4 : 4 + timed], at_once=CORES)
-    yield at_most(f"recording {RECORDED_WINDOWS} windows in one run", recorded, "s", MOST_SECONDS_TO_RECORD)
+    yield at_most(
+        f"recording {RECORDED_WINDOWS} windows in one run", recorded, "s", MOST_SECONDS_TO_RECORD
+    )
     most = MOST_SECONDS_TO_RECORD * BACKFILLED_WINDOWS / RECORDED_WINDOWS
-    yield at_most(f"recording {BACKFILLED_WINDOWS} windows of a backfill in one run", backfilled, "s", most)
+    yield at_most(
+        f"recording {BACKFILLED_WINDOWS} windows of a backfill in one run", backfilled, "s", most
+    )
     each = alone.cpu_seconds / alone.runs
-    yield at_most("CPU of one account's refresh, in a run of its own", each, "CPU s", MOST_CPU_SECONDS)
+    yield at_most(
+        "CPU of one account's refresh, in a run of its own", each, "CPU s", MOST_CPU_SECONDS
+    )
     busy = BEAT_ACCOUNTS * each / (CORES * BEAT_SECONDS) * 100
     yield at_most(f"{BEAT_ACCOUNTS} such runs every 5 minutes, of two cores", busy, "%", 100)
     beat = BEAT_ACCOUNTS * together.seconds / together.runs

@@ -69,7 +69,9 @@ def _fill(engine: Engine) -> None:
             ),
             {"now": NOW},
         )
-        connection.execute(text("UPDATE advertiser_accounts SET entities_synced_at = :now"), {"now": NOW})
+        connection.execute(
+            text("UPDATE advertiser_accounts SET entities_synced_at = :now"), {"now": NOW}
+        )
         connection.execute(
             text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
                     SELECT account_id, country_code, dataset, CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
@@ -106,7 +108,9 @@ def _add_account(connection: Connection, account_id: str, country: str) -> None:
         "account_type": None,
         "trusted": True,
     }
-    key = account_key(country, upsert_ads_account(connection, values, now=NOW - timedelta(days=DAYS)))
+    key = account_key(
+        country, upsert_ads_account(connection, values, now=NOW - timedelta(days=DAYS))
+    )
     upsert_account(connection, values | {"account_key": key}, now=NOW - timedelta(days=DAYS))
 
 
@@ -147,7 +151,9 @@ def keep_what_is_served(engine: Engine) -> None:
     with engine.begin() as connection:
         for dataset in DATASETS.values():
             connection.execute(
-                text("DELETE FROM report_windows WHERE dataset = :dataset AND window_date < :oldest"),
+                text(
+                    "DELETE FROM report_windows WHERE dataset = :dataset AND window_date < :oldest"
+                ),
                 {"dataset": dataset.name, "oldest": window_dates(dataset, TODAY)[0]},
             )
     tidy(engine)
@@ -165,6 +171,8 @@ def tidy(engine: Engine) -> None:
 
 def count_windows(engine: Engine, account_id: str | None = None) -> int:
     """Return how many windows there are, or an ads account has."""
-    counted = text("SELECT count(*) FROM report_windows WHERE account_id = coalesce(:id, account_id)")
+    counted = text(
+        "SELECT count(*) FROM report_windows WHERE account_id = coalesce(:id, account_id)"
+    )
     with engine.begin() as connection:
         return int(connection.execute(counted, {"id": account_id}).scalar_one())

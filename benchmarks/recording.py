@@ -9,7 +9,12 @@ from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.dev.postgres import resolve_database_url
-from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DAILY_SEARCH_TERMS, DAILY_TARGETS, Dataset
+from bidbeacon_pipelines.reports.datasets import (
+    DAILY_PRODUCTS,
+    DAILY_SEARCH_TERMS,
+    DAILY_TARGETS,
+    Dataset,
+)
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
 
@@ -30,11 +35,18 @@ def seconds_to_record(instance: DagsterInstance, account_key: str, windows: int)
     from bidbeacon_pipelines.definitions import defs
 
     with shared_engine(resolve_database_url(get_settings())).begin() as connection:
-        values = {"datasets": [dataset.name for dataset in _DATASETS], "days": windows // len(_DATASETS)}
+        values = {
+            "datasets": [dataset.name for dataset in _DATASETS],
+            "days": windows // len(_DATASETS),
+        }
         connection.execute(_LOADED, values | {"key": account_key})
     result = defs.resolve_job_def("poll_reports").execute_in_process(instance=instance)
     [stats] = instance.get_run_step_stats(result.run_id)
-    stored = [at for dataset in _DATASETS for at in _recorded_at(instance, dataset, result.run_id, windows)]
+    stored = [
+        at
+        for dataset in _DATASETS
+        for at in _recorded_at(instance, dataset, result.run_id, windows)
+    ]
     assert result.dagster_run.status is DagsterRunStatus.SUCCESS
     assert len(stored) == windows, f"expected {windows} materializations, got {len(stored)}"
     assert stats.start_time is not None
@@ -70,6 +82,8 @@ def seconds_to_record_backfill(
 _END_OF_SESSION = text("SELECT finished_at FROM job_sessions WHERE run_id = :run_id")
 
 
-def _recorded_at(instance: DagsterInstance, dataset: Dataset, run_id: str, most: int) -> list[float]:
+def _recorded_at(
+    instance: DagsterInstance, dataset: Dataset, run_id: str, most: int
+) -> list[float]:
     records = instance.fetch_materializations(AssetKey(dataset.asset_name), limit=most).records
     return [record.timestamp for record in records if record.run_id == run_id]

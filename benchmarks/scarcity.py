@@ -18,7 +18,13 @@ ADS_ACCOUNTS, EMPTY = 30, 5
 """A third each of one, five and 18 countries; five of them have nothing at first, and their history to fill."""
 COUNTED = {
     name: DATASETS[name]
-    for name in ("daily_targets", "hourly_targets", "daily_products", "hourly_products", "daily_search_terms")
+    for name in (
+        "daily_targets",
+        "hourly_targets",
+        "daily_products",
+        "hourly_products",
+        "daily_search_terms",
+    )
 }
 """Five are enough, each as one report a period: with more of the same kinds the shares stay and the count takes longer."""
 DUE_A_DAY = {1: 1, 5: 1, 18: 2}
@@ -92,7 +98,8 @@ class _World:
         """Return all that is planned, by number."""
         found: dict[int, tuple[Queue, PlannedRequest, Candidate]] = {}
         by_account = {
-            account: max(self.asked[account, name] for name in COUNTED) for account in self.countries
+            account: max(self.asked[account, name] for name in COUNTED)
+            for account in self.countries
         }
         for queue, dataset in self.datasets.items():
             dataset.advance(now)
@@ -111,7 +118,10 @@ class _World:
         return found
 
     def create(
-        self, chosen: int, planned: dict[int, tuple[Queue, PlannedRequest, Candidate]], now: datetime
+        self,
+        chosen: int,
+        planned: dict[int, tuple[Queue, PlannedRequest, Candidate]],
+        now: datetime,
     ) -> None:
         """Create a report."""
         queue, request, _ = planned[chosen]
@@ -130,7 +140,9 @@ def live_month(creates_a_day: float, *, days: int = DAYS, patience: timedelta = 
     world, month = _World(start, patience), Month(creates_a_day)
     while (now := now + timedelta(days=1) / creates_a_day) < end:
         planned = world.planned(now)
-        chosen = next_to_create([candidate for _, _, candidate in planned.values()], COUNTED, now=now)
+        chosen = next_to_create(
+            [candidate for _, _, candidate in planned.values()], COUNTED, now=now
+        )
         if chosen is None:
             continue
         queue, request, _ = planned[chosen.request_id]

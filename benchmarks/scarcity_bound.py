@@ -49,6 +49,9 @@ def _worth(countries: Sequence[str], late: int) -> NDArray[np.float64]:
     midnights = [start_of_day(START, time_zone(country)) for country in countries]
     due = [at.hour * 2 + at.minute // 30 for at in midnights]
     return np.array(
-        [sum(any((slot - at) % SLOTS < late for slot in choice) for at in due) for choice in _CHOICES],
+        [
+            sum(any((slot - at) % SLOTS < late for slot in choice) for at in due)
+            for choice in _CHOICES
+        ],
         dtype=float,
     )

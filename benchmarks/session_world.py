@@ -87,7 +87,13 @@ def session_world() -> Iterator[Engine]:
 
 def fill(engine: Engine, now: datetime = NOW) -> None:
     """Store the sessions, up to an instant; foreign keys hold by how they are made, and are not checked row by row."""
-    values = {"accounts": ACCOUNTS, "sessions": SESSIONS, "days": DAYS, "now": now, "each": ACTIONS_EACH}
+    values = {
+        "accounts": ACCOUNTS,
+        "sessions": SESSIONS,
+        "days": DAYS,
+        "now": now,
+        "each": ACTIONS_EACH,
+    }
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         words = connection.execute(_WORDS).scalar_one()
@@ -99,7 +105,9 @@ def fill(engine: Engine, now: datetime = NOW) -> None:
         connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
         connection.execute(text(words))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM (ANALYZE) session_headers, session_actions, session_references"))
+        connection.execute(
+            text("VACUUM (ANALYZE) session_headers, session_actions, session_references")
+        )
 
 
 def ago(**duration: float) -> datetime:

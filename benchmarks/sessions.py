@@ -73,8 +73,12 @@ FILTERS: Mapping[str, SessionFilter] = {
     "a job, a type and a status": SessionFilter(
         job="poll-reports", type="report-pending", status="succeeded"
     ),
-    "an account, older than one in the middle": SessionFilter(account=SOME_ACCOUNT, older_than=MIDDLE),
-    "a dataset, older than one in the middle": SessionFilter(dataset="daily_targets", older_than=MIDDLE),
+    "an account, older than one in the middle": SessionFilter(
+        account=SOME_ACCOUNT, older_than=MIDDLE
+    ),
+    "a dataset, older than one in the middle": SessionFilter(
+        dataset="daily_targets", older_than=MIDDLE
+    ),
     "a text, in every session": SessionFilter(text="processing"),
     "a text, in one session of a hundred": SessionFilter(text="out of ink"),
     "a text, in one session": SessionFilter(text=SOME_REPORT),
@@ -84,8 +88,12 @@ FILTERS: Mapping[str, SessionFilter] = {
     "a text, in every session, older than one in the middle": SessionFilter(
         text="processing", older_than=MIDDLE
     ),
-    "a common text and an account that has it": SessionFilter(text="processing", account=SOME_ACCOUNT),
-    "a common text and an account without it": SessionFilter(text=OTHERS_WORD, account=QUIET_ACCOUNT),
+    "a common text and an account that has it": SessionFilter(
+        text="processing", account=SOME_ACCOUNT
+    ),
+    "a common text and an account without it": SessionFilter(
+        text=OTHERS_WORD, account=QUIET_ACCOUNT
+    ),
     "a common text and a status without it": SessionFilter(text=OTHERS_WORD, status="running"),
     "a common text and a type": SessionFilter(text="processing", type="report-failed"),
     "a common text and a window": SessionFilter(text="processing", window=str(SOME_DAY)),
@@ -108,7 +116,9 @@ EXPLAINED = (
 
 def sessions(*, keep_plans: bool = False) -> Iterator[Figure]:
     """Measure; with `keep_plans`, write the query plans to docs/sessions-query-plans.md as well."""
-    yield told("load of the machine beforehand (processes that want a core)", os.getloadavg()[0], "")
+    yield told(
+        "load of the machine beforehand (processes that want a core)", os.getloadavg()[0], ""
+    )
     yield from writing()
     with session_world() as engine:
         yield from _reading(engine)
@@ -132,7 +142,9 @@ def _reading(engine: Engine) -> Iterator[Figure]:
     yield _p95("one session of 20 actions", lambda: load_session(store, some, as_written))
     some_of = partial(load_session, store, LONGEST, as_written, most=MOST_ACTIONS)
     for page, after in enumerate(range(0, MAX_ACTIONS, MOST_ACTIONS), 1):
-        yield _p95(f"one session of 5,000 actions, its answer {page}", partial(some_of, after=after))
+        yield _p95(
+            f"one session of 5,000 actions, its answer {page}", partial(some_of, after=after)
+        )
     for name, span in SPANS.items():
         yield _p95(f"metrics of {name}", partial(_metrics, store, span))
     store.dispose()

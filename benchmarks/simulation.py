@@ -12,7 +12,11 @@ from itertools import takewhile
 
 from bidbeacon_pipelines.amazon_ads.countries import get_country
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS, HOURLY_TARGETS, Dataset
-from bidbeacon_pipelines.reports.planning import PlannedRequest, plan_requests, should_wait_for_countries
+from bidbeacon_pipelines.reports.planning import (
+    PlannedRequest,
+    plan_requests,
+    should_wait_for_countries,
+)
 from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served, start_of_day
 
 DAILY = DAILY_TARGETS
@@ -26,7 +30,24 @@ ZONES = {
     "AU": "Australia/Sydney",
     "BR": "America/Sao_Paulo",
 }
-EUROPE = ("AE", "BE", "DE", "EG", "ES", "FR", "GB", "IE", "IN", "IT", "NL", "PL", "SA", "SE", "TR", "ZA")
+EUROPE = (
+    "AE",
+    "BE",
+    "DE",
+    "EG",
+    "ES",
+    "FR",
+    "GB",
+    "IE",
+    "IN",
+    "IT",
+    "NL",
+    "PL",
+    "SA",
+    "SE",
+    "TR",
+    "ZA",
+)
 ACCOUNTS = {1: ("US",), 5: ("DE", "ES", "FR", "GB", "IT"), 18: (*EUROPE, "CA", "US")}
 """Ads accounts by their number of countries; that of 18 is in all of Amazon's European region, in the US and in Canada."""
 WORLDWIDE = (*EUROPE, "AU", "BR", "CA", "JP", "MX", "SG", "US")
@@ -61,7 +82,12 @@ class SimulatedDataset:
     """
 
     def __init__(
-        self, dataset: Dataset, countries: Sequence[str], days: int = DAYS, *, since: date | None = None
+        self,
+        dataset: Dataset,
+        countries: Sequence[str],
+        days: int = DAYS,
+        *,
+        since: date | None = None,
     ) -> None:
         self.dataset = dataset
         self._zones = {country: time_zone(country) for country in countries}
@@ -87,7 +113,8 @@ class SimulatedDataset:
         if fell_due:
             self._plan = None
             oldest = min(
-                oldest_served(self.dataset, local_date(now, zone)) for zone in set(self._zones.values())
+                oldest_served(self.dataset, local_date(now, zone))
+                for zone in set(self._zones.values())
             )
             for key in [key for key in self.due if key[1] < oldest]:
                 del self.due[key]
@@ -103,9 +130,13 @@ class SimulatedDataset:
         first_due = min(self.due.values(), default=None)
         if first_due is None:
             return []
-        if len(self._zones) > 1 and should_wait_for_countries(first_due, self.next_due(), now, patience):
+        if len(self._zones) > 1 and should_wait_for_countries(
+            first_due, self.next_due(), now, patience
+        ):
             return []
-        return plan_requests({day for _, day in self.due}, longest_days=self.dataset.longest_period_days)
+        return plan_requests(
+            {day for _, day in self.due}, longest_days=self.dataset.longest_period_days
+        )
 
     def first_refreshes(self, request: PlannedRequest, since: datetime) -> list[datetime]:
         """Return when each of the first refreshes fell due that a report would make, of those since an instant."""
@@ -217,7 +248,12 @@ def kinds() -> list[list[Dataset]]:
     """Return the registry's datasets, those together that are planned alike: same history, longest period and offsets."""
     alike: dict[object, list[Dataset]] = {}
     for one in DATASETS.values():
-        schedule = one.history_months, one.history_days, one.longest_period_days, one.refresh_offsets
+        schedule = (
+            one.history_months,
+            one.history_days,
+            one.longest_period_days,
+            one.refresh_offsets,
+        )
         alike.setdefault(schedule, []).append(one)
     return list(alike.values())
 
@@ -258,9 +294,7 @@ def _named(alike: Sequence[Dataset]) -> str:
 
 
 def _row(what: str, by_account: Sequence[Count]) -> str:
-    return (
-        f"| {what} | {' | '.join(f'{one.requests:,}' for one in by_account)} | {by_account[-1].windows:,} |"
-    )
+    return f"| {what} | {' | '.join(f'{one.requests:,}' for one in by_account)} | {by_account[-1].windows:,} |"
 
 
 def _most(days: Sequence[Count]) -> Count:

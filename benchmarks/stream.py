@@ -16,7 +16,13 @@ from benchmarks.figures import Figure, at_least, at_most, told
 from benchmarks.session_writers import durable_server, rate_of_writers
 from benchmarks.stream_crowd import Crowd, run_crowd
 from benchmarks.stream_process import Child, Server, postgres_cpu_seconds, running_server
-from benchmarks.stream_return import LATE_SECONDS, GettingInStep, cursor_behind, meanwhile, returning_readers
+from benchmarks.stream_return import (
+    LATE_SECONDS,
+    GettingInStep,
+    cursor_behind,
+    meanwhile,
+    returning_readers,
+)
 from benchmarks.stream_seen import Seen, judge
 from benchmarks.stream_writers import Written, write_at
 from bidbeacon_sessions import SessionStore
@@ -49,7 +55,9 @@ class Run:
 
 def stream() -> Iterator[Figure]:
     """Measure on a server of its own that syncs each commit to disk."""
-    yield told("load of the machine beforehand (processes that want a core)", os.getloadavg()[0], "")
+    yield told(
+        "load of the machine beforehand (processes that want a core)", os.getloadavg()[0], ""
+    )
     with durable_server() as url:
         store = SessionStore.connect(url)
         yield from _thousand(store, url)
@@ -86,7 +94,9 @@ def _thousand_busy(store: SessionStore, url: str) -> Iterator[Figure]:
     yield at_most(f"{name}, lost", run.seen.lost, "", 0)
     yield at_most(f"{name}, until all are in step after its end", run.late_seconds, "s", 5)
     yield told("memory a client, at the peak of that load", run.memory_peak / 1_000, "KB")
-    coming_back = f"readers who come back 1,000 changes behind, beside them and {BACK_RATE} actions/s"
+    coming_back = (
+        f"readers who come back 1,000 changes behind, beside them and {BACK_RATE} actions/s"
+    )
     yield at_least(coming_back, len(back.took), "", 3)
     yield at_most("until each of them is in step", max(back.took, default=LATE_SECONDS), "s", 5)
 
@@ -101,7 +111,9 @@ def _few(store: SessionStore, url: str) -> Iterator[Figure]:
         yield at_most(f"{name}, lost", run.seen.lost, "", 0)
     with running_server(url) as server:
         run = _load(store, url, server, Crowd(server.port, 1, 0, 0), 10, 10)
-    yield at_most("1 client at 10 actions/s, commit to client, p50", run.seen.percentile(50), "ms", 30)
+    yield at_most(
+        "1 client at 10 actions/s, commit to client, p50", run.seen.percentile(50), "ms", 30
+    )
     yield at_most("1 client, lost", run.seen.lost, "", 0)
 
 
@@ -110,7 +122,9 @@ def _slow_reader(store: SessionStore, url: str) -> Iterator[Figure]:
     name = "500 clients at 300 actions/s"
     alone, beside = list[Run](), list[Run]()
     with running_server(url) as server:
-        load = partial(_load, store, url, server, Crowd(server.port, 250, 250), 300, SLOW_ROUND_SECONDS)
+        load = partial(
+            _load, store, url, server, Crowd(server.port, 250, 250), 300, SLOW_ROUND_SECONDS
+        )
         for _ in range(SLOW_ROUNDS):
             alone.append(load())
             with slow_reader(server.port):
@@ -121,7 +135,9 @@ def _slow_reader(store: SessionStore, url: str) -> Iterator[Figure]:
     added = [_p99([late]) / _p99([early]) - 1 for early, late in zip(alone, beside, strict=True)]
     yield told(f"{name}, commit to client, p99", _p99(alone), "ms")
     yield told("the same beside a reader at 1 kB/s", _p99(beside), "ms")
-    yield at_most("what that reader adds to the others' p99, median", float(np.median(added)) * 100, "%", 25)
+    yield at_most(
+        "what that reader adds to the others' p99, median", float(np.median(added)) * 100, "%", 25
+    )
     yield told("the same beside readers who missed 4,000 changes each", _p99([returning]), "ms")
     lost = sum(run.seen.lost + len(run.seen.faults) for run in [*alone, *beside, returning])
     yield at_most("lost by the others", lost, "", 0)
@@ -188,7 +204,9 @@ def _told(name: str, run: Run, rate: float) -> Iterator[Figure]:
         print(f"  {fault}")
     yield at_most(f"{name}, faults", len(run.seen.faults), "", 0)
     for percentile in (50, 90):
-        yield told(f"{name}, commit to client, p{percentile}", run.seen.percentile(percentile), "ms")
+        yield told(
+            f"{name}, commit to client, p{percentile}", run.seen.percentile(percentile), "ms"
+        )
 
 
 @contextmanager
@@ -221,7 +239,9 @@ def slow_reader(port: int) -> Iterator[None]:
                 slow.connect(("127.0.0.1", port))
                 slow.sendall(b"GET /api/job-sessions/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
                 ends = time.monotonic() + SLOW_SECONDS
-                while time.monotonic() < ends and not stop.wait(SLOW_PAUSE) and slow.recv(SLOW_BYTES):
+                while (
+                    time.monotonic() < ends and not stop.wait(SLOW_PAUSE) and slow.recv(SLOW_BYTES)
+                ):
                     pass
 
     with meanwhile(read):

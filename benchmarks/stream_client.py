@@ -145,7 +145,9 @@ class CrowdClient:
     def _own_sse(self, data: bytes) -> tuple[Iterator[Said], int]:
         """Inflate the stream as one, from its beginning."""
         frames, used = sse_frames(data)
-        return sse_messages(b"".join(self._inflater.decompress(frame.content) for frame in frames)), used
+        return sse_messages(
+            b"".join(self._inflater.decompress(frame.content) for frame in frames)
+        ), used
 
     def _own_websocket(self, data: bytes) -> tuple[list[Said], int]:
         frames, used = websocket_frames(data)

@@ -36,7 +36,9 @@ def run_crowd(crowd: Crowd, pipe: Connection) -> None:
     for client in clients:
         selector.register(client.socket, selectors.EVENT_READ, client)
     buffer = bytearray(_BUFFER)
-    _read_until(selector, buffer, lambda: all(client.position is not None for client in clients), 60)
+    _read_until(
+        selector, buffer, lambda: all(client.position is not None for client in clients), 60
+    )
     began = _cpu_seconds()
     pipe.send("ready")
     _read_until(selector, buffer, pipe.poll, 600)
@@ -51,11 +53,15 @@ def run_crowd(crowd: Crowd, pipe: Connection) -> None:
     pipe.send(
         {
             "reached": reached,
-            "reached_at": max((client.arrivals[-1] for client in clients if client.arrivals), default=0),
+            "reached_at": max(
+                (client.arrivals[-1] for client in clients if client.arrivals), default=0
+            ),
             "cpu_seconds": used,
             "received": sum(client.received for client in clients),
             "faults": [fault for client in clients for fault in client.faults],
-            "arrivals": [(client.arrivals.tobytes(), client.positions.tobytes()) for client in clients],
+            "arrivals": [
+                (client.arrivals.tobytes(), client.positions.tobytes()) for client in clients
+            ],
             "views": [client.view for client in clients if client.view is not None],
         }
     )

@@ -72,7 +72,11 @@ def running_server(url: str) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, *COMMAND, "stream", "--port", str(port)]
-    environment = {**os.environ, "BIDBEACON_DATABASE_URL": url, "BIDBEACON_STREAM_HOST": "127.0.0.1"}
+    environment = {
+        **os.environ,
+        "BIDBEACON_DATABASE_URL": url,
+        "BIDBEACON_STREAM_HOST": "127.0.0.1",
+    }
     with subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment) as process:
         try:
             _wait_until_ready(port)
@@ -96,10 +100,14 @@ def _wait_until_ready(port: int) -> None:
 def postgres_cpu_seconds(url: str) -> float:
     """Return the processor time of the server behind an address: of backends that live, and of those that have ended."""
     port = make_url(url).port
-    listening = (each for each in psutil.net_connections("tcp4") if each.status == psutil.CONN_LISTEN)
+    listening = (
+        each for each in psutil.net_connections("tcp4") if each.status == psutil.CONN_LISTEN
+    )
     postmaster = psutil.Process(next(each.pid for each in listening if each.laddr[1:] == (port,)))
     living = [each.cpu_times() for each in [postmaster, *postmaster.children(recursive=True)]]
     ended = postmaster.cpu_times()
     return float(
-        sum(times.user + times.system for times in living) + ended.children_user + ended.children_system
+        sum(times.user + times.system for times in living)
+        + ended.children_user
+        + ended.children_system
     )

@@ -100,7 +100,9 @@ class GettingInStep(ExitStack):
 
     def _come_back(self, stop: threading.Event) -> None:
         while not stop.wait(self._every):
-            self.took.append(seconds_until_in_step(self._port, cursor_behind(self._store, self._missed)))
+            self.took.append(
+                seconds_until_in_step(self._port, cursor_behind(self._store, self._missed))
+            )
 
 
 @contextmanager

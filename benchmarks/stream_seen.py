@@ -38,7 +38,9 @@ class Seen:
         return float(np.percentile(self.milliseconds, share))
 
 
-def judge(store: SessionStore, acknowledged: Acknowledged, report: dict[str, Any], after: int) -> Seen:
+def judge(
+    store: SessionStore, acknowledged: Acknowledged, report: dict[str, Any], after: int
+) -> Seen:
     """Compare a crowd's report with the log's positions since `after`, and with the tables."""
     with store.begin() as connection:
         places = {
@@ -52,12 +54,18 @@ def judge(store: SessionStore, acknowledged: Acknowledged, report: dict[str, Any
     delays = [_delays(pairs, *arrivals) for arrivals in report["arrivals"]]
     late = np.concatenate(delays) if delays else np.empty(0, np.float32)
     never = sum(len(pairs) - len(delay) for delay in delays)
-    wrong = [fault for view in report["views"] for fault in _differences(view, acknowledged, statuses)]
-    faults = [*report["faults"], *wrong] + ([] if report["reached"] else ["not everybody reached the end"])
+    wrong = [
+        fault for view in report["views"] for fault in _differences(view, acknowledged, statuses)
+    ]
+    faults = [*report["faults"], *wrong] + (
+        [] if report["reached"] else ["not everybody reached the end"]
+    )
     return Seen(late, len(unpublished) + never + len(wrong), faults)
 
 
-def _delays(pairs: Sequence[tuple[int, int]], arrivals: bytes, positions: bytes) -> NDArray[np.float32]:
+def _delays(
+    pairs: Sequence[tuple[int, int]], arrivals: bytes, positions: bytes
+) -> NDArray[np.float32]:
     """Return, for each acknowledged action in order of position, how long after it the client had it; those that never came are left out."""
     at, known = np.array(array("q", arrivals)), np.array(array("q", positions))
     wanted = np.array([position for position, _ in pairs])
@@ -74,5 +82,10 @@ def _differences(view: View, acknowledged: Acknowledged, statuses: dict[str, str
     strange = view.actions.keys() - acknowledged.keys()
     twice = [key for key, count in view.actions.items() if count > 1]
     stale = [key for key, status in statuses.items() if view.statuses.get(key) != status]
-    found = {"missing": missing, "never acknowledged": strange, "twice": twice, "of another status": stale}
+    found = {
+        "missing": missing,
+        "never acknowledged": strange,
+        "twice": twice,
+        "of another status": stale,
+    }
     return [f"{len(keys)} {what}" for what, keys in found.items() if keys]

@@ -60,7 +60,9 @@ def write_at(url: str, rate: float, seconds: float, together: int = 1) -> Writte
     for writer in writers:
         writer.end()
     acknowledged = {key: at for each in told for key, at in each.acknowledged.items()}
-    return Written(acknowledged, sum(each.cpu_seconds for each in told), max(each.seconds for each in told))
+    return Written(
+        acknowledged, sum(each.cpu_seconds for each in told), max(each.seconds for each in told)
+    )
 
 
 def _write(url: str, rate: float, seconds: float, together: int, pipe: Connection) -> None:
@@ -90,7 +92,9 @@ def _record(store: SessionStore, rate: float, seconds: float, together: int) -> 
             opened.append(_OpenSession(store, number))
         opened.rotate()
         session = opened[0]
-        ords = session.record(number) if together == 1 else session.record_together(number, together)
+        ords = (
+            session.record(number) if together == 1 else session.record_together(number, together)
+        )
         at = time.monotonic_ns()
         acknowledged |= {(str(session.recorder.session_id), ord_): at for ord_ in ords}
         if ords[-1] == ACTIONS_EACH:

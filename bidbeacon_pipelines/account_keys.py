@@ -32,7 +32,8 @@ def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str
     others = [other.rsplit(".", 1)[-1] for other in other_ids]
     prefixes = (tail[:length] for length in range(_SHORTEST_PREFIX, len(tail)))
     prefix = next(
-        (prefix for prefix in prefixes if not any(other.startswith(prefix) for other in others)), tail
+        (prefix for prefix in prefixes if not any(other.startswith(prefix) for other in others)),
+        tail,
     )
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_SLUG].strip("-")
@@ -42,5 +43,7 @@ def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str
 def _tail(account_id: str) -> str:
     tail = account_id.rsplit(".", 1)[-1]
     if not _PLAIN.fullmatch(tail):
-        raise ValueError(f"Expected an account id that ends in letters, digits, - or _, got: {account_id!r}.")
+        raise ValueError(
+            f"Expected an account id that ends in letters, digits, - or _, got: {account_id!r}."
+        )
     return tail

@@ -28,7 +28,9 @@ class BrowserGuard:
         post_only: The end of paths that take `POST` and nothing else, except that a browser may open them as a page.
     """
 
-    def __init__(self, app: ASGIApp, *, public_url: str = "", prefix: str = "/", post_only: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, *, public_url: str = "", prefix: str = "/", post_only: str = ""
+    ) -> None:
         self._app = app
         self._public = urlsplit(public_url)
         self._prefix = prefix
@@ -54,13 +56,19 @@ class BrowserGuard:
             return f"Expected a host that is served here, such as 127.0.0.1, got: {host}.\n"
         if origin is not None and not self._is_own(origin, host):
             return f"Expected a request from a page of this server, got one from: {origin}.\n"
-        if self._post_only and scope["path"].endswith(self._post_only) and not _is_post_or_page(request):
+        if (
+            self._post_only
+            and scope["path"].endswith(self._post_only)
+            and not _is_post_or_page(request)
+        ):
             return f"Expected POST, got: {scope.get('method')}.\n"
         return None
 
     def _is_served(self, host: str) -> bool:
         name = _split(f"//{host}").hostname
-        return name is not None and ("." not in name or _is_address(name) or name == self._public.hostname)
+        return name is not None and (
+            "." not in name or _is_address(name) or name == self._public.hostname
+        )
 
     def _is_own(self, origin: str, host: str) -> bool:
         public = f"{self._public.scheme}://{self._public.netloc}"

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.settings import (
@@ -86,7 +93,9 @@ class Settings(SessionSettings):
         default=False,
         description="Whether Dagster's webserver and the sandbox, which have no login, may listen beyond loopback.",
     )
-    bind_host: Host = Field("127.0.0.1", description="Where Dagster's webserver and the sandbox listen.")
+    bind_host: Host = Field(
+        "127.0.0.1", description="Where Dagster's webserver and the sandbox listen."
+    )
     sandbox_port: Port = 3040
 
     user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
@@ -111,7 +120,10 @@ class Settings(SessionSettings):
         description="Shortest time in seconds between two polls of one report; absent: 60, 5 with the sandbox.",
     )
     by_hand_wait_minutes: int = Field(
-        90, ge=1, le=24 * 60, description="How long a manual materialization waits for Amazon, in minutes."
+        90,
+        ge=1,
+        le=24 * 60,
+        description="How long a manual materialization waits for Amazon, in minutes.",
     )
     wait_for_countries_hours: float = Field(
         6,

@@ -107,7 +107,10 @@ class Reference:
 
     def masked(self) -> "Reference":
         """Return it without secrets."""
-        dataset, window = self.dataset and redact_text(self.dataset), self.window and redact_text(self.window)
+        dataset, window = (
+            self.dataset and redact_text(self.dataset),
+            self.window and redact_text(self.window),
+        )
         return Reference(redact_text(self.account), redact_text(self.effect), dataset, window)
 
 
@@ -147,7 +150,10 @@ class Action(BaseModel):
         names = dict.fromkeys(["account", *shown])
         found = (payload.get(name) for name in names if name in cls.model_fields)
         return (
-            key for each in found if each for key in ([each] if isinstance(each, str) else map(str, each))
+            key
+            for each in found
+            if each
+            for key in ([each] if isinstance(each, str) else map(str, each))
         )
 
     def promises(self) -> Iterable[str]:
@@ -175,7 +181,9 @@ class Action(BaseModel):
             ValueError: no way from that version is known.
         """
         if version != cls.schema_version:
-            raise ValueError(f"{cls.type} version {version} is not known, the newest is {cls.schema_version}")
+            raise ValueError(
+                f"{cls.type} version {version} is not known, the newest is {cls.schema_version}"
+            )
         return payload
 
     @classmethod
@@ -205,7 +213,9 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
         try:
             whole = {k: v for k, v in payload.items() if k != CUT_MARK} if cut else payload
             action = action_class.from_stored(version, whole)
-            return RenderedAction([*action.parts(), *_cut_parts(cut)], action_class.tone, known=True)
+            return RenderedAction(
+                [*action.parts(), *_cut_parts(cut)], action_class.tone, known=True
+            )
         except ValueError:
             pass  # stored by other code than ours, or cut too short: shown as data below
     shown = json.dumps(payload, ensure_ascii=False, sort_keys=True)
@@ -267,7 +277,9 @@ def _checked_template(cls: type[Action]) -> Template:
     try:
         template = parse_template(cls.sentence)
     except ValueError as error:
-        raise ActionDefinitionError(f"The sentence of {cls.__name__} can't be read: {error}.") from error
+        raise ActionDefinitionError(
+            f"The sentence of {cls.__name__} can't be read: {error}."
+        ) from error
     missing = template.field_names() - set(cls.model_fields)
     if missing:
         raise ActionDefinitionError(

@@ -40,7 +40,9 @@ def markdown_catalogue(modules: Sequence[str] = ()) -> str:
     """
     for module in modules:
         importlib.import_module(module)
-    sections = [_section(name, classes) for name, classes in _by_module([*modules, core_actions.__name__])]
+    sections = [
+        _section(name, classes) for name, classes in _by_module([*modules, core_actions.__name__])
+    ]
     return "\n".join([_HEAD.format(modules=" ".join(modules)), *sections])
 
 
@@ -93,7 +95,9 @@ def _referenced(action_class: type[Action]) -> str:
     references = list(action_class.model_validate(sample).references())
     if not references:
         return "Refers to nothing."
-    what = ", ".join(name for name in ("account", "dataset", "window") if getattr(references[0], name))
+    what = ", ".join(
+        name for name in ("account", "dataset", "window") if getattr(references[0], name)
+    )
     return f"Refers to {what}: {', '.join(sorted({f'`{one.effect}`' for one in references}))}."
 
 

@@ -13,7 +13,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-_CURSOR = re.compile(r"(?P<epoch>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?P<position>[0-9]{1,18})")
+_CURSOR = re.compile(
+    r"(?P<epoch>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?P<position>[0-9]{1,18})"
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def parse_cursor(cursor: str) -> Cursor | None:
     return match and Cursor(UUID(match["epoch"]), int(match["position"]))
 
 
-_POSITION = "c.epoch, c.position, coalesce((SELECT min(position) FROM session_changes), c.position + 1)"
+_POSITION = (
+    "c.epoch, c.position, coalesce((SELECT min(position) FROM session_changes), c.position + 1)"
+)
 _HEAD = text(f"SELECT {_POSITION} FROM session_change_cursor c")
 
 

@@ -63,10 +63,15 @@ def parse_database_url(database_url: str) -> URL:
     except (ArgumentError, ValueError):
         raise InvalidDatabaseUrlError from None
     # A second @ is one of the password: what follows the first would be taken for the host, and be shown.
-    if url.drivername.partition("+")[0] not in {"postgres", "postgresql"} or database_url.count("@") > 1:
+    if (
+        url.drivername.partition("+")[0] not in {"postgres", "postgresql"}
+        or database_url.count("@") > 1
+    ):
         raise InvalidDatabaseUrlError
     if ours := _settings_in(url) & {*_SERVER_OPTIONS, "client_encoding"}:
-        raise InvalidDatabaseUrlError(f"without {' and '.join(sorted(ours))}, which BidBeacon sets itself")
+        raise InvalidDatabaseUrlError(
+            f"without {' and '.join(sorted(ours))}, which BidBeacon sets itself"
+        )
     return url.set(drivername=_DRIVER)
 
 
@@ -89,7 +94,9 @@ def _options(url: URL) -> list[str]:
 def _settings_in(url: URL) -> set[str]:
     """Return the names of the server's settings that an address sets."""
     names = re.findall(r"(?:-c\s*|--)([\w.-]+)\s*=", " ".join(_options(url)))
-    return {name.lower().replace("-", "_") for name in names} | ({"client_encoding"} & url.query.keys())
+    return {name.lower().replace("-", "_") for name in names} | (
+        {"client_encoding"} & url.query.keys()
+    )
 
 
 logger = logging.getLogger(__name__)

@@ -34,7 +34,13 @@ from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.errors import masked
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
-from bidbeacon_sessions.presentation import action_json, describe_status, load_labels, session_url, whose
+from bidbeacon_sessions.presentation import (
+    action_json,
+    describe_status,
+    load_labels,
+    session_url,
+    whose,
+)
 from bidbeacon_sessions.queries import find_session, list_excerpts, list_sessions_of_run
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.session import (
@@ -66,7 +72,10 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
     account = header["account_key"]
     shown = [action_json(action, labels) for action in actions]
     named = [(action, whose(action, account)) for action in shown]
-    said = [(action["at"], f"{who}: {action['text']}" if who else action["text"]) for action, who in named]
+    said = [
+        (action["at"], f"{who}: {action['text']}" if who else action["text"])
+        for action, who in named
+    ]
     status = describe_status(header["status"], header["outcome"], header["recovered_by"])
     return {
         "session": MetadataValue.url(session_url(str(session_id))),
@@ -125,8 +134,12 @@ LABEL_TAG = "bidbeacon/account"
 """What the account of a run is called; its key is in the run's own tags."""
 
 _WAITING = frozenset({DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED})
-_UNFINISHED = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING})
-_FINISHED = frozenset({DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED})
+_UNFINISHED = frozenset(
+    {DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING}
+)
+_FINISHED = frozenset(
+    {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+)
 _BEATS_MISSED = 3
 _CLOSER_SECONDS = 15
 RUN_WITHOUT_SESSION = timedelta(minutes=3)
@@ -134,7 +147,10 @@ RUN_WITHOUT_SESSION = timedelta(minutes=3)
 _ENDS: Mapping[DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
     None: ("crashed", "its process died."),
     DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
-    DagsterRunStatus.CANCELING: ("cancelled", "its process ended while Dagster was terminating the run."),
+    DagsterRunStatus.CANCELING: (
+        "cancelled",
+        "its process ended while Dagster was terminating the run.",
+    ),
     DagsterRunStatus.SUCCESS: (
         "crashed",
         "its process died, and a later attempt brought the run to its end.",
@@ -187,7 +203,9 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
                 input=input,
                 labels=_labels(context),
             ) as session:
-                tags = {SESSION_TAG: str(session.session_id)} | label_tag(account.label if account else None)
+                tags = {SESSION_TAG: str(session.session_id)} | label_tag(
+                    account.label if account else None
+                )
                 context.instance.add_run_tags(context.run.run_id, tags)
                 yield session
         except BaseException as error:
@@ -235,7 +253,9 @@ def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, st
     """Return what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset, the run that this one retries."""
     labels = {"dagster_job": context.run.job_name}
     if isinstance(context, AssetExecutionContext):
-        labels["asset"] = ", ".join(sorted(key.to_user_string() for key in context.selected_asset_keys))
+        labels["asset"] = ", ".join(
+            sorted(key.to_user_string() for key in context.selected_asset_keys)
+        )
     tags = context.run.tags
     partition, first, last = (tags.get(f"dagster/{name}") for name in _PARTITION_TAGS)
     if partition:
@@ -255,7 +275,9 @@ def _parameters_of(compute: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         )
     parameters = dict(inspect.signature(compute).parameters)
     if next(iter(parameters), None) != "context":
-        raise TypeError(f"Expected the first parameter of {name} to be `context`, got: {list(parameters)}.")
+        raise TypeError(
+            f"Expected the first parameter of {name} to be `context`, got: {list(parameters)}."
+        )
     return parameters
 
 
@@ -320,7 +342,9 @@ def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:
         instance.report_run_failed(run, f"{seen}: the process or its host is gone.")
 
 
-def list_runs_under_way(store: SessionStore, instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
+def list_runs_under_way(
+    store: SessionStore, instance: DagsterInstance, job_name: str
+) -> list[DagsterRun]:
     """Return the unfinished runs of a job that are queued or worked on, as their sessions' leases say.
 
     Dagster's status does not tell: the run of a frozen worker is started for hours.

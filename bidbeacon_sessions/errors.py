@@ -43,14 +43,17 @@ class NotConfiguredError(SessionsError):
     """No store was given and no database is configured."""
 
     def __init__(self) -> None:
-        super().__init__("No database for job sessions: pass store=…, or set BIDBEACON_DATABASE_URL.")
+        super().__init__(
+            "No database for job sessions: pass store=…, or set BIDBEACON_DATABASE_URL."
+        )
 
 
 class InvalidDatabaseUrlError(SessionsError):
     """The address of the database can't be parsed, is not PostgreSQL's, or sets what only we set."""
 
     def __init__(
-        self, rule: str = "special characters in user name and password percent-encoded (/ is %2F, @ is %40)"
+        self,
+        rule: str = "special characters in user name and password percent-encoded (/ is %2F, @ is %40)",
     ) -> None:
         super().__init__(
             f"Expected a database address of the form postgresql://user:password@host:port/database, {rule}."

@@ -20,7 +20,10 @@ _QUERY = f"CAST(regexp_replace(CAST({_WORDS} AS text), '''( &|$)', ''':*\\1', 'g
 _CONTAINS = "position(lower(:text) IN lower({})) > 0"
 _IN_HEADER = " OR ".join(
     [
-        *(_CONTAINS.format(column) for column in ("h.job_name", "h.account_key", "h.error ->> 'message'")),
+        *(
+            _CONTAINS.format(column)
+            for column in ("h.job_name", "h.account_key", "h.error ->> 'message'")
+        ),
         *(_CONTAINS.format(column) for column in ("h.error ->> 'type'", "CAST(h.input AS text)")),
         "h.run_id = :text",
         "CAST(h.id AS text) = :text",
@@ -39,7 +42,9 @@ HAS_TEXT_BY_INDEX = f"({_IN_HEADER} OR h.id IN (SELECT f.session_id FROM session
 """Finds all actions with the text first: quick where few have it."""
 
 # The server's own estimate, from its statistics of words: counting would take as long as finding them. A wrong one costs time only.
-_ESTIMATE = text(f"EXPLAIN (FORMAT JSON) SELECT FROM session_actions WHERE {ACTION_WORDS} @@ ({_QUERY})")
+_ESTIMATE = text(
+    f"EXPLAIN (FORMAT JSON) SELECT FROM session_actions WHERE {ACTION_WORDS} @@ ({_QUERY})"
+)
 
 
 def suited_to(connection: Connection, wanted: str | None, statement: str) -> str:
@@ -117,11 +122,14 @@ class SessionFilter:
     def _referenced(self) -> str:
         """Walk the references from the newest session on: it stops at the limit, and each session counts once."""
         times = [
-            clause.replace("h.id", "t.session_id").replace("h.", "t.") for clause in _given(self, _OF_TIME)
+            clause.replace("h.id", "t.session_id").replace("h.", "t.")
+            for clause in _given(self, _OF_TIME)
         ]
         walk = f"""SELECT DISTINCT t.started_at, t.session_id AS id FROM session_references t
             WHERE {_all([*_given(self, _OF_REFERENCE), *times])} ORDER BY t.started_at DESC, t.session_id DESC"""
-        others = _given(self, {name: clause for name, clause in _OF_HEADER.items() if name not in _OF_TIME})
+        others = _given(
+            self, {name: clause for name, clause in _OF_HEADER.items() if name not in _OF_TIME}
+        )
         others += self._of_outcome()
         if not others:
             return f"{walk} LIMIT :limit"

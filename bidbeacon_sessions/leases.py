@@ -46,7 +46,9 @@ _DEAD = text(f"""
      ORDER BY h.started_at LIMIT 500""")
 
 
-def list_dead_sessions(connection: Connection, *, silent_for: timedelta = timedelta(0)) -> list[RowMapping]:
+def list_dead_sessions(
+    connection: Connection, *, silent_for: timedelta = timedelta(0)
+) -> list[RowMapping]:
     """Return running sessions that have been silent for a time, the oldest 500.
 
     Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, and lease_ended: only then are they dead for certain.
@@ -102,7 +104,9 @@ class Heartbeat:
         self._progress = progress
         self._session_id = progress.session_id
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{self._session_id}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"heartbeat-{self._session_id}", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -130,7 +134,9 @@ class Heartbeat:
                     alive = beat(connection, self._session_id, seconds=self._settings.lease_seconds)
             except SQLAlchemyError as error:
                 if pause == self._every:
-                    logger.warning("No heartbeat for session %s: %s", self._session_id, type(error).__name__)
+                    logger.warning(
+                        "No heartbeat for session %s: %s", self._session_id, type(error).__name__
+                    )
                 pause = min(self._every, AWAY_BEAT_SECONDS)
                 continue
             pause = self._every

@@ -122,7 +122,9 @@ def _accounts(row: Mapping[Any, Any]) -> list[str]:
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:
     """Return what the accounts of an action (as `action_json`) are called that neither its sentence names nor its session is about; empty where there is none."""
-    known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {session_account}
+    known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {
+        session_account
+    }
     others = [one["label"] or one["key"] for one in action["accounts"] if one["key"] not in known]
     more = f" and {len(others) - _MOST_NAMES} more" if len(others) > _MOST_NAMES else ""
     return ", ".join(others[:_MOST_NAMES]) + more

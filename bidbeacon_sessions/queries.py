@@ -37,7 +37,9 @@ HEADER_COLUMNS = f"""
     h.status = 'succeeded' AND counted.action_count > 0
       AND NOT EXISTS (SELECT FROM session_actions s WHERE s.session_id = h.id AND s.type NOT LIKE '%-skipped') AS skipped_only"""
 
-ACTIONS_COUNTED = "(SELECT count(*) AS action_count FROM session_actions s WHERE s.session_id = h.id) counted"
+ACTIONS_COUNTED = (
+    "(SELECT count(*) AS action_count FROM session_actions s WHERE s.session_id = h.id) counted"
+)
 HEADERS_WITH_COUNTS = f"session_headers h CROSS JOIN LATERAL {ACTIONS_COUNTED}"
 
 
@@ -78,7 +80,9 @@ def with_accounts(connection: Connection, wanted: SessionFilter) -> SessionFilte
     return replace(wanted, accounts=found)
 
 
-def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int = 50) -> list[RowMapping]:
+def list_sessions(
+    connection: Connection, wanted: SessionFilter, *, limit: int = 50
+) -> list[RowMapping]:
     """Return the headers of matching sessions, newest first: HEADER_COLUMNS."""
     wanted = with_accounts(connection, wanted)
     newest = suited_to(connection, wanted.text, wanted.newest())
@@ -103,10 +107,14 @@ def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
     return next(iter(list_sessions_by_id(connection, [session_id])), None)
 
 
-def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: SessionFilter) -> set[UUID]:
+def find_matching_ids(
+    connection: Connection, ids: Sequence[UUID], wanted: SessionFilter
+) -> set[UUID]:
     """Return those of the given sessions that match."""
     wanted = with_accounts(connection, wanted)
-    statement = text(f"SELECT h.id FROM session_headers h WHERE h.id = ANY(:ids) AND {wanted.conditions()}")
+    statement = text(
+        f"SELECT h.id FROM session_headers h WHERE h.id = ANY(:ids) AND {wanted.conditions()}"
+    )
     return set(connection.execute(statement, wanted.values() | {"ids": list(ids)}).scalars())
 
 
@@ -149,7 +157,13 @@ def list_excerpts(
     accounts: Sequence[str] = (),
 ) -> list[RowMapping]:
     """Return actions of several sessions, each session's in order: the first and the last ones, the last errors, and the last ones that refer to the accounts."""
-    values = {"ids": list(ids), "first": first, "last": last, "errors": errors, "accounts": list(accounts)}
+    values = {
+        "ids": list(ids),
+        "first": first,
+        "last": last,
+        "errors": errors,
+        "accounts": list(accounts),
+    }
     return list(connection.execute(_EXCERPTS, values).mappings())
 
 
@@ -163,7 +177,9 @@ def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]
     return {row.key: row.label for row in connection.execute(_LABELS, {"keys": list(keys)})}
 
 
-_SESSIONS_OF_RUN = text("SELECT id, status FROM session_headers WHERE run_id = :run_id ORDER BY started_at")
+_SESSIONS_OF_RUN = text(
+    "SELECT id, status FROM session_headers WHERE run_id = :run_id ORDER BY started_at"
+)
 
 
 def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping]:
@@ -214,7 +230,9 @@ _REFERENCES = text("""
 
 def list_references(connection: Connection, session_id: UUID) -> list[RowMapping]:
     """Return what a session refers to, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
-    return list(connection.execute(_REFERENCES, {"id": session_id, "most": MOST_REFERENCES}).mappings())
+    return list(
+        connection.execute(_REFERENCES, {"id": session_id, "most": MOST_REFERENCES}).mappings()
+    )
 
 
 _BY_TYPE = text("""
@@ -272,7 +290,9 @@ LONGEST_COUNT = "4s"
 _BOUND = text("SELECT set_config('statement_timeout', :longest, true)")
 
 
-def count_by_interval(connection: Connection, wanted: SessionFilter, span: Span) -> list[RowMapping] | None:
+def count_by_interval(
+    connection: Connection, wanted: SessionFilter, span: Span
+) -> list[RowMapping] | None:
     """Return how many matching sessions began in each interval of a span, by mark: place, mark, sessions.
 
     The mark is the session's status, the outcome of one that succeeded with warnings or problems, or `retried` for an attempt whose

@@ -13,7 +13,17 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-KEY_KINDS = ("access", "api", "encryption", "license", "master", "private", "shared", "signing", "ssh")
+KEY_KINDS = (
+    "access",
+    "api",
+    "encryption",
+    "license",
+    "master",
+    "private",
+    "shared",
+    "signing",
+    "ssh",
+)
 _SECRETS = (
     r"(?:password|passwd|passphrase|pwd|secret|token|authorization|credential|cookie|signature|jwt|header_value"
     rf"|(?:{'|'.join(KEY_KINDS)})_?key)s?"
@@ -75,13 +85,16 @@ _NAME_MARKS = (
 
 _LOGIN_TOKEN = re.compile(r"Atz[a-z](?:\||%(?:25)*+7[Cc]|\\*+u007[Cc]|&#124;)[\w\-+/=.|%~]+")
 """Access and refresh tokens of Login with Amazon; the bar may be encoded."""
-_BEARER = re.compile(r"(?i)\bbearer(?:\s++|%20|\+)(?=[\w\-+/=.|~]*\d|[\w\-+/=.|~]{20})[\w\-+/=.|~]{8,}")
+_BEARER = re.compile(
+    r"(?i)\bbearer(?:\s++|%20|\+)(?=[\w\-+/=.|~]*\d|[\w\-+/=.|~]{20})[\w\-+/=.|~]{8,}"
+)
 _BASIC = re.compile(r"(?i)\bbasic\s++([A-Za-z0-9_\-+/]{6,}+={0,2})")
 _JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)+")
 _AWS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
 _CLIENT_SECRET = re.compile(r"(?i)\bamzn1\.oa2-cs\.v1\.[0-9a-f]+")
 _PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY[A-Z ]{0,20}-----.*?(?:-----END [A-Z ]{0,40}-----|\Z)", re.DOTALL
+    r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY[A-Z ]{0,20}-----.*?(?:-----END [A-Z ]{0,40}-----|\Z)",
+    re.DOTALL,
 )
 _URL = re.compile(r"(?i)(?:://|%3a%2f%2f)[^\s\"<>]*+")
 _PYDANTIC_INPUT = re.compile(
@@ -109,12 +122,16 @@ _PAIR = re.compile(rf"(?P<bracket>[(\[])\s?b?{_QUOTE}\Z")
 _NAME_KEY = re.compile(
     rf"(?i)(?<!\w)(?:(?:name|key|field|header){_QUOTE}?\s?[:=]\s?|loc{_QUOTE}?\s?[:=]\s?[(\[][^()\[\]]*+){_QUOTE}?\Z"
 )
-_VALUE_KEY = re.compile(rf"(?i)(?:[^{{}}]{{0,200}}?{_QUOTE}|\s*+)(?:value|input){_QUOTE}?\s?[:=]\s?")
+_VALUE_KEY = re.compile(
+    rf"(?i)(?:[^{{}}]{{0,200}}?{_QUOTE}|\s*+)(?:value|input){_QUOTE}?\s?[:=]\s?"
+)
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _RUN = re.compile(r"(?:[^\s&\"'<>]|&(?![\w.%-]{1,60}=|quot;|#|[lg]t;))*+")
 _LINE_END = re.compile(r"[\r\n]|\\[rn]")
 _BRACKETS = re.compile(rf"[\[({{]|[\])}}]|{_QUOTE}")
-_NO_SECRET = re.compile(r"(?i)none|null|true|false|\[secure\]|[*•]*+|secret(?:str|bytes)\(b?'\**'\)")
+_NO_SECRET = re.compile(
+    r"(?i)none|null|true|false|\[secure\]|[*•]*+|secret(?:str|bytes)\(b?'\**'\)"
+)
 _PROSE = frozenset(
     """
     a an and are at by cannot can't empty expected expired for from given got has in invalid is isn't it missing
@@ -177,7 +194,9 @@ def _redact_mapping(mapping: Mapping[Any, Any]) -> dict[str, Any]:
         key, is_secret = _redact_key(str(given))
         is_masked = is_secret and value is not None and not isinstance(value, bool)
         clean[key] = MASK if is_masked else redact(value)
-    if not _VALUE_KEYS.isdisjoint(clean) and any(_is_secret_name(mapping.get(key)) for key in _NAME_KEYS):
+    if not _VALUE_KEYS.isdisjoint(clean) and any(
+        _is_secret_name(mapping.get(key)) for key in _NAME_KEYS
+    ):
         clean |= dict.fromkeys(_VALUE_KEYS & clean.keys(), MASK)
     return clean
 
@@ -218,7 +237,9 @@ def _mask_basic(match: re.Match[str]) -> str:
     """Mask HTTP's basic credentials, which are `user:password` in base64; "Basic T-shirts" are none."""
     given = match[1]
     try:
-        holds_password = b":" in b64decode(given.rstrip("=") + "==", altchars=b"-_" if "-" in given else None)
+        holds_password = b":" in b64decode(
+            given.rstrip("=") + "==", altchars=b"-_" if "-" in given else None
+        )
     except ValueError:
         holds_password = False
     return MASK if holds_password or given.endswith("=") else match[0]

@@ -20,7 +20,9 @@ from typing import Any
 
 Part = dict[str, str]
 
-_FIELD = re.compile(r"\{(?P<name>[a-z_][a-z0-9_]*)(?::(?P<kind>[a-z]+))?(?::(?P<argument>[^}]*))?\}")
+_FIELD = re.compile(
+    r"\{(?P<name>[a-z_][a-z0-9_]*)(?::(?P<kind>[a-z]+))?(?::(?P<argument>[^}]*))?\}"
+)
 _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
 MOST_SINGLE_WINDOWS = 4
 _SECONDS_IN_HOUR = 3600
@@ -59,7 +61,9 @@ class Template:
 
     def field_names(self) -> set[str]:
         """Return the names of all payload fields that the sentence uses, also as an argument."""
-        currencies = {piece.argument for piece in self.fields if piece.kind == "money" and piece.argument}
+        currencies = {
+            piece.argument for piece in self.fields if piece.kind == "money" and piece.argument
+        }
         return currencies | {piece.name for piece in self.fields if piece.name}
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
@@ -143,7 +147,9 @@ def _pieces(source: str) -> Iterator[Piece]:
         yield from _literal(source[position : match.start()])
         kind = match["kind"] or "text"
         if kind not in KINDS:
-            raise ValueError(f"unknown kind {kind!r} in {match[0]!r}; known: {', '.join(sorted(KINDS))}")
+            raise ValueError(
+                f"unknown kind {kind!r} in {match[0]!r}; known: {', '.join(sorted(KINDS))}"
+            )
         yield Piece(name=match["name"], kind=kind, argument=match["argument"] or "")
         position = match.end()
     yield from _literal(source[position:])
@@ -210,7 +216,11 @@ def _flag(_value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
 
 def _valued(kind: str, value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
     many = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
-    spaced = [part for one in map(str, many) for part in (_BLANK, {"kind": kind, "text": one, "value": one})]
+    spaced = [
+        part
+        for one in map(str, many)
+        for part in (_BLANK, {"kind": kind, "text": one, "value": one})
+    ]
     return spaced[1:]
 
 

@@ -22,7 +22,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from bidbeacon_sessions.actions import Action, Subject, describe_action, within
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
-from bidbeacon_sessions.core_actions import ActionRolledBack, ActionsLost, ActionsOmitted, SessionFinalized
+from bidbeacon_sessions.core_actions import (
+    ActionRolledBack,
+    ActionsLost,
+    ActionsOmitted,
+    SessionFinalized,
+)
 from bidbeacon_sessions.errors import NotConfiguredError, SessionClosedError
 from bidbeacon_sessions.leases import Heartbeat, last_sign_of_life
 from bidbeacon_sessions.pending import PendingAction, PendingActions
@@ -86,9 +91,16 @@ def finalize_session(
         last_action=said and said[:_MOST_SAID],
     )
     insert_action(connection, session_id, _prepared(action, FINAL_ORD, now))
-    error = {"type": "SessionFinalized", "message": reason} if status in {"failed", "crashed"} else None
+    error = (
+        {"type": "SessionFinalized", "message": reason} if status in {"failed", "crashed"} else None
+    )
     return close_session(
-        connection, session_id, status=status, finished_at=now, error=error, has_successor=has_successor
+        connection,
+        session_id,
+        status=status,
+        finished_at=now,
+        error=error,
+        has_successor=has_successor,
     )
 
 
@@ -155,14 +167,18 @@ class SessionRecorder:
             SessionClosedError: another process closed this session meanwhile; the transaction must be rolled back.
         """
         if self._queue or not self._opened:
-            self.flush(now=True)  # whoever has a connection has a database, and the timeline keeps its order
+            self.flush(
+                now=True
+            )  # whoever has a connection has a database, and the timeline keeps its order
         prepared = self._prepare(action)
         if prepared is None:
             return
         if not insert_action(connection, self.session_id, prepared):
             raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
         transaction = connection.get_transaction()
-        self._unconfirmed.add(connection, PendingAction(prepared.ord, action, prepared.at, transaction))
+        self._unconfirmed.add(
+            connection, PendingAction(prepared.ord, action, prepared.at, transaction)
+        )
 
     def flush(self, *, now: bool = False) -> bool:
         """Write what waits in memory; give False where the database is still away.
@@ -187,7 +203,9 @@ class SessionRecorder:
                     has_successor=True,
                 )
 
-    def close(self, status: str, error: dict[str, Any] | None = None, *, patience: float = 0) -> None:
+    def close(
+        self, status: str, error: dict[str, Any] | None = None, *, patience: float = 0
+    ) -> None:
         """End the session, with the counts of what was left out or lost.
 
         A database that is away is waited for, for `patience` seconds. After that the lease runs out, and whoever finds the session
@@ -267,7 +285,9 @@ class SessionRecorder:
         else:
             if not alive:
                 with self.store.each() as other:
-                    raise SessionClosedError(str(self.session_id), find_status(other, self.session_id))
+                    raise SessionClosedError(
+                        str(self.session_id), find_status(other, self.session_id)
+                    )
         self._queue.popleft()
 
     def _record_rolled_back(self) -> None:
@@ -300,7 +320,9 @@ class SessionRecorder:
             self._queue.append(self._place(omitted))
             self._omitted.clear()
         if self._lost:
-            self._queue.append(self._place(ActionsLost(lost=self._lost.total(), by_type=_tally(self._lost))))
+            self._queue.append(
+                self._place(ActionsLost(lost=self._lost.total(), by_type=_tally(self._lost)))
+            )
             self._lost.clear()
 
 
@@ -326,7 +348,10 @@ def is_away(error: Exception) -> bool:
     cause = getattr(error, "orig", error)  # what the driver raised
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeoutError):
         return True
-    return getattr(error, "connection_invalidated", False) or getattr(cause, "sqlstate", "") == _READ_ONLY
+    return (
+        getattr(error, "connection_invalidated", False)
+        or getattr(cause, "sqlstate", "") == _READ_ONLY
+    )
 
 
 def _tally(counts: Counter[str]) -> str:
@@ -401,7 +426,9 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
         yield
     except BaseException as error:
         if interrupt := _interrupt_behind(error):
-            _close_quietly(recorder, "cancelled", interrupt, 0)  # whoever interrupts does not want to wait
+            _close_quietly(
+                recorder, "cancelled", interrupt, 0
+            )  # whoever interrupts does not want to wait
             raise interrupt from None
         _close_quietly(recorder, "failed", error, patience)
         raise
@@ -422,12 +449,16 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
     return found
 
 
-def _close_quietly(recorder: SessionRecorder, status: str, error: BaseException, patience: float) -> None:
+def _close_quietly(
+    recorder: SessionRecorder, status: str, error: BaseException, patience: float
+) -> None:
     """Close, but never hide the job's own error behind one of ours."""
     try:
         recorder.close(status, describe_error(error), patience=patience)
     except Exception as own:  # noqa: BLE001 - whatever it is, the job's error is the one to tell
-        logger.warning("Session %s could not be closed: %s", recorder.session_id, redact_text(str(own)))
+        logger.warning(
+            "Session %s could not be closed: %s", recorder.session_id, redact_text(str(own))
+        )
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def _check_web_address(value: str) -> str:
     except ValueError:
         valid = False
     if not valid or re.search(r"\s", value):
-        raise ValueError("expected an address such as http://127.0.0.1:3030 or https://stream.example.com")
+        raise ValueError(
+            "expected an address such as http://127.0.0.1:3030 or https://stream.example.com"
+        )
     return value.rstrip("/")
 
 
@@ -119,7 +121,9 @@ class SessionSettings(BaseSettings):
         """Refuse an empty value, whose meaning (no token, this folder, the default) would differ by setting, and one that is no text."""
         if isinstance(value, str) and not value.strip():
             raise ValueError("expected a value; remove the variable to use the default")
-        if isinstance(value, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
+        if isinstance(value, str) and any(
+            char == "\0" or "\ud800" <= char <= "\udfff" for char in value
+        ):
             raise ValueError("expected text in UTF-8")
         return value
 
@@ -169,8 +173,12 @@ def _describe(kind: type[BaseSettings], problem: ErrorDetails, env_file: Path) -
     """Return one line: the variable, what was expected, what came unless it is secret, and where it was set."""
     name = str(problem["loc"][0])
     variable = f"{_PREFIX}{name.upper()}"
-    expected = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
+    expected = (
+        problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
+    )
     is_secret = SecretStr.__name__ in str(kind.model_fields[name].annotation)
-    got = "its value is not shown" if is_secret else f"got {str(problem['input'])[:_LONGEST_SHOWN]!r}"
+    got = (
+        "its value is not shown" if is_secret else f"got {str(problem['input'])[:_LONGEST_SHOWN]!r}"
+    )
     place = "in the environment" if variable in map(str.upper, os.environ) else f"in {env_file}"
     return f"{variable}: {expected[:1].lower()}{expected[1:]}; {got}, set {place}."

@@ -124,7 +124,9 @@ def _note_use(_: object, record: ConnectionPoolEntry) -> None:
     record.info[_USED_AT] = time.monotonic()
 
 
-def _ping_after_a_pause(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+def _ping_after_a_pause(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, _: object
+) -> None:
     """Ask whether a connection still lives only where it lay idle: in the middle of work this would double what an append costs."""
     if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < _IDLE_SECONDS:
         return

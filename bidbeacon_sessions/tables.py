@@ -24,7 +24,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
-ACTION_WORDS = "(to_tsvector('simple', type) || jsonb_to_tsvector('simple', payload, '[\"string\"]'))"
+ACTION_WORDS = (
+    "(to_tsvector('simple', type) || jsonb_to_tsvector('simple', payload, '[\"string\"]'))"
+)
 """The words of an action that free text is looked for in: its type's, and those of its payload's texts."""
 SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "crashed")
 SESSION_OUTCOMES = ("ok", "warnings", "problems")
@@ -183,12 +185,18 @@ class SessionReference(SessionsBase):
 
     __table_args__ = (
         ForeignKeyConstraint(
-            ["session_id", "ord"], ["session_actions.session_id", "session_actions.ord"], ondelete="CASCADE"
+            ["session_id", "ord"],
+            ["session_actions.session_id", "session_actions.ord"],
+            ondelete="CASCADE",
         ),
         Index(None, "account_key", "dataset", "window_key"),
         Index(None, "account_key", "started_at", "session_id"),
         Index(
-            None, "window_key", "started_at", "session_id", postgresql_where=text("window_key IS NOT NULL")
+            None,
+            "window_key",
+            "started_at",
+            "session_id",
+            postgresql_where=text("window_key IS NOT NULL"),
         ),
         Index(None, "session_id", "ord"),
     )
@@ -236,7 +244,9 @@ class SessionPromise(SessionsBase):
 
     __table_args__ = (
         ForeignKeyConstraint(
-            ["session_id", "ord"], ["session_actions.session_id", "session_actions.ord"], ondelete="CASCADE"
+            ["session_id", "ord"],
+            ["session_actions.session_id", "session_actions.ord"],
+            ondelete="CASCADE",
         ),
         CheckConstraint(
             "num_nulls(fulfilled_by, fulfilled_ord, fulfilled_at) IN (0, 3)", name="fulfilled_whole"
@@ -285,7 +295,9 @@ class SessionChangeCursor(SessionsBase):
     id: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     epoch: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
     position: Mapped[int] = mapped_column(server_default="0")
-    published_snapshot: Mapped[str] = mapped_column(PgSnapshot, server_default=text("pg_current_snapshot()"))
+    published_snapshot: Mapped[str] = mapped_column(
+        PgSnapshot, server_default=text("pg_current_snapshot()")
+    )
     system_identifier: Mapped[int | None]
     stepped_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 

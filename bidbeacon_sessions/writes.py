@@ -69,7 +69,10 @@ _NAME_SUBJECTS = text(_NAME.format(given="unnest(CAST(:keys AS text[]), CAST(:la
 def name_subjects(connection: Connection, subjects: Iterable[Subject]) -> None:
     """Store what subjects are called from now on: sessions of before are shown with the new label as well."""
     named = {each.key: each.label for each in subjects}
-    values = {"keys": list(named), "labels": [label and redact_text(label) for label in named.values()]}
+    values = {
+        "keys": list(named),
+        "labels": [label and redact_text(label) for label in named.values()],
+    }
     connection.execute(_NAME_SUBJECTS, values)
 
 
@@ -261,7 +264,9 @@ def close_session(
     return was_running
 
 
-_LOCK = text("SELECT id FROM session_headers WHERE id = :id AND status = 'running' FOR UPDATE SKIP LOCKED")
+_LOCK = text(
+    "SELECT id FROM session_headers WHERE id = :id AND status = 'running' FOR UPDATE SKIP LOCKED"
+)
 
 
 def lock_session(connection: Connection, session_id: UUID) -> bool:

@@ -116,7 +116,9 @@ def write_next(
     dropped, created = _view_changes(url, tables)
     body = "\n".join([*dropped, _ops(url, SessionsBase.metadata, tables), *created])
     views = ""
-    if re.search(r"create_table\(\s*['\"]\w+_performance['\"]", body):  # the view has a part for each dataset
+    if re.search(
+        r"create_table\(\s*['\"]\w+_performance['\"]", body
+    ):  # the view has a part for each dataset
         views = f'\nPERFORMANCE_ROWS_VIEW = """{performance_rows_view(_all_datasets())}"""\n'
         body += "\n    op.execute(PERFORMANCE_ROWS_VIEW)"
     head = f'"""{title}.\n\nRevision ID: {revision}\n"""\n{_IMPORTS}\nrevision = "{revision}"\ndown_revision = "{last}"\n'
@@ -155,7 +157,11 @@ def _read_views(url: str) -> dict[str, Any]:
 def _read_wanted_views(url: str, tables: MetaData, views: Sequence[ReportView]) -> dict[str, Any]:
     """Return the views as they are where the classes make tables and views, in a database beside this one."""
     wanted = make_url(url).set(database=f"{make_url(url).database}_wanted")
-    statements = (performance_rows_view(_all_datasets()), WINDOW_RESTATEMENTS_VIEW, *create_statements(views))
+    statements = (
+        performance_rows_view(_all_datasets()),
+        WINDOW_RESTATEMENTS_VIEW,
+        *create_statements(views),
+    )
     with psycopg.connect(url, autocommit=True) as administration:
         name = sql.Identifier(wanted.database or "")
         administration.execute(sql.SQL("CREATE DATABASE {}").format(name))
@@ -210,10 +216,16 @@ def _ops(url: str, *parts: MetaData) -> str:
         with engine.connect() as connection:
             context = MigrationContext.configure(
                 connection,
-                opts={"render_item": _own_type, "user_module_prefix": None, "include_name": _is_no_partition},
+                opts={
+                    "render_item": _own_type,
+                    "user_module_prefix": None,
+                    "include_name": _is_no_partition,
+                },
             )
             script = produce_migrations(context, wanted)
-            code = render_python_code(script.upgrade_ops, render_item=_own_type, migration_context=context)
+            code = render_python_code(
+                script.upgrade_ops, render_item=_own_type, migration_context=context
+            )
     finally:
         engine.dispose()
     lines = (line for line in code.splitlines() if not line.lstrip().startswith("#"))
@@ -227,7 +239,11 @@ def _is_no_partition(name: str | None, kind: str, _: Any) -> bool:
 
 def _own_type(kind: str, item: Any, _: Any) -> Any:
     """Return how a type of ours is written in a migration, which imports nothing of ours; False for all others."""
-    return f"{type(item).__name__}()" if kind == "type" and isinstance(item, Xid8 | PgSnapshot) else False
+    return (
+        f"{type(item).__name__}()"
+        if kind == "type" and isinstance(item, Xid8 | PgSnapshot)
+        else False
+    )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def main() -> int:
     """Run the tests at each instant, print at the end how each went, and return 1 where any test failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.at_other_times", description=__doc__)
     parser.add_argument("--at", type=datetime.fromisoformat, help="only this instant, UTC")
-    parser.add_argument("arguments", nargs="*", help="only these tests; options of pytest after `--`")
+    parser.add_argument(
+        "arguments", nargs="*", help="only these tests; options of pytest after `--`"
+    )
     given = parser.parse_args()
     plan = [(given.at.replace(tzinfo=UTC), "", EVERYTHING)] if given.at else list(instants())
     with preloaded() as library:
@@ -95,7 +97,9 @@ def passes(at: datetime, library: Path, arguments: Sequence[str]) -> bool:
     moved = [faketime, "-m", "--disable-shm", "--exclude-monotonic", "-f", f"{ahead:+d}s"]
     pytest = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "--tb=short"]
     environment = os.environ | {"LD_PRELOAD": str(library)}
-    run = subprocess.run([*moved, *pytest, *arguments], cwd=PROJECT_ROOT, env=environment, check=False)
+    run = subprocess.run(
+        [*moved, *pytest, *arguments], cwd=PROJECT_ROOT, env=environment, check=False
+    )
     return run.returncode == 0
 
 

@@ -40,7 +40,12 @@ class Question:
     @property
     def columns(self) -> list[str]:
         """The columns of a row's key, in the order of `delivered.Key`."""
-        columns = ["hour_at", "ad_product", "currency_code", *(one.column for one in self.dataset.keys)]
+        columns = [
+            "hour_at",
+            "ad_product",
+            "currency_code",
+            *(one.column for one in self.dataset.keys),
+        ]
         return columns + (["target_id"] if self.dataset.names_targets else [])
 
     @property
@@ -48,7 +53,9 @@ class Question:
         """The dataset's metrics, in the order of a row's values."""
         return [one.column for one in self.dataset.metrics]
 
-    def total(self, rows: Mapping[Key, Metrics], metric: str, ad_product: str | None = None) -> Decimal:
+    def total(
+        self, rows: Mapping[Key, Metrics], metric: str, ad_product: str | None = None
+    ) -> Decimal:
         """Return the exact sum of a metric, of all ad products or of one; null adds nothing, nor does a metric that the dataset lacks."""
         if metric not in self.metrics:
             return Decimal(0)
@@ -70,7 +77,11 @@ class Question:
         changed = dict(rows)
         columns = [column for column in self.columns if column != "target_id"]
         for row in restated:
-            told = {**row["dimensions"], "currency_code": row["currency_code"], "hour_at": row["hour_at"]}
+            told = {
+                **row["dimensions"],
+                "currency_code": row["currency_code"],
+                "hour_at": row["hour_at"],
+            }
             key = tuple(told[column] for column in columns)
             assert changed.pop(key, None) == self._values(row["old_values"])
             new = self._values(row["new_values"])
@@ -81,7 +92,9 @@ class Question:
     def _values(self, told: Mapping[str, Any] | None) -> Metrics | None:
         if told is None:
             return None
-        return tuple(None if told[name] is None else Decimal(str(told[name])) for name in self.metrics)
+        return tuple(
+            None if told[name] is None else Decimal(str(told[name])) for name in self.metrics
+        )
 
     def stored(self) -> dict[Key, Metrics]:
         """Return the rows of the table."""
@@ -90,7 +103,9 @@ class Question:
             f"SELECT {', '.join((hour, *columns[1:], *self.metrics))} FROM {self.dataset.table} WHERE account = :account AND window_date = :day"
         )
         with self.engine.begin() as connection:
-            rows = connection.execute(statement, {"account": self.account.id, "day": self.day}).all()
+            rows = connection.execute(
+                statement, {"account": self.account.id, "day": self.day}
+            ).all()
         found = {tuple(row[: len(columns)]): tuple(row[len(columns) :]) for row in rows}
         assert len(found) == len(rows), "columns beside the key tell rows apart"
         return found

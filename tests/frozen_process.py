@@ -56,7 +56,9 @@ class SilentProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection((self._target.host or "", self._target.port or 5432))
+                server = socket.create_connection(
+                    (self._target.host or "", self._target.port or 5432)
+                )
                 self._sockets += [client, server]
                 for pair in ((client, server), (server, client)):
                     threading.Thread(target=self._forward, args=pair, daemon=True).start()
@@ -74,7 +76,9 @@ class SilentProxy:
 class HaltedProcess:
     """A Python program that says `halted` when it is where it should be frozen, and waits there for a line."""
 
-    def __init__(self, module: str, *arguments: str, log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, module: str, *arguments: str, log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
         self._log = log
         with log.open("w") as errors:
             self._process = subprocess.Popen(

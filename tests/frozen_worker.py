@@ -87,7 +87,10 @@ def main() -> None:
     engine = make_engine(given["database_url"])
     prepare(engine, given["place"])
     now = datetime.fromisoformat(given["now"])
-    endpoints, rate_limits = Endpoints.sandbox(given["sandbox_url"]), LocalRateLimits(CallIntervals.none())
+    endpoints, rate_limits = (
+        Endpoints.sandbox(given["sandbox_url"]),
+        LocalRateLimits(CallIntervals.none()),
+    )
     with (
         AdsApiClient(SANDBOX_CREDENTIALS, endpoints, rate_limits=rate_limits) as client,
         with_job_session("frozen-load", store=SessionStore(engine)) as session,

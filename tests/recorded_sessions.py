@@ -23,7 +23,11 @@ def recorded(store: SessionStore) -> list[Row[Any]]:
 
 
 def close_from_outside(
-    store: SessionStore, session_id: UUID, status: ClosedStatus = "crashed", *, has_successor: bool = False
+    store: SessionStore,
+    session_id: UUID,
+    status: ClosedStatus = "crashed",
+    *,
+    has_successor: bool = False,
 ) -> bool:
     """Close a session as another process does that found it silent; return whether it was still open."""
     with store.begin() as connection:

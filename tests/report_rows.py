@@ -14,7 +14,9 @@ _DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
 _USUAL = {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD", "request_id": 1}
 
 
-def store_rows(connection: Connection, name: str, account_key: str, *rows: Mapping[str, Any]) -> None:
+def store_rows(
+    connection: Connection, name: str, account_key: str, *rows: Mapping[str, Any]
+) -> None:
     """Store rows of a dataset; their dimensions and metrics are null, and what all rows have is usual, unless given. An hourly dataset needs its partition."""
     dataset, table = _DATASETS[name], PipelinesBase.metadata.tables[_DATASETS[name].table]
     make_key = row_key_of(dataset)

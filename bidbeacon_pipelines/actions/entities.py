@@ -29,7 +29,9 @@ class ExportsSkipped(_EntityAction):
 class ExportPending(_EntityAction):
     """The status of an export could not be read: the next sync takes it over."""
 
-    sentence = "Left export {export_id:badge} of {kind} for {account:account} to the next sync: {reason}"
+    sentence = (
+        "Left export {export_id:badge} of {kind} for {account:account} to the next sync: {reason}"
+    )
     tone = "warning"
 
     kind: str

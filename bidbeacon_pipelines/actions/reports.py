@@ -48,7 +48,10 @@ class _WindowsAction(Action):
 
     def references(self) -> list[Reference]:
         """One reference a window."""
-        return [Reference(self.account, self.effect, self.dataset, day.isoformat()) for day in self.windows]
+        return [
+            Reference(self.account, self.effect, self.dataset, day.isoformat())
+            for day in self.windows
+        ]
 
 
 class _ReportAction(_WindowsAction):
@@ -109,7 +112,9 @@ class WindowsPlanned(Action):
 class WindowsExpired(_WindowsAction):
     """Windows that were never loaded are older than what Amazon serves."""
 
-    sentence = "Gave up {windows:count:window} of {dataset:badge}, too old for Amazon: {windows:windows}"
+    sentence = (
+        "Gave up {windows:count:window} of {dataset:badge}, too old for Amazon: {windows:windows}"
+    )
     tone = "warning"
     effect = "expired"
 
@@ -117,9 +122,7 @@ class WindowsExpired(_WindowsAction):
 class WindowsReopened(_WindowsAction):
     """Windows that Amazon still serves are due again, since they were ended or postponed too early, for example by a wrong clock."""
 
-    sentence = (
-        "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: {windows:windows}"
-    )
+    sentence = "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: {windows:windows}"
     effect = "reopened"
 
 
@@ -171,9 +174,7 @@ class WindowsQueued(_ReportAction):
 class WindowSkipped(_WindowsAction):
     """Windows were skipped, for a reason."""
 
-    sentence = (
-        "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})]"
-    )
+    sentence = "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})]"
     effect = "skipped"
 
     reason: SkipReason
@@ -182,14 +183,18 @@ class WindowSkipped(_WindowsAction):
     def references(self) -> list[Reference]:
         """Return one reference a window, or one of the dataset where no windows are named."""
         effect = "not-asked" if self.reason in _NOT_ASKED else self.effect
-        windows = [Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows]
+        windows = [
+            Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows
+        ]
         return windows or [Reference(self.account, self.effect, self.dataset)]
 
 
 class WaitGivenUp(_WindowsAction):
     """A backfill waited as long as allowed; its windows are not loaded yet."""
 
-    sentence = "Stopped waiting for {windows:count:window} of {dataset:badge}: {reason} {windows:windows}"
+    sentence = (
+        "Stopped waiting for {windows:count:window} of {dataset:badge}: {reason} {windows:windows}"
+    )
     tone = "warning"
     effect = "wait-given-up"
 
@@ -242,7 +247,9 @@ class ReportPending(_ReportAction):
         """One reference per window at the first poll, then one of the dataset."""
         if self.looks <= 1:
             return super().references()
-        return [Reference(key, self.effect, self.dataset) for key in self.accounts or (self.account,)]
+        return [
+            Reference(key, self.effect, self.dataset) for key in self.accounts or (self.account,)
+        ]
 
 
 class ReportProcessed(_RequestEnded):

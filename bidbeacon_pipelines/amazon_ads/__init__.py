@@ -11,7 +11,13 @@ from bidbeacon_pipelines.amazon_ads.client import (
     connect,
 )
 from bidbeacon_pipelines.amazon_ads.downloads import download_to
-from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.amazon_ads.exports import (
+    Export,
+    ExportKind,
+    ExportStatus,
+    create_export,
+    get_export,
+)
 from bidbeacon_pipelines.amazon_ads.ledger import CallLog, CallRecord
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import LocalRateLimits, RateLimits

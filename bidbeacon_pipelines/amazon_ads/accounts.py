@@ -6,9 +6,19 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.countries import NO_CURRENCY, Country, get_country, normalise_country
+from bidbeacon_pipelines.amazon_ads.countries import (
+    NO_CURRENCY,
+    Country,
+    get_country,
+    normalise_country,
+)
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, InvalidClient, InvalidGrant, MalformedAnswer
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    InvalidClient,
+    InvalidGrant,
+    MalformedAnswer,
+)
 from bidbeacon_pipelines.amazon_ads.models import (
     WireAccount,
     WireAccountPage,
@@ -198,7 +208,9 @@ def _join(answers: list[_RegionAnswer]) -> list[AdsAccount]:
     for answer in answers:
         for wire in answer.accounts:
             for code in _countries_of(wire):
-                pairs.setdefault((wire.ads_account_id, code), _pair(wire, code, answer.region, profiles))
+                pairs.setdefault(
+                    (wire.ads_account_id, code), _pair(wire, code, answer.region, profiles)
+                )
     return list(pairs.values())
 
 
@@ -233,7 +245,9 @@ def _pair(
     return _with_profile(account, country, profiles.get(profile_id or ""))
 
 
-def _with_profile(account: AdsAccount, country: Country, profile: _LocatedProfile | None) -> AdsAccount:
+def _with_profile(
+    account: AdsAccount, country: Country, profile: _LocatedProfile | None
+) -> AdsAccount:
     """Return the account with what its profile says, which wins over the country's defaults."""
     if profile is None:
         return replace(account, problems=(*account.problems, _missing_profile(account, country)))
@@ -265,7 +279,9 @@ def _time_zone(name: str | None, country: Country) -> tuple[str, tuple[str, ...]
     try:
         return ZoneInfo(name or "").key, ()
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return country.time_zone, (f"The profile's time zone is {name!r}; using {country.time_zone}.",)
+        return country.time_zone, (
+            f"The profile's time zone is {name!r}; using {country.time_zone}.",
+        )
 
 
 def _errors_of(wire: WireAccount) -> dict[str, list[str]]:

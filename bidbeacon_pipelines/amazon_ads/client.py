@@ -26,7 +26,13 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import LocalRateLimits, RateLimi
 from bidbeacon_pipelines.amazon_ads.retries import Retries, RetryPolicy, Waiting
 from bidbeacon_pipelines.amazon_ads.tokens import OPERATION as TOKEN_OPERATION
 from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS, AccessTokens
-from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall, open_http, request_id_of, unreachable
+from bidbeacon_pipelines.amazon_ads.transport import (
+    Answer,
+    ApiCall,
+    open_http,
+    request_id_of,
+    unreachable,
+)
 from bidbeacon_pipelines.amazon_ads.waits import Waits
 from bidbeacon_pipelines.settings import Region, Settings
 
@@ -93,7 +99,10 @@ class AdsApiClient:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -184,7 +193,12 @@ class AdsApiClient:
         exchange.status = response.status_code
         exchange.request_id = request_id_of(response.headers)
         return Answer(
-            operation, response.status_code, response.headers, response.text, self.clock.now(), about
+            operation,
+            response.status_code,
+            response.headers,
+            response.text,
+            self.clock.now(),
+            about,
         )
 
     def _note_wait(self, wait: Waiting) -> None:
@@ -219,7 +233,13 @@ def connect(
         credentials, endpoints = _credentials(settings), Endpoints.amazon()
     tokens = None if clock else PROCESS_TOKENS.of(credentials, endpoints.token[credentials.region])
     return AdsApiClient(
-        credentials, endpoints, on_wait=on_wait, rate_limits=rate_limits, log=log, clock=clock, tokens=tokens
+        credentials,
+        endpoints,
+        on_wait=on_wait,
+        rate_limits=rate_limits,
+        log=log,
+        clock=clock,
+        tokens=tokens,
     )
 
 

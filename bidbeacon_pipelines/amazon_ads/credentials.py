@@ -22,7 +22,9 @@ class Credentials:
     region: Region = "NA"
 
 
-SANDBOX_CREDENTIALS = Credentials("sandbox-client", SecretStr("sandbox-secret"), SecretStr("Atzr|sandbox"))
+SANDBOX_CREDENTIALS = Credentials(
+    "sandbox-client", SecretStr("sandbox-secret"), SecretStr("Atzr|sandbox")
+)
 
 
 @dataclass(frozen=True)
@@ -77,5 +79,7 @@ class Endpoints:
             return False
         if url.netloc.decode() in self.download_hosts:
             return True
-        below = any(host.startswith(".") and url.host.endswith(host) for host in self.download_hosts)
+        below = any(
+            host.startswith(".") and url.host.endswith(host) for host in self.download_hosts
+        )
         return below and url.scheme == "https" and url.port is None

@@ -69,5 +69,6 @@ def not_written(error: OSError, path: Path) -> NotWritten:
     """Return the error for a file that could not be written."""
     what = "the disk is full" if error.errno in _FULL else "the disk refuses"
     return NotWritten(
-        f"{what}, {path.name} can't be written to {path.parent}: {error.strerror}", operation=OPERATION
+        f"{what}, {path.name} can't be written to {path.parent}: {error.strerror}",
+        operation=OPERATION,
     )

@@ -19,7 +19,12 @@ from bidbeacon_pipelines.amazon_ads.download_rules import (
     FileOwner,
     not_written,
 )
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, DownloadIncomplete, DownloadRefused, UrlExpired
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    DownloadIncomplete,
+    DownloadRefused,
+    UrlExpired,
+)
 from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.gzip_check import GzipCheck
 from bidbeacon_pipelines.amazon_ads.ledger import Exchange, Tries, record_exchange
@@ -102,7 +107,10 @@ class Transfer:
         self._began = client.clock.now()
 
     def attempt(
-        self, url: str | SecretStr, expected_bytes: int | None, cancellation: Cancellation | None = None
+        self,
+        url: str | SecretStr,
+        expected_bytes: int | None,
+        cancellation: Cancellation | None = None,
     ) -> int:
         """Fetch once, from the start; gives the size, gzipped. For the rest see `download_to`.
 
@@ -113,7 +121,9 @@ class Transfer:
         self._check_announced(expected_bytes or 0)
         try:
             with self._recorded() as exchange, self._with_facts(exchange), self._timed():
-                check = self._fetch(address, expected_bytes, exchange, cancellation or Cancellation())
+                check = self._fetch(
+                    address, expected_bytes, exchange, cancellation or Cancellation()
+                )
         except OSError as error:
             raise not_written(error, self._path) from error
         return check.compressed
@@ -163,7 +173,9 @@ class Transfer:
         try:
             yield
         except AdsApiError as error:
-            error.add_facts(about=self._about, status=exchange.status, request_id=exchange.request_id)
+            error.add_facts(
+                about=self._about, status=exchange.status, request_id=exchange.request_id
+            )
             raise
 
     @property
@@ -207,11 +219,15 @@ class Transfer:
             yield exchange
 
     @contextmanager
-    def _open(self, url: httpx.URL, exchange: Exchange, redirects: int = 0) -> Iterator[httpx.Response]:
+    def _open(
+        self, url: httpx.URL, exchange: Exchange, redirects: int = 0
+    ) -> Iterator[httpx.Response]:
         """Open the file, following redirects to allowed hosts only."""
         self._check_host(url)
         http = self._client.http
-        request = http.build_request("GET", url, headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT)
+        request = http.build_request(
+            "GET", url, headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT
+        )
         response = http.send(request, stream=True)
         exchange.status, exchange.request_id = response.status_code, request_id_of(response.headers)
         try:
@@ -231,13 +247,16 @@ class Transfer:
         if not self._client.endpoints.allow_download(url):
             expected = ", ".join(self._client.endpoints.download_hosts)
             raise DownloadRefused(
-                f"the file was to come from {expected}, got: {url.scheme}://{url.host}", operation=OPERATION
+                f"the file was to come from {expected}, got: {url.scheme}://{url.host}",
+                operation=OPERATION,
             )
 
     def _error(self, response: httpx.Response) -> AdsApiError:
         facts = dict(_XML_FACT.findall(self._beginning_of(response)))
         text = f"{facts['Code']}: {facts.get('Message', '')}" if "Code" in facts else ""
-        answer = Answer(OPERATION, response.status_code, response.headers, text, self._client.clock.now())
+        answer = Answer(
+            OPERATION, response.status_code, response.headers, text, self._client.clock.now()
+        )
         # A 401 too says something of the url alone, since we show no token.
         refused = {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}
         if response.status_code in refused or facts.get("Code") in _EXPIRED_CODES:
@@ -265,7 +284,9 @@ def _parse(url: str) -> httpx.URL:
     try:
         return httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise DownloadRefused(f"the file was to have a URL, got: {error}", operation=OPERATION) from None
+        raise DownloadRefused(
+            f"the file was to have a URL, got: {error}", operation=OPERATION
+        ) from None
 
 
 def _compare(check: GzipCheck, expected: int | None) -> None:

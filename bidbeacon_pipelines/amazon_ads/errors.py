@@ -80,11 +80,19 @@ class AdsApiError(Exception):
     def __str__(self) -> str:
         facts = [
             f"{name} {value}"
-            for name, value in (("status", self.status), ("code", self.code), ("request", self.request_id))
+            for name, value in (
+                ("status", self.status),
+                ("code", self.code),
+                ("request", self.request_id),
+            )
             if value is not None
         ]
         details = "; ".join(filter(None, [self.about, ", ".join(facts)]))
-        tried = f"Could not {self.operation} ({details})." if details else f"Could not {self.operation}."
+        tried = (
+            f"Could not {self.operation} ({details})."
+            if details
+            else f"Could not {self.operation}."
+        )
         return f"{self.reason[:1].upper()}{self.reason[1:].rstrip('.')}. {self.what_to_do} {tried}"
 
     def add_facts(self, *, about: str | None, status: int | None, request_id: str | None) -> None:
@@ -120,7 +128,9 @@ class InvalidClient(AuthError):
 class NotAuthorized(AuthError):
     """We are authenticated but not authorised for this."""
 
-    advice = "Check that the authorising user may see this account, and that it belongs to this region."
+    advice = (
+        "Check that the authorising user may see this account, and that it belongs to this region."
+    )
 
 
 class MissingRights(NotAuthorized):

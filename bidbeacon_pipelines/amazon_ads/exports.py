@@ -130,7 +130,9 @@ def get_export(
     def read(answer: Answer) -> Export:
         export = _read_export(answer, kind)
         if export.export_id != export_id:
-            raise malformed(answer, f"the answer was to be about export {export_id}, got: {export.export_id}")
+            raise malformed(
+                answer, f"the answer was to be about export {export_id}, got: {export.export_id}"
+            )
         return export
 
     return client.call(call, read)

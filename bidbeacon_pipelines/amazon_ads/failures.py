@@ -89,7 +89,9 @@ def partial_error(answer: Answer, body: Any) -> AdsApiError:
 
 def read_failure(answer: Answer) -> Failure:
     """Read code and text from whatever came: JSON of any known shape, HTML, XML, or nothing."""
-    return _combined(answer.find_json()) or Failure(None, _plain_text(answer.text) or "an empty body")
+    return _combined(answer.find_json()) or Failure(
+        None, _plain_text(answer.text) or "an empty body"
+    )
 
 
 def _error(answer: Answer, status: int, failure: Failure) -> AdsApiError:
@@ -136,7 +138,9 @@ def _combined(body: Any) -> Failure | None:
     failures = list(_walk(body))
     if not failures:
         return None
-    return Failure(next((found.code for found in failures if found.code), None), "; ".join(_texts(failures)))
+    return Failure(
+        next((found.code for found in failures if found.code), None), "; ".join(_texts(failures))
+    )
 
 
 def _texts(failures: list[Failure]) -> list[str]:
@@ -158,14 +162,18 @@ def _walk(body: Any) -> Iterator[Failure]:
 def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
     named = body.get("error")
     code = _first_text(body, "code", "errorCode") or (named if isinstance(named, str) else None)
-    text = _first_text(body, "message", "Message", "details", "detail", "errorMessage", "error_description")
+    text = _first_text(
+        body, "message", "Message", "details", "detail", "errorMessage", "error_description"
+    )
     if code or text:
         location = _first_text(body, "fieldLocation")
         yield Failure(code, (text or str(code)) + (f" (at {location})" if location else ""))
 
 
 def _first_text(body: dict[str, Any], *names: str) -> str | None:
-    return next((str(body[name])[:500] for name in names if body.get(name) not in (None, "", [], {})), None)
+    return next(
+        (str(body[name])[:500] for name in names if body.get(name) not in (None, "", [], {})), None
+    )
 
 
 def _plain_text(text: str) -> str:

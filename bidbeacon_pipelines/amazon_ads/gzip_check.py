@@ -3,7 +3,11 @@
 import zlib
 
 from bidbeacon_pipelines.amazon_ads.download_rules import OPERATION, DownloadLimits
-from bidbeacon_pipelines.amazon_ads.errors import DownloadIncomplete, DownloadRefused, MalformedAnswer
+from bidbeacon_pipelines.amazon_ads.errors import (
+    DownloadIncomplete,
+    DownloadRefused,
+    MalformedAnswer,
+)
 
 STEP_BYTES = 256 * 1024
 _GZIP = 31  # zlib's `wbits`: a window of 2^15 bytes, with gzip's header, checksum and length around the data

@@ -32,7 +32,8 @@ def _id_text(value: object) -> object:
     if isinstance(value, float | Decimal):
         # The value itself isn't shown: what stands here may have lost its last digits already.
         raise PydanticCustomError(
-            "id_not_exact", "an id is to be text or a whole number, got a number with a point or an exponent"
+            "id_not_exact",
+            "an id is to be text or a whole number, got a number with a point or an exponent",
         )
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -280,7 +281,9 @@ def check_as(model: type[M], body: Any, answer: Answer) -> M:
 
 def faults_of(error: ValidationError) -> str:
     """Name each field and its fault, without the values, which may be secrets."""
-    faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
+    faults = [
+        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()
+    ]
     return "; ".join(faults[:5]) + (f"; {len(faults) - 5} more" if len(faults) > 5 else "")  # noqa: PLR2004 - enough to see
 
 

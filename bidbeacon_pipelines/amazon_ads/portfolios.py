@@ -35,7 +35,9 @@ def list_portfolios(
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.
     """
-    about = f"profile {profile_id}" + (f" of account {account_id} in {country_code}" if account_id else "")
+    about = f"profile {profile_id}" + (
+        f" of account {account_id} in {country_code}" if account_id else ""
+    )
     call = ApiCall(
         name="list_portfolios",
         operation="list portfolios",

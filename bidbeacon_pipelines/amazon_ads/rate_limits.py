@@ -68,7 +68,10 @@ class RateLimits(Protocol):
 
 def _per_class(create: float, others: float) -> Mapping[CallClass, float]:
     return MappingProxyType(
-        {call_class: create if call_class is CallClass.CREATE else others for call_class in CallClass}
+        {
+            call_class: create if call_class is CallClass.CREATE else others
+            for call_class in CallClass
+        }
     )
 
 
@@ -158,7 +161,9 @@ class LocalRateLimits:
         with self._lock:
             now = self._read_clock()
             planned = [self._next_starts.get(key) for key in scope.keys]
-            slot = next_slot(now, planned, self._intervals.of(scope), timedelta(seconds=longest_wait))
+            slot = next_slot(
+                now, planned, self._intervals.of(scope), timedelta(seconds=longest_wait)
+            )
             self._next_starts.update(zip(scope.keys, slot.next_starts or (), strict=False))
         return (slot.start - now).total_seconds()
 

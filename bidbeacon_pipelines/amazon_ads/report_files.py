@@ -102,7 +102,9 @@ def download_report(
         AdsApiError: As `download_to` raises, of the first part that failed for good; or what `retrieve` raises.
     """
     if not report.parts:
-        raise PartMissing("it has no file at all, though it is complete", operation=_REPORT_OPERATION)
+        raise PartMissing(
+            "it has no file at all, though it is complete", operation=_REPORT_OPERATION
+        )
     download = _ReportDownload(client, report, folder, owner, limits)
     try:
         download.finish(retrieve)
@@ -126,7 +128,9 @@ class _ReportDownload:
         self.paths = [folder / f"part-{number}.json.gz" for number in range(len(report.parts))]
         self._client = client
         self._parts = report.parts
-        self._transfers = [Transfer(client, path, limits=limits, owner=owner) for path in self.paths]
+        self._transfers = [
+            Transfer(client, path, limits=limits, owner=owner) for path in self.paths
+        ]
         self._missing = set(range(len(report.parts)))
 
     def finish(self, retrieve: Callable[[], Report]) -> None:

@@ -11,7 +11,12 @@ from pydantic import SecretStr
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.failures import partial_error
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
-from bidbeacon_pipelines.amazon_ads.models import WireReport, WireReportAnswer, WireReportPart, check_as
+from bidbeacon_pipelines.amazon_ads.models import (
+    WireReport,
+    WireReportAnswer,
+    WireReportPart,
+    check_as,
+)
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall, malformed
 from bidbeacon_pipelines.settings import Region
@@ -154,7 +159,10 @@ def create_report(
         region=region,
         path="/adsApi/v1/create/reports",
         call_class=CallClass.CREATE,
-        json={"accessRequestedAccounts": [{"advertiserAccountId": account_id}], "reports": [report]},
+        json={
+            "accessRequestedAccounts": [{"advertiserAccountId": account_id}],
+            "reports": [report],
+        },
         headers=_headers(client),
         account_id=account_id,
         about=f"account {account_id}, {start} to {end}",
@@ -195,7 +203,9 @@ def retrieve_report(
     def read(answer: Answer) -> Report:
         report = _read_report(answer)
         if report.report_id != report_id:
-            raise malformed(answer, f"the answer was to be about report {report_id}, got: {report.report_id}")
+            raise malformed(
+                answer, f"the answer was to be about report {report_id}, got: {report.report_id}"
+            )
         return report
 
     return client.call(call, read)

@@ -84,7 +84,9 @@ class Retries:
         on_wait: Called when a wait begins.
     """
 
-    def __init__(self, policy: RetryPolicy, clock: Clock, on_wait: Callable[[Waiting], None]) -> None:
+    def __init__(
+        self, policy: RetryPolicy, clock: Clock, on_wait: Callable[[Waiting], None]
+    ) -> None:
         self._policy = policy
         self._clock = clock
         self._on_wait = on_wait
@@ -114,7 +116,13 @@ class Retries:
         if isinstance(error, AdsApiError):
             tries.waited += state.upcoming_sleep
             self._on_wait(
-                Waiting(state.upcoming_sleep, error.reason, operation, state.attempt_number, error.cause_word)
+                Waiting(
+                    state.upcoming_sleep,
+                    error.reason,
+                    operation,
+                    state.attempt_number,
+                    error.cause_word,
+                )
             )
 
 

@@ -197,7 +197,9 @@ class SharedTokens:
         with self._lock:
             known = self._tokens.get((credentials, url))
             if known is None or known.is_refused:
-                known = self._tokens[credentials, url] = AccessTokens(credentials, url, clock=SystemClock())
+                known = self._tokens[credentials, url] = AccessTokens(
+                    credentials, url, clock=SystemClock()
+                )
             return known
 
     def clear(self) -> None:

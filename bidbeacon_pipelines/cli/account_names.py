@@ -53,7 +53,9 @@ OnlyAccount = Annotated[
 ]
 AccountArgument = Annotated[
     str,
-    typer.Argument(metavar="ACCOUNT", help=f"The account: {_HELP}.", autocompletion=complete_account),
+    typer.Argument(
+        metavar="ACCOUNT", help=f"The account: {_HELP}.", autocompletion=complete_account
+    ),
 ]
 CountryOption = Annotated[
     str | None, typer.Option("--country", help="Its country, where the name has several: DE.")

@@ -32,7 +32,9 @@ def print_accounts(
 
 def _head(account: Account) -> Text:
     """Return mark, name and key; never broken, so that a key can be copied at any width."""
-    line = Text("● ", style="green") if account.reason_to_skip is None else Text("■ ", style="yellow")
+    line = (
+        Text("● ", style="green") if account.reason_to_skip is None else Text("■ ", style="yellow")
+    )
     line.append(account.label, style="bold blue")
     line.append(f"  {account.account_key}", style="dim")
     return line
@@ -43,7 +45,10 @@ def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) 
     if account.reason_to_skip is not None:
         yield Text(f"not refreshed: {account.reason_to_skip}", style="yellow")
     if account.paused_at is not None:
-        yield Text(f"paused by {account.paused_by} at {account.paused_at:%Y-%m-%d %H:%M} UTC", style="yellow")
+        yield Text(
+            f"paused by {account.paused_by} at {account.paused_at:%Y-%m-%d %H:%M} UTC",
+            style="yellow",
+        )
     if account.alias is not None:
         yield Text(f"an alias of {account.name}", style="dim")
     yield Text(f"{account.currency_code}, {account.time_zone}, refreshed {cadence}", style="dim")
@@ -58,7 +63,9 @@ def _covered(datasets: Sequence[DatasetCoverage]) -> Text:
         name: sum(getattr(dataset, name) for dataset in datasets)
         for name in ("windows", "loaded", "due", "in_flight", "failed")
     }
-    counted = [f"{counts['loaded']:,} of {counts['windows']:,} windows of {len(datasets)} datasets loaded"]
+    counted = [
+        f"{counts['loaded']:,} of {counts['windows']:,} windows of {len(datasets)} datasets loaded"
+    ]
     counted += [
         f"{counts[name]:,} {word}"
         for name, word in (("due", "due"), ("in_flight", "in flight"), ("failed", "failed"))

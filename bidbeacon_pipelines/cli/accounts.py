@@ -56,7 +56,8 @@ def accounts_list(as_json: Json = False) -> None:
         coverage = list_coverage(connection, now=read_now(connection, get_settings()))
     if as_json:
         of_account = {
-            a.account_key: [c.__dict__ for c in coverage if c.account_key == a.account_key] for a in accounts
+            a.account_key: [c.__dict__ for c in coverage if c.account_key == a.account_key]
+            for a in accounts
         }
         print_json(
             [
@@ -117,7 +118,8 @@ def _open_changes() -> "tuple[SessionStore, AccountChanges]":
 def accounts_rename(
     account: AccountArgument,
     alias: Annotated[
-        str | None, typer.Argument(help="The alias to show, in all countries; absent: Amazon's name.")
+        str | None,
+        typer.Argument(help="The alias to show, in all countries; absent: Amazon's name."),
     ] = None,
 ) -> None:
     """Set the alias of an ads account, which is shown instead of Amazon's name; both can be searched for."""
@@ -127,7 +129,9 @@ def accounts_rename(
     with store.begin() as connection:
         found = get_named_ads_account(connection, account)
     renamed = changes.rename(found, alias)
-    console.print(f"{renamed.ads_account_key} is called {renamed.label}.", highlight=False, markup=False)
+    console.print(
+        f"{renamed.ads_account_key} is called {renamed.label}.", highlight=False, markup=False
+    )
 
 
 @accounts_app.command("cadence")
@@ -135,13 +139,16 @@ def accounts_rename(
 def accounts_cadence(
     account: AccountArgument,
     every: Annotated[
-        str | None, typer.Option(help="Time between two refreshes: 6h, 90m, 1d12h, or PT6H (ISO 8601).")
+        str | None,
+        typer.Option(help="Time between two refreshes: 6h, 90m, 1d12h, or PT6H (ISO 8601)."),
     ] = None,
     cron: Annotated[
-        str | None, typer.Option(help="Times of refreshes, in the account's time zone: '0 6 * * *'.")
+        str | None,
+        typer.Option(help="Times of refreshes, in the account's time zone: '0 6 * * *'."),
     ] = None,
     as_soon_as_due: Annotated[
-        bool, typer.Option("--as-soon-as-due", help="Use the default: refresh as soon as data is due.")
+        bool,
+        typer.Option("--as-soon-as-due", help="Use the default: refresh as soon as data is due."),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -44,7 +44,9 @@ def _list_open(*, as_json: bool) -> None:
     for row in rows:
         _print_row(row, settings.stream_public_url)
     nobody = "" if labels else " No messages are sent: BIDBEACON_ALERT_URLS is not set."
-    console.print(Text(f"{len(rows)} open.{nobody}" if rows else f"Nothing is wrong.{nobody}", "bold"))
+    console.print(
+        Text(f"{len(rows)} open.{nobody}" if rows else f"Nothing is wrong.{nobody}", "bold")
+    )
 
 
 def _row(alert: "Alert", sent: Any, labels: dict[int, str]) -> dict[str, Any]:
@@ -79,7 +81,10 @@ def _print_row(row: dict[str, Any], address: str) -> None:
     console.print(Text(f"  {address}{row['link']}", "dim"), soft_wrap=True)
     for message in row["messages"]:
         console.print(
-            Text(f"  {message['receiver']}: {_sent(message)}", "dim" if message["sent_at"] else "yellow")
+            Text(
+                f"  {message['receiver']}: {_sent(message)}",
+                "dim" if message["sent_at"] else "yellow",
+            )
         )
 
 
@@ -87,7 +92,11 @@ def _sent(message: dict[str, Any]) -> str:
     if message["sent_at"]:
         return f"“{message['event']}” sent {message['sent_at']:%Y-%m-%d %H:%M} UTC"
     waits = f"“{message['event']}” waits since {message['written_at']:%Y-%m-%d %H:%M} UTC"
-    return f"{waits}, {message['attempts']} attempts: {message['error']}" if message["error"] else waits
+    return (
+        f"{waits}, {message['attempts']} attempts: {message['error']}"
+        if message["error"]
+        else waits
+    )
 
 
 @alerts_app.command()
@@ -105,7 +114,9 @@ def test() -> None:
     failed = 0
     for receiver in receivers:
         try:
-            receiver.send("BidBeacon: alerts arrive here", f"This is a test.\n{settings.stream_public_url}/")
+            receiver.send(
+                "BidBeacon: alerts arrive here", f"This is a test.\n{settings.stream_public_url}/"
+            )
             console.print(Text("✔ ", "green"), Text(f"{receiver.label}: sent"), sep="")
         except NotSentError as error:
             failed += 1

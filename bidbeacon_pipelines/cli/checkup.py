@@ -68,4 +68,6 @@ def _summary(broken: int, odd: int) -> Text:
     warnings = f"{odd} {'warning' if odd == 1 else 'warnings'}"
     if broken:
         return Text(f"{broken} broken" + (f", {warnings}." if odd else "."), "bold red")
-    return Text(f"{warnings}, nothing broken." if odd else "All is well.", "yellow" if odd else "green")
+    return Text(
+        f"{warnings}, nothing broken." if odd else "All is well.", "yellow" if odd else "green"
+    )

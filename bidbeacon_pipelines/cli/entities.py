@@ -17,31 +17,41 @@ entities_app = typer.Typer(
     help="Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
 )
 
-OnlyCountry = Annotated[str | None, typer.Option("--country", help="Only this country, for example DE.")]
+OnlyCountry = Annotated[
+    str | None, typer.Option("--country", help="Only this country, for example DE.")
+]
 
 
 @entities_app.command("sync")
 @plain_errors
-def entities_sync(account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False) -> None:
+def entities_sync(
+    account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False
+) -> None:
     """Sync entities now, account by account. Exits with 0 if all were synced, else 1."""
     from bidbeacon_pipelines.services.job_context import open_job_context
 
     settings = get_settings()
     with open_job_context(settings, database_url(settings)) as context:
         chosen = _choose(context.engine, account, country)
-        results = [_sync(context, chosen_account.account_key, as_json=as_json) for chosen_account in chosen]
+        results = [
+            _sync(context, chosen_account.account_key, as_json=as_json) for chosen_account in chosen
+        ]
     failed = sum(result["error"] is not None for result in results)
     if as_json:
         print_json(results)
     else:
-        console.print(f"Synced {len(results) - failed} of {len(results)} accounts.", highlight=False)
+        console.print(
+            f"Synced {len(results) - failed} of {len(results)} accounts.", highlight=False
+        )
     if failed:
         raise typer.Exit(ExitCode.FAILED)
 
 
 @entities_app.command("list")
 @plain_errors
-def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False) -> None:
+def entities_list(
+    account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False
+) -> None:
     """Show how many entities of each kind are stored, no longer sent by Amazon, and set aside."""
     from bidbeacon_pipelines.cli.session_output import table_of
     from bidbeacon_pipelines.store.engine import shared_engine
@@ -55,7 +65,9 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
     with engine.begin() as connection:
         counts = [count for count in count_entities(connection) if count.account_key in labels]
     if as_json:
-        print_json([count.__dict__ | {"account_label": labels[count.account_key]} for count in counts])
+        print_json(
+            [count.__dict__ | {"account_label": labels[count.account_key]} for count in counts]
+        )
     elif counts:
         columns = ("kind", "stored", "no longer sent", "set aside", "last sent (UTC)")
         for key, of_account in groupby(counts, lambda count: count.account_key):
@@ -81,16 +93,22 @@ def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any
     from bidbeacon_pipelines.store.accounts import list_accounts
 
     with engine.begin() as connection:
-        accounts = list_accounts(connection) if named is None else list_named_accounts(connection, named)
+        accounts = (
+            list_accounts(connection) if named is None else list_named_accounts(connection, named)
+        )
     if country is not None:
         accounts = [
-            candidate for candidate in accounts if candidate.country_code == normalise_country(country)
+            candidate
+            for candidate in accounts
+            if candidate.country_code == normalise_country(country)
         ]
     if named is None:
         accounts = [candidate for candidate in accounts if candidate.reason_to_skip is None]
     if not accounts:
         where = "" if country is None else f" in {country}"
-        raise CommandFailedError(f"There is no account to sync{where}: `bidbeacon accounts list` shows them.")
+        raise CommandFailedError(
+            f"There is no account to sync{where}: `bidbeacon accounts list` shows them."
+        )
     return accounts
 
 
@@ -111,9 +129,18 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     hidden = {"export-requested"}
     try:
         with recorded(
-            context, "sync-entities", input=given, account=account.ref, as_json=as_json, hidden=hidden
+            context,
+            "sync-entities",
+            input=given,
+            account=account.ref,
+            as_json=as_json,
+            hidden=hidden,
         ) as (session, _):
-            return {"account": key, "counts": sync_entities(context, session, account), "error": None}
+            return {
+                "account": key,
+                "counts": sync_entities(context, session, account),
+                "error": None,
+            }
     except (AdsApiError, BrokenPartError, ExportFailedError) as error:
         return _failed(key, error)
 

@@ -68,7 +68,9 @@ def _line_of(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"The operating system refused: {error}."
     if isinstance(error, OperationalError):
-        return f"The database failed ({_database_reason(error)}): run `bidbeacon doctor` to check it."
+        return (
+            f"The database failed ({_database_reason(error)}): run `bidbeacon doctor` to check it."
+        )
     if _is_missing_right(error):
         return (
             f"The role of BIDBEACON_DATABASE_URL may not do this ({_database_reason(error)}): use the role that owns the "
@@ -84,7 +86,10 @@ def _database_reason(error: Exception) -> str:
 def _is_missing_right(error: Exception) -> bool:
     """Return whether the role's rights did not suffice; the error may be psycopg's, or of Dagster's psycopg2."""
     origin = getattr(error, "orig", error)
-    return _INSUFFICIENT_PRIVILEGE in {getattr(origin, "sqlstate", None), getattr(origin, "pgcode", None)}
+    return _INSUFFICIENT_PRIVILEGE in {
+        getattr(origin, "sqlstate", None),
+        getattr(origin, "pgcode", None),
+    }
 
 
 def _usage_errors() -> tuple[type[Exception], ...]:

@@ -32,7 +32,9 @@ def fold_runs(actions: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any
     for key, group in groupby(read, key=lambda item: _key(item[0], item[1], templates)):
         run = list(group)
         if key is not None and len(run) >= SHORTEST_RUN:
-            yield _merged([action for action, _ in run], [values for _, values in run if values], templates)
+            yield _merged(
+                [action for action, _ in run], [values for _, values in run if values], templates
+            )
         else:
             yield from (action for action, _ in run)
 
@@ -47,12 +49,17 @@ def _read(action: Mapping[str, Any]) -> Values | None:
         return None
 
 
-def _key(action: Mapping[str, Any], values: Values | None, templates: Mapping[str, Template]) -> Any:
+def _key(
+    action: Mapping[str, Any], values: Values | None, templates: Mapping[str, Template]
+) -> Any:
     """Return what the actions of a run share: type, and all fields but counts, names and days, which have to be there in all or in none."""
     if values is None:
         return None
     fields = {piece.name: piece.kind for piece in templates[action["type"]].fields if piece.name}
-    shared = {name: bool(values[name]) if kind in _MERGED else values[name] for name, kind in fields.items()}
+    shared = {
+        name: bool(values[name]) if kind in _MERGED else values[name]
+        for name, kind in fields.items()
+    }
     return action["type"], action["tone"], shared
 
 
@@ -67,7 +74,10 @@ def _merged(
     }
     parts = template.render({**read[-1], **merged, **_range_of_days(template.fields, read)})
     labels = {
-        part["value"]: part["text"] for action in run for part in action["parts"] if part["kind"] == "account"
+        part["value"]: part["text"]
+        for action in run
+        for part in action["parts"]
+        if part["kind"] == "account"
     }
     for part in parts:
         if part["kind"] == "account":
@@ -79,7 +89,9 @@ def _merged(
 def _merge(kind: str, values: Sequence[Any]) -> Any:
     """Return counts added up, all names and days once, and of anything else the last."""
     if kind == "count":
-        return sum(len(value) if isinstance(value, (list, tuple)) else value or 0 for value in values)
+        return sum(
+            len(value) if isinstance(value, (list, tuple)) else value or 0 for value in values
+        )
     return list(dict.fromkeys(_flat(values))) if kind in _NAMES else values[-1]
 
 
@@ -98,7 +110,10 @@ def _range_of_days(fields: Sequence[Piece], read: Sequence[Values]) -> dict[str,
     if len(days) != 2:  # noqa: PLR2004 - its beginning and its end
         return {}
     first, last = (name or "" for name in days)
-    return {first: min(values[first] for values in read), last: max(values[last] for values in read)}
+    return {
+        first: min(values[first] for values in read),
+        last: max(values[last] for values in read),
+    }
 
 
 def shorten_names(parts: Sequence[Part]) -> list[Part]:

@@ -64,12 +64,12 @@ def refresh(
                 session_id = session.session_id
 
                 def show(progress: Progress) -> None:
-                    status.text = (
-                        f"{progress.done} of {progress.total} loaded, waiting for {progress.waiting_for}"
-                    )
+                    status.text = f"{progress.done} of {progress.total} loaded, waiting for {progress.waiting_for}"
 
                 if days:
-                    drive_windows(context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show)
+                    drive_windows(
+                        context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show
+                    )
                 else:
                     step_requests(context, session, account_id=found.account_id)
                     refresh_account(context, session, context.ads_account(found.account_key))

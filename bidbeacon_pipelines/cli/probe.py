@@ -29,7 +29,8 @@ def probe(
         typer.Option(help="Ads account: name, key or id; absent: the first that allows reports."),
     ] = None,
     day: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day to request; absent: two days ago.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day to request; absent: two days ago."),
     ] = None,
     record: Annotated[
         Path | None,
@@ -44,11 +45,16 @@ def probe(
 
     settings = get_settings()
     with connect(
-        settings, on_wait=lambda wait: _print_progress(f"  waiting {wait.seconds:.0f} s: {wait.reason}")
+        settings,
+        on_wait=lambda wait: _print_progress(f"  waiting {wait.seconds:.0f} s: {wait.reason}"),
     ) as client:
         file = _prepare(record)
         run = Probe(
-            client, _pace(settings), _print_progress, account=account, day=day.date() if day else None
+            client,
+            _pace(settings),
+            _print_progress,
+            account=account,
+            day=day.date() if day else None,
         )
         try:
             run.run()
@@ -89,7 +95,11 @@ def _pace(settings: "Settings") -> "Pace":
     from bidbeacon_pipelines.probe.calls import Pace
 
     poll = settings.poll_every.total_seconds()
-    return Pace(poll=poll, between=0.0, throttled=(2.0, 5.0)) if settings.uses_sandbox else Pace(poll=poll)
+    return (
+        Pace(poll=poll, between=0.0, throttled=(2.0, 5.0))
+        if settings.uses_sandbox
+        else Pace(poll=poll)
+    )
 
 
 def _write(file: Path, run: "Probe") -> None:
@@ -104,7 +114,9 @@ def _table(findings: "Sequence[Finding]") -> Table:
     for heading in ("", "", "checked", "found, and what to do"):
         table.add_column(heading, overflow="fold")
     for subject in dict.fromkeys(finding.subject for finding in findings):
-        for verdict, checks, found in _lines([finding for finding in findings if finding.subject == subject]):
+        for verdict, checks, found in _lines(
+            [finding for finding in findings if finding.subject == subject]
+        ):
             table.add_row(subject, Text(verdict, _STYLES[verdict]), checks, Text(found))
     return table
 
@@ -126,5 +138,9 @@ def _lines(group: "Sequence[Finding]") -> Iterator[tuple[str, str, str]]:
 
 def _summary(findings: "Sequence[Finding]") -> Text:
     counts = {name: sum(finding.verdict == name for finding in findings) for name in _STYLES}
-    worst = next((name for name in ("differs", "could not be checked") if counts[name]), "as expected")
-    return Text(", ".join(f"{count} {name}" for name, count in counts.items()) + ".", _STYLES[worst])
+    worst = next(
+        (name for name in ("differs", "could not be checked") if counts[name]), "as expected"
+    )
+    return Text(
+        ", ".join(f"{count} {name}" for name, count in counts.items()) + ".", _STYLES[worst]
+    )

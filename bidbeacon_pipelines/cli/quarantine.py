@@ -24,7 +24,9 @@ def quarantine_list(
     country: CountryOption = None,
     dataset: OnlyDataset = None,
     window: Annotated[str | None, typer.Option(help="Only this day: 2026-11-23.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only rows whose reason contains this text.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only rows whose reason contains this text.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +83,9 @@ def quarantine_replay(
     store = SessionStore(engine)
     with (
         ending_by_signals(),
-        with_job_session("replay-quarantine", input=given, store=store, account=reference) as session,
+        with_job_session(
+            "replay-quarantine", input=given, store=store, account=reference
+        ) as session,
     ):
         replayed = replay_quarantine(engine, session, account=key, dataset=dataset)
     if as_json:

@@ -9,7 +9,14 @@ from rich.segment import Segment
 from rich.text import Text
 
 _C0 = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "␡"}
-_C1_AND_BIDI = (*range(0x80, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_C1_AND_BIDI = (
+    *range(0x80, 0xA0),
+    0x61C,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+)
 _VISIBLE: Final = _C0 | dict.fromkeys(_C1_AND_BIDI, "\N{REPLACEMENT CHARACTER}")
 _ESCAPED: Final = {code: f"\\u{code:04x}" for code in (0x7F, *_C1_AND_BIDI)}
 
@@ -31,7 +38,9 @@ class SafeConsole(Console):
         """Read markup from a safe text, so that its width is known before columns are laid out."""
         return super().render_str(safe_text(text), **options)
 
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
         """Render to segments whose text and links are safe."""
         for text, style, control in super().render(renderable, options):
             if control:

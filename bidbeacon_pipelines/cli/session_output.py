@@ -15,7 +15,13 @@ from rich.text import Text
 
 from bidbeacon_pipelines.cli.folding import fold_runs, shorten_names
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.presentation import action_json, describe_status, is_retried, load_labels, whose
+from bidbeacon_sessions.presentation import (
+    action_json,
+    describe_status,
+    is_retried,
+    load_labels,
+    whose,
+)
 from bidbeacon_sessions.queries import list_actions
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
 from bidbeacon_sessions.server.listing import load_session
@@ -36,7 +42,13 @@ STATUSES = {
 }
 _RETRIED = ("↻", "dim")
 OUTCOMES = {"warnings": ("▲", "yellow"), "problems": ("✘", "red")}
-_PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim", "link": "underline"}
+_PARTS = {
+    "badge": "bold",
+    "window": "magenta",
+    "account": "blue",
+    "time": "dim",
+    "link": "underline",
+}
 _POLL_SECONDS = 0.2
 _REPORT_EVERY_SECONDS = 60
 _NARROWEST = 24
@@ -93,7 +105,9 @@ def mark_of(status: str, outcome: str | None) -> tuple[str, str]:
     """Return a session's mark and its style; the outcome of one that runs may be left out."""
     if is_retried(status, outcome):
         return _RETRIED
-    return OUTCOMES.get(outcome or "", STATUSES[status]) if status == "succeeded" else STATUSES[status]
+    return (
+        OUTCOMES.get(outcome or "", STATUSES[status]) if status == "succeeded" else STATUSES[status]
+    )
 
 
 def account_of(session: Mapping[str, Any]) -> str:
@@ -103,7 +117,9 @@ def account_of(session: Mapping[str, Any]) -> str:
 
 def dated_line(session: Mapping[str, Any]) -> Text:
     """Return one session as a line that begins with the local time at which it ended, or began where it runs."""
-    return local_time(session["finished_at"] or session["started_at"]).append_text(session_line(session))
+    return local_time(session["finished_at"] or session["started_at"]).append_text(
+        session_line(session)
+    )
 
 
 def local_time(instant: str) -> Text:
@@ -111,24 +127,33 @@ def local_time(instant: str) -> Text:
     return Text(f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
 
 
-def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime) -> Text:
+def progress_line(
+    session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime
+) -> Text:
     """Return how long a session has been running, and its last action."""
     ran = (now - datetime.fromisoformat(session["started_at"])).total_seconds()
     line = Text(f"running for {format_duration(max(ran, 0))}", style="cyan")
     count = session["action_count"]
     line.append(f", {count:,} action{'' if count == 1 else 's'} so far", style="dim")
-    return line.append_text(Text(": ", style="dim")).append_text(action_sentence(last)) if last else line
+    return (
+        line.append_text(Text(": ", style="dim")).append_text(action_sentence(last))
+        if last
+        else line
+    )
 
 
 def promise_line(promise: Mapping[str, Any]) -> Text:
     """Return the state of promised work as a line."""
     line = Text(style="dim")
     if promise["status"] == "fulfilled":
-        line.append(f"{promise['fulfilled_by_job'] or 'a deleted session'}: {promise['text'] or ''}")
+        line.append(
+            f"{promise['fulfilled_by_job'] or 'a deleted session'}: {promise['text'] or ''}"
+        )
         return line.append(f"  {promise['fulfilled_by']}", style="dim")
     lost = promise["status"] == "lost"
     line.append(
-        "lost: not done by " if lost else "pending, expected by ", style="bold red" if lost else "yellow"
+        "lost: not done by " if lost else "pending, expected by ",
+        style="bold red" if lost else "yellow",
     )
     return line.append(str(promise["deadline_at"])[:16], style="dim")
 
@@ -168,9 +193,13 @@ def following(
     """
     stop = threading.Event()
     status = status or StatusLine()
-    live = Live(console=console, get_renderable=lambda: status, refresh_per_second=2, transient=True)
+    live = Live(
+        console=console, get_renderable=lambda: status, refresh_per_second=2, transient=True
+    )
     follower = threading.Thread(
-        target=_follow, args=(console, store, session_id, account, stop, hidden, status), daemon=True
+        target=_follow,
+        args=(console, store, session_id, account, stop, hidden, status),
+        daemon=True,
     )
     with live if console.is_terminal and not console.quiet else nullcontext():
         follower.start()
@@ -216,7 +245,9 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
         for promise in action.get("promises", ()):
             print_hanging(console, Text("              ↳ ", style="dim"), promise_line(promise))
     if shown["error"]:
-        console.print(Text(f"  {shown['error']['type']}: {shown['error']['message']}", style="bold red"))
+        console.print(
+            Text(f"  {shown['error']['type']}: {shown['error']['message']}", style="bold red")
+        )
     return True
 
 

@@ -28,14 +28,20 @@ Account = Annotated[
         autocompletion=complete_account,
     ),
 ]
-Status = Annotated[str | None, typer.Option(help="running, succeeded, failed, cancelled or crashed.")]
+Status = Annotated[
+    str | None, typer.Option(help="running, succeeded, failed, cancelled or crashed.")
+]
 Outcome = Annotated[
-    str | None, typer.Option(help="ok, warnings or problems; with --account, what was achieved for it.")
+    str | None,
+    typer.Option(help="ok, warnings or problems; with --account, what was achieved for it."),
 ]
 Type = Annotated[
-    str | None, typer.Option("--type", help="Only sessions with this type of action, such as report-failed.")
+    str | None,
+    typer.Option("--type", help="Only sessions with this type of action, such as report-failed."),
 ]
-OfDataset = Annotated[str | None, typer.Option("--dataset", help="Only sessions that refer to this dataset.")]
+OfDataset = Annotated[
+    str | None, typer.Option("--dataset", help="Only sessions that refer to this dataset.")
+]
 Window = Annotated[str | None, typer.Option(help="Only sessions that refer to this day.")]
 Run = Annotated[str | None, typer.Option(help="Only sessions of this Dagster run.")]
 Since = Annotated[
@@ -135,7 +141,9 @@ def sessions_show(session_id: UUID, as_json: Json = False) -> None:
     if as_json:
         print_json(session_with_actions(store, session_id))
     elif not print_session(console, store, session_id):
-        raise CommandFailedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
+        raise CommandFailedError(
+            f"No session {session_id}: `bidbeacon sessions list` shows the newest."
+        )
 
 
 @sessions_app.command("tail")
@@ -150,7 +158,9 @@ def sessions_tail(
     window: Window = None,
     run: Run = None,
     since: Since = None,
-    last: Annotated[int, typer.Option(min=0, max=200, help="How many earlier sessions to show first.")] = 3,
+    last: Annotated[
+        int, typer.Option(min=0, max=200, help="How many earlier sessions to show first.")
+    ] = 3,
     url: Annotated[
         str | None, typer.Option(help="The stream's address; absent: the address in the settings.")
     ] = None,
@@ -179,7 +189,10 @@ def sessions_tail(
     token = secret.get_secret_value() if secret else None
     with JsonTail(sys.stdout) if as_json else TerminalTail(console) as shown:
         Tail(
-            get_settings().stream_url if url is None else parse_stream_url(url), wanted, shown, token=token
+            get_settings().stream_url if url is None else parse_stream_url(url),
+            wanted,
+            shown,
+            token=token,
         ).follow(last)
 
 
@@ -202,8 +215,12 @@ def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
 
     for name, known in (("status", SESSION_STATUSES), ("outcome", SESSION_OUTCOMES)):
         if given[name] not in {None, *known}:
-            raise BadOptionError(f"--{name}: expected one of {', '.join(known)}, got: {given[name]!r}.")
-    return SessionFilter(**given, since=None if since is None else read_since(since, datetime.now(UTC)))
+            raise BadOptionError(
+                f"--{name}: expected one of {', '.join(known)}, got: {given[name]!r}."
+            )
+    return SessionFilter(
+        **given, since=None if since is None else read_since(since, datetime.now(UTC))
+    )
 
 
 def read_since(value: str, now: datetime) -> datetime:
@@ -237,6 +254,8 @@ def session_with_actions(store: Any, session_id: UUID) -> dict[str, Any]:
 
     loaded = load_session(store, session_id)
     if loaded is None:
-        raise CommandFailedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
+        raise CommandFailedError(
+            f"No session {session_id}: `bidbeacon sessions list` shows the newest."
+        )
     session: dict[str, Any] = loaded["session"]
     return session

@@ -43,7 +43,10 @@ class TerminalTail:
         self._print(dated_line(session))
         if session["error"] and session["status"] != "running":
             self._print(
-                Text(f"          {session['error']['type']}: {session['error']['message']}", style="bold red")
+                Text(
+                    f"          {session['error']['type']}: {session['error']['message']}",
+                    style="bold red",
+                )
             )
 
     def action(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> None:
@@ -97,11 +100,15 @@ class JsonTail:
 
     def session(self, session: Mapping[str, Any]) -> None:
         """Show a session that began or ended."""
-        self._write({"session": {name: value for name, value in session.items() if name != "actions"}})
+        self._write(
+            {"session": {name: value for name, value in session.items() if name != "actions"}}
+        )
 
     def action(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> None:
         """Show an action with whose it is."""
-        self._write({"action": {**action, "job_name": session["job_name"], "account": session["account"]}})
+        self._write(
+            {"action": {**action, "job_name": session["job_name"], "account": session["account"]}}
+        )
 
     def gone(self, session_id: str) -> None:
         """A session does not match any more."""

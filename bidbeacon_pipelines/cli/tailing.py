@@ -48,7 +48,9 @@ class Tail:
         token: the stream's token, if it needs one.
     """
 
-    def __init__(self, url: str, wanted: SessionFilter, shown: Shown, *, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, wanted: SessionFilter, shown: Shown, *, token: str | None = None
+    ) -> None:
         self._url = url.rstrip("/")
         self._query = {name: _as_query(value) for name, value in wanted.__dict__.items() if value}
         self._shown = shown
@@ -80,7 +82,9 @@ class Tail:
     def _load(self, client: httpx.Client, last: int) -> None:
         """Show what the list has and was not shown; load the actions of a session that the list leaves out."""
         is_first = not self._seen
-        response = client.get("/api/job-sessions", params=self._query | {"limit": str(max(last, 1))})
+        response = client.get(
+            "/api/job-sessions", params=self._query | {"limit": str(max(last, 1))}
+        )
         self._check(response)
         loaded = response.json()
         self._accounts = frozenset(loaded["accounts"])
@@ -138,7 +142,9 @@ class Tail:
         if len(self._seen) > _MOST_REMEMBERED:
             self._seen.popitem(last=False)
         if seen.status is None:
-            self._shown.session({**session, "status": "running", "duration": None, "finished_at": None})
+            self._shown.session(
+                {**session, "status": "running", "duration": None, "finished_at": None}
+            )
             seen.status = "running"
         for action in actions:
             if seen.is_new(action["ord"]) and self._is_wanted(session, action):
@@ -193,7 +199,9 @@ def parse_stream_url(value: str) -> str:
     except (ValueError, httpx.InvalidURL):
         is_address = False
     if not is_address:
-        raise BadOptionError(f"--url: expected an address like http://127.0.0.1:3030, got: {value!r}.")
+        raise BadOptionError(
+            f"--url: expected an address like http://127.0.0.1:3030, got: {value!r}."
+        )
     return value
 
 

@@ -25,8 +25,24 @@ _SEVERITIES = {
     "error": ("✘", "bold red"),
 }
 _FACTS = {
-    "window": ("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count", "spend", "sales"),
-    "request": ("report_id", "status", "amazon_status", "attempts", "polls", "sent_at", "next_step_at"),
+    "window": (
+        "status",
+        "next_refresh_at",
+        "data_as_of",
+        "row_count",
+        "quarantined_count",
+        "spend",
+        "sales",
+    ),
+    "request": (
+        "report_id",
+        "status",
+        "amazon_status",
+        "attempts",
+        "polls",
+        "sent_at",
+        "next_step_at",
+    ),
     "account": ("time_zone", "enabled", "amazon_status", "needs_person", "countries", "planned_at"),
     "gate": ("region", "in_flight", "places", "closed_until", "planned"),
 }
@@ -55,7 +71,9 @@ def print_explanation(console: Console, explanation: Mapping[str, Any]) -> None:
         if facts is not None:
             console.print(Text(f"\n{subject}", style="bold"))
             console.print(Padding(_fact_table(facts, names), (0, 0, 0, 2)))
-    console.print(Text.assemble("\n", ("what refers to it", "bold"), (", newest first, in UTC", "dim")))
+    console.print(
+        Text.assemble("\n", ("what refers to it", "bold"), (", newest first, in UTC", "dim"))
+    )
     for line in _timeline(explanation["timeline"]):
         console.print(line)
 
@@ -89,7 +107,8 @@ def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
         mark, style = mark_of(first["session_status"], first["session_outcome"])
         yield Text.assemble("  ", (mark, style), " ", (first["job_name"], "bold"))
         yield Padding(
-            Text(first["url"], style=f"dim link {first['url']}", no_wrap=True, overflow="fold"), (0, 0, 0, 4)
+            Text(first["url"], style=f"dim link {first['url']}", no_wrap=True, overflow="fold"),
+            (0, 0, 0, 4),
         )
         yield Padding(_action_table(of_session), (0, 0, 0, 4))
 
@@ -113,7 +132,9 @@ def _action_table(actions: Sequence[Mapping[str, Any]]) -> Table:
 def _shape(action: Mapping[str, Any]) -> str:
     """Return what equal actions share, apart from their numbers and times."""
     words = str(action["text"]).split()
-    return " ".join([action["type"], *("#" if any(map(str.isdigit, word)) else word for word in words)])
+    return " ".join(
+        [action["type"], *("#" if any(map(str.isdigit, word)) else word for word in words)]
+    )
 
 
 def print_loads(console: Console, loads: Sequence[WindowLoad]) -> None:
@@ -159,12 +180,16 @@ def _load_table(currency: str, loads: Sequence[WindowLoad], ages: Sequence[str])
     for age in ages:
         table.add_column(age, justify="right", no_wrap=True)
     table.add_row(
-        "as of, UTC", *(f"{load.data_as_of.astimezone(UTC):%m-%d %H:%M}" for load in loads), style="dim"
+        "as of, UTC",
+        *(f"{load.data_as_of.astimezone(UTC):%m-%d %H:%M}" for load in loads),
+        style="dim",
     )
     for name in _METRICS:
         table.add_row(name, *(_amount(name, getattr(load, name)) for load in loads))
     for name in _ROW_COUNTS:
-        table.add_row(name.replace("_", " "), *(f"{getattr(load, name):,}" for load in loads), style="dim")
+        table.add_row(
+            name.replace("_", " "), *(f"{getattr(load, name):,}" for load in loads), style="dim"
+        )
     return table
 
 
@@ -182,13 +207,17 @@ def loads_json(loads: Sequence[WindowLoad]) -> dict[str, Any]:
     change: dict[str, dict[str, dict[str, str]]] = {}
     for (ad_product, currency), group in groupby(loads, key=_totalled_by):
         some = list(group)
-        change.setdefault(ad_product, {})[currency] = {name: str(_change(some, name)) for name in _METRICS}
+        change.setdefault(ad_product, {})[currency] = {
+            name: str(_change(some, name)) for name in _METRICS
+        }
     return {"loads": [_load_json(load) for load in loads], "change": change}
 
 
 def _load_json(load: WindowLoad) -> dict[str, Any]:
     fields = load.__dict__ | {"data_as_of": load.data_as_of.astimezone(UTC).isoformat()}
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
+    return {
+        name: str(value) if isinstance(value, Decimal) else value for name, value in fields.items()
+    }
 
 
 def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:

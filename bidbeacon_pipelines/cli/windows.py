@@ -12,7 +12,9 @@ from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 Dataset = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
-Day = Annotated[str, typer.Option("--window", help="A day, in the account's time zone: 2026-11-23.")]
+Day = Annotated[
+    str, typer.Option("--window", help="A day, in the account's time zone: 2026-11-23.")
+]
 
 _OLDEST_AGE = 500
 
@@ -49,7 +51,9 @@ def explain(
         now = read_now(connection, settings)
         found = find_named_account(connection, account, country)
         key = account if found is None else found.account_key
-        explanation = explanation_json(explain_window(connection, settings, key, dataset, day, now=now))
+        explanation = explanation_json(
+            explain_window(connection, settings, key, dataset, day, now=now)
+        )
     if as_json:
         print_json(explanation)
     else:

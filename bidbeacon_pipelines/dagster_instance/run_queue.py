@@ -32,7 +32,9 @@ class BidBeaconRunQueue(QueuedRunCoordinator[DagsterInstance]):
 
 def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags that a run of windows (account and day) gets: `by_hand`, and its account's, where it is one and has none yet."""
-    accounts = {tags[name].partition("|")[0] for name in _PARTITION_TAGS if "|" in tags.get(name, "")}
+    accounts = {
+        tags[name].partition("|")[0] for name in _PARTITION_TAGS if "|" in tags.get(name, "")
+    }
     if not accounts:
         return {}
     own = {BY_HAND_TAG: "true"}

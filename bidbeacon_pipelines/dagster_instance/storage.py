@@ -13,7 +13,13 @@ from bidbeacon_pipelines.dev.services import dagster_home
 from bidbeacon_pipelines.private_files import keep_new_files_private, make_private_folder
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
-from bidbeacon_pipelines.store.migrate import LOCK_TIMEOUT, Report, SchemaError, patiently, schema_lock
+from bidbeacon_pipelines.store.migrate import (
+    LOCK_TIMEOUT,
+    Report,
+    SchemaError,
+    patiently,
+    schema_lock,
+)
 from bidbeacon_sessions.connections import connect_args, parse_database_url
 
 SCHEMA: Final = "dagster"
@@ -93,7 +99,9 @@ def open_database_with_dagster() -> str:
     url = open_database(settings)
     if not has_dagster_tables(url):
         if settings.database_url is not None:
-            raise SchemaError("The database has no tables of Dagster's yet: run `bidbeacon db upgrade`.")
+            raise SchemaError(
+                "The database has no tables of Dagster's yet: run `bidbeacon db upgrade`."
+            )
         upgrade_dagster(url)
     return url
 
@@ -101,7 +109,9 @@ def open_database_with_dagster() -> str:
 def has_dagster_tables(url: str) -> bool:
     """Return whether Dagster's tables are there; whether they are new enough, Dagster says itself."""
     with shared_engine(url).connect() as connection:
-        return bool(connection.execute(text(f"SELECT to_regclass('{SCHEMA}.runs') IS NOT NULL")).scalar())
+        return bool(
+            connection.execute(text(f"SELECT to_regclass('{SCHEMA}.runs') IS NOT NULL")).scalar()
+        )
 
 
 def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
@@ -133,6 +143,10 @@ def dagster_database_url(url: str, *more_options: str) -> str:
     """
     address = parse_database_url(url).set(drivername="postgresql+psycopg2")
     given = address.query.get("options", ())
-    options = [*([given] if isinstance(given, str) else given), f"-csearch_path={SCHEMA}", *more_options]
+    options = [
+        *([given] if isinstance(given, str) else given),
+        f"-csearch_path={SCHEMA}",
+        *more_options,
+    ]
     address = address.update_query_dict({"options": " ".join(options), "client_encoding": "utf8"})
     return address.render_as_string(hide_password=False)

@@ -28,7 +28,9 @@ def _guard(webserver: type[Any]) -> None:
     build = webserver.build_middleware
 
     def build_middleware(self: Any) -> list[Middleware]:
-        guard = Middleware(BrowserGuard, public_url=get_settings().dagster_public_url, post_only="/graphql")
+        guard = Middleware(
+            BrowserGuard, public_url=get_settings().dagster_public_url, post_only="/graphql"
+        )
         return [guard, *build(self)]
 
     webserver.build_middleware = build_middleware

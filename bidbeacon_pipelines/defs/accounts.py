@@ -105,7 +105,9 @@ def sync_entities_op(
     with job_contexts.open() as job_context:
         ref = find_ref(job_context.named_account, config.account)
         given = {"account": config.account}
-        with job_sessions.work(context, job_context, "sync-entities", input=given, account=ref) as session:
+        with job_sessions.work(
+            context, job_context, "sync-entities", input=given, account=ref
+        ) as session:
             account = job_context.named_account(config.account)
             sync_entities(job_context, session, account)
         metadata = session_metadata(job_context.sessions, session.session_id)
@@ -120,8 +122,14 @@ def sync_entities_op(
             if _kind(action["payload"].get("kind", "")) == _kind(entity.key.path[-1])
         ]
         rows = sum(action["payload"].get("rows", 0) for action in own)
-        observed = {"dagster/row_count": MetadataValue.int(rows), **metadata, "timeline": timeline(own)}
-        context.log_event(AssetObservation(entity.key, partition=account.account_key, metadata=observed))
+        observed = {
+            "dagster/row_count": MetadataValue.int(rows),
+            **metadata,
+            "timeline": timeline(own),
+        }
+        context.log_event(
+            AssetObservation(entity.key, partition=account.account_key, metadata=observed)
+        )
 
 
 def _kind(name: str) -> str:

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableSchema, TableSchemaMetadataValue
+from dagster import (
+    MetadataValue,
+    TableColumn,
+    TableColumnConstraints,
+    TableSchema,
+    TableSchemaMetadataValue,
+)
 from sqlalchemy import URL, Column, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -24,7 +30,11 @@ def place_metadata(name: str) -> dict[str, Any]:
     """
     place: dict[str, Any] = {"dagster/table_name": name}
     database = _database_uri()
-    return place if database is None else place | {"dagster/uri": f"{database}/{name.replace('.', '/')}"}
+    return (
+        place
+        if database is None
+        else place | {"dagster/uri": f"{database}/{name.replace('.', '/')}"}
+    )
 
 
 @cache
@@ -34,7 +44,9 @@ def _database_uri() -> str | None:
         url = make_url(resolve_database_url(get_settings()))
     except (DatabaseUnavailableError, ArgumentError):
         return None
-    shown = URL.create("postgresql", host=url.host or "localhost", port=url.port, database=url.database)
+    shown = URL.create(
+        "postgresql", host=url.host or "localhost", port=url.port, database=url.database
+    )
     return shown.render_as_string()
 
 
@@ -47,7 +59,10 @@ def view_schema(view: ReportView) -> TableSchemaMetadataValue:
     """Return the columns of a view, as `column_schema` does those of a table."""
     columns = [
         TableColumn(
-            column.name, type=column.type, description=column.description, tags=dict.fromkeys(column.tags, "")
+            column.name,
+            type=column.type,
+            description=column.description,
+            tags=dict.fromkeys(column.tags, ""),
         )
         for column in view.columns
     ]

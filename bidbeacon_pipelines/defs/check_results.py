@@ -75,7 +75,8 @@ def _find_recent_results(
     """Return the last results of a dataset's checks; none where one of them is too old, or under way."""
     asset = AssetKey(dataset.asset_name)
     records = [
-        instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, name)) for name in CHECKS
+        instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, name))
+        for name in CHECKS
     ]
     found = [record.evaluation for record in records if record is not None]
     results = [

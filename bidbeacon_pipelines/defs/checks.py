@@ -31,7 +31,9 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
     @multi_asset_check(
         name=f"{dataset.asset_name}_checks",
         specs=[
-            AssetCheckSpec(name, asset=dataset.asset_name, description=_described(dataset, name, description))
+            AssetCheckSpec(
+                name, asset=dataset.asset_name, description=_described(dataset, name, description)
+            )
             for name, description in CHECKS.items()
         ],
         can_subset=True,
@@ -42,7 +44,9 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
         op_context = context.op_execution_context
         now = datetime.now(UTC)
         store = job_sessions.store()
-        with job_sessions.session(op_context, "check-dataset", input={"dataset": dataset.name}) as session:
+        with job_sessions.session(
+            op_context, "check-dataset", input={"dataset": dataset.name}
+        ) as session:
             verdicts = check_dataset(store.engine, session, dataset, now, get_settings())
         of_session = session_metadata(store, session.session_id)
         wanted = {key.name for key in op_context.selected_asset_check_keys}
@@ -55,7 +59,9 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
 
 def _described(dataset: Dataset, name: str, description: str) -> str:
     """Return the condition for a check of a dataset to pass."""
-    return f"{description} {RECONCILED[dataset.reconciles]}" if name == ROWS_RECONCILE else description
+    return (
+        f"{description} {RECONCILED[dataset.reconciles]}" if name == ROWS_RECONCILE else description
+    )
 
 
 def report_checks() -> Iterator[AssetChecksDefinition]:
@@ -69,7 +75,9 @@ dataset_checks = list(report_checks())
 
 check_datasets = define_asset_job(
     "check_datasets",
-    selection=AssetSelection.checks_for_assets(*(dataset.asset_name for dataset in DATASETS.values())),
+    selection=AssetSelection.checks_for_assets(
+        *(dataset.asset_name for dataset in DATASETS.values())
+    ),
     executor_def=in_process_executor,
     description="Check all datasets: fresh, reconciled, few rows quarantined.",
 )

@@ -8,7 +8,12 @@ from typing import Any
 
 from dagster import AssetSpec, MetadataValue
 
-from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata, view_schema
+from bidbeacon_pipelines.defs.asset_metadata import (
+    OWNER,
+    column_schema,
+    place_metadata,
+    view_schema,
+)
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.settings import get_settings
@@ -27,7 +32,9 @@ AMAZON_ADS = AssetSpec(
 )
 
 
-def _table_spec(table: Any, name: str, group: str, grain: str, description: str, **options: Any) -> AssetSpec:
+def _table_spec(
+    table: Any, name: str, group: str, grain: str, description: str, **options: Any
+) -> AssetSpec:
     """Return the asset of a table that a job keeps as Amazon has it; one row is one `grain`."""
     return AssetSpec(
         name,
@@ -75,7 +82,9 @@ def entities_behind(dataset: Dataset) -> list[AssetSpec]:
     its id. Names are joined by the views.
     """
     return [
-        _ENTITIES[name] for name in ("campaigns", "targets") if name == "campaigns" or dataset.names_targets
+        _ENTITIES[name]
+        for name in ("campaigns", "targets")
+        if name == "campaigns" or dataset.names_targets
     ]
 
 

@@ -58,7 +58,9 @@ def describe_windows(
     return described
 
 
-def add_metadata_of_partitions(context: AssetExecutionContext, metadata: Mapping[str, Metadata]) -> None:
+def add_metadata_of_partitions(
+    context: AssetExecutionContext, metadata: Mapping[str, Metadata]
+) -> None:
     """Set each partition's own metadata, all at once.
 
     `context.add_asset_metadata` lists all partitions of the range for each one: 450 of them took 7 s, and take 0.1 s like this.
@@ -162,7 +164,8 @@ def _record_batch(
 
 
 def store_materializations(
-    context: OpExecutionContext | AssetExecutionContext, materializations: Sequence[AssetMaterialization]
+    context: OpExecutionContext | AssetExecutionContext,
+    materializations: Sequence[AssetMaterialization],
 ) -> None:
     """Store materializations as one batch; when this returns, they are stored.
 

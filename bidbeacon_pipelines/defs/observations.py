@@ -48,7 +48,8 @@ def observe_unloaded_windows(
             _store(context, [_observation(window, of_session) for window in shown])
     except Exception:
         logger.exception(
-            "Session %s: the windows that it did not load could not be recorded in Dagster", session_id
+            "Session %s: the windows that it did not load could not be recorded in Dagster",
+            session_id,
         )
 
 

@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from dagster import DagsterInstance, DailyPartitionsDefinition, DynamicPartitionsDefinition, MultiPartitionKey
+from dagster import (
+    DagsterInstance,
+    DailyPartitionsDefinition,
+    DynamicPartitionsDefinition,
+    MultiPartitionKey,
+)
 from dagster import MultiPartitionsDefinition as MultiPartitions
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -68,7 +73,9 @@ def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
     grouped: dict[str, list[date]] = {}
     for key in keys:
         dimensions = ACCOUNT_WINDOWS.get_partition_key_from_str(str(key)).keys_by_dimension
-        grouped.setdefault(dimensions["account"], []).append(date.fromisoformat(dimensions["window"]))
+        grouped.setdefault(dimensions["account"], []).append(
+            date.fromisoformat(dimensions["window"])
+        )
     if not grouped:
         raise NoPartitionError
     return {account: sorted(days) for account, days in grouped.items()}

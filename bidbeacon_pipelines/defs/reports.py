@@ -91,15 +91,25 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         with job_contexts.open() as job_context:
             given = {"dataset": dataset.name, "partitions": keys}
             with job_sessions.work(
-                context, job_context, "load-windows", input=given, account=_only_account(job_context, keys)
+                context,
+                job_context,
+                "load-windows",
+                input=given,
+                account=_only_account(job_context, keys),
             ) as session:
                 wanted = days_by_account(keys)
-                context.instance.add_run_tags(context.run.run_id, {ACCOUNT_TAG: ",".join(wanted)[:250]})
+                context.instance.add_run_tags(
+                    context.run.run_id, {ACCOUNT_TAG: ",".join(wanted)[:250]}
+                )
                 loaded, failures = _drive_all(context, job_context, session, dataset, wanted)
                 if len(loaded) < len(keys):  # a result would materialize those without a load, too
                     record_loaded_windows(context, job_context.engine, session)
                 if failures:
-                    raise failures[0] if len(failures) == 1 else Failure("\n".join(map(str, failures)))
+                    raise (
+                        failures[0]
+                        if len(failures) == 1
+                        else Failure("\n".join(map(str, failures)))
+                    )
             if len(loaded) == len(keys):
                 yield MaterializeResult(
                     metadata=_record_metadata(context, job_context, loaded, session.session_id)
@@ -176,7 +186,10 @@ def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
 
 
 def _record_metadata(
-    context: AssetExecutionContext, job_context: JobContext, loaded: Sequence[LoadedWindow], session_id: UUID
+    context: AssetExecutionContext,
+    job_context: JobContext,
+    loaded: Sequence[LoadedWindow],
+    session_id: UUID,
 ) -> Metadata:
     """Set each partition's own metadata; for a single partition, return it together with the session's.
 
@@ -217,7 +230,9 @@ def refresh_account_op(
     with job_contexts.open() as job_context:
         ref = find_ref(job_context.named_ads_account, config.ads_account)
         given = {"ads_account": config.ads_account}
-        with job_sessions.work(context, job_context, "refresh-account", input=given, account=ref) as session:
+        with job_sessions.work(
+            context, job_context, "refresh-account", input=given, account=ref
+        ) as session:
             refresh_account(job_context, session, job_context.named_ads_account(config.ads_account))
         context.add_output_metadata(session_metadata(job_context.sessions, session.session_id))
 
@@ -242,7 +257,9 @@ def poll_reports_op(
 @job(
     name="refresh_account",
     executor_def=in_process_executor,
-    config=config_of_partition(ADS_ACCOUNT_PARTITIONS, "refresh_account_op", "ads_account", ADS_ACCOUNT_TAG),
+    config=config_of_partition(
+        ADS_ACCOUNT_PARTITIONS, "refresh_account_op", "ads_account", ADS_ACCOUNT_TAG
+    ),
     description="Plan what is due for one ads account, in all of its countries; never waits.",
 )
 def refresh_account_job() -> None:

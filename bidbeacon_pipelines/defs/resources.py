@@ -120,7 +120,9 @@ def _failure_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metada
     try:
         return session_metadata(store, session_id)
     except Exception:
-        logger.exception("Session %s could not be read for the failure that it ended with", session_id)
+        logger.exception(
+            "Session %s could not be read for the failure that it ended with", session_id
+        )
         return {"session": MetadataValue.url(session_url(str(session_id)))}
 
 

@@ -53,7 +53,9 @@ def load_windows_op(
     with job_contexts.open() as job_context:
         ref = job_context.find_account_ref(config.account)
         given = config.model_dump()
-        with job_sessions.work(context, job_context, "load-windows", input=given, account=ref) as session:
+        with job_sessions.work(
+            context, job_context, "load-windows", input=given, account=ref
+        ) as session:
             days = [date.fromisoformat(day) for day in config.windows]
             try:
                 drive_windows(
@@ -94,7 +96,9 @@ def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
             continue
         if len(runs) >= MOST_TRIES:
             with session_store().begin() as connection:
-                reason = f"{len(runs)} runs ended before they began; the last one is {runs[0].run_id}"
+                reason = (
+                    f"{len(runs)} runs ended before they began; the last one is {runs[0].run_id}"
+                )
                 stored.fail_request(connection, request.id, reason, now=now)
             continue
         yield _run_for(instance, request, tag, tries=len(runs))

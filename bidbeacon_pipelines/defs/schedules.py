@@ -23,7 +23,11 @@ from dagster import (
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.defs.accounts import add_partitions, sync_accounts, sync_entities_job
-from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS, FIRST_DAY
+from bidbeacon_pipelines.defs.partitions import (
+    ACCOUNT_PARTITIONS,
+    ADS_ACCOUNT_PARTITIONS,
+    FIRST_DAY,
+)
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.defs.run_requests import load_windows, requested_runs
@@ -151,7 +155,9 @@ def busy_accounts(instance: DagsterInstance, job_name: str, tag: str = ACCOUNT_T
     under_way = list_runs_under_way(session_store(), instance, job_name)
     failed = instance.get_run_records(
         RunsFilter(
-            job_name=job_name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - PAUSE_AFTER_FAILURE
+            job_name=job_name,
+            statuses=[DagsterRunStatus.FAILURE],
+            updated_after=now - PAUSE_AFTER_FAILURE,
         )
     )
     waiting = [record.dagster_run for record in failed if _is_pause_due(record, now)]
@@ -189,7 +195,9 @@ def _is_first_sync_due(instance: DagsterInstance, now: datetime) -> bool:
 def _ended_by_itself(record: RunRecord) -> bool:
     """Return whether a run ended by itself; a killed one says nothing about Amazon."""
     with session_store().begin() as connection:
-        ends = {row["status"] for row in list_sessions_of_run(connection, record.dagster_run.run_id)}
+        ends = {
+            row["status"] for row in list_sessions_of_run(connection, record.dagster_run.run_id)
+        }
     return bool(ends & {"failed", "succeeded"})
 
 
@@ -200,7 +208,9 @@ def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
     at its start, or something is wrong that a new run would meet too: a short pause serves both.
     """
     with session_store().begin() as connection:
-        ends = {row["status"] for row in list_sessions_of_run(connection, failed.dagster_run.run_id)}
+        ends = {
+            row["status"] for row in list_sessions_of_run(connection, failed.dagster_run.run_id)
+        }
     if not ends:
         return now - failed.update_timestamp < PAUSE_WITHOUT_SESSION
     return "failed" in ends
@@ -221,7 +231,9 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         yield RunRequest(job_name=sync_accounts.name)
     yield from requested_runs(instance)
     yield from _runs_for(instance, sync_entities_job, ACCOUNT_PARTITIONS, ACCOUNT_TAG, without)
-    yield from _runs_for(instance, refresh_account_job, ADS_ACCOUNT_PARTITIONS, ADS_ACCOUNT_TAG, due)
+    yield from _runs_for(
+        instance, refresh_account_job, ADS_ACCOUNT_PARTITIONS, ADS_ACCOUNT_TAG, due
+    )
 
 
 def _runs_for(
@@ -267,7 +279,9 @@ def _is_just_polled(instance: DagsterInstance) -> bool:
         now = read_now(connection, get_settings())
     since = now - POLL_EVERY + _RUN_COMES_LATE
     return bool(
-        instance.get_run_records(RunsFilter(job_name=poll_reports.name, created_after=since), limit=1)
+        instance.get_run_records(
+            RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
+        )
     )
 
 

@@ -46,7 +46,12 @@ from bidbeacon_pipelines.store.summaries import (
     list_summarized_accounts,
 )
 from bidbeacon_pipelines.store.tables import AccountDailySummary
-from bidbeacon_sessions.dagster import bounded_lines, escape_markdown, list_runs_under_way, session_metadata
+from bidbeacon_sessions.dagster import (
+    bounded_lines,
+    escape_markdown,
+    list_runs_under_way,
+    session_metadata,
+)
 from bidbeacon_sessions.presentation import session_url
 
 _UPDATE_EVERY_SECONDS = 600
@@ -86,10 +91,14 @@ def account_daily_summary(
         raise NoPartitionError
     store, keys = job_sessions.store(), [str(key) for key in context.partition_keys]
     with job_sessions.session(context, "sum-up-accounts", input={"accounts": keys}) as session:
-        found = {key: update_summary(store.engine, session, key, all_days=True).days for key in keys}
+        found = {
+            key: update_summary(store.engine, session, key, all_days=True).days for key in keys
+        }
     metadata = _metadata_by_account(found, session_url(str(session.session_id)))
     if len(metadata) == 1:
-        return MaterializeResult(metadata=metadata[keys[0]] | session_metadata(store, session.session_id))
+        return MaterializeResult(
+            metadata=metadata[keys[0]] | session_metadata(store, session.session_id)
+        )
     add_metadata_of_partitions(context, metadata)
     return MaterializeResult()
 
@@ -105,7 +114,9 @@ def update_summaries_op(context: OpExecutionContext, job_sessions: BidBeaconSess
         keys = sorted({*list_accounts_to_sum_up(connection), *lost})
     with job_sessions.session(context, "sum-up-accounts", input={"accounts": keys}) as session:
         found = {key: update_summary(store.engine, session, key) for key in keys}
-    updated = {key: summary.days for key, summary in found.items() if summary.updated or key in lost}
+    updated = {
+        key: summary.days for key, summary in found.items() if summary.updated or key in lost
+    }
     metadata = _metadata_by_account(updated, session_url(str(session.session_id)))
     store_materializations(
         context,
@@ -135,7 +146,9 @@ def update_summaries() -> None:
 def update_changed_summaries(context: SensorEvaluationContext) -> RunRequest | SkipReason:
     """Look every ten minutes for loads that are not summed up yet."""
     with session_store().begin() as connection:
-        changed = list_accounts_to_sum_up(connection) or _lost_accounts(connection, context.instance)
+        changed = list_accounts_to_sum_up(connection) or _lost_accounts(
+            connection, context.instance
+        )
     if not changed:
         return SkipReason("All loads are summed up.")
     if list_runs_under_way(session_store(), context.instance, update_summaries.name):
@@ -149,8 +162,13 @@ def _lost_accounts(connection: Connection, instance: DagsterInstance) -> set[str
     return set(list_summarized_accounts(connection)) - shown
 
 
-def _metadata_by_account(found: Mapping[str, Sequence[dict[str, Any]]], url: str) -> dict[str, Metadata]:
-    return {key: {**summary_metadata(days), "session": MetadataValue.url(url)} for key, days in found.items()}
+def _metadata_by_account(
+    found: Mapping[str, Sequence[dict[str, Any]]], url: str
+) -> dict[str, Metadata]:
+    return {
+        key: {**summary_metadata(days), "session": MetadataValue.url(url)}
+        for key, days in found.items()
+    }
 
 
 def summary_metadata(rows: Sequence[dict[str, Any]]) -> Metadata:

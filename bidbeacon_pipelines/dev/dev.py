@@ -21,7 +21,12 @@ from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import check_port
 from bidbeacon_pipelines.dev.postgres import embedded_postgres, resolve_database_url
 from bidbeacon_pipelines.dev.processes import MARK, kill_marked
-from bidbeacon_pipelines.dev.services import Service, make_dagster_home, service_environment, services
+from bidbeacon_pipelines.dev.services import (
+    Service,
+    make_dagster_home,
+    service_environment,
+    services,
+)
 from bidbeacon_pipelines.dev.stop_request import StopRequest
 from bidbeacon_pipelines.dev.supervisor import Supervisor
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
@@ -59,7 +64,11 @@ class Dev:
     """One run of `bidbeacon dev`."""
 
     def __init__(
-        self, settings: Settings, services_to_run: Sequence[Service], prepare: Prepare, console: Console
+        self,
+        settings: Settings,
+        services_to_run: Sequence[Service],
+        prepare: Prepare,
+        console: Console,
     ) -> None:
         self._settings = settings
         self._services = services_to_run
@@ -101,7 +110,9 @@ class Dev:
 
     def _check_ports(self) -> None:
         for service in self._services:
-            check_port(service.port, host=service.host, title=service.title, variable=service.port_variable)
+            check_port(
+                service.port, host=service.host, title=service.title, variable=service.port_variable
+            )
 
     def _run_with_database(self) -> None:
         self._print("Starting the database")
@@ -120,7 +131,9 @@ class Dev:
 
     def _run_services(self, database_url: str, environment: Mapping[str, str]) -> None:
         logs = self._settings.home / "logs"
-        supervisor = Supervisor(logs=logs, environment=environment, stop=self._stop, report=self._print)
+        supervisor = Supervisor(
+            logs=logs, environment=environment, stop=self._stop, report=self._print
+        )
         try:
             self._print(f"Starting {', '.join(service.title for service in self._services)}")
             supervisor.start(self._services)
@@ -191,7 +204,9 @@ def only_instance(home: Path) -> Iterator[None]:
         lock.release()
 
 
-def prepare_database(database_url: str, environment: Mapping[str, str], report: Callable[[str], None]) -> int:
+def prepare_database(
+    database_url: str, environment: Mapping[str, str], report: Callable[[str], None]
+) -> int:
     """Bring our tables and Dagster's up to date, and close the Dagster runs of the dead.
 
     Raises:

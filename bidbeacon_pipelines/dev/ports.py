@@ -39,7 +39,12 @@ def find_holder(port: int) -> str | None:
     except psutil.AccessDenied:  # macOS tells root alone
         return None
     for entry in sockets:
-        if entry.status == psutil.CONN_LISTEN and entry.laddr and entry.laddr.port == port and entry.pid:
+        if (
+            entry.status == psutil.CONN_LISTEN
+            and entry.laddr
+            and entry.laddr.port == port
+            and entry.pid
+        ):
             return _describe(entry.pid)
     return None
 

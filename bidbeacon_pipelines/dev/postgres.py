@@ -16,7 +16,13 @@ from bidbeacon_pipelines.dev.binaries import (
     reachable_binaries,
     run_program,
 )
-from bidbeacon_pipelines.dev.cluster import DATABASE, ClusterFiles, Connection, check_data, make_data
+from bidbeacon_pipelines.dev.cluster import (
+    DATABASE,
+    ClusterFiles,
+    Connection,
+    check_data,
+    make_data,
+)
 from bidbeacon_pipelines.dev.database_url import checked_database_url
 from bidbeacon_pipelines.dev.errors import EmbeddedPostgresError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
@@ -184,7 +190,9 @@ class EmbeddedPostgres:
         if result.returncode == 0:
             return ""
         logged = (
-            self.files.log.read_bytes()[offset:].decode(errors="replace") if self.files.log.exists() else ""
+            self.files.log.read_bytes()[offset:].decode(errors="replace")
+            if self.files.log.exists()
+            else ""
         )
         return logged or result.stdout or "no message"
 
@@ -220,8 +228,12 @@ def resolve_database_url(settings: Settings) -> str:
 def _create_database(connection: Connection, files: ClusterFiles) -> None:
     """Make our database where it is missing, which also proves that the password is right."""
     try:
-        with psycopg.connect(connection.url_of("postgres"), autocommit=True, connect_timeout=10) as server:
-            found = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+        with psycopg.connect(
+            connection.url_of("postgres"), autocommit=True, connect_timeout=10
+        ) as server:
+            found = server.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
+            ).fetchone()
             if found is None:
                 server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     except psycopg.OperationalError as error:

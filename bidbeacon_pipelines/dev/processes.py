@@ -72,7 +72,9 @@ class Child:
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
-def stop_children(children: Sequence[Child], *, patience: float, hurried: Callable[[], bool]) -> None:
+def stop_children(
+    children: Sequence[Child], *, patience: float, hurried: Callable[[], bool]
+) -> None:
     """End all processes of all children: as Ctrl-C would, then more firmly; returns when they are gone.
 
     Args:
@@ -80,7 +82,11 @@ def stop_children(children: Sequence[Child], *, patience: float, hurried: Callab
         patience: Seconds for an orderly end.
         hurried: Asked again and again; once it says so, everything is killed at once.
     """
-    stages = ((signal.SIGINT, patience), (signal.SIGTERM, patience / 4), (signal.SIGKILL, KILL_SECONDS))
+    stages = (
+        (signal.SIGINT, patience),
+        (signal.SIGTERM, patience / 4),
+        (signal.SIGKILL, KILL_SECONDS),
+    )
     for number, seconds in stages:
         alive = [child for child in children if child.has_members()]
         if not alive:
@@ -111,7 +117,11 @@ def kill_marked(mark: str, *, patience: float = KILL_SECONDS) -> int:
 
 def _wait(children: Sequence[Child], seconds: float, hurried: Callable[[], bool]) -> None:
     deadline = time.monotonic() + seconds
-    while any(child.has_members() for child in children) and time.monotonic() < deadline and not hurried():
+    while (
+        any(child.has_members() for child in children)
+        and time.monotonic() < deadline
+        and not hurried()
+    ):
         time.sleep(0.05)
 
 

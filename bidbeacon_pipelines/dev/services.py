@@ -128,7 +128,11 @@ def service_environment(settings: Settings, database_url: str) -> dict[str, str]
 def _first_reports_in_flight(settings: Settings) -> int:
     """Return what the setting says, or more than that for a sandbox where it says nothing."""
     is_set = "first_reports_in_flight" in settings.model_fields_set
-    return FIRST_WITH_SANDBOX if settings.uses_sandbox and not is_set else settings.first_reports_in_flight
+    return (
+        FIRST_WITH_SANDBOX
+        if settings.uses_sandbox and not is_set
+        else settings.first_reports_in_flight
+    )
 
 
 def dagster_home(settings: Settings) -> Path:

@@ -89,7 +89,9 @@ class Supervisor:
             for process in list(waiting):
                 if self._is_ready(process, time.monotonic() - started):
                     waiting.remove(process)
-                    self._report(f"{process.service.title} is ready ({time.monotonic() - started:.1f} s)")
+                    self._report(
+                        f"{process.service.title} is ready ({time.monotonic() - started:.1f} s)"
+                    )
             time.sleep(TICK_SECONDS / 2)
 
     def supervise(self, watch: Callable[[], None]) -> None:
@@ -121,7 +123,9 @@ class Supervisor:
             return True
         if waited > READY_SECONDS:
             raise ServiceFailedError(
-                _obituary(process, f"doesn't answer {process.service.health_url} after {READY_SECONDS} s")
+                _obituary(
+                    process, f"doesn't answer {process.service.health_url} after {READY_SECONDS} s"
+                )
             )
         return False
 

@@ -22,7 +22,13 @@ import msgspec
 from isal import igzip, isal_zlib
 from msgspec import UNSET, Raw
 
-from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, exact_number, open_part, read_object
+from bidbeacon_pipelines.ingest.part_text import (
+    CHUNK_CHARS,
+    PartText,
+    exact_number,
+    open_part,
+    read_object,
+)
 
 _CSV_ROWS: Final = 150
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -30,7 +36,12 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 _RAWS = msgspec.json.Decoder(list[Raw])
 _VALUES = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
 _JSON = msgspec.json.Encoder(decimal_format="number")
-_DAMAGED: Any = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)  # the last one has no type
+_DAMAGED: Any = (
+    EOFError,
+    gzip.BadGzipFile,
+    zlib.error,
+    isal_zlib.error,
+)  # the last one has no type
 
 Values = dict[str, Any]
 """The values of a row by Amazon's name of the field; `UNSET` for fields that did not come."""
@@ -86,10 +97,14 @@ class RowDecoder:
         numbers: Those that are numbers, which CSV writes as text.
     """
 
-    def __init__(self, fields: Sequence[str], other_names: dict[str, str], numbers: Iterable[str]) -> None:
+    def __init__(
+        self, fields: Sequence[str], other_names: dict[str, str], numbers: Iterable[str]
+    ) -> None:
         self.fields = tuple(fields)
         self._numbers = frozenset(numbers)
-        self._other_names = {field: other for field, other in other_names.items() if field in fields}
+        self._other_names = {
+            field: other for field, other in other_names.items() if field in fields
+        }
         names = (*self.fields, *self._other_names.values())
         self._attributes = {name: f"f{place}" for place, name in enumerate(names)}
         row = msgspec.defstruct(
@@ -169,7 +184,9 @@ class RowDecoder:
             msgspec.DecodeError, UnicodeError, RecursionError: It is not that.
         """
         text = f"[{rows}]"
-        return Batch(self._decoder.decode(text), lambda place: bytes(_RAWS.decode(text)[place]).decode())
+        return Batch(
+            self._decoder.decode(text), lambda place: bytes(_RAWS.decode(text)[place]).decode()
+        )
 
     def _csv_batches(self, path: Path) -> Iterator[Batch]:
         with igzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:  # type: ignore[no-untyped-call]
@@ -185,7 +202,11 @@ class RowDecoder:
         if None in row or None in row.values():
             raise ValueError("a line that has not as many values as the header")
         return {
-            str(name): None if value == "" else _as_number(value) if name in self._numbers else value
+            str(name): None
+            if value == ""
+            else _as_number(value)
+            if name in self._numbers
+            else value
             for name, value in row.items()
         }
 

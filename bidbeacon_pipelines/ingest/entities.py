@@ -202,7 +202,9 @@ class EntityProblems:
             self.kept.append(problem)
 
 
-def read_entities(kind: str, raw_entities: Iterable[Any], problems: EntityProblems) -> Iterator[Row]:
+def read_entities(
+    kind: str, raw_entities: Iterable[Any], problems: EntityProblems
+) -> Iterator[Row]:
     """Yield entities as columns of their kind's table; add unreadable ones to `problems`."""
     for raw in raw_entities:
         try:
@@ -262,9 +264,14 @@ def _complete_ad(row: Row, raw: Row) -> None:
         *_objects(find(raw, ("creative", "products"))),
         *(product for card in _objects(cards) for product in _objects(card.get("product"))),
     ]
-    ids = [(str(product.get("productIdType", "ASIN")).upper(), product.get("productId")) for product in shown]
+    ids = [
+        (str(product.get("productIdType", "ASIN")).upper(), product.get("productId"))
+        for product in shown
+    ]
     for column, id_type in (("asins", "ASIN"), ("skus", "SKU")):
-        found = [read_text(value) for kind, value in ids if kind == id_type and isinstance(value, str)]
+        found = [
+            read_text(value) for kind, value in ids if kind == id_type and isinstance(value, str)
+        ]
         row[column] = list(dict.fromkeys(found))
 
 
@@ -282,7 +289,9 @@ def _category_expression(row: Row, details: Any) -> str:
     """Write a category target the way reports name it. Refinements are part of it, since two targets may differ in these alone."""
     values = {"category": row["category"], "brand": row["brand"]}
     values |= {name: find(details, (wire,)) for name, wire in _REFINEMENTS.items()}
-    return clean(" ".join(f'{name}="{value}"' for name, value in values.items() if value is not None))
+    return clean(
+        " ".join(f'{name}="{value}"' for name, value in values.items() if value is not None)
+    )
 
 
 def _objects(value: Any) -> list[Row]:
@@ -294,4 +303,7 @@ def _nothing(row: Row, raw: Row) -> None:
     """Add no column."""
 
 
-_COMPLETE: Mapping[str, Callable[[Row, Row], None]] = {"ads": _complete_ad, "targets": _complete_target}
+_COMPLETE: Mapping[str, Callable[[Row, Row], None]] = {
+    "ads": _complete_ad,
+    "targets": _complete_target,
+}

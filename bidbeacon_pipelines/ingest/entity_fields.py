@@ -27,7 +27,9 @@ class UnreadableFieldError(ValueError):
     """A field's value is not of its type."""
 
     def __init__(self, expected: str, value: Any) -> None:
-        shown = "nothing" if value is None else ascii(value) if isinstance(value, str) else str(value)
+        shown = (
+            "nothing" if value is None else ascii(value) if isinstance(value, str) else str(value)
+        )
         cut = shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
         super().__init__(f"expected {expected}, got: {clean(cut)}")
 
@@ -137,7 +139,11 @@ def exact_json(value: Any) -> str:
         RecursionError: it is nested too deeply.
     """
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_json_text(key)}:{exact_json(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{_json_text(key)}:{exact_json(item)}" for key, item in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ",".join(map(exact_json, value)) + "]"
     if isinstance(value, Decimal):

@@ -104,7 +104,12 @@ def _starts(day: date, hour: int, zone: ZoneInfo) -> dict[timedelta, datetime]:
 def _of_number(value: object) -> WrittenHour | None:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return WrittenHour(value)
-    if isinstance(value, Decimal) and value.is_finite() and 0 <= value < HOURS_A_DAY and value == int(value):
+    if (
+        isinstance(value, Decimal)
+        and value.is_finite()
+        and 0 <= value < HOURS_A_DAY
+        and value == int(value)
+    ):
         return WrittenHour(int(value))
     return None
 

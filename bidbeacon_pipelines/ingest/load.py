@@ -206,7 +206,9 @@ def load_report(
     return _Load(connection, scope, waiting, counter).finish()
 
 
-def _stage(connection: Connection, scope: ReportScope, check: RowCheck, parts: Sequence[Path]) -> RowCounter:
+def _stage(
+    connection: Connection, scope: ReportScope, check: RowCheck, parts: Sequence[Path]
+) -> RowCounter:
     """Stage all rows; rows of a key whose sum exceeds a column's range are quarantined as they came."""
     counter = RowCounter()
     with open_stage(connection, scope.dataset) as stage:
@@ -269,14 +271,18 @@ class _Load:
         """Judge, merge and end all windows."""
         dataset, scope = self.scope.dataset, self.scope
         windows = [(waiting.account, day) for waiting in self.waiting for day in waiting.days]
-        self.tallies = tally_windows(self.connection, dataset, scope.values | window_values(windows))
+        self.tallies = tally_windows(
+            self.connection, dataset, scope.values | window_values(windows)
+        )
         causes = list_bad_causes(self.connection)
         for waiting in self.waiting:
             own = [cause for cause in causes if cause.account in {None, waiting.account.id}]
             self.bad[waiting.account.id] = _bad_rows(own)
             self._judge(waiting)
         accepted = [
-            (account, day) for account, day in windows if isinstance(self.verdicts[account.id, day], Accept)
+            (account, day)
+            for account, day in windows
+            if isinstance(self.verdicts[account.id, day], Accept)
         ]
         if len(accepted) < len(windows):
             keep_windows(self.connection, scope.values | window_values(accepted))
@@ -299,7 +305,9 @@ class _Load:
         self._digest_suspicious(waiting, tallies, silent)
         others = sum(tally.read_rows for tally in tallies.values())
         others += sum(rows.rows for day, rows in bad.items() if day is not None)
-        refused = judge_undated(bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share)
+        refused = judge_undated(
+            bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share
+        )
         for window in waiting.windows:
             day, own = window.window_date, self._own_state(waiting, window)
             self.verdicts[account, day] = refused or decide_load(
@@ -324,14 +332,20 @@ class _Load:
             products = [loss.ad_product for loss in tallies[day].lost] or self.scope.ad_products
             self.digests[key] = digest_window(self.connection, self.scope.dataset, *key, products)
 
-    def _silent_days(self, waiting: Waiting, tallies: Mapping[date, WindowTally]) -> frozenset[date]:
+    def _silent_days(
+        self, waiting: Waiting, tallies: Mapping[date, WindowTally]
+    ) -> frozenset[date]:
         """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
         new = [
             window.window_date
             for window in waiting.windows
             if self._own_state(waiting, window).data_as_of is None
         ]
-        if not new or self.bad[waiting.account.id] or any(tally.new_rows for tally in tallies.values()):
+        if (
+            not new
+            or self.bad[waiting.account.id]
+            or any(tally.new_rows for tally in tallies.values())
+        ):
             return frozenset()
         first = find_first_deliverable_day(self.connection, waiting.account, self.scope.ad_products)
         today = local_date(self.scope.data_as_of, waiting.account.time_zone)
@@ -364,7 +378,9 @@ class _Load:
     def _count_neighbours(self, account: Account) -> int:
         """Count the rows of the other accounts that wait for the report, of whatever day and ad product."""
         others = [item.account.id for item in self.waiting if item.account.id != account.id]
-        rows = sum(tally.read_rows for (number, _), tally in self.tallies.items() if number in others)
+        rows = sum(
+            tally.read_rows for (number, _), tally in self.tallies.items() if number in others
+        )
         counted = (self.counter.bad, self.counter.other_days)
         rows += sum(counter[number] for counter in counted for number in others)
         return rows + sum(self.counter.other_products[number].total() for number in others)
@@ -373,7 +389,9 @@ class _Load:
         """Return how far a window's ad products of this report are."""
         return waiting.states(window, self.scope.ad_products)[self.scope.ad_products[0]]
 
-    def _window_end(self, waiting: Waiting, window: Window, totals: Mapping[date, WindowTotals]) -> WindowEnd:
+    def _window_end(
+        self, waiting: Waiting, window: Window, totals: Mapping[date, WindowTotals]
+    ) -> WindowEnd:
         day, rules, reported = window.window_date, waiting.rules, self.scope.ad_products
         before = waiting.states(window, reported)
         wanted = () if window.wanted_by is None else window.products_due or tuple(before)
@@ -381,7 +399,9 @@ class _Load:
         after = after_report(before, reported, outcome, rules.now, wanted=wanted)
         if not isinstance(self.verdicts[waiting.account.id, day], Accept):
             return WindowEnd(day, after)
-        return WindowEnd(day, after, totals[day], self.bad[waiting.account.id].get(day, BadRows()).rows)
+        return WindowEnd(
+            day, after, totals[day], self.bad[waiting.account.id].get(day, BadRows()).rows
+        )
 
     def _outcome(self, waiting: Waiting, window: Window) -> ProductState:
         """Return how far a window's ad products of this report are now."""
@@ -446,7 +466,10 @@ def _bad_rows(causes: Sequence[BadCause]) -> dict[date | None, BadRows]:
     return {
         day: BadRows(
             sum(bad.rows for bad in some),
-            tuple(Cause(bad.rows, bad.cause) for bad in sorted(some, key=lambda bad: (-bad.rows, bad.cause))),
+            tuple(
+                Cause(bad.rows, bad.cause)
+                for bad in sorted(some, key=lambda bad: (-bad.rows, bad.cause))
+            ),
         )
         for day, some in grouped.items()
     }

@@ -126,8 +126,12 @@ class PartText:
         """Read more of an object that does not decode, as long as it may only be cut by the window's edge."""
         length = len(self._held) - self._at
         if self._ended or length > LONGEST_ROW_CHARS:
-            raise NotAnArrayError(f"an object that is no JSON, {error.msg}: {self._shown()}") from error
-        self._fill(length)  # twice as much each time, or a long row would be scanned a hundred times
+            raise NotAnArrayError(
+                f"an object that is no JSON, {error.msg}: {self._shown()}"
+            ) from error
+        self._fill(
+            length
+        )  # twice as much each time, or a long row would be scanned a hundred times
 
     def _fill(self, at_least: int = 0) -> None:
         chunk = self._text.read(max(CHUNK_CHARS, at_least))

@@ -170,7 +170,9 @@ class RowCheck:
         self._key_columns = [dimension.column for dimension in dataset.keys]
         asked = {product: frozenset(dataset.fields_for([product])) for product in ad_products}
         self._cells = {product: _cells(dataset, fields) for product, fields in asked.items()}
-        self._are_usual = {product: _usual_metrics(dataset, fields) for product, fields in asked.items()}
+        self._are_usual = {
+            product: _usual_metrics(dataset, fields) for product, fields in asked.items()
+        }
         dimensions = dict.fromkeys(dimension.field for dimension in dataset.dimensions)
         self._time_of = self.decoder.joiner([*_time_fields(dataset), COUNTRY_FIELD])
         self._subject_of = self.decoder.joiner([CURRENCY_FIELD, AD_PRODUCT_FIELD, *dimensions])
@@ -201,7 +203,10 @@ class RowCheck:
         if len(self._times) < _MOST_REMEMBERED:
             self._times[self._time_of(row)] = checked.time
         if len(self._subjects) < _MOST_REMEMBERED:
-            self._subjects[self._subject_of(row)] = checked.subject, self._are_usual[checked.ad_product]
+            self._subjects[self._subject_of(row)] = (
+                checked.subject,
+                self._are_usual[checked.ad_product],
+            )
         return checked.line
 
     def _check(self, values: Values) -> _GoodRow | BadRow | OtherRow:
@@ -264,13 +269,19 @@ class RowCheck:
         dimensions = {cell.column: checked(cell.field, cell.check) for cell in dimension_cells}
         metrics = [checked(cell.field, cell.check) for cell in metric_cells]
         if faults or product is None:
-            return BadRow("; ".join(faults.values()), account.id, day if day in account.days else None)
+            return BadRow(
+                "; ".join(faults.values()), account.id, day if day in account.days else None
+            )
         subject = self._subject(currency, product, dimensions)
         return _GoodRow(_joined(time), _joined(subject), _joined(metrics), product)
 
-    def _subject(self, currency: str, product: str, dimensions: Mapping[str, str | None]) -> list[str]:
+    def _subject(
+        self, currency: str, product: str, dimensions: Mapping[str, str | None]
+    ) -> list[str]:
         """Return what COPY reads as a row's key, ad product, currency and dimensions."""
-        key = self._row_key((currency, product, *[dimensions[column] for column in self._key_columns]))
+        key = self._row_key(
+            (currency, product, *[dimensions[column] for column in self._key_columns])
+        )
         subject = [f"{_HEX}{key}", product, currency, *map(_escaped, dimensions.values())]
         if "target_value" in dimensions:
             digest = digest_of_row(dimensions["match_type"], dimensions["target_value"])
@@ -284,7 +295,9 @@ def make_decoder(dataset: Dataset) -> RowDecoder:
     fields = dict.fromkeys(
         (*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *described)
     )
-    return RowDecoder(tuple(fields), dataset.other_names, [metric.field for metric in dataset.metrics])
+    return RowDecoder(
+        tuple(fields), dataset.other_names, [metric.field for metric in dataset.metrics]
+    )
 
 
 def _time_fields(dataset: Dataset) -> tuple[str, ...]:
@@ -311,8 +324,12 @@ def _cells(dataset: Dataset, asked: Collection[str]) -> tuple[list[_Cell], list[
     for dimension in dataset.dimensions:
         dimensions.append(cell(dimension, dimension.column, CHECKS[dimension.kind]))
         if dimension.kind == "placement":
-            dimensions.append(cell(dimension, f"{dimension.column}_reported", as_text))  # as Amazon wrote it
-    return dimensions, [cell(metric, metric.column, CHECKS[metric.kind]) for metric in dataset.metrics]
+            dimensions.append(
+                cell(dimension, f"{dimension.column}_reported", as_text)
+            )  # as Amazon wrote it
+    return dimensions, [
+        cell(metric, metric.column, CHECKS[metric.kind]) for metric in dataset.metrics
+    ]
 
 
 def _optional(check: Check) -> Check:

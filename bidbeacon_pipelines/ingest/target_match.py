@@ -72,7 +72,9 @@ def name_in_row(match_type: str, value: str) -> MatchName | None:
 
 def fold(text: str) -> str:
     """Return a text without differences in letter case, Unicode form and blanks."""
-    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
+    return " ".join(
+        unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split()
+    )
 
 
 def _expression_name(value: str) -> MatchName:

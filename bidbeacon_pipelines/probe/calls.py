@@ -120,7 +120,10 @@ class Probe:
             NoSuchAccountError: Accounts are listed, but not the one that was asked for.
         """
         try:
-            with self.recorder.recording(), tempfile.TemporaryDirectory(prefix="bidbeacon-probe-") as folder:
+            with (
+                self.recorder.recording(),
+                tempfile.TemporaryDirectory(prefix="bidbeacon-probe-") as folder,
+            ):
                 self._run(Path(folder) / "file.json.gz")
         except KeyboardInterrupt:
             self.is_interrupted = True
@@ -132,7 +135,8 @@ class Probe:
         self.has_account = bool(candidates)
         first, *others = contract.report_checks()
         account = next(
-            (candidate for candidate in candidates if self._check_report(candidate, first, file)), None
+            (candidate for candidate in candidates if self._check_report(candidate, first, file)),
+            None,
         )
         for kind in contract.EXPORT_KINDS if candidates else ():
             self._check_export(account or candidates[0], kind, file)
@@ -168,7 +172,9 @@ class Probe:
         """Ask the newer call, once for global accounts and once for the others."""
         for region in sorted(regions):
             for asked in ({}, {"isGlobalAccountFilter": {"include": [False]}}):
-                with self._step("newer accounts", f"Listing accounts of {region} by the newer call"):
+                with self._step(
+                    "newer accounts", f"Listing accounts of {region} by the newer call"
+                ):
                     self._follow_pages(region, asked)
 
     def _follow_pages(self, region: Region, asked: Mapping[str, Any]) -> None:
@@ -201,7 +207,9 @@ class Probe:
             return list(usable.values())[:_MOST_ACCOUNTS]
         chosen = [account for account in usable.values() if _is_called(account, self._wanted)]
         if len(chosen) != 1:
-            names = ", ".join(f"{account.name} ({account.account_id})" for account in usable.values())
+            names = ", ".join(
+                f"{account.name} ({account.account_id})" for account in usable.values()
+            )
             raise NoSuchAccountError(
                 f"Expected one ads account called {self._wanted!r}, got: {len(chosen)}. Listed are: {names}."
             )
@@ -284,12 +292,16 @@ class Probe:
             self._client.clock.sleep(self._pace.poll)
             waited += self._pace.poll
             minutes = waited / 60
-            self._on_progress(f"  not ready after {minutes:.0f} min" if minutes >= 1 else "  not ready yet")
+            self._on_progress(
+                f"  not ready after {minutes:.0f} min" if minutes >= 1 else "  not ready yet"
+            )
         raise _GivenUpError(f"not ready after {self._pace.longest_report / 60:.0f} min")
 
     def _read_report(self, report: Report, shape: Shape, file: Path) -> None:
         if report.status is not ReportStatus.COMPLETED:
-            raise _GivenUpError(f"the report ended {report.raw_status}, {report.failure_code or 'no code'}")
+            raise _GivenUpError(
+                f"the report ended {report.raw_status}, {report.failure_code or 'no code'}"
+            )
         for part in report.parts:
             self._download(part.url, part.size_bytes, shape, file)
 
@@ -321,7 +333,9 @@ class Probe:
 
             export = self._polled(look)
             if export.status is not ExportStatus.COMPLETED or export.url is None:
-                raise _GivenUpError(f"the export ended {export.raw_status}, {export.error_code or 'no code'}")
+                raise _GivenUpError(
+                    f"the export ended {export.raw_status}, {export.error_code or 'no code'}"
+                )
             self._download(export.url, export.size_bytes, ENTITIES[kind], file)
 
     def _period(self) -> Period:
@@ -333,7 +347,9 @@ def _two_days_before(recorder: Recorder) -> date:
     """Return the newest day that is over in every time zone, by the clock of the first answer."""
     for exchange in recorder.exchanges:
         with suppress(ValueError):
-            return parsedate_to_datetime(exchange.headers.get("date", "")).date() - timedelta(days=2)
+            return parsedate_to_datetime(exchange.headers.get("date", "")).date() - timedelta(
+                days=2
+            )
     return datetime.now(UTC).date() - timedelta(days=2)
 
 

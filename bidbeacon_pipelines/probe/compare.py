@@ -56,7 +56,11 @@ def compare(evidence: Evidence) -> list[Finding]:
     return [
         *(finding for call in contract.CALLS for finding in _of_call(evidence, call)),
         *_of_accounts(evidence),
-        *(finding for kind in contract.EXPORT_KINDS for finding in _of_rows(evidence, kind, ENTITIES[kind])),
+        *(
+            finding
+            for kind in contract.EXPORT_KINDS
+            for finding in _of_rows(evidence, kind, ENTITIES[kind])
+        ),
         *(finding for check in reports for finding in _of_report(evidence, check)),
         _field_names(evidence, reports),
         _countries(evidence, reports),
@@ -73,7 +77,9 @@ def one_of_each_form(rows: Sequence[Any], shape: Shape) -> list[Any]:
     for row in rows:
         ours = with_our_names(row)
         kinds = (
-            tuple(f"{key} {kind_of(value)}" for key, value in ours.items()) if isinstance(ours, dict) else ()
+            tuple(f"{key} {kind_of(value)}" for key, value in ours.items())
+            if isinstance(ours, dict)
+            else ()
         )
         place = get(ours, "campaign.country"), get(ours, "adProduct.value")
         kept.setdefault((kinds, str(place), *_differences(ours, shape, "")), row)
@@ -101,15 +107,24 @@ def _unchecked(subject: str, check: str, reason: str) -> Finding:
 def _of_call(evidence: Evidence, call: Call) -> Iterator[Finding]:
     """Compare the answers of one kind of call: status, fields, values; refusals on purpose are left out."""
     refusals = {refusal.name for refusal in contract.REFUSALS}
-    answers = [answer for answer in evidence.answers if answer.step not in refusals and call.covers(answer)]
+    answers = [
+        answer for answer in evidence.answers if answer.step not in refusals and call.covers(answer)
+    ]
     good = [answer for answer in answers if error_of(answer) is None]
     if not good:
         reason = next((reason_of(answer) for answer in reversed(answers)), evidence.gap(call.name))
         yield _unchecked(call.name, "status, fields, values", reason)
         return
-    odd = [f"expected {call.status}, got: {answer.status}" for answer in good if answer.status != call.status]
+    odd = [
+        f"expected {call.status}, got: {answer.status}"
+        for answer in good
+        if answer.status != call.status
+    ]
     yield _judged(
-        call.name, "status", odd, "; ".join([f"HTTP {call.status}", *_silent_regions(answers, good)])
+        call.name,
+        "status",
+        odd,
+        "; ".join([f"HTTP {call.status}", *_silent_regions(answers, good)]),
     )
     yield from _of_bodies(call.name, call.shape, (answer.body for answer in good))
 
@@ -136,7 +151,11 @@ def _of_bodies(subject: str, shape: Shape, bodies: Iterable[Any]) -> Iterator[Fi
         for check, place, came in _differences(body, shape, ""):
             found.setdefault((check, place), set()).add(came)
     for check in ("fields", "values"):
-        texts = (place + _joined(sorted(came), ", ") for (of, place), came in found.items() if of == check)
+        texts = (
+            place + _joined(sorted(came), ", ")
+            for (of, place), came in found.items()
+            if of == check
+        )
         yield _judged(subject, check, sorted(texts))
 
 
@@ -183,7 +202,9 @@ def _of_accounts(evidence: Evidence) -> Iterator[Finding]:
         if "profileId" in alternate
     }
     listed = {
-        str(profile.get("profileId")) for body in evidence.bodies("/v2/profiles") for profile in items(body)
+        str(profile.get("profileId"))
+        for body in evidence.bodies("/v2/profiles")
+        for profile in items(body)
     }
     yield _all_listed("profiles", "every profile of the accounts", profiles, listed)
     newer = evidence.bodies(contract.QUERY_PATH)
@@ -193,7 +214,10 @@ def _of_accounts(evidence: Evidence) -> Iterator[Finding]:
         for account in items(body, "advertiserAccounts")
     }
     yield _all_listed(
-        "newer accounts", "every account", {str(account.get("adsAccountId")) for account in accounts}, listed
+        "newer accounts",
+        "every account",
+        {str(account.get("adsAccountId")) for account in accounts},
+        listed,
     )
     yield _rights(evidence)
 
@@ -209,7 +233,9 @@ def _all_listed(subject: str, check: str, expected: set[str], listed: set[str]) 
 def _rights(evidence: Evidence) -> Finding:
     check = ("account", "may be reported on")
     creates = [answer for answer in evidence.answers if answer.endpoint == contract.CREATE_PATH]
-    refused = {asked_account(create) for create in creates if isinstance(error_of(create), NotAuthorized)}
+    refused = {
+        asked_account(create) for create in creates if isinstance(error_of(create), NotAuthorized)
+    }
     accepted = {asked_account(create) for create in creates if is_accepted(create)}
     if accepted:
         others = len(refused - accepted)
@@ -224,8 +250,12 @@ def _of_report(evidence: Evidence, check: ReportCheck) -> Iterator[Finding]:
     asked = "request together" if check.name == contract.MIXED else "request"
     if any(map(is_accepted, creates)):
         yield _judged(check.name, asked, (), "accepted")
-    elif creates and is_refused(creates[-1]) and not isinstance(error_of(creates[-1]), NotAuthorized):
-        to_do = contract.advice("request together" if _is_refused_union(check, creates[-1]) else "request")
+    elif (
+        creates and is_refused(creates[-1]) and not isinstance(error_of(creates[-1]), NotAuthorized)
+    ):
+        to_do = contract.advice(
+            "request together" if _is_refused_union(check, creates[-1]) else "request"
+        )
         yield replace(_judged(check.name, asked, [reason_of(creates[-1])]), to_do=to_do)
     else:
         yield _unchecked(check.name, asked, evidence.gap(check.name))
@@ -247,14 +277,20 @@ def _of_rows(evidence: Evidence, step: str, shape: Shape) -> Iterator[Finding]:
         yield from _of_bodies(step, shape, rows)
         return
     came = any(file.step == step for file in evidence.files)
-    yield _unchecked(step, "fields, values", "its files have no rows" if came else evidence.gap(step))
+    yield _unchecked(
+        step, "fields, values", "its files have no rows" if came else evidence.gap(step)
+    )
 
 
 def _field_names(evidence: Evidence, checks: Sequence[ReportCheck]) -> Finding:
     """Return under which other names fields were accepted, or came."""
     steps = {check.name for check in checks}
-    names = {name for answer in evidence.answers if is_accepted(answer) for name in asked_fields(answer)}
-    rows = (file.body for file in evidence.files if file.step in steps and isinstance(file.body, list))
+    names = {
+        name for answer in evidence.answers if is_accepted(answer) for name in asked_fields(answer)
+    }
+    rows = (
+        file.body for file in evidence.files if file.step in steps and isinstance(file.body, list)
+    )
     names |= {name for body in rows for row in body if isinstance(row, dict) for name in row}
     if not names:
         return _unchecked("reports", "names of fields", evidence.unreached)
@@ -265,12 +301,18 @@ def _field_names(evidence: Evidence, checks: Sequence[ReportCheck]) -> Finding:
 def _countries(evidence: Evidence, checks: Sequence[ReportCheck]) -> Finding:
     rows = [row for check in checks for row in evidence.rows(check.name)]
     if not rows:
-        return _unchecked("reports", "countries", "no report has rows: choose a busier account by --account")
+        return _unchecked(
+            "reports", "countries", "no report has rows: choose a busier account by --account"
+        )
     seen = {normalise_country(str(get(row, "campaign.country"))) for row in rows}
     asked = {asked_account(answer) for answer in evidence.answers if is_accepted(answer)}
-    accounts = [account for account in evidence.accounts() if str(account.get("adsAccountId")) in asked]
+    accounts = [
+        account for account in evidence.accounts() if str(account.get("adsAccountId")) in asked
+    ]
     codes = {
-        normalise_country(str(code)) for account in accounts for code in account.get("countryCodes") or ()
+        normalise_country(str(code))
+        for account in accounts
+        for code in account.get("countryCodes") or ()
     }
     missing = [f"no report has rows of {code}" for code in sorted(codes - seen)]
     return _judged("reports", "countries", missing, ", ".join(sorted(codes & seen)))
@@ -301,10 +343,16 @@ def _of_headers(evidence: Evidence) -> Iterator[Finding]:
     yield _judged("headers", "request id", missing)
     throttled = [answer for answer in answers if answer.status == _TOO_MANY]
     errors = [
-        error for answer in throttled if "retry-after" in answer.headers and (error := error_of(answer))
+        error
+        for answer in throttled
+        if "retry-after" in answer.headers and (error := error_of(answer))
     ]
     unread = [error for error in errors if error.retry_after is None]
-    found = f"in {len(errors)} of {len(throttled)} answers 429" if throttled else "no call was throttled"
+    found = (
+        f"in {len(errors)} of {len(throttled)} answers 429"
+        if throttled
+        else "no call was throttled"
+    )
     odd = ["it is neither seconds nor a date"] if unread else []
     yield _judged("headers", "Retry-After", odd, found)
 
@@ -324,7 +372,9 @@ def _of_times(evidence: Evidence) -> Iterator[Finding]:
         yield _unchecked("times", "reports", "no report was made")
         return
     late = [
-        f"one took {span.total_seconds() / 60:.0f} min" for span in spans if span > contract.LONGEST_REPORT
+        f"one took {span.total_seconds() / 60:.0f} min"
+        for span in spans
+        if span > contract.LONGEST_REPORT
     ]
     yield _judged("times", "reports", late, f"the longest took {max(spans).total_seconds():.0f} s")
 
@@ -344,5 +394,7 @@ def _file_sizes(evidence: Evidence) -> Finding:
     if not files:
         return _unchecked("files", "size", "no file was downloaded")
     wrong = sum(file.announced not in (file.sizes or ()) for file in files)
-    differences = [f"{wrong} of {len(files)} files have another size than announced"] if wrong else []
+    differences = (
+        [f"{wrong} of {len(files)} files have another size than announced"] if wrong else []
+    )
     return _judged("files", "size", differences)

@@ -68,7 +68,10 @@ class Evidence:
         """Return the listed accounts, from either shape of their pages."""
         pages = self.bodies("/adsAccounts/list")
         found = [item for page in pages for item in items(page, "adsAccounts") or items(page)]
-        return [item["adsAccount"] if isinstance(item.get("adsAccount"), dict) else item for item in found]
+        return [
+            item["adsAccount"] if isinstance(item.get("adsAccount"), dict) else item
+            for item in found
+        ]
 
 
 def with_our_names(row: Any) -> Any:

@@ -84,7 +84,10 @@ class RequestedReport:
         dates = {"startDate": self.period.start.isoformat(), "endDate": self.period.end.isoformat()}
         query = {"fields": list(self.fields), "filter": dict(self.row_filter)}
         report = {"format": "GZIP_JSON", "periods": [{"datePeriod": dates}], "query": query}
-        return {"accessRequestedAccounts": [{"advertiserAccountId": account_id}], "reports": [report]}
+        return {
+            "accessRequestedAccounts": [{"advertiserAccountId": account_id}],
+            "reports": [report],
+        }
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,9 @@ def _checks_of(dataset: Dataset) -> Iterator[ReportCheck]:
     """Yield one check for each report that a dataset is asked for in; each is named, so that a difference says which one it is."""
     for report in dataset.reports:
         products = (
-            [SHORT_NAMES[product] for product in report.ad_products] if len(dataset.reports) > 1 else []
+            [SHORT_NAMES[product] for product in report.ad_products]
+            if len(dataset.reports) > 1
+            else []
         )
         yield ReportCheck(" ".join([dataset.name, *products]), report.fields, report.ad_products)
 
@@ -145,7 +150,9 @@ class Refusal:
     reads_as: type[AdsApiError] = Rejected
 
 
-def _with_fields(*more: str, without: Iterable[str] = ()) -> Callable[[RequestedReport], RequestedReport]:
+def _with_fields(
+    *more: str, without: Iterable[str] = ()
+) -> Callable[[RequestedReport], RequestedReport]:
     return lambda asked: replace(
         asked, fields=tuple(field for field in (*asked.fields, *more) if field not in set(without))
     )
@@ -170,11 +177,15 @@ REFUSALS = (
     Refusal("filter without not", _with_filter(_WITHOUT_NOT), ("400000",)),
     Refusal("filter with or", _with_filter({"or": {"filters": [_PRODUCT]}}), ("400000",)),
     Refusal(
-        "filter in the spelling of rows", _with_filter(ad_product_filter(["Sponsored Products"])), ("400000",)
+        "filter in the spelling of rows",
+        _with_filter(ad_product_filter(["Sponsored Products"])),
+        ("400000",),
     ),
     Refusal("unknown field", _with_fields("metric.unheardOf"), ("400005",), UnknownField),
     Refusal("field without a dot", _with_fields("impressions"), ("400013",)),
-    Refusal("field without its companion", _with_fields(without=("budgetCurrency.value",)), ("400006",)),
+    Refusal(
+        "field without its companion", _with_fields(without=("budgetCurrency.value",)), ("400006",)
+    ),
     Refusal(
         "fields that exclude each other",
         _with_fields("convertedProduct.id", "convertedProductMarketplace.value"),

@@ -10,7 +10,13 @@ from zoneinfo import available_timezones
 
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
 
-_KINDS = {type(None): "null", bool: "true or false", str: "text", int: "a whole number", list: "a list"}
+_KINDS = {
+    type(None): "null",
+    bool: "true or false",
+    str: "text",
+    int: "a whole number",
+    list: "a list",
+}
 _LONGEST_SHOWN = 40
 
 
@@ -30,7 +36,11 @@ class Leaf:
 
     def shown(self, value: Any) -> str:
         """Return a value as a table may show it: only words of a vocabulary as they are."""
-        if self.is_word and isinstance(value, str | int | Decimal) and len(str(value)) <= _LONGEST_SHOWN:
+        if (
+            self.is_word
+            and isinstance(value, str | int | Decimal)
+            and len(str(value)) <= _LONGEST_SHOWN
+        ):
             return repr(value) if isinstance(value, str) else str(value)
         return kind_of(value)
 
@@ -65,7 +75,9 @@ def word(expected: str, pattern: str) -> Leaf:
 
 def or_null(leaf: Leaf) -> Leaf:
     """Return the same leaf, which may also be null."""
-    return replace(leaf, expected=f"{leaf.expected}, or null", accepts=lambda x: x is None or leaf.accepts(x))
+    return replace(
+        leaf, expected=f"{leaf.expected}, or null", accepts=lambda x: x is None or leaf.accepts(x)
+    )
 
 
 def or_empty(leaf: Leaf) -> Leaf:
@@ -86,7 +98,9 @@ def _is_digits(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    is_whole = _is_whole(value) or (isinstance(value, Decimal) and value == value.to_integral_value())
+    is_whole = _is_whole(value) or (
+        isinstance(value, Decimal) and value == value.to_integral_value()
+    )
     return is_whole and value >= 0
 
 
@@ -111,7 +125,9 @@ TEXT = Leaf("text", lambda value: isinstance(value, str))
 WHOLE = Leaf("a whole number", _is_whole)
 NUMBER = Leaf("a number", _is_number)
 DIGITS = Leaf("digits as text", _is_digits)
-ROW_ID = Leaf("digits as text, or a whole number", lambda value: _is_digits(value) or _is_whole(value))
+ROW_ID = Leaf(
+    "digits as text, or a whole number", lambda value: _is_digits(value) or _is_whole(value)
+)
 COUNT = or_null(Leaf("a whole number of 0 or more", _is_count))
 AMOUNT = or_null(Leaf("a number of 0 or more", lambda value: _is_number(value) and value >= 0))
 BOOL = Leaf("true or false", lambda value: isinstance(value, bool), is_word=True)
@@ -122,7 +138,9 @@ CURRENCY = word("a currency of three capital letters", "[A-Z]{3}")
 CAPITALS = word("a word in capital letters", "[A-Z][A-Z0-9_]*")
 CODE = word("a code", r"[A-Za-z0-9_. -]{1,40}")
 ZONE = Leaf(
-    "a time zone of the IANA", lambda value: isinstance(value, str) and value in _zones(), is_word=True
+    "a time zone of the IANA",
+    lambda value: isinstance(value, str) and value in _zones(),
+    is_word=True,
 )
 TOKEN_SECONDS = Leaf("3600", lambda value: value == 3600, is_word=True)  # noqa: PLR2004 - the contract's number
 ACCOUNT_COUNTRY = _countries("a country of the contract", *_ISO, "UK")

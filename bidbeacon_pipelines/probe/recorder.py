@@ -18,7 +18,14 @@ from bidbeacon_pipelines.probe.shapes import Shape
 from bidbeacon_pipelines.recordings import NOT_RECORDED, RECORDED_SECONDS_HEADER, Exchange
 
 _REQUEST_HEADERS = ("content-type", "accept", "amazon-advertising-api-scope")
-_HEADERS = ("content-type", "date", "retry-after", "x-amz-rid", "x-amzn-requestid", "x-amz-request-id")
+_HEADERS = (
+    "content-type",
+    "date",
+    "retry-after",
+    "x-amz-rid",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+)
 _TEXT_CHARACTERS = 300
 
 

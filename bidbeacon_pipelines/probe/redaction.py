@@ -21,7 +21,15 @@ from bidbeacon_sessions.redaction import names_secret, redact
 
 _WORDS = known_words()
 _MESSAGES = frozenset(
-    {"message", "details", "detail", "errorMessage", "failureReason", "error_description", "fieldLocation"}
+    {
+        "message",
+        "details",
+        "detail",
+        "errorMessage",
+        "failureReason",
+        "error_description",
+        "fieldLocation",
+    }
 )
 _OURS = {other: ours for ours, other in FIELD_VARIANTS.items()}
 _FROM_ANSWERS = frozenset({"advertiserAccountId", "reportIds", "nextToken"})
@@ -55,7 +63,9 @@ class _Redactor:
         self._texts: dict[str, str] = {}
         self._numbers: dict[Decimal, int | Decimal] = {}
         self._files: dict[str, Exchange] = {}
-        self._sent = frozenset(text for exchange in exchanges for text in _own_texts(exchange.request))
+        self._sent = frozenset(
+            text for exchange in exchanges for text in _own_texts(exchange.request)
+        )
 
     def recording(self) -> Recording:
         """Redact files first, since answers name their sizes."""
@@ -130,7 +140,11 @@ class _Redactor:
             )
             for key, inner in value.items()
         }
-        file = self._files.get(urlsplit(url).path) if isinstance(url := value.get("url"), str) else None
+        file = (
+            self._files.get(urlsplit(url).path)
+            if isinstance(url := value.get("url"), str)
+            else None
+        )
         if file is not None:
             clean["url"] = FILE_HOST + file.path
             clean |= {key: file.announced for key in _SIZES if isinstance(clean.get(key), int)}
@@ -169,7 +183,9 @@ class _Redactor:
         key = Decimal(value)
         if key not in self._numbers:
             self._numbers[key] = _same_form(value)
-        return self._numbers[key] if isinstance(self._numbers[key], type(value)) else _same_form(value)
+        return (
+            self._numbers[key] if isinstance(self._numbers[key], type(value)) else _same_form(value)
+        )
 
     def _message(self, text: str | None) -> str | None:
         """Return a message without ids, products and quoted names; the names of fields stay."""

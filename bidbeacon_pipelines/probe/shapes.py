@@ -52,7 +52,9 @@ ACCOUNTS = {
             "accountName": TEXT,
             "status": words("CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"),
             "countryCodes": [ACCOUNT_COUNTRY],
-            "alternateIds": [{"countryCode": ACCOUNT_COUNTRY, "profileId?": WHOLE, "entityId?": TEXT}],
+            "alternateIds": [
+                {"countryCode": ACCOUNT_COUNTRY, "profileId?": WHOLE, "entityId?": TEXT}
+            ],
             "errors?": {"*": [{"errorCode": CODE, "errorId?": WHOLE, "errorMessage": TEXT}]},
         }
     ],
@@ -85,9 +87,16 @@ ADVERTISER_ACCOUNTS = {
             "managerAccountId?": or_null(TEXT),
             "currencyCode?": or_null(CURRENCY),
             "timeZoneIana?": or_null(ZONE),
-            "status": {"statusCode": words("APPROVED", "ARCHIVED", "REGISTRATION_IN_PROGRESS", "REJECTED")},
+            "status": {
+                "statusCode": words("APPROVED", "ARCHIVED", "REGISTRATION_IN_PROGRESS", "REJECTED")
+            },
             "alternateIds": [
-                {"countryCode": ACCOUNT_COUNTRY, "entityId?": TEXT, "profileId?": DIGITS, "region?": REGION}
+                {
+                    "countryCode": ACCOUNT_COUNTRY,
+                    "entityId?": TEXT,
+                    "profileId?": DIGITS,
+                    "region?": REGION,
+                }
             ],
         }
     ],
@@ -249,7 +258,9 @@ def fitting(value: Any, shape: Shape) -> Shape:
 def known_words() -> frozenset[str]:
     """Return all words of the vocabularies that are lists."""
     calls = (TOKEN, ACCOUNTS, PROFILES, ADVERTISER_ACCOUNTS, REPORT_ANSWER, EXPORT)
-    leaves = (leaf for shape in (*calls, *ENTITIES.values(), _ROW_FIELDS) for leaf in _leaves(shape))
+    leaves = (
+        leaf for shape in (*calls, *ENTITIES.values(), _ROW_FIELDS) for leaf in _leaves(shape)
+    )
     return frozenset(word for leaf in leaves for word in leaf.words)
 
 

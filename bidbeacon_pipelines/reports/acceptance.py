@@ -121,7 +121,9 @@ class Suspicious:
     def plus(self, other: "Suspicious") -> "Suspicious":
         """Return the verdict on both windows as one; both have the same cause."""
         lost = tuple(
-            LostProduct(mine.ad_product, mine.old_rows + theirs.old_rows, mine.new_rows + theirs.new_rows)
+            LostProduct(
+                mine.ad_product, mine.old_rows + theirs.old_rows, mine.new_rows + theirs.new_rows
+            )
             for mine, theirs in zip(self.lost, other.lost, strict=True)
         )
         return Suspicious(self.old_rows + other.old_rows, self.new_rows + other.new_rows, lost)
@@ -150,14 +152,20 @@ class Refuse:
     @property
     def reason(self) -> str:
         """How many rows of how many are bad, and why."""
-        what = "of the report have no readable date or country" if self.is_whole_report else "are invalid"
+        what = (
+            "of the report have no readable date or country"
+            if self.is_whole_report
+            else "are invalid"
+        )
         return self.bad_rows.describe(self.good_rows, what)
 
     def plus(self, other: "Refuse") -> "Refuse":
         """Return the verdict on both windows as one; what was counted over the whole report is counted once."""
         if self.is_whole_report:
             return self
-        return Refuse(BadRows.total((self.bad_rows, other.bad_rows)), self.good_rows + other.good_rows)
+        return Refuse(
+            BadRows.total((self.bad_rows, other.bad_rows)), self.good_rows + other.good_rows
+        )
 
 
 @dataclass(frozen=True)
@@ -224,7 +232,9 @@ def decide_load(
         return Accept(f"{new_rows} rows in place of {old_rows}")
     if earlier is not None and earlier.digest == digest:
         return Accept(f"{new_rows} rows in place of {old_rows}: a second report confirms it")
-    return Suspicious(old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows))
+    return Suspicious(
+        old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows)
+    )
 
 
 def _judge_silence(earlier: SuspiciousReport | None, digest: str) -> Accept | Unconfirmed:

@@ -79,7 +79,10 @@ def _with_zeros(days: pd.DataFrame, grain: str, currency_code: str) -> pd.DataFr
     zeros = {metric: Decimal(0) if metric in {"sales", "spend"} else 0 for metric in METRICS}
     columns = {
         name: pd.Series(
-            [zeros[metric] if is_empty else value for value, is_empty in zip(days[name], empty, strict=True)],
+            [
+                zeros[metric] if is_empty else value
+                for value, is_empty in zip(days[name], empty, strict=True)
+            ],
             index=days.index,
             dtype=object,
         )

@@ -30,7 +30,12 @@ class Event(StrEnum):
     ENDED = "ended"
 
 
-_PREFIXES = {Event.BEGAN: "", Event.GREW: "More of it: ", Event.LASTS: "Still: ", Event.ENDED: "Over: "}
+_PREFIXES = {
+    Event.BEGAN: "",
+    Event.GREW: "More of it: ",
+    Event.LASTS: "Still: ",
+    Event.ENDED: "Over: ",
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,11 @@ class QuietHours:
 
 
 def update_alerts(
-    problems: Iterable[Problem], known: Mapping[str, Alert], now: datetime, *, is_quiet: bool = False
+    problems: Iterable[Problem],
+    known: Mapping[str, Alert],
+    now: datetime,
+    *,
+    is_quiet: bool = False,
 ) -> list[tuple[Alert, Event | None]]:
     """Return the new state of each cause, and the event to send a message about; leave out causes that stay over.
 
@@ -142,7 +151,10 @@ def _find_event(alert: Alert, now: datetime) -> Event | None:
 
 def _miss(alert: Alert, now: datetime, *, is_quiet: bool) -> tuple[Alert, Event | None]:
     gone_at = alert.gone_at or max(now, alert.began_at)
-    gone, over = replace(alert, gone_at=gone_at), replace(alert, gone_at=gone_at, closed_at=max(now, gone_at))
+    gone, over = (
+        replace(alert, gone_at=gone_at),
+        replace(alert, gone_at=gone_at, closed_at=max(now, gone_at)),
+    )
     if not alert.is_announced:
         return over, None
     if is_quiet or now - gone_at < alert.problem.settles_after:
@@ -164,9 +176,7 @@ def write_message(alert: Alert, event: Event, *, address: str, zone: ZoneInfo) -
         zone: The time zone that instants are shown in.
     """
     problem = alert.problem
-    whole = (
-        f"{_PREFIXES[event]}{problem.whose + ': ' if problem.whose else ''}{' '.join(problem.cause.split())}"
-    )
+    whole = f"{_PREFIXES[event]}{problem.whose + ': ' if problem.whose else ''}{' '.join(problem.cause.split())}"
     title = whole if len(whole) <= _LONGEST_TITLE else f"{whole[: _LONGEST_TITLE - 1]}…"
     extent = f"{problem.extent[:1].upper()}{problem.extent[1:]}"
     since = f"since {show_instant(problem.since or alert.began_at, zone)}"
@@ -176,7 +186,9 @@ def write_message(alert: Alert, event: Event, *, address: str, zone: ZoneInfo) -
     if problem.to_do and event is not Event.ENDED:
         lines.append(f"What next: {problem.to_do}")
     lines.append(f"{address}{problem.link}")
-    return Message(event, problem.is_minor, title, "\n".join(lines if title == whole else [whole, *lines]))
+    return Message(
+        event, problem.is_minor, title, "\n".join(lines if title == whole else [whole, *lines])
+    )
 
 
 def bundle(messages: Sequence[Message], *, address: str) -> list[Message]:

@@ -18,8 +18,12 @@ SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(days=31)
 """Beyond it, hourly windows (14 days) and the offsets of daily ones would be missed for certain."""
 
-_ISO = re.compile(r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?)?", re.IGNORECASE)
-_SHORT = re.compile(r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?", re.IGNORECASE)
+_ISO = re.compile(
+    r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?)?", re.IGNORECASE
+)
+_SHORT = re.compile(
+    r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?", re.IGNORECASE
+)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
 _CRON_FIELDS = 5
 
@@ -72,13 +76,17 @@ def parse_every(value: str) -> timedelta:
     """
     cleaned = value.strip()
     match = (_ISO if cleaned[:1] in {"P", "p"} else _SHORT).fullmatch(cleaned)
-    parts = {unit: int(count) for unit, count in match.groupdict().items() if count} if match else {}
+    parts = (
+        {unit: int(count) for unit, count in match.groupdict().items() if count} if match else {}
+    )
     if not parts or max(parts.values()) > LONGEST // timedelta(minutes=1):
         raise BadCadenceError(f"expected a duration like 6h, 90m, 1d12h or PT6H, got: {value!r}")
     return timedelta(**{_UNITS[unit]: count for unit, count in parts.items()})
 
 
-def next_start(cadence: Cadence, time_zone: str, *, last: datetime | None, now: datetime) -> datetime | None:
+def next_start(
+    cadence: Cadence, time_zone: str, *, last: datetime | None, now: datetime
+) -> datetime | None:
     """Return when the next refresh may begin, in UTC; None for as soon as data is due. Missed refreshes are not made up for.
 
     Args:
@@ -125,4 +133,6 @@ def _check_cron(cron: str) -> None:
     try:
         next(CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration) as error:
-        raise BadCadenceError(f"expected a cron like '0 6 * * *', got: {cron!r} ({error})") from error
+        raise BadCadenceError(
+            f"expected a cron like '0 6 * * *', got: {cron!r} ({error})"
+        ) from error

@@ -156,7 +156,9 @@ class Difference:
     def excess(self) -> Decimal:
         """By how much the larger of the two amounts lies above the other dataset's, as a share of it; 0 where none does."""
         pairs = ((self.spend, self.other_spend), (self.sales, self.other_sales))
-        return max((own - compared) / own if own > compared else Decimal(0) for own, compared in pairs)
+        return max(
+            (own - compared) / own if own > compared else Decimal(0) for own, compared in pairs
+        )
 
     def is_allowed(self, reconciles: Reconciles, closeness: Decimal) -> bool:
         """Return whether the difference is within what Amazon promises.

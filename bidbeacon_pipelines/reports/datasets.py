@@ -115,10 +115,16 @@ class Dataset:
                 list(self.refresh_offsets) == sorted(set(self.refresh_offsets)),
                 f"ascending refresh offsets, got: {self.refresh_offsets}",
             ),
-            (len(set(self.columns)) == len(self.columns), f"columns of different names, got: {self.columns}"),
+            (
+                len(set(self.columns)) == len(self.columns),
+                f"columns of different names, got: {self.columns}",
+            ),
             (any(dimension.is_key for dimension in self.dimensions), "a dimension that is a key"),
             (bool(self.metrics), "a metric"),
-            (len(set(self.ad_products)) == len(self.ad_products) > 0, "each ad product in one group"),
+            (
+                len(set(self.ad_products)) == len(self.ad_products) > 0,
+                "each ad product in one group",
+            ),
         ):
             if not is_possible:
                 raise ValueError(f"{self.name}: expected {expected}")
@@ -183,7 +189,9 @@ class Dataset:
         asked = set(ad_products)
         time = (DATE_FIELD, HOUR_FIELD) if self.is_hourly else (DATE_FIELD,)
         described = [
-            declared.field for declared in self.dimensions_and_metrics if asked & set(declared.ad_products)
+            declared.field
+            for declared in self.dimensions_and_metrics
+            if asked & set(declared.ad_products)
         ]
         return (
             *time,

@@ -60,13 +60,16 @@ def next_to_create(
     """
     if not candidates:
         return None
-    first = min(candidates, key=lambda candidate: _urgency(candidate, datasets[candidate.dataset], now))
+    first = min(
+        candidates, key=lambda candidate: _urgency(candidate, datasets[candidate.dataset], now)
+    )
     if first.by_hand:
         return first
     siblings = [candidate for candidate in candidates if _queue(candidate) == _queue(first)]
     siblings.sort(key=lambda candidate: -candidate.passed_over)
     is_urgent = any(
-        candidate.passed_over + place >= WAITS_FOR_AT_MOST for place, candidate in enumerate(siblings)
+        candidate.passed_over + place >= WAITS_FOR_AT_MOST
+        for place, candidate in enumerate(siblings)
     )
     return siblings[0] if is_urgent else first
 
@@ -93,7 +96,9 @@ def _worth(candidate: Candidate, now: datetime) -> float:
     """Return how much it is worth to create a report now; infinite for a dataset that never had one."""
     if candidate.dataset_requested_at is None:
         return inf
-    return candidate.on_time + WORTH_OF_A_DAY * ((now - candidate.dataset_requested_at) / timedelta(days=1))
+    return candidate.on_time + WORTH_OF_A_DAY * (
+        (now - candidate.dataset_requested_at) / timedelta(days=1)
+    )
 
 
 def _queue(candidate: Candidate) -> tuple[str, str]:

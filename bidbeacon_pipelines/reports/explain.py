@@ -44,7 +44,9 @@ def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdi
         policy: The retry policy of its requests.
     """
     if facts.account is None:
-        unknown = f"There is no account {facts.account_key!r}: `bidbeacon accounts list` shows them."
+        unknown = (
+            f"There is no account {facts.account_key!r}: `bidbeacon accounts list` shows them."
+        )
         return Verdict(Cause.UNKNOWN_ACCOUNT, Severity.ERROR, unknown)
     if facts.dataset is None:
         unknown = f"There is no dataset {facts.dataset_name!r}: there are {', '.join(facts.known_datasets)}."
@@ -55,7 +57,9 @@ def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdi
     return next((verdict for rule in _RULES if (verdict := rule(known))), None) or _unknown(known)
 
 
-def _without_window(facts: WindowFacts, account: AccountFacts, dataset: Dataset, now: datetime) -> Verdict:
+def _without_window(
+    facts: WindowFacts, account: AccountFacts, dataset: Dataset, now: datetime
+) -> Verdict:
     day, today = facts.window_date, local_date(now, account.time_zone)
     oldest = oldest_served(dataset, today)
     if day > today:
@@ -77,12 +81,12 @@ def _expired(known: KnownWindow) -> Verdict | None:
     if known.window.status != "expired":
         return None
     oldest = oldest_served(known.dataset, local_date(known.now, known.account.time_zone))
-    sentence = (
-        f"It is older than what Amazon serves (back to {oldest}) and was never loaded, so it stays empty."
-    )
+    sentence = f"It is older than what Amazon serves (back to {oldest}) and was never loaded, so it stays empty."
     if (lacks := describe_unserved(known.states)) is not None:
         sentence = f"It stays empty, {lacks}."
-    return Verdict(Cause.EXPIRED, Severity.ERROR, sentence, None, known.proven_by("expired", "failed"))
+    return Verdict(
+        Cause.EXPIRED, Severity.ERROR, sentence, None, known.proven_by("expired", "failed")
+    )
 
 
 def _requested(known: KnownWindow) -> Verdict | None:
@@ -116,7 +120,9 @@ def _suspicious(known: KnownWindow) -> Verdict | None:
         f"{describe_next_request(known)}."
     )
     at = known.window.next_refresh_at
-    return Verdict(Cause.SUSPICIOUS, Severity.WARNING, sentence, at, known.proven_by("loaded", "suspicious"))
+    return Verdict(
+        Cause.SUSPICIOUS, Severity.WARNING, sentence, at, known.proven_by("loaded", "suspicious")
+    )
 
 
 def _unconfirmed(known: KnownWindow) -> Verdict | None:
@@ -124,7 +130,9 @@ def _unconfirmed(known: KnownWindow) -> Verdict | None:
         return None
     sentence = f"Its report had {ended(known.window.failure_reason or 'no rows')}. {known.kept}; {describe_next_request(known)}."
     at = known.window.next_refresh_at
-    return Verdict(Cause.UNCONFIRMED, Severity.WARNING, sentence, at, known.proven_by("unconfirmed"))
+    return Verdict(
+        Cause.UNCONFIRMED, Severity.WARNING, sentence, at, known.proven_by("unconfirmed")
+    )
 
 
 def _refused(known: KnownWindow) -> Verdict | None:
@@ -137,7 +145,11 @@ def _refused(known: KnownWindow) -> Verdict | None:
         f"{last.bad_rows:,} of its rows are in quarantine, `bidbeacon quarantine list` shows them. {known.kept}; {describe_next_request(known)}."
     )
     return Verdict(
-        Cause.REFUSED, Severity.ERROR, sentence, known.window.next_refresh_at, known.proven_by("failed")
+        Cause.REFUSED,
+        Severity.ERROR,
+        sentence,
+        known.window.next_refresh_at,
+        known.proven_by("failed"),
     )
 
 
@@ -147,7 +159,9 @@ def _failed(known: KnownWindow) -> Verdict | None:
     at = known.window.next_refresh_at
     then = _TOO_OLD if at is None and _is_too_old(known) else describe_next_request(known)
     sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {then}."
-    return Verdict(Cause.FAILED, Severity.ERROR, sentence, at, known.proven_by("requested", "failed"))
+    return Verdict(
+        Cause.FAILED, Severity.ERROR, sentence, at, known.proven_by("requested", "failed")
+    )
 
 
 def _is_too_old(known: KnownWindow) -> bool:
@@ -186,7 +200,11 @@ def _due_since(known: KnownWindow) -> str:
     since = known.window.next_refresh_at
     if since is None or since > known.now:
         return "It was requested manually"
-    what = "Its first report" if known.window.data_as_of is None else _capital(known.refresh_name(since))
+    what = (
+        "Its first report"
+        if known.window.data_as_of is None
+        else _capital(known.refresh_name(since))
+    )
     return f"{what} is due since {when(since)}"
 
 
@@ -212,7 +230,9 @@ def _not_due_yet(known: KnownWindow) -> Verdict | None:
     at = known.window.next_refresh_at
     if known.window.status != "missing" or at is None or known.window.request_id is not None:
         return None
-    sentence = f"It has no data yet, as expected: {known.refresh_name(at)} is the first, at {when(at)}."
+    sentence = (
+        f"It has no data yet, as expected: {known.refresh_name(at)} is the first, at {when(at)}."
+    )
     return Verdict(Cause.NOT_DUE_YET, Severity.FINE, sentence, at)
 
 
@@ -276,7 +296,9 @@ def _by_whom(account: AccountFacts) -> str:
     return f" (by {account.paused_by}, since {when(account.paused_at)})"
 
 
-def _stop_verdict(facts: WindowFacts, cause: Cause, reason: str, what_to_do: str, kept: str) -> Verdict:
+def _stop_verdict(
+    facts: WindowFacts, cause: Cause, reason: str, what_to_do: str, kept: str
+) -> Verdict:
     severity = Severity.WARNING if cause is Cause.ACCOUNT_PAUSED else Severity.ERROR
     sentence = f"It is not requested: {reason}; {what_to_do}. {kept}."
     return Verdict(

@@ -40,15 +40,25 @@ def explain_request(known: KnownWindow, request: OpenRequest) -> Verdict | None:
 def _worked_on(known: KnownWindow, request: OpenRequest) -> Verdict:
     loading = request.status == RequestStatus.COMPLETED and request.loads > 0
     cause = Cause.BEING_LOADED if loading else Cause.BEING_WORKED_ON
-    what = f"Report {request.report_id} is being loaded" if loading else "Its request is being worked on"
-    sentence = f"{what} right now by session {request.locked_by}. {known.kept}; no action is needed."
+    what = (
+        f"Report {request.report_id} is being loaded"
+        if loading
+        else "Its request is being worked on"
+    )
+    sentence = (
+        f"{what} right now by session {request.locked_by}. {known.kept}; no action is needed."
+    )
     proofs = (*known.proven_by("queued", "requested"), request.locked_by)
     return Verdict(cause, Severity.WAITING, sentence, known.now, _known(*proofs))
 
 
 def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
     """A lock whose lease has expired delays nothing: the next process that polls takes the request over."""
-    seen = "" if request.heartbeat_at is None else f" Its last heartbeat was at {when(request.heartbeat_at)}."
+    seen = (
+        ""
+        if request.heartbeat_at is None
+        else f" Its last heartbeat was at {when(request.heartbeat_at)}."
+    )
     dead = request.session_status in {None, "running", "crashed"}
     outcome = "died" if dead else f"ended as {request.session_status}"
     sentence = (
@@ -57,7 +67,9 @@ def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
     )
     severity = Severity.WARNING if dead else Severity.WAITING
     proofs = (*known.proven_by("requested", "retried"), request.locked_by)
-    return Verdict(Cause.ABANDONED, severity, sentence, request.next_step_at or known.now, _known(*proofs))
+    return Verdict(
+        Cause.ABANDONED, severity, sentence, request.next_step_at or known.now, _known(*proofs)
+    )
 
 
 def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
@@ -83,7 +95,11 @@ def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
     )
     at = request.next_step_at or known.now
     return Verdict(
-        Cause.RETRYING, Severity.WARNING, sentence, at, known.proven_by("queued", "requested", "retried")
+        Cause.RETRYING,
+        Severity.WARNING,
+        sentence,
+        at,
+        known.proven_by("queued", "requested", "retried"),
     )
 
 
@@ -93,7 +109,9 @@ def _answer_unknown(known: KnownWindow, request: OpenRequest) -> Verdict:
         f"Attempt {request.attempts} of {known.policy.max_attempts}; it is sent again {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
-    return Verdict(Cause.ANSWER_UNKNOWN, Severity.WARNING, sentence, at, known.proven_by("queued", "retried"))
+    return Verdict(
+        Cause.ANSWER_UNKNOWN, Severity.WARNING, sentence, at, known.proven_by("queued", "retried")
+    )
 
 
 def _in_flight(known: KnownWindow, request: OpenRequest) -> Verdict:

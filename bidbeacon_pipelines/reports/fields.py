@@ -98,7 +98,9 @@ class RequestedReport:
 _ATTRIBUTED = "attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others"
 
 
-def _metric(kind: MetricKind, name: str, column: str, description: str, *ad_products: str) -> Metric:
+def _metric(
+    kind: MetricKind, name: str, column: str, description: str, *ad_products: str
+) -> Metric:
     return Metric(
         field=f"metric.{name}",
         column=column,
@@ -147,16 +149,32 @@ def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
 
 
 PROMOTED = (
-    _count("purchasesPromoted", "orders_promoted", "Orders of the advertised product.", SPONSORED_PRODUCTS),
-    _amount("salesPromoted", "sales_promoted", "Sales of the advertised product.", SPONSORED_PRODUCTS),
-    _count("unitsSoldPromoted", "units_promoted", "Units of the advertised product.", SPONSORED_PRODUCTS),
+    _count(
+        "purchasesPromoted",
+        "orders_promoted",
+        "Orders of the advertised product.",
+        SPONSORED_PRODUCTS,
+    ),
+    _amount(
+        "salesPromoted", "sales_promoted", "Sales of the advertised product.", SPONSORED_PRODUCTS
+    ),
+    _count(
+        "unitsSoldPromoted",
+        "units_promoted",
+        "Units of the advertised product.",
+        SPONSORED_PRODUCTS,
+    ),
 )
 HALO_ORDERS = (
-    _count("purchasesHalo", "orders_halo", "Orders of other products of the brand.", SPONSORED_PRODUCTS),
+    _count(
+        "purchasesHalo", "orders_halo", "Orders of other products of the brand.", SPONSORED_PRODUCTS
+    ),
 )
 HALO = (
     _amount("salesHalo", "sales_halo", "Sales of other products of the brand.", SPONSORED_PRODUCTS),
-    _count("unitsSoldHalo", "units_halo", "Units of other products of the brand.", SPONSORED_PRODUCTS),
+    _count(
+        "unitsSoldHalo", "units_halo", "Units of other products of the brand.", SPONSORED_PRODUCTS
+    ),
 )
 FROM_CLICKS = (
     _count(

@@ -82,7 +82,9 @@ def accepted(gate: Gate, in_flight: int, now: datetime) -> Gate:
     return Gate(limit=raised, pace=pace, next_create_at=begins, refusals=0)
 
 
-def refused(gate: Gate, now: datetime, *, jitter: float, not_before: datetime | None = None) -> Gate:
+def refused(
+    gate: Gate, now: datetime, *, jitter: float, not_before: datetime | None = None
+) -> Gate:
     """Return the gate after a create was refused with 429: closed for 2 to 5 minutes, each further time twice as long, up to an hour.
 
     Args:

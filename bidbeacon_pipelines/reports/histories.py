@@ -36,7 +36,9 @@ Histories = Mapping[str, History]
 """By ad product; one that is served as long as the registry says has none."""
 
 
-def after_refusal(before: History | None, ad_products: Sequence[str], days_back: int) -> History | None:
+def after_refusal(
+    before: History | None, ad_products: Sequence[str], days_back: int
+) -> History | None:
     """Return what a report that was too old shows about its ad product, or None.
 
     It shows nothing about several ad products, of which any may be meant, or about Sponsored Products, whose history is documented.
@@ -46,7 +48,11 @@ def after_refusal(before: History | None, ad_products: Sequence[str], days_back:
         ad_products: The ad products of the report.
         days_back: How many days ago its first day was.
     """
-    if list(ad_products) == [SPONSORED_PRODUCTS] or len(ad_products) > 1 or days_back <= SURELY_SERVED_DAYS:
+    if (
+        list(ad_products) == [SPONSORED_PRODUCTS]
+        or len(ad_products) > 1
+        or days_back <= SURELY_SERVED_DAYS
+    ):
         return None
     if before is None or days_back <= before.served:
         return History(SURELY_SERVED_DAYS, days_back)

@@ -211,7 +211,9 @@ def _awaited(request: RequestState, now: datetime, policy: LifecyclePolicy) -> S
     if request.status is RequestStatus.SENT:
         return _sent(request, now, policy)
     if request.report_id is None:
-        return _failed(request, Failure(FailureKind.NOT_FOUND, "Amazon gave no report id"), now, policy)
+        return _failed(
+            request, Failure(FailureKind.NOT_FOUND, "Amazon gave no report id"), now, policy
+        )
     if request.status is RequestStatus.IN_FLIGHT:
         return _in_flight(request, request.report_id, now, policy)
     return _completed(request, request.report_id, now, policy)
@@ -220,10 +222,14 @@ def _awaited(request: RequestState, now: datetime, policy: LifecyclePolicy) -> S
 def _planned(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Step:
     if request.attempts >= policy.max_attempts:
         return GiveUp(
-            _after_attempts(request, request.failure.reason if request.failure else "no report came")
+            _after_attempts(
+                request, request.failure.reason if request.failure else "no report came"
+            )
         )
     if request.next_step_at is not None and now < request.next_step_at:
-        return Wait(request.next_step_at, request.failure.reason if request.failure else "planned for later")
+        return Wait(
+            request.next_step_at, request.failure.reason if request.failure else "planned for later"
+        )
     return Send("first attempt" if request.attempts == 0 else f"attempt {request.attempts + 1}")
 
 
@@ -231,7 +237,9 @@ def _sent(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Step
     sent_at = request.sent_at or request.created_at
     resend_at = request.next_step_at or sent_at + policy.grace(request.attempts)
     if now < resend_at:
-        return LookFor(resend_at, "it was sent, but no response arrived: Amazon may have accepted it")
+        return LookFor(
+            resend_at, "it was sent, but no response arrived: Amazon may have accepted it"
+        )
     if request.attempts < policy.max_attempts:
         return Send(f"attempt {request.attempts + 1}: the last one failed")
     reason = request.failure.reason if request.failure else "no response to the last one arrived"
@@ -242,7 +250,9 @@ def _is_unanswered(request: RequestState) -> bool:
     return request.failure is not None and request.failure.kind is FailureKind.OUTCOME_UNKNOWN
 
 
-def _in_flight(request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy) -> Step:
+def _in_flight(
+    request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy
+) -> Step:
     """Poll when it is time; give up a late report only after a poll shortly before the deadline."""
     sent_at = request.sent_at or request.created_at
     deadline = sent_at + policy.max_pending
@@ -255,7 +265,9 @@ def _in_flight(request: RequestState, report_id: str, now: datetime, policy: Lif
     return Poll(report_id)
 
 
-def _completed(request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy) -> Step:
+def _completed(
+    request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy
+) -> Step:
     if request.loads >= policy.max_loads:
         unreadable = f"it could not be loaded in {request.loads} attempts"
         return _failed(request, Failure(FailureKind.UNREADABLE, unreadable), now, policy)
@@ -264,7 +276,9 @@ def _completed(request: RequestState, report_id: str, now: datetime, policy: Lif
     return Load(report_id)
 
 
-def _failed(request: RequestState, failure: Failure, now: datetime, policy: LifecyclePolicy) -> Step:
+def _failed(
+    request: RequestState, failure: Failure, now: datetime, policy: LifecyclePolicy
+) -> Step:
     if failure.kind in TERMINAL_FAILURES:
         return GiveUp(failure.reason, needs_person=failure.kind is FailureKind.NOT_AUTHORIZED)
     if request.attempts >= policy.max_attempts:
@@ -274,7 +288,9 @@ def _failed(request: RequestState, failure: Failure, now: datetime, policy: Life
 
 
 def _after_attempts(request: RequestState, reason: str) -> str:
-    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}. Given up after {request.attempts} attempts."
+    return (
+        f"{reason[:1].upper()}{reason[1:].rstrip('.')}. Given up after {request.attempts} attempts."
+    )
 
 
 def _hours(duration: timedelta) -> str:

@@ -95,7 +95,8 @@ def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
             key = state, shape_of(cause := _cause(state, group))
             found[key] = _with(found.get(key, WindowProblem(state, cause)), group)
     return sorted(
-        found.values(), key=lambda problem: (PROBLEMS.index(problem.state), -problem.windows, problem.cause)
+        found.values(),
+        key=lambda problem: (PROBLEMS.index(problem.state), -problem.windows, problem.cause),
     )
 
 

@@ -65,7 +65,9 @@ def _cut_to_period(earliest: date, today: date) -> date:
     days = partition_days(earliest, today)
     if days >= _DAYS_CUT_TO_MONTHS:
         return (
-            earliest if earliest.day == 1 else (earliest.replace(day=1) + timedelta(days=32)).replace(day=1)
+            earliest
+            if earliest.day == 1
+            else (earliest.replace(day=1) + timedelta(days=32)).replace(day=1)
         )
     if days >= _DAYS_CUT_TO_WEEKS:
         return earliest + timedelta(days=-earliest.weekday() % 7)
@@ -88,7 +90,9 @@ def room_for_accounts(first_day: date, today: date) -> int:
     return MOST_PARTITIONS // partition_days(first_day, today)
 
 
-def check_partitions(accounts: int, *, first_day: date, today: date, left_out: tuple[str, ...] = ()) -> None:
+def check_partitions(
+    accounts: int, *, first_day: date, today: date, left_out: tuple[str, ...] = ()
+) -> None:
     """Refuse more accounts than there is room for.
 
     Args:

@@ -112,9 +112,13 @@ def plan_reports(
     )
 
 
-def next_group(products: Collection[str] | None, groups: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+def next_group(
+    products: Collection[str] | None, groups: Sequence[tuple[str, ...]]
+) -> tuple[str, ...] | None:
     """Return the ad products of the next report for a window; None where no report has any that it needs."""
-    return next((group for group in groups if products is None or not set(group).isdisjoint(products)), None)
+    return next(
+        (group for group in groups if products is None or not set(group).isdisjoint(products)), None
+    )
 
 
 def should_wait_for_countries(

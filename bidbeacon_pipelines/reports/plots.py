@@ -94,10 +94,13 @@ def _dates(frame: _Frame) -> Iterator[str]:
         yield _text(_WIDTH - _RIGHT, y, str(frame.last), _INK, anchor="end")
 
 
-def _curve(frame: _Frame, amounts: Sequence[tuple[date, Decimal | None]], color: str) -> Iterator[str]:
+def _curve(
+    frame: _Frame, amounts: Sequence[tuple[date, Decimal | None]], color: str
+) -> Iterator[str]:
     """Draw lines through days that follow each other, and dots for those that stand alone: two elements, however many gaps there are."""
     places = [
-        [f"{frame.x(day)} {frame.y(amount)}" for day, amount in stretch] for stretch in _stretches(amounts)
+        [f"{frame.x(day)} {frame.y(amount)}" for day, amount in stretch]
+        for stretch in _stretches(amounts)
     ]
     if lines := "".join(f"M{first}L{' '.join(rest)}" for first, *rest in places if rest):
         yield f'<path d="{lines}" fill="none" stroke="{color}" stroke-width="2" stroke-linejoin="round"/>'
@@ -105,7 +108,9 @@ def _curve(frame: _Frame, amounts: Sequence[tuple[date, Decimal | None]], color:
         yield f'<path d="{dots}" stroke="{color}" stroke-width="6" stroke-linecap="round"/>'
 
 
-def _stretches(amounts: Sequence[tuple[date, Decimal | None]]) -> Iterator[list[tuple[date, Decimal]]]:
+def _stretches(
+    amounts: Sequence[tuple[date, Decimal | None]],
+) -> Iterator[list[tuple[date, Decimal]]]:
     """Yield the runs of days that are known and follow each other."""
     stretch: list[tuple[date, Decimal]] = []
     for day, amount in [*amounts, (date.max, None)]:

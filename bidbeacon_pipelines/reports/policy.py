@@ -60,12 +60,15 @@ class LifecyclePolicy:
     def suspicious_pause(self, suspicious_before: int) -> timedelta:
         """Return the pause before a window is requested again, after so many earlier suspicious reports."""
         return min(
-            _doubled(self.first_suspicious_pause, 2 * suspicious_before + 1), self.longest_suspicious_pause
+            _doubled(self.first_suspicious_pause, 2 * suspicious_before + 1),
+            self.longest_suspicious_pause,
         )
 
     def grace(self, attempts: int) -> timedelta:
         """Return the time an attempt with an unknown outcome is left alone, where it is the attempt of this number."""
-        return min(_doubled(self.resend_grace, attempts), max(self.resend_grace, self.longest_retry_pause))
+        return min(
+            _doubled(self.resend_grace, attempts), max(self.resend_grace, self.longest_retry_pause)
+        )
 
 
 def next_poll_at(policy: LifecyclePolicy, polls_so_far: int, since: datetime) -> datetime:

@@ -73,7 +73,9 @@ def after_report(
         now: The instant, UTC.
         wanted: The ad products that a manual request waits for.
     """
-    states = {product: outcome if product in reported else state for product, state in before.items()}
+    states = {
+        product: outcome if product in reported else state for product, state in before.items()
+    }
     window = _roll_up(list(states.values()))
     still_wanted = [product for product in states if product in wanted and product not in reported]
     alike = all(state == outcome for state in states.values()) and outcome.status != NOT_SERVED
@@ -106,7 +108,9 @@ def states_before(
         reported: The ad products of the report; they belong to it whatever else is asked for by now.
     """
     every = [*products, *(product for product in reported if product not in products)]
-    alike = replace(window, status="missing" if window.data_as_of is None else "loaded", failure_reason=None)
+    alike = replace(
+        window, status="missing" if window.data_as_of is None else "loaded", failure_reason=None
+    )
     return {product: alike if stored is None else stored.get(product, alike) for product in every}
 
 
@@ -146,12 +150,19 @@ def describe_missing(states: States | None, now: datetime) -> str | None:
         if state.status not in {"loaded", NOT_SERVED} or state.failure_reason is not None:
             by_reason.setdefault(_to_come(state, now), []).append(product_name(product))
     return (
-        ", ".join(f"{' and '.join(names)} {_agreed(why, names)}" for why, names in by_reason.items()) or None
+        ", ".join(
+            f"{' and '.join(names)} {_agreed(why, names)}" for why, names in by_reason.items()
+        )
+        or None
     )
 
 
 def _agreed(phrase: str, names: Sequence[str]) -> str:
-    return f"are {phrase.removeprefix('is ')}" if len(names) > 1 and phrase.startswith("is ") else phrase
+    return (
+        f"are {phrase.removeprefix('is ')}"
+        if len(names) > 1 and phrase.startswith("is ")
+        else phrase
+    )
 
 
 def unserved(state: ProductState) -> ProductState:
@@ -161,8 +172,14 @@ def unserved(state: ProductState) -> ProductState:
 
 def describe_unserved(states: States | None) -> str | None:
     """Return which ad products Amazon does not serve for a window, in words; None where it serves all."""
-    names = [product_name(product) for product, state in (states or {}).items() if state.status == NOT_SERVED]
-    return f"without {' and '.join(names)}, which Amazon does not serve so far back" if names else None
+    names = [
+        product_name(product)
+        for product, state in (states or {}).items()
+        if state.status == NOT_SERVED
+    ]
+    return (
+        f"without {' and '.join(names)}, which Amazon does not serve so far back" if names else None
+    )
 
 
 def product_name(product: str) -> str:
@@ -180,12 +197,15 @@ def _to_come(state: ProductState, now: datetime) -> str:
 
 def _roll_up(every: Sequence[ProductState]) -> ProductState:
     """Return the state of a window: what is not served, and never came, does not count."""
-    states = [_as_served(state) for state in every if state.status != NOT_SERVED or state.data_as_of]
+    states = [
+        _as_served(state) for state in every if state.status != NOT_SERVED or state.data_as_of
+    ]
     if not states:
         return ProductState(status="expired")
     worst = min(states, key=lambda state: _WORST_FIRST.index(state.status))
     described = next(
-        (state for state in (worst, *states) if state.failure_reason or state.suspicious_digest), worst
+        (state for state in (worst, *states) if state.failure_reason or state.suspicious_digest),
+        worst,
     )
     data = [state.data_as_of for state in states]
     return ProductState(

@@ -43,7 +43,11 @@ def weighed(failure: Failure, before: Failure | None, *, surely_served: bool) ->
         surely_served: Whether the days asked for are well inside of what Amazon serves.
     """
     again = before is not None and before.kind == _DOUBTED.get(failure.kind)
-    return failure if again or not _is_doubtful(failure, surely_served=surely_served) else doubted(failure)
+    return (
+        failure
+        if again or not _is_doubtful(failure, surely_served=surely_served)
+        else doubted(failure)
+    )
 
 
 def _is_doubtful(failure: Failure, *, surely_served: bool) -> bool:

@@ -34,10 +34,15 @@ def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> 
     return days // 2 if is_named_too_large or fails_always else None
 
 
-def should_split_by_product(failure: Failure | None, *, days: int, ad_products: Sequence[str]) -> bool:
+def should_split_by_product(
+    failure: Failure | None, *, days: int, ad_products: Sequence[str]
+) -> bool:
     """Return whether a report of several ad products has to be requested by product: even one day of it was too large."""
     return (
-        failure is not None and failure.kind is FailureKind.TOO_LARGE and days == 1 and len(ad_products) > 1
+        failure is not None
+        and failure.kind is FailureKind.TOO_LARGE
+        and days == 1
+        and len(ad_products) > 1
     )
 
 

@@ -166,11 +166,16 @@ def given_up(request: RequestState, step: GiveUp) -> RequestState:
     if step.kind is not None:
         failure = Failure(step.kind, step.reason)
     return replace(
-        request, status=RequestStatus.FAILED, next_step_at=None, failure=replace(failure, reason=step.reason)
+        request,
+        status=RequestStatus.FAILED,
+        next_step_at=None,
+        failure=replace(failure, reason=step.reason),
     )
 
 
-def answered(request: RequestState, answer: Answer, now: datetime, policy: LifecyclePolicy) -> RequestState:
+def answered(
+    request: RequestState, answer: Answer, now: datetime, policy: LifecyclePolicy
+) -> RequestState:
     """Apply the result of a step to the state; `lifecycle.decide` then decides the next step."""
     match answer:
         case Reported():
@@ -191,7 +196,9 @@ def _reported(
     request: RequestState, answer: Reported, now: datetime, policy: LifecyclePolicy
 ) -> RequestState:
     word = answer.amazon_status.strip().upper()
-    known = replace(request, report_id=answer.report_id, amazon_status=answer.amazon_status, failure=None)
+    known = replace(
+        request, report_id=answer.report_id, amazon_status=answer.amazon_status, failure=None
+    )
     if answer.adopted:
         known = replace(known, sent_at=_earliest(request.sent_at, answer.made_at))
     if word in COMPLETED_WORDS:
@@ -232,14 +239,18 @@ def _not_made(
     kept = replace(request, next_step_at=_latest(now + _SHORTEST_PAUSE, not_before, now, policy))
     match request.status:
         case RequestStatus.SENT:
-            return replace(kept, status=RequestStatus.PLANNED, attempts=request.attempts - 1, sent_at=None)
+            return replace(
+                kept, status=RequestStatus.PLANNED, attempts=request.attempts - 1, sent_at=None
+            )
         case RequestStatus.COMPLETED:
             return replace(kept, loads=request.loads - 1)
         case _:
             return kept
 
 
-def _not_loaded(request: RequestState, reason: str, now: datetime, policy: LifecyclePolicy) -> RequestState:
+def _not_loaded(
+    request: RequestState, reason: str, now: datetime, policy: LifecyclePolicy
+) -> RequestState:
     if request.loads >= policy.max_loads:
         failure = Failure(
             FailureKind.UNREADABLE,
@@ -268,7 +279,9 @@ def _patient(failure: Failure, now: datetime, policy: LifecyclePolicy) -> Failur
     return replace(failure, not_before=_latest(now, failure.not_before, now, policy))
 
 
-def _latest(ours: datetime, wished: datetime | None, now: datetime, policy: LifecyclePolicy) -> datetime:
+def _latest(
+    ours: datetime, wished: datetime | None, now: datetime, policy: LifecyclePolicy
+) -> datetime:
     """Return Amazon's instant if it is later than ours, but at most the longest time a report may take."""
     longest: timedelta = policy.max_pending
     return ours if wished is None else max(ours, min(wished, now + longest))

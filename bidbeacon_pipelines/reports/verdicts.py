@@ -8,8 +8,18 @@ from uuid import UUID
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.product_states import States, describe_missing, describe_unserved, from_json
-from bidbeacon_pipelines.reports.window_facts import AccountFacts, GateFacts, StoredWindow, WindowFacts
+from bidbeacon_pipelines.reports.product_states import (
+    States,
+    describe_missing,
+    describe_unserved,
+    from_json,
+)
+from bidbeacon_pipelines.reports.window_facts import (
+    AccountFacts,
+    GateFacts,
+    StoredWindow,
+    WindowFacts,
+)
 from bidbeacon_pipelines.reports.windows import missed_offsets
 
 _FIRST_ENTITIES_WITHIN = timedelta(minutes=15)
@@ -130,7 +140,9 @@ class KnownWindow:
             return "It has no data yet"
         if self.window.data_as_of is None:
             return f"It has {self.window.row_count or 0:,} rows, not of all ad products"
-        return f"It keeps its {self.window.row_count or 0:,} rows as of {when(self.window.data_as_of)}"
+        return (
+            f"It keeps its {self.window.row_count or 0:,} rows as of {when(self.window.data_as_of)}"
+        )
 
     def refresh_name(self, at: datetime) -> str:
         """Name the refresh that falls due at an instant: `T+3`, where it is one of the dataset's offsets."""
@@ -142,14 +154,22 @@ class KnownWindow:
 
     def proven_by(self, *effects: str) -> tuple[UUID, ...]:
         """Return the sessions of the last action of each of these effects, oldest first; an adopted report has no request."""
-        return last_sessions(self.facts, (*effects, "adopted") if "requested" in effects else effects)
+        return last_sessions(
+            self.facts, (*effects, "adopted") if "requested" in effects else effects
+        )
 
 
 def last_sessions(facts: WindowFacts, effects: Iterable[str]) -> tuple[UUID, ...]:
     """Return the sessions of the last action of each effect, oldest first, each once."""
-    last = {reference.effect: reference for reference in facts.references if reference.effect in set(effects)}
+    last = {
+        reference.effect: reference
+        for reference in facts.references
+        if reference.effect in set(effects)
+    }
     return tuple(
-        dict.fromkeys(t.session_id for t in sorted(last.values(), key=lambda reference: reference.at))
+        dict.fromkeys(
+            t.session_id for t in sorted(last.values(), key=lambda reference: reference.at)
+        )
     )
 
 
@@ -167,9 +187,7 @@ def describe_due(known: KnownWindow) -> str:
     """Return what a due window waits for."""
     account, facts = known.account, known.facts
     if (round_at := next_round(known)) is not None:
-        return (
-            f"it is requested in the ads account's next refresh, which its cadence sets at {when(round_at)}"
-        )
+        return f"it is requested in the ads account's next refresh, which its cadence sets at {when(round_at)}"
     if facts.planned is not None:
         return f"report {facts.planned.start_date} to {facts.planned.end_date} is planned for it and is created {when_created(facts.gate)}"
     if waits_for_countries(known):
@@ -177,7 +195,11 @@ def describe_due(known: KnownWindow) -> str:
         return f"it waits for the other countries of its ads account, which the same report covers, until {when(facts.waits_until)} at the latest"
     if is_before_first_entities(account, known.now):
         return f"it is requested after the account's first entity sync, at {when(entities_deadline(account))} at the latest"
-    check = "; if that does not happen, check that Dagster's daemon is running" if is_overdue(known) else ""
+    check = (
+        "; if that does not happen, check that Dagster's daemon is running"
+        if is_overdue(known)
+        else ""
+    )
     return f"the ads account's next refresh, within a minute, plans a report for it{check}"
 
 
@@ -186,9 +208,7 @@ def when_created(gate: GateFacts | None) -> str:
     if gate is None:
         return "within two minutes"
     if gate.closed_until is not None:
-        return (
-            f"after {when(gate.closed_until)}, since Amazon throttled report creation in {gate.region} (429)"
-        )
+        return f"after {when(gate.closed_until)}, since Amazon throttled report creation in {gate.region} (429)"
     if gate.in_flight >= gate.places:
         return f"when one of the {gate.in_flight} reports in flight in {gate.region} is done (the limit is {gate.places})"
     return (
@@ -204,7 +224,9 @@ def waits_for_countries(known: KnownWindow) -> bool:
     if known.window.wanted_by is not None or known.facts.planned is not None or since is None:
         return False
     until = known.facts.waits_until
-    return until is not None and until > known.now and planned_at is not None and planned_at >= since
+    return (
+        until is not None and until > known.now and planned_at is not None and planned_at >= since
+    )
 
 
 def is_overdue(known: KnownWindow) -> bool:
@@ -216,7 +238,9 @@ def is_overdue(known: KnownWindow) -> bool:
         return False
     last = max((reference.at for reference in known.facts.references), default=since)
     rounds = (
-        at for at in (account.last_look_at, account.next_round_at) if at is not None and at <= known.now
+        at
+        for at in (account.last_look_at, account.next_round_at)
+        if at is not None and at <= known.now
     )
     begun = max(since, account.first_seen_at, last, *rounds)
     return known.now - begun > _SENSOR_IS_LATE_AFTER
@@ -227,7 +251,11 @@ def next_round(known: KnownWindow) -> datetime | None:
 
     A window that was due when the last refresh began belongs to that one.
     """
-    at, due, last = known.account.next_round_at, known.window.next_refresh_at, known.account.last_look_at
+    at, due, last = (
+        known.account.next_round_at,
+        known.window.next_refresh_at,
+        known.account.last_look_at,
+    )
     waits = known.window.wanted_by is None and known.facts.planned is None
     is_of_last = due is not None and last is not None and due <= last
     return at if at is not None and at > known.now and waits and not is_of_last else None

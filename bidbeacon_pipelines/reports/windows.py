@@ -125,7 +125,9 @@ def missed_offsets(
         data_as_of: When Amazon made the report that is loaded; None where none ever was.
         now: The instant of the refresh.
     """
-    due = [days for days, at in _open_offsets(dataset, window_date, time_zone, data_as_of) if at <= now]
+    due = [
+        days for days, at in _open_offsets(dataset, window_date, time_zone, data_as_of) if at <= now
+    ]
     return MissedOffsets(serves=due[-1] if due else None, skipped=tuple(due[:-1]))
 
 

@@ -18,7 +18,9 @@ async def issue_token(call: Call) -> Response:
     """Return an access token for the refresh token; `POST /{region}/auth/o2/token`."""
     await call.suffer_faults()
     call.require_media(_FORM)
-    form = {key: values[0] for key, values in parse_qs((await call.request.body()).decode()).items()}
+    form = {
+        key: values[0] for key, values in parse_qs((await call.request.body()).decode()).items()
+    }
     _check(call, form)
     return json_response(
         {
@@ -33,7 +35,9 @@ async def issue_token(call: Call) -> Response:
 def _check(call: Call, form: dict[str, str]) -> None:
     config = call.sandbox.config
     missing = [
-        key for key in ("grant_type", "client_id", "client_secret", "refresh_token") if key not in form
+        key
+        for key in ("grant_type", "client_id", "client_secret", "refresh_token")
+        if key not in form
     ]
     if missing:
         text = f"The request is missing a required parameter : {missing[0]}"
@@ -42,7 +46,9 @@ def _check(call: Call, form: dict[str, str]) -> None:
         text = "The authorization grant type is not supported by the authorization server"
         raise refuse(400, {"error": "unsupported_grant_type", "error_description": text})
     if (form["client_id"], form["client_secret"]) != (config.client_id, config.client_secret):
-        raise refuse(401, {"error": "invalid_client", "error_description": "Client authentication failed"})
+        raise refuse(
+            401, {"error": "invalid_client", "error_description": "Client authentication failed"}
+        )
     if form["refresh_token"] != config.refresh_token or call.sandbox.faults.find_strike(
         "invalid_grant", call.subject
     ):
@@ -102,7 +108,9 @@ def _offset(body: dict[str, Any]) -> int:
     try:
         return int(json.loads(base64.b64decode(token, validate=True))["offset"])
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "nextToken is not valid"}) from error
+        raise refuse(
+            400, {"code": "INVALID_ARGUMENT", "details": "nextToken is not valid"}
+        ) from error
 
 
 def page_token(offset: int) -> str:
@@ -111,7 +119,11 @@ def page_token(offset: int) -> str:
 
 
 def _account(account: Account) -> dict[str, Any]:
-    refused = {"errorCode": "NOT_REGISTERED", "errorId": 404, "errorMessage": "Marketplace not registered"}
+    refused = {
+        "errorCode": "NOT_REGISTERED",
+        "errorId": 404,
+        "errorMessage": "Marketplace not registered",
+    }
     ids = [
         {"countryCode": country.country, key: value}
         for country in account.countries

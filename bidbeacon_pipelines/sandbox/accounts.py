@@ -139,7 +139,9 @@ class AccountBook:
         self.accounts = accounts
         self._by_id = {account.account_id: account for account in accounts}
         self._by_profile = {
-            country.profile_id: (account, country) for account in accounts for country in account.countries
+            country.profile_id: (account, country)
+            for account in accounts
+            for country in account.countries
         }
 
     def find(self, account_id: str | None) -> Account | None:
@@ -165,10 +167,14 @@ def make_accounts(
     The countries of one account are in one region.
     """
     kinds = [(tuple(codes), CREATED) for codes in countries] or _KNOWN_KINDS
-    return AccountBook(tuple(_make_account(seed, index, rows_per_day, kinds) for index in range(count)))
+    return AccountBook(
+        tuple(_make_account(seed, index, rows_per_day, kinds) for index in range(count))
+    )
 
 
-def _make_account(seed: int, index: int, rows_per_day: int | None, kinds: Sequence[_Kind]) -> Account:
+def _make_account(
+    seed: int, index: int, rows_per_day: int | None, kinds: Sequence[_Kind]
+) -> Account:
     rng = Random(seed_number(seed, "account", index))  # noqa: S311 - data, not secrets
     codes, status = kinds[index] if index < len(kinds) else _draw_kind(rng)
     name = _NAMES[index % len(_NAMES)]

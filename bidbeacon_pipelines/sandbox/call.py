@@ -55,9 +55,7 @@ def refuse_xml(status: int, code: str, message: str) -> Refusal:
 
 def refuse_html(status: int) -> Refusal:
     """Make a refusal as a gateway gives it when nothing behind it answers: HTML."""
-    text = (
-        f"<html><head><title>{status}</title></head><body><h1>{status} Service Unavailable</h1></body></html>"
-    )
+    text = f"<html><head><title>{status}</title></head><body><h1>{status} Service Unavailable</h1></body></html>"
     return Refusal(Response(text, status, media_type="text/html"))
 
 
@@ -75,7 +73,9 @@ def refusal_of(fault: CallFault, options: FaultOptions, operation: Operation, tu
     """Return the answer of a fault that ends a call; `turn` counts the calls, and chooses among server errors."""
     if fault == "server_error":
         status = options.status or _SERVER_ERRORS[turn % len(_SERVER_ERRORS)]
-        return refuse(status, {"code": "INTERNAL_ERROR", "details": "An internal error has occurred"})
+        return refuse(
+            status, {"code": "INTERNAL_ERROR", "details": "An internal error has occurred"}
+        )
     if fault == "wrong_region":
         return _wrong_region(operation)
     return _REFUSALS[fault](options)
@@ -191,7 +191,8 @@ class Call:
         client_id = next((headers[name] for name in CLIENT_HEADERS if name in headers), None)
         if client_id is None:
             raise refuse(
-                401, {"code": "UNAUTHORIZED", "details": "Amazon-Advertising-API-ClientId is missing"}
+                401,
+                {"code": "UNAUTHORIZED", "details": "Amazon-Advertising-API-ClientId is missing"},
             )
         if client_id != self.sandbox.config.client_id:
             raise refuse(403, {"message": "Forbidden"})

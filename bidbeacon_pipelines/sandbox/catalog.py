@@ -55,7 +55,9 @@ class World:
         """Return the entities of one ad product of an account in one of its countries."""
         return self._catalog(account.account_id, country, product)
 
-    def catalogs(self, account: Account, product: AdProduct = "SPONSORED_PRODUCTS") -> list[Catalog]:
+    def catalogs(
+        self, account: Account, product: AdProduct = "SPONSORED_PRODUCTS"
+    ) -> list[Catalog]:
         """Return the catalogs of one ad product in all of an account's countries."""
         return [self.catalog(account, country, product) for country in account.countries]
 
@@ -153,7 +155,9 @@ def _add_campaign(draft: _Draft) -> None:
     for index in range(1 if campaign.automatic else rng.randint(1, 4)):
         _add_ad_group(draft, campaign, index + 1)
     if rng.random() < 0.3 and draft.product == "SPONSORED_PRODUCTS":  # noqa: PLR2004 - three campaigns of ten
-        draft.targets.append(_keyword(draft, campaign, None, "EXACT", seeded.keyword(rng), negative=True))
+        draft.targets.append(
+            _keyword(draft, campaign, None, "EXACT", seeded.keyword(rng), negative=True)
+        )
 
 
 def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
@@ -173,7 +177,9 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
     draft.targets += targets
     regular = round(ACTIVE_SHARE * DAYS)
     draft.slots += [
-        Slot(ad, target, regular, _price_micros(group, target), per_view=campaign.cost_type == "VCPM")
+        Slot(
+            ad, target, regular, _price_micros(group, target), per_view=campaign.cost_type == "VCPM"
+        )
         for ad in ads
         for target in targets
         if not target.negative
@@ -184,7 +190,9 @@ def _ad(draft: _Draft, group: AdGroup) -> Ad:
     whole = draft.rng.randint(6, 60)
     price = whole * 1_000_000 - 10_000 if draft.market.has_cents else whole * 100 * 1_000_000
     count = draft.rng.randint(3, 8) if group.ad_type == "PRODUCT_COLLECTION" else 1
-    products = () if group.ad_type == "IMAGE" else tuple(seeded.asin(draft.rng) for _ in range(count))
+    products = (
+        () if group.ad_type == "IMAGE" else tuple(seeded.asin(draft.rng) for _ in range(count))
+    )
     asin = None if draft.product == "SPONSORED_BRANDS" or not products else products[0]
     return Ad(draft.new_id(), group, asin, price, draft.state(), products)
 
@@ -192,7 +200,9 @@ def _ad(draft: _Draft, group: AdGroup) -> Ad:
 def _auto_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
     for match_type in AUTO_VALUES:
         bid = draft.money(10, 200)
-        yield Target(draft.new_id(), group.campaign, group, "AUTO", match_type, "", bid, state=draft.state())
+        yield Target(
+            draft.new_id(), group.campaign, group, "AUTO", match_type, "", bid, state=draft.state()
+        )
 
 
 def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
@@ -230,16 +240,26 @@ def _negatives(draft: _Draft, group: AdGroup, twin: Target) -> Iterator[Target]:
     elif twin.target_type == "KEYWORD" and draft.rng.random() < 0.5:  # noqa: PLR2004 - every second ad group
         yield _keyword(draft, group.campaign, group, str(twin.match_type), twin.text, negative=True)
     elif draft.rng.random() < 0.5:  # noqa: PLR2004 - the same
-        yield _keyword(draft, group.campaign, group, "PHRASE", seeded.keyword(draft.rng), negative=True)
+        yield _keyword(
+            draft, group.campaign, group, "PHRASE", seeded.keyword(draft.rng), negative=True
+        )
 
 
 def _keyword_target(draft: _Draft, group: AdGroup) -> Target:
     text = seeded.keyword(draft.rng)
-    return _keyword(draft, group.campaign, group, draft.rng.choice(_KEYWORD_MATCHES), text, negative=False)
+    return _keyword(
+        draft, group.campaign, group, draft.rng.choice(_KEYWORD_MATCHES), text, negative=False
+    )
 
 
 def _keyword(
-    draft: _Draft, campaign: Campaign, group: AdGroup | None, match_type: str, text: str, *, negative: bool
+    draft: _Draft,
+    campaign: Campaign,
+    group: AdGroup | None,
+    match_type: str,
+    text: str,
+    *,
+    negative: bool,
 ) -> Target:
     return Target(
         target_id=draft.new_id(),
@@ -257,7 +277,9 @@ def _keyword(
 def _product_target(draft: _Draft, group: AdGroup) -> Target:
     match_type, text = draft.rng.choice(_PRODUCT_MATCHES), seeded.asin(draft.rng)
     bid, state = draft.money(10, 300), draft.state()
-    return Target(draft.new_id(), group.campaign, group, "PRODUCT", match_type, text, bid, state=state)
+    return Target(
+        draft.new_id(), group.campaign, group, "PRODUCT", match_type, text, bid, state=state
+    )
 
 
 def _category_target(draft: _Draft, group: AdGroup) -> Target:
@@ -281,7 +303,9 @@ def _theme_target(draft: _Draft, group: AdGroup) -> Target:
 
 def _audience_target(draft: _Draft, group: AdGroup) -> Target:
     number, bid = str(draft.rng.randrange(10**17, 10**18)), draft.money(10, 300)
-    return Target(draft.new_id(), group.campaign, group, "AUDIENCE", None, number, bid, state=draft.state())
+    return Target(
+        draft.new_id(), group.campaign, group, "AUDIENCE", None, number, bid, state=draft.state()
+    )
 
 
 def _event_target(draft: _Draft, group: AdGroup) -> Target:
@@ -303,7 +327,13 @@ def _event_target(draft: _Draft, group: AdGroup) -> Target:
 
 _MAKERS: dict[str, tuple[Callable[[_Draft, AdGroup], Target], ...]] = {
     "MANUAL": (_keyword_target, _keyword_target, _product_target, _category_target),
-    "SPONSORED_BRANDS": (_keyword_target, _keyword_target, _product_target, _category_target, _theme_target),
+    "SPONSORED_BRANDS": (
+        _keyword_target,
+        _keyword_target,
+        _product_target,
+        _category_target,
+        _theme_target,
+    ),
     "T00020": (_product_target, _category_target),
     "T00030": (_event_target, _audience_target, _event_target),
 }

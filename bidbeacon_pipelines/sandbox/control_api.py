@@ -84,7 +84,9 @@ def page(answer: _Page) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await answer(request.app.state.sandbox, request)
         except ValidationError as error:
-            return json_response({"errors": error.errors(include_url=False, include_context=False)}, 400)
+            return json_response(
+                {"errors": error.errors(include_url=False, include_context=False)}, 400
+            )
 
     return endpoint
 
@@ -174,11 +176,15 @@ async def show_totals(sandbox: SandboxState, request: Request) -> Response:
 
 
 def _totals(sandbox: SandboxState, asked: TotalsQuery, now: datetime) -> Iterator[dict[str, Any]]:
-    days = [asked.start + timedelta(days=index) for index in range((asked.end - asked.start).days + 1)]
+    days = [
+        asked.start + timedelta(days=index) for index in range((asked.end - asked.start).days + 1)
+    ]
     for account in sandbox.world.accounts.accounts:
         if asked.account not in {None, account.account_id}:
             continue
-        for country, product in itertools.product(account.countries, _products_with(asked, sandbox.config)):
+        for country, product in itertools.product(
+            account.countries, _products_with(asked, sandbox.config)
+        ):
             if asked.country not in {None, country.country}:
                 continue
             catalog = sandbox.world.catalog(account, country, product)
@@ -198,7 +204,11 @@ def _products_with(asked: TotalsQuery, config: SandboxConfig) -> list[AdProduct]
     lacking: set[AdProduct] = {"SPONSORED_DISPLAY"} if asked.dataset == "search_terms" else set()
     if asked.dataset == "hourly" and not config.hourly_brands_and_display:
         lacking = {"SPONSORED_BRANDS", "SPONSORED_DISPLAY"}
-    return [product for product in AD_PRODUCTS if product not in lacking and asked.product in {None, product}]
+    return [
+        product
+        for product in AD_PRODUCTS
+        if product not in lacking and asked.product in {None, product}
+    ]
 
 
 def _clock(sandbox: SandboxState) -> dict[str, Any]:

@@ -78,7 +78,10 @@ def _is_missing(call: Call, part: int, count: int) -> bool:
     """Return whether part_missing takes this part: the one that its rule names, or the last one."""
     if call.request.path_params["kind"] != "reports":
         return False
-    return call.sandbox.faults.find_strike("part_missing", call.subject, FileNumber(part, count)) is not None
+    return (
+        call.sandbox.faults.find_strike("part_missing", call.subject, FileNumber(part, count))
+        is not None
+    )
 
 
 def _give(call: Call, path: Path) -> Response:
@@ -93,7 +96,9 @@ def _give(call: Call, path: Path) -> Response:
     if trickle is None:
         return Response(content, media_type=_MEDIA)
     pieces = _trickle(content, trickle.options.bytes_per_second)
-    return StreamingResponse(pieces, headers={"content-length": str(len(content))}, media_type=_MEDIA)
+    return StreamingResponse(
+        pieces, headers={"content-length": str(len(content))}, media_type=_MEDIA
+    )
 
 
 async def _trickle(content: bytes, bytes_per_second: int) -> AsyncIterator[bytes]:

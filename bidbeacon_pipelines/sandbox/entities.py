@@ -139,7 +139,11 @@ class Target:
             return None if self.match_type == THEMES[0] else "THEME"
         if self.target_type == "KEYWORD":
             return self.match_type
-        return "TARGETING_EXPRESSION_PREDEFINED" if self.target_type == "AUTO" else "TARGETING_EXPRESSION"
+        return (
+            "TARGETING_EXPRESSION_PREDEFINED"
+            if self.target_type == "AUTO"
+            else "TARGETING_EXPRESSION"
+        )
 
     @property
     def report_value(self) -> str | None:
@@ -154,7 +158,9 @@ class Target:
             "PRODUCT_CATEGORY": category,
             "PRODUCT_AUDIENCE": f"{verb}=(exact-product lookback={self.lookback})",
             "PRODUCT_CATEGORY_AUDIENCE": f"{verb}=({category} lookback={self.lookback})",
-            "THEME": None if self.match_type == THEMES[0] else "keywords-related-to-your-landing-pages",
+            "THEME": None
+            if self.match_type == THEMES[0]
+            else "keywords-related-to-your-landing-pages",
         }
         return values.get(self.target_type)
 

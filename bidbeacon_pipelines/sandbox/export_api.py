@@ -46,7 +46,10 @@ async def get_export(call: Call) -> Response:
     """Return an export's status, with a fresh url where it is complete; `GET /{region}/exports/{export_id}`."""
     account, country = await _admit(call)
     export = call.sandbox.exports.find(call.request.path_params["export_id"])
-    if export is None or (export.account_id, export.country) != (account.account_id, country.country):
+    if export is None or (export.account_id, export.country) != (
+        account.account_id,
+        country.country,
+    ):
         raise refuse(404, {"code": "NOT_FOUND", "details": "Export not found"})
     call.require_accept(media_type(export.kind))
     if call.now >= export.ready_at + KEPT:
@@ -68,7 +71,10 @@ async def list_portfolios(call: Call) -> Response:
     size, offset = read_page(body)
     portfolios = call.sandbox.world.catalog(account, country).portfolios
     market = country.market
-    rows = [portfolio_row(portfolio, market.currency, cents=market.has_cents) for portfolio in portfolios]
+    rows = [
+        portfolio_row(portfolio, market.currency, cents=market.has_cents)
+        for portfolio in portfolios
+    ]
     answer = {"portfolios": rows[offset : offset + size], "totalResults": len(rows)}
     following = page_token(offset + size) if offset + size < len(rows) else None
     text = to_json(answer | ({"nextToken": following} if following else {}))
@@ -86,7 +92,9 @@ async def _admit(call: Call) -> tuple[Account, AccountCountry]:
         call.concerns(found[0], found[1].country)
     await call.admit()
     if SCOPE_HEADER not in call.request.headers:
-        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "Amazon-Advertising-API-Scope is missing"})
+        raise refuse(
+            400, {"code": "INVALID_ARGUMENT", "details": "Amazon-Advertising-API-Scope is missing"}
+        )
     if found is None or found[0].status == "DISABLED":
         raise refuse(403, {"code": "403", "details": "Not authorized to manage this profile"})
     if found[0].region != call.region:

@@ -54,7 +54,9 @@ class ExportFilter(BaseModel):
     @property
     def is_about_targets(self) -> bool:
         """Whether it names one of the filters that only targets have."""
-        return bool(self.model_fields_set & {"negativeFilter", "targetLevelFilter", "targetTypeFilter"})
+        return bool(
+            self.model_fields_set & {"negativeFilter", "targetLevelFilter", "targetTypeFilter"}
+        )
 
     def has_target(self, target: Target) -> bool:
         """Return whether a target passes the three filters that are about targets."""
@@ -71,7 +73,9 @@ def media_type(kind: ExportKind) -> str:
     return f"application/vnd.{kind.lower()}export.v1+json"
 
 
-def export_rows(catalog: Catalog, kind: ExportKind, asked: ExportFilter, today: date) -> Iterator[str]:
+def export_rows(
+    catalog: Catalog, kind: ExportKind, asked: ExportFilter, today: date
+) -> Iterator[str]:
     """Yield one ad product's entities as JSON texts; `today` is the account-local day of the export."""
     rows: Iterator[tuple[State, dict[str, Any]]]
     if kind == "campaigns":
@@ -92,7 +96,10 @@ def portfolio_row(portfolio: Portfolio, currency: str, *, cents: bool) -> dict[s
     amount = seed_number(portfolio.portfolio_id) % 500_000 + 10_000
     budget: dict[str, Any] = {"policy": policy, "currencyCode": currency}
     if policy != "NO_CAP":
-        budget |= {"amount": Decimal(amount) / 100 if cents else Decimal(amount), "startDate": "2025-01-01"}
+        budget |= {
+            "amount": Decimal(amount) / 100 if cents else Decimal(amount),
+            "startDate": "2025-01-01",
+        }
     if policy == "DATE_RANGE":
         budget["endDate"] = "2027-12-31"
     return {
@@ -114,7 +121,9 @@ def _life(entity_id: str, state: State, product: AdProduct, created: date) -> di
     delivery = "NOT_DELIVERING"
     if state == "ENABLED":
         outcome = seed_number("delivery", entity_id) % 40
-        delivery = "UNAVAILABLE" if outcome == 0 else "NOT_DELIVERING" if outcome < 4 else "DELIVERING"  # noqa: PLR2004
+        delivery = (
+            "UNAVAILABLE" if outcome == 0 else "NOT_DELIVERING" if outcome < 4 else "DELIVERING"  # noqa: PLR2004
+        )
     return {
         "adProduct": product,
         "state": state,
@@ -143,8 +152,12 @@ def _campaign(campaign: Campaign, catalog: Catalog) -> dict[str, Any]:
 
 def _budget(campaign: Campaign, currency: str) -> dict[str, Any]:
     """Return a campaign's budget; some have a rule that raises it, and those of Sponsored Brands may be for life."""
-    for_life = campaign.product == "SPONSORED_BRANDS" and _pick(campaign.campaign_id, "life", (False, True))
-    rule = _pick(campaign.campaign_id, "rule", ({}, {}, {}, {"ruleAmount": campaign.budget * 5 / 4}))
+    for_life = campaign.product == "SPONSORED_BRANDS" and _pick(
+        campaign.campaign_id, "life", (False, True)
+    )
+    rule = _pick(
+        campaign.campaign_id, "rule", ({}, {}, {}, {"ruleAmount": campaign.budget * 5 / 4})
+    )
     return {
         "recurrenceTimePeriod": "LIFETIME" if for_life else "DAILY",
         "budgetType": "MONETARY",
@@ -189,7 +202,10 @@ def _optimization(campaign: Campaign, strategy: str, *placements: str) -> Any:
     settings = {
         "bidStrategy": strategy,
         "placementBidAdjustments": [
-            {"placement": placement, "percentage": _pick(campaign.campaign_id, placement, percentages)}
+            {
+                "placement": placement,
+                "percentage": _pick(campaign.campaign_id, placement, percentages),
+            }
             for placement in placements
         ],
     }
@@ -212,7 +228,10 @@ def _ad_group(group: AdGroup, catalog: Catalog) -> dict[str, Any]:
 def _goals(group: AdGroup) -> dict[str, Any]:
     goal = _pick(group.ad_group_id, "goal", ("CONVERSIONS", "CONSIDERATION", "AWARENESS"))
     goals = {"goalSettings": {"goal": goal, "kpi": "CLICKS"}}
-    return {"creativeType": group.ad_type, "optimization": _pick(group.ad_group_id, "form", (goals, [goals]))}
+    return {
+        "creativeType": group.ad_type,
+        "optimization": _pick(group.ad_group_id, "form", (goals, [goals])),
+    }
 
 
 def _ad(ad: Ad) -> dict[str, Any]:
@@ -245,7 +264,10 @@ def _creative(ad: Ad) -> dict[str, Any]:
         "headline": "Warm pets, happy people™",
         "brandName": "Acme",
         **({"videos": [asset]} if ad_type == "VIDEO" else {"customImages": [asset]}),
-        "landingPage": {"landingPageType": page_type, "landingPageUrl": url.format(*ad.products, ad.ad_id)},
+        "landingPage": {
+            "landingPageType": page_type,
+            "landingPageUrl": url.format(*ad.products, ad.ad_id),
+        },
     }
 
 
@@ -260,7 +282,11 @@ _LANDING_PAGES = {
 def _target(target: Target, catalog: Catalog) -> dict[str, Any]:
     campaign = target.campaign
     group = {} if target.ad_group is None else {"adGroupId": target.ad_group.ad_group_id}
-    bid = {} if target.bid is None else {"bid": _bid(target.target_id, target.bid, catalog.market.currency)}
+    bid = (
+        {}
+        if target.bid is None
+        else {"bid": _bid(target.target_id, target.bid, catalog.market.currency)}
+    )
     return {
         "targetId": target.target_id,
         **group,
@@ -363,7 +389,9 @@ class Exports:
     ) -> Export:
         """Accept a request for an export of one account in one country."""
         account, country = place
-        number = digest(self._config.seed, kind, account.account_id, country.country, now, len(self._exports))
+        number = digest(
+            self._config.seed, kind, account.account_id, country.country, now, len(self._exports)
+        )
         export = Export(
             export_id=f"exp-{kind.lower()}-{number.hex()[:16]}",
             kind=kind,
@@ -395,7 +423,8 @@ class Exports:
             return iter(())
         today = export.ready_at.astimezone(country.market.zone).date()
         catalogs = (
-            self._world.catalog(account, country, product) for product in export.asked.adProductFilter
+            self._world.catalog(account, country, product)
+            for product in export.asked.adProductFilter
         )
         rows = (export_rows(catalog, export.kind, export.asked, today) for catalog in catalogs)
         return vary_rows(chain.from_iterable(rows), self._config.variants, "entities")

@@ -155,16 +155,26 @@ class FaultOptions(BaseModel):
     seconds: float | None = Field(
         None, ge=0, le=1e9, description="Retry-After, a delay, or how long PENDING lasts."
     )
-    status: int | None = Field(None, ge=200, le=599, description="HTTP status of server_error and html_body.")
-    code: str | None = Field(None, description="Code of a report, an export or a part of a 207 that failed.")
+    status: int | None = Field(
+        None, ge=200, le=599, description="HTTP status of server_error and html_body."
+    )
+    code: str | None = Field(
+        None, description="Code of a report, an export or a part of a 207 that failed."
+    )
     reason: str | None = Field(None, description="The text that goes with the code.")
-    word: str = Field("IN_PROGRESS", min_length=1, description="What odd_status says while it is in flight.")
-    share: float | None = Field(None, ge=0, le=1, description="Share of rows that bad_rows and others touch.")
+    word: str = Field(
+        "IN_PROGRESS", min_length=1, description="What odd_status says while it is in flight."
+    )
+    share: float | None = Field(
+        None, ge=0, le=1, description="Share of rows that bad_rows and others touch."
+    )
     kinds: tuple[BadRow, ...] = Field(
         get_args(BadRow), min_length=1, description="What bad_rows does to rows."
     )
     days: int = Field(60, ge=0, description="The most days of a report that isn't too large.")
-    part: int | None = Field(None, ge=0, description="Which part part_missing takes; absent: the last one.")
+    part: int | None = Field(
+        None, ge=0, description="Which part part_missing takes; absent: the last one."
+    )
     parts: int = Field(2, ge=2, le=100, description="How many parts more_parts makes.")
     factor: float = Field(
         0.5,
@@ -172,7 +182,9 @@ class FaultOptions(BaseModel):
         le=1000,
         description="What wrong_size multiplies a file's size with; 1 becomes a byte more.",
     )
-    bytes_per_second: int = Field(20_000, ge=1, description="How fast a download trickles, in real time.")
+    bytes_per_second: int = Field(
+        20_000, ge=1, description="How fast a download trickles, in real time."
+    )
     location: str | None = Field(
         None, description="Origin that redirect points to; absent: this port of 127.0.0.2."
     )
@@ -182,7 +194,9 @@ class FaultOptions(BaseModel):
     def _are_known(cls, given: Any) -> Any:
         unknown = sorted(set(given) - set(cls.model_fields)) if isinstance(given, dict) else []
         if unknown:
-            raise ValueError(f"expected options of {', '.join(cls.model_fields)}; got {', '.join(unknown)}")
+            raise ValueError(
+                f"expected options of {', '.join(cls.model_fields)}; got {', '.join(unknown)}"
+            )
         return given
 
     def retry_after_header(self) -> dict[str, str]:
@@ -192,7 +206,11 @@ class FaultOptions(BaseModel):
             return {}
         if self.retry_after == "seconds":
             return {"retry-after": f"{seconds:.0f}"}
-        return {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)}
+        return {
+            "retry-after": format_datetime(
+                datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True
+            )
+        }
 
 
 class FaultRule(BaseModel):
@@ -215,7 +233,9 @@ class FaultRule(BaseModel):
     @model_validator(mode="after")
     def _reads_its_options(self) -> "FaultRule":
         known = options_of(self.fault)
-        unread = [name for name in self.options.model_dump(exclude_defaults=True) if name not in known]
+        unread = [
+            name for name in self.options.model_dump(exclude_defaults=True) if name not in known
+        ]
         if unread:
             has = f"the options {', '.join(known)}" if known else "no options"
             raise ValueError(f"{self.fault} has {has}; got {', '.join(unread)}")
@@ -291,7 +311,11 @@ class Faults:
         """Return each rule as JSON data, with how often it matched a call and how often it struck."""
         with self._lock:
             return [
-                {**armed.rule.model_dump(mode="json"), "matched": armed.matched, "struck": armed.struck}
+                {
+                    **armed.rule.model_dump(mode="json"),
+                    "matched": armed.matched,
+                    "struck": armed.struck,
+                }
                 for armed in self._armed
             ]
 
@@ -303,10 +327,14 @@ class Faults:
         With a file's number, only those rules strike that are about this part of a report.
         """
         with self._lock:
-            rules = (armed.rule for armed in self._armed if self._strikes(armed, fault, subject, file))
+            rules = (
+                armed.rule for armed in self._armed if self._strikes(armed, fault, subject, file)
+            )
             return next(rules, None)
 
-    def find_strikes(self, faults: tuple[FaultName, ...], subject: Subject) -> tuple[FaultRule, ...]:
+    def find_strikes(
+        self, faults: tuple[FaultName, ...], subject: Subject
+    ) -> tuple[FaultRule, ...]:
         """Return one rule for each of these faults that strikes this call."""
         struck = (self.find_strike(fault, subject) for fault in faults)
         return tuple(rule for rule in struck if rule is not None)
@@ -330,7 +358,11 @@ class Faults:
 
 def _concerns(rule: FaultRule, subject: Subject) -> bool:
     right_country = rule.country is None or rule.country in subject.countries
-    return rule.concerns(subject.operation) and right_country and _is_account(rule.account, subject.account)
+    return (
+        rule.concerns(subject.operation)
+        and right_country
+        and _is_account(rule.account, subject.account)
+    )
 
 
 def _is_part(rule: FaultRule, file: FileNumber | None) -> bool:

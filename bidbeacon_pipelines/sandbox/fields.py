@@ -55,8 +55,12 @@ AD_FIELDS = (
     "campaignCountry.value",
     "advertisedProductMarketplace.value",
 )
-OLD_NAMES = frozenset(("campaign.country", "advertisedProduct.marketplace", "placementClassification.value"))
-NEW_NAMES = frozenset(("campaignCountry.value", "advertisedProductMarketplace.value", "placement.value"))
+OLD_NAMES = frozenset(
+    ("campaign.country", "advertisedProduct.marketplace", "placementClassification.value")
+)
+NEW_NAMES = frozenset(
+    ("campaignCountry.value", "advertisedProductMarketplace.value", "placement.value")
+)
 """Names of the same fields in two versions of the API; a server knows one or the other."""
 ID_FIELDS = ("campaign.id", "adGroup.id", "ad.id")
 TIME_FIELDS = ("date.value", "hour.value")
@@ -168,7 +172,9 @@ def _check_splits(fields: tuple[str, ...]) -> None:
                 raise _excluded(field, other)
 
 
-def _check_products(fields: tuple[str, ...], products: tuple[AdProduct, ...], config: SandboxConfig) -> None:
+def _check_products(
+    fields: tuple[str, ...], products: tuple[AdProduct, ...], config: SandboxConfig
+) -> None:
     if len(products) > 1 and config.refuse_mixed_products:
         raise _companionless("adProduct.value", "a filter on one ad product")
     for product in products:
@@ -201,7 +207,9 @@ _NEEDED = (
 
 
 def _companionless(field: str, companion: str) -> RequestError:
-    return _refused("400006", f"field {field} cannot be used without also including fields: ({companion})")
+    return _refused(
+        "400006", f"field {field} cannot be used without also including fields: ({companion})"
+    )
 
 
 def _excluded(first: str, second: str) -> RequestError:

@@ -45,7 +45,10 @@ class Journal(Generic[_Record]):
             make_private_folder(self._path.parent)
             self._path.touch(mode=0o600)
             self._path.open("a").close()
-            return [self._model.model_validate_json(line) for line in self._path.read_text().splitlines()]
+            return [
+                self._model.model_validate_json(line)
+                for line in self._path.read_text().splitlines()
+            ]
         except OSError as error:
             raise StateFolderError(
                 f"--state-dir: expected a folder that can be written, got: {self._path.parent} ({error.strerror})."
@@ -89,7 +92,9 @@ class PartFiles:
         self._kept: OrderedDict[str, list[Path]] = OrderedDict()
         self._making: dict[str, asyncio.Task[list[Path]]] = {}
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-files")
-        self._worker_for_few_rows = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-few-rows")
+        self._worker_for_few_rows = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="sandbox-few-rows"
+        )
 
     async def parts(
         self, key: str, rows: Rows, count: int | None = None, *, are_few: bool = False
@@ -107,7 +112,13 @@ class PartFiles:
         return await asyncio.shield(self._making[key])
 
     async def parts_within(
-        self, seconds: float, key: str, rows: Rows, count: int | None = None, *, are_few: bool = False
+        self,
+        seconds: float,
+        key: str,
+        rows: Rows,
+        count: int | None = None,
+        *,
+        are_few: bool = False,
     ) -> list[Path] | None:
         """Return the part files of a key; None where making them takes longer (it goes on meanwhile)."""
         try:

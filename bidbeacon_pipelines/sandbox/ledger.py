@@ -132,7 +132,9 @@ class LedgerMiddleware:
 class _Sender:
     """Sends one answer: records it first; of one to be cut, the head and half of the first piece go out."""
 
-    def __init__(self, middleware: LedgerMiddleware, scope: Scope, exchange: Exchange, send: Send) -> None:
+    def __init__(
+        self, middleware: LedgerMiddleware, scope: Scope, exchange: Exchange, send: Send
+    ) -> None:
         self._middleware = middleware
         self._scope = scope
         self._exchange = exchange
@@ -142,7 +144,10 @@ class _Sender:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._middleware.record(self._scope, self._exchange, message["status"])
-            message["headers"] = [*message["headers"], (b"x-amz-rid", self._exchange.request_id.encode())]
+            message["headers"] = [
+                *message["headers"],
+                (b"x-amz-rid", self._exchange.request_id.encode()),
+            ]
         elif self._exchange.cut:
             await self._send_half(message)
             return
@@ -154,4 +159,6 @@ class _Sender:
             return
         self._is_cut = True
         body = message.get("body", b"")
-        await self._send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        await self._send(
+            {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+        )

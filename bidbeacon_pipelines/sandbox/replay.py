@@ -39,9 +39,9 @@ class Replay:
         self._answers: defaultdict[_Key, list[Exchange]] = defaultdict(list)
         for exchange in exchanges:
             scope = exchange.request_headers.get(_SCOPE, "")
-            self._answers[exchange.method, exchange.path, scope, _canonical(exchange.request)].append(
-                exchange
-            )
+            self._answers[
+                exchange.method, exchange.path, scope, _canonical(exchange.request)
+            ].append(exchange)
 
     async def answer(self, request: Request) -> Response:
         """Answer a call with the next of its answers."""

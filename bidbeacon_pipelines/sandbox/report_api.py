@@ -39,12 +39,16 @@ _ENDS = frozenset(("COMPLETED", "FAILED", "CANCELLED", "EXPIRED"))
 
 def answer(document: dict[str, Any]) -> Response:
     """Answer with one report."""
-    return json_response({"error": None, "success": [{"index": 0, "report": document}]}, _MULTI_STATUS)
+    return json_response(
+        {"error": None, "success": [{"index": 0, "report": document}]}, _MULTI_STATUS
+    )
 
 
 def answer_errors(error: RequestError) -> Response:
     """Answer that the one thing asked for failed."""
-    return json_response({"error": [{"index": 0, "errors": [error.entry()]}], "success": []}, _MULTI_STATUS)
+    return json_response(
+        {"error": [{"index": 0, "errors": [error.entry()]}], "success": []}, _MULTI_STATUS
+    )
 
 
 def describe(report: Report, status: str) -> dict[str, Any]:
@@ -59,7 +63,12 @@ def describe(report: Report, status: str) -> dict[str, Any]:
         "completedDateTime": ended if status == "COMPLETED" else None,
         "format": request.format,
         "periods": [
-            {"datePeriod": {"startDate": request.start.isoformat(), "endDate": request.end.isoformat()}}
+            {
+                "datePeriod": {
+                    "startDate": request.start.isoformat(),
+                    "endDate": request.end.isoformat(),
+                }
+            }
         ],
         "query": {"fields": list(request.fields), "filter": wire_filter(request.filter)},
         "linkedAccounts": [{"advertiserAccountId": request.account_id}],
@@ -136,7 +145,9 @@ async def retrieve_report(call: Call) -> Response:
     call.concerns(account)
     await _admit(call)
     if report is None or account is None or account.region != call.region:
-        return answer_errors(RequestError("404000", f"Report not found: {report_id}", "reportIds[0]"))
+        return answer_errors(
+            RequestError("404000", f"Report not found: {report_id}", "reportIds[0]")
+        )
     if call.sandbox.reports.is_polled_too_soon(report, call.now):
         raise throttled()
     _fail_partially(call)
@@ -148,7 +159,8 @@ async def _admit(call: Call) -> None:
     call.require_media("application/json")
     if SCOPE_HEADER in call.request.headers:
         raise refuse(
-            400, {"code": "400000", "message": "v1 report calls carry no Amazon-Advertising-API-Scope"}
+            400,
+            {"code": "400000", "message": "v1 report calls carry no Amazon-Advertising-API-Scope"},
         )
 
 
@@ -164,7 +176,10 @@ def _own_account(call: Call, account: Account | None) -> Account:
 
 def _config_of(call: Call) -> SandboxConfig:
     """Return the settings that a create is read with; some of its fields are renamed where that fault strikes."""
-    config, struck = call.sandbox.config, call.sandbox.faults.find_strike("renamed_fields", call.subject)
+    config, struck = (
+        call.sandbox.config,
+        call.sandbox.faults.find_strike("renamed_fields", call.subject),
+    )
     return config if struck is None else config.model_copy(update={"renamed_fields": True})
 
 
@@ -186,10 +201,14 @@ def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
     in_flight = call.sandbox.reports.in_flight(account, call.now)
     twin = next((report for report in in_flight if _is_same(report.request, request)), None)
     if twin is not None and call.sandbox.faults.find_strike("duplicate_refused", call.subject):
-        raise refuse(425, {"code": "425", "detail": f"The Request is a duplicate of : {twin.report_id}"})
+        raise refuse(
+            425, {"code": "425", "detail": f"The Request is a duplicate of : {twin.report_id}"}
+        )
     if len(in_flight) >= call.sandbox.config.max_reports_in_flight:
         raise throttled()
-    is_busy = any(call.sandbox.reports.in_flight(account, call.now) for account in _accounts_here(call))
+    is_busy = any(
+        call.sandbox.reports.in_flight(account, call.now) for account in _accounts_here(call)
+    )
     if is_busy and (rule := call.sandbox.faults.find_strike("one_at_a_time", call.subject)):
         raise throttled(rule.options.retry_after_header())
 
@@ -201,7 +220,10 @@ def _accounts_here(call: Call) -> list[Account]:
 def _fail_partially(call: Call) -> None:
     rule = call.sandbox.faults.find_strike("partial_failure", call.subject)
     if rule is not None:
-        code, reason = rule.options.code or "500000", rule.options.reason or "Internal error, try again later"
+        code, reason = (
+            rule.options.code or "500000",
+            rule.options.reason or "Internal error, try again later",
+        )
         raise Refusal(answer_errors(RequestError(code, reason)))
 
 
@@ -218,7 +240,9 @@ async def _retrieved(call: Call, report: Report) -> Response:
     sandbox = call.sandbox
     key, rows = f"reports-{report.report_id}", lambda: sandbox.reports.rows(report)
     are_few = (report.request.end - report.request.start).days < _FEW_DAYS
-    paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows, report.part_count, are_few=are_few)
+    paths = await sandbox.files.parts_within(
+        MAKING_SECONDS, key, rows, report.part_count, are_few=are_few
+    )
     if paths is None:
         return answer(describe(report, "PROCESSING"))
     places = [f"/downloads/reports/{report.report_id}/{part}.json.gz" for part in range(len(paths))]
@@ -237,4 +261,6 @@ def _refused(call: Call, error: RequestError) -> Refusal:
     if call.sandbox.config.refusals == "multi_status" or struck is not None:
         return Refusal(answer_errors(error))
     status = _STATUSES.get(error.code, 400)
-    return refuse(status, {"code": error.code, "message": error.message, "fieldLocation": error.location})
+    return refuse(
+        status, {"code": error.code, "message": error.message, "fieldLocation": error.location}
+    )

@@ -21,7 +21,9 @@ _LOCATION = "reports[0].query.filter"
 class Condition(BaseModel):
     """One field and the values it may have, or with `not` may not have."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True
+    )
 
     field: str
     comparisonOperator: Literal["EQUALS", "IN"]  # noqa: N815 - the wire's name
@@ -60,7 +62,9 @@ class Conjunction(BaseModel):
 class AndFilter(BaseModel):
     """`{"and": {"filters": […]}}`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True
+    )
 
     all_of: Conjunction = Field(alias="and")
 
@@ -89,7 +93,9 @@ def check_filter(asked: ReportFilter | None) -> None:
     """
     for condition in asked.conditions() if asked else ():
         if condition.field not in FILTER_FIELDS:
-            raise RequestError("400005", f"400005: unknown filter field: {condition.field}", _LOCATION)
+            raise RequestError(
+                "400005", f"400005: unknown filter field: {condition.field}", _LOCATION
+            )
         if condition.comparisonOperator == "EQUALS" and len(condition.values) > 1:
             raise RequestError("400000", "400000: EQUALS takes one value", _LOCATION)
         unknown = [value for value in condition.values if value not in _AD_PRODUCTS]
@@ -254,7 +260,9 @@ def check_period(request: ReportRequest, today: date, config: SandboxConfig) -> 
 def first_asked(request: ReportRequest, today: date, config: SandboxConfig) -> date:
     """Return the oldest day of which there still are reports for one of the ad products asked for."""
     products = request.products or AD_PRODUCTS
-    return min(first_day_of(product, today, config, hourly=request.is_hourly) for product in products)
+    return min(
+        first_day_of(product, today, config, hourly=request.is_hourly) for product in products
+    )
 
 
 def first_day_of(product: AdProduct, today: date, config: SandboxConfig, *, hourly: bool) -> date:

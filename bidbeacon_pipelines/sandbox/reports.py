@@ -57,7 +57,9 @@ class Report(BaseModel):
     @property
     def end_fault(self) -> FaultRule | None:
         """The fault that makes it end otherwise than COMPLETED; None where it has none."""
-        return next((rule for rule in self.faults if rule.fault in _ENDS and self._strikes(rule)), None)
+        return next(
+            (rule for rule in self.faults if rule.fault in _ENDS and self._strikes(rule)), None
+        )
 
     def _strikes(self, rule: FaultRule) -> bool:
         days = (self.request.end - self.request.start).days + 1
@@ -105,11 +107,15 @@ class Reports:
         self._reports = {report.report_id: report for report in self._journal.read()}
         self._polled: dict[str, datetime] = {}
 
-    def create(self, request: ReportRequest, now: datetime, faults: tuple[FaultRule, ...]) -> Report:
+    def create(
+        self, request: ReportRequest, now: datetime, faults: tuple[FaultRule, ...]
+    ) -> Report:
         """Accept a request; its id depends on the seed, the request, the time and how many came before."""
         seed = self._config.seed
         report_id = str(UUID(bytes=digest(seed, "report", request, now, len(self._reports))))
-        seconds = self._config.report_seconds * (0.5 + unit_interval(seed, "report seconds", report_id))
+        seconds = self._config.report_seconds * (
+            0.5 + unit_interval(seed, "report seconds", report_id)
+        )
         ready_at = _ready_at(now, seconds, faults)
         report = Report(
             report_id=report_id, request=request, created_at=now, ready_at=ready_at, faults=faults
@@ -165,7 +171,9 @@ def _ready_at(now: datetime, seconds: float, faults: tuple[FaultRule, ...]) -> d
     return None if longer is None else now + timedelta(seconds=max(seconds, longer))
 
 
-def _account_rows(world: World, account: Account, report: Report, config: SandboxConfig) -> Iterator[str]:
+def _account_rows(
+    world: World, account: Account, report: Report, config: SandboxConfig
+) -> Iterator[str]:
     request = report.request
     row_filter = None if report.find_fault("filter_ignored") else request.filter
     catalogs = [
@@ -189,7 +197,10 @@ def _account_rows(world: World, account: Account, report: Report, config: Sandbo
         for catalog in catalogs
         if (passing := _passing_campaigns(catalog, row_filter)) != frozenset()
     ]
-    days = [request.start + timedelta(days=index) for index in range((request.end - request.start).days + 1)]
+    days = [
+        request.start + timedelta(days=index)
+        for index in range((request.end - request.start).days + 1)
+    ]
     return chain.from_iterable(
         writer.rows(day, age_of(catalog, day, report.created_at))
         for day in days
@@ -203,16 +214,22 @@ def _products_with_rows(fields: tuple[str, ...]) -> list[AdProduct]:
     no_display = not set(fields).isdisjoint(
         ("searchTerm.value", "placementClassification.value", "placement.value")
     )
-    return [product for product in AD_PRODUCTS if not (no_display and product == "SPONSORED_DISPLAY")]
+    return [
+        product for product in AD_PRODUCTS if not (no_display and product == "SPONSORED_DISPLAY")
+    ]
 
 
 def _passing_campaigns(catalog: Catalog, asked: ReportFilter | None) -> frozenset[str] | None:
     """Return the ids of the campaigns that pass a report's filter; None where all of them do."""
     if asked is None:
         return None
-    of_catalog = {"adProduct.value": catalog.product} | dict.fromkeys(COUNTRY_FIELDS, catalog.market.country)
+    of_catalog = {"adProduct.value": catalog.product} | dict.fromkeys(
+        COUNTRY_FIELDS, catalog.market.country
+    )
     ids = [campaign.campaign_id for campaign in catalog.campaigns]
     passing = frozenset(
-        campaign_id for campaign_id in ids if asked.passes(of_catalog | {"campaign.id": campaign_id})
+        campaign_id
+        for campaign_id in ids
+        if asked.passes(of_catalog | {"campaign.id": campaign_id})
     )
     return None if len(passing) == len(ids) else passing

@@ -33,7 +33,9 @@ def with_more_rows(catalog: Catalog, share: float) -> Catalog:
 
     All other rows stay as they are, since a row's numbers depend on no other row.
     """
-    slots = (slot._replace(share=min(DAYS, round(slot.share * (1 + share)))) for slot in catalog.slots)
+    slots = (
+        slot._replace(share=min(DAYS, round(slot.share * (1 + share)))) for slot in catalog.slots
+    )
     return replace(catalog, slots=tuple(slots))
 
 
@@ -53,7 +55,9 @@ def _with_unknown_targets(rows: Iterator[str], rng: Random, options: FaultOption
             yield row
             continue
         spoiled = from_json(row)
-        spoiled.update({"target.value": f"unknown {rng.randrange(1000)}", "target.matchType": "EXACT"})
+        spoiled.update(
+            {"target.value": f"unknown {rng.randrange(1000)}", "target.matchType": "EXACT"}
+        )
         yield to_json(spoiled)
 
 
@@ -139,7 +143,9 @@ _ROW_FAULTS: dict[FaultName, _RowFault] = {
 
 
 def _missing_field(row: _Row, rng: Random) -> list[_Row]:
-    lost = rng.choice([key for key in row if key.endswith(".id") or key in METRICS or key == "date.value"])
+    lost = rng.choice(
+        [key for key in row if key.endswith(".id") or key in METRICS or key == "date.value"]
+    )
     return [{key: value for key, value in row.items() if key != lost}]
 
 

@@ -31,7 +31,11 @@ def to_json(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{to_json(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{json.dumps(key)}:{to_json(item)}" for key, item in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(to_json, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
@@ -85,9 +89,13 @@ _AD_VALUES: dict[str, Callable[[Ad, Catalog], str | None]] = {
     "ad.id": lambda ad, _: ad.ad_id,
     "advertisedProduct.id": lambda ad, _: ad.asin,
     "advertisedProduct.sku": lambda ad, _: ad.sku,
-    "advertisedProduct.marketplace": lambda ad, catalog: catalog.market.country if ad.asin else None,
+    "advertisedProduct.marketplace": lambda ad, catalog: (
+        catalog.market.country if ad.asin else None
+    ),
     "campaignCountry.value": lambda _, catalog: catalog.market.country,
-    "advertisedProductMarketplace.value": lambda ad, catalog: catalog.market.country if ad.asin else None,
+    "advertisedProductMarketplace.value": lambda ad, catalog: (
+        catalog.market.country if ad.asin else None
+    ),
 }
 
 
@@ -147,7 +155,8 @@ class RowWriter:
         """Return an ad's part of a row twice: with ids as numbers, and as strings."""
         values = [(field, _AD_VALUES[field](ad, self._catalog)) for field in self._ad_fields]
         plain = "".join(
-            f'"{field}":{value if field in ID_FIELDS else _quoted(value)},' for field, value in values
+            f'"{field}":{value if field in ID_FIELDS else _quoted(value)},'
+            for field, value in values
         )
         quoted = "".join(f'"{field}":{_quoted(value)},' for field, value in values)
         self._ad_texts[ad.ad_id] = texts = (plain, quoted)
@@ -194,7 +203,9 @@ def _metrics_writer(indexes: list[int], product: AdProduct) -> Callable[[Line], 
         nulls = writes_nulls(bits)
         if conversions is None:
             spent = "null" if nulls and not cost else amount_text(cost)
-            text: str = (quiet_null if nulls else quiet) % chosen((impressions, clicks, spent, viewable))
+            text: str = (quiet_null if nulls else quiet) % chosen(
+                (impressions, clicks, spent, viewable)
+            )
         elif is_plain and not nulls:
             sales = amount_text(conversions[1])
             traffic = impressions, clicks, amount_text(cost), viewable

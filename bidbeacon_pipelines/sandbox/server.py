@@ -20,7 +20,13 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from bidbeacon_pipelines.browser_guard import BrowserGuard
-from bidbeacon_pipelines.sandbox import account_api, advertiser_accounts, control_api, export_api, report_api
+from bidbeacon_pipelines.sandbox import (
+    account_api,
+    advertiser_accounts,
+    control_api,
+    export_api,
+    report_api,
+)
 from bidbeacon_pipelines.sandbox.account_api import issue_token
 from bidbeacon_pipelines.sandbox.accounts import REGIONS
 from bidbeacon_pipelines.sandbox.call import endpoint
@@ -152,7 +158,9 @@ def serve(
         )
         url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         announced = (
-            announcement(app.state.sandbox, url) if replay is None else _replay_announcement(replay, url)
+            announcement(app.state.sandbox, url)
+            if replay is None
+            else _replay_announcement(replay, url)
         )
         sys.stdout.write(announced)
         sys.stdout.flush()
@@ -266,7 +274,9 @@ def running_app(app: Starlette, *, date_header: bool = True) -> Iterator[str]:
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="sandbox", daemon=True
+        )
         thread.start()
         try:
             _wait_until_started(server, thread)

@@ -124,7 +124,9 @@ class SandboxState:
         self.faults = Faults(config.seed, config.all_faults())
         self.ledger = Ledger()
         self.rates = Rates(config.calls_per_second)
-        accounts = make_accounts(config.seed, config.accounts, config.rows_per_day, config.countries)
+        accounts = make_accounts(
+            config.seed, config.accounts, config.rows_per_day, config.countries
+        )
         self.world = World(config.seed, accounts)
         self.tokens = Tokens(config.token_seconds)
         self.reports = Reports(config, self.world)

@@ -196,7 +196,10 @@ def _spread(measures: Measures, hours: list[int]) -> list[tuple[int, Measures]]:
     bits, impressions = measures.bits, measures.impressions
     count = min(1 + (bits >> 48) % 6, max(1, impressions))
     first, step, length = (bits >> 51) % 24, _HOUR_STEPS[bits >> 56 & 3], len(hours)
-    return [(hours[(first + step * index) % length], measures.part(index, count)) for index in range(count)]
+    return [
+        (hours[(first + step * index) % length], measures.part(index, count))
+        for index in range(count)
+    ]
 
 
 def _with_misses(measures: Measures) -> Measures:
@@ -206,12 +209,16 @@ def _with_misses(measures: Measures) -> Measures:
     return Measures(slot, seen, clicks - clicks // 25, viewed, orders, unit, price, bits)
 
 
-def _line(catalog: Catalog, day: date, measures: Measures, hour: int | None, split: str | None) -> Line:
+def _line(
+    catalog: Catalog, day: date, measures: Measures, hour: int | None, split: str | None
+) -> Line:
     slot, impressions, clicks, viewable, orders, unit, price, bits = measures
     target = catalog.target_of(slot, day) if slot.late else slot.target
     cost = (viewable if slot.per_view else clicks) * price
     conversions = _conversions(orders, unit) if orders else None
-    return Line(slot.ad, target, hour, split, impressions, clicks, cost, viewable, conversions, bits)
+    return Line(
+        slot.ad, target, hour, split, impressions, clicks, cost, viewable, conversions, bits
+    )
 
 
 def _conversions(orders: Orders, unit: int) -> tuple[int, ...]:
@@ -221,12 +228,16 @@ def _conversions(orders: Orders, unit: int) -> tuple[int, ...]:
     return (*all_and_halo, views, views * unit, views, new, new * unit, new)
 
 
-def _search_terms(catalog: Catalog, day: date, measures: Measures) -> Iterator[tuple[str, Measures]]:
+def _search_terms(
+    catalog: Catalog, day: date, measures: Measures
+) -> Iterator[tuple[str, Measures]]:
     """Yield the search terms with a click."""
     slot = measures.slot
     target = catalog.target_of(slot, day) if slot.late else slot.target
     text = (target and target.text) or slot.ad.asin or "pet clothes"
-    return ((search_term(text, number), part) for number, part in term_measures(measures) if part.clicks)
+    return (
+        (search_term(text, number), part) for number, part in term_measures(measures) if part.clicks
+    )
 
 
 def _placements(_: Catalog, __: date, measures: Measures) -> Iterator[tuple[str, Measures]]:
@@ -235,7 +246,9 @@ def _placements(_: Catalog, __: date, measures: Measures) -> Iterator[tuple[str,
     return ((PLACEMENTS[number % len(PLACEMENTS)][spelling], part) for number, part in parts)
 
 
-def _matched_targets(catalog: Catalog, _: date, measures: Measures) -> Iterator[tuple[str | None, Measures]]:
+def _matched_targets(
+    catalog: Catalog, _: date, measures: Measures
+) -> Iterator[tuple[str | None, Measures]]:
     """Yield the product pages where an ad was shown; blank for all ad products but Sponsored Display."""
     if catalog.product != "SPONSORED_DISPLAY":
         return iter([(None, measures)])
@@ -243,7 +256,9 @@ def _matched_targets(catalog: Catalog, _: date, measures: Measures) -> Iterator[
     return ((asins[number % len(asins)], part) for number, part in term_measures(measures))
 
 
-def _purchased_products(catalog: Catalog, _: date, measures: Measures) -> Iterator[tuple[str, Measures]]:
+def _purchased_products(
+    catalog: Catalog, _: date, measures: Measures
+) -> Iterator[tuple[str, Measures]]:
     """Yield the advertised product and another one of the brand; one slot in 16 has no known product."""
     orders, bits = measures.orders, measures.bits
     if orders is None or bits >> 36 & 15 == 0:
@@ -256,12 +271,16 @@ def _purchased_products(catalog: Catalog, _: date, measures: Measures) -> Iterat
         yield own, measures._replace(orders=Orders(promoted, orders.extra_units, 0, views, new))
     if orders.halo:
         extra = 0 if promoted else orders.extra_units
-        rest = Orders(orders.halo, extra, orders.halo, orders.views - views, orders.new_to_brand - new)
+        rest = Orders(
+            orders.halo, extra, orders.halo, orders.views - views, orders.new_to_brand - new
+        )
         others = [asin for asin in pool[-4:] if asin != own]
         yield others[bits % len(others)], measures._replace(orders=rest)
 
 
-_SPLITTERS: dict[Split, Callable[[Catalog, date, Measures], Iterator[tuple[str | None, Measures]]]] = {
+_SPLITTERS: dict[
+    Split, Callable[[Catalog, date, Measures], Iterator[tuple[str | None, Measures]]]
+] = {
     "search_term": _search_terms,
     "matched_target": _matched_targets,
     "placement": _placements,
@@ -279,7 +298,9 @@ def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
     factor, early = _WEEKDAY_FACTOR[day.weekday()], max(0, SETTLED_AGE - age)
     known = next((percent for limit, percent in PURCHASE_STAGES if age < limit), 100)
     terms = (factor, early, known, catalog.market.has_cents)
-    for slot, base, volume, detail in zip(slots, words[0::3], words[1::3], words[2::3], strict=True):
+    for slot, base, volume, detail in zip(
+        slots, words[0::3], words[1::3], words[2::3], strict=True
+    ):
         if base & 0xFFFF < slot.share and _is_present(base >> 16 & 1023, age):
             yield _measure(slot, terms, base >> 26, volume, detail)
 
@@ -293,7 +314,9 @@ def _is_present(outcome: int, age: int) -> bool:
     return age >= 7 if outcome < 9 else age < 3  # noqa: PLR2004 - the same
 
 
-def _measure(slot: Slot, terms: tuple[int, int, int, bool], more: int, volume: int, detail: int) -> Measures:
+def _measure(
+    slot: Slot, terms: tuple[int, int, int, bool], more: int, volume: int, detail: int
+) -> Measures:
     factor, early, known, cents = terms
     skew = volume >> 16 & 0xFFFF
     impressions = 1 + ((volume & 0xFFFF) * skew * skew * factor >> 44)
@@ -306,7 +329,9 @@ def _measure(slot: Slot, terms: tuple[int, int, int, bool], more: int, volume: i
         clicks = clicks + (clicks * drift >> 11)
     viewable = impressions * (9 + (more & 7)) >> 4
     rounding = (detail >> 26 & 127) * 100 // 128
-    views = ((impressions * (more >> 24 & 63) >> 14) * known + rounding) // 100 if slot.per_view else 0
+    views = (
+        ((impressions * (more >> 24 & 63) >> 14) * known + rounding) // 100 if slot.per_view else 0
+    )
     purchases = (final * known + rounding) // 100 + views
     orders = _orders(purchases, views, more) if purchases else None
     unit = slot.ad.price_micros if detail >> 33 & 15 else slot.ad.price_micros * 9 // 10

@@ -35,12 +35,16 @@ def day_truth(
     doesn't name it well enough. A metric is None where the report has null; sums of rows are those of a coarser report,
     if a sum of nothing but None is None. Faults are not in it.
     """
-    lines = day_lines(catalog, day, age_of(catalog, day, now), hourly=hourly, split=_SPLITS.get(grain))
+    lines = day_lines(
+        catalog, day, age_of(catalog, day, now), hourly=hourly, split=_SPLITS.get(grain)
+    )
     today = catalog.local_now(now).date()
     return [_row(catalog, line, today, grain) for line in _summed(lines, grain)]
 
 
-def day_totals(catalog: Catalog, day: date, now: datetime, dataset: TotalOf = "daily") -> dict[str, Any]:
+def day_totals(
+    catalog: Catalog, day: date, now: datetime, dataset: TotalOf = "daily"
+) -> dict[str, Any]:
     """Return the true totals of an account-local day and ad product; None for what it or the dataset doesn't have."""
     hourly, split = dataset == "hourly", _SPLITS.get(dataset)
     sums = [0] * len(METRICS)

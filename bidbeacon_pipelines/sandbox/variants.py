@@ -69,7 +69,9 @@ def _value(place: str, name: str, change: Callable[[Any], Any]) -> _Change:
 
 
 def _words(place: str, name: str, words: dict[str, str]) -> _Change:
-    return _value(place, name, lambda word: words.get(word, word) if isinstance(word, str) else word)
+    return _value(
+        place, name, lambda word: words.get(word, word) if isinstance(word, str) else word
+    )
 
 
 _CHANGES: dict[Variant, _Change] = {
@@ -89,7 +91,9 @@ _CHANGES: dict[Variant, _Change] = {
     "profile_country_gb": _words("list_profiles", "countryCode", {"UK": "GB"}),
     "profile_field_renamed": _Change("list_profiles", "timezone", ("timeZone",)),
     "newer_profile_ids_as_numbers": _value("query_accounts", "profileId", int),
-    "newer_account_missing": _value("query_accounts", "advertiserAccounts", lambda accounts: accounts[1:]),
+    "newer_account_missing": _value(
+        "query_accounts", "advertiserAccounts", lambda accounts: accounts[1:]
+    ),
     "other_code": _words("create_report", "code", {"400005": "400999"}),
 }
 
@@ -135,7 +139,9 @@ def vary_create(body: Any, variants: Sequence[Variant]) -> Any:
 
 def _changes(variants: Sequence[Variant], place: str) -> list[_Change]:
     return [
-        _CHANGES[variant] for variant in variants if variant in _CHANGES and _CHANGES[variant].place == place
+        _CHANGES[variant]
+        for variant in variants
+        if variant in _CHANGES and _CHANGES[variant].place == place
     ]
 
 
@@ -150,7 +156,9 @@ class WithoutRequestIds:
 
         async def send_without(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [header for header in message["headers"] if header[0] != b"x-amz-rid"]
+                message["headers"] = [
+                    header for header in message["headers"] if header[0] != b"x-amz-rid"
+                ]
             await send(message)
 
         await self._app(scope, receive, send_without)

@@ -49,7 +49,9 @@ def read_account(
         "figures": _figures(connection, account, now),
         "entities": [_entity_json(row.__dict__) for row in count_entities(connection, account)],
         "schedule": _schedule(account, details),
-        "run_requests": [run_request_json(request) for request in list_open_requests(connection, account)],
+        "run_requests": [
+            run_request_json(request) for request in list_open_requests(connection, account)
+        ],
     }
 
 
@@ -115,7 +117,9 @@ def _product_json(product: str | None, sums: Sequence[RowMapping]) -> dict[str, 
     return {
         "ad_product": product,
         "name": "All ad products" if product is None else product_name(product),
-        "attribution_days": attribution.pop() if product is not None and len(attribution) == 1 else None,
+        "attribution_days": attribution.pop()
+        if product is not None and len(attribution) == 1
+        else None,
         "recent": _sums_json(of_product.get(True)),
         "before": _sums_json(of_product.get(False)),
     }

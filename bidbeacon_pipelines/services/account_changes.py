@@ -10,7 +10,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.actions import AccountPaused, AccountRenamed, AccountResumed, CadenceChanged
+from bidbeacon_pipelines.actions import (
+    AccountPaused,
+    AccountRenamed,
+    AccountResumed,
+    CadenceChanged,
+)
 from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.services.account_names import check_alias
 from bidbeacon_pipelines.services.account_names import rename as rename_ads_account
@@ -74,7 +79,9 @@ class AccountChanges:
     def set_cadence(self, account: AdsAccount, cadence: Cadence) -> None:
         """Set how often an ads account is refreshed."""
         with self._changing(account.ref) as (connection, _):
-            keep_cadence(connection, account.ads_account_key, cadence, read_now(connection, self._settings))
+            keep_cadence(
+                connection, account.ads_account_key, cadence, read_now(connection, self._settings)
+            )
 
     def rename(self, account: AdsAccount, alias: str | None) -> AdsAccount:
         """Set or remove the alias of an ads account; return the account with its new label.
@@ -126,4 +133,6 @@ def _changes(connection: Connection, *, by: str, at: datetime) -> Iterator[Actio
         words = describe(row["refresh_every"], row["refresh_cron"])
         yield CadenceChanged(account=row["ads_account_key"], cadence=words, by=by)
     for row in take_aliases(connection):
-        yield AccountRenamed(account=row["ads_account_key"], before=row["before"], name=row["name"], by=by)
+        yield AccountRenamed(
+            account=row["ads_account_key"], before=row["before"], name=row["name"], by=by
+        )

@@ -14,7 +14,12 @@ from bidbeacon_pipelines.store.accounts import (
     list_accounts,
     list_subjects,
 )
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount, find_ads_account, get_ads_account, set_alias
+from bidbeacon_pipelines.store.ads_accounts import (
+    AdsAccount,
+    find_ads_account,
+    get_ads_account,
+    set_alias,
+)
 from bidbeacon_pipelines.store.tables import LONGEST_ALIAS
 from bidbeacon_sessions.writes import name_subjects
 
@@ -37,7 +42,9 @@ class AmbiguousAccountError(LookupError):
         shown = ", ".join(
             f"{candidate.label} ({candidate.account_key})" for candidate in candidates[:_MOST_SHOWN]
         )
-        more = f" and {len(candidates) - _MOST_SHOWN:,} more" if len(candidates) > _MOST_SHOWN else ""
+        more = (
+            f" and {len(candidates) - _MOST_SHOWN:,} more" if len(candidates) > _MOST_SHOWN else ""
+        )
         super().__init__(
             f"{given!r} is the name of {len(candidates):,} accounts: {shown}{more}. Write one of these, or add the country."
         )
@@ -68,7 +75,9 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
     return found[0]
 
 
-def find_named_account(connection: Connection, given: str, country: str | None = None) -> Account | None:
+def find_named_account(
+    connection: Connection, given: str, country: str | None = None
+) -> Account | None:
     """Return the account that matches a name; None if none does.
 
     Raises:
@@ -96,7 +105,9 @@ def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
     return get_ads_account(connection, found[0].ads_account_key)
 
 
-def list_named_accounts(connection: Connection, given: str, country: str | None = None) -> list[Account]:
+def list_named_accounts(
+    connection: Connection, given: str, country: str | None = None
+) -> list[Account]:
     """Return the accounts that match a name, by label: all countries, for the name of an ads account.
 
     Args:

@@ -22,7 +22,9 @@ def is_credential_error(error: AuthError) -> bool:
     return not isinstance(error, NotAuthorized)
 
 
-def note_refusal(connection: Connection, session: SessionRecorder, account_id: str, error: AuthError) -> bool:
+def note_refusal(
+    connection: Connection, session: SessionRecorder, account_id: str, error: AuthError
+) -> bool:
     """Stop requests for all accounts if Amazon refuses our credentials, or for an ads account that was refused too often in a row.
 
     An account without the right to be reported on is believed at once: no retry helps.
@@ -40,9 +42,7 @@ def note_refusal(connection: Connection, session: SessionRecorder, account_id: s
         return False
     else:
         reason = f"{error} Amazon has refused the account {refusals} times in a row."
-    reason += (
-        f" When this is solved, run `bidbeacon accounts resume {_key_to_resume(connection, account_id)}`."
-    )
+    reason += f" When this is solved, run `bidbeacon accounts resume {_key_to_resume(connection, account_id)}`."
     for key in set_needs_person(connection, account_id, reason):
         session.add_in(connection, AccountNeedsPerson(account=key, reason=reason))
     return True
@@ -58,7 +58,9 @@ def note_credentials_refused(connection: Connection, session: SessionRecorder, r
     """Stop requests for all accounts; only the session that notices it first records it."""
     keys = set_credentials_need_person(connection, reason)
     if keys:
-        session.add_in(connection, CredentialsRefused(reason=reason, accounts=len(keys), keys=tuple(keys)))
+        session.add_in(
+            connection, CredentialsRefused(reason=reason, accounts=len(keys), keys=tuple(keys))
+        )
 
 
 def note_credentials_accepted(connection: Connection, session: SessionRecorder) -> None:

@@ -55,7 +55,9 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
                 added.append(values["account_key"])
         name_subjects(connection, list_subjects(connection))
         for region, reason in listing.errors.items():
-            action = RegionNotListed(region=region, client_id=context.client.client_id, reason=reason)
+            action = RegionNotListed(
+                region=region, client_id=context.client.client_id, reason=reason
+            )
             session.add_in(connection, action)
         session.add_in(connection, _summary(listing.accounts, stored, added, problems))
         note_credentials_accepted(connection, session)
@@ -133,7 +135,10 @@ def _store(connection: Connection, values: dict[str, Any], now: datetime) -> boo
 
 
 def _summary(
-    accounts: Sequence[AdsAccount], stored: Sequence[str], added: Sequence[str], problems: Sequence[str]
+    accounts: Sequence[AdsAccount],
+    stored: Sequence[str],
+    added: Sequence[str],
+    problems: Sequence[str],
 ) -> AccountsSynced:
     own = [
         f"{account.country_code} {account.name}: {problem}"

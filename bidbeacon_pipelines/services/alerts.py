@@ -61,7 +61,9 @@ def look(connection: Connection, settings: Settings, now: datetime, *, receivers
     if not take_watch(connection, now, every=_ANOTHER_LOOKED):
         return False
     problems = survey(connection, settings, now).problems
-    known = {alert.problem.key: alert for alert in list_alerts(connection, told_after=now - BACK_AFTER)}
+    known = {
+        alert.problem.key: alert for alert in list_alerts(connection, told_after=now - BACK_AFTER)
+    }
     updates = update_alerts(problems, known, now, is_quiet=_is_quiet(settings, now))
     save_alerts(connection, [alert for alert, _ in updates])
     zone = ZoneInfo(settings.alert_time_zone)
@@ -75,10 +77,14 @@ def look(connection: Connection, settings: Settings, now: datetime, *, receivers
 
 def _is_quiet(settings: Settings, now: datetime) -> bool:
     hours = settings.alert_quiet_hours
-    return hours is not None and QuietHours.parse(hours, ZoneInfo(settings.alert_time_zone)).contain(now)
+    return hours is not None and QuietHours.parse(
+        hours, ZoneInfo(settings.alert_time_zone)
+    ).contain(now)
 
 
-def send_waiting(engine: Engine, settings: Settings, receivers: Sequence[Receiver], now: datetime) -> None:
+def send_waiting(
+    engine: Engine, settings: Settings, receivers: Sequence[Receiver], now: datetime
+) -> None:
     """Send the queued messages.
 
     If a receiver does not accept one, its other messages are retried with it later. Each attempt is committed before it is made, so no
@@ -95,7 +101,8 @@ def _send(
     engine: Engine, receiver: Receiver, waiting: list[QueuedMessage], address: str, now: datetime
 ) -> None:
     singly = [
-        Message(Event(message.event), message.is_minor, message.title, message.body) for message in waiting
+        Message(Event(message.event), message.is_minor, message.title, message.body)
+        for message in waiting
     ]
     together = bundle(singly, address=address)
     ids = (
@@ -105,7 +112,9 @@ def _send(
     )
     for place, message in enumerate(together):
         try:
-            receiver.send(message.title, message.body, event=message.event, is_minor=message.is_minor)
+            receiver.send(
+                message.title, message.body, event=message.event, is_minor=message.is_minor
+            )
         except NotSentError as error:
             with engine.begin() as connection:
                 note_failed(
@@ -142,9 +151,7 @@ class OutageAlert:
             "The database does not answer" if is_away else "The check for problems fails"
         )
         why = redact_text(str(error).partition("\n")[0])
-        body = (
-            f"{why}\nNo other alert comes until it is over. So it has been since {self._shown(self._since)}."
-        )
+        body = f"{why}\nNo other alert comes until it is over. So it has been since {self._shown(self._since)}."
         unnotified = [receiver for receiver in self._receivers if receiver not in self._notified]
         self._notified += [
             receiver for receiver in unnotified if _takes(receiver, self._title, body, Event.BEGAN)
@@ -156,7 +163,9 @@ class OutageAlert:
             body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
             title = f"Over: {self._title}"
             self._notified = [
-                receiver for receiver in self._notified if not _takes(receiver, title, body, Event.ENDED)
+                receiver
+                for receiver in self._notified
+                if not _takes(receiver, title, body, Event.ENDED)
             ]
         if not self._notified:
             self._since, self._title = None, ""

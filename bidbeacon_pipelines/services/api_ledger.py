@@ -48,7 +48,10 @@ class PostgresCallLog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -75,7 +78,9 @@ class PostgresCallLog:
             self._waiting.clear()
             lost, self._lost = self._lost, 0
         if lost:
-            logger.warning("%d calls to Amazon are missing in api_calls: the database was unavailable", lost)
+            logger.warning(
+                "%d calls to Amazon are missing in api_calls: the database was unavailable", lost
+            )
 
     def _begin_writing(self) -> None:
         """Start the thread with the first call, so that a job without calls has none."""
@@ -94,7 +99,9 @@ class PostgresCallLog:
         with self._changed:
             while not self._closing and len(self._waiting) < BATCH_ROWS:
                 left = (
-                    self._waiting[0][0] + self._longest_seconds - time.monotonic() if self._waiting else None
+                    self._waiting[0][0] + self._longest_seconds - time.monotonic()
+                    if self._waiting
+                    else None
                 )
                 if left is not None and left <= 0:
                     break

@@ -135,7 +135,9 @@ def drive_windows(
     """
     if by is not None:
         session.add(
-            LoadRequested(account=account.account_key, dataset=dataset.name, windows=list(days), by=by)
+            LoadRequested(
+                account=account.account_key, dataset=dataset.name, windows=list(days), by=by
+            )
         )
     if account.reason_to_skip is not None:
         session.add(skip_account(account, dataset, list(days)))
@@ -155,7 +157,9 @@ def drive_windows(
         windows, pending = _look(context, account, dataset, before)
         if not pending or context.now() > deadline:
             break
-        _advance(context, session, account, dataset, pending, records_waiting=not has_recorded_waiting)
+        _advance(
+            context, session, account, dataset, pending, records_waiting=not has_recorded_waiting
+        )
         has_recorded_waiting = True
         windows, pending = _look(context, account, dataset, before)
         if pending:
@@ -164,7 +168,9 @@ def drive_windows(
                 on_progress(Progress(done, len(windows), _waiting_for(pending), waited))
             context.sleep(min(_LONGEST_PAUSE, context.settings.poll_every).total_seconds() / 2)
     _record_given_up(session, account, dataset, pending)
-    oldest = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest_served(dataset, today)}"
+    oldest = (
+        f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest_served(dataset, today)}"
+    )
     failed = {day: oldest for day, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
     failed |= dict(_reasons(windows, before))
     if failed:
@@ -218,7 +224,9 @@ def _adopt(
             )
 
 
-def _windows(context: JobContext, account: Account, dataset: Dataset, days: Sequence[date]) -> list[Window]:
+def _windows(
+    context: JobContext, account: Account, dataset: Dataset, days: Sequence[date]
+) -> list[Window]:
     with context.engine.begin() as connection:
         return list_windows(connection, account, dataset.name, days)
 
@@ -228,7 +236,9 @@ def _look(
 ) -> tuple[list[Window], list[Window]]:
     """Return the windows as stored now, and those still to be loaded."""
     windows = _windows(context, account, dataset, list(before))
-    return windows, [window for window in windows if _is_pending(window, before[window.window_date])]
+    return windows, [
+        window for window in windows if _is_pending(window, before[window.window_date])
+    ]
 
 
 def _is_pending(now: Window, before: Window) -> bool:
@@ -252,7 +262,9 @@ def _advance(
     uncovered = [w.window_date for w in pending if w.request_id is None]
     _stop_if_skipped(context, session, account, dataset, days)
     planned = plan_backfill(context, session, account, dataset, uncovered) if uncovered else []
-    for request_id in sorted({w.request_id for w in pending if w.request_id is not None} | set(planned)):
+    for request_id in sorted(
+        {w.request_id for w in pending if w.request_id is not None} | set(planned)
+    ):
         drive_request(context, session, request_id)
     windows = _windows(context, account, dataset, days)
     waiting = [w.window_date for w in windows if w.request_id is None and w.wanted_by is not None]
@@ -286,7 +298,11 @@ def _make_room(context: JobContext, session: SessionRecorder, region: str) -> No
 
 
 def _stop_if_skipped(
-    context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, days: list[date]
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    days: list[date],
 ) -> None:
     """Stop if the account was disabled or suspended meanwhile."""
     with context.engine.begin() as connection:
@@ -297,7 +313,11 @@ def _stop_if_skipped(
 
 
 def _waiting_for(pending: Sequence[Window]) -> str:
-    return "Amazon" if any(w.request_id is not None for w in pending) else "the limit on reports in flight"
+    return (
+        "Amazon"
+        if any(w.request_id is not None for w in pending)
+        else "the limit on reports in flight"
+    )
 
 
 def _record_given_up(

@@ -57,7 +57,11 @@ class WindowCoverage:
     """
 
     def __init__(
-        self, store: SessionStore, *, late_after: timedelta = timedelta(hours=12), clock: Clock = utc_now
+        self,
+        store: SessionStore,
+        *,
+        late_after: timedelta = timedelta(hours=12),
+        clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._late_after = late_after
@@ -98,14 +102,18 @@ def _dataset(name: str | None) -> Dataset:
     if name is None:
         return next(iter(DATASETS.values()))
     if name not in DATASETS:
-        raise UnknownDatasetError(f"There is no dataset {name!r}.", f"Use one of: {', '.join(DATASETS)}.")
+        raise UnknownDatasetError(
+            f"There is no dataset {name!r}.", f"Use one of: {', '.join(DATASETS)}."
+        )
     return DATASETS[name]
 
 
 def _coverage_json(dataset: Dataset, days: int, end: date, now: datetime) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
-        "datasets": [{"name": dataset.name, "title": dataset.title} for dataset in DATASETS.values()],
+        "datasets": [
+            {"name": dataset.name, "title": dataset.title} for dataset in DATASETS.values()
+        ],
         "from": (end - timedelta(days=days - 1)).isoformat(),
         "to": end.isoformat(),
         "at": instant(now),
@@ -134,7 +142,10 @@ def _row_json(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _gate_json(gate: GateState, now: datetime) -> dict[str, Any]:
     facts = gate_facts(gate, now)
-    return {name: instant(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+    return {
+        name: instant(value) if isinstance(value, datetime) else value
+        for name, value in facts.items()
+    }
 
 
 def _stopped(row: Mapping[Any, Any]) -> str | None:

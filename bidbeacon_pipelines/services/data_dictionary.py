@@ -7,7 +7,12 @@ from bidbeacon_pipelines.reports.checks import RECONCILED
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
-from bidbeacon_pipelines.store.report_views import COMMON_COLUMNS, REPORT_VIEWS, ReportView, ViewColumn
+from bidbeacon_pipelines.store.report_views import (
+    COMMON_COLUMNS,
+    REPORT_VIEWS,
+    ReportView,
+    ViewColumn,
+)
 
 _KINDS = {
     "id": "id, as text",
@@ -118,7 +123,11 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def _history(dataset: Dataset) -> str:
-    usual = f"{dataset.history_months} months" if dataset.history_months else f"{dataset.history_days} days"
+    usual = (
+        f"{dataset.history_months} months"
+        if dataset.history_months
+        else f"{dataset.history_days} days"
+    )
     return f"{usual}; Amazon serves nothing older"
 
 
@@ -128,12 +137,16 @@ def _compared(dataset: Dataset) -> str:
     return f"`{dataset.reconciles_with}`, by ad product and day. {RECONCILED[dataset.reconciles]}"
 
 
-def _column(dataset: Dataset, column: ViewColumn, source: Dimension | Metric | None) -> Sequence[str]:
+def _column(
+    dataset: Dataset, column: ViewColumn, source: Dimension | Metric | None
+) -> Sequence[str]:
     """Return the line of a column; one that Amazon does not send has no source."""
     name, description = f"`{column.name}`", column.description
     if source is None:
         return (name, "derived", "", _products(dataset.ad_products), "", description)
-    products = _products([product for product in source.ad_products if product in dataset.ad_products])
+    products = _products(
+        [product for product in source.ad_products if product in dataset.ad_products]
+    )
     if isinstance(source, Metric):
         additive = "yes" if source.is_additive else "no: never summed or averaged"
         return (name, _UNITS[source.kind], additive, products, f"`{source.field}`", description)
@@ -153,7 +166,9 @@ def _listed(numbers: Sequence[int]) -> str:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(heads)} |"
     yield f"|{'---|' * len(heads)}"
-    yield from (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    yield from (
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows
+    )
     yield ""
 
 

@@ -45,13 +45,17 @@ def check_dataset(
     return verdicts
 
 
-def judge_dataset(engine: Engine, dataset: Dataset, now: datetime, settings: Settings) -> list[Verdict]:
+def judge_dataset(
+    engine: Engine, dataset: Dataset, now: datetime, settings: Settings
+) -> list[Verdict]:
     """Return the verdict of each check of a dataset, over all of its accounts and windows."""
     with engine.begin() as connection:
         return [
             _judge_freshness(connection, dataset, now, settings.late_after),
             _reconcile(connection, dataset, settings.hourly_difference),
-            judge_quarantine([Quarantine(**row) for row in list_quarantined(connection, dataset.name)]),
+            judge_quarantine(
+                [Quarantine(**row) for row in list_quarantined(connection, dataset.name)]
+            ),
         ]
 
 
@@ -71,7 +75,8 @@ def _judge_freshness(
 
 def _account_windows(row: RowMapping) -> AccountWindows:
     signs = {
-        name: row[name] for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
+        name: row[name]
+        for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
     }
     others = {name: row[name] for name in AccountWindows.__dataclass_fields__ if name != "signs"}
     return AccountWindows(signs=WindowSigns(**signs), **others)

@@ -35,10 +35,16 @@ def create_reports(context: JobContext, session: SessionRecorder) -> None:
     for client_id, region in gates:
         _create_at(context, session, client_id, region, failures)
     if failures:
-        raise failures[0] if len(failures) == 1 else ExceptionGroup("Several requests failed", failures)
+        raise (
+            failures[0]
+            if len(failures) == 1
+            else ExceptionGroup("Several requests failed", failures)
+        )
 
 
-def _continue_rounds(context: JobContext, session: SessionRecorder, failures: list[Exception]) -> None:
+def _continue_rounds(
+    context: JobContext, session: SessionRecorder, failures: list[Exception]
+) -> None:
     """Plan the next reports of windows that had the report of one group of ad products, where a cadence lets no round begin now."""
     with context.engine.begin() as connection:
         rounds = list_open_rounds(connection, now=context.now(), datasets=tuple(DATASETS))
@@ -52,7 +58,11 @@ def _continue_rounds(context: JobContext, session: SessionRecorder, failures: li
 
 
 def _create_at(
-    context: JobContext, session: SessionRecorder, client_id: str, region: str, failures: list[Exception]
+    context: JobContext,
+    session: SessionRecorder,
+    client_id: str,
+    region: str,
+    failures: list[Exception],
 ) -> None:
     tried: set[int] = set()
     while (request_id := _next_request(context, client_id, region, tried)) is not None:

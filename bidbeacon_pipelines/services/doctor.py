@@ -117,7 +117,9 @@ def look_into_tables(
     yield _look_at_calls(connection, now)
     yield check_jobs(find_last_activity(connection), now, silent_after=settings.silent_after)
     yield _look_at_dagster(connection, now)
-    yield check_alerts(read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None)
+    yield check_alerts(
+        read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None
+    )
 
 
 def _look_at_calls(connection: Connection, now: datetime) -> Check:
@@ -152,7 +154,9 @@ def _call_amazon(settings: Settings, engine: Engine | None) -> AmazonState:
 
 
 def _call_regions(client: AdsApiClient, address: str, *, is_sandbox: bool) -> AmazonState:
-    return AmazonState(address, is_sandbox, {region: _call_region(client, region) for region in REGIONS})
+    return AmazonState(
+        address, is_sandbox, {region: _call_region(client, region) for region in REGIONS}
+    )
 
 
 def _call_region(client: AdsApiClient, region: Region) -> str | None:
@@ -162,7 +166,11 @@ def _call_region(client: AdsApiClient, region: Region) -> str | None:
         AuthError: the credentials are refused.
     """
     call = ApiCall(
-        name="list_profiles", operation="list the profiles", method="GET", region=region, path="/v2/profiles"
+        name="list_profiles",
+        operation="list the profiles",
+        method="GET",
+        region=region,
+        path="/v2/profiles",
     )
     try:
         client.call(call, _read)

@@ -32,7 +32,13 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     RateLimited,
     UrlExpired,
 )
-from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.amazon_ads.exports import (
+    Export,
+    ExportKind,
+    ExportStatus,
+    create_export,
+    get_export,
+)
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
@@ -75,7 +81,9 @@ class ExportFailedError(RuntimeError):
         super().__init__(f"The export of {kind} failed: {reason} The next sync asks again.")
 
 
-def sync_entities(context: JobContext, session: SessionRecorder, account: Account) -> dict[str, int]:
+def sync_entities(
+    context: JobContext, session: SessionRecorder, account: Account
+) -> dict[str, int]:
     """Sync an account's entities, and resolve rows with targets that were unknown.
 
     Returns:
@@ -112,7 +120,9 @@ def _sync_all(
         skipped = tuple(kind for kind in KINDS if kind in done)
         session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
     exports = [(kind, *_request(context, session, account, profile_id, kind)) for kind in wanted]
-    counts = _sync_portfolios(context, session, account, profile_id)  # while Amazon makes the exports
+    counts = _sync_portfolios(
+        context, session, account, profile_id
+    )  # while Amazon makes the exports
     counts |= {
         kind: _finish(context, session, account, profile_id, kind, own_id, export_id)
         for kind, own_id, export_id in exports
@@ -122,18 +132,32 @@ def _sync_all(
 
 
 def _request(
-    context: JobContext, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    profile_id: str,
+    kind: ExportKind,
 ) -> tuple[int, str]:
     """Take over the export in flight, or ask for one; return our id of it and Amazon's."""
     with context.engine.begin() as connection:
         running = find_export_in_flight(connection, account, kind)
     if running is not None and context.now() - running.created_at < timedelta(hours=24):
         session.add(
-            ExportRequested(account=account.account_key, kind=kind, export_id=running.export_id, adopted=True)
+            ExportRequested(
+                account=account.account_key, kind=kind, export_id=running.export_id, adopted=True
+            )
         )
         return running.id, running.export_id
     if running is not None:
-        _fail(context, session, account, kind, running.id, running.export_id, "older than Amazon keeps it")
+        _fail(
+            context,
+            session,
+            account,
+            kind,
+            running.id,
+            running.export_id,
+            "older than Amazon keeps it",
+        )
     try:
         export = _create(context, account, profile_id, kind)
     except AdsApiError as error:
@@ -142,12 +166,16 @@ def _request(
     return _keep(context, session, account, export)
 
 
-def _keep(context: JobContext, session: SessionRecorder, account: Account, export: Export) -> tuple[int, str]:
+def _keep(
+    context: JobContext, session: SessionRecorder, account: Account, export: Export
+) -> tuple[int, str]:
     """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
     facts = {"account": account.account_key, "kind": export.kind}
     try:
         with context.engine.begin() as connection:
-            own_id = insert_export(connection, account, export.kind, export.export_id, context.now())
+            own_id = insert_export(
+                connection, account, export.kind, export.export_id, context.now()
+            )
             forget_export_refusals(connection, account)
             session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
     except IntegrityError:
@@ -178,7 +206,9 @@ def _create(context: JobContext, account: Account, profile_id: str, kind: Export
     return _request_export(context, account, profile_id, kind)
 
 
-def _request_export(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
+def _request_export(
+    context: JobContext, account: Account, profile_id: str, kind: ExportKind
+) -> Export:
     return create_export(context.client, account.region, profile_id, kind, **account.identity)
 
 
@@ -213,17 +243,23 @@ def _fail(
     reason: str,
 ) -> None:
     """End an unusable export, so that another one is requested."""
-    action = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=reason)
+    action = ExportFailed(
+        account=account.account_key, kind=kind, export_id=export_id, reason=reason
+    )
     with context.engine.begin() as connection:
         end_export(connection, own_id, status="failed", failure=reason)
         session.add_in(connection, action)
 
 
-def _wait(context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str) -> Export:
+def _wait(
+    context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str
+) -> Export:
     deadline = context.now() + LONGEST_WAIT
     pause = _FIRST_PAUSE
     while True:
-        export = get_export(context.client, account.region, profile_id, kind, export_id, **account.identity)
+        export = get_export(
+            context.client, account.region, profile_id, kind, export_id, **account.identity
+        )
         if export.status is ExportStatus.COMPLETED:
             return export
         if export.is_terminal:
@@ -247,7 +283,9 @@ def _store(
         _download(context, account, profile_id, export, file)
         with context.engine.begin() as connection:
             rows, problems = store_entities(connection, account, export.kind, iter_values(file))
-            end_export(connection, own_id, status="loaded", row_count=rows, failure=problems.first_reason)
+            end_export(
+                connection, own_id, status="loaded", row_count=rows, failure=problems.first_reason
+            )
             forget_export_refusals(connection, account)
             _record(connection, session, account, export.kind, rows, problems)
     return rows
@@ -275,7 +313,10 @@ def _record(
     session.add_in(connection, EntitiesSynced(**about, rows=rows))
     if problems.first_reason is not None:
         misread = EntitiesMisread(
-            **about, bad=problems.set_aside, incomplete=problems.incomplete, reason=problems.first_reason
+            **about,
+            bad=problems.set_aside,
+            incomplete=problems.incomplete,
+            reason=problems.first_reason,
         )
         session.add_in(connection, misread)
 
@@ -295,7 +336,9 @@ def _sync_portfolios(
     return {"portfolios": rows}
 
 
-def _download(context: JobContext, account: Account, profile_id: str, export: Export, file: Path) -> None:
+def _download(
+    context: JobContext, account: Account, profile_id: str, export: Export, file: Path
+) -> None:
     """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
     for _ in range(MOST_SIGNINGS):
         try:

@@ -67,7 +67,9 @@ def explain_window(
     timeline = list_references(connection, key, dataset, day, limit=NEWEST_REFERENCES)
     patience = timedelta(hours=settings.wait_for_countries_hours)
     facts = _read_facts(connection, key, dataset, day, timeline, now, patience)
-    policy = LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
+    policy = (
+        LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
+    )
     labels = load_labels(connection, timeline)
     return Explanation(explain(facts, now, policy), facts, timeline, labels, now)
 

@@ -16,7 +16,13 @@ from bidbeacon_pipelines.reports.gates import (
     time_to_next_create,
 )
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
-from bidbeacon_pipelines.store.gates import StoredGate, count_in_flight, find_gate, lock_gate, store_gate
+from bidbeacon_pipelines.store.gates import (
+    StoredGate,
+    count_in_flight,
+    find_gate,
+    lock_gate,
+    store_gate,
+)
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -25,10 +31,16 @@ def pause_before_create(
 ) -> timedelta | None:
     """Return the time until a report may be created; None if the limit of reports in flight is reached."""
     found = find_gate(connection, client_id, region, now=now)
-    return timedelta(0) if found is None else time_to_next_create(_gate(found.gate), found.in_flight, now)
+    return (
+        timedelta(0)
+        if found is None
+        else time_to_next_create(_gate(found.gate), found.in_flight, now)
+    )
 
 
-def enter_gate(connection: Connection, account: AdsAccount, now: datetime, *, first_limit: int) -> bool:
+def enter_gate(
+    connection: Connection, account: AdsAccount, now: datetime, *, first_limit: int
+) -> bool:
     """Return whether a report of an ads account may be created now; then the gate counts it, once the transaction commits.
 
     Where no report was created through it yet, `first_limit` is how many may be in flight.
@@ -53,7 +65,12 @@ def note_answer(
         case transitions.Reported():
             gate = _locked(connection, account.client_id, account.region)
             in_flight = count_in_flight(connection, account.client_id, account.region, now=now)
-            store_gate(connection, account.client_id, account.region, _stored(accepted(gate, in_flight, now)))
+            store_gate(
+                connection,
+                account.client_id,
+                account.region,
+                _stored(accepted(gate, in_flight, now)),
+            )
         case transitions.NoAnswer(is_throttled=True, not_before=not_before):
             _close(connection, session, account, now, not_before)
 
@@ -78,7 +95,10 @@ def _close(
     session.add_in(
         connection,
         CreatesPaused(
-            region=account.region, until=gate.next_create_at, limit=gate.slots, refusals=gate.refusals
+            region=account.region,
+            until=gate.next_create_at,
+            limit=gate.slots,
+            refusals=gate.refusals,
         ),
     )
 

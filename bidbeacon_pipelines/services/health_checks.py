@@ -68,7 +68,11 @@ def check_database(state: ServerState, problem: str | None) -> Check:
     """Check the server and the version of its tables; `problem` says what is wrong, and what to do."""
     tables = f"tables are at {state.revision}" if state.revision else "and has no tables"
     found = f"PostgreSQL {state.version} answers, {tables}"
-    facts = {"version": state.version, "revision": state.revision, "newest_revision": state.newest_revision}
+    facts = {
+        "version": state.version,
+        "revision": state.revision,
+        "newest_revision": state.newest_revision,
+    }
     if problem is None:
         return Check("database", Level.OK, found, facts=facts)
     return Check("database", Level.FAILURE, found, problem, facts=facts)
@@ -91,10 +95,17 @@ def check_amazon(state: AmazonState) -> Check:
         return Check(name, Level.OK, sentence, facts=facts)
     if len(problems) < len(state.regions):
         sentence = f"{len(problems)} of {len(state.regions)} regions don't answer"
-        return Check(name, Level.WARNING, sentence, "Their accounts wait. Try again later.", problems, facts)
+        return Check(
+            name, Level.WARNING, sentence, "Their accounts wait. Try again later.", problems, facts
+        )
     to_do = _START_ALL if state.is_sandbox else "Check the network, then try again."
     return Check(
-        name, Level.FAILURE, f"{state.address} does not answer for any region", to_do, problems[:1], facts
+        name,
+        Level.FAILURE,
+        f"{state.address} does not answer for any region",
+        to_do,
+        problems[:1],
+        facts,
     )
 
 
@@ -112,18 +123,25 @@ def check_jobs(last: datetime | None, now: datetime, *, silent_after: timedelta)
 
 def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check:
     """Check that problems are watched, and that alerts reach their receivers."""
-    facts = {name: getattr(delivery, name) for name in ("watched_at", "waiting", "waiting_since", "error")}
+    facts = {
+        name: getattr(delivery, name)
+        for name in ("watched_at", "waiting", "waiting_since", "error")
+    }
     if not is_set_up:
         return Check("alerts", Level.OK, "no receiver is set (BIDBEACON_ALERT_URLS)", facts=facts)
     if delivery.watched_at is None or now - delivery.watched_at > _NOT_WATCHED_AFTER:
         seen = (
-            "never run" if delivery.watched_at is None else f"not run for {_ago(now - delivery.watched_at)}"
+            "never run"
+            if delivery.watched_at is None
+            else f"not run for {_ago(now - delivery.watched_at)}"
         )
         found = f"`bidbeacon stream`, which watches for problems, has {seen}"
         return Check("alerts", Level.WARNING, found, f"Start it. {_START_ALL}", facts=facts)
     if delivery.waiting_since and now - delivery.waiting_since > _UNDELIVERED_AFTER:
         late = _ago(now - delivery.waiting_since)
-        found = f"can't be delivered: {_count(delivery.waiting, 'message')} wait, the first for {late}"
+        found = (
+            f"can't be delivered: {_count(delivery.waiting, 'message')} wait, the first for {late}"
+        )
         details = () if delivery.error is None else (delivery.error,)
         return Check("alerts", Level.WARNING, found, "Run `bidbeacon alerts test`.", details, facts)
     return Check("alerts", Level.OK, "watched for and delivered", facts=facts)
@@ -188,7 +206,9 @@ def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
     details = tuple(_gate_line(gate, now) for gate in gates)
     found = f"{_count(planned, 'report')} planned"
     if not closed:
-        return Check("gates", Level.OK, f"{found}, none throttled by Amazon", details=details, facts=facts)
+        return Check(
+            "gates", Level.OK, f"{found}, none throttled by Amazon", details=details, facts=facts
+        )
     regions = " ".join(dict.fromkeys(gate.region for gate in closed))
     to_do = "Creation resumes automatically. If this lasts, ask Amazon for higher limits by ticket."
     return Check("gates", Level.WARNING, f"{found}, {regions} refused (429)", to_do, details, facts)
@@ -235,7 +255,11 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
 
 def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: datetime) -> Check:
     """Check for running sessions without a heartbeat."""
-    facts = {"silent": [{"id": str(session["id"]), "job_name": session["job_name"]} for session in silent]}
+    facts = {
+        "silent": [
+            {"id": str(session["id"]), "job_name": session["job_name"]} for session in silent
+        ]
+    }
     if not silent:
         return Check("sessions", Level.OK, "all running sessions send heartbeats", facts=facts)
     details = tuple(
@@ -270,7 +294,9 @@ def check_calls(calls: Sequence[CallSummary]) -> Check:
     )
     details = tuple(map(_call_line, calls))
     if total >= _ENOUGH_CALLS and failed / total > _MANY_FAILED:
-        to_do = "`select * from api_calls order by id desc limit 20` shows which: `bidbeacon db shell`."
+        to_do = (
+            "`select * from api_calls order by id desc limit 20` shows which: `bidbeacon db shell`."
+        )
         return Check("calls", Level.WARNING, found, to_do, details, facts)
     return Check("calls", Level.OK, found, details=details, facts=facts)
 
@@ -280,13 +306,21 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
     facts = {"heartbeat_at": heartbeat}
     if heartbeat is None:
         return Check(
-            "Dagster", Level.WARNING, "its daemon never ran on this database", _START_ALL, facts=facts
+            "Dagster",
+            Level.WARNING,
+            "its daemon never ran on this database",
+            _START_ALL,
+            facts=facts,
         )
     silent = now - heartbeat
     if silent > _DAEMON_SILENT_AFTER:
         found = f"its daemon has sent no heartbeat for {_ago(silent)}"
         return Check(
-            "Dagster", Level.WARNING, found, f"Nothing starts automatically. {_START_ALL}", facts=facts
+            "Dagster",
+            Level.WARNING,
+            found,
+            f"Nothing starts automatically. {_START_ALL}",
+            facts=facts,
         )
     return Check("Dagster", Level.OK, f"its daemon runs, seen {_ago(silent)} ago", facts=facts)
 
@@ -294,7 +328,9 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
 def cannot_see(name: str, table: str, grant: str) -> Check:
     """Return the check of a table that this role may not read; `grant` is the SQL that allows it."""
     found = f"can't be checked: the role of BIDBEACON_DATABASE_URL may not read {table}"
-    return Check(name, Level.WARNING, found, f"Grant it, as the owner: `{grant}`", facts={"grant": grant})
+    return Check(
+        name, Level.WARNING, found, f"Grant it, as the owner: `{grant}`", facts={"grant": grant}
+    )
 
 
 def check_partitions(accounts: int, first_day: date, today: date) -> Check:
@@ -316,7 +352,9 @@ def check_disk(folder: str, free: int, total: int) -> Check:
     if free >= _LOW_DISK:
         return Check("disk", Level.OK, found, facts=facts)
     level = Level.FAILURE if free < _FULL_DISK else Level.WARNING
-    return Check("disk", level, found, "Make room, or set BIDBEACON_HOME to a larger disk.", facts=facts)
+    return Check(
+        "disk", level, found, "Make room, or set BIDBEACON_HOME to a larger disk.", facts=facts
+    )
 
 
 def _reasons(waiting: Sequence[Account]) -> tuple[str, ...]:
@@ -346,8 +384,15 @@ def _call_line(calls: CallSummary) -> str:
 
 
 def _call_facts(calls: CallSummary) -> dict[str, Any]:
-    seconds = {name: getattr(calls, name).total_seconds() for name in ("waited", "queued", "slowest")}
-    counts = {"call": calls.call, "calls": calls.calls, "failed": calls.failed, "throttled": calls.throttled}
+    seconds = {
+        name: getattr(calls, name).total_seconds() for name in ("waited", "queued", "slowest")
+    }
+    counts = {
+        "call": calls.call,
+        "calls": calls.calls,
+        "failed": calls.failed,
+        "throttled": calls.throttled,
+    }
     return counts | {f"{name}_seconds": value for name, value in seconds.items()}
 
 

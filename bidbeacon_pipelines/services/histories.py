@@ -61,7 +61,9 @@ def end_unserved(
     today = context.now().date()
     for product, history in histories.items():
         oldest = today - timedelta(days=history.refused - 1)
-        found = list_windows_to_end(connection, ads_account.account_id, dataset.name, product, before=oldest)
+        found = list_windows_to_end(
+            connection, ads_account.account_id, dataset.name, product, before=oldest
+        )
         for account in list_countries(connection, ads_account.account_id):
             if windows := found.get(account.country_code):
                 _end(context, connection, account, dataset, windows, product, products)
@@ -69,7 +71,8 @@ def end_unserved(
                 detail = f"{product_name(product)}, which it serves from {oldest} on at most"
                 facts = {"account": account.account_key, "dataset": dataset.name, "windows": days}
                 session.add_in(
-                    connection, WindowSkipped(**facts, reason=SkipReason.PRODUCT_NOT_SERVED, detail=detail)
+                    connection,
+                    WindowSkipped(**facts, reason=SkipReason.PRODUCT_NOT_SERVED, detail=detail),
                 )
     return histories
 

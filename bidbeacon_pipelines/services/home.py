@@ -54,7 +54,9 @@ class Home:
                 "at": instant(now),
                 "is_sandbox": self._settings.uses_sandbox,
                 "accounts": _accounts_json(connection),
-                "datasets": [dataset_json(one) for one in summarize_datasets(windows, state.groups)],
+                "datasets": [
+                    dataset_json(one) for one in summarize_datasets(windows, state.groups)
+                ],
                 "problems": [_problem_json(one) for one in state.problems[:MOST_PROBLEMS]],
                 "more_problems": max(0, len(state.problems) - MOST_PROBLEMS),
                 "throttling": _throttling_json(connection, now),
@@ -86,7 +88,9 @@ def dataset_json(summary: DatasetSummary) -> dict[str, Any]:
         "name": summary.dataset,
         "title": DATASETS[summary.dataset].title,
         "windows": summary.windows,
-        "states": {str(state): summary.states[state] for state in WindowState if summary.states.get(state)},
+        "states": {
+            str(state): summary.states[state] for state in WindowState if summary.states.get(state)
+        },
     }
 
 
@@ -149,4 +153,7 @@ def _check_json(check: Check) -> dict[str, Any]:
 
 
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
-    return {name: instant(value) if isinstance(value, datetime) else value for name, value in values.items()}
+    return {
+        name: instant(value) if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }

@@ -18,7 +18,12 @@ from bidbeacon_pipelines.services.account_names import (
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, UnknownAccountError, find_account, get_account
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    UnknownAccountError,
+    find_account,
+    get_account,
+)
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account
 from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.store.engine import shared_engine
@@ -125,5 +130,8 @@ def open_job_context(settings: Settings, database_url: str) -> Iterator[JobConte
     """
     engine = shared_engine(database_url)
     rate_limits = PostgresRateLimits(engine, CallIntervals())
-    with PostgresCallLog(engine) as log, connect(settings, rate_limits=rate_limits, log=log) as client:
+    with (
+        PostgresCallLog(engine) as log,
+        connect(settings, rate_limits=rate_limits, log=log) as client,
+    ):
         yield JobContext(engine, client, settings, DatabaseClock(engine, settings))

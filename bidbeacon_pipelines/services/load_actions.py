@@ -79,7 +79,9 @@ def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, 
     }
 
 
-def _by_cause(verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts) -> Iterator[dict[str, Any]]:
+def _by_cause(
+    verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts
+) -> Iterator[dict[str, Any]]:
     """Yield the payload of an action for each cause that windows share; equal counts alone never group windows."""
     groups: dict[str, dict[str, dict[date, Any]]] = {}
     for account, by_day in verdicts.items():
@@ -87,7 +89,8 @@ def _by_cause(verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts) -> I
             groups.setdefault(verdict.cause, {}).setdefault(account, {})[day] = verdict
     for group in groups.values():
         total = reduce(
-            lambda first, second: first.plus(second), [v for own in group.values() for v in own.values()]
+            lambda first, second: first.plus(second),
+            [v for own in group.values() for v in own.values()],
         )
         accounts = {account: list(own) for account, own in group.items()}
         is_one = len(accounts) == 1

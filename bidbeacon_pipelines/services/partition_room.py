@@ -33,5 +33,7 @@ def count_accounts(connection: Connection) -> int:
 
 
 def _list_accounts(connection: Connection) -> set[str]:
-    wanted = {account.account_key for account in list_accounts(connection) if not account.is_disabled}
+    wanted = {
+        account.account_key for account in list_accounts(connection) if not account.is_disabled
+    }
     return wanted | list_account_partitions(connection)

@@ -80,7 +80,10 @@ class Survey:
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """Look at everything, and return what is wrong by cause."""
     groups = list_groups(connection, settings, now)
-    checks = [*look_into_tables(connection, settings, now, with_windows=False), look_at_disk(settings.home)]
+    checks = [
+        *look_into_tables(connection, settings, now, with_windows=False),
+        look_at_disk(settings.home),
+    ]
     since, named = now - RECENTLY, _naming(connection)
     stopped = _of_stopped(list_stopped(connection), named)
     windows = [_of_windows(problem, named) for problem in find_problems(groups)]
@@ -111,7 +114,9 @@ def _is_shown(failure: RowMapping, windows: Sequence[Problem]) -> bool:
         return False
     causes = [shape_of(first_sentence(problem.cause)) for problem in windows]
     reasons = map(shape_of, split_reasons(failure["message"] or ""))
-    return all(any(cause in reason or cause.startswith(reason) for cause in causes) for reason in reasons)
+    return all(
+        any(cause in reason or cause.startswith(reason) for cause in causes) for reason in reasons
+    )
 
 
 def _naming(connection: Connection) -> Naming:
@@ -136,7 +141,8 @@ def list_groups(
 
 def _group(row: RowMapping) -> Group:
     signs = {
-        name: row[name] for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
+        name: row[name]
+        for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
     }
     others = {name: row[name] for name in Group.__dataclass_fields__ if name != "signs"}
     return Group(signs=WindowSigns(**signs), **others)
@@ -144,7 +150,9 @@ def _group(row: RowMapping) -> Group:
 
 def _failed(checks: Sequence[Check]) -> list[Check]:
     """Return the checks that failed for a cause of their own: accounts are told by what they need, and where nothing happens nobody looks at reports."""
-    failed = {one.name: one for one in checks if one.level is Level.FAILURE and one.name != "accounts"}
+    failed = {
+        one.name: one for one in checks if one.level is Level.FAILURE and one.name != "accounts"
+    }
     if JOBS in failed:
         failed.pop("requests", None)
     return list(failed.values())
@@ -165,7 +173,8 @@ def _of_check(check: Check) -> Problem:
 def _of_stopped(rows: Sequence[RowMapping], named: Naming) -> list[Problem]:
     is_only_one = sum(row["ads_accounts"] for row in rows) == 1
     return [
-        _needs_person(row, named, f"/accounts/{row['account_key']}" if is_only_one else None) for row in rows
+        _needs_person(row, named, f"/accounts/{row['account_key']}" if is_only_one else None)
+        for row in rows
     ]
 
 
@@ -277,14 +286,18 @@ def _of_failures(row: RowMapping, named: Naming) -> Problem:
         key=_key(kind, error),
         kind=kind,
         cause=error,
-        to_do="" if row["is_recovered"] else "This is over when a later run of the same job succeeds.",
+        to_do=""
+        if row["is_recovered"]
+        else "This is over when a later run of the same job succeeds.",
         is_minor=row["is_recovered"],
         count=row["sessions"],
         noun="session",
         names=named(row["account_keys"]),
         accounts=row["accounts"] or None,
         since=row["since"],
-        link=f"/sessions/{row['last_id']}" if row["sessions"] == 1 else f"/sessions?{urlencode(asked)}",
+        link=f"/sessions/{row['last_id']}"
+        if row["sessions"] == 1
+        else f"/sessions?{urlencode(asked)}",
         tell_after=_NEXT_RUN,
         is_recovered=row["is_recovered"],
     )

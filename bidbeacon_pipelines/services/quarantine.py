@@ -102,7 +102,9 @@ def _replay_report(
     if not loaded.days:
         return None
     period = loaded.start_date, loaded.end_date
-    scope = ReportScope(dataset, report.request_id, loaded.data_as_of, tuple(loaded.ad_products), period)
+    scope = ReportScope(
+        dataset, report.request_id, loaded.data_as_of, tuple(loaded.ad_products), period
+    )
     rows = list_raw_rows(connection, account, scope)
     if not rows:
         return None
@@ -113,7 +115,9 @@ def _replay_report(
     release_rows(connection, checked.released)
     keep_rows(connection, checked.kept)
     after = count_bad_rows(connection, account, scope, loaded.days)
-    change_bad_counts(connection, account, scope, {day: after[day] - before[day] for day in loaded.days})
+    change_bad_counts(
+        connection, account, scope, {day: after[day] - before[day] for day in loaded.days}
+    )
     if checked.understood:
         _merge(connection, account, scope, checked.days)
     return QuarantineReplayed(
@@ -127,7 +131,9 @@ def _replay_report(
     )
 
 
-def _check_of(connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]) -> RowCheck:
+def _check_of(
+    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
+) -> RowCheck:
     """Return the check of the load, for the windows that still hold the report."""
     return RowCheck(
         scope.dataset,
@@ -175,12 +181,17 @@ def _stage(connection: Connection, account: Account, scope: ReportScope, checked
             checked.kept.append((number, day, key.reason))
 
 
-def _merge(connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]) -> None:
+def _merge(
+    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
+) -> None:
     """Add the staged rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
     values = scope.values | window_values([(account, day) for day in days])
     merge_windows(connection, scope.dataset, values)
     totals = total_windows(connection, scope.dataset, values)
     lock_summary(connection, account)
     recount_windows(
-        connection, account, scope, {day: totals.get((account.id, day), WindowTotals()) for day in days}
+        connection,
+        account,
+        scope,
+        {day: totals.get((account.id, day), WindowTotals()) for day in days},
     )

@@ -18,7 +18,13 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
     next_slot,
     paused_until,
 )
-from bidbeacon_pipelines.store.rate_limits import LimitKey, LockedLimits, add_limits, lock_limits, move_limits
+from bidbeacon_pipelines.store.rate_limits import (
+    LimitKey,
+    LockedLimits,
+    add_limits,
+    lock_limits,
+    move_limits,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -46,7 +46,9 @@ class Receiver:
         self._url = url
         self.label = f"{number}. {url.partition('://')[0].lower()}://{MASK}"
 
-    def send(self, title: str, body: str, *, event: Event | None = None, is_minor: bool = False) -> None:
+    def send(
+        self, title: str, body: str, *, event: Event | None = None, is_minor: bool = False
+    ) -> None:
         """Send a message; coloured by its event, if the receiver supports colours.
 
         Raises:
@@ -62,7 +64,9 @@ class Receiver:
         )
         if not result:
             messages = [entry.message for sent in result.results for entry in sent.logs()]
-            raise NotSentError(self._masked(" ".join(messages) or "the service did not take the message"))
+            raise NotSentError(
+                self._masked(" ".join(messages) or "the service did not take the message")
+            )
 
     def _open(self) -> "Apprise":
         _silence_apprise()
@@ -80,7 +84,9 @@ class Receiver:
         """Return a text without any part of the URL: which parts are secret depends on the service."""
         rest = self._url.partition("://")[2]
         text = re.sub(r"\S*://\S*", MASK, text)
-        for word in re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}") + re.split(r"[/:@?&=]", unquote(rest)):
+        for word in re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}") + re.split(
+            r"[/:@?&=]", unquote(rest)
+        ):
             if len(word) >= _SHORTEST_SECRET:
                 text = text.replace(word, MASK)
         return redact_text(text)

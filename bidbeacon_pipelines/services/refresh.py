@@ -117,11 +117,17 @@ def step_requests(
         if on_step is not None:
             on_step()
     if failures:
-        raise failures[0] if len(failures) == 1 else ExceptionGroup("Several requests failed", failures)
+        raise (
+            failures[0]
+            if len(failures) == 1
+            else ExceptionGroup("Several requests failed", failures)
+        )
     return len(requests)
 
 
-def _record_worked_on_elsewhere(context: JobContext, session: SessionRecorder, request_id: int) -> None:
+def _record_worked_on_elsewhere(
+    context: JobContext, session: SessionRecorder, request_id: int
+) -> None:
     """Record that a request was skipped since another session is working on it; nothing if it has ended."""
     with context.engine.begin() as connection:
         request = find_request(connection, request_id)
@@ -228,7 +234,9 @@ def plan_due(
             )
         if not any(draft.days or draft.stored for draft in drafts):
             for draft in drafts:
-                session.add_in(connection, _skip(ads_account, draft.dataset, SkipReason.ALREADY_FRESH))
+                session.add_in(
+                    connection, _skip(ads_account, draft.dataset, SkipReason.ALREADY_FRESH)
+                )
     return not waiting
 
 
@@ -251,7 +259,9 @@ def _drafts(
         for name, dataset in DATASETS.items()
     }
     days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=due_by)
-    next_due = list_next_due(connection, ads_account.account_id, after=due_by, until=due_by + patience)
+    next_due = list_next_due(
+        connection, ads_account.account_id, after=due_by, until=due_by + patience
+    )
     by_hand = [plan for plan in plans if plan.by_hand]
     split = list_split_reports(connection, ads_account.region)
     return [
@@ -272,7 +282,11 @@ def _is_planned(plans: Sequence[StoredPlan], dataset: str, day: date) -> bool:
 
 
 def _plan_dataset(
-    connection: Connection, session: SessionRecorder, ads_account: AdsAccount, draft: _Draft, now: datetime
+    connection: Connection,
+    session: SessionRecorder,
+    ads_account: AdsAccount,
+    draft: _Draft,
+    now: datetime,
 ) -> None:
     """Store the cover of a dataset's due days in place of what was planned before; record it where it is another."""
     planned = plan_reports(
@@ -282,13 +296,19 @@ def _plan_dataset(
         oldest=oldest_days(draft.groups, draft.histories, now.date()),
     )
     before = [
-        PlannedRequest(plan.start, plan.end, plan.by_hand, tuple(plan.ad_products)) for plan in draft.stored
+        PlannedRequest(plan.start, plan.end, plan.by_hand, tuple(plan.ad_products))
+        for plan in draft.stored
     ]
     if planned == before:
         return
     for stored, new in zip(draft.stored, planned, strict=False):
         change_plan(
-            connection, stored.id, new.start, new.end, by_hand=new.by_hand, ad_products=new.ad_products
+            connection,
+            stored.id,
+            new.start,
+            new.end,
+            by_hand=new.by_hand,
+            ad_products=new.ad_products,
         )
     for new in planned[len(before) :]:
         _insert(connection, session, ads_account, draft.dataset, new, now)
@@ -309,7 +329,11 @@ def _plan_dataset(
 
 
 def plan_backfill(
-    context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    days: Sequence[date],
 ) -> list[int]:
     """Plan reports for requested days that no report covers yet; return their requests.
 
@@ -326,7 +350,9 @@ def plan_backfill(
         has = find_ad_products(connection, account.account_id)
         products = products_to_request(dataset, has)
         histories = end_unserved(context, connection, session, ads_account, dataset, products)
-        groups = _groups(dataset, ads_account, list_split_reports(connection, ads_account.region), has)
+        groups = _groups(
+            dataset, ads_account, list_split_reports(connection, ads_account.region), has
+        )
         open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
         windows = list_windows(connection, account, dataset.name, open_days)
         requests = plan_reports(
@@ -345,7 +371,8 @@ def plan_backfill(
             oldest=oldest_days(groups, histories, context.now().date()),
         )
         added = [
-            _insert(connection, session, ads_account, dataset, request, context.now()) for request in requests
+            _insert(connection, session, ads_account, dataset, request, context.now())
+            for request in requests
         ]
     serving = [plan.id for plan in planned if any(plan.start <= day <= plan.end for day in days)]
     return [*serving, *added]
@@ -385,7 +412,9 @@ def _skip_ads_account(
 ) -> WindowSkipped:
     """Return the action with the reason why nothing is planned for an ads account: all countries are disabled, or it is suspended."""
     if ads_account.needs_person is not None:
-        return _skip(ads_account, dataset, SkipReason.ACCOUNT_NEEDS_PERSON, ads_account.needs_person)
+        return _skip(
+            ads_account, dataset, SkipReason.ACCOUNT_NEEDS_PERSON, ads_account.needs_person
+        )
     why = next((account.reason_to_skip for account in countries), None)
     return _skip(ads_account, dataset, SkipReason.ACCOUNT_OFF, why)
 
@@ -394,7 +423,11 @@ def _skip(
     ads_account: AdsAccount, dataset: Dataset, reason: SkipReason, detail: str | None = None
 ) -> WindowSkipped:
     return WindowSkipped(
-        account=ads_account.ads_account_key, dataset=dataset.name, windows=[], reason=reason, detail=detail
+        account=ads_account.ads_account_key,
+        dataset=dataset.name,
+        windows=[],
+        reason=reason,
+        detail=detail,
     )
 
 
@@ -405,9 +438,17 @@ def skip_account(account: Account, dataset: Dataset, days: list[date]) -> Window
 
 
 def skip_windows(
-    account: Account, dataset: Dataset, days: list[date], reason: SkipReason, detail: str | None = None
+    account: Account,
+    dataset: Dataset,
+    days: list[date],
+    reason: SkipReason,
+    detail: str | None = None,
 ) -> WindowSkipped:
     """Return the action with the reason why windows of an account are skipped."""
     return WindowSkipped(
-        account=account.account_key, dataset=dataset.name, windows=days, reason=reason, detail=detail
+        account=account.account_key,
+        dataset=dataset.name,
+        windows=days,
+        reason=reason,
+        detail=detail,
     )

@@ -27,7 +27,11 @@ from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.request_states import failure_kind, reported
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
-from bidbeacon_pipelines.store.learned import list_field_spellings, list_histories, set_field_spellings
+from bidbeacon_pipelines.store.learned import (
+    list_field_spellings,
+    list_histories,
+    set_field_spellings,
+)
 from bidbeacon_pipelines.store.requests import Request
 
 
@@ -75,7 +79,9 @@ def request_report(
     return reported(report)
 
 
-def _create(context: JobContext, account: AdsAccount, request: Request, tries: Tries | None) -> Report:
+def _create(
+    context: JobContext, account: AdsAccount, request: Request, tries: Tries | None
+) -> Report:
     """Create the report; if Amazon doesn't know a field, try its other name at once, and store what worked."""
     with context.engine.begin() as connection:
         known = list_field_spellings(connection, account.region)
@@ -134,7 +140,9 @@ def failure_of(context: JobContext, error: AdsApiError) -> Failure:
 
 def not_before(context: JobContext, error: AdsApiError) -> datetime | None:
     """Return the instant that Amazon asked us to wait for, if any."""
-    return None if error.retry_after is None else context.now() + timedelta(seconds=error.retry_after)
+    return (
+        None if error.retry_after is None else context.now() + timedelta(seconds=error.retry_after)
+    )
 
 
 def count_rest(
@@ -165,7 +173,9 @@ def _is_same(report: Report, request: Request) -> bool:
     An unfiltered report has our rows too: those of other ad products are set aside when it is loaded.
     """
     dataset = get_dataset(request.dataset)
-    same_days = {(p.start, p.end) for p in report.periods} == {(request.start_date, request.end_date)}
+    same_days = {(p.start, p.end) for p in report.periods} == {
+        (request.start_date, request.end_date)
+    }
     same_rows = report.row_filter in (None, ad_product_filter(request.ad_products))
     ours = {other: name for name, other in dataset.other_names.items()}
     fields = dataset.fields_for(request.ad_products)
@@ -181,6 +191,10 @@ def _refused(
     today: date,
 ) -> transitions.Answer:
     with context.engine.begin() as connection:
-        is_searched = request.ad_products[0] in list_histories(connection, account.region, request.dataset)
-    served = not is_searched and is_surely_served(get_dataset(request.dataset), request.start_date, today)
+        is_searched = request.ad_products[0] in list_histories(
+            connection, account.region, request.dataset
+        )
+    served = not is_searched and is_surely_served(
+        get_dataset(request.dataset), request.start_date, today
+    )
     return transitions.Refused(weighed(failure_of(context, error), before, surely_served=served))

@@ -9,7 +9,11 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotFound
-from bidbeacon_pipelines.amazon_ads.report_files import ReportNotReady, UrlsNotResigned, download_report
+from bidbeacon_pipelines.amazon_ads.report_files import (
+    ReportNotReady,
+    UrlsNotResigned,
+    download_report,
+)
 from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.reports import transitions

@@ -86,7 +86,8 @@ def tries_before(state: RequestState) -> Tries:
         return Tries()
     rested = (state.next_step_at - state.sent_at).total_seconds()
     return Tries(
-        rests={"create_report": max(0.0, rested)}, made=Counter(create_report=max(state.attempts, 1))
+        rests={"create_report": max(0.0, rested)},
+        made=Counter(create_report=max(state.attempts, 1)),
     )
 
 

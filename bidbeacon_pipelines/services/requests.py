@@ -129,7 +129,8 @@ REST_AFTER_ERROR = timedelta(minutes=5)
 def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
     """Return the retry policy of a dataset's reports, from the settings."""
     return LifecyclePolicy(
-        first_poll_after=settings.first_poll_after(dataset.usual_latency), poll_every=settings.poll_every
+        first_poll_after=settings.first_poll_after(dataset.usual_latency),
+        poll_every=settings.poll_every,
     )
 
 
@@ -156,7 +157,9 @@ def drive_request(
         raise
     except Exception:
         with context.engine.begin() as connection:
-            put_off_request(connection, request_id, session.session_id, context.now() + REST_AFTER_ERROR)
+            put_off_request(
+                connection, request_id, session.session_id, context.now() + REST_AFTER_ERROR
+            )
         raise
     finally:
         with context.engine.begin() as connection:
@@ -204,7 +207,9 @@ class _Driver:
             return decide(self._state, self._context.now(), self._policy)
         if self._ads_account.needs_person_for == "credentials" or not self._windows:
             return Nothing(self._ads_account.needs_person)
-        return GiveUp(self._ads_account.needs_person, needs_person=True, kind=FailureKind.NOT_AUTHORIZED)
+        return GiveUp(
+            self._ads_account.needs_person, needs_person=True, kind=FailureKind.NOT_AUTHORIZED
+        )
 
     @property
     def _is_disabled(self) -> bool:
@@ -225,7 +230,10 @@ class _Driver:
             keep_lock(connection, self._request.id, self._session.session_id)
             for key in disabled:
                 account, windows = self._countries[key], self._windows.pop(key)
-                days, reason = [window.window_date for window in windows], account.reason_to_skip or ""
+                days, reason = (
+                    [window.window_date for window in windows],
+                    account.reason_to_skip or "",
+                )
                 self._fail_windows(connection, {key: windows}, reason, at_once)
                 skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
                 self._session.add_in(
@@ -267,7 +275,10 @@ class _Driver:
                 action: Action | None = ReportAdopted(**self._facts, report_id=report_id)
             case transitions.Reported(report_id=report_id):
                 action = ReportRequested(
-                    **self._facts, report_id=report_id, attempt=self._state.attempts, bridged=self._bridged()
+                    **self._facts,
+                    report_id=report_id,
+                    attempt=self._state.attempts,
+                    bridged=self._bridged(),
                 )
             case transitions.NoAnswer(reason=reason) | transitions.RateLimited(reason=reason):
                 after = self._answered(answer).next_step_at or self._context.now()
@@ -291,7 +302,9 @@ class _Driver:
             if not self._windows and not is_needed(connection, request.id, now=now):
                 delete_plans(connection, [request.id])
                 return False
-            if not self._windows and (self._is_too_long(request) or self._is_too_old(connection, request)):
+            if not self._windows and (
+                self._is_too_long(request) or self._is_too_old(connection, request)
+            ):
                 delete_plans(connection, [request.id])
                 forget_plans(connection, request.account_id)
                 return False
@@ -301,7 +314,9 @@ class _Driver:
             if not self._windows:
                 self._attach(connection, now)
             self._state = transitions.sending(state_of(request), now, self._policy)
-            update_request(connection, request.id, self._session.session_id, **columns_of(self._state, now))
+            update_request(
+                connection, request.id, self._session.session_id, **columns_of(self._state, now)
+            )
             pass_over(connection, request)
         return True
 
@@ -314,13 +329,17 @@ class _Driver:
         histories = list_histories(connection, self._ads_account.region, request.dataset)
         own = [histories[product] for product in request.ad_products if product in histories]
         back = days_back(request, self._context.now().date())
-        return len(own) == len(request.ad_products) and all(back >= history.refused for history in own)
+        return len(own) == len(request.ad_products) and all(
+            back >= history.refused for history in own
+        )
 
     def _attach(self, connection: Connection, now: datetime) -> None:
         """Attach windows to the report, and record which refreshes it makes unnecessary."""
         attach_windows(connection, self._request.id, now=now)
         self._windows = list_windows_of_request(connection, self._request.id)
-        self._session.add_in(connection, WindowsQueued(**self._facts, by_hand=self._request.by_hand))
+        self._session.add_in(
+            connection, WindowsQueued(**self._facts, by_hand=self._request.by_hand)
+        )
         for key, windows in self._windows.items():
             missed = {
                 window.window_date: skipped
@@ -332,7 +351,8 @@ class _Driver:
                 skip = {"account": key, "dataset": self._dataset.name, "windows": list(missed)}
                 detail = "T+" + ", T+".join(map(str, offsets))
                 self._session.add_in(
-                    connection, WindowSkipped(**skip, reason=SkipReason.OFFSET_MISSED, detail=detail)
+                    connection,
+                    WindowSkipped(**skip, reason=SkipReason.OFFSET_MISSED, detail=detail),
                 )
 
     def _missed(self, account: Account, window: Window, now: datetime) -> tuple[int, ...]:
@@ -340,13 +360,20 @@ class _Driver:
         if window.data_as_of is None:
             return ()
         zone = account.time_zone
-        return missed_offsets(self._dataset, window.window_date, zone, window.data_as_of, now).skipped
+        return missed_offsets(
+            self._dataset, window.window_date, zone, window.data_as_of, now
+        ).skipped
 
     def _request_report(self, before: Failure | None, tries: Tries) -> transitions.Answer:
         """Request the report from Amazon; return the result."""
         try:
             answer = request_report(
-                self._context, self._ads_account, self._request, today=self._today, before=before, tries=tries
+                self._context,
+                self._ads_account,
+                self._request,
+                today=self._today,
+                before=before,
+                tries=tries,
             )
         except AuthError as error:
             failure = doubted(failure_of(self._context, error))
@@ -355,7 +382,9 @@ class _Driver:
             self._note_answered()
         return answer
 
-    def _unauthorized(self, error: AuthError, unconfirmed: transitions.Answer) -> transitions.Answer:
+    def _unauthorized(
+        self, error: AuthError, unconfirmed: transitions.Answer
+    ) -> transitions.Answer:
         """Count a refusal of the ads account, or suspend all accounts if our credentials are refused; return what it means for the request.
 
         After refused credentials, a request rests until they are renewed.
@@ -378,13 +407,19 @@ class _Driver:
             report = self._retrieve()
         except NotFound as error:
             self._store(
-                self._answered(transitions.Refused(Failure(FailureKind.NOT_FOUND, str(error), error.code)))
+                self._answered(
+                    transitions.Refused(Failure(FailureKind.NOT_FOUND, str(error), error.code))
+                )
             )
         except AuthError as error:
             self._poll_refused(error)
         except AdsApiError as error:
             word = "not to be seen" if isinstance(error, Rejected) else "not to be reached"
-            self._pend(transitions.NoAnswer(not_before(self._context, error), str(error)), word, error.reason)
+            self._pend(
+                transitions.NoAnswer(not_before(self._context, error), str(error)),
+                word,
+                error.reason,
+            )
         else:
             answer = reported(report)
             if report.is_terminal:
@@ -398,9 +433,13 @@ class _Driver:
         if answer is unconfirmed:
             self._pend(answer, "not to be seen", error.reason)
         else:
-            self._store(self._answered(answer))  # the reason is recorded already, or by the following step
+            self._store(
+                self._answered(answer)
+            )  # the reason is recorded already, or by the following step
 
-    def _pend(self, answer: transitions.Answer, amazon_status: str, reason: str | None = None) -> None:
+    def _pend(
+        self, answer: transitions.Answer, amazon_status: str, reason: str | None = None
+    ) -> None:
         state = self._answered(answer)
         now = self._context.now()
         waited = (now - (state.sent_at or state.created_at)).total_seconds()
@@ -494,8 +533,12 @@ class _Driver:
             columns = {"part_count": len(parts), "byte_count": size}
             columns["row_count"] = sum(result.rows for result in results.values())
             session_id = self._session.session_id
-            update_request(connection, self._request.id, session_id, **columns_of(state, started), **columns)
-            if learn_from_loaded(connection, self._ads_account.region, self._request, started.date()):
+            update_request(
+                connection, self._request.id, session_id, **columns_of(state, started), **columns
+            )
+            if learn_from_loaded(
+                connection, self._ads_account.region, self._request, started.date()
+            ):
                 forget_plans(connection, self._request.account_id)
         self._windows.clear()
         self._state = state
@@ -534,7 +577,9 @@ class _Driver:
     def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
         """Return the function that computes when a failed window of a country is due again, by its day and whether it has data."""
         now, zone = self._context.now(), account.time_zone
-        return lambda day, has_data: again_after_failure(self._dataset, day, zone, now, has_data=has_data)
+        return lambda day, has_data: again_after_failure(
+            self._dataset, day, zone, now, has_data=has_data
+        )
 
     def _retry(self, step: RetryLater) -> None:
         action = RequestRetried(
@@ -557,10 +602,16 @@ class _Driver:
             self._learn_history(state, step, history)
             return
         code = state.failure.code if state.failure else None
-        action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
+        action = ReportFailed(
+            **self._facts, report_id=self._state.report_id, code=code, reason=step.reason
+        )
         with self._context.engine.begin() as connection:
-            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
-            self._fail_windows(connection, self._windows, step.reason, self._due_again(state, step, now))
+            update_request(
+                connection, self._request.id, self._session.session_id, **columns_of(state, now)
+            )
+            self._fail_windows(
+                connection, self._windows, step.reason, self._due_again(state, step, now)
+            )
             self._replan_released(connection)
             self._session.add_in(connection, action)
         self._state = state
@@ -573,17 +624,23 @@ class _Driver:
         return shorter_period(state.failure, days=_days(self._request), longest_days=longest)
 
     def _longest_period(self, ads_account: AdsAccount) -> int:
-        return longest_period(self._dataset, ads_account.longest_periods, self._context.now().date())
+        return longest_period(
+            self._dataset, ads_account.longest_periods, self._context.now().date()
+        )
 
     def _split(self, state: RequestState, step: GiveUp, days: int) -> None:
         """End a request that was too large: its windows, of all countries, are due at once, in shorter periods, and this is remembered."""
         now = self._context.now()
         with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
-            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
+            update_request(
+                connection, self._request.id, self._session.session_id, **columns_of(state, now)
+            )
             self._learn_longest_period(connection, days)
             self._release_to_split(connection, step.reason, now)
-            self._session.add_in(connection, ReportSplit(**self._facts, reason=step.reason, days=days))
+            self._session.add_in(
+                connection, ReportSplit(**self._facts, reason=step.reason, days=days)
+            )
         self._state = state
 
     def _may_come_by_product(self, state: RequestState) -> bool:
@@ -618,11 +675,17 @@ class _Driver:
         now, product = self._context.now(), self._request.ad_products[0]
         with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
-            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
+            update_request(
+                connection, self._request.id, self._session.session_id, **columns_of(state, now)
+            )
             set_history(connection, self._ads_account.region, self._dataset.name, product, history)
             forget_plans(connection, self._request.account_id)
             self._release_to_split(connection, step.reason, now)
-            facts = {"reason": step.reason, "ad_product": product_name(product), "days": history.refused}
+            facts = {
+                "reason": step.reason,
+                "ad_product": product_name(product),
+                "days": history.refused,
+            }
             self._session.add_in(connection, ProductHistoryLearned(**self._facts, **facts))
         self._state = state
 
@@ -634,8 +697,12 @@ class _Driver:
         now, dataset = self._context.now(), self._dataset.name
         with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
-            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
-            if is_refused_union(state.failure, self._request.ad_products) or self._is_doubtfully_old(state):
+            update_request(
+                connection, self._request.id, self._session.session_id, **columns_of(state, now)
+            )
+            if is_refused_union(
+                state.failure, self._request.ad_products
+            ) or self._is_doubtfully_old(state):
                 split_report(connection, self._ads_account.region, dataset, step.reason)
             else:
                 split_dataset(connection, self._request.account_id, dataset)
@@ -652,10 +719,14 @@ class _Driver:
         for key, windows in self._windows.items():
             for window in windows:
                 due = min(window.next_refresh_at or now, now)
-                needed = replace(window.state, status="failed", next_refresh_at=due, failure_reason=reason)
+                needed = replace(
+                    window.state, status="failed", next_refresh_at=due, failure_reason=reason
+                )
                 place = self._countries[key].country_code, window.window_date
                 after[place] = WindowAfter(
-                    state=needed if _needs_report(window, now) else replace(window.state, status="loaded"),
+                    state=needed
+                    if _needs_report(window, now)
+                    else replace(window.state, status="loaded"),
                     products_due=tuple(window.products_due) if window.products_due else None,
                     product_states=window.states,
                     is_still_wanted=window.wanted_by is not None,
@@ -677,7 +748,10 @@ class _Driver:
                 before = states_before(window.states, window.state, products, reported)
                 own = before[reported[0]]
                 outcome = replace(
-                    own, status="failed", next_refresh_at=due_again(key, window, own), failure_reason=reason
+                    own,
+                    status="failed",
+                    next_refresh_at=due_again(key, window, own),
+                    failure_reason=reason,
                 )
                 wanted = () if window.wanted_by is None else window.products_due or products
                 place = self._countries[key].country_code, window.window_date
@@ -731,7 +805,9 @@ class _Driver:
             if action is not None:
                 self._session.add_in(connection, action)
             if answer is not None:
-                note_answer(connection, self._session, self._ads_account, answer, self._context.now())
+                note_answer(
+                    connection, self._session, self._ads_account, answer, self._context.now()
+                )
         self._state = state
 
     def _answered(self, answer: transitions.Answer) -> RequestState:

@@ -49,12 +49,24 @@ def rules_of(settings: Settings) -> list[Rule]:
     return [
         Rule("api_calls", timedelta(days=settings.api_call_days), ROWS_A_PIECE, delete_calls),
         Rule("rate_limits", _RATE_LIMITS_IDLE_FOR, ROWS_A_PIECE, delete_idle_limits),
-        Rule("sessions", timedelta(days=settings.session_days), SESSIONS_A_PIECE, delete_ended_sessions),
-        Rule("restatements", timedelta(days=settings.restatement_days), ROWS_A_PIECE, delete_restatements),
+        Rule(
+            "sessions",
+            timedelta(days=settings.session_days),
+            SESSIONS_A_PIECE,
+            delete_ended_sessions,
+        ),
+        Rule(
+            "restatements",
+            timedelta(days=settings.restatement_days),
+            ROWS_A_PIECE,
+            delete_restatements,
+        ),
         Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
-        Rule("alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages),
+        Rule(
+            "alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages
+        ),
         Rule("run_requests", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_requests),
     ]
 

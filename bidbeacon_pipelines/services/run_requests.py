@@ -49,7 +49,9 @@ def request_load(
     return _get(connection, request_id)
 
 
-def request_entity_sync(connection: Connection, account: Account, *, by: str, now: datetime) -> RunRequest:
+def request_entity_sync(
+    connection: Connection, account: Account, *, by: str, now: datetime
+) -> RunRequest:
     """Request a sync of an account's entities now; an equal open request is reused.
 
     Raises:

@@ -45,7 +45,9 @@ def update_summary(
     return AccountSummary(account, updated, [dict(row) for row in shown])
 
 
-def _update(connection: Connection, session: SessionRecorder, account: Account, *, all_days: bool) -> int:
+def _update(
+    connection: Connection, session: SessionRecorder, account: Account, *, all_days: bool
+) -> int:
     windows = list_days_to_sum_up(connection, account, all_days=all_days)
     days = [window["summary_date"] for window in windows]
     if not days:
@@ -53,6 +55,8 @@ def _update(connection: Connection, session: SessionRecorder, account: Account, 
     totals = [dict(total) for total in list_totals(connection, account, days)]
     rows = summarize_days([dict(window) for window in windows], totals, account.currency_code)
     replace_days(connection, account, days, rows)
-    action = SummaryUpdated(account=account.account_key, days=len(days), first=days[0], last=days[-1])
+    action = SummaryUpdated(
+        account=account.account_key, days=len(days), first=days[0], last=days[-1]
+    )
     session.add_in(connection, action)
     return len(days)

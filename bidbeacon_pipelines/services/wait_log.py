@@ -85,4 +85,6 @@ def _try_to_record(context: JobContext, session: SessionRecorder) -> None:
     try:
         _record(context, session)
     except Exception:
-        logger.exception("Session %s: the time spent waiting could not be recorded", session.session_id)
+        logger.exception(
+            "Session %s: the time spent waiting could not be recorded", session.session_id
+        )

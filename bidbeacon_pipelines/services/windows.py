@@ -30,7 +30,12 @@ from bidbeacon_sessions import SessionRecorder
 
 
 def keep_windows(
-    context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, *, again: bool = False
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    *,
+    again: bool = False,
 ) -> None:
     """Create the windows up to today, and end those that Amazon no longer serves: once per local day, or `again`.
 
@@ -48,7 +53,9 @@ def keep_windows(
             correct_requests(connection, account.account_id, now)
         _reopen_windows(connection, session, account, dataset, now)
         zone = account.time_zone
-        due = {day: next_refresh_at(dataset, day, zone, None) for day in window_dates(dataset, today)}
+        due = {
+            day: next_refresh_at(dataset, day, zone, None) for day in window_dates(dataset, today)
+        }
         created = create_windows(connection, account, dataset.name, due)
         expired = expire_windows(connection, account, dataset.name, oldest_served(dataset, today))
         set_windows_through(connection, account, dataset.name, today)
@@ -56,17 +63,25 @@ def keep_windows(
             session.add_in(
                 connection,
                 WindowsPlanned(
-                    account=account.account_key, dataset=dataset.name, created=created, through=today
+                    account=account.account_key,
+                    dataset=dataset.name,
+                    created=created,
+                    through=today,
                 ),
             )
         if expired:
             session.add_in(
-                connection, WindowsExpired(account=account.account_key, dataset=dataset.name, windows=expired)
+                connection,
+                WindowsExpired(account=account.account_key, dataset=dataset.name, windows=expired),
             )
 
 
 def _reopen_windows(
-    connection: Connection, session: SessionRecorder, account: Account, dataset: Dataset, now: datetime
+    connection: Connection,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    now: datetime,
 ) -> None:
     """Make windows due again that Amazon serves, and whose refresh a wrong clock had ended or postponed."""
     today, zone = local_date(now, account.time_zone), account.time_zone
@@ -84,11 +99,14 @@ def _reopen_windows(
     due = {window.window_date: _due_again(dataset, window, zone, now) for window in misdated}
     reopen_windows(connection, account, dataset.name, due)
     session.add_in(
-        connection, WindowsReopened(account=account.account_key, dataset=dataset.name, windows=list(due))
+        connection,
+        WindowsReopened(account=account.account_key, dataset=dataset.name, windows=list(due)),
     )
 
 
-def _due_again(dataset: Dataset, window: MisdatedWindow, zone: str, now: datetime) -> datetime | None:
+def _due_again(
+    dataset: Dataset, window: MisdatedWindow, zone: str, now: datetime
+) -> datetime | None:
     day, data_as_of = window.window_date, window.data_as_of
     if window.status == "failed":
         return again_after_failure(dataset, day, zone, now, has_data=data_as_of is not None)

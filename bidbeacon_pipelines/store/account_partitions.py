@@ -8,7 +8,9 @@ PARTITIONS_NAME = "accounts"
 
 def list_account_partitions(connection: Connection) -> set[str]:
     """Return the keys of the accounts that are partitions; none where Dagster never ran on this database."""
-    has_table = connection.execute(text("SELECT to_regclass('dagster.dynamic_partitions') IS NOT NULL"))
+    has_table = connection.execute(
+        text("SELECT to_regclass('dagster.dynamic_partitions') IS NOT NULL")
+    )
     if not has_table.scalar():
         return set()
     rows = connection.execute(

@@ -135,7 +135,9 @@ def count_refusal(connection: Connection, account_id: str) -> int:
 def forget_refusals(connection: Connection, account_id: str) -> None:
     """Reset the count of refusals of an ads account."""
     connection.execute(
-        text("UPDATE ads_accounts SET refusals = 0 WHERE account_id = :account_id AND refusals > 0"),
+        text(
+            "UPDATE ads_accounts SET refusals = 0 WHERE account_id = :account_id AND refusals > 0"
+        ),
         {"account_id": account_id},
     )
 
@@ -273,5 +275,7 @@ def list_open_rounds(
 
 def _ads_account(row: RowMapping) -> AdsAccount:
     stored = row["longest_periods"].items()
-    periods = {name: (learned["days"], date.fromisoformat(learned["since"])) for name, learned in stored}
+    periods = {
+        name: (learned["days"], date.fromisoformat(learned["since"])) for name, learned in stored
+    }
     return AdsAccount(**{**row, "longest_periods": periods})

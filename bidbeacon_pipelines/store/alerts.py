@@ -42,7 +42,9 @@ class Delivery:
     error: str | None
 
 
-_MAKE_WATCH = text("INSERT INTO alert_watch (looked_at) VALUES ('-infinity') ON CONFLICT DO NOTHING")
+_MAKE_WATCH = text(
+    "INSERT INTO alert_watch (looked_at) VALUES ('-infinity') ON CONFLICT DO NOTHING"
+)
 _TAKE_WATCH = text(
     "SELECT CAST(nullif(looked_at, '-infinity') AS timestamptz) AS looked_at FROM alert_watch FOR UPDATE SKIP LOCKED"
 )
@@ -134,7 +136,9 @@ _FAILED = text("""
 
 def note_failed(connection: Connection, ids: Sequence[int], now: datetime, error: str) -> None:
     """Store why messages could not be sent: they are tried again after a minute, two, four, and at last every quarter of an hour."""
-    connection.execute(_FAILED, {"ids": list(ids), "now": now, "error": error, "longest": _LONGEST_PAUSE})
+    connection.execute(
+        _FAILED, {"ids": list(ids), "now": now, "error": error, "longest": _LONGEST_PAUSE}
+    )
 
 
 _DELIVERY = text("""
@@ -146,7 +150,9 @@ _DELIVERY = text("""
 
 def read_delivery(connection: Connection, now: datetime) -> Delivery:
     """Return the state of alerting."""
-    return Delivery(**connection.execute(_DELIVERY, {"given_up": now - GIVE_UP_AFTER}).mappings().one())
+    return Delivery(
+        **connection.execute(_DELIVERY, {"given_up": now - GIVE_UP_AFTER}).mappings().one()
+    )
 
 
 _LAST = text("""
@@ -154,7 +160,9 @@ _LAST = text("""
       FROM alert_messages WHERE alert_key = ANY(:keys) ORDER BY alert_key, receiver, written_at DESC, id DESC""")
 
 
-def list_last_messages(connection: Connection, keys: Sequence[str]) -> Mapping[str, list[RowMapping]]:
+def list_last_messages(
+    connection: Connection, keys: Sequence[str]
+) -> Mapping[str, list[RowMapping]]:
     """Return the last message of causes to each receiver, by the cause's key: receiver, event, written_at, attempts, error, sent_at."""
     found: dict[str, list[RowMapping]] = {key: [] for key in keys}
     for row in connection.execute(_LAST, {"keys": list(keys)}).mappings():

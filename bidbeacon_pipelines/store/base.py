@@ -27,11 +27,14 @@ class PipelinesBase(DeclarativeBase):
 
 def amazon_id(*, primary_key: bool = False, sort_order: int = 0, comment: str | None = None) -> Any:
     """Declare a column that holds one of Amazon's ids; `sort_order` is its place among a table's columns."""
-    return mapped_column(Text(collation="C"), primary_key=primary_key, sort_order=sort_order, comment=comment)
+    return mapped_column(
+        Text(collation="C"), primary_key=primary_key, sort_order=sort_order, comment=comment
+    )
 
 
 def account_reference() -> ForeignKeyConstraint:
     """Declare that a table's rows belong to an account."""
     return ForeignKeyConstraint(
-        ["account_id", "country_code"], ["advertiser_accounts.account_id", "advertiser_accounts.country_code"]
+        ["account_id", "country_code"],
+        ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
     )

@@ -56,14 +56,18 @@ def correct_looks(connection: Connection, now: datetime) -> None:
     )
 
 
-def set_cadence(connection: Connection, key: str, *, every: timedelta | None, cron: str | None) -> None:
+def set_cadence(
+    connection: Connection, key: str, *, every: timedelta | None, cron: str | None
+) -> None:
     """Set the cadence of an ads account, by its key or the key of one of its accounts; with neither it is planned as soon as something is due.
 
     Raises:
         UnknownAccountError: no account has this key.
     """
     connection.execute(
-        text("UPDATE ads_accounts SET refresh_every = :every, refresh_cron = :cron WHERE account_id = :id"),
+        text(
+            "UPDATE ads_accounts SET refresh_every = :every, refresh_cron = :cron WHERE account_id = :id"
+        ),
         {"id": get_ads_account(connection, key).account_id, "every": every, "cron": cron},
     )
 
@@ -83,7 +87,9 @@ def get_cadence(connection: Connection, key: str) -> StoredCadence:
 
 def list_cadences(connection: Connection) -> list[StoredCadence]:
     """Return the cadences of all ads accounts, by key."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM ads_accounts o ORDER BY ads_account_key"))
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM ads_accounts o ORDER BY ads_account_key")
+    )
     return [StoredCadence(**row) for row in rows.mappings()]
 
 

@@ -56,7 +56,9 @@ class DatabaseClock:
 
 def read_now(connection: Connection, settings: Settings) -> datetime:
     """Return the database's present instant, UTC; with the sandbox, moved by the stored offset."""
-    now: datetime = connection.execute(_SIMULATED_NOW if settings.uses_sandbox else _NOW).scalar_one()
+    now: datetime = connection.execute(
+        _SIMULATED_NOW if settings.uses_sandbox else _NOW
+    ).scalar_one()
     return now
 
 

@@ -62,22 +62,38 @@ def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
     account = ForeignKey("advertiser_accounts.id")
     yield Column("account", Integer, account, **key, comment="advertiser_accounts.id.")
     grouped: dict[str, Any] = {"info": {TAGS: DIMENSION_TAGS}}
-    yield Column("window_date", Date, **key, **grouped, comment="Day of the account's own calendar.")
-    if dataset.is_hourly:
-        yield Column("hour_at", DateTime(timezone=True), **key, **grouped, comment="When the hour began.")
-    yield Column("row_key", LargeBinary, **key, comment="Digest of currency, ad product and dimensions.")
     yield Column(
-        "ad_product", Text, nullable=False, **grouped, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"
+        "window_date", Date, **key, **grouped, comment="Day of the account's own calendar."
     )
-    yield Column("currency_code", Text, nullable=False, **grouped, comment="Currency of the amounts.")
+    if dataset.is_hourly:
+        yield Column(
+            "hour_at", DateTime(timezone=True), **key, **grouped, comment="When the hour began."
+        )
+    yield Column(
+        "row_key", LargeBinary, **key, comment="Digest of currency, ad product and dimensions."
+    )
+    yield Column(
+        "ad_product",
+        Text,
+        nullable=False,
+        **grouped,
+        comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+    )
+    yield Column(
+        "currency_code", Text, nullable=False, **grouped, comment="Currency of the amounts."
+    )
     for dimension in dataset.dimensions:
         yield from _dimension(dimension)
     if dataset.names_targets:
         yield Column(
-            "target_match", LargeBinary, comment="Digest of what names the target; null where nothing does."
+            "target_match",
+            LargeBinary,
+            comment="Digest of what names the target; null where nothing does.",
         )
     for metric in dataset.metrics:
-        yield Column(metric.column, _type_of(metric), comment=metric.description, info={TAGS: metric.tags})
+        yield Column(
+            metric.column, _type_of(metric), comment=metric.description, info={TAGS: metric.tags}
+        )
     if dataset.names_targets:
         yield Column(
             "target_id",
@@ -85,7 +101,9 @@ def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
             **grouped,
             comment="The target, derived; null while it is unknown.",
         )
-    yield Column("request_id", BigInteger, nullable=False, comment="report_requests.id that wrote the row.")
+    yield Column(
+        "request_id", BigInteger, nullable=False, comment="report_requests.id that wrote the row."
+    )
 
 
 def _dimension(dimension: Dimension) -> Iterator[Column[Any]]:
@@ -107,7 +125,8 @@ def _rules(dataset: Dataset) -> Iterator[CheckConstraint | Index]:
     yield CheckConstraint(f"least({', '.join(counts)}) >= 0", name="counts_not_negative")
     # NaN is greater than any number.
     yield CheckConstraint(
-        f"least({', '.join(amounts)}) >= 0 AND greatest({', '.join(amounts)}) < 1e14", name="amounts_in_range"
+        f"least({', '.join(amounts)}) >= 0 AND greatest({', '.join(amounts)}) < 1e14",
+        name="amounts_in_range",
     )
     if dataset.is_hourly:
         yield CheckConstraint("extract(epoch FROM hour_at) % 900 = 0", name="hour_begins")

@@ -9,7 +9,14 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.entity_tables import ENTITY_KINDS, Ad, AdGroup, Campaign, Portfolio, Target
+from bidbeacon_pipelines.store.entity_tables import (
+    ENTITY_KINDS,
+    Ad,
+    AdGroup,
+    Campaign,
+    Portfolio,
+    Target,
+)
 from bidbeacon_sessions.progress import note_progress
 
 _TABLES: Mapping[str, Any] = {
@@ -34,7 +41,9 @@ class ExportInFlight:
     created_at: datetime
 
 
-def find_export_in_flight(connection: Connection, account: Account, kind: str) -> ExportInFlight | None:
+def find_export_in_flight(
+    connection: Connection, account: Account, kind: str
+) -> ExportInFlight | None:
     """Return the export of this kind that was asked for and has not ended, or None."""
     row = connection.execute(
         text("""SELECT id, export_id, created_at FROM entity_exports
@@ -95,7 +104,9 @@ def merge_entities(
     [key] = [name for name in table.primary_key.columns.keys() if name not in account.identity]  # noqa: SIM118 - a collection of columns
     named = ", ".join(columns)
     connection.execute(
-        text(f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {named} FROM {table.name} WITH NO DATA")
+        text(
+            f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {named} FROM {table.name} WITH NO DATA"
+        )
     )
     _copy(connection, columns, ({**_DEFAULTS[kind], **row, **account.identity} for row in rows))
     if kind in {"ads", "targets"}:
@@ -117,7 +128,9 @@ _ADD_CAMPAIGNS = text("""
        AND g.ad_group_id = s.ad_group_id""")
 
 
-def _copy(connection: Connection, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def _copy(
+    connection: Connection, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
+) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
     statement = sql.SQL("COPY staged ({}) FROM STDIN").format(
@@ -168,7 +181,9 @@ class EntityCount:
 def count_entities(connection: Connection, account: Account | None = None) -> list[EntityCount]:
     """Return the counts of all kinds, by account: of all accounts, or of one."""
     of = "true" if account is None else "account_id = :account_id AND country_code = :country_code"
-    rows = connection.execute(text(_COUNTS.format(of=of)), {} if account is None else account.identity)
+    rows = connection.execute(
+        text(_COUNTS.format(of=of)), {} if account is None else account.identity
+    )
     return [EntityCount(**row) for row in rows.mappings()]
 
 

@@ -34,7 +34,9 @@ class _Entity:
         sort_order=_FIRST,
         comment="Country of the account: two letters, GB for the United Kingdom",
     )
-    state: Mapped[str] = mapped_column(comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's")
+    state: Mapped[str] = mapped_column(
+        comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's"
+    )
     details: Mapped[dict[str, Any]] = mapped_column(
         server_default=text("'{}'"),
         sort_order=_LAST,
@@ -49,10 +51,16 @@ class _Delivered:
     ad_product: Mapped[str | None] = mapped_column(
         comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY"
     )
-    delivery_status: Mapped[str | None] = mapped_column(comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE")
-    delivery_reasons: Mapped[Any | None] = mapped_column(JSONB, comment="Why it is not delivering: a list")
+    delivery_status: Mapped[str | None] = mapped_column(
+        comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+    )
+    delivery_reasons: Mapped[Any | None] = mapped_column(
+        JSONB, comment="Why it is not delivering: a list"
+    )
     created_at: Mapped[datetime | None] = mapped_column(comment="When it was created at Amazon")
-    updated_at: Mapped[datetime | None] = mapped_column(comment="When it was last changed at Amazon")
+    updated_at: Mapped[datetime | None] = mapped_column(
+        comment="When it was last changed at Amazon"
+    )
 
 
 class Campaign(_Entity, _Delivered, PipelinesBase):
@@ -64,23 +72,38 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
     name: Mapped[str | None] = mapped_column(comment="Name at Amazon")
     portfolio_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the portfolio")
     brand_entity_id: Mapped[str | None] = mapped_column(comment="The brand of Sponsored Brands")
-    targeting: Mapped[str | None] = mapped_column(comment="AUTO, MANUAL, or a tactic such as T00020")
+    targeting: Mapped[str | None] = mapped_column(
+        comment="AUTO, MANUAL, or a tactic such as T00020"
+    )
     cost_type: Mapped[str | None] = mapped_column(comment="CPC or VCPM, where Amazon says so")
-    start_date: Mapped[date | None] = mapped_column(comment="First day, on the account's own calendar")
+    start_date: Mapped[date | None] = mapped_column(
+        comment="First day, on the account's own calendar"
+    )
     end_date: Mapped[date | None] = mapped_column(
         comment="Last day, on the account's own calendar; null where it has none"
     )
-    budget: Mapped[Decimal | None] = mapped_column(comment="What the advertiser set, in currency_code")
-    rule_budget: Mapped[Decimal | None] = mapped_column(comment="The budget that a budget rule made of it")
-    budget_type: Mapped[str | None] = mapped_column(comment="What the budget limits, for example MONETARY")
+    budget: Mapped[Decimal | None] = mapped_column(
+        comment="What the advertiser set, in currency_code"
+    )
+    rule_budget: Mapped[Decimal | None] = mapped_column(
+        comment="The budget that a budget rule made of it"
+    )
+    budget_type: Mapped[str | None] = mapped_column(
+        comment="What the budget limits, for example MONETARY"
+    )
     budget_recurrence: Mapped[str | None] = mapped_column(comment="DAILY or LIFETIME")
     currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
-    bid_strategy: Mapped[str | None] = mapped_column(comment="How Amazon adjusts bids, in its own words")
+    bid_strategy: Mapped[str | None] = mapped_column(
+        comment="How Amazon adjusts bids, in its own words"
+    )
     placement_bid_adjustments: Mapped[Any | None] = mapped_column(
         JSONB, comment="A list of placements, each with a percentage"
     )
 
-    __table_args__ = (account_reference(), {"comment": "A campaign of an account, as Amazon sent it last"})
+    __table_args__ = (
+        account_reference(),
+        {"comment": "A campaign of an account, as Amazon sent it last"},
+    )
 
 
 class AdGroup(_Entity, _Delivered, PipelinesBase):
@@ -95,11 +118,16 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
         comment="Bid of targets that have none of their own, in currency_code; null in Sponsored Brands"
     )
     currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
-    creative_type: Mapped[str | None] = mapped_column(comment="Kind of creative, where Amazon says so")
+    creative_type: Mapped[str | None] = mapped_column(
+        comment="Kind of creative, where Amazon says so"
+    )
     goal: Mapped[str | None] = mapped_column(comment="What Sponsored Display optimizes for")
     kpi: Mapped[str | None] = mapped_column(comment="The measure of that goal")
 
-    __table_args__ = (account_reference(), {"comment": "An ad group of a campaign, as Amazon sent it last"})
+    __table_args__ = (
+        account_reference(),
+        {"comment": "An ad group of a campaign, as Amazon sent it last"},
+    )
 
 
 class Ad(_Entity, _Delivered, PipelinesBase):
@@ -111,17 +139,24 @@ class Ad(_Entity, _Delivered, PipelinesBase):
     ad_group_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the ad group")
     campaign_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the campaign")
     name: Mapped[str | None] = mapped_column(comment="Name at Amazon")
-    ad_type: Mapped[str | None] = mapped_column(comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …")
+    ad_type: Mapped[str | None] = mapped_column(
+        comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …"
+    )
     asins: Mapped[list[str]] = mapped_column(
         ARRAY(Text), server_default=text("'{}'"), comment="The products it shows, in Amazon's order"
     )
     skus: Mapped[list[str]] = mapped_column(
         ARRAY(Text), server_default=text("'{}'"), comment="The seller's SKUs of these products"
     )
-    landing_page_type: Mapped[str | None] = mapped_column(comment="Kind of page that a click leads to")
+    landing_page_type: Mapped[str | None] = mapped_column(
+        comment="Kind of page that a click leads to"
+    )
     landing_page_url: Mapped[str | None] = mapped_column(comment="The page that a click leads to")
 
-    __table_args__ = (account_reference(), {"comment": "An ad of an ad group, as Amazon sent it last"})
+    __table_args__ = (
+        account_reference(),
+        {"comment": "An ad of an ad group, as Amazon sent it last"},
+    )
 
 
 class Target(_Entity, _Delivered, PipelinesBase):
@@ -146,10 +181,14 @@ class Target(_Entity, _Delivered, PipelinesBase):
     asin: Mapped[str | None] = mapped_column(comment="ASIN of a product")
     category_id: Mapped[str | None] = mapped_column(comment="Amazon's id of a product category")
     category: Mapped[str | None] = mapped_column(comment="Name of that category")
-    brand_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the brand that refines a category")
+    brand_id: Mapped[str | None] = mapped_column(
+        comment="Amazon's id of the brand that refines a category"
+    )
     brand: Mapped[str | None] = mapped_column(comment="Name of that brand")
     audience_id: Mapped[str | None] = mapped_column(comment="Amazon's id of an audience")
-    event: Mapped[str | None] = mapped_column(comment="VIEW or PURCHASE, for an audience by what it did")
+    event: Mapped[str | None] = mapped_column(
+        comment="VIEW or PURCHASE, for an audience by what it did"
+    )
     lookback_days: Mapped[int | None] = mapped_column(
         comment="Days back that the event of an audience counts"
     )
@@ -192,13 +231,20 @@ class Portfolio(_Entity, PipelinesBase):
         comment="Budget that its campaigns share, in currency_code"
     )
     currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
-    budget_policy: Mapped[str | None] = mapped_column(comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP")
-    start_date: Mapped[date | None] = mapped_column(comment="First day, on the account's own calendar")
+    budget_policy: Mapped[str | None] = mapped_column(
+        comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP"
+    )
+    start_date: Mapped[date | None] = mapped_column(
+        comment="First day, on the account's own calendar"
+    )
     end_date: Mapped[date | None] = mapped_column(
         comment="Last day, on the account's own calendar; null where it has none"
     )
 
-    __table_args__ = (account_reference(), {"comment": "A portfolio of campaigns, as Amazon sent it last"})
+    __table_args__ = (
+        account_reference(),
+        {"comment": "A portfolio of campaigns, as Amazon sent it last"},
+    )
 
 
 class EntityProblem(PipelinesBase):

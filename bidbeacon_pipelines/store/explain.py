@@ -75,7 +75,9 @@ _PLANNED = text("""
      ORDER BY by_hand DESC, id LIMIT 1""")
 
 
-def find_planned_request(connection: Connection, account: RowMapping, dataset: str, day: date) -> int | None:
+def find_planned_request(
+    connection: Connection, account: RowMapping, dataset: str, day: date
+) -> int | None:
     """Return the request that is planned over a day and was never sent, or None."""
     found: int | None = connection.execute(_PLANNED, _values(account, dataset, day)).scalar()
     return found

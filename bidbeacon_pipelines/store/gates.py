@@ -25,7 +25,9 @@ _IN_FLIGHT = """
        AND (r.status = 'in_flight' OR (r.status = 'sent' AND r.next_step_at > :now))"""
 
 
-def lock_gate(connection: Connection, client_id: str, region: str, *, new: StoredGate) -> StoredGate:
+def lock_gate(
+    connection: Connection, client_id: str, region: str, *, new: StoredGate
+) -> StoredGate:
     """Return a gate, locked until the transaction ends; insert `new` if there is none."""
     key = {"client_id": client_id, "region": region}
     connection.execute(
@@ -118,7 +120,9 @@ _STATES = text(f"""
      ORDER BY g.client_id, g.region""")
 
 
-def find_gate(connection: Connection, client_id: str, region: str, *, now: datetime) -> GateState | None:
+def find_gate(
+    connection: Connection, client_id: str, region: str, *, now: datetime
+) -> GateState | None:
     """Return one gate with what waits at it; None before the first report is created through it."""
     found = _states(connection, {"client_id": client_id, "region": region, "now": now})
     return found[0] if found else None

@@ -42,7 +42,9 @@ class FailedWindows:
 def read_server(connection: Connection) -> ServerState:
     """Return the server's version and the tables' migration."""
     version = connection.execute(text("SHOW server_version")).scalar_one()
-    return ServerState(str(version).partition(" ")[0], read_revision(connection), list_revisions()[-1])
+    return ServerState(
+        str(version).partition(" ")[0], read_revision(connection), list_revisions()[-1]
+    )
 
 
 def read_requests(connection: Connection, *, late_since: datetime) -> RequestsState:

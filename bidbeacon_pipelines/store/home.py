@@ -7,10 +7,18 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.coverage import DUE_SINCE, IS_DUE, IS_OVERDUE, IS_SUSPICIOUS, REQUEST_IS_LATE
+from bidbeacon_pipelines.store.coverage import (
+    DUE_SINCE,
+    IS_DUE,
+    IS_OVERDUE,
+    IS_SUSPICIOUS,
+    REQUEST_IS_LATE,
+)
 
 # Most windows are loaded and not due: they are counted by the index of the primary key alone.
-_WINDOWS = "SELECT w.dataset, count(*) AS windows FROM report_windows w WHERE {of} GROUP BY w.dataset"
+_WINDOWS = (
+    "SELECT w.dataset, count(*) AS windows FROM report_windows w WHERE {of} GROUP BY w.dataset"
+)
 _OF_ALL, _OF_ONE = "true", "w.account_id = :account_id AND w.country_code = :country_code"
 
 # What differs in numbers only is one cause: ids, counts and days of a reason are left out, and which fields of invalid rows are how often what.
@@ -37,7 +45,9 @@ _KINDS = (
     f"{_IS_BAD} AND NOT {_IS_ASKED}",
     f"w.next_refresh_at <= :now AND w.request_id IS NULL AND w.wanted_by IS NULL AND NOT {_IS_BAD}",
 )
-_UNSETTLED_WINDOWS = f"WITH unsettled AS ({' UNION ALL '.join(_UNSETTLED_WINDOW + kind for kind in _KINDS)})"
+_UNSETTLED_WINDOWS = (
+    f"WITH unsettled AS ({' UNION ALL '.join(_UNSETTLED_WINDOW + kind for kind in _KINDS)})"
+)
 _UNSETTLED = f"""
     {_UNSETTLED_WINDOWS}
     SELECT dataset, status, is_due, is_overdue, is_suspicious, request_is_late, CAST(sum(windows) AS bigint) AS windows,

@@ -10,7 +10,9 @@ from bidbeacon_pipelines.reports.histories import Histories, History
 def list_field_spellings(connection: Connection, region: str) -> dict[str, str]:
     """Return the fields that a region knows by another name than ours, with that name."""
     rows = connection.execute(
-        text("SELECT field, spelling FROM field_spellings WHERE region = :region AND spelling <> field"),
+        text(
+            "SELECT field, spelling FROM field_spellings WHERE region = :region AND spelling <> field"
+        ),
         {"region": region},
     )
     return {row.field: row.spelling for row in rows}
@@ -54,7 +56,9 @@ def list_histories(connection: Connection, region: str, dataset: str) -> Histori
     return {row.ad_product: History(row.served_days, row.refused_days) for row in rows}
 
 
-def set_history(connection: Connection, region: str, dataset: str, ad_product: str, history: History) -> None:
+def set_history(
+    connection: Connection, region: str, dataset: str, ad_product: str, history: History
+) -> None:
     """Store how far back a region serves an ad product of a dataset."""
     connection.execute(
         text("""INSERT INTO product_histories (region, dataset, ad_product, served_days, refused_days)

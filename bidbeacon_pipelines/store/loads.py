@@ -75,7 +75,9 @@ class RowCounts:
     rows_not_waited_for: int
 
 
-def insert_load(connection: Connection, scope: ReportScope, account: Account, counts: RowCounts) -> None:
+def insert_load(
+    connection: Connection, scope: ReportScope, account: Account, counts: RowCounts
+) -> None:
     """Store the row counts of a loaded report, for an account; the table checks that they add up."""
     connection.execute(
         text("""
@@ -115,7 +117,11 @@ _QUARANTINE = text("""
 
 
 def quarantine_rows(
-    connection: Connection, scope: ReportScope, account: Account, days: Sequence[date], loaded: Sequence[date]
+    connection: Connection,
+    scope: ReportScope,
+    account: Account,
+    days: Sequence[date],
+    loaded: Sequence[date],
 ) -> int:
     """Quarantine the report's invalid rows, in place of those of earlier reports for an account's windows.
 

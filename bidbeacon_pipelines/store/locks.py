@@ -16,7 +16,9 @@ class LockTakenError(RuntimeError):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(f"Another job has been holding the lock on {name!r} for too long. Try again later.")
+        super().__init__(
+            f"Another job has been holding the lock on {name!r} for too long. Try again later."
+        )
 
 
 def lock_until_commit(connection: Connection, name: str) -> None:

@@ -25,9 +25,7 @@ TARGETS = """
      ORDER BY a.id, t.ad_group_id, t.match_digest,
               CASE t.state WHEN 'ENABLED' THEN 0 WHEN 'PAUSED' THEN 1 ELSE 2 END, length(t.target_id), t.target_id"""
 """The target that each text names in an ad group: what `target_id` of rows is derived from."""
-_IS_TARGET = (
-    "t.account = {0}.account AND t.ad_group_id = {0}.ad_group_id AND t.match_digest = {0}.target_match"
-)
+_IS_TARGET = "t.account = {0}.account AND t.ad_group_id = {0}.ad_group_id AND t.match_digest = {0}.target_match"
 _OF_WINDOWS = "o.account = ANY(:accounts) AND o.window_date = ANY(:days)"
 IS_UNRESOLVED = "target_id IS NULL AND target_match IS NOT NULL"
 
@@ -84,7 +82,9 @@ def merge_windows(
     }
 
 
-def _counted(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> dict[int, int]:
+def _counted(
+    connection: Connection, statement: TextClause, values: Mapping[str, Any]
+) -> dict[int, int]:
     return {row.account: row.rows for row in connection.execute(statement, values)}
 
 
@@ -136,7 +136,8 @@ def _compare(dataset: Dataset) -> TextClause:
     key, facts, metrics = key_of(dataset), _facts(dataset), _metrics(dataset)
     others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
     known = ", ".join(
-        f"CASE WHEN r.account IS NULL THEN o.{column} ELSE r.{column} END AS {column}" for column in others
+        f"CASE WHEN r.account IS NULL THEN o.{column} ELSE r.{column} END AS {column}"
+        for column in others
     )
     old = ", ".join(f"o.{column} AS old_{column}" for column in metrics)
     return text(f"""
@@ -258,7 +259,9 @@ def total_windows(
 ) -> dict[tuple[int, date], WindowTotals]:
     """Return what some windows hold, where they hold anything; `values` has their `accounts`, `days` and `currencies`, and the report's `ad_products`."""
     rows = connection.execute(_total(dataset), values).mappings()
-    return {(row.pop("account"), row.pop("window_date")): WindowTotals(**row) for row in map(dict, rows)}
+    return {
+        (row.pop("account"), row.pop("window_date")): WindowTotals(**row) for row in map(dict, rows)
+    }
 
 
 def _own(total: str, kind: str) -> str:

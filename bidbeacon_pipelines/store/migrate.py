@@ -15,7 +15,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_exponential,
+)
 
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.partitions import make_partitions_ahead
@@ -29,7 +35,11 @@ _RETRY_SECONDS: Final = 0.2
 # Any constant number will do: two processes that start at once must not migrate at once.
 _MIGRATION_LOCK = 7_203_114_001
 _LOCK_NOT_AVAILABLE = "55P03"
-_IN_OUR_WAY = {"42P07", "42710", "42703"}  # a relation or an object of the name exists, a column does not
+_IN_OUR_WAY = {
+    "42P07",
+    "42710",
+    "42703",
+}  # a relation or an object of the name exists, a column does not
 
 Report = Callable[[str], None]
 
@@ -153,7 +163,9 @@ def _take_lock(connection: Connection, report: Report) -> None:
     connection.commit()
 
 
-def patiently(change: Callable[[], None], report: Report, patience: float = PATIENCE_SECONDS) -> None:
+def patiently(
+    change: Callable[[], None], report: Report, patience: float = PATIENCE_SECONDS
+) -> None:
     """Change the schema; retry after a pause whenever a lock is not available.
 
     Raises:

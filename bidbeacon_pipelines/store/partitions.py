@@ -37,7 +37,9 @@ def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date)
 def make_partitions_ahead(engine: Engine, today: date) -> list[str]:
     """Make the partitions of all hourly tables that the next weeks need; return their names."""
     days = today - _BEHIND, today + _AHEAD
-    return [name for dataset in HOURLY_DATASETS for name in ensure_partitions(engine, dataset, *days)]
+    return [
+        name for dataset in HOURLY_DATASETS for name in ensure_partitions(engine, dataset, *days)
+    ]
 
 
 def drop_old_partitions(connection: Connection, before: date) -> list[str]:

@@ -179,12 +179,18 @@ def count_bad_rows(
 
 def release_rows(connection: Connection, ids: Sequence[int]) -> None:
     """Take rows out of quarantine."""
-    connection.execute(text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)"), {"ids": list(ids)})
+    connection.execute(
+        text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)"), {"ids": list(ids)}
+    )
 
 
 def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str]]) -> None:
     """Update the day and the reason of rows that stay in quarantine: tuples of id, day and reason."""
-    values = {"ids": [k[0] for k in kept], "days": [k[1] for k in kept], "reasons": [k[2] for k in kept]}
+    values = {
+        "ids": [k[0] for k in kept],
+        "days": [k[1] for k in kept],
+        "reasons": [k[2] for k in kept],
+    }
     connection.execute(
         text("""UPDATE quarantined_rows q SET window_date = k.day, reason = k.reason
                   FROM unnest(CAST(:ids AS bigint[]), CAST(:days AS date[]), CAST(:reasons AS text[])) AS k(id, day, reason)
@@ -207,7 +213,10 @@ _FEWER_BAD = text("""
 
 
 def recount_windows(
-    connection: Connection, account: Account, scope: ReportScope, totals: Mapping[date, WindowTotals]
+    connection: Connection,
+    account: Account,
+    scope: ReportScope,
+    totals: Mapping[date, WindowTotals],
 ) -> None:
     """Write what windows hold after a replay; the caller holds `lock_summary`."""
     for day, total in totals.items():
@@ -220,4 +229,6 @@ def change_bad_counts(
     """Add to each window's count of quarantined rows; it may count more than are stored."""
     for day, change in changes.items():
         if change:
-            connection.execute(_FEWER_BAD, scope.values | account.identity | {"day": day, "change": change})
+            connection.execute(
+                _FEWER_BAD, scope.values | account.identity | {"day": day, "change": change}
+            )

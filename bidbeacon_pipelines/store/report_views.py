@@ -63,7 +63,9 @@ def name_type(column: Column[Any]) -> str:
 def _own(column: Column[Any]) -> ViewColumn:
     """Return a column of the view's own table, as it is there."""
     tags = column.info.get(TAGS, ())
-    return ViewColumn(column.name, f"t.{column.name}", column.comment or "", name_type(column), tags)
+    return ViewColumn(
+        column.name, f"t.{column.name}", column.comment or "", name_type(column), tags
+    )
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class ReportView:
 
 ATTRIBUTION_DAYS_SQL = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
             WHEN a.account_type = 'seller' THEN 7 END"""
-_ATTRIBUTION_DAYS = ViewColumn(ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION, "integer", DIMENSION_TAGS)
+_ATTRIBUTION_DAYS = ViewColumn(
+    ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION, "integer", DIMENSION_TAGS
+)
 _LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS integer)"
 
 
@@ -134,9 +138,7 @@ def list_joined_entities(dataset: Dataset) -> list[str]:
     return [entity for entity, *_ in _joins(dataset)]
 
 
-_OF_ACCOUNT = (
-    "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"
-)
+_OF_ACCOUNT = "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"
 _ACCOUNT = (
     ViewColumn(
         "account_key",
@@ -198,7 +200,9 @@ def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[Vie
             "Portfolio that the campaign is in today; null where it is in none.",
             tags=DIMENSION_TAGS,
         )
-        yield ViewColumn("portfolio_name", "f.name", "Name of that portfolio today.", tags=DIMENSION_TAGS)
+        yield ViewColumn(
+            "portfolio_name", "f.name", "Name of that portfolio today.", tags=DIMENSION_TAGS
+        )
     if name == "ad_group_id":
         yield ViewColumn(
             "ad_group_name",
@@ -262,7 +266,12 @@ _RESTATEMENTS = ReportView(
         ViewColumn("window_date", "t.window_date", "Day of the account's own calendar.", "date"),
         ViewColumn("ad_product", "t.ad_product", "SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
         ViewColumn("currency_code", "t.currency_code", "Currency of the amounts."),
-        ViewColumn("load_number", "t.load_number", "1 for the first load of the day's ad product.", "bigint"),
+        ViewColumn(
+            "load_number",
+            "t.load_number",
+            "1 for the first load of the day's ad product.",
+            "bigint",
+        ),
         ViewColumn(
             "data_as_of",
             "t.data_as_of",
@@ -283,11 +292,15 @@ _RESTATEMENTS = ReportView(
                     f"{metric} of the day before this load; null for the first.",
                     "numeric",
                 ),
-                ViewColumn(metric, f"t.{metric}", f"{metric} of the day after this load.", "numeric"),
+                ViewColumn(
+                    metric, f"t.{metric}", f"{metric} of the day after this load.", "numeric"
+                ),
             )
             for metric in ("impressions", "clicks", "orders", "sales", "spend")
         ),
-        ViewColumn("rows_changed", "t.rows_changed", "Rows whose metrics this load changed.", "bigint"),
+        ViewColumn(
+            "rows_changed", "t.rows_changed", "Rows whose metrics this load changed.", "bigint"
+        ),
         ViewColumn("rows_appeared", "t.rows_appeared", "Rows that this load added.", "bigint"),
         ViewColumn("rows_vanished", "t.rows_vanished", "Rows that this load removed.", "bigint"),
     ),

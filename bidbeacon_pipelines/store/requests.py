@@ -64,7 +64,9 @@ _COLUMNS = """r.id, r.account_id, o.ads_account_key, r.dataset, r.ad_products, r
 _FROM = "report_requests r JOIN ads_accounts o USING (account_id)"
 _OPEN = "r.status IN ('planned', 'sent', 'in_flight', 'completed')"
 _NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
-_TO_CREATE = "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
+_TO_CREATE = (
+    "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
+)
 _UNLOCKED = """(r.locked_by IS NULL OR NOT EXISTS (
     SELECT FROM session_leases l WHERE l.session_id = r.locked_by AND l.expires_at > clock_timestamp()))"""
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
@@ -175,13 +177,16 @@ def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
 def set_planned(connection: Connection, account_id: str, at: datetime) -> None:
     """Note that all that was due for an ads account at an instant is planned, or waits for other countries."""
     connection.execute(
-        text("UPDATE ads_accounts SET planned_at = :at WHERE account_id = :id"), {"id": account_id, "at": at}
+        text("UPDATE ads_accounts SET planned_at = :at WHERE account_id = :id"),
+        {"id": account_id, "at": at},
     )
 
 
 def find_request(connection: Connection, request_id: int) -> Request | None:
     """Return a request by its id; None where it was planned and is not needed any more."""
-    row = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id})
+    row = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id}
+    )
     found = row.mappings().first()
     return None if found is None else Request(**found)
 
@@ -202,13 +207,13 @@ def correct_requests(connection: Connection, account_id: str, now: datetime) -> 
 
 def get_request(connection: Connection, request_id: int) -> Request:
     """Return a request by its id."""
-    row = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id})
+    row = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id}
+    )
     return Request(**row.mappings().one())
 
 
-_LOCKABLE = (
-    f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
-)
+_LOCKABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
 _LOCK = text(f"""
     UPDATE report_requests SET locked_by = :by WHERE id = ({_LOCKABLE} FOR NO KEY UPDATE SKIP LOCKED) RETURNING id""")
 
@@ -265,7 +270,9 @@ def unlock_request(connection: Connection, request_id: int, session_id: UUID) ->
     )
 
 
-def put_off_request(connection: Connection, request_id: int, session_id: UUID, until: datetime) -> None:
+def put_off_request(
+    connection: Connection, request_id: int, session_id: UUID, until: datetime
+) -> None:
     """Put off the next step of a locked request until an instant, if it is due earlier."""
     connection.execute(
         text("""UPDATE report_requests SET next_step_at = greatest(next_step_at, :until)
@@ -275,7 +282,11 @@ def put_off_request(connection: Connection, request_id: int, session_id: UUID, u
 
 
 def list_requests_to_step(
-    connection: Connection, *, due_at: datetime, account_id: str | None = None, region: str | None = None
+    connection: Connection,
+    *,
+    due_at: datetime,
+    account_id: str | None = None,
+    region: str | None = None,
 ) -> list[Request]:
     """Return the requests at Amazon whose next step is due and that no live session has locked, longest waiting first.
 
@@ -296,11 +307,15 @@ def list_requests_to_step(
                AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
              ORDER BY r.next_step_at NULLS FIRST, r.id"""
     )
-    rows = connection.execute(statement, {"now": due_at, "account_id": account_id, "region": region})
+    rows = connection.execute(
+        statement, {"now": due_at, "account_id": account_id, "region": region}
+    )
     return [Request(**row) for row in rows.mappings()]
 
 
-def update_request(connection: Connection, request_id: int, session_id: UUID, **values: Any) -> None:
+def update_request(
+    connection: Connection, request_id: int, session_id: UUID, **values: Any
+) -> None:
     """Write columns of a request that this session has locked.
 
     Raises:
@@ -308,7 +323,9 @@ def update_request(connection: Connection, request_id: int, session_id: UUID, **
     """
     assignments = ", ".join(f"{column} = :{column}" for column in values)
     changed = connection.execute(
-        text(f"UPDATE report_requests SET {assignments} WHERE id = :id AND locked_by = :by RETURNING id"),
+        text(
+            f"UPDATE report_requests SET {assignments} WHERE id = :id AND locked_by = :by RETURNING id"
+        ),
         values | {"id": request_id, "by": session_id},
     ).first()
     if changed is None:
@@ -347,7 +364,12 @@ def list_candidates(
     Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_requested_at, dataset_requested_at, and on_time: how many
     windows it would load for the first time no later than `tolerance` after they fell due.
     """
-    values = {"client_id": client_id, "region": region, "now": now, "on_time_since": now - tolerance}
+    values = {
+        "client_id": client_id,
+        "region": region,
+        "now": now,
+        "on_time_since": now - tolerance,
+    }
     return list(connection.execute(_CANDIDATES, values).mappings())
 
 

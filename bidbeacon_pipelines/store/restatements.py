@@ -159,7 +159,9 @@ _LOADS = text(f"""
      ORDER BY ad_product, currency_code, load_number""")
 
 
-def list_window_loads(connection: Connection, account: Account, dataset: str, day: date) -> list[WindowLoad]:
+def list_window_loads(
+    connection: Connection, account: Account, dataset: str, day: date
+) -> list[WindowLoad]:
     """Return the loads of a window: those of one ad product and currency after one another, oldest first."""
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
     return [WindowLoad(**row) for row in rows.mappings()]

@@ -31,7 +31,11 @@ _DELETE = text("""
 
 def has_run_events(connection: Connection) -> bool:
     """Return whether Dagster keeps its events in this database, in schema `dagster`."""
-    return bool(connection.execute(text("SELECT to_regclass('dagster.event_logs') IS NOT NULL")).scalar_one())
+    return bool(
+        connection.execute(
+            text("SELECT to_regclass('dagster.event_logs') IS NOT NULL")
+        ).scalar_one()
+    )
 
 
 def delete_run_events(connection: Connection, before: datetime, most: int) -> int:

@@ -69,16 +69,16 @@ def request_run(
 
 def find_run_request(connection: Connection, request_id: int) -> RunRequest | None:
     """Return a request, or None."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE q.id = :id"), {"id": request_id})
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE q.id = :id"), {"id": request_id}
+    )
     row = rows.mappings().first()
     return None if row is None else _request(row)
 
 
 def list_waiting_requests(connection: Connection) -> list[RunRequest]:
     """Return the requests whose run has not begun, the oldest first."""
-    statement = (
-        f"SELECT {_COLUMNS} FROM {_FROM} WHERE q.finished_at IS NULL AND q.session_id IS NULL ORDER BY q.id"
-    )
+    statement = f"SELECT {_COLUMNS} FROM {_FROM} WHERE q.finished_at IS NULL AND q.session_id IS NULL ORDER BY q.id"
     return [_request(row) for row in connection.execute(text(statement)).mappings()]
 
 
@@ -86,13 +86,17 @@ def list_open_requests(connection: Connection, account: Account) -> list[RunRequ
     """Return an account's requests that are not finished, the oldest first."""
     statement = f"""SELECT {_COLUMNS} FROM {_FROM} WHERE q.account_id = :account_id AND q.country_code = :country_code
                        AND q.finished_at IS NULL ORDER BY q.id"""
-    return [_request(row) for row in connection.execute(text(statement), account.identity).mappings()]
+    return [
+        _request(row) for row in connection.execute(text(statement), account.identity).mappings()
+    ]
 
 
 def begin_request(connection: Connection, request_id: int, session_id: UUID) -> None:
     """Store the session of a request's run; a later attempt replaces an earlier one."""
     connection.execute(
-        text("UPDATE run_requests SET session_id = :session WHERE id = :id AND finished_at IS NULL"),
+        text(
+            "UPDATE run_requests SET session_id = :session WHERE id = :id AND finished_at IS NULL"
+        ),
         {"id": request_id, "session": session_id},
     )
 

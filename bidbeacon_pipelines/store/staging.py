@@ -23,7 +23,9 @@ from bidbeacon_sessions.progress import note_progress
 
 MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}
 """The largest values of bigint and numeric(20, 6)."""
-WINDOWS: Final = "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
+WINDOWS: Final = (
+    "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
+)
 _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
 """Of the load's transaction: 100,000 rows are sorted and compared in this memory, and few of them are enough to know how many there are."""
 _MOST_BAD_BYTES: Final = 1 << 20
@@ -71,9 +73,13 @@ class StageWriter:
         if lines:
             self._write(b"\n".join(lines) + b"\n")
 
-    def bad(self, number: int, account: int | None, day: date | None, reason: str, raw: str) -> None:
+    def bad(
+        self, number: int, account: int | None, day: date | None, reason: str, raw: str
+    ) -> None:
         """Stage an invalid row; `raw` is its text as it came."""
-        self._bad.write(("\t".join(map(_text, (account, day, number, reason, raw))) + "\n").encode())
+        self._bad.write(
+            ("\t".join(map(_text, (account, day, number, reason, raw))) + "\n").encode()
+        )
 
 
 def _text(value: object) -> str:
@@ -174,7 +180,9 @@ def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
 
 def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
     sums = ", ".join(f"sum({metric.column}) AS {metric.column}" for metric in dataset.metrics)
-    too_much = " OR ".join(f"sum({metric.column}) > {MOST[metric.kind]}" for metric in dataset.metrics)
+    too_much = " OR ".join(
+        f"sum({metric.column}) > {MOST[metric.kind]}" for metric in dataset.metrics
+    )
     key = listed(key_of(dataset))
     rows = connection.execute(
         text(f"""
@@ -211,7 +219,8 @@ def _sum(dataset: Dataset) -> str:
     # All others are of the key, or names of it; bytea has no min() before PostgreSQL 18.
     names = ", ".join(f"(array_agg({column} ORDER BY {column}))[1]" for column in others)
     kinds = {
-        metric.column: "bigint" if metric.kind == "count" else "numeric(20, 6)" for metric in dataset.metrics
+        metric.column: "bigint" if metric.kind == "count" else "numeric(20, 6)"
+        for metric in dataset.metrics
     }
     sums = ", ".join(f"CAST(sum({column}) AS {kind})" for column, kind in kinds.items())
     return f"""
@@ -292,7 +301,9 @@ def tally_windows(
              ORDER BY ad_product"""),
         values,
     )
-    tallies = {window: WindowTally() for window in zip(values["accounts"], values["days"], strict=True)}
+    tallies = {
+        window: WindowTally() for window in zip(values["accounts"], values["days"], strict=True)
+    }
     for account, day, product, old_rows, new_rows, read_rows in counts:
         tally = tallies[account, day]
         tally.old_rows += old_rows

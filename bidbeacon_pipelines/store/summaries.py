@@ -19,7 +19,14 @@ _COLUMNS = (
     *("account_id", "country_code", "summary_date", "ad_product", "currency_code"),
     *("impressions", "clicks", "orders", "sales", "spend", "acos", "roas"),
     *("hourly_impressions", "hourly_clicks", "hourly_orders", "hourly_sales", "hourly_spend"),
-    *("spend_difference", "sales_difference", "daily_loads", "hourly_loads", "daily_as_of", "hourly_as_of"),
+    *(
+        "spend_difference",
+        "sales_difference",
+        "daily_loads",
+        "hourly_loads",
+        "daily_as_of",
+        "hourly_as_of",
+    ),
 )
 
 # A day's windows as they are loaded, beside the loads that its summary was made from.
@@ -77,7 +84,9 @@ def list_summarized_accounts(connection: Connection) -> list[str]:
     return list(connection.execute(statement).scalars())
 
 
-def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: bool) -> list[RowMapping]:
+def list_days_to_sum_up(
+    connection: Connection, account: Account, *, all_days: bool
+) -> list[RowMapping]:
     """Return the days of an account with windows that were loaded, or got rows from quarantine, since; or all that are loaded; by date.
 
     Each has summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of: the loads to sum up.
@@ -95,7 +104,9 @@ def _totals(grain: str, dataset: str) -> str:
      GROUP BY window_date, ad_product, currency_code"""
 
 
-_TOTALS = text(f"{_totals('daily', DAILY)} UNION ALL {_totals('hourly', HOURLY)} ORDER BY 1, 2, 3, 4")
+_TOTALS = text(
+    f"{_totals('daily', DAILY)} UNION ALL {_totals('hourly', HOURLY)} ORDER BY 1, 2, 3, 4"
+)
 
 
 def list_totals(connection: Connection, account: Account, days: Sequence[date]) -> list[RowMapping]:
@@ -152,7 +163,9 @@ def sum_up_periods(
     """
     values = account.identity | {"currency": account.currency_code}
     return list(
-        connection.execute(_PERIODS, values | {"first": first, "middle": middle, "end": end}).mappings()
+        connection.execute(
+            _PERIODS, values | {"first": first, "middle": middle, "end": end}
+        ).mappings()
     )
 
 
@@ -163,7 +176,9 @@ _SUM_OF_DAYS = text("""
      GROUP BY summary_date ORDER BY summary_date""")
 
 
-def sum_up_days(connection: Connection, account: Account, *, first: date, end: date) -> list[RowMapping]:
+def sum_up_days(
+    connection: Connection, account: Account, *, first: date, end: date
+) -> list[RowMapping]:
     """Return the sums of each loaded day from `first` to before `end` in the account's own currency: summary_date, spend, sales."""
     values = account.identity | {"currency": account.currency_code, "first": first, "end": end}
     return list(connection.execute(_SUM_OF_DAYS, values).mappings())

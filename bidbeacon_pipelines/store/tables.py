@@ -92,14 +92,19 @@ class AdsAccount(PipelinesBase):
             f"alias = btrim(alias) AND char_length(alias) BETWEEN 1 AND {LONGEST_ALIAS} AND alias !~ '{_CONTROLS}'",
             name="alias_is_plain",
         ),
-        CheckConstraint("needs_person_for IN ('account', 'credentials')", name="needs_person_for_known"),
+        CheckConstraint(
+            "needs_person_for IN ('account', 'credentials')", name="needs_person_for_known"
+        ),
         CheckConstraint(
             "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"
         ),
         CheckConstraint("refusals >= 0", name="refusals_counted"),
-        CheckConstraint("refresh_every BETWEEN '5 minutes' AND '31 days'", name="refresh_every_in_reach"),
         CheckConstraint(
-            "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'", name="refresh_cron_has_five"
+            "refresh_every BETWEEN '5 minutes' AND '31 days'", name="refresh_every_in_reach"
+        ),
+        CheckConstraint(
+            "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'",
+            name="refresh_cron_has_five",
         ),
         CheckConstraint("num_nonnulls(refresh_every, refresh_cron) <= 1", name="one_cadence"),
     )
@@ -140,7 +145,9 @@ class AdvertiserAccount(PipelinesBase):
     entity_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the advertiser's entity.")
     region: Mapped[str] = mapped_column(comment="Region of the API: NA, EU or FE.")
     currency_code: Mapped[str] = mapped_column(comment="Currency of the account's amounts.")
-    time_zone: Mapped[str] = mapped_column(comment="IANA time zone in which the account's days are counted.")
+    time_zone: Mapped[str] = mapped_column(
+        comment="IANA time zone in which the account's days are counted."
+    )
     marketplace_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the marketplace.")
     account_type: Mapped[str | None] = mapped_column(
         comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed."
@@ -165,10 +172,14 @@ class AdvertiserAccount(PipelinesBase):
         server_default=text("0"),
         comment="How often in a row Amazon has refused an export (401 or 403).",
     )
-    export_refused_at: Mapped[datetime | None] = mapped_column(comment="When Amazon refused an export last.")
+    export_refused_at: Mapped[datetime | None] = mapped_column(
+        comment="When Amazon refused an export last."
+    )
 
     __table_args__ = (
-        CheckConstraint("country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"),
+        CheckConstraint(
+            "country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"
+        ),
         CheckConstraint("currency_code ~ '^[A-Z]{3}$'", name="currency_is_iso"),
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
@@ -188,9 +199,13 @@ class ReportRequest(PipelinesBase):
     __tablename__ = "report_requests"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    account_id: Mapped[str] = mapped_column(Text(collation="C"), ForeignKey("ads_accounts.account_id"))
+    account_id: Mapped[str] = mapped_column(
+        Text(collation="C"), ForeignKey("ads_accounts.account_id")
+    )
     dataset: Mapped[str]
-    ad_products: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{SPONSORED_PRODUCTS}'"))
+    ad_products: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text("'{SPONSORED_PRODUCTS}'")
+    )
     start_date: Mapped[date]
     end_date: Mapped[date]
     status: Mapped[str] = mapped_column(server_default="planned")
@@ -219,9 +234,12 @@ class ReportRequest(PipelinesBase):
         CheckConstraint("cardinality(ad_products) > 0", name="asks_for_products"),
         CheckConstraint(f"status IN {REQUEST_STATUSES}", name="status_known"),
         CheckConstraint(
-            "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL", name="in_flight_has_report"
+            "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL",
+            name="in_flight_has_report",
         ),
-        CheckConstraint("(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"),
+        CheckConstraint(
+            "(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"
+        ),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
         Index("ix_report_requests_account", "account_id", "dataset", "sent_at"),
     )
@@ -322,7 +340,9 @@ class ApiCall(PipelinesBase):
 
     __table_args__ = (
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
-        CheckConstraint("duration >= '0' AND queued >= '0' AND waited >= '0'", name="times_positive"),
+        CheckConstraint(
+            "duration >= '0' AND queued >= '0' AND waited >= '0'", name="times_positive"
+        ),
         Index("ix_api_calls_account", "account_id", "called_at"),
     )
 
@@ -337,7 +357,9 @@ class RateLimit(PipelinesBase):
 
     region: Mapped[str] = mapped_column(primary_key=True)
     call_class: Mapped[str] = mapped_column(primary_key=True)
-    account_id: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True, server_default="")
+    account_id: Mapped[str] = mapped_column(
+        Text(collation="C"), primary_key=True, server_default=""
+    )
     next_start_at: Mapped[datetime]
 
     __table_args__ = (
@@ -396,7 +418,9 @@ class ReportWindow(PipelinesBase):
         _account(),
         CheckConstraint("cardinality(products_due) > 0", name="products_due_some"),
         CheckConstraint(f"status IN {WINDOW_STATUSES}", name="status_known"),
-        CheckConstraint("(status = 'requested') = (request_id IS NOT NULL)", name="requested_has_request"),
+        CheckConstraint(
+            "(status = 'requested') = (request_id IS NOT NULL)", name="requested_has_request"
+        ),
         CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
         CheckConstraint("status <> 'expired' OR next_refresh_at IS NULL", name="expired_is_over"),
         Index(
@@ -406,7 +430,11 @@ class ReportWindow(PipelinesBase):
                 "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR suspicious_digest IS NOT NULL"
             ),
         ),
-        Index("ix_report_windows_request", "request_id", postgresql_where=text("request_id IS NOT NULL")),
+        Index(
+            "ix_report_windows_request",
+            "request_id",
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
         Index(
             "ix_report_windows_due",
             "account_id",
@@ -518,7 +546,9 @@ class AlertMessage(PipelinesBase):
         CheckConstraint("receiver >= 1", name="receiver_counted"),
         CheckConstraint("attempts >= 0", name="attempts_counted"),
         CheckConstraint("sent_at IS NULL OR attempts > 0", name="sent_by_an_attempt"),
-        Index("ix_alert_messages_unsent", "next_attempt_at", postgresql_where=text("sent_at IS NULL")),
+        Index(
+            "ix_alert_messages_unsent", "next_attempt_at", postgresql_where=text("sent_at IS NULL")
+        ),
         Index(None, "alert_key", "written_at"),
     )
 
@@ -692,14 +722,20 @@ class AccountDailySummary(PipelinesBase):
     country_code: Mapped[str] = mapped_column(
         primary_key=True, comment="Country of the account: two letters, GB for the United Kingdom."
     )
-    summary_date: Mapped[date] = mapped_column(primary_key=True, comment="Day of the account's own calendar.")
+    summary_date: Mapped[date] = mapped_column(
+        primary_key=True, comment="Day of the account's own calendar."
+    )
     ad_product: Mapped[str] = mapped_column(
         primary_key=True, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"
     )
     currency_code: Mapped[str] = mapped_column(primary_key=True, comment="Currency of the amounts.")
-    impressions: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT, comment="Impressions of the day.")
+    impressions: Mapped[Decimal | None] = mapped_column(
+        TOTAL_COUNT, comment="Impressions of the day."
+    )
     clicks: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT, comment="Clicks of the day.")
-    orders: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT, comment="Orders attributed to the day.")
+    orders: Mapped[Decimal | None] = mapped_column(
+        TOTAL_COUNT, comment="Orders attributed to the day."
+    )
     sales: Mapped[Decimal | None] = mapped_column(TOTAL, comment="Sales attributed to the day.")
     spend: Mapped[Decimal | None] = mapped_column(TOTAL, comment="Cost of the day.")
     acos: Mapped[Decimal | None] = mapped_column(
@@ -734,12 +770,18 @@ class AccountDailySummary(PipelinesBase):
     sales_difference: Mapped[Decimal | None] = mapped_column(
         TOTAL, comment="hourly_sales less sales: the two come from different pipelines of Amazon."
     )
-    daily_loads: Mapped[int] = mapped_column(comment="Number of the daily load it was made from; 0 for none.")
+    daily_loads: Mapped[int] = mapped_column(
+        comment="Number of the daily load it was made from; 0 for none."
+    )
     hourly_loads: Mapped[int] = mapped_column(
         comment="Number of the hourly load it was made from; 0 for none."
     )
-    daily_as_of: Mapped[datetime | None] = mapped_column(comment="When the daily report was asked for.")
-    hourly_as_of: Mapped[datetime | None] = mapped_column(comment="When the hourly report was asked for.")
+    daily_as_of: Mapped[datetime | None] = mapped_column(
+        comment="When the daily report was asked for."
+    )
+    hourly_as_of: Mapped[datetime | None] = mapped_column(
+        comment="When the hourly report was asked for."
+    )
     summarized_at: Mapped[datetime] = mapped_column(
         server_default=text("now()"), comment="When this row was made."
     )

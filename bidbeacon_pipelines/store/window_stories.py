@@ -54,7 +54,9 @@ def list_unloaded_windows(
     """
     references = connection.execute(_UNLOADED, {"session": session_id, "most": most}).all()
     positions = {(reference.session_id, reference.ord) for reference in references}
-    actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(positions))}
+    actions = {
+        (row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(positions))
+    }
     return [
         UnloadedWindow(
             reference.account_key,
@@ -87,14 +89,17 @@ def list_stories(
     }
     by_window: dict[WindowKey, list[Any]] = {key_of(window): [] for window in windows}
     for reference in connection.execute(_REFERENCES, values):
-        by_window[reference.account_key, reference.dataset, date.fromisoformat(reference.window_key)].append(
-            reference
-        )
+        by_window[
+            reference.account_key, reference.dataset, date.fromisoformat(reference.window_key)
+        ].append(reference)
     last = {key: _since_load_before(references) for key, references in by_window.items()}
     wanted = {position for story in last.values() for position in story}
-    actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(wanted))}
+    actions = {
+        (row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(wanted))
+    }
     return {
-        key: [actions[position] for position in story if position in actions] for key, story in last.items()
+        key: [actions[position] for position in story if position in actions]
+        for key, story in last.items()
     }
 
 

@@ -46,7 +46,9 @@ class Window:
     @property
     def state(self) -> ProductState:
         """Its own state."""
-        return ProductState(**{name: getattr(self, name) for name in ProductState.__dataclass_fields__})
+        return ProductState(
+            **{name: getattr(self, name) for name in ProductState.__dataclass_fields__}
+        )
 
 
 _COLUMNS = """window_date, status, next_refresh_at, request_id, last_loaded_at, data_as_of, load_count, row_count,
@@ -81,13 +83,17 @@ def find_windows_through(connection: Connection, account: Account, dataset: str)
 def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[str, str], date]:
     """Return, by country and dataset, the account-local day up to which the windows of an ads account exist."""
     rows = connection.execute(
-        text("SELECT country_code, dataset, through_date FROM dataset_windows WHERE account_id = :id"),
+        text(
+            "SELECT country_code, dataset, through_date FROM dataset_windows WHERE account_id = :id"
+        ),
         {"id": account_id},
     )
     return {(row.country_code, row.dataset): row.through_date for row in rows}
 
 
-def set_windows_through(connection: Connection, account: Account, dataset: str, through: date) -> None:
+def set_windows_through(
+    connection: Connection, account: Account, dataset: str, through: date
+) -> None:
     """Store up to which account-local day the windows of a dataset of an account exist."""
     connection.execute(
         text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
@@ -97,7 +103,9 @@ def set_windows_through(connection: Connection, account: Account, dataset: str, 
     )
 
 
-def expire_windows(connection: Connection, account: Account, dataset: str, oldest_served: date) -> list[date]:
+def expire_windows(
+    connection: Connection, account: Account, dataset: str, oldest_served: date
+) -> list[date]:
     """End the windows that Amazon serves no longer: never loaded ones become `expired`, loaded ones are not refreshed any more.
 
     Return the expired ones.
@@ -123,7 +131,9 @@ def list_windows(
     """Return the windows of a dataset of an account, or those of the given days, by date."""
     only = "" if days is None else "AND window_date = ANY(:days)"
     rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM report_windows WHERE {_OF_DATASET} {only} ORDER BY window_date"),
+        text(
+            f"SELECT {_COLUMNS} FROM report_windows WHERE {_OF_DATASET} {only} ORDER BY window_date"
+        ),
         account.identity | {"dataset": dataset, "days": list(days or ())},
     )
     return [Window(**row) for row in rows.mappings()]
@@ -180,8 +190,16 @@ def list_misdated_windows(
         last_offset: Days from a window to its last refresh.
         now: The present instant.
     """
-    values = {"dataset": dataset, "oldest": oldest, "today": today, "last_offset": last_offset, "now": now}
-    rows = connection.execute(_MISDATED, account.identity | values | {"time_zone": account.time_zone})
+    values = {
+        "dataset": dataset,
+        "oldest": oldest,
+        "today": today,
+        "last_offset": last_offset,
+        "now": now,
+    }
+    rows = connection.execute(
+        _MISDATED, account.identity | values | {"time_zone": account.time_zone}
+    )
     return [MisdatedWindow(**row) for row in rows.mappings()]
 
 
@@ -364,10 +382,15 @@ def release_windows(
 
 
 def end_unserved_windows(
-    connection: Connection, account_id: str, dataset: str, after: Mapping[tuple[str, date], WindowAfter]
+    connection: Connection,
+    account_id: str,
+    dataset: str,
+    after: Mapping[tuple[str, date], WindowAfter],
 ) -> None:
     """Store what windows that are in no report are, by country and day, from when on Amazon does not serve one of their ad products."""
-    connection.execute(_END_UNSERVED, {"account_id": account_id, "dataset": dataset} | _states(after))
+    connection.execute(
+        _END_UNSERVED, {"account_id": account_id, "dataset": dataset} | _states(after)
+    )
 
 
 def _states(after: Mapping[tuple[str, date], WindowAfter]) -> dict[str, Any]:
@@ -383,10 +406,12 @@ def _states(after: Mapping[tuple[str, date], WindowAfter]) -> dict[str, Any]:
         "suspicious_rows": [end.state.suspicious_rows for end in ends],
         "suspicious_counts": [end.state.suspicious_count for end in ends],
         "products_due": [
-            None if end.products_due is None else f"{{{','.join(end.products_due)}}}" for end in ends
+            None if end.products_due is None else f"{{{','.join(end.products_due)}}}"
+            for end in ends
         ],
         "product_states": [
-            None if end.product_states is None else json.dumps(to_json(end.product_states)) for end in ends
+            None if end.product_states is None else json.dumps(to_json(end.product_states))
+            for end in ends
         ],
         "wanted": [end.is_still_wanted for end in ends],
     }
@@ -537,4 +562,6 @@ _COVERAGE = text("""
 
 def list_coverage(connection: Connection, *, now: datetime) -> list[DatasetCoverage]:
     """Return, for each account and dataset, how many windows there are, and how many are loaded, due, in flight, failed."""
-    return [DatasetCoverage(**row) for row in connection.execute(_COVERAGE, {"now": now}).mappings()]
+    return [
+        DatasetCoverage(**row) for row in connection.execute(_COVERAGE, {"now": now}).mappings()
+    ]

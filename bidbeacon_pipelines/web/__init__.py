@@ -13,7 +13,9 @@ from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.server import Extension
 
 
-def pipelines_extension(store: SessionStore, settings: Settings, *, clock: Clock = utc_now) -> Extension:
+def pipelines_extension(
+    store: SessionStore, settings: Settings, *, clock: Clock = utc_now
+) -> Extension:
     """Return what `create_app` and `serve` get as their `extension`.
 
     Args:

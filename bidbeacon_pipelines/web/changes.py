@@ -74,7 +74,10 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
         "/api/account/load-windows": (desk.load_windows, frozenset({"dataset", "windows"})),
     }
     return [
-        *(Route(path, _endpoint(settings, *change), methods=["POST"]) for path, change in changes.items()),
+        *(
+            Route(path, _endpoint(settings, *change), methods=["POST"])
+            for path, change in changes.items()
+        ),
         Route("/api/run-requests/{id:int}", desk.answer_request),
     ]
 
@@ -130,7 +133,10 @@ def _check_sender(request: Request) -> None:
         raise _RefusedError(
             403, "This request comes from another site.", "Use the buttons of the page itself."
         )
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        != "application/json"
+    ):
         raise _RefusedError(
             415, "Expected the content type application/json.", f"Send it as a header. {_EXAMPLE}"
         )
@@ -177,7 +183,9 @@ def _optional_text(fields: Fields, name: str) -> str | None:
 def _windows(fields: Fields) -> list[date]:
     given = fields.get("windows")
     if not isinstance(given, list) or not 0 < len(given) <= MOST_WINDOWS:
-        raise BadRequestError(f"Expected windows to be a list of 1 to {MOST_WINDOWS} days.", _EXAMPLE)
+        raise BadRequestError(
+            f"Expected windows to be a list of 1 to {MOST_WINDOWS} days.", _EXAMPLE
+        )
     try:
         return [read_day(str(day)) for day in given]
     except ValueError:
@@ -206,7 +214,9 @@ class _Desk:
 
     def set_cadence(self, fields: Fields, by: str) -> dict[str, Any]:
         every, cron = _optional_text(fields, "every"), _optional_text(fields, "cron")
-        cadence = choose_cadence(every=every, cron=cron, as_soon_as_due=every is None and cron is None)
+        cadence = choose_cadence(
+            every=every, cron=cron, as_soon_as_due=every is None and cron is None
+        )
         with self._store.begin() as connection:
             ads_account = get_named_ads_account(connection, _text(fields, "account"))
         if cadence is not None:
@@ -232,7 +242,9 @@ class _Desk:
         with self._store.begin() as connection:
             account = _find(connection, fields)
             now = read_now(connection, self._settings)
-            return run_request_json(request_load(connection, account, dataset, windows, by=by, now=now))
+            return run_request_json(
+                request_load(connection, account, dataset, windows, by=by, now=now)
+            )
 
     def answer_request(self, request: Request) -> Response:
         """Answer with one request for a run, as the page follows it."""

@@ -75,10 +75,14 @@ class Access:
                 "This host name is not served.",
                 "Use http://127.0.0.1, or set BIDBEACON_STREAM_PUBLIC_URL.",
             )
-        may_change = connection.scope["type"] == "websocket" or connection.scope["method"] not in _READING
+        may_change = (
+            connection.scope["type"] == "websocket" or connection.scope["method"] not in _READING
+        )
         if may_change and not self._is_own_origin(connection):
             return problem(
-                403, "This request comes from another site.", "Open the Event Stream page at its own address."
+                403,
+                "This request comes from another site.",
+                "Open the Event Stream page at its own address.",
             )
         path = connection.scope["path"]
         is_open = path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX)
@@ -97,7 +101,9 @@ class Access:
     @property
     def cookie(self) -> str:
         """What the login form's cookie holds: proof of the token, not the token."""
-        return hmac.new((self.token or "").encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
+        return hmac.new(
+            (self.token or "").encode(), b"bidbeacon stream cookie", hashlib.sha256
+        ).hexdigest()
 
     def _knows_host(self, connection: HTTPConnection) -> bool:
         host = _host_of(connection)
@@ -115,7 +121,9 @@ class Access:
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.knows_token(given.strip()):
             return True
-        return hmac.compare_digest(connection.cookies.get(COOKIE, "").encode(), self.cookie.encode())
+        return hmac.compare_digest(
+            connection.cookies.get(COOKIE, "").encode(), self.cookie.encode()
+        )
 
 
 class Gate:
@@ -153,7 +161,9 @@ async def log_in(request: Request) -> Response:
     given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
     if not access.knows_token(given.strip()):
         await asyncio.sleep(_WRONG_TOKEN_PAUSE)  # makes guessing slow
-        return RedirectResponse(f"/login?wrong=1&next={quote(_next_path(request))}", status_code=303)
+        return RedirectResponse(
+            f"/login?wrong=1&next={quote(_next_path(request))}", status_code=303
+        )
     response = RedirectResponse(_next_path(request), status_code=303)
     response.set_cookie(
         COOKIE,

@@ -43,7 +43,9 @@ def divide(since: datetime, before: datetime) -> Span:
     first = since.timestamp() // width * width
     last = -(-before.timestamp() // width) * width
     return Span(
-        datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC), timedelta(seconds=width)
+        datetime.fromtimestamp(first, UTC),
+        datetime.fromtimestamp(last, UTC),
+        timedelta(seconds=width),
     )
 
 
@@ -113,7 +115,9 @@ def read_span(query: QueryParams, since: datetime, before: datetime) -> Span:
         BadRequestError: it is empty or has too many intervals, or the interval is none that is known.
     """
     if since >= before:
-        raise BadRequestError("Expected since to be earlier than before.", "Ask for a span that has begun.")
+        raise BadRequestError(
+            "Expected since to be earlier than before.", "Ask for a span that has begun."
+        )
     interval = _interval(query.get("interval"), before - since)
     first = _EPOCH + (since - _EPOCH) // interval * interval
     span = Span(first.astimezone(UTC), before.astimezone(UTC), interval)
@@ -128,20 +132,26 @@ def read_span(query: QueryParams, since: datetime, before: datetime) -> Span:
 def _interval(given: str | None, length: timedelta) -> timedelta:
     if given:
         if given not in INTERVALS:
-            raise BadRequestError(f"Unknown interval {given[:50]!r}.", f"Use one of: {', '.join(INTERVALS)}.")
+            raise BadRequestError(
+                f"Unknown interval {given[:50]!r}.", f"Use one of: {', '.join(INTERVALS)}."
+            )
         return INTERVALS[given]
     fitting = (interval for interval in INTERVALS.values() if length / interval <= _USUAL_INTERVALS)
     return next(fitting, INTERVALS["1d"])
 
 
-def describe_jobs(found: Mapping[str, Mapping[datetime | None, Figures]], span: Span) -> list[dict[str, Any]]:
+def describe_jobs(
+    found: Mapping[str, Mapping[datetime | None, Figures]], span: Span
+) -> list[dict[str, Any]]:
     """Return jobs by name, each with its figures over the whole span and in every interval of it."""
     nothing = Figures()
     return [
         {
             "job_name": name,
             **job.get(None, nothing).__dict__,
-            "intervals": [{"at": at.isoformat(), **job.get(at, nothing).__dict__} for at in span.intervals],
+            "intervals": [
+                {"at": at.isoformat(), **job.get(at, nothing).__dict__} for at in span.intervals
+            ],
         }
         for name, job in sorted(found.items())
     ]

@@ -42,7 +42,9 @@ def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dic
     `accounts` has the keys of those: one for a key, also one that nothing is known of yet, or many for a part of a name.
     """
     with store.snapshot() as connection:
-        accounts = find_accounts(connection, wanted.account) or (wanted.account,) if wanted.account else ()
+        accounts = (
+            find_accounts(connection, wanted.account) or (wanted.account,) if wanted.account else ()
+        )
         headers = list_sessions(connection, wanted, limit=limit)
         rows = list_excerpts(
             connection,
@@ -56,7 +58,9 @@ def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dic
         for action in _describe_actions(connection, rows):
             actions[action["session_id"]].append(action)
         cursor = str(head(connection).cursor)
-    sessions = [session | {"actions": actions[session["id"]]} for session in map(session_json, headers)]
+    sessions = [
+        session | {"actions": actions[session["id"]]} for session in map(session_json, headers)
+    ]
     return {"sessions": sessions, "accounts": list(accounts), **_as_of(cursor)}
 
 
@@ -101,7 +105,9 @@ def describe_actions() -> dict[str, Any]:
     }
 
 
-def _describe_actions(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> Iterator[dict[str, Any]]:
+def _describe_actions(
+    connection: Connection, rows: Sequence[Mapping[Any, Any]]
+) -> Iterator[dict[str, Any]]:
     """Yield stored actions as JSON; one that promised work shows under `promises` what became of it."""
     labels = load_labels(connection, rows)
     promises: dict[tuple[UUID, int], list[dict[str, Any]]] = defaultdict(list)

@@ -61,7 +61,12 @@ class LogReader:
         arguments = connect_args(url)
         arguments["options"] += f" -c statement_timeout={STATEMENT_SECONDS}s"
         self._engine = create_engine(
-            url, pool_size=2, max_overflow=6, pool_timeout=5, pool_use_lifo=True, connect_args=arguments
+            url,
+            pool_size=2,
+            max_overflow=6,
+            pool_timeout=5,
+            pool_use_lifo=True,
+            connect_args=arguments,
         )
         # Without BEGIN and COMMIT around each statement a look takes half as many round trips.
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -78,7 +83,11 @@ class LogReader:
             return head(connection), is_published
 
     def read(
-        self, after: Cursor, newest: Position, told: Mapping[SessionFilter, Cursor], most: int = MAX_CHANGES
+        self,
+        after: Cursor,
+        newest: Position,
+        told: Mapping[SessionFilter, Cursor],
+        most: int = MAX_CHANGES,
     ) -> Part:
         """Return the next changes, up to `newest` and to `most` of them; `told` is up to where the readers of each filter know everything.
 
@@ -155,7 +164,9 @@ def _read_sessions(
     for row in sorted(found, key=lambda row: row["ord"]):
         actions[row["session_id"]].append(to_json(action_json(row, labels)))
     sessions = [
-        ChangedSession(id_, headers[id_]["status"], to_json(session_json(headers[id_])), actions[id_])
+        ChangedSession(
+            id_, headers[id_]["status"], to_json(session_json(headers[id_])), actions[id_]
+        )
         if id_ in headers
         else ChangedSession(id_, None, "", ())
         for id_ in ids

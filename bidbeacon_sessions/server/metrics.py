@@ -34,9 +34,13 @@ class StreamMetrics:
         )
         for reason in get_args(ResetReason):
             self.resets.labels(reason)
-        self.errors = self._counter("bidbeacon_stream_errors", "Unforeseen errors while reading the log.")
+        self.errors = self._counter(
+            "bidbeacon_stream_errors", "Unforeseen errors while reading the log."
+        )
         self._steps = self._counter("bidbeacon_stream_steps", "Steps that this process took.")
-        self._published = self._counter("bidbeacon_stream_published", "Changes that this process published.")
+        self._published = self._counter(
+            "bidbeacon_stream_published", "Changes that this process published."
+        )
         self._step_seconds = Histogram(
             "bidbeacon_stream_step_seconds",
             "Duration of this process's steps.",
@@ -63,7 +67,9 @@ class StreamMetrics:
 
     def watch(self, stream: "Stream") -> None:
         """Ask a stream for its state at each scrape."""
-        readers = Gauge("bidbeacon_stream_clients", "Open streams.", ["transport"], registry=self._registry)
+        readers = Gauge(
+            "bidbeacon_stream_clients", "Open streams.", ["transport"], registry=self._registry
+        )
         for transport in TRANSPORTS:
             readers.labels(transport).set_function(partial(stream.readers.__getitem__, transport))
         self._gauge(
@@ -130,9 +136,13 @@ class _Stored(Collector):
 
 
 def _read(connection: Connection) -> Iterator[Metric]:
-    running = GaugeMetricFamily("bidbeacon_job_sessions_running", "Sessions that run.", labels=["job"])
+    running = GaugeMetricFamily(
+        "bidbeacon_job_sessions_running", "Sessions that run.", labels=["job"]
+    )
     oldest = GaugeMetricFamily(
-        "bidbeacon_job_oldest_running_seconds", "Age of the oldest session that runs.", labels=["job"]
+        "bidbeacon_job_oldest_running_seconds",
+        "Age of the oldest session that runs.",
+        labels=["job"],
     )
     for row in count_running(connection):
         running.add_metric([row["job_name"]], row["sessions"])

@@ -18,7 +18,12 @@ from starlette.routing import BaseRoute
 from bidbeacon_sessions.server.messages import to_json
 
 _OURS = Path(__file__).resolve().parent.parent / "web"
-_TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".css": "text/css", ".html": "text/html"}
+_TYPES = {
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".css": "text/css",
+    ".html": "text/html",
+}
 STREAM_PAGE = "/sessions"
 _NAVIGATION, _LINKS = "<!-- navigation -->", "<!-- links -->"
 
@@ -55,7 +60,10 @@ class WebFiles:
         folders = [_OURS, *([extension.files] if extension.files else [])]
         self._extension = extension
         self._files = {
-            path.name: self._read(path) for folder in folders for path in folder.iterdir() if path.is_file()
+            path.name: self._read(path)
+            for folder in folders
+            for path in folder.iterdir()
+            if path.is_file()
         }
 
     def answer(self, name: str, headers: Headers) -> Response:
@@ -76,7 +84,11 @@ class WebFiles:
         body = path.read_bytes()
         if path.suffix == ".html":
             body = self._fill(path.name, body.decode()).encode()
-        kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        kind = (
+            _TYPES.get(path.suffix)
+            or mimetypes.guess_type(path.name)[0]
+            or "application/octet-stream"
+        )
         return body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
     def _fill(self, name: str, page: str) -> str:
@@ -89,8 +101,12 @@ class WebFiles:
         entries = {**first, STREAM_PAGE: "Stream", **others}
         links = escape(to_json(dict(self._extension.links)))
         here = addresses.get(name, "")
-        navigation = "\n      ".join(_link(address, label, here) for address, label in entries.items())
-        return page.replace(_NAVIGATION, navigation).replace(_LINKS, f'<meta name="links" content="{links}">')
+        navigation = "\n      ".join(
+            _link(address, label, here) for address, label in entries.items()
+        )
+        return page.replace(_NAVIGATION, navigation).replace(
+            _LINKS, f'<meta name="links" content="{links}">'
+        )
 
 
 def _link(address: str, label: str, here: str) -> str:

@@ -25,7 +25,9 @@ def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> Se
     texts: dict[str, Any] = {name: read_text(query, name) for name in _TEXTS}
     for name, values in (("status", SESSION_STATUSES), ("outcome", SESSION_OUTCOMES)):
         if texts[name] not in {None, *values}:
-            raise BadRequestError(f"Unknown {name} {texts[name]!r}.", f"Use one of: {', '.join(values)}.")
+            raise BadRequestError(
+                f"Unknown {name} {texts[name]!r}.", f"Use one of: {', '.join(values)}."
+            )
     return SessionFilter(**texts, since=_instant(query, "since"), before=_instant(query, "before"))
 
 
@@ -54,7 +56,8 @@ def read_number(query: QueryParams, name: str, usual: int, allowed: range, what_
     if given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS and int(given) in allowed:
         return int(given)
     raise BadRequestError(
-        f"Expected {name} to be a number from {allowed[0]} to {allowed[-1]}, got: {given[:50]!r}.", what_to_do
+        f"Expected {name} to be a number from {allowed[0]} to {allowed[-1]}, got: {given[:50]!r}.",
+        what_to_do,
     )
 
 
@@ -65,7 +68,8 @@ def read_text(query: QueryParams, name: str) -> str | None:
         return None
     if len(value) > MAX_VALUE_LENGTH or "\x00" in value:
         raise BadRequestError(
-            f"The value of {name} is too long or holds a NUL.", f"Use at most {MAX_VALUE_LENGTH} characters."
+            f"The value of {name} is too long or holds a NUL.",
+            f"Use at most {MAX_VALUE_LENGTH} characters.",
         )
     return value
 

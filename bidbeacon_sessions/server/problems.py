@@ -62,7 +62,11 @@ async def _on_http_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     allowed = sorted({*(error.headers or {}).get("Allow", "").split(", ")} - {"", "HEAD"})
     usual = f"Use {' or '.join(allowed)}." if allowed else "Check the address."
-    return problem(error.status_code, f"{error.detail}.", _NOT_FOUND if error.status_code == 404 else usual)  # noqa: PLR2004
+    return problem(
+        error.status_code,
+        f"{error.detail}.",
+        _NOT_FOUND if error.status_code == 404 else usual,  # noqa: PLR2004
+    )
 
 
 async def _on_disconnect(_: HTTPConnection, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette passes both
@@ -73,13 +77,17 @@ async def _on_disconnect(_: HTTPConnection, error: Exception) -> JSONResponse:  
 async def _on_database_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     logger.warning("A request failed on the database: %s", type(error).__name__)
     return problem(
-        503, "The database does not answer.", "Wait a moment and try again; `bidbeacon doctor` tells more."
+        503,
+        "The database does not answer.",
+        "Wait a moment and try again; `bidbeacon doctor` tells more.",
     )
 
 
 async def _on_unforeseen_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     logger.error("A request failed", exc_info=error)
-    return problem(500, "Something went wrong here.", "Try again; the cause is in the stream's log.")
+    return problem(
+        500, "Something went wrong here.", "Try again; the cause is in the stream's log."
+    )
 
 
 HANDLERS = {

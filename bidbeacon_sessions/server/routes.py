@@ -43,7 +43,11 @@ def make_routes(extension: Extension) -> list[BaseRoute]:
         Route("/", _first_page(extension)),
         Route(STREAM_PAGE, _page("index.html")),
         Route("/sessions/{session_id:uuid}", _page("session.html")),
-        *(Route(address, _page(file)) for address, file in extension.pages.items() if address != "/"),
+        *(
+            Route(address, _page(file))
+            for address, file in extension.pages.items()
+            if address != "/"
+        ),
         Route("/login", _page("login.html"), methods=["GET"]),
         Route("/login", log_in, methods=["POST"]),
         Route("/web/{name}", _file),
@@ -102,13 +106,17 @@ def _list_sessions(request: Request) -> Response:
     query = request.query_params
     wanted = read_filter(query, also=frozenset({"limit", "older_than"}))
     page = replace(wanted, older_than=read_older_than(query))
-    limit = read_number(query, "limit", USUAL_LIMIT, range(1, MOST_SESSIONS + 1), "Ask page by page.")
+    limit = read_number(
+        query, "limit", USUAL_LIMIT, range(1, MOST_SESSIONS + 1), "Ask page by page."
+    )
     return JsonAnswer(load_sessions(_store(request), page, limit))
 
 
 def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
-    after = read_number(request.query_params, "after", 0, range(10**9), "Give what `more_after` said.")
+    after = read_number(
+        request.query_params, "after", 0, range(10**9), "Give what `more_after` said."
+    )
     found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
     return _found_or_not(found, session_id)
 
@@ -122,7 +130,9 @@ def _found_or_not(found: dict[str, Any] | None, session_id: UUID) -> Response:
     if found is not None:
         return JsonAnswer(found)
     return problem(
-        404, f"There is no session {session_id}.", f"Look for it at {STREAM_PAGE}; old sessions are removed."
+        404,
+        f"There is no session {session_id}.",
+        f"Look for it at {STREAM_PAGE}; old sessions are removed.",
     )
 
 
@@ -130,7 +140,9 @@ def _values(request: Request) -> Response:
     """Answer with the values that sessions have, by name of the filter, for completion."""
     with _store(request).snapshot() as connection:
         values = list_filter_values(connection)
-    return JSONResponse({"status": list(SESSION_STATUSES), "outcome": list(SESSION_OUTCOMES), **values})
+    return JSONResponse(
+        {"status": list(SESSION_STATUSES), "outcome": list(SESSION_OUTCOMES), **values}
+    )
 
 
 def _actions(_: Request) -> Response:
@@ -139,10 +151,14 @@ def _actions(_: Request) -> Response:
 
 async def _healthz(request: Request) -> Response:
     try:
-        async with asyncio.timeout(HEALTH_SECONDS):  # a silent database is away, long before TCP says so
+        async with asyncio.timeout(
+            HEALTH_SECONDS
+        ):  # a silent database is away, long before TCP says so
             await run_in_threadpool(_store(request).ping)
     except (SQLAlchemyError, TimeoutError) as error:
-        return JSONResponse({"status": "database away", "error": type(error).__name__}, status_code=503)
+        return JSONResponse(
+            {"status": "database away", "error": type(error).__name__}, status_code=503
+        )
     return JSONResponse({"status": "ok"})
 
 

@@ -81,7 +81,9 @@ class StreamServer:
 
     async def _run(self, on_listening: Callable[[], None] | None) -> None:
         self._loop = asyncio.get_running_loop()
-        with suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread, or Windows
+        with suppress(
+            ValueError, RuntimeError, NotImplementedError
+        ):  # not the main thread, or Windows
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._loop.add_signal_handler(number, self._is_told_to_stop.set)
         server = _granian(self.app, self._address, self.port)

@@ -93,7 +93,9 @@ class Stream:
     def start(self) -> None:
         """Begin to follow, in the running event loop."""
         loops = (self._follow, self._sync_readers, self._trim_log)
-        self._tasks = [asyncio.create_task(loop(), name=f"stream-{loop.__name__}") for loop in loops]
+        self._tasks = [
+            asyncio.create_task(loop(), name=f"stream-{loop.__name__}") for loop in loops
+        ]
 
     def close(self) -> None:
         """End every stream, and take no new ones."""
@@ -131,7 +133,9 @@ class Stream:
             if not self.readers.total():
                 self.is_empty.set()
 
-    async def frames(self, wanted: SessionFilter, cursor: Cursor | None) -> AsyncGenerator[Frame, None]:
+    async def frames(
+        self, wanted: SessionFilter, cursor: Cursor | None
+    ) -> AsyncGenerator[Frame, None]:
         """Yield what a reader is sent from its cursor on, or from now on, until it must load again or the process stops."""
         try:
             with self._feed(wanted) as feed:
@@ -145,7 +149,9 @@ class Stream:
         except StreamClosedError:
             return
 
-    async def _go_on(self, feed: Feed, wanted: SessionFilter, cursor: Cursor | None) -> AsyncIterator[Frame]:
+    async def _go_on(
+        self, feed: Feed, wanted: SessionFilter, cursor: Cursor | None
+    ) -> AsyncIterator[Frame]:
         """Yield what was missed since the cursor, `sync` when that is all, and then what comes."""
         async for frame in self._until_looked(cursor):
             yield frame
@@ -233,7 +239,9 @@ class Stream:
             assert self.cursor is not None  # noqa: S101 - the log was looked at
             is_near = self.cursor.position - cursor.position <= MISSED_AT_ONCE
             async with self._handing_out if is_near else nullcontext():
-                call = partial(self._log.read_missed, cursor, self.cursor, wanted, 2 * MISSED_AT_ONCE)
+                call = partial(
+                    self._log.read_missed, cursor, self.cursor, wanted, 2 * MISSED_AT_ONCE
+                )
                 part = await self._in_thread(call)
                 here = self._end_of(feed) if is_near and part.upto == self.cursor else None
             return _Missed(Frame(part.messages[wanted]), part.upto, here)
@@ -354,5 +362,7 @@ class Stream:
 
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:
-            logger.warning("The database is away (%s), the stream waits for it", type(error).__name__)
+            logger.warning(
+                "The database is away (%s), the stream waits for it", type(error).__name__
+            )
         self._is_away = True

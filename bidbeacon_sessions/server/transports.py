@@ -50,7 +50,13 @@ class EventStream:
         is_compressed = accepts_gzip(HTTPConnection(scope))
         try:
             with stream.counted("sse"):
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS[is_compressed]})
+                await send(
+                    {
+                        "type": "http.response.start",
+                        "status": 200,
+                        "headers": _HEADERS[is_compressed],
+                    }
+                )
                 is_over = scope["method"] == "HEAD" or await _send_events(
                     frames, receive, send, is_compressed
                 )
@@ -97,7 +103,9 @@ async def _send_messages(socket: WebSocket, frames: Frames) -> None:
 
     await socket.accept()
     code = await _deliver(frames, send_frame, _until_websocket_gone(socket))
-    with suppress(OSError, RuntimeError, WebSocketDisconnect):  # the reader has left, or does not read
+    with suppress(
+        OSError, RuntimeError, WebSocketDisconnect
+    ):  # the reader has left, or does not read
         await _in_time(socket.close(code))
 
 
@@ -127,7 +135,9 @@ async def _deliver(
         sending.cancel()
         leaving.cancel()
         for result in await asyncio.gather(sending, leaving, return_exceptions=True):
-            if isinstance(result, Exception) and not isinstance(result, OSError | WebSocketDisconnect):
+            if isinstance(result, Exception) and not isinstance(
+                result, OSError | WebSocketDisconnect
+            ):
                 logger.error("A stream broke off", exc_info=result)
 
 

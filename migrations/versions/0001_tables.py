@@ -1103,7 +1103,12 @@ def _create_session_tables() -> None:
             nullable=False,
         ),
         sa.Column("system_identifier", sa.BigInteger(), nullable=True),
-        sa.Column("stepped_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "stepped_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
         sa.CheckConstraint("id", name=op.f("ck_session_change_cursor_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_session_change_cursor")),
     )
@@ -1136,25 +1141,36 @@ def _create_session_tables() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("input", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
-        sa.Column("labels", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column(
+            "input", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False
+        ),
+        sa.Column(
+            "labels", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False
+        ),
         sa.Column("revision", sa.BigInteger(), server_default="1", nullable=False),
-        sa.Column("changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),
-        sa.CheckConstraint(
-            "(status = 'running') = (finished_at IS NULL)", name=op.f("ck_session_headers_ended_has_end")
+        sa.Column(
+            "changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False
         ),
         sa.CheckConstraint(
-            "(status = 'running') = (outcome IS NULL)", name=op.f("ck_session_headers_ended_has_outcome")
+            "(status = 'running') = (finished_at IS NULL)",
+            name=op.f("ck_session_headers_ended_has_end"),
+        ),
+        sa.CheckConstraint(
+            "(status = 'running') = (outcome IS NULL)",
+            name=op.f("ck_session_headers_ended_has_outcome"),
         ),
         sa.CheckConstraint("job_name <> ''", name=op.f("ck_session_headers_job_named")),
         sa.CheckConstraint(
-            "outcome IN ('ok', 'warnings', 'problems')", name=op.f("ck_session_headers_outcome_known")
+            "outcome IN ('ok', 'warnings', 'problems')",
+            name=op.f("ck_session_headers_outcome_known"),
         ),
         sa.CheckConstraint(
             "status IN ('running', 'succeeded', 'failed', 'cancelled', 'crashed')",
             name=op.f("ck_session_headers_status_known"),
         ),
-        sa.CheckConstraint("finished_at >= started_at", name=op.f("ck_session_headers_ends_after_start")),
+        sa.CheckConstraint(
+            "finished_at >= started_at", name=op.f("ck_session_headers_ends_after_start")
+        ),
         sa.CheckConstraint("retry_number >= 0", name=op.f("ck_session_headers_retry_counted")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_session_headers")),
     )
@@ -1164,7 +1180,9 @@ def _create_session_tables() -> None:
         ["account_key", "started_at"],
         unique=False,
     )
-    op.create_index(op.f("ix_session_headers_changed_xid"), "session_headers", ["changed_xid"], unique=False)
+    op.create_index(
+        op.f("ix_session_headers_changed_xid"), "session_headers", ["changed_xid"], unique=False
+    )
     op.create_index(
         op.f("ix_session_headers_job_name_account_key_started_at_id"),
         "session_headers",
@@ -1198,7 +1216,10 @@ def _create_session_tables() -> None:
         postgresql_where=sa.text("status = 'running'"),
     )
     op.create_index(
-        op.f("ix_session_headers_started_at_id"), "session_headers", ["started_at", "id"], unique=False
+        op.f("ix_session_headers_started_at_id"),
+        "session_headers",
+        ["started_at", "id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_session_headers_status_started_at"),
@@ -1234,7 +1255,9 @@ def _create_session_tables() -> None:
             name=op.f("fk_session_account_outcomes_session_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("session_id", "account_key", name=op.f("pk_session_account_outcomes")),
+        sa.PrimaryKeyConstraint(
+            "session_id", "account_key", name=op.f("pk_session_account_outcomes")
+        ),
     )
     op.create_index(
         op.f("ix_session_account_outcomes_account_key_outcome"),
@@ -1251,7 +1274,9 @@ def _create_session_tables() -> None:
         sa.Column("tone", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),
+        sa.Column(
+            "changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False
+        ),
         sa.CheckConstraint(
             "jsonb_typeof(payload) = 'object'", name=op.f("ck_session_actions_payload_is_object")
         ),
@@ -1268,7 +1293,9 @@ def _create_session_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("session_id", "ord", name=op.f("pk_session_actions")),
     )
-    op.create_index(op.f("ix_session_actions_changed_xid"), "session_actions", ["changed_xid"], unique=False)
+    op.create_index(
+        op.f("ix_session_actions_changed_xid"), "session_actions", ["changed_xid"], unique=False
+    )
     op.create_index(
         "ix_session_actions_troubles",
         "session_actions",
@@ -1276,7 +1303,9 @@ def _create_session_tables() -> None:
         unique=False,
         postgresql_where=sa.text("tone IN ('warning', 'error')"),
     )
-    op.create_index(op.f("ix_session_actions_type_at"), "session_actions", ["type", "at"], unique=False)
+    op.create_index(
+        op.f("ix_session_actions_type_at"), "session_actions", ["type", "at"], unique=False
+    )
     op.create_index(
         "ix_session_actions_words",
         "session_actions",
@@ -1303,7 +1332,9 @@ def _create_session_tables() -> None:
         sa.PrimaryKeyConstraint("session_id", name=op.f("pk_session_leases")),
         postgresql_with={"fillfactor": 50},
     )
-    op.create_index(op.f("ix_session_leases_expires_at"), "session_leases", ["expires_at"], unique=False)
+    op.create_index(
+        op.f("ix_session_leases_expires_at"), "session_leases", ["expires_at"], unique=False
+    )
     op.create_table(
         "session_promises",
         sa.Column("session_id", sa.Uuid(), nullable=False),
@@ -1318,7 +1349,8 @@ def _create_session_tables() -> None:
             "deadline_at > promised_at", name=op.f("ck_session_promises_deadline_after_promise")
         ),
         sa.CheckConstraint(
-            "num_nulls(kept_by, kept_ord, kept_at) IN (0, 3)", name=op.f("ck_session_promises_kept_whole")
+            "num_nulls(kept_by, kept_ord, kept_at) IN (0, 3)",
+            name=op.f("ck_session_promises_kept_whole"),
         ),
         sa.ForeignKeyConstraint(
             ["session_id", "ord"],
@@ -1366,7 +1398,10 @@ def _create_session_tables() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_session_touches_session_id_ord"), "session_touches", ["session_id", "ord"], unique=False
+        op.f("ix_session_touches_session_id_ord"),
+        "session_touches",
+        ["session_id", "ord"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_session_touches_window_key_started_at_session_id"),
@@ -1403,13 +1438,20 @@ def _create_pipeline_tables() -> None:
             nullable=False,
         ),
         sa.Column(
-            "split_datasets", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
+            "split_datasets",
+            postgresql.ARRAY(sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
         ),
         sa.Column(
-            "first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+            "first_seen_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
         ),
         sa.CheckConstraint(
-            "ads_account_key ~ '^[a-z0-9-]*[.]?[A-Za-z0-9_-]+$'", name=op.f("ck_ads_accounts_key_is_plain")
+            "ads_account_key ~ '^[a-z0-9-]*[.]?[A-Za-z0-9_-]+$'",
+            name=op.f("ck_ads_accounts_key_is_plain"),
         ),
         sa.CheckConstraint(
             "needs_person_for IN ('account', 'credentials')",
@@ -1423,13 +1465,16 @@ def _create_pipeline_tables() -> None:
             "refresh_every BETWEEN '5 minutes' AND '31 days'",
             name=op.f("ck_ads_accounts_refresh_every_in_reach"),
         ),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_ads_accounts_region_known")),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_ads_accounts_region_known")
+        ),
         sa.CheckConstraint(
             "(needs_person IS NULL) = (needs_person_for IS NULL)",
             name=op.f("ck_ads_accounts_needs_person_for_something"),
         ),
         sa.CheckConstraint(
-            "num_nonnulls(refresh_every, refresh_cron) <= 1", name=op.f("ck_ads_accounts_one_cadence")
+            "num_nonnulls(refresh_every, refresh_cron) <= 1",
+            name=op.f("ck_ads_accounts_one_cadence"),
         ),
         sa.CheckConstraint("refusals >= 0", name=op.f("ck_ads_accounts_refusals_counted")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_ads_accounts")),
@@ -1451,7 +1496,8 @@ def _create_pipeline_tables() -> None:
         sa.Column("retry_count", sa.SmallInteger(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "duration >= '0' AND queued >= '0' AND waited >= '0'", name=op.f("ck_api_calls_times_positive")
+            "duration >= '0' AND queued >= '0' AND waited >= '0'",
+            name=op.f("ck_api_calls_times_positive"),
         ),
         sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_api_calls_region_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_calls")),
@@ -1476,8 +1522,15 @@ def _create_pipeline_tables() -> None:
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("field", sa.Text(), nullable=False),
         sa.Column("spelling", sa.Text(), nullable=False),
-        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_field_spellings_region_known")),
+        sa.Column(
+            "learned_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_field_spellings_region_known")
+        ),
         sa.PrimaryKeyConstraint("region", "field", name=op.f("pk_field_spellings")),
     )
     op.create_table(
@@ -1487,10 +1540,21 @@ def _create_pipeline_tables() -> None:
         sa.Column("ad_product", sa.Text(), nullable=False),
         sa.Column("served_days", sa.BigInteger(), nullable=False),
         sa.Column("refused_days", sa.BigInteger(), nullable=False),
-        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_product_histories_region_known")),
-        sa.CheckConstraint("served_days < refused_days", name=op.f("ck_product_histories_served_is_less")),
-        sa.PrimaryKeyConstraint("region", "dataset", "ad_product", name=op.f("pk_product_histories")),
+        sa.Column(
+            "learned_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_product_histories_region_known")
+        ),
+        sa.CheckConstraint(
+            "served_days < refused_days", name=op.f("ck_product_histories_served_is_less")
+        ),
+        sa.PrimaryKeyConstraint(
+            "region", "dataset", "ad_product", name=op.f("pk_product_histories")
+        ),
     )
     op.create_table(
         "report_gates",
@@ -1503,8 +1567,12 @@ def _create_pipeline_tables() -> None:
         sa.Column("refused_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("closed_for", sa.Interval(), server_default="0", nullable=False),
         sa.Column("last_refused_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("pace > '0' AND refusals >= 0", name=op.f("ck_report_gates_pace_positive")),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_report_gates_region_known")),
+        sa.CheckConstraint(
+            "pace > '0' AND refusals >= 0", name=op.f("ck_report_gates_pace_positive")
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_report_gates_region_known")
+        ),
         sa.CheckConstraint("in_flight_limit >= 1", name=op.f("ck_report_gates_limit_lets_one_in")),
         sa.PrimaryKeyConstraint("client_id", "region", name=op.f("pk_report_gates")),
     )
@@ -1520,8 +1588,15 @@ def _create_pipeline_tables() -> None:
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("dataset", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_split_reports_region_known")),
+        sa.Column(
+            "learned_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_split_reports_region_known")
+        ),
         sa.PrimaryKeyConstraint("region", "dataset", name=op.f("pk_split_reports")),
     )
     op.create_table(
@@ -1546,11 +1621,18 @@ def _create_pipeline_tables() -> None:
         ),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column(
-            "first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+            "first_seen_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
         ),
-        sa.Column("synced_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "synced_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
         sa.Column("entities_synced_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("export_refusals", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "export_refusals", sa.SmallInteger(), server_default=sa.text("0"), nullable=False
+        ),
         sa.Column("export_refused_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "account_key ~ '^[A-Za-z0-9._-]+$'", name=op.f("ck_advertiser_accounts_key_is_plain")
@@ -1562,9 +1644,13 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "currency_code ~ '^[A-Z]{3}$'", name=op.f("ck_advertiser_accounts_currency_is_iso")
         ),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_advertiser_accounts_region_known")),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_advertiser_accounts_region_known")
+        ),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["ads_accounts.account_id"], name=op.f("fk_advertiser_accounts_account_id")
+            ["account_id"],
+            ["ads_accounts.account_id"],
+            name=op.f("fk_advertiser_accounts_account_id"),
         ),
         sa.PrimaryKeyConstraint("account_id", "country_code", name=op.f("pk_advertiser_accounts")),
         sa.UniqueConstraint("account_key", name=op.f("uq_advertiser_accounts_account_key")),
@@ -1591,7 +1677,12 @@ def _create_pipeline_tables() -> None:
         sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("polls", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("loads", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_step_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -1615,15 +1706,22 @@ def _create_pipeline_tables() -> None:
             "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL",
             name=op.f("ck_report_requests_in_flight_has_report"),
         ),
-        sa.CheckConstraint("cardinality(ad_products) > 0", name=op.f("ck_report_requests_asks_for_products")),
-        sa.CheckConstraint("start_date <= end_date", name=op.f("ck_report_requests_range_in_order")),
+        sa.CheckConstraint(
+            "cardinality(ad_products) > 0", name=op.f("ck_report_requests_asks_for_products")
+        ),
+        sa.CheckConstraint(
+            "start_date <= end_date", name=op.f("ck_report_requests_range_in_order")
+        ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ads_accounts.account_id"], name=op.f("fk_report_requests_account_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_report_requests")),
     )
     op.create_index(
-        "ix_report_requests_account", "report_requests", ["account_id", "dataset", "sent_at"], unique=False
+        "ix_report_requests_account",
+        "report_requests",
+        ["account_id", "dataset", "sent_at"],
+        unique=False,
     )
     op.create_index(
         "ix_report_requests_open",
@@ -1636,13 +1734,25 @@ def _create_pipeline_tables() -> None:
         "account_daily_summaries",
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("summary_date", sa.Date(), nullable=False, comment="Day of the account's own calendar."),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "summary_date", sa.Date(), nullable=False, comment="Day of the account's own calendar."
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "impressions", sa.Numeric(precision=38, scale=0), nullable=True, comment="Impressions of the day."
+            "impressions",
+            sa.Numeric(precision=38, scale=0),
+            nullable=True,
+            comment="Impressions of the day.",
         ),
-        sa.Column("clicks", sa.Numeric(precision=38, scale=0), nullable=True, comment="Clicks of the day."),
+        sa.Column(
+            "clicks", sa.Numeric(precision=38, scale=0), nullable=True, comment="Clicks of the day."
+        ),
         sa.Column(
             "orders",
             sa.Numeric(precision=38, scale=0),
@@ -1650,14 +1760,25 @@ def _create_pipeline_tables() -> None:
             comment="Orders attributed to the day.",
         ),
         sa.Column(
-            "sales", sa.Numeric(precision=38, scale=6), nullable=True, comment="Sales attributed to the day."
+            "sales",
+            sa.Numeric(precision=38, scale=6),
+            nullable=True,
+            comment="Sales attributed to the day.",
         ),
-        sa.Column("spend", sa.Numeric(precision=38, scale=6), nullable=True, comment="Cost of the day."),
         sa.Column(
-            "acos", sa.Numeric(), nullable=True, comment="spend / sales; null where that divides by zero."
+            "spend", sa.Numeric(precision=38, scale=6), nullable=True, comment="Cost of the day."
         ),
         sa.Column(
-            "roas", sa.Numeric(), nullable=True, comment="sales / spend; null where that divides by zero."
+            "acos",
+            sa.Numeric(),
+            nullable=True,
+            comment="spend / sales; null where that divides by zero.",
+        ),
+        sa.Column(
+            "roas",
+            sa.Numeric(),
+            nullable=True,
+            comment="sales / spend; null where that divides by zero.",
         ),
         sa.Column(
             "hourly_impressions",
@@ -1784,7 +1905,10 @@ def _create_pipeline_tables() -> None:
             comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
         ),
         sa.Column(
-            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+            "delivery_status",
+            sa.Text(),
+            nullable=True,
+            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
         ),
         sa.Column(
             "delivery_reasons",
@@ -1793,7 +1917,10 @@ def _create_pipeline_tables() -> None:
             comment="Why it is not delivering: a list",
         ),
         sa.Column(
-            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was created at Amazon",
         ),
         sa.Column(
             "updated_at",
@@ -1808,13 +1935,20 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Every field that no column holds, as Amazon sent it",
         ),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_ad_groups_account_id_country_code"),
         ),
-        sa.PrimaryKeyConstraint("account_id", "country_code", "ad_group_id", name=op.f("pk_ad_groups")),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "ad_group_id", name=op.f("pk_ad_groups")
+        ),
         comment="An ad group of a campaign, as Amazon sent it last",
     )
     op.create_table(
@@ -1826,7 +1960,10 @@ def _create_pipeline_tables() -> None:
         sa.Column("campaign_id", sa.Text(collation="C"), nullable=True),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column(
-            "ad_type", sa.Text(), nullable=True, comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …"
+            "ad_type",
+            sa.Text(),
+            nullable=True,
+            comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …",
         ),
         sa.Column(
             "asins",
@@ -1835,7 +1972,9 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="The products it shows, in Amazon's order",
         ),
-        sa.Column("skus", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column(
+            "skus", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.Column("landing_page_type", sa.Text(), nullable=True),
         sa.Column("landing_page_url", sa.Text(), nullable=True),
         sa.Column(
@@ -1851,7 +1990,10 @@ def _create_pipeline_tables() -> None:
             comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
         ),
         sa.Column(
-            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+            "delivery_status",
+            sa.Text(),
+            nullable=True,
+            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
         ),
         sa.Column(
             "delivery_reasons",
@@ -1860,7 +2002,10 @@ def _create_pipeline_tables() -> None:
             comment="Why it is not delivering: a list",
         ),
         sa.Column(
-            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was created at Amazon",
         ),
         sa.Column(
             "updated_at",
@@ -1875,7 +2020,12 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Every field that no column holds, as Amazon sent it",
         ),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
@@ -1891,9 +2041,18 @@ def _create_pipeline_tables() -> None:
         sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("portfolio_id", sa.Text(collation="C"), nullable=True),
-        sa.Column("brand_entity_id", sa.Text(), nullable=True, comment="The brand of Sponsored Brands"),
-        sa.Column("targeting", sa.Text(), nullable=True, comment="AUTO, MANUAL, or a tactic such as T00020"),
-        sa.Column("cost_type", sa.Text(), nullable=True, comment="CPC or VCPM, where Amazon says so"),
+        sa.Column(
+            "brand_entity_id", sa.Text(), nullable=True, comment="The brand of Sponsored Brands"
+        ),
+        sa.Column(
+            "targeting",
+            sa.Text(),
+            nullable=True,
+            comment="AUTO, MANUAL, or a tactic such as T00020",
+        ),
+        sa.Column(
+            "cost_type", sa.Text(), nullable=True, comment="CPC or VCPM, where Amazon says so"
+        ),
         sa.Column("start_date", sa.Date(), nullable=True),
         sa.Column("end_date", sa.Date(), nullable=True),
         sa.Column(
@@ -1931,7 +2090,10 @@ def _create_pipeline_tables() -> None:
             comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
         ),
         sa.Column(
-            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+            "delivery_status",
+            sa.Text(),
+            nullable=True,
+            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
         ),
         sa.Column(
             "delivery_reasons",
@@ -1940,7 +2102,10 @@ def _create_pipeline_tables() -> None:
             comment="Why it is not delivering: a list",
         ),
         sa.Column(
-            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was created at Amazon",
         ),
         sa.Column(
             "updated_at",
@@ -1955,19 +2120,30 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Every field that no column holds, as Amazon sent it",
         ),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_campaigns_account_id_country_code"),
         ),
-        sa.PrimaryKeyConstraint("account_id", "country_code", "campaign_id", name=op.f("pk_campaigns")),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "campaign_id", name=op.f("pk_campaigns")
+        ),
         comment="A campaign of an account, as Amazon sent it last",
     )
     op.create_table(
         "daily_campaign_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -1983,13 +2159,24 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
-            "campaign_name", sa.Text(), nullable=True, comment="The campaign's name when the report was made."
+            "campaign_name",
+            sa.Text(),
+            nullable=True,
+            comment="The campaign's name when the report was made.",
         ),
         sa.Column(
             "cost_type",
@@ -1998,7 +2185,9 @@ def _create_pipeline_tables() -> None:
             comment="What is paid for: CPC (clicks) or VCPM (viewable impressions).",
         ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -2048,7 +2237,10 @@ def _create_pipeline_tables() -> None:
             comment="Units of shoppers who had not bought the brand in the 12 months before.",
         ),
         sa.Column(
-            "orders_promoted", sa.BigInteger(), nullable=True, comment="Orders of the advertised product."
+            "orders_promoted",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders of the advertised product.",
         ),
         sa.Column(
             "sales_promoted",
@@ -2057,7 +2249,10 @@ def _create_pipeline_tables() -> None:
             comment="Sales of the advertised product.",
         ),
         sa.Column(
-            "units_promoted", sa.BigInteger(), nullable=True, comment="Units of the advertised product."
+            "units_promoted",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of the advertised product.",
         ),
         sa.Column(
             "sales_halo",
@@ -2066,10 +2261,16 @@ def _create_pipeline_tables() -> None:
             comment="Sales of other products of the brand.",
         ),
         sa.Column(
-            "units_halo", sa.BigInteger(), nullable=True, comment="Units of other products of the brand."
+            "units_halo",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of other products of the brand.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units, viewable_impressions, new_to_brand_orders, new_to_brand_units, orders_promoted, units_promoted, units_halo) >= 0",
@@ -2083,7 +2284,9 @@ def _create_pipeline_tables() -> None:
             "octet_length(row_key) = 16", name=op.f("ck_daily_campaign_performance_key_is_a_digest")
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_campaign_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_daily_campaign_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_campaign_performance")
@@ -2094,7 +2297,11 @@ def _create_pipeline_tables() -> None:
     op.create_table(
         "daily_placement_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2110,10 +2317,18 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
             "placement",
@@ -2123,7 +2338,9 @@ def _create_pipeline_tables() -> None:
         ),
         sa.Column("placement_reported", sa.Text(), nullable=True, comment="As Amazon wrote it."),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -2155,7 +2372,10 @@ def _create_pipeline_tables() -> None:
             comment="Impressions that met the viewability standard.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units, viewable_impressions) >= 0",
@@ -2166,10 +2386,13 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_daily_placement_performance_amounts_in_range"),
         ),
         sa.CheckConstraint(
-            "octet_length(row_key) = 16", name=op.f("ck_daily_placement_performance_key_is_a_digest")
+            "octet_length(row_key) = 16",
+            name=op.f("ck_daily_placement_performance_key_is_a_digest"),
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_placement_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_daily_placement_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_placement_performance")
@@ -2180,7 +2403,11 @@ def _create_pipeline_tables() -> None:
     op.create_table(
         "daily_product_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2196,22 +2423,45 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
-            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group.",
         ),
         sa.Column("ad_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad."),
         sa.Column(
-            "product_id", sa.Text(collation="C"), nullable=True, comment="ASIN of the advertised product."
+            "product_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="ASIN of the advertised product.",
         ),
-        sa.Column("sku", sa.Text(), nullable=True, comment="The seller's SKU of the advertised product."),
-        sa.Column("marketplace", sa.Text(), nullable=True, comment="Marketplace of the advertised product."),
+        sa.Column(
+            "sku", sa.Text(), nullable=True, comment="The seller's SKU of the advertised product."
+        ),
+        sa.Column(
+            "marketplace",
+            sa.Text(),
+            nullable=True,
+            comment="Marketplace of the advertised product.",
+        ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -2237,7 +2487,10 @@ def _create_pipeline_tables() -> None:
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units) >= 0",
@@ -2251,7 +2504,9 @@ def _create_pipeline_tables() -> None:
             "octet_length(row_key) = 16", name=op.f("ck_daily_product_performance_key_is_a_digest")
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_product_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_daily_product_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_product_performance")
@@ -2262,7 +2517,11 @@ def _create_pipeline_tables() -> None:
     op.create_table(
         "daily_purchased_product_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2278,13 +2537,24 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
-            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group.",
         ),
         sa.Column(
             "target_value",
@@ -2299,9 +2569,14 @@ def _create_pipeline_tables() -> None:
             comment="How the target is matched, as reported; null where the product has no match types.",
         ),
         sa.Column(
-            "product_id", sa.Text(collation="C"), nullable=True, comment="ASIN of the advertised product."
+            "product_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="ASIN of the advertised product.",
         ),
-        sa.Column("sku", sa.Text(), nullable=True, comment="The seller's SKU of the advertised product."),
+        sa.Column(
+            "sku", sa.Text(), nullable=True, comment="The seller's SKU of the advertised product."
+        ),
         sa.Column(
             "purchased_product_id",
             sa.Text(collation="C"),
@@ -2309,7 +2584,10 @@ def _create_pipeline_tables() -> None:
             comment="ASIN of the product that was bought.",
         ),
         sa.Column(
-            "purchased_marketplace", sa.Text(), nullable=True, comment="Marketplace in which it was bought."
+            "purchased_marketplace",
+            sa.Text(),
+            nullable=True,
+            comment="Marketplace in which it was bought.",
         ),
         sa.Column(
             "target_match",
@@ -2336,7 +2614,10 @@ def _create_pipeline_tables() -> None:
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
         ),
         sa.Column(
-            "orders_promoted", sa.BigInteger(), nullable=True, comment="Orders of the advertised product."
+            "orders_promoted",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders of the advertised product.",
         ),
         sa.Column(
             "sales_promoted",
@@ -2345,10 +2626,16 @@ def _create_pipeline_tables() -> None:
             comment="Sales of the advertised product.",
         ),
         sa.Column(
-            "units_promoted", sa.BigInteger(), nullable=True, comment="Units of the advertised product."
+            "units_promoted",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of the advertised product.",
         ),
         sa.Column(
-            "orders_halo", sa.BigInteger(), nullable=True, comment="Orders of other products of the brand."
+            "orders_halo",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders of other products of the brand.",
         ),
         sa.Column(
             "sales_halo",
@@ -2357,7 +2644,10 @@ def _create_pipeline_tables() -> None:
             comment="Sales of other products of the brand.",
         ),
         sa.Column(
-            "units_halo", sa.BigInteger(), nullable=True, comment="Units of other products of the brand."
+            "units_halo",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of other products of the brand.",
         ),
         sa.Column(
             "orders_from_clicks",
@@ -2402,7 +2692,10 @@ def _create_pipeline_tables() -> None:
             comment="The target, derived; null while it is unknown.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
             "least(orders, units, orders_promoted, units_promoted, orders_halo, units_halo, orders_from_clicks, units_from_clicks, new_to_brand_orders, new_to_brand_units) >= 0",
@@ -2413,7 +2706,8 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_daily_purchased_product_performance_amounts_in_range"),
         ),
         sa.CheckConstraint(
-            "octet_length(row_key) = 16", name=op.f("ck_daily_purchased_product_performance_key_is_a_digest")
+            "octet_length(row_key) = 16",
+            name=op.f("ck_daily_purchased_product_performance_key_is_a_digest"),
         ),
         sa.ForeignKeyConstraint(
             ["account"],
@@ -2436,7 +2730,11 @@ def _create_pipeline_tables() -> None:
     op.create_table(
         "daily_search_term_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2452,13 +2750,24 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
-            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group.",
         ),
         sa.Column(
             "target_value",
@@ -2485,7 +2794,9 @@ def _create_pipeline_tables() -> None:
             comment="Digest of what names the target; null where nothing does.",
         ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -2517,7 +2828,10 @@ def _create_pipeline_tables() -> None:
             comment="The target, derived; null while it is unknown.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units) >= 0",
@@ -2528,10 +2842,13 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_daily_search_term_performance_amounts_in_range"),
         ),
         sa.CheckConstraint(
-            "octet_length(row_key) = 16", name=op.f("ck_daily_search_term_performance_key_is_a_digest")
+            "octet_length(row_key) = 16",
+            name=op.f("ck_daily_search_term_performance_key_is_a_digest"),
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_search_term_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_daily_search_term_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_search_term_performance")
@@ -2549,7 +2866,11 @@ def _create_pipeline_tables() -> None:
     op.create_table(
         "daily_target_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2565,13 +2886,24 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
-            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group.",
         ),
         sa.Column(
             "target_value",
@@ -2592,7 +2924,9 @@ def _create_pipeline_tables() -> None:
             comment="Digest of what names the target; null where nothing does.",
         ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -2618,7 +2952,10 @@ def _create_pipeline_tables() -> None:
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
         ),
         sa.Column(
-            "orders_promoted", sa.BigInteger(), nullable=True, comment="Orders of the advertised product."
+            "orders_promoted",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders of the advertised product.",
         ),
         sa.Column(
             "sales_promoted",
@@ -2627,7 +2964,10 @@ def _create_pipeline_tables() -> None:
             comment="Sales of the advertised product.",
         ),
         sa.Column(
-            "units_promoted", sa.BigInteger(), nullable=True, comment="Units of the advertised product."
+            "units_promoted",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of the advertised product.",
         ),
         sa.Column(
             "sales_halo",
@@ -2636,7 +2976,10 @@ def _create_pipeline_tables() -> None:
             comment="Sales of other products of the brand.",
         ),
         sa.Column(
-            "units_halo", sa.BigInteger(), nullable=True, comment="Units of other products of the brand."
+            "units_halo",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of other products of the brand.",
         ),
         sa.Column(
             "target_id",
@@ -2645,7 +2988,10 @@ def _create_pipeline_tables() -> None:
             comment="The target, derived; null while it is unknown.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units, orders_promoted, units_promoted, units_halo) >= 0",
@@ -2659,7 +3005,9 @@ def _create_pipeline_tables() -> None:
             "octet_length(row_key) = 16", name=op.f("ck_daily_target_performance_key_is_a_digest")
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_target_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_daily_target_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_target_performance")
@@ -2685,7 +3033,9 @@ def _create_pipeline_tables() -> None:
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_dataset_windows_account_id_country_code"),
         ),
-        sa.PrimaryKeyConstraint("account_id", "country_code", "dataset", name=op.f("pk_dataset_windows")),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "dataset", name=op.f("pk_dataset_windows")
+        ),
     )
     op.create_table(
         "entity_exports",
@@ -2697,13 +3047,20 @@ def _create_pipeline_tables() -> None:
         sa.Column("status", sa.Text(), server_default="in_flight", nullable=False),
         sa.Column("failure", sa.Text(), nullable=True),
         sa.Column("row_count", sa.BigInteger(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('campaigns', 'adGroups', 'ads', 'targets')", name=op.f("ck_entity_exports_kind_known")
+            "kind IN ('campaigns', 'adGroups', 'ads', 'targets')",
+            name=op.f("ck_entity_exports_kind_known"),
         ),
         sa.CheckConstraint(
-            "status IN ('in_flight', 'loaded', 'failed')", name=op.f("ck_entity_exports_status_known")
+            "status IN ('in_flight', 'loaded', 'failed')",
+            name=op.f("ck_entity_exports_status_known"),
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
@@ -2729,7 +3086,12 @@ def _create_pipeline_tables() -> None:
         sa.Column("set_aside", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("raw", sa.Text(), nullable=False),
-        sa.Column("noticed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "noticed_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
         sa.CheckConstraint(
             "kind IN ('campaigns', 'adGroups', 'ads', 'targets', 'portfolios')",
             name=op.f("ck_entity_problems_kind_known"),
@@ -2742,12 +3104,19 @@ def _create_pipeline_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entity_problems")),
     )
     op.create_index(
-        "ix_entity_problems_account", "entity_problems", ["account_id", "country_code", "kind"], unique=False
+        "ix_entity_problems_account",
+        "entity_problems",
+        ["account_id", "country_code", "kind"],
+        unique=False,
     )
     op.create_table(
         "hourly_campaign_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2770,13 +3139,23 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -2802,10 +3181,14 @@ def _create_pipeline_tables() -> None:
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
-            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_hourly_campaign_performance_hour_begins")
+            "extract(epoch FROM hour_at) % 900 = 0",
+            name=op.f("ck_hourly_campaign_performance_hour_begins"),
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units) >= 0",
@@ -2816,13 +3199,20 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_hourly_campaign_performance_amounts_in_range"),
         ),
         sa.CheckConstraint(
-            "octet_length(row_key) = 16", name=op.f("ck_hourly_campaign_performance_key_is_a_digest")
+            "octet_length(row_key) = 16",
+            name=op.f("ck_hourly_campaign_performance_key_is_a_digest"),
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_hourly_campaign_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_hourly_campaign_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
-            "account", "window_date", "hour_at", "row_key", name=op.f("pk_hourly_campaign_performance")
+            "account",
+            "window_date",
+            "hour_at",
+            "row_key",
+            name=op.f("pk_hourly_campaign_performance"),
         ),
         comment="Hourly performance by campaign, as Amazon reported it last.",
         postgresql_partition_by="RANGE (window_date)",
@@ -2830,7 +3220,11 @@ def _create_pipeline_tables() -> None:
     op.create_table(
         "hourly_product_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2853,21 +3247,42 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
-            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group.",
         ),
         sa.Column("ad_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad."),
         sa.Column(
-            "product_id", sa.Text(collation="C"), nullable=True, comment="ASIN of the advertised product."
+            "product_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="ASIN of the advertised product.",
         ),
-        sa.Column("marketplace", sa.Text(), nullable=True, comment="Marketplace of the advertised product."),
+        sa.Column(
+            "marketplace",
+            sa.Text(),
+            nullable=True,
+            comment="Marketplace of the advertised product.",
+        ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -2893,10 +3308,14 @@ def _create_pipeline_tables() -> None:
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
-            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_hourly_product_performance_hour_begins")
+            "extract(epoch FROM hour_at) % 900 = 0",
+            name=op.f("ck_hourly_product_performance_hour_begins"),
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units) >= 0",
@@ -2910,10 +3329,16 @@ def _create_pipeline_tables() -> None:
             "octet_length(row_key) = 16", name=op.f("ck_hourly_product_performance_key_is_a_digest")
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_hourly_product_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_hourly_product_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
-            "account", "window_date", "hour_at", "row_key", name=op.f("pk_hourly_product_performance")
+            "account",
+            "window_date",
+            "hour_at",
+            "row_key",
+            name=op.f("pk_hourly_product_performance"),
         ),
         comment="Hourly performance by advertised product, as Amazon reported it last.",
         postgresql_partition_by="RANGE (window_date)",
@@ -2921,7 +3346,11 @@ def _create_pipeline_tables() -> None:
     op.create_table(
         "hourly_target_performance",
         sa.Column(
-            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+            "account",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="advertiser_accounts.id.",
         ),
         sa.Column(
             "window_date",
@@ -2944,13 +3373,24 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Digest of currency, ad product and dimensions.",
         ),
-        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=False,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
         sa.Column(
-            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign.",
         ),
         sa.Column(
-            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group.",
         ),
         sa.Column(
             "target_value",
@@ -2971,7 +3411,9 @@ def _create_pipeline_tables() -> None:
             comment="Digest of what names the target; null where nothing does.",
         ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
-        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."
+        ),
         sa.Column(
             "spend",
             sa.Numeric(precision=20, scale=6),
@@ -3003,10 +3445,14 @@ def _create_pipeline_tables() -> None:
             comment="The target, derived; null while it is unknown.",
         ),
         sa.Column(
-            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+            "request_id",
+            sa.BigInteger(),
+            nullable=False,
+            comment="report_requests.id that wrote the row.",
         ),
         sa.CheckConstraint(
-            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_hourly_target_performance_hour_begins")
+            "extract(epoch FROM hour_at) % 900 = 0",
+            name=op.f("ck_hourly_target_performance_hour_begins"),
         ),
         sa.CheckConstraint(
             "least(impressions, clicks, orders, units) >= 0",
@@ -3020,10 +3466,16 @@ def _create_pipeline_tables() -> None:
             "octet_length(row_key) = 16", name=op.f("ck_hourly_target_performance_key_is_a_digest")
         ),
         sa.ForeignKeyConstraint(
-            ["account"], ["advertiser_accounts.id"], name=op.f("fk_hourly_target_performance_account")
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_hourly_target_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
-            "account", "window_date", "hour_at", "row_key", name=op.f("pk_hourly_target_performance")
+            "account",
+            "window_date",
+            "hour_at",
+            "row_key",
+            name=op.f("pk_hourly_target_performance"),
         ),
         comment="Hourly performance by target, as Amazon reported it last.",
         postgresql_partition_by="RANGE (window_date)",
@@ -3045,7 +3497,10 @@ def _create_pipeline_tables() -> None:
         sa.Column("budget", sa.Numeric(precision=20, scale=6), nullable=True),
         sa.Column("currency_code", sa.Text(), nullable=True),
         sa.Column(
-            "budget_policy", sa.Text(), nullable=True, comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP"
+            "budget_policy",
+            sa.Text(),
+            nullable=True,
+            comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP",
         ),
         sa.Column("start_date", sa.Date(), nullable=True),
         sa.Column("end_date", sa.Date(), nullable=True),
@@ -3062,13 +3517,20 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Every field that no column holds, as Amazon sent it",
         ),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_portfolios_account_id_country_code"),
         ),
-        sa.PrimaryKeyConstraint("account_id", "country_code", "portfolio_id", name=op.f("pk_portfolios")),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "portfolio_id", name=op.f("pk_portfolios")
+        ),
         comment="A portfolio of campaigns, as Amazon sent it last",
     )
     op.create_table(
@@ -3083,7 +3545,10 @@ def _create_pipeline_tables() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("raw", sa.Text(), nullable=False),
         sa.Column(
-            "quarantined_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+            "quarantined_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
@@ -3104,7 +3569,9 @@ def _create_pipeline_tables() -> None:
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
         sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column("loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
         sa.Column("rows_read", sa.BigInteger(), nullable=False),
         sa.Column("rows_loaded", sa.BigInteger(), nullable=False),
         sa.Column("rows_summed", sa.BigInteger(), nullable=False),
@@ -3124,7 +3591,9 @@ def _create_pipeline_tables() -> None:
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_report_loads_account_id_country_code"),
         ),
-        sa.PrimaryKeyConstraint("request_id", "account_id", "country_code", name=op.f("pk_report_loads")),
+        sa.PrimaryKeyConstraint(
+            "request_id", "account_id", "country_code", name=op.f("pk_report_loads")
+        ),
     )
     op.create_table(
         "report_windows",
@@ -3167,16 +3636,20 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_report_windows_requested_has_request"),
         ),
         sa.CheckConstraint(
-            "status <> 'expired' OR next_refresh_at IS NULL", name=op.f("ck_report_windows_expired_is_over")
+            "status <> 'expired' OR next_refresh_at IS NULL",
+            name=op.f("ck_report_windows_expired_is_over"),
         ),
         sa.CheckConstraint(
-            "status <> 'loaded' OR last_loaded_at IS NOT NULL", name=op.f("ck_report_windows_loaded_has_load")
+            "status <> 'loaded' OR last_loaded_at IS NOT NULL",
+            name=op.f("ck_report_windows_loaded_has_load"),
         ),
         sa.CheckConstraint(
             "status IN ('missing', 'requested', 'unconfirmed', 'loaded', 'failed', 'expired')",
             name=op.f("ck_report_windows_status_known"),
         ),
-        sa.CheckConstraint("cardinality(products_due) > 0", name=op.f("ck_report_windows_products_due_some")),
+        sa.CheckConstraint(
+            "cardinality(products_due) > 0", name=op.f("ck_report_windows_products_due_some")
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
@@ -3251,15 +3724,23 @@ def _create_pipeline_tables() -> None:
         sa.Column("old_data_as_of", sa.DateTime(timezone=True), nullable=False),
         sa.Column("new_data_as_of", sa.DateTime(timezone=True), nullable=False),
         sa.Column("request_id", sa.BigInteger(), nullable=False),
-        sa.Column("restated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "(change = 'appeared') = (old_values IS NULL)", name=op.f("ck_restatements_old_values_fit")
+        sa.Column(
+            "restated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
         ),
         sa.CheckConstraint(
-            "(change = 'vanished') = (new_values IS NULL)", name=op.f("ck_restatements_new_values_fit")
+            "(change = 'appeared') = (old_values IS NULL)",
+            name=op.f("ck_restatements_old_values_fit"),
         ),
         sa.CheckConstraint(
-            "change IN ('appeared', 'changed', 'vanished')", name=op.f("ck_restatements_change_known")
+            "(change = 'vanished') = (new_values IS NULL)",
+            name=op.f("ck_restatements_new_values_fit"),
+        ),
+        sa.CheckConstraint(
+            "change IN ('appeared', 'changed', 'vanished')",
+            name=op.f("ck_restatements_change_known"),
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
@@ -3289,7 +3770,9 @@ def _create_pipeline_tables() -> None:
             comment="AUTO, KEYWORD, PRODUCT, PRODUCT_CATEGORY, AUDIENCE, THEME …",
         ),
         sa.Column("target_level", sa.Text(), nullable=True, comment="AD_GROUP or CAMPAIGN"),
-        sa.Column("match_type", sa.Text(), nullable=True, comment="EXACT, PHRASE, PRODUCT_SIMILAR …"),
+        sa.Column(
+            "match_type", sa.Text(), nullable=True, comment="EXACT, PHRASE, PRODUCT_SIMILAR …"
+        ),
         sa.Column("keyword", sa.Text(), nullable=True),
         sa.Column("asin", sa.Text(), nullable=True),
         sa.Column("category_id", sa.Text(), nullable=True),
@@ -3298,7 +3781,10 @@ def _create_pipeline_tables() -> None:
         sa.Column("brand", sa.Text(), nullable=True),
         sa.Column("audience_id", sa.Text(), nullable=True),
         sa.Column(
-            "event", sa.Text(), nullable=True, comment="VIEW or PURCHASE, for an audience by what it did"
+            "event",
+            sa.Text(),
+            nullable=True,
+            comment="VIEW or PURCHASE, for an audience by what it did",
         ),
         sa.Column("lookback_days", sa.BigInteger(), nullable=True),
         sa.Column(
@@ -3323,7 +3809,10 @@ def _create_pipeline_tables() -> None:
             comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
         ),
         sa.Column(
-            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+            "delivery_status",
+            sa.Text(),
+            nullable=True,
+            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
         ),
         sa.Column(
             "delivery_reasons",
@@ -3332,7 +3821,10 @@ def _create_pipeline_tables() -> None:
             comment="Why it is not delivering: a list",
         ),
         sa.Column(
-            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was created at Amazon",
         ),
         sa.Column(
             "updated_at",
@@ -3347,11 +3839,18 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="Every field that no column holds, as Amazon sent it",
         ),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
         sa.CheckConstraint(
             "num_nonnulls(ad_group_id, campaign_id) > 0", name=op.f("ck_targets_belongs_somewhere")
         ),
-        sa.CheckConstraint("octet_length(match_digest) = 16", name=op.f("ck_targets_digest_of_16_bytes")),
+        sa.CheckConstraint(
+            "octet_length(match_digest) = 16", name=op.f("ck_targets_digest_of_16_bytes")
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],

@@ -11,5 +11,9 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.create_index(
-        "ix_restatements_day", "restatements", ["window_date"], unique=False, postgresql_using="brin"
+        "ix_restatements_day",
+        "restatements",
+        ["window_date"],
+        unique=False,
+        postgresql_using="brin",
     )

@@ -27,7 +27,8 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "event IN ('began', 'grew', 'lasts', 'ended')", name=op.f("ck_alert_messages_event_known")
+            "event IN ('began', 'grew', 'lasts', 'ended')",
+            name=op.f("ck_alert_messages_event_known"),
         ),
         sa.CheckConstraint("attempts >= 0", name=op.f("ck_alert_messages_attempts_counted")),
         sa.CheckConstraint("receiver >= 1", name=op.f("ck_alert_messages_receiver_counted")),
@@ -68,7 +69,9 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "closed_at >= gone_at AND gone_at >= began_at", name=op.f("ck_alerts_ends_after_start")
         ),
-        sa.CheckConstraint("closed_at IS NULL OR gone_at IS NOT NULL", name=op.f("ck_alerts_closed_is_gone")),
+        sa.CheckConstraint(
+            "closed_at IS NULL OR gone_at IS NOT NULL", name=op.f("ck_alerts_closed_is_gone")
+        ),
         sa.CheckConstraint("length(key) BETWEEN 1 AND 300", name=op.f("ck_alerts_key_is_short")),
         sa.CheckConstraint(
             "told_count IS NULL OR told_at IS NOT NULL", name=op.f("ck_alerts_told_at_some_time")
@@ -76,5 +79,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_alerts")),
     )
     op.create_index(
-        "ix_alerts_open", "alerts", ["key"], unique=False, postgresql_where=sa.text("closed_at IS NULL")
+        "ix_alerts_open",
+        "alerts",
+        ["key"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NULL"),
     )

@@ -9,7 +9,9 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
-_IS_PLAIN = r"alias = btrim(alias) AND char_length(alias) BETWEEN 1 AND 80 AND alias !~ '[\x01-\x1f\x7f]'"
+_IS_PLAIN = (
+    r"alias = btrim(alias) AND char_length(alias) BETWEEN 1 AND 80 AND alias !~ '[\x01-\x1f\x7f]'"
+)
 
 
 def upgrade() -> None:

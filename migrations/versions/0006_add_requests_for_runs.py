@@ -19,7 +19,9 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
         sa.Column("dataset", sa.Text(), server_default="", nullable=False),
-        sa.Column("windows", postgresql.ARRAY(sa.Date()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column(
+            "windows", postgresql.ARRAY(sa.Date()), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.Column("requested_by", sa.Text(), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("session_id", sa.Uuid(), nullable=True),
@@ -33,7 +35,8 @@ def upgrade() -> None:
             "kind IN ('load-windows', 'sync-entities')", name=op.f("ck_run_requests_kind_known")
         ),
         sa.CheckConstraint(
-            "failure IS NULL OR finished_at IS NOT NULL", name=op.f("ck_run_requests_failed_has_end")
+            "failure IS NULL OR finished_at IS NOT NULL",
+            name=op.f("ck_run_requests_failed_has_end"),
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],

@@ -11,4 +11,6 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    op.add_column("ads_accounts", sa.Column("needs_person_since", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "ads_accounts", sa.Column("needs_person_since", sa.DateTime(timezone=True), nullable=True)
+    )

@@ -59,7 +59,9 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium hangs under libfaketime: it keeps the real clock, and its pages get the moved one (see `page`).
         environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-        launched = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS, env=environment)
+        launched = playwright.chromium.launch(
+            executable_path=find_chromium(), args=FLAGS, env=environment
+        )
         yield launched
         launched.close()
 
@@ -135,7 +137,8 @@ def open_tab(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on(
-        "console", lambda message: errors.append(message.text) if "Content Security" in message.text else None
+        "console",
+        lambda message: errors.append(message.text) if "Content Security" in message.text else None,
     )
     yield tab
     context.close()
@@ -154,7 +157,11 @@ def find_violations() -> Callable[[Page], list[str]]:
     """Has axe look at a page; gives a line for each rule of WCAG 2.2 AA that it breaks, with the first element that does."""
 
     def look(page: Page) -> list[str]:
-        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
+        found = (
+            Axe()
+            .run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+            .response["violations"]
+        )
         return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
     return look

@@ -98,7 +98,9 @@ def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     expect(page.locator(".session .sentence")).to_contain_text(["Paused Acme Merch · MX: maria"])
 
 
-def test_the_key_is_in_the_tooltip_and_can_be_copied(page: Page, base_url: str, filled: SessionStore) -> None:
+def test_the_key_is_in_the_tooltip_and_can_be_copied(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
     """Of a tag, which shows the name, and on the account's own page."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{base_url}/sessions")
@@ -111,7 +113,9 @@ def test_the_key_is_in_the_tooltip_and_can_be_copied(page: Page, base_url: str, 
     assert KEY == page.evaluate("navigator.clipboard.readText()")
 
 
-def test_buttons_pause_resume_load_and_rename(page: Page, base_url: str, filled: SessionStore) -> None:
+def test_buttons_pause_resume_load_and_rename(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
     """What was done is said, shown at once, and recorded as done on the page."""
     page.goto(f"{base_url}/accounts/{KEY}")
     page.get_by_role("button", name="Pause", exact=True).click()
@@ -126,7 +130,10 @@ def test_buttons_pause_resume_load_and_rename(page: Page, base_url: str, filled:
     expect(page.locator(".said", has_text="Asked for.")).to_be_visible()
     with filled.begin() as connection:
         [request] = list_waiting_requests(connection)
-    assert ("daily_targets", [date(2026, 7, 19), date(2026, 7, 20)]) == (request.dataset, request.windows)
+    assert ("daily_targets", [date(2026, 7, 19), date(2026, 7, 20)]) == (
+        request.dataset,
+        request.windows,
+    )
     page.get_by_label("What to call it here").fill("Die Firma")
     page.get_by_role("button", name="Rename", exact=True).click()
     expect(page.locator("h1")).to_have_text("Die Firma · US")
@@ -140,11 +147,16 @@ def test_an_account_that_needs_a_person_can_be_resumed(
     with filled.begin() as connection:
         connection.execute(text(stop))
         session, day = connection.execute(
-            text("SELECT max(id::text), current_date - 5 FROM session_headers WHERE account_key = :key"),
+            text(
+                "SELECT max(id::text), current_date - 5 FROM session_headers WHERE account_key = :key"
+            ),
             {"key": KEY},
         ).one()
     resume = page.get_by_role("button", name="Resume", exact=True)
-    for address in (f"/coverage?dataset=daily_targets&account={KEY}&window={day}", f"/sessions/{session}"):
+    for address in (
+        f"/coverage?dataset=daily_targets&account={KEY}&window={day}",
+        f"/sessions/{session}",
+    ):
         page.goto(f"{base_url}{address}")
         expect(resume).to_be_visible()
     page.goto(f"{base_url}/accounts/{KEY}")
@@ -213,11 +225,15 @@ def test_a_cell_changes_the_cadence_and_syncs_entities(
     assert [("sync-entities", KEY)] == read_requests(filled)
 
 
-def test_a_session_pauses_resumes_and_loads_again(page: Page, base_url: str, filled: SessionStore) -> None:
+def test_a_session_pauses_resumes_and_loads_again(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
     """After *Pause* the button says *Resume*, and what was done is said."""
     with with_job_session("refresh-account", store=filled, account=Subject(KEY, None)) as session:
         session.add(
-            WindowsQueued(account=KEY, dataset="daily_targets", windows=[date(2026, 3, 1)], request_id=2)
+            WindowsQueued(
+                account=KEY, dataset="daily_targets", windows=[date(2026, 3, 1)], request_id=2
+            )
         )
     page.goto(f"{base_url}/sessions/{session.session_id}")
     page.get_by_role("button", name="Pause", exact=True).click()
@@ -236,7 +252,9 @@ def test_a_session_of_an_ads_account_changes_its_cadence(
     page: Page, base_url: str, filled: SessionStore, countries: list[str], buttons: int
 ) -> None:
     """Where it is about one country only, that one can be paused and synced too."""
-    with with_job_session("refresh-account", store=filled, account=Subject("acme-merch.1kc1bk21")) as session:
+    with with_job_session(
+        "refresh-account", store=filled, account=Subject("acme-merch.1kc1bk21")
+    ) as session:
         for country in countries:
             session.add(
                 WindowsQueued(
@@ -280,7 +298,9 @@ def test_a_session_offers_the_newest_days_that_one_load_takes(
     with with_job_session("refresh-account", store=filled, account=Subject(KEY, None)) as session:
         session.add(WindowsQueued(account=KEY, dataset="daily_targets", windows=days, request_id=2))
     page.goto(f"{base_url}/sessions/{session.session_id}")
-    page.get_by_role("button", name="Load the newest 100 of 120 days of daily_targets again").click()
+    page.get_by_role(
+        "button", name="Load the newest 100 of 120 days of daily_targets again"
+    ).click()
     expect(page.locator(".said")).to_contain_text("Asked for.")
     with filled.begin() as connection:
         [request] = list_waiting_requests(connection)

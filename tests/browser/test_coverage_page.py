@@ -112,7 +112,9 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) ->
         (Cause.NOT_DUE_YET, "not due yet"),
     ],
 )
-def test_the_panel_shows_a_cause_in_words(page: Page, map_url: str, code: Cause, words: str) -> None:
+def test_the_panel_shows_a_cause_in_words(
+    page: Page, map_url: str, code: Cause, words: str
+) -> None:
     """The code stays in the answer; the panel's style makes its first letter a capital."""
 
     def change_cause(route: Route) -> None:
@@ -273,12 +275,15 @@ def test_what_is_in_sight_stays_while_windows_change(
     assert 100 == page.evaluate("document.querySelector('.map-body').scrollLeft")
 
 
-def test_an_address_of_an_old_day_leads_to_its_days(page: Page, base_url: str, windows: SessionStore) -> None:
+def test_an_address_of_an_old_day_leads_to_its_days(
+    page: Page, base_url: str, windows: SessionStore
+) -> None:
     """The days around it are shown, and it is chosen there; paging goes on from them without it."""
     old = datetime.now(UTC).date() - timedelta(days=200)
     with windows.begin() as connection:
         connection.execute(
-            text("UPDATE report_windows SET window_date = :old WHERE status = 'failed'"), {"old": old}
+            text("UPDATE report_windows SET window_date = :old WHERE status = 'failed'"),
+            {"old": old},
         )
     page.goto(f"{base_url}/coverage?dataset=daily_targets&account=DE.one&window={old}")
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
@@ -310,7 +315,9 @@ def test_focus_stays_while_windows_change(
 def _change(store: SessionStore, which: str = "status = 'failed'") -> None:
     with with_job_session("load-windows", store=store) as session, store.begin() as connection:
         connection.execute(
-            text(f"UPDATE report_windows SET status = 'expired', next_refresh_at = NULL WHERE {which}")
+            text(
+                f"UPDATE report_windows SET status = 'expired', next_refresh_at = NULL WHERE {which}"
+            )
         )
         failed = ReportFailed(
             account="DE.one", dataset="daily_targets", windows=[TO], request_id=2, reason="x"

@@ -50,7 +50,9 @@ def test_a_new_action_appears_without_a_reload(
         expect(page.locator(".session .sentence")).to_have_text("Noted hello hello")
         expect(page.locator(".session")).to_have_attribute("data-mark", "running")
     expect(page.locator(".session")).to_have_attribute("data-mark", "succeeded")
-    expect(page.locator(".session .run-link")).to_have_attribute("href", "http://127.0.0.1:3000/runs/run-1")
+    expect(page.locator(".session .run-link")).to_have_attribute(
+        "href", "http://127.0.0.1:3000/runs/run-1"
+    )
 
 
 def test_what_comes_from_outside_is_text_never_markup(
@@ -60,7 +62,11 @@ def test_what_comes_from_outside_is_text_never_markup(
     with (
         pytest.raises(ValueError, match="img"),
         with_job_session(
-            HOSTILE, store=session_store, run_id=HOSTILE, input={HOSTILE: HOSTILE}, labels={HOSTILE: HOSTILE}
+            HOSTILE,
+            store=session_store,
+            run_id=HOSTILE,
+            input={HOSTILE: HOSTILE},
+            labels={HOSTILE: HOSTILE},
         ) as session,
     ):
         session.add(PageNoted(what=HOSTILE))
@@ -71,7 +77,12 @@ def test_what_comes_from_outside_is_text_never_markup(
         page.goto(address)
         expect(page.locator(".sentence").first).to_contain_text("<img src=x onerror=")
         expect(page.locator(".sentence").last).to_contain_text("see more")
-        assert 0 == page.locator("img[src='x'], #session script, #feed script, a[href^='javascript']").count()
+        assert (
+            0
+            == page.locator(
+                "img[src='x'], #session script, #feed script, a[href^='javascript']"
+            ).count()
+        )
         assert "owned" not in page.title().split()
     expect(page.locator(".failure")).to_contain_text("<img src=x")
 
@@ -87,7 +98,10 @@ def test_a_command_is_shown_as_code(page: Page, base_url: str, session_store: Se
         raise ValueError(why)
 
     shown = why.replace("`", "", 4)
-    for address, error in (("/sessions", ".error"), (f"/sessions/{session.session_id}", ".failure p")):
+    for address, error in (
+        ("/sessions", ".error"),
+        (f"/sessions/{session.session_id}", ".failure p"),
+    ):
         page.goto(f"{base_url}{address}")
         for place in (".sentence", error):
             expect(page.locator(place)).to_contain_text(shown)
@@ -162,7 +176,9 @@ def test_a_long_session_folds_in_the_middle_but_never_its_errors(
     """Forty actions show as ends and error; a click shows all."""
     with with_job_session("long", store=session_store) as session:
         for number in range(40):
-            session.add(PageBroken(what="middle") if number == 20 else PageNoted(what="x" * (number + 1)))
+            session.add(
+                PageBroken(what="middle") if number == 20 else PageNoted(what="x" * (number + 1))
+            )
     page.goto(f"{base_url}/sessions")
     expect(page.locator(".action.error .sentence")).to_have_text("Broken: middle, see more")
     expect(page.locator(".more")).to_have_count(2)
@@ -211,6 +227,10 @@ def test_after_the_server_was_away_nothing_is_missing_or_twice(
             page.clock.run_for(1_000)
         told = [*names[::-1], "one", "two"]
         with serving(session_store, port=port):
-            expect(page.locator(".session .job")).to_have_text([*names[::-1], "before"], timeout=30_000)
-            expect(page.locator(".action .sentence")).to_have_text([f"Noted {name} {name}" for name in told])
+            expect(page.locator(".session .job")).to_have_text(
+                [*names[::-1], "before"], timeout=30_000
+            )
+            expect(page.locator(".action .sentence")).to_have_text(
+                [f"Noted {name} {name}" for name in told]
+            )
             expect(page.locator("#pill-text")).to_have_text("Live")

@@ -52,7 +52,9 @@ def fill(session_store: SessionStore) -> Callable[..., None]:
                 ) as session,
             ):
                 session.add(
-                    WindowsQueued(account="US.acme", dataset="daily_targets", windows=[], request_id=number)
+                    WindowsQueued(
+                        account="US.acme", dataset="daily_targets", windows=[], request_id=number
+                    )
                 )
                 if number == 5 and failing < 97:
                     raise RuntimeError("The connection broke after 30 s")
@@ -61,7 +63,10 @@ def fill(session_store: SessionStore) -> Callable[..., None]:
 
 
 def test_the_first_page_says_what_is_wrong_and_leads_there(
-    page: Page, base_url: str, fill: Callable[..., None], find_violations: Callable[[Page], list[str]]
+    page: Page,
+    base_url: str,
+    fill: Callable[..., None],
+    find_violations: Callable[[Page], list[str]],
 ) -> None:
     """Causes with how many and since when; each is a link to what it concerns. Axe finds nothing, and no width scrolls sideways."""
     fill(failing=4)
@@ -75,7 +80,9 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
             "RuntimeError: The connection broke after 30 s",
         ]
     )
-    expect(page.locator("#problems li").first).to_contain_text("72 windows of 3 accounts in daily_campaigns")
+    expect(page.locator("#problems li").first).to_contain_text(
+        "72 windows of 3 accounts in daily_campaigns"
+    )
     late = page.locator(".datasets li", has_text="advertised product").locator(".chip.late")
     expect(late).to_have_text("6 late")
     expect(page.locator("#limits")).to_contain_text("refused 3 ×, closed for 25 min 00 s in all")
@@ -131,7 +138,9 @@ def test_counts_and_broken_checks_lead_to_what_shows_them(
     page.goto(base_url)
     summary = page.locator("#verdict .summary")
     expect(summary.get_by_role("link", name="3 accounts")).to_have_attribute("href", "/accounts")
-    expect(summary.get_by_role("link", name="6,300 days of data")).to_have_attribute("href", "/coverage")
+    expect(summary.get_by_role("link", name="6,300 days of data")).to_have_attribute(
+        "href", "/coverage"
+    )
     cause = page.locator("#problems .cause", has_text="Nothing happens")
     expect(cause).to_have_attribute("href", "/#checks")
     cause.click()
@@ -175,7 +184,9 @@ def test_all_right_is_said_and_kept_up_to_date(
     expect(page.locator("#problems .cause")).to_have_text("ValueError: No water.")
 
 
-def test_a_newcomer_is_told_what_to_do(page: Page, base_url: str, session_store: SessionStore) -> None:
+def test_a_newcomer_is_told_what_to_do(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
     """Without accounts: what comes by itself, the command, and all datasets that there will be; or why there are none."""
     page.goto(base_url)
     expect(page.locator("h1")).to_have_text("Nothing is set up yet")

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.browser
 
 MARK = "<img src=x onerror="
 ACCOUNT_ID = "amzn1.ads-account.g.0"
-HOSTILE = f"{MARK}\"document.title='owned'\"> <script>document.title='owned'</script> \u202eevil\u2066"
+HOSTILE = (
+    f"{MARK}\"document.title='owned'\"> <script>document.title='owned'</script> \u202eevil\u2066"
+)
 ERROR = {"error": HOSTILE, "what_to_do": HOSTILE}
 DAY = date(2026, 7, 20)
 CHOSEN = {
@@ -69,7 +71,9 @@ def fill_world(store: SessionStore) -> str:
     """Store an account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name; return a failed session's id."""
     account = Subject("DE.one")
     with store.begin() as connection:
-        add_account(connection, "DE", account_id=ACCOUNT_ID, name=HOSTILE, time_zone="Europe/Berlin")
+        add_account(
+            connection, "DE", account_id=ACCOUNT_ID, name=HOSTILE, time_zone="Europe/Berlin"
+        )
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, failure_reason, next_refresh_at)
                     VALUES (:id, 'DE', 'daily_targets', :day, 'failed', :reason, now() + interval '5 hours')"""),
@@ -85,7 +89,12 @@ def fill_world(store: SessionStore) -> str:
             account=account,
             run_id=HOSTILE,
             input={HOSTILE: HOSTILE},
-            labels={HOSTILE: HOSTILE, "asset": HOSTILE, "partition": HOSTILE, "dagster_job": HOSTILE},
+            labels={
+                HOSTILE: HOSTILE,
+                "asset": HOSTILE,
+                "partition": HOSTILE,
+                "dagster_job": HOSTILE,
+            },
         ) as session,
     ):
         session.add(

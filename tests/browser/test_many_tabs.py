@@ -20,11 +20,15 @@ HIDE = """hidden => {
 def open_streams(base_url: str) -> float:
     """Count the WebSockets that the server has."""
     lines = httpx.get(f"{base_url}/metrics").text.splitlines()
-    [line] = [line for line in lines if line.startswith('bidbeacon_stream_clients{transport="websocket"}')]
+    [line] = [
+        line for line in lines if line.startswith('bidbeacon_stream_clients{transport="websocket"}')
+    ]
     return float(line.rsplit(" ", 1)[1])
 
 
-def test_eight_tabs_are_live_at_once(browser: Browser, base_url: str, session_store: SessionStore) -> None:
+def test_eight_tabs_are_live_at_once(
+    browser: Browser, base_url: str, session_store: SessionStore
+) -> None:
     """Of each view: the seventh and eighth load like the first, and each shows what happens."""
     with with_job_session("goes-on", store=session_store) as session:
         views = [
@@ -97,7 +101,9 @@ def test_a_tab_opened_in_the_background_disconnects_too(
 ) -> None:
     """It was never seen, so no event says that it is hidden."""
     page.clock.install()
-    page.add_init_script("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+    page.add_init_script(
+        "Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })"
+    )
     page.goto(f"{base_url}/sessions")
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.clock.fast_forward(31_000)

@@ -151,7 +151,9 @@ class OvenRetried(Action):
 
 
 @pytest.mark.usefixtures("own_baked")
-def test_one_click_shows_what_went_wrong(page: Page, base_url: str, session_store: SessionStore) -> None:
+def test_one_click_shows_what_went_wrong(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
     """Failed sessions and those with problems, not one whose retry succeeded; a status or "all" takes its place again."""
     with with_job_session("rebake", store=session_store) as session:
         session.add(OvenRetried())
@@ -235,7 +237,9 @@ def test_session_is_compared_with_one_without_problems(
     """The one with problems in between ended as `succeeded` and is passed over."""
     page.goto(f"{shared_url}/sessions/{baked['fails']}")
     good = page.get_by_role("region", name="Against the last good one")
-    expect(good.locator(".brief a").first).to_have_attribute("href", f"/sessions/{baked['browned']}")
+    expect(good.locator(".brief a").first).to_have_attribute(
+        "href", f"/sessions/{baked['browned']}"
+    )
     expect(good.locator(".brief svg")).to_have_attribute("aria-label", "with warnings")
 
 

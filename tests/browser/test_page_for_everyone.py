@@ -99,7 +99,9 @@ def test_a_view_is_for_everyone_at_every_width(
     expect(page.locator(READY[name]).first).to_be_visible()
     for width in (320, 390, 768, 1280, 1920):
         page.set_viewport_size({"width": width, "height": 700})
-        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        over = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert (width, 0) == (width, over)
     for width, scheme in NARROW_AND_WIDE:
         page.emulate_media(color_scheme=scheme)
@@ -167,7 +169,9 @@ def test_an_error_names_its_cause_and_the_way_on(
         page.emulate_media(color_scheme=scheme)
         assert (scheme, []) == (scheme, find_violations(page))
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
-    held: list[Route] = []  # what it tries by itself meanwhile would take the button away before the click
+    held: list[
+        Route
+    ] = []  # what it tries by itself meanwhile would take the button away before the click
     page.route("**/api/job-sessions?**", lambda route: held.append(route))  # noqa: PLW0108 - playwright asks a function for its attributes
     page.get_by_role("button", name="Try again").click()
     page.unroute("**/api/job-sessions?**")

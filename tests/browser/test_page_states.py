@@ -73,7 +73,12 @@ def views(page: Page, addresses: dict[str, str]) -> dict[str, str]:
     return addresses
 
 
-DATA = {"home": "#checks li", "stream": ".session", "session": ".failure", "coverage": ".map .strip"}
+DATA = {
+    "home": "#checks li",
+    "stream": ".session",
+    "session": ".failure",
+    "coverage": ".map .strip",
+}
 
 
 def _open(page: Page, views: dict[str, str], view: str) -> None:
@@ -113,7 +118,9 @@ def test_trouble_stands_above_data_that_stays(page: Page, views: dict[str, str],
 
 
 @pytest.mark.parametrize("view", DATA)
-def test_a_skeleton_holds_the_place_of_what_is_loading(page: Page, views: dict[str, str], view: str) -> None:
+def test_a_skeleton_holds_the_place_of_what_is_loading(
+    page: Page, views: dict[str, str], view: str
+) -> None:
     """Until the first answer, and no longer."""
     held: list[Route] = []
     is_answering = False
@@ -226,7 +233,9 @@ STATES: dict[str, Callable[[Page, dict[str, str]], Any]] = {
     "trouble": _be_in_trouble,
     "loading": _load_for_ever,
     "no sessions": _show_no_sessions,
-    "nothing in this stretch": _told("stream", "?since=2020-01-01&before=2020-01-02", "Nothing in this"),
+    "nothing in this stretch": _told(
+        "stream", "?since=2020-01-01&before=2020-01-02", "Nothing in this"
+    ),
     "filter problem": _misfilter,
     "no accounts": _show_no_accounts,
     "no windows": _told("home", "/coverage?to=2020-01-01", "No windows in these days"),

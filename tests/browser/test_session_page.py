@@ -72,7 +72,9 @@ def story(shared_store: SessionStore) -> dict[str, str]:
     return ids
 
 
-def test_a_session_tells_all_that_is_known_of_it(page: Page, shared_url: str, story: dict[str, str]) -> None:
+def test_a_session_tells_all_that_is_known_of_it(
+    page: Page, shared_url: str, story: dict[str, str]
+) -> None:
     """Gaps, error, input, links to Dagster, windows, and what differs from the last good one."""
     page.goto(f"{shared_url}/sessions/{story['bad']}")
     expect(page.get_by_role("heading", level=1)).to_have_text("load")
@@ -80,7 +82,9 @@ def test_a_session_tells_all_that_is_known_of_it(page: Page, shared_url: str, st
     expect(page.locator(".failure")).to_contain_text("no room")
     expect(page.get_by_text('"days": 2')).to_be_visible()
     dagster = "http://127.0.0.1:3000"
-    expect(page.get_by_role("link", name="run-7")).to_have_attribute("href", f"{dagster}/runs/run-7")
+    expect(page.get_by_role("link", name="run-7")).to_have_attribute(
+        "href", f"{dagster}/runs/run-7"
+    )
     expect(page.get_by_role("link", name="daily_rows")).to_have_attribute(
         "href", f"{dagster}/assets/daily_rows"
     )
@@ -88,7 +92,9 @@ def test_a_session_tells_all_that_is_known_of_it(page: Page, shared_url: str, st
         "href", f"{dagster}/assets/daily_rows?view=partitions&partition=2025-07-01%7CUS.a"
     )
     differences = page.locator(".differences tbody tr")
-    expect(differences).to_have_text(["duration24 s16 s", "rows-stored21", "input days2—", *_labels()])
+    expect(differences).to_have_text(
+        ["duration24 s16 s", "rows-stored21", "input days2—", *_labels()]
+    )
     references = page.get_by_role("region", name="What it refers to")
     expect(references.get_by_role("link", name="2025-07-02")).to_have_attribute(
         "href", "/coverage?dataset=daily_targets&account=US.a&window=2025-07-02"
@@ -124,7 +130,9 @@ def _labels() -> list[str]:
     return ["label assetdaily_rows—", "label partition2025-07-01|US.a—"]
 
 
-def test_promised_work_shows_what_became_of_it(page: Page, shared_url: str, story: dict[str, str]) -> None:
+def test_promised_work_shows_what_became_of_it(
+    page: Page, shared_url: str, story: dict[str, str]
+) -> None:
     """Fulfilled work leads to the session that did it, lost work says since which day, and markup in it is text."""
     fulfilled = {
         "status": "fulfilled",
@@ -161,7 +169,9 @@ def test_keys_go_to_the_one_before_and_the_one_after(
     expect(page).to_have_url(f"{shared_url}/sessions/{story['bad']}")
 
 
-def test_a_session_can_be_copied_as_json(page: Page, shared_url: str, story: dict[str, str]) -> None:
+def test_a_session_can_be_copied_as_json(
+    page: Page, shared_url: str, story: dict[str, str]
+) -> None:
     """The clipboard holds the header and every action."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{shared_url}/sessions/{story['good']}")

@@ -36,7 +36,11 @@ def project(tmp_path: Path) -> Path:
     [wheel] = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "home").mkdir()
-    for name, text in (("parcels", PARCELS), ("definitions", DEFINITIONS), ("decorated", DECORATED)):
+    for name, text in (
+        ("parcels", PARCELS),
+        ("definitions", DEFINITIONS),
+        ("decorated", DECORATED),
+    ):
         (tmp_path / f"{name}.py").write_text(text)
     return tmp_path
 
@@ -71,7 +75,9 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(900)  # it builds a wheel and starts Dagster's command twice, each several seconds of CPU
+@pytest.mark.timeout(
+    900
+)  # it builds a wheel and starts Dagster's command twice, each several seconds of CPU
 def test_readme_leads_to_the_first_session_on_screen(
     page: Page, project: Path, empty_url: str, unused_port: int
 ) -> None:
@@ -85,7 +91,12 @@ def test_readme_leads_to_the_first_session_on_screen(
     ]
     where = "import bidbeacon_sessions; print(bidbeacon_sessions.__file__)"
     used = subprocess.run(
-        [sys.executable, "-c", where], env=given, cwd=project, capture_output=True, text=True, check=True
+        [sys.executable, "-c", where],
+        env=given,
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert used.stdout.startswith(str(project / "site"))
     with page_served(project, given) as url:
@@ -95,4 +106,6 @@ def test_readme_leads_to_the_first_session_on_screen(
         expect(page.locator(".session .job")).to_have_text(
             ["count-parcels", "fetch-invoices", "send-parcels"]
         )
-        expect(page.locator(".session .sentence")).to_have_text(["Sent P-9", "Sent P-8", "Sent P-7"])
+        expect(page.locator(".session .sentence")).to_have_text(
+            ["Sent P-9", "Sent P-8", "Sent P-7"]
+        )

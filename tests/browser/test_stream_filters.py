@@ -149,7 +149,9 @@ def test_a_run_of_the_same_action_is_told_as_one(stream: Page) -> None:
     run = stream.locator(".session").first
     expect(run.locator(".sentence")).to_have_count(1)
     expect(run.locator(".sentence")).to_contain_text("Lined up 14 report windows")
-    expect(run.locator(".tag.window")).to_have_text(["Jul 2025 1", *(str(day) for day in range(2, 15))])
+    expect(run.locator(".tag.window")).to_have_text(
+        ["Jul 2025 1", *(str(day) for day in range(2, 15))]
+    )
     run.get_by_role("button", name="14 ×").click()
     expect(run.locator(".sentence")).to_have_count(14)
 
@@ -168,7 +170,9 @@ def test_a_run_adds_up_what_is_counted_and_takes_the_last_of_what_goes_on(
     )
 
 
-def test_causes_with_other_numbers_stay_apart(page: Page, base_url: str, session_store: SessionStore) -> None:
+def test_causes_with_other_numbers_stay_apart(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
     """Three reports that were suspicious for one cause are one row; those with other numbers are another."""
     causes = ["Rows fell from 900 to 3"] * 3 + ["Rows fell from 700 to 5"] * 3
     with with_job_session("suspicious", store=session_store) as session:
@@ -209,7 +213,9 @@ def test_a_run_of_ranges_goes_from_the_first_day_to_the_last(
     """Two single days in a sentence are a range: in a run its beginning is the earliest, its end the latest."""
     with with_job_session("plans", store=session_store) as session:
         for first, last in ((3, 9), (1, 8), (5, 12)):
-            session.add(ShelvesPlanned(shelves=2, start=date(2025, 7, first), end=date(2025, 7, last)))
+            session.add(
+                ShelvesPlanned(shelves=2, start=date(2025, 7, first), end=date(2025, 7, last))
+            )
     page.goto(f"{base_url}/sessions")
     expect(page.locator(".session .sentence")).to_have_text(
         ["Planned 6 shelves, Jul 2025 1 to Jul 2025 12 3 ×"]
@@ -238,7 +244,9 @@ def test_marks_differ_by_shape(stream: Page) -> None:
             "cancelled",
         ]
     )
-    shapes = meanings.locator("path").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
+    shapes = meanings.locator("path").evaluate_all(
+        "paths => paths.map(path => path.getAttribute('d'))"
+    )
     assert 9 == len(set(shapes))
 
 
@@ -380,7 +388,9 @@ def test_the_zone_is_chosen_once_and_named(stream: Page) -> None:
         assert not stream.evaluate(OVERLAPS)
     assert "zone=account" in stream.url
     stream.locator(".session .job").first.click()
-    expect(stream.locator(".facts")).to_contain_text(f"{at + timedelta(hours=9):%H:%M:%S} Asia/Tokyo")
+    expect(stream.locator(".facts")).to_contain_text(
+        f"{at + timedelta(hours=9):%H:%M:%S} Asia/Tokyo"
+    )
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
@@ -391,7 +401,9 @@ def test_the_chosen_zone_is_readable(browser: Browser, told_url: str, zone: str)
     page.goto(f"{told_url}/sessions")
     names = page.locator("#zone option")
     expect(names).to_have_count(3)
-    first = {"UTC": "Browser · UTC", "America/Argentina/Buenos_Aires": "Buenos Aires"}.get(zone, zone)
+    first = {"UTC": "Browser · UTC", "America/Argentina/Buenos_Aires": "Buenos Aires"}.get(
+        zone, zone
+    )
     expect(names.first).to_have_text(first)
     room, needed = page.locator("#zone").evaluate(
         "choice => [choice.offsetWidth, (choice.style.maxWidth = 'none', choice.offsetWidth)]"
@@ -400,7 +412,9 @@ def test_the_chosen_zone_is_readable(browser: Browser, told_url: str, zone: str)
     context.close()
 
 
-def test_no_time_stands_without_its_zone(own_stream: Page, base_url: str, told: SessionStore) -> None:
+def test_no_time_stands_without_its_zone(
+    own_stream: Page, base_url: str, told: SessionStore
+) -> None:
     """Where each account has its own zone, the axis, the stretch, the pill and the sessions beside one name it; elsewhere the bar does."""
     axis = own_stream.locator(".axis span")
     without_zone = re.compile(r"^(\d\d:\d\d|\d+ [A-Z][a-z]{2})$")  # midnight shows its day
@@ -409,7 +423,9 @@ def test_no_time_stands_without_its_zone(own_stream: Page, base_url: str, told: 
     expect(axis.first).to_have_text(re.compile(r" UTC$"))
     expect(axis.last).to_have_text(without_zone)
     own_stream.goto(f"{base_url}/sessions?since=2026-01-01&before=2026-01-02")
-    expect(own_stream.locator("#overview-title")).to_contain_text("1 Jan, 00:00 UTC – 2 Jan, 00:00 UTC")
+    expect(own_stream.locator("#overview-title")).to_contain_text(
+        "1 Jan, 00:00 UTC – 2 Jan, 00:00 UTC"
+    )
 
     with with_job_session("asker", store=told, account=TOKYO):
         pass
@@ -496,7 +512,9 @@ def test_announcements_are_bundled(own_stream: Page, told: SessionStore) -> None
 TOLD = "(count) => count === said.flatMap(([, text]) => text.match(/\\d+(?= new session)/g) ?? []).reduce((sum, one) => sum + Number(one), 0)"
 
 
-def test_older_sessions_come_by_scrolling(page: Page, base_url: str, session_store: SessionStore) -> None:
+def test_older_sessions_come_by_scrolling(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
     """The first come at once, the others when the reader gets near the end, and none is there twice."""
     for number in range(70):
         with with_job_session(f"job-{number}", store=session_store):
@@ -504,7 +522,9 @@ def test_older_sessions_come_by_scrolling(page: Page, base_url: str, session_sto
     page.goto(f"{base_url}/sessions")
     expect(page.locator(".session")).to_have_count(40)
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-    expect(page.locator(".session .job")).to_have_text([f"job-{number}" for number in reversed(range(70))])
+    expect(page.locator(".session .job")).to_have_text(
+        [f"job-{number}" for number in reversed(range(70))]
+    )
     expect(page.get_by_text("That is the beginning.")).to_be_visible()
 
 
@@ -515,7 +535,9 @@ def test_news_of_a_session_that_is_not_loaded_yet_waits_for_its_page(
     instant = datetime.now(UTC) - timedelta(hours=1)
     with ExitStack() as running:
         sessions = [
-            running.enter_context(with_job_session("twin", store=session_store, clock=lambda: instant))
+            running.enter_context(
+                with_job_session("twin", store=session_store, clock=lambda: instant)
+            )
             for _ in range(70)
         ]
         page.goto(f"{base_url}/sessions")

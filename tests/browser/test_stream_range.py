@@ -75,14 +75,20 @@ def own_stream(page: Page, base_url: str, told: SessionStore) -> Page:
     return load(page, base_url)
 
 
-def test_a_range_that_has_ended_is_not_live_and_says_so(own_stream: Page, told: SessionStore) -> None:
+def test_a_range_that_has_ended_is_not_live_and_says_so(
+    own_stream: Page, told: SessionStore
+) -> None:
     """It is in the address and in the field; what begins now does not appear, until the end is taken away."""
     own_stream.locator("#range").click()
     own_stream.get_by_label("From").fill("2026-03-03T11:00")
     own_stream.get_by_label("Up to").fill("2026-03-03T13:30")
     own_stream.get_by_role("button", name="Show").click()
-    expect(own_stream).to_have_url(re.compile(r"since=2026-03-03T11%3A00&before=2026-03-03T13%3A30"))
-    expect(own_stream.locator("#query")).to_have_value("since:2026-03-03T11:00 before:2026-03-03T13:30")
+    expect(own_stream).to_have_url(
+        re.compile(r"since=2026-03-03T11%3A00&before=2026-03-03T13%3A30")
+    )
+    expect(own_stream.locator("#query")).to_have_value(
+        "since:2026-03-03T11:00 before:2026-03-03T13:30"
+    )
     expect(own_stream.locator(".session .job")).to_have_text(["old-job"])
     expect(own_stream.locator("#pill-text")).to_have_text("Not live: past")
     expect(own_stream.locator("#pill")).to_have_attribute(
@@ -99,7 +105,9 @@ def test_a_range_that_has_ended_is_not_live_and_says_so(own_stream: Page, told: 
     expect(own_stream.locator(".session .job")).to_have_text(["newest", "new-job", "old-job"])
 
 
-def test_a_range_that_ends_later_is_live(own_stream: Page, base_url: str, told: SessionStore) -> None:
+def test_a_range_that_ends_later_is_live(
+    own_stream: Page, base_url: str, told: SessionStore
+) -> None:
     """What begins before its end appears."""
     tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
     own_stream.goto(f"{base_url}/sessions?since=today&before={tomorrow}")
@@ -139,7 +147,9 @@ def test_a_range_of_an_account_is_of_its_own_zone(stream: Page, told_url: str) -
     of_tokyo = f"account={TOKYO.key}&since=2026-03-03T20:30&before=2026-03-03T21:30"
     stream.goto(f"{told_url}/sessions?{of_tokyo}&zone=account")
     expect(stream.locator(".session .job")).to_have_text(["old-job"])
-    expect(stream.locator("#overview-title")).to_contain_text("3 Mar, 20:30 GMT+9 – 3 Mar, 21:30 GMT+9")
+    expect(stream.locator("#overview-title")).to_contain_text(
+        "3 Mar, 20:30 GMT+9 – 3 Mar, 21:30 GMT+9"
+    )
     stream.locator("#range").click()
     expect(stream.get_by_text("Times of Asia/Tokyo")).to_be_visible()
     expect(stream.get_by_label("From")).to_have_value("2026-03-03T20:30")
@@ -173,7 +183,11 @@ def test_a_filter_is_saved_chosen_and_deleted(stream: Page, told_url: str) -> No
 
 def test_what_others_left_in_the_browser_does_no_harm(stream: Page) -> None:
     """Anything but a list of names and texts is left out; a filter that is saved goes on."""
-    for kept in ("nonsense", "{}", '[null, 3, {"name": 1, "text": "x"}, {"name": "a", "text": "job:x"}]'):
+    for kept in (
+        "nonsense",
+        "{}",
+        '[null, 3, {"name": 1, "text": "x"}, {"name": "a", "text": "job:x"}]',
+    ):
         stream.evaluate("kept => localStorage.setItem('bidbeacon.filters', kept)", kept)
         stream.get_by_role("button", name="Saved filters").click()
         expect(stream.locator(".saved li")).to_have_count(1 if "job:x" in kept else 0)

@@ -121,11 +121,17 @@ def lose_promise(world: LoneFaultWorld) -> None:
     world.pass_time()
     account = world.account()
     with with_job_session(
-        "refresh-account", store=SessionStore(world.engine), account=account.ref, clock=world.context.now
+        "refresh-account",
+        store=SessionStore(world.engine),
+        account=account.ref,
+        clock=world.context.now,
     ) as session:
         session.add(
             WindowsQueued(
-                account=account.account_key, dataset=DATASET.name, windows=[world.day], request_id=123_456
+                account=account.account_key,
+                dataset=DATASET.name,
+                windows=[world.day],
+                request_id=123_456,
             )
         )
     world.execute(
@@ -144,7 +150,11 @@ def crash(world: LoneFaultWorld) -> None:
     with store.begin() as connection:
         now = datetime.now(UTC)
         finalize_session(
-            connection, session.session_id, status="crashed", reason="The process was killed.", now=now
+            connection,
+            session.session_id,
+            status="crashed",
+            reason="The process was killed.",
+            now=now,
         )
     with suppress(SessionsError):
         killed.__exit__(None, None, None)

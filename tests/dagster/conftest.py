@@ -32,7 +32,9 @@ def sessions(session_store: SessionStore) -> JobSessionsResource:
 
 
 @pytest.fixture
-def world(database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None) -> Iterator[World]:
+def world(
+    database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None
+) -> Iterator[World]:
     """Yield a world without accounts."""
     with DagsterInstance.ephemeral() as instance:
         yield World(database_url, engine, sandbox, instance)

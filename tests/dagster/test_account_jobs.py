@@ -20,14 +20,18 @@ def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -
     assert result.success
     assert listed == len(stored)
     assert len(active) < len(stored)
-    assert sorted(active) == sorted(world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
+    assert sorted(active) == sorted(
+        world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name))
+    )
     ads_accounts = {
         row["ads_account_key"]
         for row in world.rows(
             "SELECT ads_account_key FROM ads_accounts JOIN advertiser_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
         )
     }
-    assert ads_accounts == set(world.instance.get_dynamic_partitions(str(ADS_ACCOUNT_PARTITIONS.name)))
+    assert ads_accounts == set(
+        world.instance.get_dynamic_partitions(str(ADS_ACCOUNT_PARTITIONS.name))
+    )
     session = world.one_session("sync-accounts")
     assert session["status"] == "succeeded"
     assert (result.run_id, "sync_accounts_op", 0) == (
@@ -57,7 +61,9 @@ def test_syncing_accounts_twice_is_the_same_as_once(world: World) -> None:
     before = world.rows("SELECT account_key, name FROM advertiser_accounts ORDER BY account_key")
     partitions = world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name))
     world.run_job("sync_accounts")
-    assert before == world.rows("SELECT account_key, name FROM advertiser_accounts ORDER BY account_key")
+    assert before == world.rows(
+        "SELECT account_key, name FROM advertiser_accounts ORDER BY account_key"
+    )
     assert partitions == world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name))
     assert [action["type"] for action in world.sessions_of("sync-accounts")[1]["actions"]] == [
         "accounts-synced"
@@ -115,7 +121,9 @@ def test_a_schedule_of_one_partition_works_beside_the_sensor(real: World) -> Non
     def refresh_at_six() -> RunRequest:
         return RunRequest(partition_key=key)
 
-    context = build_schedule_context(instance=real.instance, repository_def=defs.get_repository_def())
+    context = build_schedule_context(
+        instance=real.instance, repository_def=defs.get_repository_def()
+    )
     [request] = refresh_at_six.evaluate_tick(context).run_requests or []
     assert (key, key) == (request.partition_key, request.tags[ADS_ACCOUNT_TAG])
     real.instance.create_run_for_job(
@@ -129,7 +137,9 @@ JOBS_OF_AN_ACCOUNT = {"refresh_account": "ads_account", "sync_entities": "accoun
 
 @pytest.mark.parametrize("given", ["key", "name"])
 @pytest.mark.parametrize("name", JOBS_OF_AN_ACCOUNT)
-def test_a_job_takes_the_key_or_the_name_of_an_account(stocked: World, name: str, given: str) -> None:
+def test_a_job_takes_the_key_or_the_name_of_an_account(
+    stocked: World, name: str, given: str
+) -> None:
     """As the command line does; the session is about the account, whichever was given."""
     account = stocked.account()
     key, called = (

@@ -7,7 +7,14 @@ import xml.etree.ElementTree as ET
 from decimal import Decimal
 from typing import Any
 
-from dagster import AssetKey, DagsterInstance, RunRequest, SkipReason, build_sensor_context, materialize
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    RunRequest,
+    SkipReason,
+    build_sensor_context,
+    materialize,
+)
 
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
@@ -107,7 +114,9 @@ def test_a_day_of_hours_only_has_no_daily_figures(stocked: World) -> None:
     stocked.run_job("update_summaries")
     row = of_sponsored_products(stocked)
     assert row["hourly_spend"] > 0
-    assert {None} == {row[name] for name in ("spend", "acos", "roas", "spend_difference", "daily_as_of")}
+    assert {None} == {
+        row[name] for name in ("spend", "acos", "roas", "spend_difference", "daily_as_of")
+    }
     load(stocked, account, 9, DAILY)
     stocked.run_job("update_summaries")
     row = of_sponsored_products(stocked)
@@ -143,6 +152,8 @@ def test_no_other_run_imports_pandas() -> None:
     """Every run loads the code location; half a second of each would go into a library that one job needs."""
     code = "import sys, bidbeacon_pipelines.definitions; sys.exit('pandas' in sys.modules)"
     assert (
-        subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=PROJECT_ROOT, check=False).returncode
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code], cwd=PROJECT_ROOT, check=False
+        ).returncode
         == 0
     )

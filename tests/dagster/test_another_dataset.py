@@ -54,7 +54,9 @@ def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None
 def question_about(world: World, account: Account, ago: int = 3) -> Question:
     """Ask about a day of an account with entities; the rows of Sponsored Products do not say what they were matched with."""
     assert world.run_job("sync_entities", account).success
-    return Question(world.engine, world.sandbox.url, account, ANOTHER, world.day(ago), grain="target")
+    return Question(
+        world.engine, world.sandbox.url, account, ANOTHER, world.day(ago), grain="target"
+    )
 
 
 def test_it_takes_less_than_40_lines() -> None:
@@ -62,7 +64,9 @@ def test_it_takes_less_than_40_lines() -> None:
     assert len(Path(another_dataset.__file__).read_text(encoding="utf-8").splitlines()) < 40
 
 
-def test_its_migration_is_generated(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_migration_is_generated(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`make migration` writes the table, its checks and indexes, the analysts' view with its comments, and the view that all datasets are in."""
     monkeypatch.setitem(datasets._REGISTRY, ANOTHER.name, ANOTHER)
     folder = tmp_path / "migrations"
@@ -71,8 +75,12 @@ def test_its_migration_is_generated(empty_url: str, tmp_path: Path, monkeypatch:
     upgrade(empty_url, folder=folder)
     engine = make_engine(empty_url, pool_size=1)
     found = inspect(engine)
-    assert columns_of(ANOTHER)[-1].name in {column["name"] for column in found.get_columns(ANOTHER.table)}
-    assert [f"ix_{ANOTHER.table}_unresolved"] == [index["name"] for index in found.get_indexes(ANOTHER.table)]
+    assert columns_of(ANOTHER)[-1].name in {
+        column["name"] for column in found.get_columns(ANOTHER.table)
+    }
+    assert [f"ix_{ANOTHER.table}_unresolved"] == [
+        index["name"] for index in found.get_indexes(ANOTHER.table)
+    ]
     with engine.begin() as connection:
         view = connection.execute(text("SELECT pg_get_viewdef('performance_rows')")).scalar_one()
         analysts = read_views(connection)[ANOTHER.name]
@@ -104,7 +112,9 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
 def checks_of_another() -> AssetChecksDefinition:
     """Return the checks that the code location makes of it."""
     key = AssetKey(ANOTHER.asset_name)
-    [found] = [made for made in report_checks() if key in {check.asset_key for check in made.check_keys}]
+    [found] = [
+        made for made in report_checks() if key in {check.asset_key for check in made.check_keys}
+    ]
     return found
 
 
@@ -129,7 +139,9 @@ def test_accounts_get_its_windows_as_soon_as_it_is_registered(
     assert (windows["min"], windows["max"]) == (ANOTHER.name, ANOTHER.name)
     assert stocked.run_job("poll_reports").success
     requests = stocked.rows("SELECT dataset, status FROM report_requests WHERE attempts > 0")
-    assert [(ANOTHER.name, "in_flight")] * 2 == [(row["dataset"], row["status"]) for row in requests]
+    assert [(ANOTHER.name, "in_flight")] * 2 == [
+        (row["dataset"], row["status"]) for row in requests
+    ]
 
 
 def leave_nothing_due(world: World) -> None:

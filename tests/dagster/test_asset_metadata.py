@@ -23,14 +23,19 @@ def test_datasets_show_the_registrys_columns() -> None:
     """Name, type and description of each, as in the database."""
     for dataset in DATASETS.values():
         columns = {one.name: one for one in schema_of(dataset.asset_name).columns}
-        assert list(columns) == [one.name for one in PipelinesBase.metadata.tables[dataset.table].columns]
+        assert list(columns) == [
+            one.name for one in PipelinesBase.metadata.tables[dataset.table].columns
+        ]
         for one in dataset.dimensions_and_metrics:
             assert columns[one.column].description == one.description
         assert ("bigint", "numeric(20, 6)") == (columns["orders"].type, columns["sales"].type)
         assert {"account", "window_date", "row_key"} <= {
             name for name, one in columns.items() if "key" in one.tags
         }
-        assert ("text", False) == (columns["ad_product"].type, columns["ad_product"].constraints.nullable)
+        assert ("text", False) == (
+            columns["ad_product"].type,
+            columns["ad_product"].constraints.nullable,
+        )
 
 
 def test_columns_say_how_they_may_be_used() -> None:
@@ -45,7 +50,9 @@ def test_columns_say_how_they_may_be_used() -> None:
                 assert expected == tags[metric.column], (asset, metric.column)
             assert "dimension" in tags["window_date"]
     ratio = next(
-        one for one in schema_of(AssetKey(["reports", "daily_targets"])).columns if one.name == "acos"
+        one
+        for one in schema_of(AssetKey(["reports", "daily_targets"])).columns
+        if one.name == "acos"
     )
     assert {"metric", "not_additive"} == set(ratio.tags)
 

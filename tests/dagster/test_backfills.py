@@ -82,7 +82,11 @@ def backfill(
         run_config=None,
     )
     world.instance.add_backfill(request)
-    failures = [error for error in execute_backfill_iteration(daemon, logging.getLogger("backfill")) if error]
+    failures = [
+        error
+        for error in execute_backfill_iteration(daemon, logging.getLogger("backfill"))
+        if error
+    ]
     assert failures == []
     return list(world.instance.get_runs())
 
@@ -109,7 +113,9 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     started = time.monotonic()
     for run in runs:
         served.instance.run_coordinator.cancel_run(run.run_id)
-    wait_until(lambda: statuses(served) == {DagsterRunStatus.CANCELED}, "all runs have ended", seconds=30)
+    wait_until(
+        lambda: statuses(served) == {DagsterRunStatus.CANCELED}, "all runs have ended", seconds=30
+    )
     assert time.monotonic() - started < 15
     sessions = served.sessions_of("load-windows")
     assert ["cancelled"] * 3 == [session["status"] for session in sessions]
@@ -117,7 +123,9 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     assert served.rows("SELECT 1 FROM session_leases") == []
 
     served.release_reports()
-    wait_until(lambda: all_loaded_by_polling(served), "the next looks load what is ready", seconds=60)
+    wait_until(
+        lambda: all_loaded_by_polling(served), "the next looks load what is ready", seconds=60
+    )
     assert len(wanted) == windows(served)[0]["count"]
     assert len(served.accepted_creates()) == 3
     assert len(wanted) == len(served.recorded_partitions())
@@ -132,7 +140,9 @@ def test_a_launched_worker_that_is_killed_is_noticed_by_dagster_and_closed(
     [run] = backfill(served, daemon, [(account, day)])
     wait_until(lambda: waiting(served) == 1, "the run waits for Amazon", seconds=60)
     kill_worker(served)
-    wait_until(lambda: statuses(served) == {DagsterRunStatus.FAILURE}, "Dagster notices", seconds=60)
+    wait_until(
+        lambda: statuses(served) == {DagsterRunStatus.FAILURE}, "Dagster notices", seconds=60
+    )
     assert "running" == served.one_session("load-windows")["status"]
 
     served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
@@ -144,7 +154,9 @@ def test_a_launched_worker_that_is_killed_is_noticed_by_dagster_and_closed(
     assert last["last_seen_at"] is not None
 
     served.release_reports()
-    wait_until(lambda: all_loaded_by_polling(served), "the next look loads what is ready", seconds=60)
+    wait_until(
+        lambda: all_loaded_by_polling(served), "the next look loads what is ready", seconds=60
+    )
     assert (1, 1) == (len(served.accepted_creates()), len(served.recorded_partitions()))
 
 
@@ -158,7 +170,9 @@ def kill_worker(world: World) -> None:
 
 def waiting(world: World) -> int:
     """Return how many sessions have told that Amazon is not done yet."""
-    [row] = world.rows("SELECT count(DISTINCT session_id) FROM session_actions WHERE type = 'report-pending'")
+    [row] = world.rows(
+        "SELECT count(DISTINCT session_id) FROM session_actions WHERE type = 'report-pending'"
+    )
     return int(row["count"])
 
 
@@ -169,9 +183,7 @@ def statuses(world: World) -> set[DagsterRunStatus]:
 
 def windows(world: World) -> list[dict[str, object]]:
     """Count the windows that were asked for, by status."""
-    statement = (
-        "SELECT status, count(*) FROM report_windows WHERE last_requested_at IS NOT NULL GROUP BY status"
-    )
+    statement = "SELECT status, count(*) FROM report_windows WHERE last_requested_at IS NOT NULL GROUP BY status"
     return [dict(row) for row in world.rows(statement)]
 
 

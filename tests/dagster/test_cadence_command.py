@@ -12,7 +12,9 @@ from tests.dagster.world import World
 
 def cadence(world: World, *options: str) -> Result:
     """Run the command for the US account."""
-    return CliRunner().invoke(app, ["accounts", "cadence", world.account("US").account_key, *options])
+    return CliRunner().invoke(
+        app, ["accounts", "cadence", world.account("US").account_key, *options]
+    )
 
 
 def as_json(world: World) -> tuple[str, bool]:
@@ -45,10 +47,15 @@ def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:
         (["--every", "soon"], "expected a duration like 6h"),
         (["--every", "1m"], "expected a time from 5 minutes to 31 days"),
         (["--cron", "0 6 * *"], "expected five fields"),
-        (["--cron", "0 6 * * *", "--every", "6h"], "expected one of --every, --cron and --as-soon-as-due"),
+        (
+            ["--cron", "0 6 * * *", "--every", "6h"],
+            "expected one of --every, --cron and --as-soon-as-due",
+        ),
     ],
 )
-def test_what_is_no_cadence_changes_nothing(stocked: World, options: Sequence[str], said: str) -> None:
+def test_what_is_no_cadence_changes_nothing(
+    stocked: World, options: Sequence[str], said: str
+) -> None:
     """One line that says what is expected, exit code 2, and the old cadence stays."""
     cadence(stocked, "--every", "2h")
     result = cadence(stocked, *options)

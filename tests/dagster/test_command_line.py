@@ -60,7 +60,11 @@ def test_refresh_without_windows_asks_for_what_is_due(stocked: World) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
-        (("--account", "US.nobody"), "No account 'US.nobody': `bidbeacon accounts list` shows them", 1),
+        (
+            ("--account", "US.nobody"),
+            "No account 'US.nobody': `bidbeacon accounts list` shows them",
+            1,
+        ),
         (("--account", "{key}", "--dataset", "weather"), "weather", 1),
         (("--account", "{key}", "--window", "yesterday"), "--window: expected 2026-11-23 or", 2),
         (
@@ -95,14 +99,20 @@ def test_a_failed_refresh_is_a_failed_session(stocked: World) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code", "name"),
-    [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+    [
+        (signal.SIGINT, 130, "Ctrl-C"),
+        (signal.SIGTERM, 143, "SIGTERM"),
+        (signal.SIGHUP, 129, "SIGHUP"),
+    ],
 )
 def test_a_stopped_refresh_is_a_cancelled_session(
     stocked: World, number: signal.Signals, code: int, name: str
 ) -> None:
     """A signal while Amazon works: a sentence, its exit code, a session that says cancelled; the report stays for the next run."""
     account, day = stocked.account(), stocked.day()
-    stocked.sandbox.state.faults.add(FaultRule(fault="report_pending", options=FaultOptions(seconds=600)))
+    stocked.sandbox.state.faults.add(
+        FaultRule(fault="report_pending", options=FaultOptions(seconds=600))
+    )
     with subprocess.Popen(
         refresh_command(account.account_key, day),
         cwd=PROJECT_ROOT,
@@ -111,13 +121,18 @@ def test_a_stopped_refresh_is_a_cancelled_session(
         text=True,
     ) as process:
         try:
-            wait_until(lambda: _is_told(stocked, "report-pending"), "the refresh waits for Amazon", 120)
+            wait_until(
+                lambda: _is_told(stocked, "report-pending"), "the refresh waits for Amazon", 120
+            )
             process.send_signal(number)
             printed, said = process.communicate(timeout=120)
         finally:
             process.kill()
     assert process.returncode == code
-    assert f"Stopped by {name}: its session is cancelled, and the next run continues with the rest.\n" == said
+    assert (
+        f"Stopped by {name}: its session is cancelled, and the next run continues with the rest.\n"
+        == said
+    )
     assert "■ cancelled  load-windows" in printed
     session = stocked.one_session("load-windows")
     assert session["status"] == "cancelled"
@@ -128,7 +143,9 @@ def test_a_stopped_refresh_is_a_cancelled_session(
 def test_a_refresh_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:
     """Its last line counts the time, how many days are loaded, and names what is waited for; it is gone at the end."""
     account, day = stocked.account(), stocked.day()
-    stocked.sandbox.state.faults.add(FaultRule(fault="report_pending", options=FaultOptions(seconds=6)))
+    stocked.sandbox.state.faults.add(
+        FaultRule(fault="report_pending", options=FaultOptions(seconds=6))
+    )
     ours, its = os.openpty()
     with subprocess.Popen(
         refresh_command(account.account_key, day), cwd=PROJECT_ROOT, stdout=its, stderr=its
@@ -157,17 +174,23 @@ def test_accounts_are_listed_with_all_of_their_datasets(
     assert run("refresh", "--account", stocked.account("JP").account_key).exit_code == 0
     monkeypatch.setenv("COLUMNS", "80")
     [counted] = stocked.rows("SELECT count(*) AS n FROM report_windows")
-    assert f"0 of {counted['n']:,} windows of {len(DATASETS)} datasets" in run("accounts", "list").stdout
+    assert (
+        f"0 of {counted['n']:,} windows of {len(DATASETS)} datasets"
+        in run("accounts", "list").stdout
+    )
 
 
-def test_a_list_of_accounts_fits_80_columns(stocked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_accounts_fits_80_columns(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each account's key stands whole at the end of its line, why one is left alone stands below it, and no line is longer."""
     key = stocked.account("JP").account_key
     assert run("accounts", "pause", key).exit_code == 0
     monkeypatch.setenv("COLUMNS", "80")
     lines = run("accounts", "list").stdout.splitlines()
     keys = [
-        row["account_key"] for row in stocked.rows("SELECT account_key FROM advertiser_accounts ORDER BY 1")
+        row["account_key"]
+        for row in stocked.rows("SELECT account_key FROM advertiser_accounts ORDER BY 1")
     ]
     assert keys == sorted(line.split()[-1] for line in lines if line[0] in "●■")
     assert max(map(len, lines)) <= 80

@@ -19,15 +19,15 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import World, wait_until
 
 DG = Path(sys.executable).with_name("dg")
-LOCATIONS = (
-    "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
-)
+LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 
 
 def dg(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `dg` in the project's folder."""
     command = [str(DG), *arguments]
-    return subprocess.run(command, check=False, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=280)
+    return subprocess.run(
+        command, check=False, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=280
+    )
 
 
 def names(listed: list[dict[str, Any]], field: str) -> set[str]:
@@ -62,11 +62,13 @@ def test_dg_dev_serves_the_definitions_until_it_is_interrupted(real: World, tmp_
         dg_dev(port, tmp_path / "printed") as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as web,
     ):
-        wait_until(lambda: process.poll() is not None or _answers(web), "`dg dev` answers", seconds=120)
+        wait_until(
+            lambda: process.poll() is not None or _answers(web), "`dg dev` answers", seconds=120
+        )
         assert process.poll() is None, (tmp_path / "printed").read_text()[-2_000:]
-        [location] = web.post("/graphql", json={"query": LOCATIONS}).json()["data"]["workspaceOrError"][
-            "locationEntries"
-        ]
+        [location] = web.post("/graphql", json={"query": LOCATIONS}).json()["data"][
+            "workspaceOrError"
+        ]["locationEntries"]
         assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation"
         started = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)

@@ -56,7 +56,8 @@ def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: Wo
     """A paused one is left out."""
     paused = stocked.account("JP")
     stocked.execute(
-        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=paused.account_key
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key",
+        key=paused.account_key,
     )
     result = run("sync", "--json")
     assert result.exit_code == 0, result.output
@@ -68,7 +69,9 @@ def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: Wo
 
 def test_account_that_fails_does_not_stop_the_others(stocked: World) -> None:
     """Its error is a line, and the exit code says that something failed."""
-    stocked.sandbox.state.faults.add(FaultRule(fault="forbidden", times=1, operation="create_export"))
+    stocked.sandbox.state.faults.add(
+        FaultRule(fault="forbidden", times=1, operation="create_export")
+    )
     result = run("sync")
     assert result.exit_code == 1
     assert "Profile has no rights" in result.stderr.replace("\n", " ")
@@ -87,7 +90,9 @@ def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
     with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL) as process:
         try:
             wait_until(
-                lambda: bool(stocked.rows("SELECT FROM portfolios")), "the sync waits for its exports", 60
+                lambda: bool(stocked.rows("SELECT FROM portfolios")),
+                "the sync waits for its exports",
+                60,
             )
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=60) == 130
@@ -119,7 +124,9 @@ def test_sync_of_nothing_is_one_line(stocked: World, arguments: tuple[str, ...],
 def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> None:
     """Whoever names it wants to know."""
     key = stocked.account().account_key
-    stocked.execute("UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key)
+    stocked.execute(
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key
+    )
     result = run("sync", "--account", key)
     assert result.exit_code == 1
     assert "Acme Merch · US is skipped: it is paused" in result.stderr.replace("\n", " ")
@@ -132,7 +139,9 @@ def test_list_counts_each_kind_of_an_account(stocked: World) -> None:
     told = json.loads(run("sync", "--account", key, "--json").stdout)
     counts = json.loads(run("list", "--json").stdout)
     assert told[0]["counts"] == {count["kind"]: count["stored"] for count in counts}
-    assert {(key, 0, 0)} == {(count["account_key"], count["gone"], count["set_aside"]) for count in counts}
+    assert {(key, 0, 0)} == {
+        (count["account_key"], count["gone"], count["set_aside"]) for count in counts
+    }
     table = run("list", "--country", "US").stdout
     assert all(word in table for word in ("Acme Merch · US", *KINDS))
     assert "No entities" in run("list", "--country", "JP").stdout

@@ -52,8 +52,12 @@ class TaleTold(Action):
 
 def sizes_of(world: World, kind: DagsterEventType) -> list[int]:
     """Give how large each event of a kind is, as it is stored; no other event may be too large either."""
-    events = [event for run in world.instance.get_runs() for event in world.instance.all_logs(run.run_id)]
-    assert [] == [len(serialize_value(event)) for event in events if len(serialize_value(event)) > MOST_BYTES]
+    events = [
+        event for run in world.instance.get_runs() for event in world.instance.all_logs(run.run_id)
+    ]
+    assert [] == [
+        len(serialize_value(event)) for event in events if len(serialize_value(event)) > MOST_BYTES
+    ]
     return [
         len(serialize_value(event))
         for event in events
@@ -69,8 +73,12 @@ def add_loads(world: World, account: Account, *, every: int = 1, known: int = 1)
     world.execute(ROWS, key=account.account_key)
 
 
-@pytest.mark.parametrize("tale", ["…" * 80, "*_é[…" * 100], ids=["twelve fit nearly", "each is cut"])
-def test_a_materialization_of_a_window_with_a_long_story_is_small(stocked: World, tale: str) -> None:
+@pytest.mark.parametrize(
+    "tale", ["…" * 80, "*_é[…" * 100], ids=["twelve fit nearly", "each is cut"]
+)
+def test_a_materialization_of_a_window_with_a_long_story_is_small(
+    stocked: World, tale: str
+) -> None:
     """Its figures and the newest sentences: how it was loaded is the last of them."""
     account, day = stocked.account(), stocked.day()
     with with_job_session("tell", store=stocked.sessions) as session:
@@ -106,7 +114,9 @@ def test_a_check_that_fails_everywhere_is_small(stocked: World) -> None:
     """Of all days that speak against a dataset it shows the twenty worst."""
     for country in ("US", "JP", "DE"):
         add_loads(stocked, stocked.account(country))
-    stocked.execute("UPDATE report_windows SET quarantined_count = 99999 WHERE dataset = 'hourly_campaigns'")
+    stocked.execute(
+        "UPDATE report_windows SET quarantined_count = 99999 WHERE dataset = 'hourly_campaigns'"
+    )
     stocked.run_job("check_datasets")
     stocked.execute("UPDATE report_windows SET quarantined_count = 0")
     result = stocked.run_job("check_datasets")

@@ -79,7 +79,9 @@ def test_a_wiped_asset_is_recorded_again(loaded: World) -> None:
     assert held(loaded, loaded.account(), loaded.day()) == shown_by(metadata)
     assert metadata["recorded_again"] is True
     assert len(loaded.instance.get_materialized_partitions(ASSET_KEY)) == 1
-    [told] = [action for action in loaded.one_session("poll-reports")["actions"] if "loads" in action]
+    [told] = [
+        action for action in loaded.one_session("poll-reports")["actions"] if "loads" in action
+    ]
     assert (told["loads"], told["again"]) == (1, 1)
 
 
@@ -92,7 +94,9 @@ def test_a_dagster_restored_to_an_earlier_state_learns_of_later_loads(loaded: Wo
 
 def test_a_dagster_made_anew_gets_accounts_and_loads_back(loaded: World) -> None:
     """With its schema dropped and made again: accounts are partitions at once, the day is materialized by the next look."""
-    active = loaded.rows("SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'")
+    active = loaded.rows(
+        "SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'"
+    )
     loaded.execute("DROP SCHEMA dagster CASCADE")
     upgrade_dagster(loaded.database_url)
     anew = replace(loaded, instance=DagsterInstance.from_ref(loaded.instance.get_ref()))
@@ -119,13 +123,20 @@ def test_dagster_shows_what_we_hold_after_we_were_restored_to_an_earlier_state(r
     assert real.window(account, day).load_count == 1
 
 
-def test_a_window_restored_to_before_its_first_load_stays_green_until_it_is_loaded_again(real: World) -> None:
+def test_a_window_restored_to_before_its_first_load_stays_green_until_it_is_loaded_again(
+    real: World,
+) -> None:
     """Nothing is recorded for a load that we do not hold; the window is due, and its next load is the newest materialization."""
     real.add_accounts()
     account, day = real.account(), real.day()
     real.materialize(account, day)
     [lost] = real.materializations()
-    for table in ("daily_target_performance", "report_windows", "dataset_windows", "report_requests"):
+    for table in (
+        "daily_target_performance",
+        "report_windows",
+        "dataset_windows",
+        "report_requests",
+    ):
         real.execute(f"DELETE FROM {table}")
     assert "Dagster knows all accounts and loads." == compare(real)
     assert [lost] == real.materializations()
@@ -142,7 +153,10 @@ def test_a_window_restored_to_before_its_first_load_stays_green_until_it_is_load
 
 def test_it_is_compared_once_an_hour() -> None:
     """By a sensor of its own, which starts no run."""
-    assert (3600, []) == (recover_lost_recordings.minimum_interval_seconds, recover_lost_recordings.targets)
+    assert (3600, []) == (
+        recover_lost_recordings.minimum_interval_seconds,
+        recover_lost_recordings.targets,
+    )
 
 
 def test_a_wiped_summary_is_recorded_again(real: World) -> None:

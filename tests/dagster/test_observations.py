@@ -43,10 +43,14 @@ def look_until_ended(world: World) -> None:
 
 def told(observation: AssetObservation) -> dict[str, Any]:
     """Return what an observation tells, without Markdown's escapes."""
-    return {name: str(value.value).replace("\\", "") for name, value in observation.metadata.items()}
+    return {
+        name: str(value.value).replace("\\", "") for name, value in observation.metadata.items()
+    }
 
 
-def test_a_report_that_is_refused_in_a_look_is_an_observation_of_each_of_its_days(stocked: World) -> None:
+def test_a_report_that_is_refused_in_a_look_is_an_observation_of_each_of_its_days(
+    stocked: World,
+) -> None:
     """Each partition is told outcome, sentence and session, which has ended; once, however often is looked; no day is materialized."""
     account = stocked.account()
     stocked.materialize(account, stocked.day(30))
@@ -58,7 +62,9 @@ def test_a_report_that_is_refused_in_a_look_is_an_observation_of_each_of_its_day
     days = [str(partition_key(account.account_key, stocked.day(ago))) for ago in (3, 4)]
     assert days == [str(one.partition) for one in found]
     [session] = [
-        each for each in stocked.sessions_of("poll-reports") if "report-failed" in str(each["actions"])
+        each
+        for each in stocked.sessions_of("poll-reports")
+        if "report-failed" in str(each["actions"])
     ]
     for one in found:
         facts = told(one)
@@ -67,10 +73,14 @@ def test_a_report_that_is_refused_in_a_look_is_an_observation_of_each_of_its_day
         assert "failed for " in facts["timeline"]
         assert len(facts["timeline"].splitlines()) == 1
         assert len(serialize_value(one)) < MOST_BYTES
-    assert [str(partition_key(account.account_key, stocked.day(30)))] == stocked.recorded_partitions()
+    assert [
+        str(partition_key(account.account_key, stocked.day(30)))
+    ] == stocked.recorded_partitions()
 
 
-def test_a_suspicious_report_of_a_run_by_hand_is_an_observation_before_the_run_fails(stocked: World) -> None:
+def test_a_suspicious_report_of_a_run_by_hand_is_an_observation_before_the_run_fails(
+    stocked: World,
+) -> None:
     """Who asked for the day sees beside the old materialization why there is no new one."""
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
@@ -91,4 +101,7 @@ def test_an_observation_that_can_not_be_made_harms_nobody(caplog: pytest.LogCapt
     session_id = uuid4()
     with build_op_context() as context:
         observe_unloaded_windows(context, nowhere, session_id)
-    assert f"Session {session_id}: the windows that it did not load could not be recorded" in caplog.text
+    assert (
+        f"Session {session_id}: the windows that it did not load could not be recorded"
+        in caplog.text
+    )

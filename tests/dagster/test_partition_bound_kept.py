@@ -6,7 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, FIRST_DAY, WINDOW_PARTITIONS, add_accounts
+from bidbeacon_pipelines.defs.partitions import (
+    ACCOUNT_PARTITIONS,
+    FIRST_DAY,
+    WINDOW_PARTITIONS,
+    add_accounts,
+)
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.reports.partition_bound import (
     TooManyPartitionsError,
@@ -49,10 +54,14 @@ def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_days_are_counted_as_dagster_does() -> None:
     """The bound's days are the keys of the windows' dimension."""
-    assert len(WINDOW_PARTITIONS.get_partition_keys()) == partition_days(FIRST_DAY, datetime.now(UTC).date())
+    assert len(WINDOW_PARTITIONS.get_partition_keys()) == partition_days(
+        FIRST_DAY, datetime.now(UTC).date()
+    )
 
 
-def test_a_sync_adds_those_with_room_and_fails_with_what_to_do(world: World, room_for_two: None) -> None:
+def test_a_sync_adds_those_with_room_and_fails_with_what_to_do(
+    world: World, room_for_two: None
+) -> None:
     """All accounts are stored, two are partitions; run and session have failed with the setting that makes room."""
     result = world.run_job("sync_accounts", raise_on_error=False)
     name, message = failure_of(result)
@@ -90,7 +99,9 @@ def test_accounts_that_are_partitions_stay(world: World, room_for_two: None) -> 
 def test_enabling_one_more_is_refused(stocked: World, room_for_two: None) -> None:
     """The account stays paused, and the line says what makes room; one that is refreshed already is not refused."""
     key, known, other = (stocked.account(country).account_key for country in ("US", "DE", "JP"))
-    stocked.execute("UPDATE advertiser_accounts SET enabled = account_key IN (:a, :b)", a=known, b=other)
+    stocked.execute(
+        "UPDATE advertiser_accounts SET enabled = account_key IN (:a, :b)", a=known, b=other
+    )
     result = CliRunner().invoke(app, ["accounts", "resume", key])
     assert result.exit_code == 1
     assert "BIDBEACON_FIRST_WINDOW_DATE=" in result.stderr.replace("\n", " ")
@@ -100,7 +111,10 @@ def test_enabling_one_more_is_refused(stocked: World, room_for_two: None) -> Non
 
 def test_an_account_that_is_enabled_becomes_a_partition(real: World) -> None:
     """Paused from the start it is none, and the sync does not fail for it; resumed, the next sync makes it one; paused again it stays one."""
-    with real.context() as context, with_job_session("sync-accounts", store=real.sessions) as session:
+    with (
+        real.context() as context,
+        with_job_session("sync-accounts", store=real.sessions) as session,
+    ):
         sync_accounts(context, session)
     key = real.account("JP").account_key
     switch(real, key, enabled=False)
@@ -120,7 +134,10 @@ def test_a_disabled_account_that_is_a_partition_needs_no_room_and_gives_none(
     real: World, room_for_two: None
 ) -> None:
     """With two partitions and room for two: whoever has one may come back, and nobody else may come in, however many are enabled."""
-    with real.context() as context, with_job_session("sync-accounts", store=real.sessions) as session:
+    with (
+        real.context() as context,
+        with_job_session("sync-accounts", store=real.sessions) as session,
+    ):
         keys = sync_accounts(context, session)
     first, second, third = (real.account(country).account_key for country in ("US", "DE", "JP"))
     switch(real, *keys, enabled=False)

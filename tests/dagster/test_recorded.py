@@ -64,7 +64,9 @@ def test_an_asset_is_recorded_with_what_dagster_knows_of_it(sessions: JobSession
     assert "Counted 2 sheep" in str(told.metadata["timeline"].value)
 
 
-def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(sessions: JobSessionsResource) -> None:
+def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(
+    sessions: JobSessionsResource,
+) -> None:
     """What an op was configured with is what its session was given, secrets masked."""
 
     @op(config_schema={"sheep": int, "token": str})
@@ -79,7 +81,9 @@ def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(sessions: J
     config = {"ops": {"count": {"config": {"sheep": 4, "token": "CANARY"}}}}
     result = counting.execute_in_process(run_config=config)
     assert result.output_for_node("count") == 4
-    assert [{"config": {"sheep": 4, "token": "•••"}}] == [row.input for row in recorded(sessions.store())]
+    assert [{"config": {"sheep": 4, "token": "•••"}}] == [
+        row.input for row in recorded(sessions.store())
+    ]
 
 
 def test_other_parameters_reach_the_function_as_before(sessions: JobSessionsResource) -> None:
@@ -91,7 +95,9 @@ def test_other_parameters_reach_the_function_as_before(sessions: JobSessionsReso
 
     @op
     @sessions.recorded("count-sheep")
-    def count(context: OpExecutionContext, config: Flock, more: int, session: SessionRecorder) -> int:
+    def count(
+        context: OpExecutionContext, config: Flock, more: int, session: SessionRecorder
+    ) -> int:
         session.add(SheepCounted(sheep=config.sheep + more))
         return config.sheep + more
 
@@ -126,7 +132,9 @@ def test_functions_that_it_cannot_record_are_refused_when_they_are_defined() -> 
 
     def without() -> None: ...
 
-    with pytest.raises(TypeError, match=r"Expected yields to return, it yields: put `with sessions\.session"):
+    with pytest.raises(
+        TypeError, match=r"Expected yields to return, it yields: put `with sessions\.session"
+    ):
         JobSessionsResource().recorded("x")(yields)
     with pytest.raises(
         TypeError, match="Expected the first parameter of without to be `context`, got: \\[\\]"
@@ -134,7 +142,9 @@ def test_functions_that_it_cannot_record_are_refused_when_they_are_defined() -> 
         JobSessionsResource().recorded("x")(without)
 
 
-def test_what_an_event_shows_stays_below_8_kb_however_much_was_told(session_store: SessionStore) -> None:
+def test_what_an_event_shows_stays_below_8_kb_however_much_was_told(
+    session_store: SessionStore,
+) -> None:
     """Five hundred long sentences with characters that Markdown escapes: the newest, how many before, and the link to all of them."""
     with with_job_session("count-sheep", store=session_store) as session:
         for number in range(500):

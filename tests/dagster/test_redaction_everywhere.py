@@ -77,7 +77,10 @@ def sung(
 
     @asset
     def bird(context: AssetExecutionContext, sessions: JobSessionsResource) -> None:
-        given = {"token": CANARY, "deep": [{"url": httpx.URL(PRESIGNED), "error": ValueError(TOKEN)}]}
+        given = {
+            "token": CANARY,
+            "deep": [{"url": httpx.URL(PRESIGNED), "error": ValueError(TOKEN)}],
+        }
         account = Subject("US.a", f"Shop {TOKEN}")
         with sessions.session(context, "sing", input=given, account=account) as session:
             session.add(SONG)
@@ -102,7 +105,9 @@ def sung(
         [session_id] = [row.id for row in recorded(store)]
         return {
             "tables": _tables(store),
-            "Dagster's events": "".join(serialize_value(event) for event in instance.all_logs(result.run_id)),
+            "Dagster's events": "".join(
+                serialize_value(event) for event in instance.all_logs(result.run_id)
+            ),
             "Dagster's run": serialize_value(instance.get_run_by_id(result.run_id)),
             "list": http.get("/api/job-sessions").text,
             "session": http.get(f"/api/job-sessions/{session_id}").text,
@@ -126,12 +131,18 @@ def test_a_promise_whose_key_holds_a_secret_is_fulfilled(sung: dict[str, str]) -
     """Promise and claim are masked alike, so they still find each other."""
     session = json.loads(sung["session"])["session"]
     [promise] = session["actions"][0]["promises"]
-    assert ("answer to •••", "fulfilled", 2) == (promise["key"], promise["status"], promise["fulfilled_ord"])
+    assert ("answer to •••", "fulfilled", 2) == (
+        promise["key"],
+        promise["status"],
+        promise["fulfilled_ord"],
+    )
 
 
 def _tables(store: SessionStore) -> str:
     """Return the rows of all tables and views of sessions."""
-    names = text("SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relname ~ '^(session|job)_'")
+    names = text(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relname ~ '^(session|job)_'"
+    )
     with store.begin() as connection:
         return "".join(
             str(connection.execute(text(f"SELECT to_jsonb(t)::text FROM {name} t")).scalars().all())

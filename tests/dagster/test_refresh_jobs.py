@@ -52,16 +52,23 @@ def test_polling_loads_what_is_complete_and_records_each_window_once(stocked: Wo
     assert expected == sorted(stocked.recorded_partitions())
 
 
-def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_look(stocked: World) -> None:
+def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_look(
+    stocked: World,
+) -> None:
     """A window that was loaded outside of Dagster, or by a run killed right after, becomes a materialization once."""
     account, day = stocked.account(), stocked.day()
-    with stocked.context() as context, with_job_session("killed", store=stocked.sessions) as session:
+    with (
+        stocked.context() as context,
+        with_job_session("killed", store=stocked.sessions) as session,
+    ):
         drive_windows(context, session, account, DATASET, [day])
     assert stocked.materializations() == []
     stocked.run_job("poll_reports")
     stocked.run_job("poll_reports")
     assert [str(partition_key(account.account_key, day))] == stocked.recorded_partitions()
-    told = [action for session in stocked.sessions_of("poll-reports") for action in session["actions"]]
+    told = [
+        action for session in stocked.sessions_of("poll-reports") for action in session["actions"]
+    ]
     assert [("loads-recorded", 1)] == [(action["type"], action["loads"]) for action in told]
 
 
@@ -71,7 +78,10 @@ def test_a_materialization_does_not_call_a_session_running_for_good(stocked: Wor
     stocked.run_job("refresh_account", stocked.account("JP"))
     _poll_until_loaded(stocked, 1)
     account, day = stocked.account(), stocked.day()
-    with stocked.context() as context, with_job_session("killed", store=stocked.sessions) as session:
+    with (
+        stocked.context() as context,
+        with_job_session("killed", store=stocked.sessions) as session,
+    ):
         drive_windows(context, session, account, DATASET, [day])
     stocked.run_job("poll_reports")
     (_, own), (_, others) = stocked.materializations()
@@ -88,7 +98,9 @@ def _has_loaded(session: Mapping[str, Any]) -> bool:
     return "report-processed" in {action["type"] for action in session["actions"]}
 
 
-def test_a_window_older_than_the_partitions_is_loaded_without_a_materialization(stocked: World) -> None:
+def test_a_window_older_than_the_partitions_is_loaded_without_a_materialization(
+    stocked: World,
+) -> None:
     """What lies before the first partition lives on in Postgres only, and is not looked at again."""
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)

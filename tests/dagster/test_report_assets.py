@@ -68,7 +68,10 @@ def test_a_materialization_is_one_session(stocked: World) -> None:
     assert account.account_key == session["account_key"]
     assert ASSET_KEY.to_user_string() == session["labels"]["asset"]
     assert str(partition_key(account.account_key, day)) == session["labels"]["partition"]
-    assert session["input"] == {"dataset": DATASET.name, "partitions": [f"{account.account_key}|{day}"]}
+    assert session["input"] == {
+        "dataset": DATASET.name,
+        "partitions": [f"{account.account_key}|{day}"],
+    }
     types = [action["type"] for action in session["actions"]]
     told = [kind for kind in types if kind not in {"windows-planned", "report-pending"}]
     assert told == ["load-requested", "windows-queued", "report-requested", "report-processed"]
@@ -77,9 +80,7 @@ def test_a_materialization_is_one_session(stocked: World) -> None:
 def test_materializing_twice_is_the_same_as_once(stocked: World) -> None:
     """A second materialization asks for a new report and leaves the same rows."""
     account, day = stocked.account(), stocked.day(40)
-    columns = (
-        "SELECT row_key, spend, sales, clicks, orders, impressions FROM daily_target_performance ORDER BY 1"
-    )
+    columns = "SELECT row_key, spend, sales, clicks, orders, impressions FROM daily_target_performance ORDER BY 1"
     stocked.materialize(account, day)
     first = stocked.rows(columns)
     stocked.materialize(account, day)
@@ -94,7 +95,10 @@ def test_a_report_in_flight_is_adopted(stocked: World) -> None:
     """A window that a report in flight covers is waited for: nothing is asked a second time."""
     account, day = stocked.account(), stocked.day()
     stocked.hold_reports()
-    with stocked.context() as context, with_job_session("earlier", store=stocked.sessions) as session:
+    with (
+        stocked.context() as context,
+        with_job_session("earlier", store=stocked.sessions) as session,
+    ):
         keep_windows(context, session, account, DATASET)
         [request_id] = ask_by_hand(context, session, account, [day])
         drive_request(context, session, request_id)
@@ -121,8 +125,13 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
         assert stocked.window(account, day).row_count == own["dagster/row_count"]
         spend = round(stocked.true_sums(account, day).spend, 2)
         assert (float(spend), "USD") == (own["spend"], own["currency"])
-        assert (own["requests_used"], own["report_covers"]) == (1, f"3 days: {days[0]} to {days[-1]}")
-        assert len(str(own)) < 2_000, "what a range tells of all its days must not be repeated in each"
+        assert (own["requests_used"], own["report_covers"]) == (
+            1,
+            f"3 days: {days[0]} to {days[-1]}",
+        )
+        assert len(str(own)) < 2_000, (
+            "what a range tells of all its days must not be repeated in each"
+        )
     session = stocked.one_session("load-windows")
     ends = [str(partition_key(account.account_key, day)) for day in (days[0], days[-1])]
     assert " … ".join(ends) == session["labels"]["partitions"]
@@ -134,7 +143,10 @@ def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
     stocked.hold_reports(times=1)
-    with stocked.context() as context, with_job_session("earlier", store=stocked.sessions) as session:
+    with (
+        stocked.context() as context,
+        with_job_session("earlier", store=stocked.sessions) as session,
+    ):
         [request_id] = ask_by_hand(context, session, account, [day])
         drive_request(context, session, request_id)
     stocked.release_reports()
@@ -143,7 +155,9 @@ def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -
     key = str(partition_key(account.account_key, day))
     again = [metadata for partition, metadata in stocked.materializations() if partition == key][-1]
     told = again["timeline"].replace("\\", "").splitlines()
-    words = [line.split()[2] for line in told if "is PENDING" not in line and "is PROCESSING" not in line]
+    words = [
+        line.split()[2] for line in told if "is PENDING" not in line and "is PROCESSING" not in line
+    ]
     assert words == ["Queued", "Requested", "Asked", "Adopted", "Loaded"]
     assert again["load"] == 2
 
@@ -170,7 +184,8 @@ def test_a_disabled_account_fails_with_its_reason(stocked: World) -> None:
     """Dagster's failure and the session's error are the same, and name the command that enables the account."""
     account = stocked.account()
     stocked.execute(
-        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=account.account_key
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key",
+        key=account.account_key,
     )
     result = stocked.materialize(account, stocked.day(), raise_on_error=False)
     session = stocked.one_session("load-windows")
@@ -183,7 +198,10 @@ def test_a_disabled_account_fails_with_its_reason(stocked: World) -> None:
 
 def test_the_latest_partition_is_skipped_with_an_observation(stocked: World) -> None:
     """Its day is over nowhere: the run succeeds, asks nothing of Amazon, materializes nothing, and the partition says why."""
-    account, latest = stocked.account(), date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
+    account, latest = (
+        stocked.account(),
+        date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1]),
+    )
     assert stocked.materialize(account, latest).success
     session = stocked.one_session("load-windows")
     assert (session["status"], session["outcome"]) == ("succeeded", "ok")
@@ -245,7 +263,9 @@ def test_a_skipped_day_is_red_where_another_window_of_its_run_fails(stocked: Wor
         str(loaded): AssetPartitionStatus.MATERIALIZED,
         str(latest): AssetPartitionStatus.FAILED,
     } == partition_statuses(stocked, account, suspicious, loaded, latest)
-    outcomes = {str(each.partition): each.metadata["outcome"].value for each in stocked.observations()}
+    outcomes = {
+        str(each.partition): each.metadata["outcome"].value for each in stocked.observations()
+    }
     assert outcomes[str(partition_key(account.account_key, latest))] == "not-asked"
     assert outcomes[str(partition_key(account.account_key, suspicious))] != "not-asked"
 
@@ -264,7 +284,9 @@ def test_loading_three_days_of_targets_loads_nothing_of_another_dataset(stocked:
     loaded = stocked.rows(
         "SELECT DISTINCT dataset, window_date FROM report_windows WHERE load_count > 0 ORDER BY 2"
     )
-    assert [(DATASET.name, day) for day in days] == [(row["dataset"], row["window_date"]) for row in loaded]
+    assert [(DATASET.name, day) for day in days] == [
+        (row["dataset"], row["window_date"]) for row in loaded
+    ]
     assert len(stocked.accepted_creates()) == 1
     created = stocked.rows("SELECT DISTINCT dataset FROM report_requests WHERE status <> 'planned'")
     assert [{"dataset": DATASET.name}] == created
@@ -274,27 +296,36 @@ def test_progress_is_logged_while_a_run_waits(stocked: World) -> None:
     """The run's log says how many windows are loaded, and what it waits for."""
     result = stocked.materialize(stocked.account(), stocked.day())
     logged = [entry.user_message for entry in stocked.instance.all_logs(result.run_id)]
-    assert any(line.startswith("0 of 1 windows loaded, waiting for Amazon (") for line in logged), logged
+    assert any(line.startswith("0 of 1 windows loaded, waiting for Amazon (") for line in logged), (
+        logged
+    )
 
 
-def partition_statuses(world: World, account: Account, *days: date) -> dict[str, AssetPartitionStatus | None]:
+def partition_statuses(
+    world: World, account: Account, *days: date
+) -> dict[str, AssetPartitionStatus | None]:
     """Return how Dagster's UI shows partitions, by day."""
     keys = [str(partition_key(account.account_key, day)) for day in days]
     found = world.instance.get_status_by_partition(ASSET_KEY, keys, ACCOUNT_WINDOWS) or {}
     return {key.partition("|")[2]: found.get(key) for key in keys}
 
 
-def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(stocked: World) -> None:
+def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(
+    stocked: World,
+) -> None:
     """A failed report leaves the window's rows as they were; its retry is told and waits for its time."""
     account, day = stocked.account(), stocked.day(40)
     stocked.materialize(account, day)
     before = stocked.loaded_sums(account, day)
-    stocked.sandbox.state.faults.add(FaultRule(fault="report_failed", options=FaultOptions(code="INTERNAL")))
+    stocked.sandbox.state.faults.add(
+        FaultRule(fault="report_failed", options=FaultOptions(code="INTERNAL"))
+    )
     with stocked.context() as context, with_job_session("again", store=stocked.sessions) as session:
         [request_id] = ask_by_hand(context, session, account, [day])
         drive_request(context, session, request_id)
         wait_until(
-            lambda: _failed_at_amazon(stocked, request_id, context, session), "Amazon fails the report"
+            lambda: _failed_at_amazon(stocked, request_id, context, session),
+            "Amazon fails the report",
         )
     assert before == stocked.loaded_sums(account, day)
     assert before.spend > Decimal(0)
@@ -303,7 +334,9 @@ def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(st
     assert ("succeeded", "ok") == (session["status"], session["outcome"])
 
 
-def _failed_at_amazon(world: World, request_id: int, context: JobContext, session: SessionRecorder) -> bool:
+def _failed_at_amazon(
+    world: World, request_id: int, context: JobContext, session: SessionRecorder
+) -> bool:
     drive_request(context, session, request_id)
     [row] = world.rows("SELECT failure_kind FROM report_requests WHERE id = :id", id=request_id)
     return row["failure_kind"] is not None
@@ -312,7 +345,9 @@ def _failed_at_amazon(world: World, request_id: int, context: JobContext, sessio
 def test_a_terminated_run_is_a_cancelled_session(stocked: World) -> None:
     """Dagster's interrupt ends run and session as cancelled; the report in flight stays for the next one."""
     account, day = stocked.account(), stocked.day()
-    stocked.sandbox.state.faults.add(FaultRule(fault="report_pending", options=FaultOptions(seconds=600)))
+    stocked.sandbox.state.faults.add(
+        FaultRule(fault="report_pending", options=FaultOptions(seconds=600))
+    )
     interrupter = threading.Thread(target=_interrupt_when_requested, args=(stocked,))
     interrupter.start()
     result = stocked.materialize(account, day, raise_on_error=False)

@@ -31,7 +31,9 @@ SPEND, AS_OF = "{SPONSORED_PRODUCTS,spend}", "{SPONSORED_PRODUCTS,as_of}"
 DAILY, HOURLY = get_dataset("daily_targets"), get_dataset("hourly_targets")
 
 
-def load(world: World, account: Account, day: date, *names: str, **options: Any) -> ExecuteInProcessResult:
+def load(
+    world: World, account: Account, day: date, *names: str, **options: Any
+) -> ExecuteInProcessResult:
     """Materialize a day of datasets together with their checks, in one run each."""
     for name in names:
         dataset = get_dataset(name)
@@ -54,7 +56,9 @@ def check(world: World, dataset: str) -> dict[str, AssetCheckEvaluation]:
 
 def test_checks_run_with_a_materialization(stocked: World) -> None:
     """The run that loads a day says of the dataset that it is fresh, has no bad rows, and nothing to be compared with yet."""
-    found = load(stocked, stocked.account(), stocked.day(), DAILY.name).get_asset_check_evaluations()
+    found = load(
+        stocked, stocked.account(), stocked.day(), DAILY.name
+    ).get_asset_check_evaluations()
     told = {one.check_name: (one.passed, one.description) for one in found}
     assert told == {
         WINDOW_IS_FRESH: (True, "All accounts are fresh."),
@@ -113,7 +117,8 @@ def test_late_accounts_are_found_without_a_load(stocked: World) -> None:
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
     stocked.execute("UPDATE ads_accounts SET next_look_at = NULL")
     stocked.execute(
-        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=account.account_key
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key",
+        key=account.account_key,
     )
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
 
@@ -162,7 +167,9 @@ def test_a_range_is_checked_once(stocked: World) -> None:
     """However many partitions a run loads, each check is made once."""
     account = stocked.account()
     keys = {
-        f"dagster/asset_partition_range_{end}": str(partition_key(account.account_key, stocked.day(ago)))
+        f"dagster/asset_partition_range_{end}": str(
+            partition_key(account.account_key, stocked.day(ago))
+        )
         for end, ago in (("start", 5), ("end", 3))
     }
     result = load(stocked, account, stocked.day(), DAILY.name, tags=keys)
@@ -209,7 +216,10 @@ def are_shown_as_evaluated(world: World) -> bool:
     """Return whether Dagster's pages show all checks of the daily targets as evaluated."""
     context = LoadingContextForTest(world.instance)
     names = (WINDOW_IS_FRESH, ROWS_RECONCILE, QUARANTINE_IS_SMALL)
-    return all(asyncio.run(last_check(world, name).targets_latest_materialization(context)) for name in names)
+    return all(
+        asyncio.run(last_check(world, name).targets_latest_materialization(context))
+        for name in names
+    )
 
 
 def last_check(world: World, name: str) -> AssetCheckExecutionRecord:

@@ -30,7 +30,11 @@ def load(stocked: World) -> StoredRequest:
 def wanted(world: World) -> list[RunRequest]:
     """Return the runs that the sensor asks for because of requests."""
     answers = evaluate(world, refresh_due_accounts)
-    return [answer for answer in answers if isinstance(answer, RunRequest) and RUN_REQUEST_TAG in answer.tags]
+    return [
+        answer
+        for answer in answers
+        if isinstance(answer, RunRequest) and RUN_REQUEST_TAG in answer.tags
+    ]
 
 
 def stored(world: World, request: StoredRequest) -> StoredRequest:
@@ -79,7 +83,9 @@ def test_a_load_is_run_and_leads_to_its_session(stocked: World, load: StoredRequ
     assert stored(stocked, load).finished_at is not None
 
 
-def test_a_request_whose_run_is_under_way_gets_no_other(stocked: World, load: StoredRequest) -> None:
+def test_a_request_whose_run_is_under_way_gets_no_other(
+    stocked: World, load: StoredRequest
+) -> None:
     """It has not begun its session yet."""
     put_run(stocked, wanted(stocked)[0].tags, DagsterRunStatus.STARTING)
     assert [] == wanted(stocked)

@@ -14,7 +14,11 @@ from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import add_ads_accounts
-from bidbeacon_pipelines.defs.schedules import LOW_PRIORITY, poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.defs.schedules import (
+    LOW_PRIORITY,
+    poll_reports_in_flight,
+    refresh_due_accounts,
+)
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions import with_job_session
@@ -48,9 +52,13 @@ def _accounts(world: World) -> list[Account]:
         return list_accounts(connection)
 
 
-def put_run(world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, Any] | None = None) -> str:
+def put_run(
+    world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, Any] | None = None
+) -> str:
     """Put a run of a job into Dagster's storage, as the sensor would configure it; return its id."""
-    config = {"ops": {f"{job}_op": {"config": {"ads_account": tags[ADS_ACCOUNT_TAG]}}}} if tags else {}
+    config = (
+        {"ops": {f"{job}_op": {"config": {"ads_account": tags[ADS_ACCOUNT_TAG]}}}} if tags else {}
+    )
     definition = defs.resolve_job_def(job)
     run = world.instance.create_run_for_job(
         definition, run_config=config, tags=dict(tags or {}), status=status
@@ -66,12 +74,19 @@ def test_without_accounts_the_first_run_syncs_them(world: World) -> None:
 def test_a_sync_under_way_is_not_asked_for_again(world: World) -> None:
     """While `sync_accounts` has not begun yet, the sensor asks for nothing."""
     put_run(world, "sync_accounts", DagsterRunStatus.NOT_STARTED)
-    assert skipped(world, refresh_due_accounts) == "No account has due work, or its run is in progress."
+    assert (
+        skipped(world, refresh_due_accounts)
+        == "No account has due work, or its run is in progress."
+    )
 
 
 def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
     """Every ads account with an active country is due at first: one `refresh_account` each, tagged and configured with its key."""
-    answers = [answer for answer in evaluate(stocked, refresh_due_accounts) if isinstance(answer, RunRequest)]
+    answers = [
+        answer
+        for answer in evaluate(stocked, refresh_due_accounts)
+        if isinstance(answer, RunRequest)
+    ]
     active = stocked.rows(
         "SELECT DISTINCT ads_account_key FROM advertiser_accounts JOIN ads_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
     )
@@ -79,7 +94,8 @@ def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
     assert {"refresh_account"} == {answer.job_name for answer in answers}
     assert keys == sorted(answer.tags[ADS_ACCOUNT_TAG] for answer in answers)
     configured = [
-        answer.run_config["ops"]["refresh_account_op"]["config"]["ads_account"] for answer in answers
+        answer.run_config["ops"]["refresh_account_op"]["config"]["ads_account"]
+        for answer in answers
     ]
     assert keys == sorted(configured)
     add_ads_accounts(stocked.instance, keys)
@@ -92,7 +108,9 @@ def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
 def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     """An account whose entities were never synced gets `sync_entities`, and no refresh yet."""
     account = stocked.account("JP")
-    stocked.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
+    stocked.execute(
+        "UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key
+    )
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
     tags = {ACCOUNT_TAG: account.account_key, LABEL_TAG: account.label} | LOW_PRIORITY
     assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
@@ -119,7 +137,12 @@ def test_a_busy_account_gets_no_second_run(stocked: World, status: DagsterRunSta
 def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> None:
     """A finished run does not keep its account from the next."""
     account = stocked.account("DE")
-    put_run(stocked, "refresh_account", DagsterRunStatus.SUCCESS, {ADS_ACCOUNT_TAG: account.ads_account_key})
+    put_run(
+        stocked,
+        "refresh_account",
+        DagsterRunStatus.SUCCESS,
+        {ADS_ACCOUNT_TAG: account.ads_account_key},
+    )
     assert account.ads_account_key in [
         tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)
     ]
@@ -128,7 +151,9 @@ def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> 
 def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> None:
     """Who was looked at a moment ago and has 15 months left stands behind all others, whatever its key."""
     ordered = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
-    stocked.run_job("refresh_account", next(a for a in _accounts(stocked) if a.ads_account_key == ordered[0]))
+    stocked.run_job(
+        "refresh_account", next(a for a in _accounts(stocked) if a.ads_account_key == ordered[0])
+    )
     stocked.execute("UPDATE ads_accounts SET planned_at = NULL")
     again = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
     assert again == [*ordered[1:], ordered[0]]
@@ -140,18 +165,25 @@ def test_an_account_waits_for_its_own_cadence(stocked: World) -> None:
     stocked.execute(
         "UPDATE ads_accounts SET refresh_cron = '0 6 1 6 *' WHERE ads_account_key = :key", key=key
     )
-    assert key not in [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    assert key not in [
+        tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)
+    ]
 
 
 def test_what_starts_by_itself_lets_people_go_first(stocked: World) -> None:
     """Runs of accounts have a lower priority in Dagster's queue than what somebody clicks, which has none."""
-    assert {"-1"} == {tags["dagster/priority"] for _, tags in asked_for(stocked, refresh_due_accounts)}
+    assert {"-1"} == {
+        tags["dagster/priority"] for _, tags in asked_for(stocked, refresh_due_accounts)
+    }
 
 
 def test_with_nothing_due_the_sensor_says_so(stocked: World) -> None:
     """Paused accounts are never due."""
     stocked.execute("UPDATE advertiser_accounts SET enabled = false")
-    assert skipped(stocked, refresh_due_accounts) == "No account has due work, or its run is in progress."
+    assert (
+        skipped(stocked, refresh_due_accounts)
+        == "No account has due work, or its run is in progress."
+    )
 
 
 @pytest.mark.parametrize(
@@ -254,7 +286,9 @@ def test_the_run_of_a_frozen_worker_is_not_under_way(stocked: World) -> None:
     looks_due(stocked)
     run_id = put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
     began(stocked, "poll_reports", seconds_ago=7_200)
-    with with_job_session("poll-reports", store=stocked.sessions, run_id=run_id, step_key="poll_reports_op"):
+    with with_job_session(
+        "poll-reports", store=stocked.sessions, run_id=run_id, step_key="poll_reports_op"
+    ):
         assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
         stocked.execute(
             "UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second' WHERE session_id = "
@@ -333,5 +367,8 @@ def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> No
 def test_the_sandbox_serves_every_region(world: World) -> None:
     """The ledger shows that a sync asks all regions, so that no account of another continent is missed."""
     world.run_job("sync_accounts")
-    paths = {call.path.split("/")[1].upper() for call in world.sandbox.state.ledger.calls("list_accounts")}
+    paths = {
+        call.path.split("/")[1].upper()
+        for call in world.sandbox.state.ledger.calls("list_accounts")
+    }
     assert set(REGIONS) == paths

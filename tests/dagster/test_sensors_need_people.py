@@ -6,7 +6,11 @@ import pytest
 from dagster import SkipReason, build_sensor_context
 from dagster._core.storage.runs.schema import RunsTable
 
-from bidbeacon_pipelines.defs.schedules import first_sync_at, poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.defs.schedules import (
+    first_sync_at,
+    poll_reports_in_flight,
+    refresh_due_accounts,
+)
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.ads_accounts import (
@@ -52,7 +56,9 @@ def test_no_account_gets_a_run_while_credentials_are_refused(stocked: World) -> 
     assert isinstance(skipped, SkipReason)
 
 
-def test_half_set_credentials_start_nothing(stocked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_set_credentials_start_nothing(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reason names the settings that are missing, instead of runs that fail one after another."""
     monkeypatch.setenv("BIDBEACON_ADS_API_CLIENT_ID", "amzn1.application-oa2-client.1")
     get_settings.cache_clear()

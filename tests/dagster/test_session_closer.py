@@ -14,8 +14,16 @@ from bidbeacon_sessions.dagster import close_dead_sessions
 from bidbeacon_sessions.settings import SessionSettings
 from tests.dagster.world import World
 
-SUCCESS, FAILURE, CANCELED = DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED
-STARTING, STARTED, CANCELING = DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING
+SUCCESS, FAILURE, CANCELED = (
+    DagsterRunStatus.SUCCESS,
+    DagsterRunStatus.FAILURE,
+    DagsterRunStatus.CANCELED,
+)
+STARTING, STARTED, CANCELING = (
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+)
 
 
 @op
@@ -30,7 +38,12 @@ def working() -> None:
 
 
 def leave_session(
-    world: World, run_id: str | None, stack: ExitStack, *, silent_for: int = 0, step_key: str = "work"
+    world: World,
+    run_id: str | None,
+    stack: ExitStack,
+    *,
+    silent_for: int = 0,
+    step_key: str = "work",
 ) -> UUID:
     """Open a session that is never closed, as a killed process leaves it, with its last sign of life so many seconds ago.
 
@@ -69,12 +82,36 @@ def status_of(world: World, session_id: UUID) -> str:
     ("run", "run_then", "session", "outcome", "reason"),
     [
         (None, None, "crashed", "problems", "its process died."),
-        (SUCCESS, SUCCESS, "crashed", "warnings", "its process died, and a later attempt brought the run to"),
-        (FAILURE, FAILURE, "crashed", "problems", "its process died, and Dagster ended the run as failed."),
+        (
+            SUCCESS,
+            SUCCESS,
+            "crashed",
+            "warnings",
+            "its process died, and a later attempt brought the run to",
+        ),
+        (
+            FAILURE,
+            FAILURE,
+            "crashed",
+            "problems",
+            "its process died, and Dagster ended the run as failed.",
+        ),
         (STARTED, FAILURE, "crashed", "problems", "its process died, and nobody had told Dagster."),
-        (STARTING, FAILURE, "crashed", "problems", "its process died, and nobody had told Dagster."),
+        (
+            STARTING,
+            FAILURE,
+            "crashed",
+            "problems",
+            "its process died, and nobody had told Dagster.",
+        ),
         (CANCELED, CANCELED, "cancelled", "warnings", "the run was terminated in Dagster."),
-        (CANCELING, CANCELED, "cancelled", "warnings", "its process ended while Dagster was terminating"),
+        (
+            CANCELING,
+            CANCELED,
+            "cancelled",
+            "warnings",
+            "its process ended while Dagster was terminating",
+        ),
     ],
 )
 def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(
@@ -145,7 +182,10 @@ def test_the_sensor_says_what_it_closed(world: World) -> None:
 def test_a_frozen_worker_holds_nobody_up_for_three_minutes() -> None:
     """As things are set: its lease, the closer that ends its run and its locks, the sensor's tick, and a minute to start and load."""
     settings = SessionSettings(_env_file=None)
-    looks = close_crashed_sessions.minimum_interval_seconds + poll_reports_in_flight.minimum_interval_seconds
+    looks = (
+        close_crashed_sessions.minimum_interval_seconds
+        + poll_reports_in_flight.minimum_interval_seconds
+    )
     assert 180 - 60 >= settings.lease_seconds + settings.heartbeat_seconds + looks
 
 

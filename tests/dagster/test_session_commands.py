@@ -24,16 +24,24 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def store(session_store: SessionStore, database_url: str, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
+def store(
+    session_store: SessionStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> SessionStore:
     """Return a store that the command line works on too: one session failed a report, an older one of another account loaded one."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     get_settings.cache_clear()
     long_ago = datetime.now(UTC) - timedelta(days=2)
-    other = FACTS | {"account": "DE.b", "dataset": "hourly_targets", "windows": [date(2026, 11, 20)]}
+    other = FACTS | {
+        "account": "DE.b",
+        "dataset": "hourly_targets",
+        "windows": [date(2026, 11, 20)],
+    }
     with with_job_session("poll-reports", store=session_store, clock=lambda: long_ago) as session:
         session.add(ReportProcessed(**other, request_id=2, report_id="rpt-2", rows=3))
     account = Subject("US.a")
-    with with_job_session("refresh-account", store=session_store, account=account, run_id="run-1") as session:
+    with with_job_session(
+        "refresh-account", store=session_store, account=account, run_id="run-1"
+    ) as session:
         session.add(WindowsQueued(**FACTS, request_id=1))
         session.add(ReportFailed(**FACTS, request_id=1, reason="Out of ink"))
     return session_store
@@ -85,7 +93,9 @@ def test_an_account_is_found_by_what_refers_to_it(store: SessionStore) -> None:
 
 def test_list_and_show_say_the_outcome(store: SessionStore) -> None:
     """Beside the status, where it is not ok."""
-    [good, bad] = sorted(json.loads(run("list", "--json").stdout), key=lambda session: session["started_at"])
+    [good, bad] = sorted(
+        json.loads(run("list", "--json").stdout), key=lambda session: session["started_at"]
+    )
     assert ["ok", "problems"] == [good["outcome"], bad["outcome"]]
     assert "succeeded with problems" in run("show", bad["id"]).stdout
     listed = run("list").stdout
@@ -100,13 +110,17 @@ def test_a_running_session_shows_its_progress(store: SessionStore) -> None:
     first, _, last = told.rstrip().partition("\n")
     assert "● running  load-windows" in first
     assert re.search(r"running for \d+\.\d s", last)
-    assert "1 action so far: Queued 1 report window of daily_targets 2026-11-23" in " ".join(last.split())
+    assert "1 action so far: Queued 1 report window of daily_targets 2026-11-23" in " ".join(
+        last.split()
+    )
     assert {" " * 22} == {line[:22] for line in last.splitlines()}
 
 
 def test_a_list_says_when_sessions_began(session_store: SessionStore, store: SessionStore) -> None:
     """It is in that order, so a long one is not listed by its end."""
-    noon = datetime.now(UTC).astimezone().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(1)
+    noon = datetime.now(UTC).astimezone().replace(
+        hour=12, minute=0, second=0, microsecond=0
+    ) - timedelta(1)
     times = iter([noon, noon + timedelta(hours=3)])
     with with_job_session("long", store=session_store, clock=lambda: next(times)):
         pass

@@ -20,7 +20,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bidbeacon_pipelines", *arguments]
     environment = os.environ | {"COLUMNS": "300", "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
-        command, capture_output=True, encoding="utf-8", env=environment, cwd=PROJECT_ROOT, check=False
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+        cwd=PROJECT_ROOT,
+        check=False,
     )
 
 

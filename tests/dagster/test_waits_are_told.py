@@ -13,15 +13,25 @@ from tests.dagster.world import World
 def throttle(world: World, operation: Operation) -> None:
     """Let the next call of a kind be answered with 429 and a wish to wait for a second."""
     options = FaultOptions(seconds=1)
-    world.sandbox.state.faults.add(FaultRule(fault="throttle", operation=operation, times=1, options=options))
+    world.sandbox.state.faults.add(
+        FaultRule(fault="throttle", operation=operation, times=1, options=options)
+    )
 
 
 @pytest.mark.parametrize(
     ("operation", "work", "job_name"),
     [
         ("list_accounts", lambda world: world.run_job("sync_accounts"), "sync-accounts"),
-        ("get_export", lambda world: world.run_job("sync_entities", world.account()), "sync-entities"),
-        ("retrieve_report", lambda world: world.materialize(world.account(), world.day()), "load-windows"),
+        (
+            "get_export",
+            lambda world: world.run_job("sync_entities", world.account()),
+            "sync-entities",
+        ),
+        (
+            "retrieve_report",
+            lambda world: world.materialize(world.account(), world.day()),
+            "load-windows",
+        ),
     ],
 )
 def test_a_session_tells_what_it_waited_for(

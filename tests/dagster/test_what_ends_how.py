@@ -48,8 +48,16 @@ def working(sessions: JobSessionsResource, outcome: Outcome, *, retries: int = 0
         ([Failure("not today")], 0, [("failed", "Failure")]),
         ([INTERRUPT], 0, [("cancelled", "DagsterExecutionInterruptedError")]),
         # Dagster runs a terminated step again and calls the run a success (its issue 15026).
-        ([INTERRUPT, None], 1, [("cancelled", "DagsterExecutionInterruptedError"), ("succeeded", None)]),
-        ([RetryRequested(seconds_to_wait=0), None], 0, [("failed", "RetryRequested"), ("succeeded", None)]),
+        (
+            [INTERRUPT, None],
+            1,
+            [("cancelled", "DagsterExecutionInterruptedError"), ("succeeded", None)],
+        ),
+        (
+            [RetryRequested(seconds_to_wait=0), None],
+            0,
+            [("failed", "RetryRequested"), ("succeeded", None)],
+        ),
         (
             [LookupError(), LookupError(), None],
             2,
@@ -69,7 +77,8 @@ def test_each_attempt_ends_as_its_step_does(
         result = do_work.execute_in_process(instance=instance, raise_on_error=False)
     assert result.success == (errors[-1] is None)
     found = [
-        (row.retry_number, row.status, row.error and row.error["type"]) for row in recorded(sessions.store())
+        (row.retry_number, row.status, row.error and row.error["type"])
+        for row in recorded(sessions.store())
     ]
     assert [(number, *end) for number, end in enumerate(ends)] == found
 
@@ -87,7 +96,9 @@ def test_our_own_ops_have_no_retry_policy() -> None:
     assert [] == with_policy
 
 
-def test_attempts_are_no_problem_once_a_retry_of_step_or_run_succeeded(sessions: JobSessionsResource) -> None:
+def test_attempts_are_no_problem_once_a_retry_of_step_or_run_succeeded(
+    sessions: JobSessionsResource,
+) -> None:
     """Dagster names the run that another one retries in a tag."""
     lasting = working(sessions, lambda _: LookupError(), retries=1)
     passing = working(sessions, lambda attempt: None if attempt else LookupError(), retries=1)

@@ -74,16 +74,36 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
             "There is no account 'US.nobody'",
             1,
         ),
-        (("explain", "--account", "{key}", "--window", "yesterday"), "expected a day like 2026-11-23", 2),
-        (("explain", "--account", "{key}", "--window", "9999-12-31"), "expected a day like 2026-11-23", 2),
+        (
+            ("explain", "--account", "{key}", "--window", "yesterday"),
+            "expected a day like 2026-11-23",
+            2,
+        ),
+        (
+            ("explain", "--account", "{key}", "--window", "9999-12-31"),
+            "expected a day like 2026-11-23",
+            2,
+        ),
         (
             ("explain", "--account", "{key}", "--dataset", "weather", "--window", "2026-01-10"),
             "no dataset 'weather'",
             1,
         ),
-        (("restatements", "--account", "US.nobody", "--window", "2026-01-10"), "No account 'US.nobody'", 1),
         (
-            ("restatements", "--account", "{key}", "--dataset", "weather", "--window", "2026-01-10"),
+            ("restatements", "--account", "US.nobody", "--window", "2026-01-10"),
+            "No account 'US.nobody'",
+            1,
+        ),
+        (
+            (
+                "restatements",
+                "--account",
+                "{key}",
+                "--dataset",
+                "weather",
+                "--window",
+                "2026-01-10",
+            ),
             "weather",
             1,
         ),
@@ -106,7 +126,9 @@ def test_names_that_nobody_has_are_one_line(
 def load_twice(world: World, account: Account) -> None:
     """Load a day as of a week ago, when it was three days old and half of its rows had not come, and as of now."""
     world.sandbox.state.clock.advance(-timedelta(days=7).total_seconds())
-    world.sandbox.state.faults.add(FaultRule(fault="vanish_rows", times=1, options=FaultOptions(share=0.5)))
+    world.sandbox.state.faults.add(
+        FaultRule(fault="vanish_rows", times=1, options=FaultOptions(share=0.5))
+    )
     load(world, account)
     world.sandbox.state.clock.advance(timedelta(days=7).total_seconds())
     world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")
@@ -173,7 +195,9 @@ def test_quarantine_is_listed_with_reason_and_row(stocked: World) -> None:
         '"campaign.id":',
     ):
         assert said in shown
-    assert "No row in quarantine matches." in run("quarantine", "list", "--reason", "nonsense").stdout
+    assert (
+        "No row in quarantine matches." in run("quarantine", "list", "--reason", "nonsense").stdout
+    )
 
 
 def test_replay_is_a_session_that_tells_what_was_done(stocked: World, monkeypatch: Any) -> None:

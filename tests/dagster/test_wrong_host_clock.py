@@ -13,7 +13,12 @@ from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.reports.windows import local_date, window_dates
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.clock import DatabaseClock, RealTimeOnlyError, read_now, simulate_time
+from bidbeacon_pipelines.store.clock import (
+    DatabaseClock,
+    RealTimeOnlyError,
+    read_now,
+    simulate_time,
+)
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import DATASET, World
 
@@ -24,7 +29,15 @@ def run_ahead(days: int, *arguments: str) -> None:
     """Run Python in a process whose clock is so many days ahead."""
     faketime = shutil.which("faketime")
     assert faketime is not None, "this test needs faketime: apt-get install faketime"
-    command = [faketime, "-m", "--disable-shm", "--exclude-monotonic", "-f", f"+{days}d", sys.executable]
+    command = [
+        faketime,
+        "-m",
+        "--disable-shm",
+        "--exclude-monotonic",
+        "-f",
+        f"+{days}d",
+        sys.executable,
+    ]
     result = subprocess.run(
         [*command, *arguments],
         cwd=PROJECT_ROOT,
@@ -71,7 +84,9 @@ def test_host_whose_clock_is_ahead_deletes_no_young_records(stocked: World) -> N
         "assert defs.resolve_job_def('delete_old_records').execute_in_process().success",
     )
     assert stocked.one_session("sync-accounts")["status"] == "succeeded"
-    [deleted] = stocked.rows("SELECT payload FROM session_actions WHERE type = 'old-records-deleted'")
+    [deleted] = stocked.rows(
+        "SELECT payload FROM session_actions WHERE type = 'old-records-deleted'"
+    )
     assert deleted["payload"]["counts"]["sessions"] == 0
 
 
@@ -79,7 +94,14 @@ def test_cadence_set_on_host_whose_clock_is_ahead_is_of_today(stocked: World) ->
     """The next look of a cadence is worked out from the database's time."""
     account = stocked.account("JP")
     run_ahead(
-        5 * 365, "-m", "bidbeacon_pipelines", "accounts", "cadence", account.account_key, "--every", "6h"
+        5 * 365,
+        "-m",
+        "bidbeacon_pipelines",
+        "accounts",
+        "cadence",
+        account.account_key,
+        "--every",
+        "6h",
     )
     [row] = stocked.rows(
         "SELECT next_look_at - now() AS ahead FROM ads_accounts WHERE ads_account_key = :key",

@@ -89,7 +89,10 @@ class World:
 
     def add_accounts(self) -> list[str]:
         """Store the sandbox's accounts and make their partitions, as the job does; give the keys."""
-        with self.context() as context, with_job_session("sync-accounts", store=self.sessions) as session:
+        with (
+            self.context() as context,
+            with_job_session("sync-accounts", store=self.sessions) as session,
+        ):
             keys = sync_accounts(context, session)
         add_accounts(self.instance, keys)
         self.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
@@ -119,7 +122,9 @@ class World:
 
     def hold_reports(self, times: int | None = None) -> None:
         """Let Amazon work on reports, on so many or on all, until `release_reports`, however slow this machine is."""
-        held = FaultRule(fault="report_pending", times=times, options=FaultOptions(seconds=HELD_SECONDS))
+        held = FaultRule(
+            fault="report_pending", times=times, options=FaultOptions(seconds=HELD_SECONDS)
+        )
         self.sandbox.state.faults.add(held)
 
     def release_reports(self) -> None:
@@ -169,7 +174,9 @@ class World:
         )
         return Sums(row["spend"], row["sales"], int(row["clicks"]), int(row["impressions"]))
 
-    def true_sums(self, account: Account, day: date, ad_products: Sequence[AdProduct] = AD_PRODUCTS) -> Sums:
+    def true_sums(
+        self, account: Account, day: date, ad_products: Sequence[AdProduct] = AD_PRODUCTS
+    ) -> Sums:
         """Give what the sandbox knows the day to add up to."""
         world = self.sandbox.state.world
         owner = world.accounts.find(account.account_id)
@@ -201,7 +208,9 @@ class World:
     ) -> ExecuteInProcessResult:
         """Materialize the days from first to last in one run, as a single-run backfill does."""
         start, end = (str(partition_key(account.account_key, day)) for day in (first, last))
-        return self._materialize(raise_on_error=raise_on_error, tags={RANGE_START: start, RANGE_END: end})
+        return self._materialize(
+            raise_on_error=raise_on_error, tags={RANGE_START: start, RANGE_END: end}
+        )
 
     def materialize_nothing(self) -> ExecuteInProcessResult:
         """Run the asset without a partition."""
@@ -217,7 +226,9 @@ class World:
         """Run a job in this process; with an account, as the sensor configures it: `refresh_account` for its ads account."""
         config, tags = None, None
         if account is not None and name == "refresh_account":
-            config = {"ops": {"refresh_account_op": {"config": {"ads_account": account.ads_account_key}}}}
+            config = {
+                "ops": {"refresh_account_op": {"config": {"ads_account": account.ads_account_key}}}
+            }
             tags = {ADS_ACCOUNT_TAG: account.ads_account_key}
         elif account is not None:
             config = {"ops": {f"{name}_op": {"config": {"account": account.account_key}}}}
@@ -229,7 +240,8 @@ class World:
     def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Give all materializations of the tests' asset, oldest first: partition and metadata values."""
         records = self.instance.get_event_records(
-            EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, asset_key=ASSET_KEY), ascending=True
+            EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, asset_key=ASSET_KEY),
+            ascending=True,
         )
         found = [record.asset_materialization for record in records]
         return [
@@ -241,9 +253,12 @@ class World:
     def observations(self) -> list[AssetObservation]:
         """Give all observations of the tests' asset, oldest first."""
         records = self.instance.get_event_records(
-            EventRecordsFilter(DagsterEventType.ASSET_OBSERVATION, asset_key=ASSET_KEY), ascending=True
+            EventRecordsFilter(DagsterEventType.ASSET_OBSERVATION, asset_key=ASSET_KEY),
+            ascending=True,
         )
-        return [record.asset_observation for record in records if record.asset_observation is not None]
+        return [
+            record.asset_observation for record in records if record.asset_observation is not None
+        ]
 
     def recorded_partitions(self) -> list[str]:
         """Give the partition of every materialization, oldest first."""

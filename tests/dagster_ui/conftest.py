@@ -94,7 +94,9 @@ class Dev:
             "--window",
             day,
         ]
-        subprocess.run(command, cwd=PROJECT_ROOT, env=self._environment, check=True, capture_output=True)
+        subprocess.run(
+            command, cwd=PROJECT_ROOT, env=self._environment, check=True, capture_output=True
+        )
 
     def count_loads(self, account: str, dataset: str, days: list[str]) -> int:
         """Return how often days of an account were loaded."""
@@ -152,10 +154,15 @@ def page(dev: Dev, request: pytest.FixtureRequest) -> Iterator[Page]:
         )
         tab = context.new_page()
         tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        tab.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
         tab.on(
             "response",
-            lambda answer: errors.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+            lambda answer: (
+                errors.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+            ),
         )
         expect.set_options(timeout=180_000)
         tab.set_default_timeout(180_000)

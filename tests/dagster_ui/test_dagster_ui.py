@@ -11,7 +11,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.dagster_ui.conftest import Dev
 
-pytestmark = [pytest.mark.dagster_ui, pytest.mark.timeout(900)]  # the first one waits until all runs
+pytestmark = [
+    pytest.mark.dagster_ui,
+    pytest.mark.timeout(900),
+]  # the first one waits until all runs
 
 TARGETS = "daily_target_performance"
 SEARCH_TERMS = "daily_search_term_performance"
@@ -27,7 +30,9 @@ def day(ago: int) -> str:
     return str(datetime.now(UTC).date() - timedelta(days=ago))
 
 
-def launch(page: Page, asset: str, accounts: list[str], windows: str, *, is_latest: bool = False) -> None:
+def launch(
+    page: Page, asset: str, accounts: list[str], windows: str, *, is_latest: bool = False
+) -> None:
     """Materialize partitions of an asset from its dialog, and go to the page of the run or backfill."""
     page.goto(f"/assets/{asset}?view=partitions")
     page.get_by_role("button", name="Materialize").first.click()
@@ -67,7 +72,9 @@ def test_a_partition_is_materialized(page: Page, dev: Dev) -> None:
     expect(page.locator(f"a[href^='{dev.stream_url}/sessions/']").first).to_be_visible()
 
 
-def test_a_window_of_the_map_leads_to_the_launch_of_exactly_its_partition(page: Page, dev: Dev) -> None:
+def test_a_window_of_the_map_leads_to_the_launch_of_exactly_its_partition(
+    page: Page, dev: Dev
+) -> None:
     """Its link opens the partition in Dagster, *Materialize* has this one chosen, and the run is of it alone."""
     account, chosen = dev.accounts[0], day(21)
     page.goto(f"{dev.stream_url}/coverage?dataset=daily_targets&account={account}&window={chosen}")
@@ -96,14 +103,17 @@ def test_three_days_of_two_accounts_are_backfilled(page: Page, dev: Dev) -> None
     started = time.monotonic()
     dev.wait_until(
         lambda: all(
-            dev.count_loads(account, "daily_targets", days) >= before[account] + 3 for account in dev.accounts
+            dev.count_loads(account, "daily_targets", days) >= before[account] + 3
+            for account in dev.accounts
         ),
         BUSY_SECONDS,
     )
     seconds, load = time.monotonic() - started, os.getloadavg()[0] / (os.cpu_count() or 1)
     expect(page.get_by_text("100% completed")).to_be_visible()
     if load > MOST_LOAD:
-        pytest.skip(f"{seconds:.0f} s, on a machine with {load:.0f} processes waiting for each core")
+        pytest.skip(
+            f"{seconds:.0f} s, on a machine with {load:.0f} processes waiting for each core"
+        )
     assert seconds < BACKFILL_SECONDS
 
 
@@ -169,5 +179,7 @@ def test_checks_stay_evaluated(page: Page, dev: Dev) -> None:
     dev.refresh(dev.accounts[0], day(41))
     dev.wait_until(lambda: dev.count_recordings(dev.accounts[0], day(41)) > 0, BUSY_SECONDS)
     page.goto(f"/assets/{TARGETS}?view=checks")
-    expect(page.get_by_text("Succeeded", exact=True).filter(visible=True)).to_have_count(len(CHECKS))
+    expect(page.get_by_text("Succeeded", exact=True).filter(visible=True)).to_have_count(
+        len(CHECKS)
+    )
     expect(page.get_by_text(re.compile("not evaluated", re.IGNORECASE))).to_have_count(0)

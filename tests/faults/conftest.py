@@ -69,10 +69,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _entries.append(report.fault_entry)
 
 
-def _entry(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> dict[str, Any]:
+def _entry(
+    item: pytest.Item, report: pytest.TestReport, error: BaseException | None
+) -> dict[str, Any]:
     """Return a test's line of the results: its parameter `seed`, if any, and what it recorded as `detail`, or how long it took."""
     parameters = (
-        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        item.callspec.params
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+        else {}
     )
     detail = dict(report.user_properties).get("detail", f"{report.duration:.1f} s")
     return {

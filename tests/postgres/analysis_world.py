@@ -43,7 +43,9 @@ class AnalysisWorld:
         """Store the entities and load the reports."""
         self._add_entities()
         self._load("daily_campaigns", self._us, *self._campaigns())
-        self._load("daily_campaigns", self._de, _row("1", 100, 5, "2.5", 0, "0") | self._two, days_ago=1)
+        self._load(
+            "daily_campaigns", self._de, _row("1", 100, 5, "2.5", 0, "0") | self._two, days_ago=1
+        )
         self._load("daily_campaigns", self._de, _row("1", 100, 5, "2.5", 1, "12.5") | self._two)
         self._load("daily_placements", self._us, *self._placements())
         self._load("daily_targets", self._us, *self._targets())
@@ -62,7 +64,10 @@ class AnalysisWorld:
         with self._world.engine.begin() as connection:
             merge_entities(connection, self._us, "campaigns", campaigns)
             merge_entities(
-                connection, self._de, "campaigns", [_campaign("1", SHIRTS_DE, "50", currency_code="EUR")]
+                connection,
+                self._de,
+                "campaigns",
+                [_campaign("1", SHIRTS_DE, "50", currency_code="EUR")],
             )
             merge_entities(connection, self._us, "targets", [keyword])
 
@@ -83,9 +88,17 @@ class AnalysisWorld:
         yield _row("1", 2500, 34, "16", 4, "80") | _KEYWORD | self._two
         yield _row("1", 300, 4, "2.5", 0, "0") | unknown | self._three
         yield _row("1", 200, 2, "1.5", 0, "0") | unknown | self._two
-        theme = {"ad_group_id": "12", "target_value": "keywords-close-to-brand", "match_type": "THEME"}
+        theme = {
+            "ad_group_id": "12",
+            "target_value": "keywords-close-to-brand",
+            "match_type": "THEME",
+        }
         yield _row("2", 5000, 25, "20", 4, "100") | theme | self._two | _SB
-        yield _row("3", 8000, 8, "8", 0, "0", ad_group_id="13", target_value="views") | self._two | _SD
+        yield (
+            _row("3", 8000, 8, "8", 0, "0", ad_group_id="13", target_value="views")
+            | self._two
+            | _SD
+        )
 
     def _search_terms(self) -> Iterator[Row]:
         yield _row("1", 90, 6, "3", 0, "0", search_term="cheap dog shirt") | _KEYWORD | self._two
@@ -93,7 +106,13 @@ class AnalysisWorld:
         yield _row("1", 10, 1, "1", 0, "0", search_term="dog shirt") | _KEYWORD | self._three
 
     def _products(self) -> Iterator[Row]:
-        dog = {"ad_group_id": "11", "ad_id": "21", "product_id": DOG, "sku": "DOG-M", "marketplace": "US"}
+        dog = {
+            "ad_group_id": "11",
+            "ad_id": "21",
+            "product_id": DOG,
+            "sku": "DOG-M",
+            "marketplace": "US",
+        }
         yield _row("1", 3000, 40, "20", 4, "80") | dog | self._two
         yield _row("2", 5000, 25, "19", 4, "100", ad_group_id="12", ad_id="22") | self._two | _SB
 
@@ -109,7 +128,12 @@ class AnalysisWorld:
             | self._two
         )
         yield of_dog | {"purchased_product_id": DOG, "orders": 3, "sales": Decimal(70), "units": 3}
-        yield of_dog | {"purchased_product_id": CHEAP, "orders": 1, "sales": Decimal(10), "units": 1}
+        yield of_dog | {
+            "purchased_product_id": CHEAP,
+            "orders": 1,
+            "sales": Decimal(10),
+            "units": 1,
+        }
 
     def _hours(self) -> Iterator[Row]:
         yield _row("1", 400, 12, "6", 2, "30", hour=9) | self._two
@@ -133,7 +157,13 @@ def _of_day(day: date) -> Row:
 
 
 def _row(
-    campaign_id: str, impressions: int, clicks: int, spend: str, orders: int, sales: str, **more: Any
+    campaign_id: str,
+    impressions: int,
+    clicks: int,
+    spend: str,
+    orders: int,
+    sales: str,
+    **more: Any,
 ) -> Row:
     """Return a row with traffic, of Sponsored Products unless changed."""
     return {

@@ -41,8 +41,12 @@ def context(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
     rate_limits = LocalRateLimits(CallIntervals.none(), sandbox.state.clock.now)
     endpoints = Endpoints.sandbox(sandbox.url)
-    with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, retry=IMPATIENT, rate_limits=rate_limits) as client:
-        yield JobContext(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
+    with AdsApiClient(
+        SANDBOX_CREDENTIALS, endpoints, retry=IMPATIENT, rate_limits=rate_limits
+    ) as client:
+        yield JobContext(
+            engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
+        )
 
 
 @pytest.fixture

@@ -74,7 +74,9 @@ class BenchWorld:
         **options: Any,
     ) -> None:
         """Put a fault in force."""
-        rule = FaultRule(fault=fault, times=times, operation=operation, options=FaultOptions(**options))
+        rule = FaultRule(
+            fault=fault, times=times, operation=operation, options=FaultOptions(**options)
+        )
         self.sandbox.state.faults.add(rule)
 
     def sync_accounts(self) -> list[str]:
@@ -162,7 +164,9 @@ class BenchWorld:
         """Return an ads account in one country."""
         with self.engine.begin() as connection:
             found = list_accounts(connection)
-        return next(one for one in found if (one.account_id, one.country_code) == (account_id, country))
+        return next(
+            one for one in found if (one.account_id, one.country_code) == (account_id, country)
+        )
 
     def request(self, request_id: int) -> Request:
         """Give a request as stored."""
@@ -192,7 +196,9 @@ class BenchWorld:
 
     def accepted(self, operation: Operation = "create_report") -> list[Call]:
         """Give the calls of an operation that the sandbox answered well."""
-        return [call for call in self.sandbox.state.ledger.calls(operation) if call.status in ACCEPTED]
+        return [
+            call for call in self.sandbox.state.ledger.calls(operation) if call.status in ACCEPTED
+        ]
 
     def reports_made(self) -> int:
         """Give how many reports Amazon has accepted, whether or not it said so."""
@@ -232,7 +238,9 @@ def _true_row(row: Mapping[str, Any]) -> tuple[Row, Row]:
 
 
 def _added(one: Row, other: Row) -> Row:
-    return tuple(a if b is None else b if a is None else a + b for a, b in zip(one, other, strict=True))
+    return tuple(
+        a if b is None else b if a is None else a + b for a, b in zip(one, other, strict=True)
+    )
 
 
 def days_before(today: date, *ago: int) -> Sequence[date]:

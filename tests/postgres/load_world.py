@@ -134,7 +134,9 @@ class LoadWorld:
         twin = target(NEGATIVE, negative=True)
         product = target(PRODUCT, match_type="PRODUCT_EXACT", keyword=None, asin="B000000001")
         with self.engine.begin() as connection:
-            merge_entities(connection, self.account, "targets", targets or (target(KEYWORD), twin, product))
+            merge_entities(
+                connection, self.account, "targets", targets or (target(KEYWORD), twin, product)
+            )
 
     def write_part(self, rows: Sequence[Raw], *, cut: bool = False) -> Path:
         """Write one part of a report; `cut` leaves out the second half of its bytes."""
@@ -170,12 +172,20 @@ class LoadWorld:
         )
         ensure_partitions(self.engine, dataset, min(days), max(days))
         with self.engine.begin() as connection:
-            scope = self._scope(connection, dataset, days, AS_OF + timedelta(days=age), tuple(ad_products))
+            scope = self._scope(
+                connection, dataset, days, AS_OF + timedelta(days=age), tuple(ad_products)
+            )
             if period is not None:
                 scope = replace(scope, period=period)
-            windows = list_windows_of_request(connection, scope.request_id)[self.account.account_key]
-            [result] = load_report(connection, scope, [Waiting(self.account, windows, rules)], parts).values()
-            ended = text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id")
+            windows = list_windows_of_request(connection, scope.request_id)[
+                self.account.account_key
+            ]
+            [result] = load_report(
+                connection, scope, [Waiting(self.account, windows, rules)], parts
+            ).values()
+            ended = text(
+                "UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id"
+            )
             connection.execute(ended, {"id": scope.request_id})
         return result
 

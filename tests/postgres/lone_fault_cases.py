@@ -38,7 +38,9 @@ def bad(kind: BadRow, share: float) -> tuple[FaultRule, ...]:
     return (once("bad_rows", kinds=(kind,), share=share),)
 
 
-def unanswered(fault_name: FaultName, *, reports_of_create: int = 1, **options: Any) -> dict[str, Case]:
+def unanswered(
+    fault_name: FaultName, *, reports_of_create: int = 1, **options: Any
+) -> dict[str, Case]:
     """Return the cases of a call without a proper answer: a create leaves us in the dark, a look or a download is repeated."""
 
     def rule(operation: Operation) -> tuple[FaultRule, ...]:
@@ -177,8 +179,12 @@ UNANSWERED: dict[str, Case] = {
 }
 
 REFUSED: dict[str, Case] = {
-    "unauthorized: create": Case(faults=(once("unauthorized", "create_report"),), creates=2, tokens=2),
-    "unauthorized: retrieve": Case(faults=(once("unauthorized", "retrieve_report"),), retrieves=2, tokens=2),
+    "unauthorized: create": Case(
+        faults=(once("unauthorized", "create_report"),), creates=2, tokens=2
+    ),
+    "unauthorized: retrieve": Case(
+        faults=(once("unauthorized", "retrieve_report"),), retrieves=2, tokens=2
+    ),
     "unauthorized: always": NeedsPerson(
         faults=(fault("unauthorized"),),
         strikes=(6,),
@@ -187,8 +193,12 @@ REFUSED: dict[str, Case] = {
         reason="Access token is not valid",
         person="Access token is not valid.*Check that the authorising user may see this account.*3 times in a row",
     ),
-    "token_expiry: create": Case(faults=(once("token_expiry", "create_report"),), creates=2, tokens=2),
-    "token_expiry: retrieve": Case(faults=(once("token_expiry", "retrieve_report"),), retrieves=2, tokens=2),
+    "token_expiry: create": Case(
+        faults=(once("token_expiry", "create_report"),), creates=2, tokens=2
+    ),
+    "token_expiry: retrieve": Case(
+        faults=(once("token_expiry", "retrieve_report"),), retrieves=2, tokens=2
+    ),
     "invalid_grant": Refused(
         faults=(fault("invalid_grant"),),
         tokens=1,
@@ -279,9 +289,13 @@ ENDED: dict[str, Case] = {
         reason="Out of ink",
     ),
     "report_cancelled": Anew(faults=(once("report_cancelled"),)),
-    "report_cancelled: always": FiveInVain(faults=(fault("report_cancelled"),), reason="reported CANCELLED"),
+    "report_cancelled: always": FiveInVain(
+        faults=(fault("report_cancelled"),), reason="reported CANCELLED"
+    ),
     "report_expired": Anew(faults=(once("report_expired"),)),
-    "report_expired: always": FiveInVain(faults=(fault("report_expired"),), reason="reported EXPIRED"),
+    "report_expired: always": FiveInVain(
+        faults=(fault("report_expired"),), reason="reported EXPIRED"
+    ),
     "report_pending: five hours": Case(
         faults=(once("report_pending", seconds=5 * HOUR),),
         looks_every=HOUR,
@@ -317,7 +331,11 @@ FILES: dict[str, Case] = {
         faults=(once("wrong_size"),), told=AGAIN, retrieves=2, downloads=6, seconds=180 + 15 + 60
     ),
     "wrong_size: a byte more": Case(
-        faults=(once("wrong_size", factor=1),), told=AGAIN, retrieves=2, downloads=6, seconds=180 + 15 + 60
+        faults=(once("wrong_size", factor=1),),
+        told=AGAIN,
+        retrieves=2,
+        downloads=6,
+        seconds=180 + 15 + 60,
     ),
     "wrong_size: always": EachFileFiveTimes(
         faults=(fault("wrong_size"),), strikes=(15,), reason=r"was to have \d+ bytes, got: \d+"
@@ -330,14 +348,20 @@ FILES: dict[str, Case] = {
     ),
     "truncated_gzip": Case(faults=(once("truncated_gzip"),), downloads=2, seconds=181),
     "truncated_gzip: one file of three": Case(
-        faults=(once("truncated_gzip"), once("more_parts", parts=3)), strikes=(1, 1), downloads=4, seconds=181
+        faults=(once("truncated_gzip"), once("more_parts", parts=3)),
+        strikes=(1, 1),
+        downloads=4,
+        seconds=181,
     ),
     "truncated_gzip: always": EachFileFiveTimes(
         faults=(fault("truncated_gzip"),), reason=r"The file is truncated after [\d,]+ bytes"
     ),
-    "redirect": Case(faults=(once("redirect"),), told=AGAIN, retrieves=2, downloads=2, seconds=180 + 60),
+    "redirect": Case(
+        faults=(once("redirect"),), told=AGAIN, retrieves=2, downloads=2, seconds=180 + 60
+    ),
     "redirect: always": FifteenLoadsInVain(
-        faults=(fault("redirect"),), reason=r"was to come from 127\.0\.0\.1:\d+, got: http://127\.0\.0\.2"
+        faults=(fault("redirect"),),
+        reason=r"was to come from 127\.0\.0\.1:\d+, got: http://127\.0\.0\.2",
     ),
 }
 
@@ -417,7 +441,8 @@ ROWS: dict[str, Case] = {
         quarantined=r"date\.value: expected a date YYYY-MM-DD, got: '(2025-02-30|0000-00-00|30/12/2025|)'",
     ),
     "bad_rows: impossible_hour, of rows by day a date": TooManyBad(
-        faults=bad("impossible_hour", 1), quarantined=r"date\.value: expected a date YYYY-MM-DD, got: '.*'"
+        faults=bad("impossible_hour", 1),
+        quarantined=r"date\.value: expected a date YYYY-MM-DD, got: '.*'",
     ),
     "bad_rows: negative_metric": TooManyBad(
         faults=bad("negative_metric", 1), quarantined=r"metric\.\w+: expected .*, got: -\d"
@@ -440,7 +465,8 @@ ROWS: dict[str, Case] = {
         faults=bad("negative_metric", 0.06), quarantined=r"metric\.\w+: expected .*, got: -\d"
     ),
     "bad_rows: a few impossible_date": FewBad(
-        faults=bad("impossible_date", 0.06), quarantined=r"date\.value: expected a date YYYY-MM-DD, got: '.*'"
+        faults=bad("impossible_date", 0.06),
+        quarantined=r"date\.value: expected a date YYYY-MM-DD, got: '.*'",
     ),
 }
 

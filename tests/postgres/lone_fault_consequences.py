@@ -146,7 +146,12 @@ class RefusedTwice(Refused):
 class NeedsPerson(Refused):
     """Three creates are refused, after pauses of five and ten minutes; then nothing is asked of the account until a person acts."""
 
-    told: tuple[str, ...] = ("windows-queued", "request-retried", "account-needs-person", "report-failed")
+    told: tuple[str, ...] = (
+        "windows-queued",
+        "request-retried",
+        "account-needs-person",
+        "report-failed",
+    )
     strikes: tuple[int, ...] = (3,)
     creates: int = 3
     seconds: float = 300 + 600
@@ -212,7 +217,9 @@ class TooManyBad(Case):
     told: tuple[str, ...] = (*ASKED, "report-failed")
     ends: str = "failed"
     rows: RowsAre = "none"
-    reason: str | None = r"\d+ of \d+ rows \(100.0%\) (are invalid|of the report have no readable date)"
+    reason: str | None = (
+        r"\d+ of \d+ rows \(100.0%\) (are invalid|of the report have no readable date)"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,9 @@ def open_context(office: Office) -> Iterator[JobContext]:
         rate_limits=LocalRateLimits(CallIntervals.none(), office.clock.now),
     )
     with client:
-        yield JobContext(office.engine, client, office.settings, office.clock.now, office.clock.sleep)
+        yield JobContext(
+            office.engine, client, office.settings, office.clock.now, office.clock.sleep
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,7 +169,9 @@ class LoneFaultWorld(BenchWorld):
     def stored_entities(self) -> dict[str, set[str]]:
         """Give the ids of the account's entities in the tables, by kind."""
         return {
-            kind: {str(row["id"]) for row in self.query(f"SELECT {_id_of(kind)} AS id FROM {table}")}
+            kind: {
+                str(row["id"]) for row in self.query(f"SELECT {_id_of(kind)} AS id FROM {table}")
+            }
             for kind, table in _ENTITIES.items()
         }
 
@@ -184,7 +188,9 @@ class LoneFaultWorld(BenchWorld):
             "campaigns": {one.campaign_id for catalog in catalogs for one in catalog.campaigns},
             "adGroups": {one.ad_group_id for catalog in catalogs for one in catalog.ad_groups},
             "ads": {one.ad_id for catalog in catalogs for one in catalog.ads},
-            "targets": {one.target_id for catalog in catalogs for one in catalog.exported_targets(today)},
+            "targets": {
+                one.target_id for catalog in catalogs for one in catalog.exported_targets(today)
+            },
             "portfolios": {one.portfolio_id for one in catalogs[0].portfolios},
         }
 
@@ -197,7 +203,9 @@ class LoneFaultWorld(BenchWorld):
 
     def calls(self) -> dict[str, int]:
         """Count all that Amazon was asked since the fault, by operation."""
-        return dict(Counter(call.operation or "other" for call in self.sandbox.state.ledger.calls()))
+        return dict(
+            Counter(call.operation or "other" for call in self.sandbox.state.ledger.calls())
+        )
 
     def value(self, statement: str, **values: Any) -> Any:
         """Give the only value of a query."""
@@ -213,7 +221,9 @@ class LoneFaultWorld(BenchWorld):
 
     def told_since(self, count: int) -> tuple[str, ...]:
         """Give the types of all actions after the first so many, but for plans, in order; the very same in a row is given once."""
-        rows = self.query("SELECT type FROM session_actions ORDER BY at, ord OFFSET :count", count=count)
+        rows = self.query(
+            "SELECT type FROM session_actions ORDER BY at, ord OFFSET :count", count=count
+        )
         types = [str(row["type"]) for row in rows if row["type"] != "reports-planned"]
         return tuple(kind for n, kind in enumerate(types) if n == 0 or types[n - 1] != kind)
 
@@ -232,7 +242,9 @@ class LoneFaultWorld(BenchWorld):
     def differences(self, rows: RowsAre) -> list[Mismatch]:
         """Give in what the day's rows differ from the truth of when their report was made, or from what was delivered."""
         oracle = Oracle(self.office, self.account())
-        return list(oracle.compare_with_truth() if rows == "true" else oracle.compare_with_delivered())
+        return list(
+            oracle.compare_with_truth() if rows == "true" else oracle.compare_with_delivered()
+        )
 
     def quarantine(self) -> list[str]:
         """Give why each quarantined row was put aside."""
@@ -301,7 +313,8 @@ def prepare(office: Office) -> None:
         with world.session() as session:
             keep_windows(context, session, world.account(), DATASET)
         world.execute(
-            "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=world.day
+            "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day",
+            day=world.day,
         )
     office.execute(
         "UPDATE advertiser_accounts SET entities_synced_at = first_seen_at WHERE entities_synced_at IS NULL"

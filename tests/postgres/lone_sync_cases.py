@@ -86,7 +86,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
     "trickle": Synced(faults=(once("trickle", bytes_per_second=FAST),)),
     "unknown_field in every answer": Synced(faults=(fault("unknown_field"),), strikes=(14,)),
     "throttle: create": Synced(
-        faults=(once("throttle", "create_export", seconds=30),), calls=exports(create_export=1), seconds=30
+        faults=(once("throttle", "create_export", seconds=30),),
+        calls=exports(create_export=1),
+        seconds=30,
     ),
     "throttle: create, no Retry-After": Synced(
         faults=(once("throttle", "create_export", retry_after="none"),),
@@ -102,7 +104,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         says="Too Many Requests",
     ),
     "throttle: look": Synced(
-        faults=(once("throttle", "get_export", seconds=30),), calls=exports(get_export=1), seconds=30
+        faults=(once("throttle", "get_export", seconds=30),),
+        calls=exports(get_export=1),
+        seconds=30,
     ),
     "server_error: create": Synced(
         faults=(once("server_error", "create_export"),), calls=exports(create_export=1), seconds=1
@@ -146,7 +150,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         seconds=30,
     ),
     "server_error: portfolios": Synced(
-        faults=(once("server_error", "list_portfolios"),), calls=exports(list_portfolios=1), seconds=1
+        faults=(once("server_error", "list_portfolios"),),
+        calls=exports(list_portfolios=1),
+        seconds=1,
     ),
     "server_error: portfolios, always": Synced(
         faults=(fault("server_error", "list_portfolios"),),
@@ -167,7 +173,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         says="Profile has no rights",
         creates_next=0,
     ),
-    "forbidden": NotBegun(faults=(once("forbidden"),), error=NotAuthorized, says="Profile has no rights"),
+    "forbidden": NotBegun(
+        faults=(once("forbidden"),), error=NotAuthorized, says="Profile has no rights"
+    ),
     "wrong_region": NotBegun(
         faults=(once("wrong_region"),), error=NotFound, says="Profile not found in this region"
     ),
@@ -181,7 +189,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         faults=(once("throttle_accepted", seconds=30),), calls=exports(create_export=1), seconds=30
     ),
     "throttle_accepted: no Retry-After": Synced(
-        faults=(once("throttle_accepted", retry_after="none"),), calls=exports(create_export=1), seconds=1
+        faults=(once("throttle_accepted", retry_after="none"),),
+        calls=exports(create_export=1),
+        seconds=1,
     ),
     "throttle_accepted: always": NotBegun(
         faults=(fault("throttle_accepted", retry_after="none"),),
@@ -196,7 +206,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         faults=(once("expired_url"),), calls=exports(get_export=1, download=1)
     ),
     "expired_url: signed anew at the second look": Synced(
-        faults=(fault("expired_url", times=2),), strikes=(2,), calls=exports(get_export=2, download=2)
+        faults=(fault("expired_url", times=2),),
+        strikes=(2,),
+        calls=exports(get_export=2, download=2),
     ),
     "expired_url: not signed anew": FirstFailed(
         faults=(once("expired_url"), fault("no_resign")),
@@ -212,7 +224,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         error=UrlExpired,
         says="AccessDenied: Request has expired",
     ),
-    "truncated_gzip": Synced(faults=(once("truncated_gzip"),), calls=exports(download=1), seconds=1),
+    "truncated_gzip": Synced(
+        faults=(once("truncated_gzip"),), calls=exports(download=1), seconds=1
+    ),
     "truncated_gzip: always": FirstFailed(
         faults=(fault("truncated_gzip"),),
         strikes=(5,),
@@ -228,7 +242,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         error=DownloadIncomplete,
         says=r"The file was to have \d+ bytes, got: \d+",
     ),
-    "redirect": FirstFailed(faults=(once("redirect"),), error=DownloadRefused, says="got: http://127.0.0.2"),
+    "redirect": FirstFailed(
+        faults=(once("redirect"),), error=DownloadRefused, says="got: http://127.0.0.2"
+    ),
 }
 
 
@@ -260,7 +276,9 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
     "slow": Listed(faults=(once("slow", seconds=0.005),)),
     "unknown_field in every answer": Listed(faults=(fault("unknown_field"),), strikes=(7,)),
     "throttle: accounts": Listed(
-        faults=(once("throttle", "list_accounts", seconds=30),), calls=listings(list_accounts=1), seconds=30
+        faults=(once("throttle", "list_accounts", seconds=30),),
+        calls=listings(list_accounts=1),
+        seconds=30,
     ),
     "throttle: profiles": Listed(
         faults=(once("throttle", "list_profiles", retry_after="none"),),
@@ -290,12 +308,18 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         says="An internal error has occurred.*Could not list the accounts",
     ),
     "html_body": Listed(
-        faults=(once("html_body", "list_accounts", status=200),), calls=listings(list_accounts=1), seconds=1
+        faults=(once("html_body", "list_accounts", status=200),),
+        calls=listings(list_accounts=1),
+        seconds=1,
     ),
     "connection_cut": Listed(
-        faults=(once("connection_cut", "list_profiles"),), calls=listings(list_profiles=1), seconds=1
+        faults=(once("connection_cut", "list_profiles"),),
+        calls=listings(list_profiles=1),
+        seconds=1,
     ),
-    "unauthorized": Listed(faults=(once("unauthorized"),), calls=listings(list_accounts=1, token=1)),
+    "unauthorized": Listed(
+        faults=(once("unauthorized"),), calls=listings(list_accounts=1, token=1)
+    ),
     "token_expiry": Listed(
         faults=(once("token_expiry", "list_profiles"),), calls=listings(list_profiles=1, token=1)
     ),

@@ -94,13 +94,20 @@ def test_a_pause_and_its_end_are_recorded_with_who_did_it(store: SessionStore) -
     changes(store, "paul").pause(paused)
     assert paused == account(store)
     changes(store, "paul").resume(paused)
-    assert (True, None, None) == (account(store).enabled, account(store).paused_by, account(store).paused_at)
+    assert (True, None, None) == (
+        account(store).enabled,
+        account(store).paused_by,
+        account(store).paused_at,
+    )
     assert ["Paused Acme · GB: maria", "Resumed Acme · GB: paul"] == told(store)
 
 
 def test_an_account_that_needed_a_person_is_resumed_by_one(store: SessionStore) -> None:
     """It was never paused; clearing why it is stopped is recorded all the same."""
-    execute(store.engine, "UPDATE ads_accounts SET needs_person = 'refused', needs_person_for = 'account'")
+    execute(
+        store.engine,
+        "UPDATE ads_accounts SET needs_person = 'refused', needs_person_for = 'account'",
+    )
     changes(store).resume(account(store))
     assert None is account(store).needs_person
     changes(store).resume(account(store))
@@ -155,7 +162,9 @@ def test_what_the_command_line_changes_is_recorded_as_its_own(
         ("UPDATE ads_accounts SET alias = 'Tea'", "Renamed Tea: Acme is now Tea. SQL"),
     ],
 )
-def test_a_change_by_sql_is_recorded_at_the_next_look(store: SessionStore, change: str, said: str) -> None:
+def test_a_change_by_sql_is_recorded_at_the_next_look(
+    store: SessionStore, change: str, said: str
+) -> None:
     """Once; a look that finds nothing opens no session."""
     notice_changes(store, now=NOON)
     execute(store.engine, change)

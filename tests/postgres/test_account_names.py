@@ -17,7 +17,12 @@ from bidbeacon_pipelines.services.account_names import (
     list_named_accounts,
     slug_of,
 )
-from bidbeacon_pipelines.store.accounts import Account, UnknownAccountError, get_account, list_subjects
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    UnknownAccountError,
+    get_account,
+    list_subjects,
+)
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions
@@ -91,7 +96,9 @@ def run(*arguments: str) -> Result:
         ("acmeshop0001", "US"),
     ],
 )
-def test_an_account_is_found_by_all_that_it_is_called(shops: Engine, given: str, country: str | None) -> None:
+def test_an_account_is_found_by_all_that_it_is_called(
+    shops: Engine, given: str, country: str | None
+) -> None:
     """Label, name and country, key, and the beginning of a key; case and punctuation do not matter."""
     assert US == named(shops, given, country).account_key
 
@@ -148,7 +155,8 @@ def test_an_ads_account_is_found_by_its_name_alone(shops: Engine) -> None:
 def test_an_alias_is_shown_in_place_of_the_name(shops: Engine) -> None:
     """The label, the subject of sessions and the search have it; Amazon's name is found as well; without it the name is back."""
     assert (
-        "acmeshop0001 is called Die Firma." in run("accounts", "rename", "Acme Merch", " Die Firma ").stdout
+        "acmeshop0001 is called Die Firma."
+        in run("accounts", "rename", "Acme Merch", " Die Firma ").stdout
     )
     assert (US, "Die Firma · US") == (named(shops, "die firma", "US").account_key, label(shops))
     assert US == named(shops, "Acme Merch · US").account_key
@@ -172,7 +180,10 @@ def test_an_alias_survives_a_sync_of_accounts(world: BenchWorld) -> None:
 def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
     """The command says what it expects; the database refuses what SQL would set."""
     result = run("accounts", "rename", "Acme Merch", alias)
-    assert (2, True) == (result.exit_code, "Expected an alias of 1 to 80 characters" in result.stderr)
+    assert (2, True) == (
+        result.exit_code,
+        "Expected an alias of 1 to 80 characters" in result.stderr,
+    )
     with pytest.raises(IntegrityError):
         execute(shops, "UPDATE ads_accounts SET alias = :alias", alias=alias)
 
@@ -183,8 +194,14 @@ def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
         (("accounts", "pause", "Acme Merch", "--country", "US"), "Acme Merch · US is paused."),
         (("accounts", "resume", "acme-merch-us"), "Acme Merch · US is resumed."),
         (("accounts", "cadence", "Acme Merch"), "Acme Merch is refreshed as soon as due."),
-        (("explain", "--account", "Acme Merch · US", "--window", DAY), "Acme Merch · US daily_targets"),
-        (("restatements", "--account", "ACME", "--country", "US", "--window", DAY), "Acme Merch · US daily"),
+        (
+            ("explain", "--account", "Acme Merch · US", "--window", DAY),
+            "Acme Merch · US daily_targets",
+        ),
+        (
+            ("restatements", "--account", "ACME", "--country", "US", "--window", DAY),
+            "Acme Merch · US daily",
+        ),
         (("quarantine", "list", "--account", "acme merch us"), "No row in quarantine matches."),
         (("entities", "list", "--account", "Acme Merch"), "No entities are stored yet"),
     ],

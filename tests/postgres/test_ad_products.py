@@ -40,9 +40,7 @@ DAY = TODAY - timedelta(days=3)
 
 def asked(world: BenchWorld, dataset: Dataset) -> list[list[str]]:
     """Return the ad products of each report that was asked for, in order."""
-    statement = (
-        "SELECT ad_products FROM report_requests WHERE dataset = :dataset AND attempts > 0 ORDER BY id"
-    )
+    statement = "SELECT ad_products FROM report_requests WHERE dataset = :dataset AND attempts > 0 ORDER BY id"
     return [row["ad_products"] for row in world.query(statement, dataset=dataset.name)]
 
 
@@ -55,7 +53,9 @@ def step_until(world: BenchWorld, account: Account, reports: int, dataset: Datas
         world.plan(account)
         world.step()
         world.advance(minutes=3)
-    raise AssertionError(f"expected {reports} reports of {dataset.name}, got: {asked(world, dataset)}")
+    raise AssertionError(
+        f"expected {reports} reports of {dataset.name}, got: {asked(world, dataset)}"
+    )
 
 
 def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
@@ -108,7 +108,9 @@ def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld)
     step_until(world, account, 1, DAILY_PRODUCTS)
     assert [] == unrecorded(world, DAILY_PRODUCTS)
     step_until(world, account, 2, DAILY_PRODUCTS)
-    [recorded] = [one for one in unrecorded(world, DAILY_PRODUCTS) if one.account_key == account.account_key]
+    [recorded] = [
+        one for one in unrecorded(world, DAILY_PRODUCTS) if one.account_key == account.account_key
+    ]
     rows = world.query(
         "SELECT FROM daily_product_performance WHERE account = :id AND window_date = :day",
         id=account.id,
@@ -121,7 +123,9 @@ def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld)
     step_until(world, account, 3, DAILY_PRODUCTS)
     assert [] == unrecorded(world, DAILY_PRODUCTS)
     step_until(world, account, 4, DAILY_PRODUCTS)
-    assert {4} == {one.load_count for one in unrecorded(world, DAILY_PRODUCTS) if one.window_date == DAY}
+    assert {4} == {
+        one.load_count for one in unrecorded(world, DAILY_PRODUCTS) if one.window_date == DAY
+    }
 
 
 def unrecorded(world: BenchWorld, dataset: Dataset) -> list[LoadedWindow]:
@@ -136,7 +140,9 @@ def test_product_without_campaigns_is_not_asked_for_alone(world: BenchWorld) -> 
     account = world.account()
     world.sync_entities(account)
     world.execute("UPDATE campaigns SET ad_product = :sp WHERE ad_product = :sb", sp=SP, sb=SB)
-    world.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")  # of its other countries
+    world.execute(
+        "UPDATE advertiser_accounts SET entities_synced_at = now()"
+    )  # of its other countries
     world.plan(account)
     keep_only(world, DAILY_PRODUCTS, DAY)
     step_until(world, account, 1, DAILY_PRODUCTS)
@@ -208,9 +214,7 @@ def keep_days(world: BenchWorld, first: date, last: date) -> None:
     """Forget what is planned, and leave only these days to fall due."""
     world.execute("DELETE FROM report_requests")
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
-    statement = (
-        "UPDATE report_windows SET next_refresh_at = NULL WHERE NOT window_date BETWEEN :first AND :last"
-    )
+    statement = "UPDATE report_windows SET next_refresh_at = NULL WHERE NOT window_date BETWEEN :first AND :last"
     world.execute(statement, first=first, last=last)
 
 
@@ -233,7 +237,9 @@ def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorl
     """Though the report has nearly as many rows as before; a second report that says the same of it is believed."""
     products = (SP, SB)
     kept = [report_row(f"dog shirt {n}") for n in range(200)]
-    gone = [report_row(f"cat shirt {n}", **{"adProduct.value": "Sponsored Brands"}) for n in range(11)]
+    gone = [
+        report_row(f"cat shirt {n}", **{"adProduct.value": "Sponsored Brands"}) for n in range(11)
+    ]
     shelf.load([*kept, *gone], ad_products=products)
     second = shelf.load(kept, age=2, ad_products=products)
     assert "0 rows of Sponsored Brands where 11 were" in second.suspicious[date(2026, 1, 10)].reason
@@ -244,7 +250,9 @@ def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorl
 
 
 @pytest.mark.parametrize("sandbox", [{"brands_history_days": 60}], indirect=True)
-def test_ad_product_with_a_short_history_is_asked_for_as_far_back_as_it_is_served(world: BenchWorld) -> None:
+def test_ad_product_with_a_short_history_is_asked_for_as_far_back_as_it_is_served(
+    world: BenchWorld,
+) -> None:
     """The boundary is found to the day, older windows say that they lack the ad product, and nobody asks for them again."""
     account = world.account()
     with only_datasets(DAILY_PRODUCTS.name):
@@ -252,11 +260,17 @@ def test_ad_product_with_a_short_history_is_asked_for_as_far_back_as_it_is_serve
         world.plan(account)
         keep_days(world, TODAY - timedelta(days=100), TODAY - timedelta(days=1))
         load_all_that_is_due(world, account)
-        [history] = world.query("SELECT ad_product, served_days, refused_days FROM product_histories")
+        [history] = world.query(
+            "SELECT ad_product, served_days, refused_days FROM product_histories"
+        )
         assert (SB, 60, 61) == tuple(history.values())
-        old, young = (world.window(account, TODAY - timedelta(days=n), DAILY_PRODUCTS) for n in (61, 60))
+        old, young = (
+            world.window(account, TODAY - timedelta(days=n), DAILY_PRODUCTS) for n in (61, 60)
+        )
         assert ("loaded", "loaded") == (old.status, young.status)
-        assert ("not_served", "loaded") == tuple((one.states or {})[SB].status for one in (old, young))
+        assert ("not_served", "loaded") == tuple(
+            (one.states or {})[SB].status for one in (old, young)
+        )
         before = len(asked(world, DAILY_PRODUCTS))
         world.plan(account)
         world.step()
@@ -267,10 +281,14 @@ def test_ad_product_with_a_short_history_is_asked_for_as_far_back_as_it_is_serve
         told = WindowCoverage(SessionStore(world.engine), clock=world.context.now).read_coverage(
             DAILY_PRODUCTS.name, 2, young.window_date
         )
-        assert "pf" == next(one["cells"] for one in told["accounts"] if one["key"] == account.account_key)
+        assert "pf" == next(
+            one["cells"] for one in told["accounts"] if one["key"] == account.account_key
+        )
         [loaded, _] = list_loaded_windows_of(world, account, old.window_date, young.window_date)
         assert sentence == window_metadata(loaded)["not_served"].value
-    assert {"Sponsored Brands"} == {one["ad_product"] for one in world.actions("product-history-learned")}
+    assert {"Sponsored Brands"} == {
+        one["ad_product"] for one in world.actions("product-history-learned")
+    }
 
 
 def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
@@ -294,7 +312,9 @@ def explained(world: BenchWorld, account: Account, day: date) -> str:
     """Return what `explain` says of a day."""
     settings, now = world.context.settings, world.context.now()
     with SessionStore(world.engine).snapshot() as connection:
-        told = explain_window(connection, settings, account.account_key, DAILY_PRODUCTS.name, day, now=now)
+        told = explain_window(
+            connection, settings, account.account_key, DAILY_PRODUCTS.name, day, now=now
+        )
     return told.verdict.sentence
 
 

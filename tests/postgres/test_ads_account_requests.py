@@ -114,7 +114,9 @@ def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: BenchWorld)
         now = world.context.now()
         with world.engine.begin() as connection:
             gate = get_ads_account(connection, germany.account_key)
-            found = list_candidates(connection, gate.client_id, gate.region, now=now, tolerance=now - since)
+            found = list_candidates(
+                connection, gate.client_id, gate.region, now=now, tolerance=now - since
+            )
         return sorted(row["on_time"] for row in found if row["dataset"] == DATASET.name)
 
     for since, expected in ((time(22, 59), 2), (time(23, 30), 1)):
@@ -129,14 +131,18 @@ def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: BenchWor
 
     def regions() -> list[str]:
         with world.engine.begin() as connection:
-            return [region for _, region in list_gates_with_work(connection, now=world.context.now())]
+            return [
+                region for _, region in list_gates_with_work(connection, now=world.context.now())
+            ]
 
     assert ["EU"] == regions()
     world.execute(
         "UPDATE ads_accounts SET needs_person = 'may not be reported on', needs_person_for = 'account'"
     )
     assert [] == regions()
-    world.execute("UPDATE report_requests SET attempts = 1 WHERE id = (SELECT min(id) FROM report_requests)")
+    world.execute(
+        "UPDATE report_requests SET attempts = 1 WHERE id = (SELECT min(id) FROM report_requests)"
+    )
     assert ["EU"] == regions()
 
 
@@ -147,7 +153,10 @@ def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: Ben
     world.context.settings.wait_for_countries_hours = 0
     advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
     fill(world, germany)
-    assert ("loaded", "missing") == (world.window(germany, TODAY).status, world.window(britain, TODAY).status)
+    assert ("loaded", "missing") == (
+        world.window(germany, TODAY).status,
+        world.window(britain, TODAY).status,
+    )
     assert world.stored_rows(britain, TODAY) == set()
     assert world.query("SELECT * FROM quarantined_rows") == []
 
@@ -163,7 +172,9 @@ def test_a_load_by_hand_takes_due_siblings_along(world: BenchWorld) -> None:
     assert (2, 1) == (world.window(germany, DAY).load_count, world.window(britain, DAY).load_count)
 
 
-def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(world: BenchWorld) -> None:
+def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(
+    world: BenchWorld,
+) -> None:
     """Its window waits for nothing any more; the report is loaded for the other country, and its promise is kept."""
     germany, britain = ready(world)
     world.plan(germany)
@@ -173,10 +184,15 @@ def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(world:
         set_enabled(connection, britain.account_key, enabled=False)
     world.advance(minutes=2)
     world.step()
-    assert ("loaded", "failed") == (world.window(germany, DAY).status, world.window(britain, DAY).status)
+    assert ("loaded", "failed") == (
+        world.window(germany, DAY).status,
+        world.window(britain, DAY).status,
+    )
     assert "paused" in (world.window(britain, DAY).failure_reason or "")
     assert "loaded" == world.request(request_id).status
-    assert {"fulfilled"} == {row["status"] for row in world.query("SELECT status FROM job_promises")}
+    assert {"fulfilled"} == {
+        row["status"] for row in world.query("SELECT status FROM job_promises")
+    }
 
 
 def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld) -> None:
@@ -192,15 +208,26 @@ def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld)
     )
     loads = world.actions("report-processed")
     processed = [(action["account"], action["windows"]) for action in loads]
-    assert [0, 0] == [action["foreign"] for action in loads]  # what the other country took was waited for
-    rows = {row["country_code"]: row["rows_loaded"] for row in world.query("SELECT * FROM report_loads")}
-    kept = {account.country_code: world.window(account, DAY).row_count for account in (germany, britain)}
+    assert [0, 0] == [
+        action["foreign"] for action in loads
+    ]  # what the other country took was waited for
+    rows = {
+        row["country_code"]: row["rows_loaded"] for row in world.query("SELECT * FROM report_loads")
+    }
+    kept = {
+        account.country_code: world.window(account, DAY).row_count for account in (germany, britain)
+    }
     assert (
         rows
         == kept
-        == {account.country_code: len(world.stored_rows(account, DAY)) for account in (germany, britain)}
+        == {
+            account.country_code: len(world.stored_rows(account, DAY))
+            for account in (germany, britain)
+        }
     )
-    assert sorted(processed) == [(key, [str(DAY)]) for key in (germany.account_key, britain.account_key)]
+    assert sorted(processed) == [
+        (key, [str(DAY)]) for key in (germany.account_key, britain.account_key)
+    ]
     references = world.query(
         "SELECT DISTINCT account_key FROM session_references WHERE effect = 'requested' AND dataset = :dataset",
         dataset=DATASET.name,
@@ -242,7 +269,9 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
 def is_due(world: BenchWorld, account: Account) -> bool:
     """Return whether something is due for an ads account that is not planned."""
     with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
+        due = list_ads_accounts_with_due_work(
+            connection, now=world.context.now(), datasets=tuple(DATASETS)
+        )
     return account.ads_account_key in due
 
 
@@ -253,11 +282,20 @@ def test_silence_of_one_country_leaves_the_other_its_rows(world: BenchWorld) -> 
     world.execute("DELETE FROM report_requests")
     world.break_with("country_missing", times=1)
     world.load(germany, DAY)
-    assert ("unconfirmed", "loaded") == (world.window(germany, DAY).status, world.window(britain, DAY).status)
+    assert ("unconfirmed", "loaded") == (
+        world.window(germany, DAY).status,
+        world.window(britain, DAY).status,
+    )
     counts = {row["country_code"]: row for row in world.query("SELECT * FROM report_loads")}
-    assert counts["DE"]["rows_read"] == counts["DE"]["rows_not_waited_for"] == counts["GB"]["rows_read"]
+    assert (
+        counts["DE"]["rows_read"]
+        == counts["DE"]["rows_not_waited_for"]
+        == counts["GB"]["rows_read"]
+    )
     assert 0 < counts["GB"]["rows_loaded"]
     world.advance(minutes=15)
     fill(world, germany)
     assert "loaded" == world.window(germany, DAY).status
-    assert {"fulfilled"} == {row["status"] for row in world.query("SELECT status FROM job_promises")}
+    assert {"fulfilled"} == {
+        row["status"] for row in world.query("SELECT status FROM job_promises")
+    }

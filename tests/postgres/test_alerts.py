@@ -110,13 +110,17 @@ class Inbox:
     def answer(self, status: int) -> None:
         """Answer with a status from now on."""
         self._server.clear_all_handlers()
-        self._server.expect_request(f"/hook/{SECRET}", method="POST").respond_with_data("", status=status)
+        self._server.expect_request(f"/hook/{SECRET}", method="POST").respond_with_data(
+            "", status=status
+        )
 
     @property
     def received(self) -> list[dict[str, Any]]:
         """The messages that it took."""
         return [
-            dict(request.get_json()) for request, response in self._server.log if response.status_code == 200
+            dict(request.get_json())
+            for request, response in self._server.log
+            if response.status_code == 200
         ]
 
     @property
@@ -199,7 +203,9 @@ def test_home_and_alerts_say_the_same(place: Place, inbox: Inbox) -> None:
     assert message["message"].endswith(problem["link"])
 
 
-def test_days_with_invalid_rows_are_one_cause_whatever_the_fields(place: Place, inbox: Inbox) -> None:
+def test_days_with_invalid_rows_are_one_cause_whatever_the_fields(
+    place: Place, inbox: Inbox
+) -> None:
     """Which field is how often what differs from day to day; Home has one line for it, and one message says it."""
     place.fail(days=4)
     place.execute(
@@ -207,7 +213,10 @@ def test_days_with_invalid_rows_are_one_cause_whatever_the_fields(place: Place, 
     )
     place.watch(inbox.url).look_once()
     [problem] = place.home("problems")
-    assert (4, True) == (problem["count"], "of 167 rows (25.7%) are invalid (5 × metric." in problem["cause"])
+    assert (4, True) == (
+        problem["count"],
+        "of 167 rows (25.7%) are invalid (5 × metric." in problem["cause"],
+    )
     assert [f"Acme Merch · US: {problem['cause']}"] == inbox.titles
 
 
@@ -218,7 +227,10 @@ def test_growth_is_told(place: Place, inbox: Inbox) -> None:
         place.fail(days)
         watch.look_once()
         place.pass_time(hours=1)
-    assert ["Acme Merch · US: Out of ink", "More of it: Acme Merch · US: Out of ink"] == inbox.titles
+    assert [
+        "Acme Merch · US: Out of ink",
+        "More of it: Acme Merch · US: Out of ink",
+    ] == inbox.titles
 
 
 def test_a_restart_neither_repeats_nor_loses(place: Place, inbox: Inbox) -> None:
@@ -230,7 +242,9 @@ def test_a_restart_neither_repeats_nor_loses(place: Place, inbox: Inbox) -> None
     assert 1 == len(inbox.received)
 
 
-def test_a_process_that_dies_between_deciding_and_sending_loses_nothing(place: Place, inbox: Inbox) -> None:
+def test_a_process_that_dies_between_deciding_and_sending_loses_nothing(
+    place: Place, inbox: Inbox
+) -> None:
     """The message was committed with the decision; the next process sends it."""
     place.fail()
     with place.engine.begin() as connection:
@@ -240,7 +254,9 @@ def test_a_process_that_dies_between_deciding_and_sending_loses_nothing(place: P
     assert 1 == len(inbox.received)
 
 
-def test_a_process_that_dies_between_sending_and_noting_repeats_once(place: Place, inbox: Inbox) -> None:
+def test_a_process_that_dies_between_sending_and_noting_repeats_once(
+    place: Place, inbox: Inbox
+) -> None:
     """Rather twice than never, and not every minute: nobody has the message for five minutes, then it is sent again and noted."""
     settings = Settings(alert_urls=inbox.url)
     place.fail()
@@ -325,7 +341,9 @@ def test_many_messages_that_waited_come_as_one(place: Place, inbox: Inbox) -> No
     assert 8 == message["message"].count("- Acme Merch · US: Cause ")
 
 
-def test_a_receiver_that_never_answers_holds_nobody_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_that_never_answers_holds_nobody_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It takes the connection and says nothing: after its time the attempt is over, and the message waits."""
     monkeypatch.setattr(receivers_module, "SENDING_TAKES_AT_MOST", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -342,7 +360,9 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     watch = place.watch(inbox.url, **quiet)
     place.fail()
     watch.look_once()
-    place.execute("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+    place.execute(
+        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+    )
     place.pass_time(hours=1)
     watch.look_once()
     place.execute("UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL")
@@ -407,7 +427,10 @@ def test_a_database_that_is_away_is_told_and_ends(
     assert titles == [title for title in inbox.titles if "database" in title]
     assert "Acme Merch · US: Out of ink" in inbox.titles
     began = next(one for one in inbox.received if one["title"] == titles[0])
-    assert ("failure", True) == (began["type"], "not currently accepting connections" in began["message"])
+    assert ("failure", True) == (
+        began["type"],
+        "not currently accepting connections" in began["message"],
+    )
     assert "since 25 Jul 2026 12:04 UTC" in began["message"]
 
 
@@ -436,7 +459,10 @@ def test_a_look_that_fails_for_another_reason_is_told_too(place: Place, inbox: I
     place.execute("ALTER TABLE ads_accounts RENAME TO renamed")
     place.watch_for(watch, minutes=7)
     [message] = inbox.received
-    assert ("The check for problems fails", True) == (message["title"], "ads_accounts" in message["message"])
+    assert ("The check for problems fails", True) == (
+        message["title"],
+        "ads_accounts" in message["message"],
+    )
 
 
 def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> None:
@@ -451,7 +477,9 @@ def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> Non
     assert ["Acme Merch · US: Out of ink"] == inbox.titles
     before = set(threading.enumerate())
     place.watch().start()
-    assert [] == [each for each in threading.enumerate() if each not in before and each.name == "alerts"]
+    assert [] == [
+        each for each in threading.enumerate() if each not in before and each.name == "alerts"
+    ]
 
 
 def test_home_says_when_nobody_watches(place: Place) -> None:
@@ -463,7 +491,9 @@ def test_home_says_when_nobody_watches(place: Place) -> None:
     assert "has not run for 6 min" in place.check()["found"]
 
 
-def test_a_message_to_a_receiver_that_is_no_longer_set_is_dropped(place: Place, inbox: Inbox) -> None:
+def test_a_message_to_a_receiver_that_is_no_longer_set_is_dropped(
+    place: Place, inbox: Inbox
+) -> None:
     """It waits for nobody."""
     inbox.answer(500)
     place.fail()
@@ -485,7 +515,9 @@ def test_messages_that_nobody_took_for_three_days_are_given_up(place: Place, inb
     watch.look_once()
     place.pass_time(days=7)
     inbox.answer(200)
-    send_waiting(place.engine, Settings(), list_receivers(Settings(alert_urls=inbox.url)), place.now)
+    send_waiting(
+        place.engine, Settings(), list_receivers(Settings(alert_urls=inbox.url)), place.now
+    )
     assert [] == inbox.titles
     watch.look_once()
     assert ["Still: Acme Merch · US: Out of ink"] == inbox.titles
@@ -555,14 +587,18 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the receiver, and when."""
-    assert "Nothing is wrong. No messages are sent: BIDBEACON_ALERT_URLS is not set." in run().output
+    assert (
+        "Nothing is wrong. No messages are sent: BIDBEACON_ALERT_URLS is not set." in run().output
+    )
     monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
     of_command.fail()
     of_command.watch(inbox.url).look_once()
     output = run().output
     assert "✖ Acme Merch · US: Out of ink" in output
     assert "  Open it to see when a new report is requested" in output
-    assert "  http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731\n" in output
+    assert (
+        "  http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731\n" in output
+    )
     assert "1. json://•••: “began” sent 2026-07-25 12:00 UTC" in output
     assert SECRET not in output
 
@@ -573,7 +609,9 @@ def test_the_command_lists_the_newest_problem_first(of_command: Place) -> None:
     of_command.fail()
     watch.look_once()
     of_command.pass_time(hours=1)
-    of_command.execute("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+    of_command.execute(
+        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+    )
     watch.look_once()
     causes = ["Not allowed", "Out of ink"]
     assert causes == [one["cause"] for one in json.loads(run("--json").output)]

@@ -15,13 +15,23 @@ from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.engine import make_engine
-from tests.postgres.analysis_world import BRAND, CHEAP, DOG, RETARGETING, SHIRTS, SHIRTS_DE, AnalysisWorld
+from tests.postgres.analysis_world import (
+    BRAND,
+    CHEAP,
+    DOG,
+    RETARGETING,
+    SHIRTS,
+    SHIRTS_DE,
+    AnalysisWorld,
+)
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 PAGE = (PROJECT_ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
 QUERIES = {
     int(number): query
-    for number, query in re.findall(r"^## (\d+)\. .+?```sql\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)
+    for number, query in re.findall(
+        r"^## (\d+)\. .+?```sql\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL
+    )
 }
 
 
@@ -53,9 +63,33 @@ def answers(today: date) -> dict[int, list[tuple[Any, ...]]]:
         ],
         4: [("US", SHIRTS, "cheap dog shirt", 6, amount("3"), "USD")],
         5: [
-            (SB, "TOP_OF_SEARCH", "USD", amount("20"), amount("0.005"), amount("0.8"), amount("0.2")),
-            (SP, "TOP_OF_SEARCH", "USD", amount("15"), amount("0.02"), amount("0.75"), amount("0.3")),
-            (SP, "PRODUCT_PAGE", "USD", amount("5"), amount("0.01"), amount("0.25"), amount("0.1667")),
+            (
+                SB,
+                "TOP_OF_SEARCH",
+                "USD",
+                amount("20"),
+                amount("0.005"),
+                amount("0.8"),
+                amount("0.2"),
+            ),
+            (
+                SP,
+                "TOP_OF_SEARCH",
+                "USD",
+                amount("15"),
+                amount("0.02"),
+                amount("0.75"),
+                amount("0.3"),
+            ),
+            (
+                SP,
+                "PRODUCT_PAGE",
+                "USD",
+                amount("5"),
+                amount("0.01"),
+                amount("0.25"),
+                amount("0.1667"),
+            ),
         ],
         6: [
             (9, "USD", 12, amount("6"), amount("30"), amount("5")),
@@ -68,9 +102,20 @@ def answers(today: date) -> dict[int, list[tuple[Any, ...]]]:
         ],
         10: [("US", SHIRTS, today - timedelta(days=2), amount("15"), amount("15"), amount("1"))],
         11: [
-            ("DE", today - timedelta(days=2), "SPONSORED_PRODUCTS", 2, 2, amount("0"), amount("12.5"), "EUR")
+            (
+                "DE",
+                today - timedelta(days=2),
+                "SPONSORED_PRODUCTS",
+                2,
+                2,
+                amount("0"),
+                amount("12.5"),
+                "EUR",
+            )
         ],
-        9: [("US", SHIRTS, "dog shirt xxl", "EXACT", today - timedelta(days=3), amount("4"), "USD")],
+        9: [
+            ("US", SHIRTS, "dog shirt xxl", "EXACT", today - timedelta(days=3), amount("4"), "USD")
+        ],
     }
 
 
@@ -87,11 +132,21 @@ def ask(
 ) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Return a function that asks, about a small world, as the role that the document creates."""
     AnalysisWorld(engine, tmp_path, today).fill()
-    [grants] = [block for block in re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL) if "CREATE ROLE" in block]
+    [grants] = [
+        block
+        for block in re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+        if "CREATE ROLE" in block
+    ]
     name, password = f"analyst_{secrets.token_hex(4)}", secrets.token_hex(8)
     with engine.begin() as connection:
-        connection.exec_driver_sql(grants.replace("analyst", name).replace("a-long-random-text", password))
-    url = make_url(database_url).set(username=name, password=password).render_as_string(hide_password=False)
+        connection.exec_driver_sql(
+            grants.replace("analyst", name).replace("a-long-random-text", password)
+        )
+    url = (
+        make_url(database_url)
+        .set(username=name, password=password)
+        .render_as_string(hide_password=False)
+    )
     analysts = make_engine(url, pool_size=1)
 
     def answer(query: str) -> list[tuple[Any, ...]]:
@@ -105,14 +160,18 @@ def ask(
         connection.exec_driver_sql(f"DROP ROLE {name}")
 
 
-def test_every_question_is_answered(ask: Callable[[str], list[tuple[Any, ...]]], today: date) -> None:
+def test_every_question_is_answered(
+    ask: Callable[[str], list[tuple[Any, ...]]], today: date
+) -> None:
     """Each answer is what was computed by hand; there are ten questions at least."""
     expected = answers(today)
     assert expected.keys() == QUERIES.keys()
     assert {number: ask(query) for number, query in QUERIES.items()} == expected
 
 
-def test_analysts_see_the_views_only(ask: Callable[[str], list[tuple[Any, ...]]], engine: Engine) -> None:
+def test_analysts_see_the_views_only(
+    ask: Callable[[str], list[tuple[Any, ...]]], engine: Engine
+) -> None:
     """Their role reads every view, no table, and changes nothing."""
     with engine.begin() as connection:
         found = text(

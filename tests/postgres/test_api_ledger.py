@@ -48,7 +48,9 @@ def test_a_call_is_stored_with_all_that_is_known_of_it(engine: Engine) -> None:
         log.record(told)
         log.record(CALL)
     full, bare = _calls(engine)
-    seconds = {name: timedelta(seconds=getattr(told, name)) for name in ("duration", "queued", "waited")}
+    seconds = {
+        name: timedelta(seconds=getattr(told, name)) for name in ("duration", "queued", "waited")
+    }
     assert told.__dict__ | seconds == full
     assert (None, None, None, None, None) == tuple(
         bare[name] for name in ("account_id", "country_code", "status", "error", "request_id")
@@ -92,7 +94,9 @@ def test_threads_share_one_ledger(engine: Engine) -> None:
     assert 2_000 == len(_calls(engine))
 
 
-def test_calls_wait_for_a_database_that_is_away(flickering: tuple[Connector, Engine], engine: Engine) -> None:
+def test_calls_wait_for_a_database_that_is_away(
+    flickering: tuple[Connector, Engine], engine: Engine
+) -> None:
     """They are written when it is back; the job notices nothing."""
     connector, away = flickering
     with PostgresCallLog(away, longest_seconds=0.05) as log:

@@ -50,7 +50,9 @@ def due(world: BenchWorld) -> Callable[[], list[str]]:
 def stored(world: BenchWorld, column: str) -> Any:
     """Return a column of the US account's ads account."""
     key = world.account("US").ads_account_key
-    [row] = world.query(f"SELECT {column} AS value FROM ads_accounts WHERE ads_account_key = :key", key=key)
+    [row] = world.query(
+        f"SELECT {column} AS value FROM ads_accounts WHERE ads_account_key = :key", key=key
+    )
     return row["value"]
 
 
@@ -88,7 +90,9 @@ def test_a_round_plans_all_that_was_due(world: BenchWorld, due: Callable[[], lis
     assert len(world.accepted()) == 8
 
 
-def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+def test_nothing_starts_before_the_next_round(
+    world: BenchWorld, due: Callable[[], list[str]]
+) -> None:
     """With a day's windows due since midnight, the account waits until its own time, and no longer."""
     load_all(world, due)
     world.advance(hours=10)
@@ -133,7 +137,9 @@ def test_a_cron_that_is_none_keeps_nothing_from_being_refreshed(
     assert told == "as soon as due: expected a cron like '0 6 * * *', got: '0 25 * * *' (Bad hour)"
 
 
-def test_what_is_settled_is_not_settled_again(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+def test_what_is_settled_is_not_settled_again(
+    world: BenchWorld, due: Callable[[], list[str]]
+) -> None:
     """Looking again changes nothing while the cadence stays."""
     set_by_person(world, DAILY)
     with world.engine.begin() as connection:
@@ -160,7 +166,10 @@ def test_a_refresh_by_hand_does_not_move_the_next_round(
     set_by_person(world, Cadence(cron="0 6 * * *"))
     at = stored(world, "next_look_at")
     world.refresh(world.account("US"))
-    assert (stored(world, "next_look_at"), stored(world, "last_look_at")) == (at, world.context.now())
+    assert (stored(world, "next_look_at"), stored(world, "last_look_at")) == (
+        at,
+        world.context.now(),
+    )
 
 
 def test_who_was_not_looked_at_for_longest_comes_first(
@@ -196,5 +205,8 @@ def test_the_database_refuses_what_is_no_cadence(world: BenchWorld, assignment: 
 
 def test_an_account_that_is_none_has_no_cadence(world: BenchWorld) -> None:
     """The error says where the keys are."""
-    with world.engine.begin() as connection, pytest.raises(UnknownAccountError, match="accounts list"):
+    with (
+        world.engine.begin() as connection,
+        pytest.raises(UnknownAccountError, match="accounts list"),
+    ):
         keep_cadence(connection, "US.nobody", DAILY, world.context.now())

@@ -73,13 +73,17 @@ def test_ten_runs_together_stay_under_the_limit(
 ) -> None:
     """Each with its own rate limits on one database where nobody has called before: Amazon refuses none of their calls."""
     accounts = [
-        each.account_id for each in sandbox.state.world.accounts.in_region("NA") if each.status == "CREATED"
+        each.account_id
+        for each in sandbox.state.world.accounts.in_region("NA")
+        if each.status == "CREATED"
     ]
     shared = SharedTime(sandbox.state.clock, RUNS)
     together = threading.Barrier(RUNS)
 
     def run(number: int) -> None:
-        account_id = accounts[number // 2]  # two runs an account: as many reports as may be in flight
+        account_id = accounts[
+            number // 2
+        ]  # two runs an account: as many reports as may be in flight
         with shared.membership(), _client(database_url, sandbox, shared) as client:
             together.wait(60)
             day = sandbox.state.clock.now().date() - timedelta(days=2 + number)
@@ -116,7 +120,9 @@ def test_who_comes_first_to_a_rate_limit_is_in_nobodys_way(
 
         def let_second_come() -> None:
             came.append(pool.submit(second.reserve, SCOPE, longest_wait=9))
-            wait_until(lambda: came[0].done() or _somebody_waits(engine), "the second run waits for a lock")
+            wait_until(
+                lambda: came[0].done() or _somebody_waits(engine), "the second run waits for a lock"
+            )
 
         _once_around_the_insert(engines[0], before=add_region, after=let_second_come)
         with caplog.at_level(logging.WARNING):
@@ -132,14 +138,19 @@ def _client(database_url: str, sandbox: SandboxHandle, clock: SharedTime) -> Ite
     rate_limits = PostgresRateLimits(engine, INTERVALS, clock.now)
     try:
         with AdsApiClient(
-            SANDBOX_CREDENTIALS, Endpoints.sandbox(sandbox.url), clock=clock, rate_limits=rate_limits
+            SANDBOX_CREDENTIALS,
+            Endpoints.sandbox(sandbox.url),
+            clock=clock,
+            rate_limits=rate_limits,
         ) as client:
             yield client
     finally:
         engine.dispose()
 
 
-def _once_around_the_insert(engine: Engine, *, before: Callable[[], None], after: Callable[[], None]) -> None:
+def _once_around_the_insert(
+    engine: Engine, *, before: Callable[[], None], after: Callable[[], None]
+) -> None:
     """Call something before and after the first insert that an engine makes, inside its transaction."""
     first = [before, after]
 

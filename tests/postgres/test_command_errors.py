@@ -37,13 +37,21 @@ WRONG = [
     ((*REFRESH, "--window", "0001-01-01"), f"{DAY_OR_DAYS}'0001-01-01'", USAGE),
     ((*REFRESH, "--window", "9999-12-31"), f"{DAY_OR_DAYS}'9999-12-31'", USAGE),
     ((*REFRESH, "--dataset", "weather"), "expected a dataset (daily_campaigns,", FAILED),
-    (("explain", *WITH_ACCOUNT, "--window", ""), "--window: expected a day like 2026-11-23, got: ''", USAGE),
+    (
+        ("explain", *WITH_ACCOUNT, "--window", ""),
+        "--window: expected a day like 2026-11-23, got: ''",
+        USAGE,
+    ),
     (("restatements", "--account", "nope", "--window", "2026-11-23"), NO_ACCOUNT, FAILED),
     (("quarantine", "list", "--account", "nope"), NO_ACCOUNT, FAILED),
     (("quarantine", "list", "--dataset", "nope"), "expected a dataset (daily_campaigns,", FAILED),
     (("quarantine", "replay", "--account", "nope"), NO_ACCOUNT, FAILED),
     (("sessions", "list", "--account", "nope"), NO_ACCOUNT, FAILED),
-    (("sessions", "list", "--window", "x"), "--window: expected a day like 2026-11-23, got: 'x'", USAGE),
+    (
+        ("sessions", "list", "--window", "x"),
+        "--window: expected a day like 2026-11-23, got: 'x'",
+        USAGE,
+    ),
     (("sessions", "list", "--dataset", "x"), "expected a dataset (daily_campaigns,", FAILED),
     (("sessions", "list", "--type", "x"), "--type: expected an action of docs/actions.md", USAGE),
     (("sessions", "list", "--status", "fine"), "--status: expected one of running,", USAGE),
@@ -65,8 +73,16 @@ WRONG = [
     ((*SANDBOX, "--fault", "slow:seconds=inf"), "--fault slow:seconds=inf: seconds: ", USAGE),
     ((*SANDBOX, "--faults", "/dev/null/x"), "/dev/null/x can't be read: Not a directory", USAGE),
     ((*SANDBOX, "--faults", "/"), "/ can't be read: Is a directory", USAGE),
-    ((*SANDBOX, "--state-dir", "/dev/null"), "--state-dir: expected a folder that can be written", FAILED),
-    ((*SANDBOX, "--state-dir", "x" * 300), "--state-dir: expected a folder that can be written", FAILED),
+    (
+        (*SANDBOX, "--state-dir", "/dev/null"),
+        "--state-dir: expected a folder that can be written",
+        FAILED,
+    ),
+    (
+        (*SANDBOX, "--state-dir", "x" * 300),
+        "--state-dir: expected a folder that can be written",
+        FAILED,
+    ),
 ]
 """What is run, what its line says, and how it ends."""
 
@@ -162,7 +178,9 @@ def test_no_value_of_an_option_is_a_bug(
 ) -> None:
     """Empty, huge, negative, not a number, marked up, with line ends and escapes: refused or not found, never a traceback."""
     monkeypatch.chdir(tmp_path)  # some values are names of files
-    monkeypatch.setattr(RetryPolicy, "gives_up", lambda *_: True)  # nobody answers in Amazon's place
+    monkeypatch.setattr(
+        RetryPolicy, "gives_up", lambda *_: True
+    )  # nobody answers in Amazon's place
     for value in ("", "-1", "nan", "9" * 30, "9999-12-31", "[red]\n\x1b[31m🐕'; --", "x" * 5_000):
         result = run(*path, *NEEDED.get(path[-1], ()), option, value)
         assert isinstance(result.exception, SystemExit | None), (value, result.exception)
@@ -187,7 +205,9 @@ def test_a_home_that_can_not_be_made_is_one_line(
     get_settings.cache_clear()
     result = run(*command)
     said = (result.stdout + result.stderr).rstrip("\n")
-    assert said.startswith(f"Expected BIDBEACON_HOME to be a folder that you can write, got: {refused}")
+    assert said.startswith(
+        f"Expected BIDBEACON_HOME to be a folder that you can write, got: {refused}"
+    )
     assert f"({reason})" in said
     assert (1, 1) == (result.exit_code, len(said.splitlines()))
 
@@ -204,7 +224,10 @@ def test_doctor_tells_a_home_that_can_not_be_made(monkeypatch: pytest.MonkeyPatc
 def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:
     """In any argument, before anything is done with it."""
     result = call("accounts", "resume", b"caf\xe9", BIDBEACON_DATABASE_URL=database)
-    assert (USAGE, "Expected arguments in UTF-8, got: 'caf\\udce9'.\n") == (result.returncode, result.stderr)
+    assert (USAGE, "Expected arguments in UTF-8, got: 'caf\\udce9'.\n") == (
+        result.returncode,
+        result.stderr,
+    )
 
 
 def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path) -> None:
@@ -230,7 +253,9 @@ OUTPUTS: Mapping[str, tuple[str, str, set[int], str]] = {
 
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("command", [("accounts", "list"), ("sessions", "list", "--json")], ids=str)
-def test_output_goes_where_it_can(database: str, output: str, command: Sequence[str], tmp_path: Path) -> None:
+def test_output_goes_where_it_can(
+    database: str, output: str, command: Sequence[str], tmp_path: Path
+) -> None:
     """Without a traceback, wherever that is."""
     before, after, codes, said = OUTPUTS[output]
     result = call(

@@ -17,9 +17,21 @@ from tests.postgres.load_world import add_account
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 FIRST = date(2026, 7, 1)
-SOON, HOUR_AGO, LONG_AGO = NOW + timedelta(hours=5), NOW - timedelta(hours=1), NOW - timedelta(hours=13)
-LOADED = {"status": "loaded", "last_loaded_at": NOW, "data_as_of": NOW, "load_count": 1, "row_count": 7}
-UNSERVED = '{"SPONSORED_PRODUCTS": {"status": "loaded"}, "SPONSORED_BRANDS": {"status": "not_served"}}'
+SOON, HOUR_AGO, LONG_AGO = (
+    NOW + timedelta(hours=5),
+    NOW - timedelta(hours=1),
+    NOW - timedelta(hours=13),
+)
+LOADED = {
+    "status": "loaded",
+    "last_loaded_at": NOW,
+    "data_as_of": NOW,
+    "load_count": 1,
+    "row_count": 7,
+}
+UNSERVED = (
+    '{"SPONSORED_PRODUCTS": {"status": "loaded"}, "SPONSORED_BRANDS": {"status": "not_served"}}'
+)
 CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
     (LOADED | {"next_refresh_at": SOON}, WindowState.FRESH, Cause.FRESH),
     (LOADED, WindowState.FRESH, Cause.FINAL),
@@ -32,7 +44,12 @@ CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
     ({"status": "requested", "request": "slow"}, WindowState.LATE, Cause.LATE_AT_AMAZON),
     (
         LOADED
-        | {"next_refresh_at": SOON, "suspicious_digest": "d", "suspicious_rows": 1, "suspicious_count": 1},
+        | {
+            "next_refresh_at": SOON,
+            "suspicious_digest": "d",
+            "suspicious_rows": 1,
+            "suspicious_count": 1,
+        },
         WindowState.SUSPICIOUS,
         Cause.SUSPICIOUS,
     ),
@@ -93,11 +110,18 @@ def _add_window(
 ) -> None:
     if "request" in columns:
         columns["request_id"] = requests[columns.pop("request")]
-    values = {"account_id": "amzn1.ads-account.g.0", "country_code": "US", "dataset": "daily_targets"}
+    values = {
+        "account_id": "amzn1.ads-account.g.0",
+        "country_code": "US",
+        "dataset": "daily_targets",
+    }
     row = values | {"window_date": day} | columns
     names = ", ".join(row)
     connection.execute(
-        text(f"INSERT INTO report_windows ({names}) VALUES ({', '.join(f':{name}' for name in row)})"), row
+        text(
+            f"INSERT INTO report_windows ({names}) VALUES ({', '.join(f':{name}' for name in row)})"
+        ),
+        row,
     )
 
 
@@ -111,7 +135,9 @@ def test_each_kind_of_window_has_its_state(coverage: WindowCoverage) -> None:
     assert ("2026-06-30", "2026-07-14") == (told["from"], told["to"])
 
 
-def test_explain_says_the_same_of_each_window(coverage: WindowCoverage, session_store: SessionStore) -> None:
+def test_explain_says_the_same_of_each_window(
+    coverage: WindowCoverage, session_store: SessionStore
+) -> None:
     """What a cell shows is what its own explanation is about."""
     with session_store.snapshot() as connection:
         causes = [
@@ -128,7 +154,9 @@ def test_explain_says_the_same_of_each_window(coverage: WindowCoverage, session_
     assert [cause for _, _, cause in CASES] == causes
 
 
-def test_nothing_of_a_stopped_account_is_late(coverage: WindowCoverage, session_store: SessionStore) -> None:
+def test_nothing_of_a_stopped_account_is_late(
+    coverage: WindowCoverage, session_store: SessionStore
+) -> None:
     """Its windows are due, it says why nothing is asked for it, and that is no lateness."""
     with session_store.begin() as connection:
         connection.execute(

@@ -50,13 +50,17 @@ class OvertakenTransport(httpx.HTTPTransport):
         kind = request.url.path.removesuffix("/export").rpartition("/")[2]
         if request.url.path.endswith("/export"):
             assert self._account.profile_id is not None
-            export = create_export(self._other, self._account.region, self._account.profile_id, kind)  # type: ignore[arg-type]  # one of the four
+            export = create_export(
+                self._other, self._account.region, self._account.profile_id, kind
+            )  # type: ignore[arg-type]  # one of the four
             with self._engine.begin() as connection:
                 insert_export(connection, self._account, kind, export.export_id, datetime.now(UTC))
         return response
 
 
-def open_client(sandbox: SandboxHandle, transport: httpx.BaseTransport | None = None) -> AdsApiClient:
+def open_client(
+    sandbox: SandboxHandle, transport: httpx.BaseTransport | None = None
+) -> AdsApiClient:
     """Open a session with the sandbox, which has no token yet and remembers no refusal."""
     return AdsApiClient(
         SANDBOX_CREDENTIALS,
@@ -67,17 +71,23 @@ def open_client(sandbox: SandboxHandle, transport: httpx.BaseTransport | None = 
     )
 
 
-def open_context(engine: Engine, sandbox: SandboxHandle, client: AdsApiClient, home: Path) -> JobContext:
+def open_context(
+    engine: Engine, sandbox: SandboxHandle, client: AdsApiClient, home: Path
+) -> JobContext:
     """Make the tools of a job on the sandbox's clock."""
     settings = Settings(home=home, report_first_poll_seconds=60, report_poll_seconds=1)
-    return JobContext(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
+    return JobContext(
+        engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
+    )
 
 
 @pytest.fixture
 def anew(world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[BenchWorld]:
     """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
     with open_client(sandbox) as client:
-        yield BenchWorld(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
+        yield BenchWorld(
+            world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
+        )
 
 
 def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: BenchWorld) -> None:
@@ -88,13 +98,17 @@ def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: 
     marks = world.query("SELECT DISTINCT needs_person_for FROM ads_accounts")
     assert [{"needs_person_for": "credentials"}] == marks
     [refused] = world.actions("credentials-refused")
-    keys = [row["account_key"] for row in world.query("SELECT account_key FROM advertiser_accounts")]
+    keys = [
+        row["account_key"] for row in world.query("SELECT account_key FROM advertiser_accounts")
+    ]
     assert (len(keys), sorted(keys)) == (refused["accounts"], refused["keys"])
     assert "Authorise BidBeacon again" in refused["reason"]
     assert world.actions("account-needs-person") == []
 
 
-def test_any_refusal_by_the_token_endpoint_stops_all_accounts(world: BenchWorld, anew: BenchWorld) -> None:
+def test_any_refusal_by_the_token_endpoint_stops_all_accounts(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
     """It concerns who we are, also where its answer has no code that we know."""
     world.break_with("unauthorized", operation="token")
     anew.ask(world.account(), DAY)
@@ -102,16 +116,23 @@ def test_any_refusal_by_the_token_endpoint_stops_all_accounts(world: BenchWorld,
     assert [{"needs_person_for": "credentials"}] == marks
 
 
-def test_a_load_by_hand_ends_when_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
+def test_a_load_by_hand_ends_when_credentials_are_refused(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
     """It doesn't wait for hours: the person is told at once why nothing comes."""
     world.break_with("invalid_grant")
     before = world.context.now()
-    with anew.session("load-windows") as session, pytest.raises(AccountSkippedError, match="revoked"):
+    with (
+        anew.session("load-windows") as session,
+        pytest.raises(AccountSkippedError, match="revoked"),
+    ):
         drive_windows(anew.context, session, world.account(), DATASET, [DAY])
     assert timedelta(seconds=10) > world.context.now() - before
 
 
-def test_a_window_that_rests_says_that_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
+def test_a_window_that_rests_says_that_credentials_are_refused(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
     """Not that its request is sent within a minute, which isn't so."""
     account = world.account()
     world.break_with("invalid_grant")
@@ -119,13 +140,17 @@ def test_a_window_that_rests_says_that_credentials_are_refused(world: BenchWorld
     assert _cause(world, account) is Cause.CREDENTIALS_NEED_PERSON
 
 
-def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
+def test_nothing_is_started_while_credentials_are_refused(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
     """The sensors' questions find no account, though windows are due and entities missing."""
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
     with world.engine.begin() as connection:
         assert (
-            list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
+            list_ads_accounts_with_due_work(
+                connection, now=world.context.now(), datasets=tuple(DATASETS)
+            )
             == []
         )
         assert list_keys_without_entities(connection, **AGES) == []
@@ -161,7 +186,9 @@ def test_an_account_sync_that_works_is_the_way_back(
     assert world.request(request.id).status == "in_flight"
 
 
-def test_an_account_sync_that_is_refused_marks_all_accounts(world: BenchWorld, anew: BenchWorld) -> None:
+def test_an_account_sync_that_is_refused_marks_all_accounts(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
     """The hourly sync may be the first to find out; it costs one call to the token endpoint."""
     world.break_with("invalid_grant")
     before = len(world.sandbox.state.ledger.calls("token"))
@@ -180,14 +207,18 @@ def test_exports_that_are_refused_concern_their_country_alone(world: BenchWorld)
         with pytest.raises(NotAuthorized):
             world.sync_entities(refused)
     assert {other.account_key} == syncs_due(world) & {refused.account_key, other.account_key}
-    assert [] == world.query("SELECT FROM ads_accounts WHERE needs_person IS NOT NULL OR refusals > 0")
+    assert [] == world.query(
+        "SELECT FROM ads_accounts WHERE needs_person IS NOT NULL OR refusals > 0"
+    )
     world.load(refused, DAY)
     assert "loaded" == world.window(refused, DAY).status
     world.advance(hours=6)
     assert refused.account_key in syncs_due(world)
 
 
-def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(world: BenchWorld) -> None:
+def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
+    world: BenchWorld,
+) -> None:
     """Two refusals, an export that is accepted, and two more are no reason to wait; nor are three before a person enables the account."""
     account = world.account()
     for refusals in (2, 2, 3):
@@ -210,7 +241,9 @@ def syncs_due(world: BenchWorld) -> set[str]:
     with world.engine.begin() as connection:
         return set(
             list_keys_without_entities(
-                connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
+                connection,
+                synced_before=now - ENTITIES_LIVE,
+                missed_before=now - ENTITIES_MISSED_LIVE,
             )
         )
 
@@ -230,7 +263,11 @@ STOPS = [
 @pytest.mark.parametrize(("stop", "kind", "cause"), STOPS)
 @pytest.mark.parametrize("state", ["in_flight", "planned", "completed"])
 def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
-    world: BenchWorld, stop: Callable[[BenchWorld, Account], None], kind: str, cause: Cause, state: str
+    world: BenchWorld,
+    stop: Callable[[BenchWorld, Account], None],
+    kind: str,
+    cause: Cause,
+    state: str,
 ) -> None:
     """It is given up without a call, wherever it is, so that other countries have its slot; `explain` says why at once."""
     account = world.account()
@@ -297,17 +334,24 @@ def test_a_report_in_flight_outlives_refused_credentials(
     anew.step()
     calls = len(world.sandbox.state.ledger.calls())
     anew.step()
-    assert (calls, "in_flight") == (len(world.sandbox.state.ledger.calls()), world.request(request_id).status)
+    assert (calls, "in_flight") == (
+        len(world.sandbox.state.ledger.calls()),
+        world.request(request_id).status,
+    )
     sandbox.state.faults.clear()
     with open_client(sandbox) as client:
-        later = BenchWorld(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
+        later = BenchWorld(
+            world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
+        )
         later.sync_accounts()
         later.advance(minutes=5)
         later.step()
     assert ("loaded", 1) == (world.request(request_id).status, world.request(request_id).attempts)
 
 
-def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: BenchWorld, anew: BenchWorld) -> None:
+def test_an_entity_sync_that_meets_refused_credentials_marks_all(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
     """Whoever finds out first, it is the same mark."""
     world.break_with("invalid_grant")
     with pytest.raises(InvalidGrant):

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, QueuedRunCoordinator, SubmitRunContext
+from dagster import (
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    QueuedRunCoordinator,
+    SubmitRunContext,
+)
 from dagster._core.instance import InstanceRef
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
@@ -24,7 +30,9 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 
 @pytest.fixture
-def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+def instance(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DagsterInstance]:
     """Yield an instance as `dagster.yaml` describes it, on a fresh database."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
@@ -36,7 +44,9 @@ def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         yield instance
 
 
-def test_dagsters_tables_are_in_a_schema_of_their_own(instance: DagsterInstance, database_url: str) -> None:
+def test_dagsters_tables_are_in_a_schema_of_their_own(
+    instance: DagsterInstance, database_url: str
+) -> None:
     """Runs and events are in schema `dagster`, and nothing of Dagster's is in `public`."""
     instance.get_runs()
     statement = "SELECT table_schema FROM information_schema.tables WHERE table_name IN ('runs', 'event_logs', 'jobs')"
@@ -54,11 +64,15 @@ def test_what_dagster_hands_to_its_processes_has_no_password(
     assert "postgresql" not in reference
 
 
-def test_runs_end_before_their_longest_time_by_hand_is_over_twice(instance: DagsterInstance) -> None:
+def test_runs_end_before_their_longest_time_by_hand_is_over_twice(
+    instance: DagsterInstance,
+) -> None:
     """Dagster ends what hangs, and nothing that honestly waits for Amazon and loads then."""
     longest_wait = get_settings().by_hand_wait_minutes * 60
     assert instance.run_monitoring_enabled
-    assert longest_wait < instance.run_monitoring_settings["max_runtime_seconds"] <= 2 * longest_wait
+    assert (
+        longest_wait < instance.run_monitoring_settings["max_runtime_seconds"] <= 2 * longest_wait
+    )
 
 
 def test_dagsters_files_lie_in_our_home(instance: DagsterInstance, tmp_path: Path) -> None:
@@ -98,7 +112,10 @@ def test_two_runs_are_started_at_the_same_time(instance: DagsterInstance) -> Non
 
 def test_an_account_has_one_run_at_a_time(instance: DagsterInstance) -> None:
     """Of two scheduled runs of one account the second waits, whatever else is free."""
-    assert running(instance, [{"account": "US.a"}, {"account": "US.a"}, {"account": "DE.b"}]) == [0, 2]
+    assert running(instance, [{"account": "US.a"}, {"account": "US.a"}, {"account": "DE.b"}]) == [
+        0,
+        2,
+    ]
 
 
 def test_runs_by_hand_leave_two_places(instance: DagsterInstance) -> None:
@@ -125,9 +142,15 @@ def test_a_run_of_an_accounts_partitions_waits_under_its_tag(
     instance: DagsterInstance, tags: dict[str, str], account: str | None
 ) -> None:
     """Put into the queue as the UI and backfills do it, a run has its account's tag before it begins."""
-    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ours"), "repository").get_job_origin("any")
+    origin = RemoteRepositoryOrigin(
+        RegisteredCodeLocationOrigin("ours"), "repository"
+    ).get_job_origin("any")
     run = create_run_for_test(
-        instance, job_name="any", tags=tags, status=DagsterRunStatus.NOT_STARTED, remote_job_origin=origin
+        instance,
+        job_name="any",
+        tags=tags,
+        status=DagsterRunStatus.NOT_STARTED,
+        remote_job_origin=origin,
     )
     with create_test_daemon_workspace_context(EmptyWorkspaceTarget(), instance) as daemon:
         request = daemon.create_request_context()
@@ -139,7 +162,8 @@ def test_a_run_of_an_accounts_partitions_waits_under_its_tag(
 def test_ranges_of_one_account_wait_for_each_other(instance: DagsterInstance) -> None:
     """Of two queued ranges of one account the second waits, as does the account's scheduled run; another account's range begins."""
     ranges = [
-        {RANGE_START: f"{key}|2026-01-{day}"} for key, day in (("US.a", 10), ("US.a", 20), ("DE.b", 10))
+        {RANGE_START: f"{key}|2026-01-{day}"}
+        for key, day in (("US.a", 10), ("US.a", 20), ("DE.b", 10))
     ]
     tagged = [tags | own_tags(tags) for tags in ranges]
     assert running(instance, [*tagged, {"account": "US.a"}]) == [0, 2]

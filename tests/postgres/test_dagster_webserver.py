@@ -48,7 +48,9 @@ class Webserver:
 
     def request(self, method: str, path: str = "/graphql", **options: Any) -> int:
         """Send a request, and return its status."""
-        return httpx.request(method, self.url + path, timeout=30, trust_env=False, **options).status_code
+        return httpx.request(
+            method, self.url + path, timeout=30, trust_env=False, **options
+        ).status_code
 
     def connect(self, **headers: str) -> None:
         """Open a WebSocket as Dagster's page does, and close it."""
@@ -56,7 +58,9 @@ class Webserver:
         async def connect() -> None:
             address = self.url.replace("http", "ws") + "/graphql"
             async with websockets.connect(
-                address, subprotocols=[websockets.Subprotocol("graphql-ws")], additional_headers=headers
+                address,
+                subprotocols=[websockets.Subprotocol("graphql-ws")],
+                additional_headers=headers,
             ) as socket:
                 await socket.send('{"type": "connection_init"}')
                 assert "connection_ack" in str(await socket.recv())
@@ -72,7 +76,9 @@ def webserver(
     name = f"webserver_{secrets.token_hex(4)}"
     with psycopg.connect(cluster_url, autocommit=True) as connection:
         names = map(sql.Identifier, (name, _template))
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*names))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*names)
+        )
     url = make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
     upgrade_dagster(url)
     port = choose_port()
@@ -117,11 +123,17 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
         pytest.param("HEAD", {}, id="head"),
         pytest.param("POST", {"headers": {"Origin": EVIL}}, id="form"),
         pytest.param(
-            "POST", {"headers": {"Origin": EVIL, "Content-Type": "text/plain"}}, id="simple content type"
+            "POST",
+            {"headers": {"Origin": EVIL, "Content-Type": "text/plain"}},
+            id="simple content type",
         ),
         pytest.param("POST", {"headers": {"Origin": "null"}}, id="sandboxed frame"),
-        pytest.param("POST", {"headers": {"Host": "evil.example", "Origin": EVIL}}, id="DNS rebinding"),
-        pytest.param("GET", {"headers": {"Host": "evil.example", "Accept": "text/html"}}, id="rebound page"),
+        pytest.param(
+            "POST", {"headers": {"Host": "evil.example", "Origin": EVIL}}, id="DNS rebinding"
+        ),
+        pytest.param(
+            "GET", {"headers": {"Host": "evil.example", "Accept": "text/html"}}, id="rebound page"
+        ),
     ],
 )
 def test_a_page_of_another_site_wipes_nothing(
@@ -150,7 +162,9 @@ def test_a_page_of_another_site_reports_no_materialization(webserver: Webserver)
 
 
 @pytest.mark.parametrize("origin", [None, "own", PUBLIC_URL])
-def test_dagsters_own_page_and_programs_go_on_working(webserver: Webserver, origin: str | None) -> None:
+def test_dagsters_own_page_and_programs_go_on_working(
+    webserver: Webserver, origin: str | None
+) -> None:
     """Programs, Dagster's page at its own address and at its public one may wipe, and open WebSockets."""
     webserver.materialize()
     headers = {} if origin is None else {"Origin": webserver.url if origin == "own" else origin}

@@ -25,12 +25,18 @@ FAULTS_OF_ROWS: tuple[FaultName, ...] = ("restate_rows", "appear_rows", "vanish_
 OF_TARGETS = [dataset for dataset in DATASETS.values() if "target.value" in dataset.fields]
 HOURLY = [dataset for dataset in DATASETS.values() if dataset.grain == "hour"]
 
-each_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+each_dataset = pytest.mark.parametrize(
+    "dataset", DATASETS.values(), ids=lambda dataset: dataset.name
+)
 few_datasets = pytest.mark.parametrize(
-    "dataset", [DAILY_TARGETS, DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS], ids=lambda dataset: dataset.name
+    "dataset",
+    [DAILY_TARGETS, DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS],
+    ids=lambda dataset: dataset.name,
 )
 """One of a single report, one of three, and one of hours."""
-each_dataset_of_targets = pytest.mark.parametrize("dataset", OF_TARGETS, ids=lambda dataset: dataset.name)
+each_dataset_of_targets = pytest.mark.parametrize(
+    "dataset", OF_TARGETS, ids=lambda dataset: dataset.name
+)
 with_400_rows = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
 """Rows a day with which all ad products have rows of every dataset."""
 each_hourly_dataset = pytest.mark.parametrize("dataset", HOURLY, ids=lambda dataset: dataset.name)
@@ -101,7 +107,9 @@ def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset)
     assert later == question.stored()
     restated = world.query("SELECT * FROM restatements")
     assert "changed" in {row["change"] for row in restated}
-    assert question.without_targets(later) == question.applied(question.without_targets(first), restated)
+    assert question.without_targets(later) == question.applied(
+        question.without_targets(first), restated
+    )
     for fault in FAULTS_OF_ROWS:
         world.break_with(fault, share=0.2, times=len(dataset.reports))
     load(world, question)
@@ -112,7 +120,9 @@ def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset)
 
 
 @with_400_rows
-def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(world: BenchWorld) -> None:
+def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(
+    world: BenchWorld,
+) -> None:
     """Where Amazon ignores the filters of a dataset's two reports, each loads its own ad products, and the rows of the others are told."""
     question = ask_about(world, DAILY_PRODUCTS)
     world.break_with("filter_ignored", times=len(DAILY_PRODUCTS.reports))
@@ -120,7 +130,9 @@ def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(world
     assert true == question.stored()
     rows = Counter(key[AD_PRODUCT] for key in true)
     expected = [
-        ", ".join(f"{one} ({rows[one]:,})" for one in sorted(set(AD_PRODUCTS) - set(report.ad_products)))
+        ", ".join(
+            f"{one} ({rows[one]:,})" for one in sorted(set(AD_PRODUCTS) - set(report.ad_products))
+        )
         for report in DAILY_PRODUCTS.reports
     ]
     assert expected == [told["ad_products"] for told in world.actions("other-products-reported")]
@@ -140,20 +152,28 @@ def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: 
     assert {key: true[key] for key in left} == left
     assert true == question.true(load(world, question)) == question.stored()
     told = world.query("SELECT change, count(*) FROM restatements GROUP BY change")
-    assert {"vanished": len(gone), "appeared": len(gone)} == {row["change"]: row["count"] for row in told}
+    assert {"vanished": len(gone), "appeared": len(gone)} == {
+        row["change"]: row["count"] for row in told
+    }
 
 
 @each_dataset_of_targets
 @with_400_rows
-def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(world: BenchWorld, dataset: Dataset) -> None:
+def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(
+    world: BenchWorld, dataset: Dataset
+) -> None:
     """Before the first export no row has a target, and all that name one wait for it; after it each has its own, and nothing is lost."""
-    question = Question(world.engine, world.sandbox.url, world.account(), dataset, TODAY - timedelta(days=3))
+    question = Question(
+        world.engine, world.sandbox.url, world.account(), dataset, TODAY - timedelta(days=3)
+    )
     asked_at = load(world, question)
     before = world.window(question.account, question.day, dataset)
     stored = [dict(zip(question.columns, key, strict=True)) for key in question.stored()]
     assert {None} == {key["target_id"] for key in stored}
     assert before.row_count == len(stored)
-    assert before.unresolved_count == sum(key["match_type"] not in {None, "", "THEME"} for key in stored)
+    assert before.unresolved_count == sum(
+        key["match_type"] not in {None, "", "THEME"} for key in stored
+    )
     world.sync_entities(question.account)
     after = world.window(question.account, question.day, dataset)
     assert question.true(asked_at) == question.stored()
@@ -182,7 +202,9 @@ def test_negative_targets_receive_nothing(world: BenchWorld, dataset: Dataset) -
     """There are negative targets with the texts of others, and no row is theirs."""
     question = ask_about(world, dataset)
     load(world, question)
-    negative = {row["target_id"] for row in world.query("SELECT target_id FROM targets WHERE negative")}
+    negative = {
+        row["target_id"] for row in world.query("SELECT target_id FROM targets WHERE negative")
+    }
     assert negative
     place = question.columns.index("target_id")
     assert set() == negative & {key[place] for key in question.stored()}
@@ -215,7 +237,9 @@ def test_hours_are_right_on_the_days_the_clock_changes(
     world: BenchWorld, dataset: Dataset, country: str, day: date
 ) -> None:
     """On days of 23 and 25 hours each row is at the instant that a walk through the day finds, and none is set aside."""
-    world.sandbox.state.clock.set(datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(days=4))
+    world.sandbox.state.clock.set(
+        datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(days=4)
+    )
     account = world.account(country)
     world.sync_entities(account)
     question = Question(world.engine, world.sandbox.url, account, dataset, day)

@@ -187,7 +187,9 @@ def test_a_taken_port_is_told_in_one_line_before_anything_starts(
 ) -> None:
     """With its port taken it ends with exit code 1 and one line, and has started no database."""
     port = choose_port()
-    with subprocess.Popen([sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    ) as holder:
         try:
             wait_until(lambda: not is_free(port))
             started = start(port)

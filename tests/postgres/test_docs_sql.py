@@ -49,20 +49,28 @@ def told(session_store: SessionStore) -> Iterator[SessionStore]:
     ) as session:
         session.add(WindowsQueued(**FACTS, request_id=1, by_hand=True))
         session.add(ReportRequested(**FACTS, request_id=1, report_id="rpt-1"))
-        session.add(ReportProcessed(**FACTS, request_id=1, report_id="rpt-1", rows=1_587, currency="USD"))
+        session.add(
+            ReportProcessed(**FACTS, request_id=1, report_id="rpt-1", rows=1_587, currency="USD")
+        )
         session.add(
             ReportFailed(
-                **FACTS | {"dataset": "hourly_targets"}, request_id=3, reason="Amazon reported INTERNAL_ERROR"
+                **FACTS | {"dataset": "hourly_targets"},
+                request_id=3,
+                reason="Amazon reported INTERNAL_ERROR",
             )
         )
-    with with_job_session("refresh-account", store=session_store, account=ACCOUNT, clock=_earlier) as session:
+    with with_job_session(
+        "refresh-account", store=session_store, account=ACCOUNT, clock=_earlier
+    ) as session:
         session.add(WindowSkipped(**FACTS, reason=SkipReason.WAITS_FOR_AMAZON))
     with (
         with_job_session("refresh-account", store=session_store, account=ACCOUNT) as session,
         pytest.raises(LookupError),
         session_store.begin() as connection,
     ):
-        session.add_in(connection, ReportProcessed(**FACTS, request_id=2, report_id="rpt-2", rows=1))
+        session.add_in(
+            connection, ReportProcessed(**FACTS, request_id=2, report_id="rpt-2", rows=1)
+        )
         raise LookupError
     with (
         pytest.raises(LookupError),
@@ -77,7 +85,9 @@ def _earlier() -> datetime:
     return datetime.now(UTC) - timedelta(hours=2)
 
 
-@pytest.mark.parametrize("query", [*_blocks("docs/sessions.md", "sql"), *_blocks("README.md", "sql")])
+@pytest.mark.parametrize(
+    "query", [*_blocks("docs/sessions.md", "sql"), *_blocks("README.md", "sql")]
+)
 def test_a_query_of_the_documents_finds_something(told: SessionStore, query: str) -> None:
     """Each query runs as it stands, and has an answer where sessions of each kind are stored."""
     with told.begin() as connection:
@@ -92,7 +102,9 @@ def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
     assert [("skipped", "the limit of reports in flight is reached"), ("queued", None)] == [
         (row.effect, row.detail) for row in rows[:2]
     ]
-    assert [("requested", "rpt-1"), ("loaded", "rpt-1")] == [(row.effect, row.detail) for row in rows[2:]]
+    assert [("requested", "rpt-1"), ("loaded", "rpt-1")] == [
+        (row.effect, row.detail) for row in rows[2:]
+    ]
 
 
 def test_the_view_has_the_columns_of_the_documents(engine: Engine) -> None:
@@ -133,7 +145,9 @@ def test_the_examples_of_the_library_run(empty_url: str) -> None:
 def test_the_library_needs_no_dagster() -> None:
     """Importing it imports neither Dagster nor a web server."""
     program = "import sys, bidbeacon_sessions; print(sorted({'dagster', 'starlette', 'uvicorn'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert "[]" == done.stdout.strip()
 
 
@@ -151,5 +165,9 @@ def test_the_example_project_records_a_session(
     create_tables(store.engine)
     assert materialize([example.invoices], resources={"sessions": example.Sessions()}).success
     [row] = recorded(store)
-    assert ("fetch-invoices", "succeeded", 12) == (row.job_name, row.status, row.actions[0]["invoices"])
+    assert ("fetch-invoices", "succeeded", 12) == (
+        row.job_name,
+        row.status,
+        row.actions[0]["invoices"],
+    )
     store.dispose()

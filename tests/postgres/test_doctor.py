@@ -74,10 +74,14 @@ def account(key: str, *, needs_person: str | None = None, enabled: bool = True) 
     )
 
 
-def calls(name: str, number: int, *, failed: int = 0, throttled: int = 0, waited: float = 0) -> CallSummary:
+def calls(
+    name: str, number: int, *, failed: int = 0, throttled: int = 0, waited: float = 0
+) -> CallSummary:
     """Make the summary of calls of one name."""
     took = timedelta(seconds=waited)
-    return CallSummary(name, number, failed, throttled, took, timedelta(seconds=40), timedelta(seconds=1))
+    return CallSummary(
+        name, number, failed, throttled, took, timedelta(seconds=40), timedelta(seconds=1)
+    )
 
 
 def gate(**changes: Any) -> GateState:
@@ -93,7 +97,8 @@ def test_a_gate_that_amazon_keeps_closed_is_told_with_what_it_costs() -> None:
     assert (fine.level, fine.details) == (Level.OK, ("EU: 2 of 2 in flight, 3 planned",))
     closed = StoredGate(1.0, timedelta(seconds=2), NOW + timedelta(minutes=4), 1)
     told = check_gates(
-        [gate(), gate(gate=closed, region="NA", refused_count=5, closed_for=timedelta(minutes=21))], NOW
+        [gate(), gate(gate=closed, region="NA", refused_count=5, closed_for=timedelta(minutes=21))],
+        NOW,
     )
     assert (told.level, told.found) == (Level.WARNING, "6 reports planned, NA refused (429)")
     assert told.details[1] == (
@@ -118,9 +123,13 @@ def ago(**duration: float) -> datetime:
         (None, Level.FAILURE, "run `bidbeacon db upgrade`"),
     ],
 )
-def test_tables_have_to_be_as_this_program_needs_them(revision: str | None, level: Level, said: str) -> None:
+def test_tables_have_to_be_as_this_program_needs_them(
+    revision: str | None, level: Level, said: str
+) -> None:
     """Older, newer or missing ones are a failure: nothing else would work."""
-    check = check_database(ServerState("18.4", revision, "0002"), schema_problem(revision, ["0001", "0002"]))
+    check = check_database(
+        ServerState("18.4", revision, "0002"), schema_problem(revision, ["0001", "0002"])
+    )
     assert check.level is level
     assert said in (check.to_do or "")
 
@@ -137,13 +146,17 @@ def test_a_region_that_is_away_is_odd_and_all_are_a_failure(
     problems: tuple[str | None, ...], level: Level
 ) -> None:
     """Accounts of the other regions go on."""
-    check = check_amazon(AmazonState("Amazon", False, dict(zip(("NA", "EU", "FE"), problems, strict=True))))
+    check = check_amazon(
+        AmazonState("Amazon", False, dict(zip(("NA", "EU", "FE"), problems, strict=True)))
+    )
     assert check.level is level
 
 
 def test_refused_credentials_are_a_failure_with_what_to_do() -> None:
     """What the client said is what the doctor says."""
-    check = check_amazon(AmazonState("Amazon", False, credential_problem="Authorise BidBeacon again."))
+    check = check_amazon(
+        AmazonState("Amazon", False, credential_problem="Authorise BidBeacon again.")
+    )
     assert (Level.FAILURE, "Authorise BidBeacon again.") == (check.level, check.found)
 
 
@@ -163,17 +176,27 @@ def test_accounts_that_need_a_person_are_named_with_the_reason_once() -> None:
     ("state", "level", "said"),
     [
         (RequestsState(0, None, 0, None), Level.OK, "no report is in flight"),
-        (RequestsState(1, ago(hours=1), 0, None), Level.OK, "1 report in flight, the oldest for 1 h 00 min"),
+        (
+            RequestsState(1, ago(hours=1), 0, None),
+            Level.OK,
+            "1 report in flight, the oldest for 1 h 00 min",
+        ),
         (RequestsState(2, ago(hours=7), 0, None), Level.WARNING, "the oldest for 7 h 00 min"),
         (
             RequestsState(2, ago(hours=1), 1, ago(minutes=20)),
             Level.WARNING,
             "1 is overdue for a check, by 20 min",
         ),
-        (RequestsState(2, ago(hours=9), 2, ago(hours=3)), Level.FAILURE, "2 are overdue for a check, by 3 h"),
+        (
+            RequestsState(2, ago(hours=9), 2, ago(hours=3)),
+            Level.FAILURE,
+            "2 are overdue for a check, by 3 h",
+        ),
     ],
 )
-def test_reports_that_nobody_looks_at_are_told(state: RequestsState, level: Level, said: str) -> None:
+def test_reports_that_nobody_looks_at_are_told(
+    state: RequestsState, level: Level, said: str
+) -> None:
     """A late look is odd, one that is two hours late means that nobody works."""
     check = check_requests(state, NOW)
     assert check.level is level
@@ -182,7 +205,10 @@ def test_reports_that_nobody_looks_at_are_told(state: RequestsState, level: Leve
 
 def test_failed_windows_are_told_by_account_and_dataset() -> None:
     """With the reason; only the first few."""
-    many = [FailedWindows(f"US.{n}", f"Shop {n} · US", "daily_targets", 10 - n, "too old") for n in range(7)]
+    many = [
+        FailedWindows(f"US.{n}", f"Shop {n} · US", "daily_targets", 10 - n, "too old")
+        for n in range(7)
+    ]
     check = check_windows(many)
     assert (Level.WARNING, "49 windows failed") == (check.level, check.found)
     assert check.details[0] == "Shop 0 · US daily_targets: 10, too old"
@@ -192,7 +218,12 @@ def test_failed_windows_are_told_by_account_and_dataset() -> None:
 
 def test_sessions_without_a_sign_of_life_are_told() -> None:
     """With how long they have been silent, since their start where there never was one."""
-    silent = {"id": uuid4(), "job_name": "poll-reports", "heartbeat_at": None, "started_at": ago(minutes=3)}
+    silent = {
+        "id": uuid4(),
+        "job_name": "poll-reports",
+        "heartbeat_at": None,
+        "started_at": ago(minutes=3),
+    }
     check = check_sessions([silent], NOW)
     assert (Level.WARNING, "1 session without a heartbeat") == (check.level, check.found)
     assert "silent for 3 min 00 s" in check.details[0]
@@ -201,7 +232,9 @@ def test_sessions_without_a_sign_of_life_are_told() -> None:
 
 def test_calls_tell_what_throttling_cost() -> None:
     """Calls by name, the share that failed, 429s, and both kinds of waiting."""
-    check = check_calls([calls("create_report", 90, failed=9, throttled=9, waited=192), calls("token", 10)])
+    check = check_calls(
+        [calls("create_report", 90, failed=9, throttled=9, waited=192), calls("token", 10)]
+    )
     assert check.level is Level.OK
     assert check.found == (
         "100 calls in the last 24 hours, 9.0% failed, 9 × 429; waited 3 min 12 s for Amazon, 1 min 20 s in our own queue"
@@ -236,7 +269,9 @@ def test_a_daemon_that_is_silent_starts_nothing() -> None:
     assert check_dagster(None, NOW).level is Level.WARNING
 
 
-@pytest.mark.parametrize(("free", "level"), [(6, Level.OK), (3, Level.WARNING), (0.5, Level.FAILURE)])
+@pytest.mark.parametrize(
+    ("free", "level"), [(6, Level.OK), (3, Level.WARNING), (0.5, Level.FAILURE)]
+)
 def test_a_disk_that_fills_up_is_told_before_it_is_full(free: float, level: Level) -> None:
     """Below five GiB it is odd, below one a failure."""
     assert check_disk("/data", int(free * GIB), 100 * GIB).level is level
@@ -261,11 +296,14 @@ def test_the_daemons_sign_of_life_is_read_from_its_body(engine: Engine) -> None:
     with engine.begin() as connection:
         assert find_daemon_heartbeat(connection) is None
         connection.execute(text("CREATE SCHEMA dagster"))
-        connection.execute(text('CREATE TABLE dagster.daemon_heartbeats ("timestamp" timestamp, body text)'))
+        connection.execute(
+            text('CREATE TABLE dagster.daemon_heartbeats ("timestamp" timestamp, body text)')
+        )
         assert find_daemon_heartbeat(connection) is None
         body = json.dumps({"__class__": "DaemonHeartbeat", "timestamp": NOW.timestamp()})
         connection.execute(
-            text("INSERT INTO dagster.daemon_heartbeats VALUES ('2000-01-01', :body)"), {"body": body}
+            text("INSERT INTO dagster.daemon_heartbeats VALUES ('2000-01-01', :body)"),
+            {"body": body},
         )
         assert NOW == find_daemon_heartbeat(connection)
 

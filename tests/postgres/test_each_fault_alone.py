@@ -21,7 +21,9 @@ def world(office: Office) -> Iterator[LoneFaultWorld]:
         yield world
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in REPORT_CASES.items()])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=name) for name, case in REPORT_CASES.items()]
+)
 def test_a_lone_fault_has_exactly_its_consequences(world: LoneFaultWorld, case: Case) -> None:
     """Calls, reports, actions, time, rows, reasons are as written down; where the day isn't true then, it is once the fault is gone."""
     set_scene(world, case)
@@ -95,7 +97,9 @@ def assert_rows(world: LoneFaultWorld, case: Case, before: list[Mapping[str, Any
     assert [reason for reason in reasons if not re.match(case.quarantined or "", reason)] == []
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in ENTITY_CASES.items()])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=name) for name, case in ENTITY_CASES.items()]
+)
 def test_a_lone_fault_of_an_entity_sync_has_exactly_its_consequences(
     world: LoneFaultWorld, case: SyncCase
 ) -> None:
@@ -108,19 +112,25 @@ def test_a_lone_fault_of_an_entity_sync_has_exactly_its_consequences(
     assert world.true_entities() == world.stored_entities()
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in ACCOUNT_CASES.items()])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=name) for name, case in ACCOUNT_CASES.items()]
+)
 def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
     world: LoneFaultWorld, case: SyncCase
 ) -> None:
     """Calls, waits, error, actions and problems are as written down; no account is lost, and the next sync has no such problem."""
     before = world.stored_accounts()
     assert_sync(world, case, world.sync_accounts)
-    unlisted = [(action["region"], action["reason"]) for action in world.actions("region-not-listed")]
+    unlisted = [
+        (action["region"], action["reason"]) for action in world.actions("region-not-listed")
+    ]
     assert (["NA"] if case.unlisted else []) == [region for region, _ in unlisted]
     assert all(re.search(case.unlisted or "$^", reason) for _, reason in unlisted)
     assert before == world.stored_accounts()
     world.mend_with(lambda mended: mended.sync_accounts())
-    assert [None] * len(world.office.accounts()) == [each.needs_person for each in world.office.accounts()]
+    assert [None] * len(world.office.accounts()) == [
+        each.needs_person for each in world.office.accounts()
+    ]
 
 
 def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object]) -> None:
@@ -132,7 +142,10 @@ def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object
         sync()
     except Exception as raised:  # noqa: BLE001 - whatever it is, it is compared
         error = raised
-    assert (case.error, case.told) == (type(error) if error else None, world.told_since(told_before))
+    assert (case.error, case.told) == (
+        type(error) if error else None,
+        world.told_since(told_before),
+    )
     assert_says(case.says, str(error) if error else None)
     assert_says(case.person, world.account().needs_person)
     assert case.calls == world.calls()

@@ -23,7 +23,11 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.dev.binaries import find_binaries, reachable_binaries
 from bidbeacon_pipelines.dev.dev import only_instance
-from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError, EmbeddedPostgresError, UnusableHomeError
+from bidbeacon_pipelines.dev.errors import (
+    DatabaseUnavailableError,
+    EmbeddedPostgresError,
+    UnusableHomeError,
+)
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres, resolve_database_url
 from bidbeacon_pipelines.dev.postmaster import find_postmaster
 from bidbeacon_pipelines.dev.server_user import ServerUser
@@ -100,7 +104,8 @@ def test_the_server_listens_on_loopback_only(shared_server: EmbeddedPostgres) ->
     """The server has one TCP address, 127.0.0.1, and no socket file."""
     url = shared_server.ensure_running()
     assert fetch(
-        url, "SELECT current_setting('listen_addresses'), current_setting('unix_socket_directories')"
+        url,
+        "SELECT current_setting('listen_addresses'), current_setting('unix_socket_directories')",
     ) == (
         "127.0.0.1",
         "",
@@ -112,7 +117,9 @@ def test_the_server_never_runs_as_root(shared_server: EmbeddedPostgres) -> None:
     assert psutil.Process(postmaster_pid(shared_server)).uids().real != 0
 
 
-def test_the_password_is_needed_and_readable_by_its_owner_alone(shared_server: EmbeddedPostgres) -> None:
+def test_the_password_is_needed_and_readable_by_its_owner_alone(
+    shared_server: EmbeddedPostgres,
+) -> None:
     """A wrong password is refused, and the right one lies in a file of mode 0600."""
     url = shared_server.ensure_running()
     connection = shared_server.files.find_connection()
@@ -156,7 +163,9 @@ def test_a_restart_keeps_data_and_address(server: EmbeddedPostgres) -> None:
     assert fetch(url, "SELECT answer FROM kept") == (42,)
 
 
-def test_another_port_is_taken_where_a_program_holds_the_remembered_one(server: EmbeddedPostgres) -> None:
+def test_another_port_is_taken_where_a_program_holds_the_remembered_one(
+    server: EmbeddedPostgres,
+) -> None:
     """A server whose port is taken starts on another one, and keeps that."""
     url = server.ensure_running()
     connection = server.files.find_connection()
@@ -183,13 +192,19 @@ def test_a_killed_server_starts_again_with_its_data(server: EmbeddedPostgres) ->
     assert fetch(url, "SELECT answer FROM kept") == (42,)
 
 
-def test_a_pid_file_from_before_a_restart_of_the_host_is_no_obstacle(server: EmbeddedPostgres) -> None:
+def test_a_pid_file_from_before_a_restart_of_the_host_is_no_obstacle(
+    server: EmbeddedPostgres,
+) -> None:
     """A `postmaster.pid` with the number of some other living program doesn't keep the server from starting."""
     pid_file = server.files.data / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
     owner = server.files.data.stat()
     server.stop()
-    account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    account = (
+        {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        if os.geteuid() == 0
+        else {}
+    )
     with subprocess.Popen(["sleep", "600"], cwd="/", **account) as bystander:  # type: ignore[call-overload]  # a mapping of options
         try:
             pid_file.write_text("\n".join([str(bystander.pid), *lines[1:6], "", "ready", ""]))
@@ -209,7 +224,8 @@ def test_processes_that_start_at_once_get_one_server(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", program, str(home)]
     processes = [
-        subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)
+        subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
     ]
     try:
         answers = [process.communicate(timeout=60)[0].split() for process in processes]
@@ -278,7 +294,14 @@ def test_an_interrupted_first_start_is_made_good(tmp_path: Path) -> None:
         ),
         (lambda files: shutil.rmtree(files.cluster), r"is gone: restore it, or delete|^$"),
     ],
-    ids=["no version", "other version", "files missing", "no password", "bad password file", "folder gone"],
+    ids=[
+        "no version",
+        "other version",
+        "files missing",
+        "no password",
+        "bad password file",
+        "folder gone",
+    ],
 )
 def test_a_broken_data_directory_is_told_in_one_line(
     server: EmbeddedPostgres, break_it: Callable[[object], object], message: str
@@ -287,7 +310,9 @@ def test_a_broken_data_directory_is_told_in_one_line(
     server.stop()
     linked = server.files.link.is_symlink()
     break_it(server.files)
-    if message.endswith("^$") and not linked:  # inside the project the folder itself is gone: an empty start
+    if (
+        message.endswith("^$") and not linked
+    ):  # inside the project the folder itself is gone: an empty start
         assert fetch(server.ensure_running(), "SELECT 1") == (1,)
         return
     with pytest.raises(EmbeddedPostgresError, match=message) as caught:
@@ -369,7 +394,9 @@ def test_a_folder_without_rights_is_told_by_what_lacks_them() -> None:
     advice = "Repair it, or set BIDBEACON_HOME to a folder of your own."
     assert told == {
         str(own): f"{expected}{own}/postgres (the mode of {own} is 000). {advice}",
-        str(closed): f"{expected}{closed / 'postgres'} ({closed} belongs to another user). {advice}",
+        str(
+            closed
+        ): f"{expected}{closed / 'postgres'} ({closed} belongs to another user). {advice}",
     }
 
 
@@ -436,7 +463,9 @@ def test_a_server_older_than_14_is_refused() -> None:
         greeter = threading.Thread(target=greet_as_postgres_13, args=(listener,))
         greeter.start()
         url = f"postgresql://someone@127.0.0.1:{listener.getsockname()[1]}/db?sslmode=disable&gssencmode=disable"
-        with pytest.raises(DatabaseUnavailableError, match="is PostgreSQL 13: 14 or newer is needed"):
+        with pytest.raises(
+            DatabaseUnavailableError, match="is PostgreSQL 13: 14 or newer is needed"
+        ):
             resolve_database_url(settings_with(url))
         greeter.join(timeout=10)
 

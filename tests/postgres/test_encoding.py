@@ -49,7 +49,9 @@ def latin1(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_text_arrives_as_it_was_sent(database_url: str, latin1: None) -> None:
     """Our engines, sessions, Dagster's storage and connections without an engine are in UTF-8."""
     result = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", PROGRAM, database_url, TEXT], capture_output=True, check=True
+        [sys.executable, "-X", "utf8", "-c", PROGRAM, database_url, TEXT],
+        capture_output=True,
+        check=True,
     )
     line = f"{TEXT}|UTF8|{TEXT.encode().hex()}"
     assert [line] * 4 == result.stdout.decode().splitlines()
@@ -65,7 +67,11 @@ from dagster._core.test_utils import create_run_for_test
 with DagsterInstance.from_ref(InstanceRef.from_dir({str(tmp_path)!r}, config_dir={str(PROJECT_ROOT)!r})) as instance:
     create_run_for_test(instance, job_name="any", tags={{"note": {TEXT!r}}})
 """
-    environment = {**os.environ, "BIDBEACON_DATABASE_URL": database_url, "BIDBEACON_HOME": str(tmp_path)}
+    environment = {
+        **os.environ,
+        "BIDBEACON_DATABASE_URL": database_url,
+        "BIDBEACON_HOME": str(tmp_path),
+    }
     subprocess.run([sys.executable, "-X", "utf8", "-c", program], env=environment, check=True)
     with psycopg.connect(database_url, client_encoding="utf8") as connection:
         assert (TEXT,) == connection.execute(
@@ -91,15 +97,21 @@ def other_url(cluster_url: str, request: pytest.FixtureRequest) -> Iterator[str]
     name = f"other_{secrets.token_hex(6)}"
     statement = "CREATE DATABASE {} ENCODING {} LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"
     with psycopg.connect(cluster_url, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(request.param)))
+        connection.execute(
+            sql.SQL(statement).format(sql.Identifier(name), sql.Literal(request.param))
+        )
         yield make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@pytest.mark.parametrize("words", [["db", "upgrade"], ["doctor"], ["accounts", "list"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["db", "upgrade"], ["doctor"], ["accounts", "list"]], ids=" ".join
+)
 def test_a_database_of_another_encoding_is_refused(other_url: str, words: list[str]) -> None:
     """It can't store all names and search terms; nothing is made in it."""
-    result = CliRunner(env={"BIDBEACON_DATABASE_URL": other_url, "COLUMNS": "1000"}).invoke(app, words)
+    result = CliRunner(env={"BIDBEACON_DATABASE_URL": other_url, "COLUMNS": "1000"}).invoke(
+        app, words
+    )
     assert 1 == result.exit_code
     assert "which can't store all text: use one made with ENCODING 'UTF8'" in result.output
     with psycopg.connect(other_url) as connection:

@@ -38,7 +38,9 @@ class Shelf:
         with engine.begin() as connection:
             self.account = add_account(connection)
 
-    def store(self, kind: str, *raw: Any, account: Account | None = None) -> tuple[int, EntityProblems]:
+    def store(
+        self, kind: str, *raw: Any, account: Account | None = None
+    ) -> tuple[int, EntityProblems]:
         """Write a file of entities and store what is in it; return how many were, and what could not be read."""
         path = self.folder / f"{kind}.json.gz"
         path.write_bytes(gzip.compress(json.dumps(raw).encode()))
@@ -70,7 +72,12 @@ def test_entities_of_every_kind_are_stored_exactly(shelf: Shelf) -> None:
     """Amounts keep their digits, ids of 19 digits too, and details are JSON."""
     budget = {"currencyCode": "USD", "amount": 12345678901234.123456}
     caps = {"budgetValue": {"monetaryBudget": budget}}
-    big = {"campaignId": 9007199254740993001, "budgetCaps": caps, "tags": [{"weight": 0.1}], "x": "a\0"}
+    big = {
+        "campaignId": 9007199254740993001,
+        "budgetCaps": caps,
+        "tags": [{"weight": 0.1}],
+        "x": "a\0",
+    }
     shelf.store("campaigns", CAMPAIGN | big | {"deliveryReasons": ["A"], "startDate": "2025-01-15"})
     shelf.store("adGroups", AD_GROUP | {"bid": {"defaultBid": 0.005, "currencyCode": "JPY"}})
     shelf.store("ads", {"adId": 5, "adGroupId": 4, "state": "PAUSED", "creative": {"products": []}})
@@ -156,7 +163,10 @@ def test_bad_entity_leaves_the_row_of_an_earlier_sync(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "entity", "table"),
-    [("targets", TARGET, "targets"), ("ads", {"adId": "5", "adGroupId": "4", "state": "ENABLED"}, "ads")],
+    [
+        ("targets", TARGET, "targets"),
+        ("ads", {"adId": "5", "adGroupId": "4", "state": "ENABLED"}, "ads"),
+    ],
 )
 def test_campaign_follows_from_the_ad_group(
     shelf: Shelf, kind: str, entity: dict[str, Any], table: str
@@ -170,7 +180,10 @@ def test_campaign_follows_from_the_ad_group(
 def test_database_refuses_a_target_that_belongs_nowhere(shelf: Shelf) -> None:
     """Neither ad group nor campaign."""
     row = {"target_id": "6", "state": "ENABLED", "negative": False}
-    with pytest.raises(IntegrityError, match="belongs_somewhere"), shelf.engine.begin() as connection:
+    with (
+        pytest.raises(IntegrityError, match="belongs_somewhere"),
+        shelf.engine.begin() as connection,
+    ):
         merge_entities(connection, shelf.account, "targets", [row])
 
 
@@ -182,13 +195,17 @@ def test_counts_have_a_line_for_each_kind_that_was_synced(shelf: Shelf) -> None:
     assert isinstance(shelf.counts()["targets"].seen_at, datetime)
 
 
-@pytest.mark.parametrize("statement", re.findall(r"```sql\n(.*?)```", ENTITIES_PAGE.read_text(), re.DOTALL))
+@pytest.mark.parametrize(
+    "statement", re.findall(r"```sql\n(.*?)```", ENTITIES_PAGE.read_text(), re.DOTALL)
+)
 def test_queries_of_the_page_run(shelf: Shelf, statement: str) -> None:
     """docs/entities.md has what people can copy, and each query finds something."""
     shelf.store("targets", TARGET)
     shelf.store("targets", TARGET | {"targetId": "7"})
     budget = {"recurrenceTimePeriod": "DAILY", "budgetValue": {"monetaryBudget": {"amount": 5}}}
-    shelf.store("campaigns", CAMPAIGN | {"deliveryStatus": "NOT_DELIVERING", "budgetCaps": budget}, {})
+    shelf.store(
+        "campaigns", CAMPAIGN | {"deliveryStatus": "NOT_DELIVERING", "budgetCaps": budget}, {}
+    )
     products = {"products": [{"productId": "B0EXAMPLE1"}]}
     ad = {"adId": "5", "campaignId": "3", "state": "ENABLED", "adProduct": "SPONSORED_BRANDS"}
     shelf.store("ads", ad | {"creative": products})

@@ -11,7 +11,11 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DATASETS
 from bidbeacon_pipelines.services.account_suspension import MOST_REFUSALS
-from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.services.backfill import (
+    AccountSkippedError,
+    WindowNotLoadedError,
+    drive_windows,
+)
 from bidbeacon_pipelines.services.dataset_checks import check_dataset
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.services.refresh import step_requests
@@ -230,7 +234,9 @@ def nothing_due(world: BenchWorld) -> None:
         for dataset in DATASETS.values():
             keep_windows(world.context, session, account, dataset)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
-    world.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
+    world.execute(
+        "UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key
+    )
     world.refresh(account)
 
 
@@ -238,10 +244,15 @@ def worked_on_elsewhere(world: BenchWorld) -> None:
     """Another session takes the second of two requests while the first one is stepped."""
     requests = [world.ask(world.account(), DAY), world.ask(world.account("JP"), DAY)]
     world.advance(minutes=2)
-    with with_job_session("elsewhere", store=SessionStore(world.engine)) as other, world.session() as session:
+    with (
+        with_job_session("elsewhere", store=SessionStore(world.engine)) as other,
+        world.session() as session,
+    ):
         take = "UPDATE report_requests SET locked_by = :by WHERE id = :id"
         step_requests(
-            world.context, session, on_step=lambda: world.execute(take, by=other.session_id, id=requests[1])
+            world.context,
+            session,
+            on_step=lambda: world.execute(take, by=other.session_id, id=requests[1]),
         )
 
 
@@ -266,7 +277,9 @@ def wait_for_countries(world: BenchWorld) -> None:
     """Refresh an ads account between the midnights of its two countries."""
     world.plan(world.account("DE"))
     world.execute("DELETE FROM report_requests")
-    world.execute("UPDATE report_windows SET next_refresh_at = NULL WHERE window_date < :today", today=TODAY)
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date < :today", today=TODAY
+    )
     world.advance(hours=11, minutes=1)
     world.plan(world.account("DE"))
 
@@ -278,7 +291,9 @@ def plan(world: BenchWorld) -> None:
 
 def plan_with_short_history(world: BenchWorld) -> None:
     """Plan an ads account where an ad product is known to be served for sixty days."""
-    world.execute("INSERT INTO product_histories VALUES ('NA', 'daily_products', 'SPONSORED_BRANDS', 60, 61)")
+    world.execute(
+        "INSERT INTO product_histories VALUES ('NA', 'daily_products', 'SPONSORED_BRANDS', 60, 61)"
+    )
     world.plan(world.account())
 
 
@@ -388,7 +403,9 @@ def test_a_skipped_window_leaves_its_reason(world: BenchWorld, reason: SkipReaso
 def test_every_action_and_every_reason_has_its_branch() -> None:
     """A new one must find its place here, or name the test that asks for it."""
     ours = {
-        name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon_pipelines")
+        name
+        for name, kind in action_classes().items()
+        if kind.__module__.startswith("bidbeacon_pipelines")
     }
     driven = {branch.partition(":")[0] for branch in BRANCHES} | {"window-skipped"}
     assert ours == driven | TOLD_ELSEWHERE.keys()

@@ -33,7 +33,12 @@ def explained(
     """Ask why a window is as it is."""
     with SessionStore(world.engine).snapshot() as connection:
         return explain_window(
-            connection, world.context.settings, account.account_key, dataset, day, now=world.context.now()
+            connection,
+            world.context.settings,
+            account.account_key,
+            dataset,
+            day,
+            now=world.context.now(),
         )
 
 
@@ -135,7 +140,12 @@ def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> No
     assert "is planned for it" in told.verdict.sentence
     assert "when one of the 2 reports in flight in FE is done" in told.verdict.sentence
     gate = explanation_json(told)["facts"]["gate"]
-    assert ("FE", 2, 2, None) == (gate["region"], gate["in_flight"], gate["places"], gate["closed_until"])
+    assert ("FE", 2, 2, None) == (
+        gate["region"],
+        gate["in_flight"],
+        gate["places"],
+        gate["closed_until"],
+    )
 
 
 def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: BenchWorld) -> None:
@@ -155,10 +165,15 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
     for account in (germany, britain):
         world.sync_entities(account)
     fill(world, germany)
-    world.advance(seconds=(datetime(2026, 1, 15, 23, 1, tzinfo=UTC) - world.context.now()).total_seconds())
+    world.advance(
+        seconds=(datetime(2026, 1, 15, 23, 1, tzinfo=UTC) - world.context.now()).total_seconds()
+    )
     world.plan(germany)
     told = explained(world, germany, TODAY)
-    assert (told.verdict.cause, told.verdict.severity) == (Cause.WAITING_FOR_COUNTRIES, Severity.WAITING)
+    assert (told.verdict.cause, told.verdict.severity) == (
+        Cause.WAITING_FOR_COUNTRIES,
+        Severity.WAITING,
+    )
     assert "until 2026-01-16 05:00:00 UTC at the latest" in told.verdict.sentence
     with world.session() as session, world.engine.begin() as connection:
         want_windows(connection, germany, DATASET.name, [TODAY], session.session_id)
@@ -262,7 +277,9 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
 
 
 @pytest.mark.parametrize(("loads", "kept"), [(0, "It has no data yet"), (1, "It keeps its ")])
-def test_what_amazon_calls_too_old_is_not_asked_for_again(world: BenchWorld, loads: int, kept: str) -> None:
+def test_what_amazon_calls_too_old_is_not_asked_for_again(
+    world: BenchWorld, loads: int, kept: str
+) -> None:
     """Amazon's words, that nothing follows, and no advice to ask for what Amazon would refuse again."""
     account, day = world.account(), oldest_served(DATASET, TODAY)
     for _ in range(loads):
@@ -460,7 +477,9 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
     account = world.account()
     world.load(account, DAY)
     with world.session() as session:
-        world.execute("UPDATE report_windows SET wanted_by = :by WHERE load_count > 0", by=session.session_id)
+        world.execute(
+            "UPDATE report_windows SET wanted_by = :by WHERE load_count > 0", by=session.session_id
+        )
     verdict = explained(world, account).verdict
     assert verdict.cause == Cause.DUE
     assert verdict.sentence.startswith("It was requested manually: ")

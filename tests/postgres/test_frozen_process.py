@@ -63,7 +63,9 @@ class FrozenWorld:
             "request_id": self.request_id,
             "place": way.place,
         }
-        self.process = HaltedProcess("tests.frozen_worker", json.dumps(given), log=folder / "worker.log")
+        self.process = HaltedProcess(
+            "tests.frozen_worker", json.dumps(given), log=folder / "worker.log"
+        )
 
     def freeze(self) -> None:
         """Freeze the process where it should be."""
@@ -111,7 +113,9 @@ def frozen_world(
 
 
 @pytest.mark.parametrize("frozen_world", WAYS, ids=str, indirect=True)
-def test_a_frozen_load_is_taken_over_and_does_no_harm_when_it_wakes_up(frozen_world: FrozenWorld) -> None:
+def test_a_frozen_load_is_taken_over_and_does_no_harm_when_it_wakes_up(
+    frozen_world: FrozenWorld,
+) -> None:
     """The other account is loaded at once, the frozen one's report when the lease is over; then the process can only end."""
     frozen_world.freeze()
     began = time.monotonic()
@@ -133,10 +137,14 @@ def test_a_frozen_load_is_taken_over_and_does_no_harm_when_it_wakes_up(frozen_wo
 
 
 @pytest.mark.parametrize("frozen_world", WAYS[:1], ids=str, indirect=True)
-def test_a_frozen_session_is_closed_though_its_own_transaction_locks_it(frozen_world: FrozenWorld) -> None:
+def test_a_frozen_session_is_closed_though_its_own_transaction_locks_it(
+    frozen_world: FrozenWorld,
+) -> None:
     """Nobody has taken the work over yet: closing the session ends the transaction, and one look then loads the report."""
     frozen_world.freeze()
-    wait_until(lambda: frozen_world.close() == 1, "the session is closed", seconds=3 * LEASE_SECONDS)
+    wait_until(
+        lambda: frozen_world.close() == 1, "the session is closed", seconds=3 * LEASE_SECONDS
+    )
     frozen_world.world.step()
     assert frozen_world.world.request(frozen_world.request_id).status == "loaded"
 

@@ -41,7 +41,10 @@ def digests(one: Contender, first: Report, restated: Report) -> list[tuple[int, 
 
 def test_a_wrong_result_is_not_measured(database_url: str, tmp_path: Path) -> None:
     """One millionth too much, and the context stops."""
-    place, [report] = place_at(database_url), write_reports(tmp_path / "reports", ROWS, restated=False)
+    place, [report] = (
+        place_at(database_url),
+        write_reports(tmp_path / "reports", ROWS, restated=False),
+    )
     place.take_stock(report)
     Naive(place).load(report)
     place.check(report)
@@ -62,7 +65,10 @@ def change(place: Place, statement: str) -> None:
 
 def test_a_load_in_a_process_of_its_own_tells_its_cost(database_url: str, tmp_path: Path) -> None:
     """Seconds, CPU and memory are the child's; memory of the load stands on top of what was imported."""
-    place, [report] = place_at(database_url), write_reports(tmp_path / "reports", ROWS, restated=False)
+    place, [report] = (
+        place_at(database_url),
+        write_reports(tmp_path / "reports", ROWS, restated=False),
+    )
     place.take_stock(report)
     ours = Ours(place)
     ours.request()

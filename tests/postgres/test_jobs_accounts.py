@@ -19,7 +19,12 @@ from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, Catalog
 from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    list_accounts,
+    list_keys_without_entities,
+    set_enabled,
+)
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
 
@@ -49,7 +54,9 @@ class OddPortfolios(httpx.HTTPTransport):
 
 
 @contextmanager
-def context_over(world: BenchWorld, transport: httpx.BaseTransport, home: Path) -> Iterator[JobContext]:
+def context_over(
+    world: BenchWorld, transport: httpx.BaseTransport, home: Path
+) -> Iterator[JobContext]:
     """Have the tools of a job inside the block, whose requests go over this network."""
     endpoints = Endpoints.sandbox(world.sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, transport=transport) as client:
@@ -89,7 +96,10 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) ->
         "SELECT * FROM advertiser_accounts WHERE account_key = :key", key=account.account_key
     )
     assert (stored[0]["enabled"], stored[0]["name"]) == (False, account.name)
-    assert before[0]["count"] + 1 == world.query("SELECT count(*) FROM advertiser_accounts")[0]["count"]
+    assert (
+        before[0]["count"] + 1
+        == world.query("SELECT count(*) FROM advertiser_accounts")[0]["count"]
+    )
     assert [0] == [action["added"] for action in world.actions("accounts-synced")][1:]
 
 
@@ -122,9 +132,13 @@ def test_a_second_sync_stores_what_changed_at_amazon(world: BenchWorld) -> None:
         "profile_id": str(2**53 + 7),
         "enabled": True,
     }
-    assert (1, 2) == tuple(world.actions("accounts-synced")[-1][told] for told in ("added", "disabled"))
+    assert (1, 2) == tuple(
+        world.actions("accounts-synced")[-1][told] for told in ("added", "disabled")
+    )
     with world.engine.begin() as connection:
-        skipped = {account.country_code for account in list_accounts(connection) if account.reason_to_skip}
+        skipped = {
+            account.country_code for account in list_accounts(connection) if account.reason_to_skip
+        }
     assert set(second.country_codes) == skipped
 
 
@@ -134,7 +148,10 @@ def stored_by_place(world: BenchWorld) -> dict[tuple[str, str], dict[str, Any]]:
         "SELECT account_id, country_code, name, amazon_status, profile_id, enabled FROM advertiser_accounts"
     )
     names = ("name", "amazon_status", "profile_id", "enabled")
-    return {(row["account_id"], row["country_code"]): {name: row[name] for name in names} for row in rows}
+    return {
+        (row["account_id"], row["country_code"]): {name: row[name] for name in names}
+        for row in rows
+    }
 
 
 def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: BenchWorld) -> None:
@@ -146,7 +163,9 @@ def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: Be
     keys = world.sync_accounts()
     assert account.account_key not in keys
     assert len(keys) == len(world.query("SELECT * FROM advertiser_accounts")) - 1
-    [problem] = [p for p in world.actions("accounts-synced")[-1]["problems"] if account.account_id in p]
+    [problem] = [
+        p for p in world.actions("accounts-synced")[-1]["problems"] if account.account_id in p
+    ]
     assert "can't be stored" in problem
 
 
@@ -161,22 +180,34 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
     for account in accounts:
         catalogs = catalogs_of(world, account)
         assert true_campaigns(catalogs) == stored(world, account, "campaigns", *CAMPAIGN_COLUMNS)
-        assert {(g.ad_group_id, g.campaign.campaign_id) for c in catalogs for g in c.ad_groups} == stored(
-            world, account, "ad_groups", "ad_group_id", "campaign_id"
-        )
+        assert {
+            (g.ad_group_id, g.campaign.campaign_id) for c in catalogs for g in c.ad_groups
+        } == stored(world, account, "ad_groups", "ad_group_id", "campaign_id")
         assert {(ad.ad_id, ad.state, ad.products) for c in catalogs for ad in c.ads} == {
             (ad_id, state, tuple(asins))
             for ad_id, state, *asins in stored(world, account, "ads", "ad_id", "state", "asins")
         }
         today = local_date(world.context.now(), account.time_zone)
         targets = [target for c in catalogs for target in c.exported_targets(today)]
-        assert {(t.target_id, t.state, t.negative, t.bid, t.ad_group is None) for t in targets} == stored(
-            world, account, "targets", "target_id", "state", "negative", "bid", "ad_group_id IS NULL"
+        assert {
+            (t.target_id, t.state, t.negative, t.bid, t.ad_group is None) for t in targets
+        } == stored(
+            world,
+            account,
+            "targets",
+            "target_id",
+            "state",
+            "negative",
+            "bid",
+            "ad_group_id IS NULL",
         )
         assert {(one.portfolio_id, one.name) for one in catalogs[0].portfolios} == stored(
             world, account, "portfolios", "portfolio_id", "name"
         )
-        assert world.account_in(account.account_id, account.country_code).entities_synced_at is not None
+        assert (
+            world.account_in(account.account_id, account.country_code).entities_synced_at
+            is not None
+        )
     assert world.query("SELECT * FROM entity_problems") == []
     assert country_count == len(world.query("SELECT DISTINCT country_code FROM campaigns"))
 
@@ -192,7 +223,15 @@ def accounts_in(world: BenchWorld, count: int) -> list[Account]:
     return [world.account_in(first.account_id, country.country) for country in countries]
 
 
-CAMPAIGN_COLUMNS = ("campaign_id", "ad_product", "name", "state", "budget", "start_date", "currency_code")
+CAMPAIGN_COLUMNS = (
+    "campaign_id",
+    "ad_product",
+    "name",
+    "state",
+    "budget",
+    "start_date",
+    "currency_code",
+)
 
 
 def true_campaigns(catalogs: Sequence[Catalog]) -> set[tuple[Any, ...]]:
@@ -228,7 +267,11 @@ def stored(world: BenchWorld, account: Account, table: str, *columns: str) -> se
         **account.identity,
     )
     return {
-        tuple(item for value in row.values() for item in (value if isinstance(value, list) else [value]))
+        tuple(
+            item
+            for value in row.values()
+            for item in (value if isinstance(value, list) else [value])
+        )
         for row in rows
     }
 
@@ -253,7 +296,9 @@ def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
     """Reports of old days still name them."""
     account = world.account()
     world.sync_entities(account)
-    world.execute("UPDATE targets SET target_id = '1' WHERE target_id = (SELECT min(target_id) FROM targets)")
+    world.execute(
+        "UPDATE targets SET target_id = '1' WHERE target_id = (SELECT min(target_id) FROM targets)"
+    )
     world.sync_entities(account)
     assert len(world.query("SELECT * FROM targets WHERE target_id = '1'")) == 1
 
@@ -273,7 +318,9 @@ def test_exports_in_flight_are_taken_over_by_the_next_run(
     assert {"loaded"} == {row["status"] for row in world.query("SELECT status FROM entity_exports")}
 
 
-def test_an_export_older_than_a_day_is_asked_for_anew(world: BenchWorld, dying_context: JobContext) -> None:
+def test_an_export_older_than_a_day_is_asked_for_anew(
+    world: BenchWorld, dying_context: JobContext
+) -> None:
     """Amazon does not keep it any longer."""
     account = world.account()
     with pytest.raises(KeyboardInterrupt), world.session("dying") as session:
@@ -294,7 +341,10 @@ def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) 
     world.sandbox.state.faults.clear()
     world.sandbox.state.ledger.clear()
     assert {"targets", "portfolios"} == set(world.sync_entities(account))
-    counts = {name: len(world.sandbox.state.ledger.calls(name)) for name in ("create_export", "get_export")}
+    counts = {
+        name: len(world.sandbox.state.ledger.calls(name))
+        for name in ("create_export", "get_export")
+    }
     assert {"create_export": 0, "get_export": 1} == counts
     assert world.account().entities_synced_at == world.context.now()
 
@@ -324,7 +374,8 @@ def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: Ben
     assert world.account().entities_synced_at is None
     world.sync_entities(account)
     assert EXPORTED <= {
-        row["kind"] for row in world.query("SELECT kind FROM entity_exports WHERE status = 'loaded'")
+        row["kind"]
+        for row in world.query("SELECT kind FROM entity_exports WHERE status = 'loaded'")
     }
     assert world.account().entities_synced_at is not None
 
@@ -362,7 +413,11 @@ def due_for_entities(world: BenchWorld, hours: float) -> list[str]:
     then = world.context.now() + timedelta(hours=hours)
     with world.engine.begin() as connection:
         keys = list_keys_without_entities(
-            connection, synced_before=then - timedelta(hours=24), missed_before=then - timedelta(hours=6)
+            connection,
+            synced_before=then - timedelta(hours=24),
+            missed_before=then - timedelta(hours=6),
         )
-    synced = world.query("SELECT account_key FROM advertiser_accounts WHERE entities_synced_at IS NOT NULL")
+    synced = world.query(
+        "SELECT account_key FROM advertiser_accounts WHERE entities_synced_at IS NOT NULL"
+    )
     return [key for key in keys if key in {row["account_key"] for row in synced}]

@@ -36,7 +36,9 @@ def drive(
         world.advance(minutes=minutes)
 
     with world.session("by-hand") as session:
-        windows = drive_windows(world.context, session, account, DATASET, days, on_progress=on_progress)
+        windows = drive_windows(
+            world.context, session, account, DATASET, days, on_progress=on_progress
+        )
     return windows, told
 
 
@@ -64,7 +66,9 @@ def test_a_report_in_flight_is_adopted(world: BenchWorld) -> None:
     assert [[str(DAY)]] == [action["windows"] for action in world.actions("report-adopted")]
 
 
-def test_a_report_that_is_ready_is_loaded_at_once_and_no_wait_is_recorded(world: BenchWorld) -> None:
+def test_a_report_that_is_ready_is_loaded_at_once_and_no_wait_is_recorded(
+    world: BenchWorld,
+) -> None:
     """A window that was just loaded has no request any more, as one has that waits for its report to be created."""
     account = world.account()
     world.ask(account, DAY)
@@ -91,7 +95,9 @@ def test_a_failed_request_is_told_with_its_reason(world: BenchWorld) -> None:
     """Where the last attempt fails, the error names day and reason."""
     world.break_with("report_failed", reason="Out of ink")
     world.context.settings.by_hand_wait_minutes = 600
-    with pytest.raises(WindowNotLoadedError, match=r"Out of ink.*Given up after 5 attempts") as caught:
+    with pytest.raises(
+        WindowNotLoadedError, match=r"Out of ink.*Given up after 5 attempts"
+    ) as caught:
         drive(world, world.account(), DAY, minutes=10)
     assert [DAY] == list(caught.value.reasons)
 
@@ -141,7 +147,9 @@ def test_who_waits_for_a_place_looks_until_there_is_one(world: BenchWorld) -> No
     world.advance(minutes=2)
     drive(world, world.account("US"), DAY)
     found = world.query("SELECT id, status FROM report_requests WHERE status <> 'loaded'")
-    assert ["completed", "in_flight"] == sorted(one["status"] for one in found if one["id"] != japan)
+    assert ["completed", "in_flight"] == sorted(
+        one["status"] for one in found if one["id"] != japan
+    )
     assert ["in_flight"] == [one["status"] for one in found if one["id"] == japan]
 
 
@@ -150,7 +158,9 @@ def test_who_waits_for_a_place_does_not_fail_with_another_request(world: BenchWo
     broken = world.ask(world.account("CA"), DAY)
     world.ask(world.account("CA"), OTHER)
     world.advance(minutes=2)
-    world.execute("UPDATE report_requests SET dataset = 'of_a_newer_release' WHERE id = :id", id=broken)
+    world.execute(
+        "UPDATE report_requests SET dataset = 'of_a_newer_release' WHERE id = :id", id=broken
+    )
     [window], _ = drive(world, world.account("US"), DAY)
     assert window.status == "loaded"
 
@@ -163,7 +173,10 @@ def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -
         drive(world, account, DAY, minutes=50)
     assert world.window(account, DAY).status == "requested"
     [told] = world.actions("wait-given-up")
-    assert ([str(DAY)], "Amazon is not done yet") == (told["windows"], told["reason"].partition(";")[0])
+    assert ([str(DAY)], "Amazon is not done yet") == (
+        told["windows"],
+        told["reason"].partition(";")[0],
+    )
 
 
 def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
@@ -199,7 +212,11 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
         drive(world, world.account(), TODAY, DAY, too_old)
     assert ([too_old], [DAY]) == (list(caught.value.reasons), caught.value.loaded)
     assert world.window(world.account(), DAY).load_count == 1
-    told = {day: action["reason"] for action in world.actions("window-skipped") for day in action["windows"]}
+    told = {
+        day: action["reason"]
+        for action in world.actions("window-skipped")
+        for day in action["windows"]
+    }
     assert {str(TODAY), str(too_old)} == told.keys()
 
 

@@ -28,7 +28,10 @@ def test_a_failed_report_is_asked_for_again_with_growing_pauses(world: BenchWorl
     world.step()
     world.advance(minutes=2)
     world.step()
-    assert (world.request(request_id).status, world.window(account, DAY).status) == ("loaded", "loaded")
+    assert (world.request(request_id).status, world.window(account, DAY).status) == (
+        "loaded",
+        "loaded",
+    )
 
 
 def test_after_five_failures_the_request_ends_with_amazons_reason(world: BenchWorld) -> None:
@@ -53,7 +56,9 @@ def test_after_five_failures_the_request_ends_with_amazons_reason(world: BenchWo
     assert len(world.actions("report-failed")) == 1
 
 
-def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(world: BenchWorld) -> None:
+def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(
+    world: BenchWorld,
+) -> None:
     """After a 429 whose report was made all the same, nothing is sent before the grace of ten minutes is over."""
     world.break_with("throttle_accepted", times=1)
     account = world.account()
@@ -65,7 +70,9 @@ def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(wor
         world.advance(minutes=3)
         world.step()
         world.refresh(account)
-    sent = [call for call in world.sandbox.state.ledger.calls("create_report") if call.status == 429]
+    sent = [
+        call for call in world.sandbox.state.ledger.calls("create_report") if call.status == 429
+    ]
     assert len(sent) == 1
     waits = world.query(
         "SELECT DISTINCT request_id FROM report_windows WHERE dataset = 'daily_targets' AND window_date = :day AND account_id = :id",
@@ -75,7 +82,10 @@ def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(wor
     assert {request_id} <= {row["request_id"] for row in waits}
     world.advance(minutes=2)
     world.step()
-    assert (world.request(request_id).attempts, world.request(request_id).status) == (1, "in_flight")
+    assert (world.request(request_id).attempts, world.request(request_id).status) == (
+        1,
+        "in_flight",
+    )
 
 
 def test_amazons_wish_to_wait_is_heeded(world: BenchWorld) -> None:
@@ -95,7 +105,9 @@ def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     world.advance(minutes=11)
     world.step()
     assert (world.request(request_id).status, world.reports_made()) == ("in_flight", 1)
-    told = [(action["request_id"], action["report_id"]) for action in world.actions("report-adopted")]
+    told = [
+        (action["request_id"], action["report_id"]) for action in world.actions("report-adopted")
+    ]
     assert [(request_id, world.request(request_id).report_id)] == told
     assert [] == world.actions("report-requested")
     world.advance(minutes=11)
@@ -147,7 +159,11 @@ def test_a_url_that_is_not_signed_again_has_the_report_made_anew(world: BenchWor
     account = world.account()
     request_id = world.load(account, DAY)
     request = world.request(request_id)
-    assert (request.status, request.attempts, request.failure_kind) == ("planned", 1, "report_expired")
+    assert (request.status, request.attempts, request.failure_kind) == (
+        "planned",
+        1,
+        "report_expired",
+    )
     assert request.next_step_at == world.context.now() + timedelta(minutes=5)
     world.advance(minutes=5)
     world.step()
@@ -165,7 +181,9 @@ def test_a_broken_file_leaves_the_data_and_is_fetched_again(world: BenchWorld, f
     world.break_with(fault, times=2)  # type: ignore[arg-type]  # one of its names; the client tries twice
     world.advance(days=1)
     world.load(account, DAY)
-    assert before == world.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
+    assert before == world.query(
+        "SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key"
+    )
     assert world.window(account, DAY).load_count == 1
     assert len(world.actions("request-retried")) == 1
     for _ in range(3):
@@ -230,7 +248,9 @@ def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorl
         world.refresh(account)
         world.step()
     assert calls == len(world.sandbox.state.ledger.calls())
-    assert {"the account needs a person"} == {action["reason"] for action in world.actions("window-skipped")}
+    assert {"the account needs a person"} == {
+        action["reason"] for action in world.actions("window-skipped")
+    }
 
 
 def test_a_report_that_is_never_done_is_asked_for_anew_after_a_day(world: BenchWorld) -> None:
@@ -241,7 +261,9 @@ def test_a_report_that_is_never_done_is_asked_for_anew_after_a_day(world: BenchW
         world.advance(hours=1)
         world.step()
     assert world.request(request_id).attempts == 2
-    looks = [call for call in world.sandbox.state.ledger.calls("retrieve_report") if call.status == 207]
+    looks = [
+        call for call in world.sandbox.state.ledger.calls("retrieve_report") if call.status == 207
+    ]
     assert 24 <= len(looks) <= 26
 
 
@@ -249,7 +271,9 @@ def test_a_request_that_something_unforeseen_goes_wrong_with_rests(world: BenchW
     """It fails the look that meets it, and no other for five minutes; other reports are loaded by the same look."""
     account = world.account()
     odd, good = world.ask(account, DAY), world.ask(account, DAY - timedelta(days=1))
-    world.execute("UPDATE report_requests SET dataset = 'of_another_version' WHERE id = :id", id=odd)
+    world.execute(
+        "UPDATE report_requests SET dataset = 'of_another_version' WHERE id = :id", id=odd
+    )
     world.advance(minutes=2)
     with pytest.raises(UnknownDatasetError):
         world.step()

@@ -123,17 +123,23 @@ def _fill_within_the_gate(world: BenchWorld, account: Account) -> None:
         ("JP", date(2026, 1, 15), datetime(2026, 1, 15, 15, tzinfo=UTC)),
     ],
 )
-def test_days_are_the_accounts_own(world: BenchWorld, country: str, last: date, due: datetime) -> None:
+def test_days_are_the_accounts_own(
+    world: BenchWorld, country: str, last: date, due: datetime
+) -> None:
     """At 03:00 UTC it is yesterday evening in Los Angeles and noon in Tokyo; a day is due at the next local midnight."""
     world.sandbox.state.clock.set(datetime(2026, 1, 15, 3, tzinfo=UTC))
     account = world.account(country)
     world.refresh(account)
-    newest = world.query("SELECT dataset, max(window_date) AS day FROM report_windows GROUP BY dataset")
+    newest = world.query(
+        "SELECT dataset, max(window_date) AS day FROM report_windows GROUP BY dataset"
+    )
     assert dict.fromkeys(DATASETS, last) == {row["dataset"]: row["day"] for row in newest}
     assert due == world.window(account, last).next_refresh_at
 
 
-def test_other_countries_of_the_ads_account_are_left_to_their_own_account(world: BenchWorld) -> None:
+def test_other_countries_of_the_ads_account_are_left_to_their_own_account(
+    world: BenchWorld,
+) -> None:
     """The report of the US account has Canada's rows too: counted, not stored."""
     account, day = world.account("US"), TODAY - timedelta(days=2)
     world.load(account, day)
@@ -169,7 +175,9 @@ def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
     assert window.failure_reason == world.actions("report-failed")[0]["reason"]
 
 
-@pytest.mark.parametrize(("fault", "options"), [("empty_report", {}), ("vanish_rows", {"share": 0.99})])
+@pytest.mark.parametrize(
+    ("fault", "options"), [("empty_report", {}), ("vanish_rows", {"share": 0.99})]
+)
 def test_a_report_that_lost_its_rows_is_suspicious_and_asked_for_again(
     world: BenchWorld, fault: str, options: dict[str, float]
 ) -> None:
@@ -184,4 +192,7 @@ def test_a_report_that_lost_its_rows_is_suspicious_and_asked_for_again(
     assert world.window(account, day).next_refresh_at == world.context.now() + timedelta(minutes=15)
     world.advance(minutes=15)
     world.load(account, day)
-    assert (world.window(account, day).load_count, world.window(account, day).suspicious_digest) == (2, None)
+    assert (
+        world.window(account, day).load_count,
+        world.window(account, day).suspicious_digest,
+    ) == (2, None)

@@ -23,10 +23,18 @@ PYTEST = ["pytest", "-q", "-p", "no:cacheprovider", "tests/postgres/waiting_test
 @contextmanager
 def running(arguments: Sequence[str], home: Path) -> Iterator[int]:
     """Run a Python module in a process group of its own, and yield its number; the group is killed in the end."""
-    environment = {**os.environ, "BIDBEACON_HOME": str(home), "BIDBEACON_STREAM_PORT": str(choose_port())}
+    environment = {
+        **os.environ,
+        "BIDBEACON_HOME": str(home),
+        "BIDBEACON_STREAM_PORT": str(choose_port()),
+    }
     command = [sys.executable, "-m", *arguments]
     with subprocess.Popen(
-        command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=PROJECT_ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     ) as process:
         try:
             yield process.pid
@@ -39,7 +47,9 @@ def data_of_servers(pid: int) -> list[Path]:
     """Return the data directories of the running servers that a process and its children have started."""
     commands = [_command_of(child) for child in psutil.Process(pid).children(recursive=True)]
     watched = [Path(command[-1]) for command in commands if watcher.__name__ in command]
-    return [data for data in watched if (server := find_postmaster(data)) is not None and server.ready]
+    return [
+        data for data in watched if (server := find_postmaster(data)) is not None and server.ready
+    ]
 
 
 def _command_of(process: psutil.Process) -> list[str]:

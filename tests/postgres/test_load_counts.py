@@ -41,7 +41,9 @@ def rows(draw: st.DrawFn) -> Raw:
 
 def is_of_others(row: Raw) -> bool:
     """Return whether a row is another country's, of an ad product that was not asked for, or of a day that no window waits for."""
-    not_ours = row["adProduct.value"] == "Sponsored Brands" or row["date.value"] == str(NOT_WAITED_FOR)
+    not_ours = row["adProduct.value"] == "Sponsored Brands" or row["date.value"] == str(
+        NOT_WAITED_FOR
+    )
     return row["campaign.country"] == "CA" or (row["campaign.country"] == "US" and not_ours)
 
 
@@ -77,7 +79,9 @@ def expected_counts(report: Sequence[Raw], loaded: Sequence[date]) -> dict[str, 
     }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(report=st.lists(rows(), max_size=60), share=st.sampled_from([0.0, 0.3, 1.0]))
 def test_every_row_is_counted_once(shelf: LoadWorld, report: list[Raw], share: float) -> None:
     """Whatever a report has, and whichever windows take it, what is stored with the load adds up and is true."""

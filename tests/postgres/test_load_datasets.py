@@ -16,7 +16,15 @@ from bidbeacon_pipelines.reports.datasets import (
     Dataset,
 )
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.postgres.load_world import ASKED_AGAIN_AT, DAY, KEYWORD, LoadWorld, Raw, report_row, target
+from tests.postgres.load_world import (
+    ASKED_AGAIN_AT,
+    DAY,
+    KEYWORD,
+    LoadWorld,
+    Raw,
+    report_row,
+    target,
+)
 from tests.postgres.test_load_resolution import resolve
 
 LATE, AD = "4100", "3001"
@@ -32,7 +40,11 @@ def product_row(asin: str | None = "B000000001", marketplace: str = "US", **chan
         "advertisedProduct.sku": "SHIRT-1",
         "advertisedProduct.marketplace": marketplace,
     }
-    row = {name: value for name, value in report_row(**changes).items() if not name.startswith("target.")}
+    row = {
+        name: value
+        for name, value in report_row(**changes).items()
+        if not name.startswith("target.")
+    }
     return row | of_product
 
 
@@ -63,9 +75,16 @@ def test_a_product_is_kept_under_its_asin(shelf: LoadWorld) -> None:
 
 def test_products_are_told_apart_by_ad_and_marketplace(shelf: LoadWorld) -> None:
     """One ASIN through two ads and in two marketplaces is three rows; the same key twice is one."""
-    given = [product_row(), product_row(), product_row(marketplace="CA"), product_row() | {"ad.id": 9}]
+    given = [
+        product_row(),
+        product_row(),
+        product_row(marketplace="CA"),
+        product_row() | {"ad.id": 9},
+    ]
     shelf.load(given, dataset=DAILY_PRODUCTS)
-    found = {(row["ad_id"], row["marketplace"]): row["clicks"] for row in rows(shelf, DAILY_PRODUCTS)}
+    found = {
+        (row["ad_id"], row["marketplace"]): row["clicks"] for row in rows(shelf, DAILY_PRODUCTS)
+    }
     assert {("3001", "US"): 10, ("3001", "CA"): 5, ("9", "US"): 5} == found
 
 
@@ -79,7 +98,10 @@ def test_search_terms_are_told_apart_as_they_are_written(shelf: LoadWorld) -> No
         term_row("dog", "late deal"),
     ]
     shelf.load(given, dataset=DAILY_SEARCH_TERMS)
-    found = {(row["target_id"], row["search_term"]): row["clicks"] for row in rows(shelf, DAILY_SEARCH_TERMS)}
+    found = {
+        (row["target_id"], row["search_term"]): row["clicks"]
+        for row in rows(shelf, DAILY_SEARCH_TERMS)
+    }
     assert {
         (KEYWORD, "dog"): 10,
         (KEYWORD, "Dog"): 5,
@@ -90,16 +112,23 @@ def test_search_terms_are_told_apart_as_they_are_written(shelf: LoadWorld) -> No
 
 def test_days_and_hours_of_an_unknown_target_are_resolved_at_once(shelf: LoadWorld) -> None:
     """Rows of both tables get it, each window is counted anew, and the next report of either agrees."""
-    day, hours = [report_row("late deal")], [hour_row(hour, value="late deal") for hour in (3, "17")]
+    day, hours = (
+        [report_row("late deal")],
+        [hour_row(hour, value="late deal") for hour in (3, "17")],
+    )
     shelf.load(day)
     shelf.load(hours, dataset=HOURLY_TARGETS)
     shelf.add_targets(target(LATE, keyword="late deal"))
     assert 3 == resolve(shelf)
     stored = [*rows(shelf, DAILY_TARGETS), *rows(shelf, HOURLY_TARGETS)]
     assert {LATE} == {row["target_id"] for row in stored}
-    assert [0, 0] == [shelf.window(dataset=one).unresolved_count for one in (DAILY_TARGETS, HOURLY_TARGETS)]
+    assert [0, 0] == [
+        shelf.window(dataset=one).unresolved_count for one in (DAILY_TARGETS, HOURLY_TARGETS)
+    ]
     again = [shelf.load(day, age=2), shelf.load(hours, age=2, dataset=HOURLY_TARGETS)]
-    assert {(0, 0, 0)} == {(one.merge.written, one.merge.vanished, one.merge.restated) for one in again}
+    assert {(0, 0, 0)} == {
+        (one.merge.written, one.merge.vanished, one.merge.restated) for one in again
+    }
 
 
 def test_hours_are_instants(shelf: LoadWorld) -> None:
@@ -114,7 +143,9 @@ def test_hours_are_instants(shelf: LoadWorld) -> None:
 
 def test_the_skipped_hour_is_set_aside_with_its_reason(shelf: LoadWorld) -> None:
     """A row of an hour that does not exist goes to the quarantine; the other hours of the day are loaded."""
-    given = [hour_row(hour, SPRING) | {"campaign.id": ad} for hour in range(3, 24) for ad in (1, 2, 3)]
+    given = [
+        hour_row(hour, SPRING) | {"campaign.id": ad} for hour in range(3, 24) for ad in (1, 2, 3)
+    ]
     shelf.load([*given, hour_row(2, SPRING)], days=[SPRING], dataset=HOURLY_TARGETS)
     [bad] = shelf.query("SELECT window_date, reason FROM quarantined_rows")
     assert SPRING == bad["window_date"]
@@ -140,9 +171,11 @@ def test_a_later_report_restates_single_hours(shelf: LoadWorld) -> None:
     shelf.load([hour_row(1, clicks=6), hour_row(3)], age=2, dataset=HOURLY_TARGETS)
     told = shelf.query("SELECT change, hour_at FROM restatements")
     at = datetime(2026, 1, 10, 9, tzinfo=UTC)
-    assert {"changed": at, "vanished": at + timedelta(hours=1), "appeared": at + timedelta(hours=2)} == {
-        row["change"]: row["hour_at"] for row in told
-    }
+    assert {
+        "changed": at,
+        "vanished": at + timedelta(hours=1),
+        "appeared": at + timedelta(hours=2),
+    } == {row["change"]: row["hour_at"] for row in told}
     shelf.load([report_row()])
     shelf.load([report_row(clicks=6)], age=2)
     [of_day] = shelf.query("SELECT hour_at FROM restatements WHERE dataset = 'daily_targets'")
@@ -157,13 +190,17 @@ def test_a_report_that_lost_nearly_everything_is_suspicious_until_it_comes_again
 ) -> None:
     """The guards are those of daily targets: suspicious at first, believed when a second report confirms it, whatever the time zone."""
     whole = [
-        product_row() | {"target.value": "x", "target.matchType": "", "hour.value": 1, "campaign.id": n}
+        product_row()
+        | {"target.value": "x", "target.matchType": "", "hour.value": 1, "campaign.id": n}
         for n in range(1, 31)
     ]
     shelf.load(whole, dataset=dataset)
     second = shelf.load(whole[:2], age=2, dataset=dataset)
     assert [DAY] == list(second.suspicious)
-    assert (30, ASKED_AGAIN_AT) == (len(rows(shelf, dataset)), shelf.window(dataset=dataset).next_refresh_at)
+    assert (30, ASKED_AGAIN_AT) == (
+        len(rows(shelf, dataset)),
+        shelf.window(dataset=dataset).next_refresh_at,
+    )
     shelf.execute(f"ALTER DATABASE {shelf.engine.url.database} SET TimeZone = 'Asia/Kolkata'")
     shelf.engine.dispose()
     assert [DAY] == shelf.load(whole[:2], age=3, dataset=dataset).loaded

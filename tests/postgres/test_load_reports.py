@@ -34,7 +34,11 @@ def test_a_row_is_stored_to_its_last_decimal(shelf: LoadWorld) -> None:
     assert (row["sales"], row["spend"]) == (Decimal("19.99"), Decimal("1.234567"))
     window = shelf.window()
     assert (window.status, window.row_count, window.load_count) == ("loaded", 1, 1)
-    assert (window.spend, window.sales, window.next_refresh_at) == (row["spend"], row["sales"], NEXT_AT)
+    assert (window.spend, window.sales, window.next_refresh_at) == (
+        row["spend"],
+        row["sales"],
+        NEXT_AT,
+    )
     assert (result.rows, result.spend) == (1, row["spend"])
 
 
@@ -50,7 +54,10 @@ def test_ids_beyond_a_float_and_large_yen_are_exact(shelf: LoadWorld) -> None:
     )
     row = shelf.row()
     assert (row["campaign_id"], row["currency_code"]) == ("9007199254740993", "JPY")
-    assert (row["sales"], row["spend"]) == (Decimal(99_999_999_999_999), Decimal("99999999999999.999999"))
+    assert (row["sales"], row["spend"]) == (
+        Decimal(99_999_999_999_999),
+        Decimal("99999999999999.999999"),
+    )
 
 
 def test_a_null_metric_stays_null_and_zero_stays_zero(shelf: LoadWorld) -> None:
@@ -73,7 +80,9 @@ def test_loading_the_same_twice_rewrites_nothing(shelf: LoadWorld) -> None:
 
 def test_a_later_report_writes_only_what_changed_and_says_what(shelf: LoadWorld) -> None:
     """One row changed, one vanished, one appeared: three restatements with old and new values, and one untouched row."""
-    shelf.load([report_row(), report_row() | {"campaign.id": 71}, report_row() | {"campaign.id": 72}])
+    shelf.load(
+        [report_row(), report_row() | {"campaign.id": 71}, report_row() | {"campaign.id": 72}]
+    )
     untouched = shelf.rows("*, xmin, ctid")[2]
     result = shelf.load(
         [
@@ -83,13 +92,20 @@ def test_a_later_report_writes_only_what_changed_and_says_what(shelf: LoadWorld)
         ],
         age=2,
     )
-    found = {row["dimensions"]["campaign_id"]: row for row in shelf.query("SELECT * FROM restatements")}
+    found = {
+        row["dimensions"]["campaign_id"]: row for row in shelf.query("SELECT * FROM restatements")
+    }
     assert {CAMPAIGN: "changed", "71": "vanished", "73": "appeared"} == {
         ad: row["change"] for ad, row in found.items()
     }
-    assert (1, 2) == (found[CAMPAIGN]["old_values"]["orders"], found[CAMPAIGN]["new_values"]["orders"])
+    assert (1, 2) == (
+        found[CAMPAIGN]["old_values"]["orders"],
+        found[CAMPAIGN]["new_values"]["orders"],
+    )
     assert (found["71"]["new_values"], found["73"]["old_values"]) == (None, None)
-    assert timedelta(days=2) == found[CAMPAIGN]["new_data_as_of"] - found[CAMPAIGN]["old_data_as_of"]
+    assert (
+        timedelta(days=2) == found[CAMPAIGN]["new_data_as_of"] - found[CAMPAIGN]["old_data_as_of"]
+    )
     assert [CAMPAIGN, "72", "73"] == [row["campaign_id"] for row in shelf.rows()]
     assert untouched in shelf.rows("*, xmin, ctid")
     assert (result.merge.written, result.merge.vanished, result.merge.restated) == (2, 1, 3)
@@ -183,12 +199,17 @@ def test_few_bad_rows_are_set_aside_and_the_good_ones_loaded(shelf: LoadWorld) -
     [bad] = shelf.query("SELECT * FROM quarantined_rows")
     assert (len(shelf.rows()), shelf.window().quarantined_count) == (99, 1)
     assert (bad["row_number"], bad["window_date"]) == (99, DAY)
-    assert bad["reason"] == "metric.clicks: expected a whole number from 0 to below 2^63, or null, got: -1"
+    assert (
+        bad["reason"]
+        == "metric.clicks: expected a whole number from 0 to below 2^63, or null, got: -1"
+    )
     assert report_row(clicks=-1) == read_object(bad["raw"])
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "half a pair: \ud83d"])
-def test_text_that_postgres_cannot_hold_is_set_aside_without_loss(shelf: LoadWorld, text: str) -> None:
+def test_text_that_postgres_cannot_hold_is_set_aside_without_loss(
+    shelf: LoadWorld, text: str
+) -> None:
     """NUL and a lone surrogate in a name reach the quarantine, and come back from it as they were."""
     shelf.load([*many_rows(99), report_row() | {"target.value": text}])
     [bad] = shelf.query("SELECT raw, reason FROM quarantined_rows")
@@ -208,7 +229,10 @@ def test_the_next_report_replaces_what_the_last_one_set_aside(shelf: LoadWorld) 
 
 def test_an_undated_bad_row_outlives_a_report_of_fewer_days(shelf: LoadWorld) -> None:
     """It may be of a day that the later report does not have, so only a report of all its days replaces it."""
-    shelf.load([*many_rows(99), *many_rows(99, NEXT_DAY), report_row(day="2026-02-30")], days=[DAY, NEXT_DAY])
+    shelf.load(
+        [*many_rows(99), *many_rows(99, NEXT_DAY), report_row(day="2026-02-30")],
+        days=[DAY, NEXT_DAY],
+    )
     shelf.load(many_rows(99), age=2)
     assert len(shelf.query("SELECT * FROM quarantined_rows")) == 1
 
@@ -234,7 +258,9 @@ def test_rows_of_other_ad_products_stay_as_they_are(shelf: LoadWorld) -> None:
     brands = report_row() | {"adProduct.value": "Sponsored Brands"}
     result = shelf.load([brands], ad_products=["SPONSORED_BRANDS"], age=1)
     assert (1, 0) == (result.merge.written, result.merge.vanished)
-    assert ["SPONSORED_BRANDS", "SPONSORED_PRODUCTS"] == sorted(row["ad_product"] for row in shelf.rows())
+    assert ["SPONSORED_BRANDS", "SPONSORED_PRODUCTS"] == sorted(
+        row["ad_product"] for row in shelf.rows()
+    )
     assert (2, Decimal("2.469134")) == (shelf.window().row_count, shelf.window().spend)
     gone = shelf.load([], ad_products=["SPONSORED_BRANDS"], age=2)
     assert [DAY] == list(gone.suspicious)
@@ -263,7 +289,10 @@ def test_rows_of_other_ad_products_are_counted_and_left_out(shelf: LoadWorld) ->
     result = shelf.load(
         [
             report_row(),
-            *[row | {"adProduct.value": "Sponsored Brands", "target.matchType": None} for row in brands],
+            *[
+                row | {"adProduct.value": "Sponsored Brands", "target.matchType": None}
+                for row in brands
+            ],
             report_row() | {"adProduct.value": "Sponsored Display", "campaign.id": 9},
             report_row() | {"adProduct.value": "Sponsored Dreams", "campaign.id": 10},
             *many_rows(50, day=DAY),
@@ -274,7 +303,9 @@ def test_rows_of_other_ad_products_are_counted_and_left_out(shelf: LoadWorld) ->
     assert {"9", "10"}.isdisjoint(row["campaign_id"] for row in shelf.rows())
 
 
-def test_amounts_in_another_currency_are_stored_and_not_added_up_with_the_accounts(shelf: LoadWorld) -> None:
+def test_amounts_in_another_currency_are_stored_and_not_added_up_with_the_accounts(
+    shelf: LoadWorld,
+) -> None:
     """The window's sums are dollars only, as they say."""
     result = shelf.load([report_row(), report_row() | {"budgetCurrency.value": "CAD"}])
     assert ["CAD", "USD"] == sorted(row["currency_code"] for row in shelf.rows())
@@ -313,4 +344,6 @@ def test_a_report_of_several_parts_is_loaded_as_one(shelf: LoadWorld) -> None:
     ]
     shelf.load_parts(parts)
     assert [10] == [row["clicks"] for row in shelf.rows() if row["campaign_id"] == CAMPAIGN]
-    assert [101] == [row["row_number"] for row in shelf.query("SELECT row_number FROM quarantined_rows")]
+    assert [101] == [
+        row["row_number"] for row in shelf.query("SELECT row_number FROM quarantined_rows")
+    ]

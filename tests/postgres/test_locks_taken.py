@@ -59,7 +59,9 @@ def test_a_load_that_finds_its_rows_locked_is_put_off_and_the_others_go_on(
     assert world.request(put_off).status == "loaded"
 
 
-def test_a_lock_that_somebody_keeps_is_an_error_that_says_what_to_do(engine: Engine, other: Engine) -> None:
+def test_a_lock_that_somebody_keeps_is_an_error_that_says_what_to_do(
+    engine: Engine, other: Engine
+) -> None:
     """It names the lock."""
     with other.begin() as holding, engine.begin() as waiting:
         lock_until_commit(holding, "rows of one")

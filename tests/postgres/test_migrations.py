@@ -97,9 +97,13 @@ def test_alembic_finds_nothing_left_to_migrate(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", [CONSTRAINTS, INDEXES, COLUMNS, STORAGE], ids=["constraints", "indexes", "columns", "storage"]
+    "question",
+    [CONSTRAINTS, INDEXES, COLUMNS, STORAGE],
+    ids=["constraints", "indexes", "columns", "storage"],
 )
-def test_migrated_and_modelled_tables_are_the_same(database_url: str, empty_url: str, question: str) -> None:
+def test_migrated_and_modelled_tables_are_the_same(
+    database_url: str, empty_url: str, question: str
+) -> None:
     """Checks, keys, partial indexes, collations, defaults and fill factors too, which Alembic does not compare."""
     create_from_models(empty_url)
     assert ask(empty_url, question) == ask(database_url, question)

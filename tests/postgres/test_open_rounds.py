@@ -8,7 +8,11 @@ import pytest
 
 from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DATASETS
-from bidbeacon_pipelines.reports.fields import SPONSORED_BRANDS, SPONSORED_DISPLAY, SPONSORED_PRODUCTS
+from bidbeacon_pipelines.reports.fields import (
+    SPONSORED_BRANDS,
+    SPONSORED_DISPLAY,
+    SPONSORED_PRODUCTS,
+)
 from bidbeacon_pipelines.services.cadence import keep_cadence, settle_cadences
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
@@ -35,15 +39,21 @@ def account(world: BenchWorld) -> Account:
     """Return the only enabled account: its ads account is looked at once a week, and has five due days, planned a minute before midnight."""
     account = world.account()
     world.sync_entities(account)
-    world.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
+    world.execute(
+        "UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key
+    )
     world.plan(account)
     world.execute("DELETE FROM report_requests")
     statement = "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date < :first"
     world.execute(statement, first=FIRST_DAY)
     world.advance(seconds=(MIDNIGHT - world.context.now()).total_seconds() - 60)
     with world.engine.begin() as connection:
-        keep_cadence(connection, account.account_key, Cadence(cron="59 23 * * 4"), world.context.now())
-    world.execute("UPDATE ads_accounts SET next_look_at = :now, planned_at = NULL", now=world.context.now())
+        keep_cadence(
+            connection, account.account_key, Cadence(cron="59 23 * * 4"), world.context.now()
+        )
+    world.execute(
+        "UPDATE ads_accounts SET next_look_at = :now, planned_at = NULL", now=world.context.now()
+    )
     world.plan(account)
     return account
 
@@ -56,12 +66,16 @@ def poll(world: BenchWorld, *, looks: int, minutes: int = 5) -> None:
         with world.engine.begin() as connection:
             now = world.context.now()
             assert settle_cadences(connection, now) == []
-            assert list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS)) == []
+            assert (
+                list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS)) == []
+            )
 
 
 def asked(world: BenchWorld) -> Counter[tuple[tuple[str, ...], date, date]]:
     """Return the reports that Amazon was asked for: ad products, first and last day."""
-    rows = world.query("SELECT ad_products, start_date, end_date FROM report_requests WHERE attempts > 0")
+    rows = world.query(
+        "SELECT ad_products, start_date, end_date FROM report_requests WHERE attempts > 0"
+    )
     return Counter((tuple(row["ad_products"]), row["start_date"], row["end_date"]) for row in rows)
 
 
@@ -80,16 +94,22 @@ def test_round_goes_on_until_all_ad_products_came(world: BenchWorld, account: Ac
     assert ("missing", MIDNIGHT) == (later.status, later.next_refresh_at)
 
 
-def test_what_fell_due_during_a_round_is_planned_in_the_next(world: BenchWorld, account: Account) -> None:
+def test_what_fell_due_during_a_round_is_planned_in_the_next(
+    world: BenchWorld, account: Account
+) -> None:
     """Though the reports of the round were planned after it fell due."""
     poll(world, looks=8)
     world.advance(days=7)
     with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
+        due = list_ads_accounts_with_due_work(
+            connection, now=world.context.now(), datasets=tuple(DATASETS)
+        )
     assert [account.ads_account_key] == due
 
 
-def test_ad_product_that_failed_waits_for_the_next_round(world: BenchWorld, account: Account) -> None:
+def test_ad_product_that_failed_waits_for_the_next_round(
+    world: BenchWorld, account: Account
+) -> None:
     """One report is asked for as often as any; then its windows fall due again before the next round, and wait for it."""
     world.step()
     world.break_with("report_failed")

@@ -14,8 +14,14 @@ from tests.postgres.load_world import CAMPAIGN, DAY, LoadWorld, Raw, many_rows, 
 MOST = Decimal("99999999999999.999999")
 TOGETHER = "expected rows of one key to add up to"
 FULL = [
-    ({"impressions": 2**63 - 1}, f"metric.impressions: {TOGETHER} {2**63 - 1} at most, got: {2**63 + 99}"),
-    ({"totalCost": MOST}, f"metric.totalCost: {TOGETHER} {MOST} at most, got: 100000000000001.234566"),
+    (
+        {"impressions": 2**63 - 1},
+        f"metric.impressions: {TOGETHER} {2**63 - 1} at most, got: {2**63 + 99}",
+    ),
+    (
+        {"totalCost": MOST},
+        f"metric.totalCost: {TOGETHER} {MOST} at most, got: 100000000000001.234566",
+    ),
     ({"sales": MOST}, f"metric.sales: {TOGETHER} {MOST} at most, got: 100000000000019.989999"),
 ]
 
@@ -71,9 +77,15 @@ def test_a_window_of_any_total_is_loaded_and_summed_up(shelf: LoadWorld) -> None
 def test_a_replay_leaves_what_would_be_too_much_and_loads_the_rest(shelf: LoadWorld) -> None:
     """A row that can't be added to its key stays in quarantine; its neighbour goes into the window."""
     shelf.load(
-        [*many_rows(200), report_row(totalCost=MOST), report_row() | {"campaign.id": 9, "metric.clicks": -1}]
+        [
+            *many_rows(200),
+            report_row(totalCost=MOST),
+            report_row() | {"campaign.id": 9, "metric.clicks": -1},
+        ]
     )
-    shelf.query("UPDATE quarantined_rows SET raw = raw::jsonb || '{\"metric.clicks\": 3}' RETURNING id")
+    shelf.query(
+        "UPDATE quarantined_rows SET raw = raw::jsonb || '{\"metric.clicks\": 3}' RETURNING id"
+    )
     shelf.query(
         """INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
            SELECT account_id, country_code, dataset, window_date, request_id, 500, 'clicks', raw::jsonb || '{"campaign.id": "1001"}'
@@ -82,6 +94,8 @@ def test_a_replay_leaves_what_would_be_too_much_and_loads_the_rest(shelf: LoadWo
     with with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session:
         [action] = replay_quarantine(shelf.engine, session)
     assert (1, 1, [DAY]) == (action.rows, action.left, action.windows)
-    assert [FULL[1][1]] == [row["reason"] for row in shelf.query("SELECT reason FROM quarantined_rows")]
+    assert [FULL[1][1]] == [
+        row["reason"] for row in shelf.query("SELECT reason FROM quarantined_rows")
+    ]
     assert [3] == [row["clicks"] for row in shelf.rows() if row["campaign_id"] == "9"]
     assert MOST == next(row["spend"] for row in shelf.rows() if row["campaign_id"] == CAMPAIGN)

@@ -24,16 +24,19 @@ def timeline(store: SessionStore) -> list[tuple[str, str | None]]:
     return [(action["type"], action.get("said")) for action in row.actions]
 
 
-def test_a_load_that_was_rolled_back_is_told_before_what_comes_next(session_store: SessionStore) -> None:
+def test_a_load_that_was_rolled_back_is_told_before_what_comes_next(
+    session_store: SessionStore,
+) -> None:
     """The claim itself is gone; the sentence it would have said is kept as what did not happen."""
     with with_job_session("x", store=session_store) as session:
         with pytest.raises(RuntimeError), session_store.begin() as connection:
             session.add_in(connection, ClaimMade(rows=3))
             raise RuntimeError
         session.add(ClaimMade(rows=1))
-    assert [("action-rolled-back", "Wrote 3 rows for 2026-11-23"), ("claim-made", None)] == timeline(
-        session_store
-    )
+    assert [
+        ("action-rolled-back", "Wrote 3 rows for 2026-11-23"),
+        ("claim-made", None),
+    ] == timeline(session_store)
 
 
 def test_only_what_a_savepoint_took_with_it_is_told(session_store: SessionStore) -> None:

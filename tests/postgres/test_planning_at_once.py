@@ -45,13 +45,17 @@ def only_due(world: BenchWorld, account: Account, *days: date) -> None:
 def is_due(world: BenchWorld, account: Account) -> bool:
     """Return whether the sensor would have the ads account planned."""
     with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
+        due = list_ads_accounts_with_due_work(
+            connection, now=world.context.now(), datasets=tuple(DATASETS)
+        )
     return account.ads_account_key in due
 
 
 def planned_days(world: BenchWorld) -> list[tuple[date, date]]:
     """Return first and last day of each report that is planned."""
-    rows = world.query("SELECT start_date, end_date FROM report_requests WHERE status = 'planned' ORDER BY 1")
+    rows = world.query(
+        "SELECT start_date, end_date FROM report_requests WHERE status = 'planned' ORDER BY 1"
+    )
     return [(row["start_date"], row["end_date"]) for row in rows]
 
 
@@ -83,7 +87,9 @@ def wait_until_someone_waits(world: BenchWorld, waiting: int = 1) -> None:
         time.sleep(0.02)
 
 
-def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(world: BenchWorld) -> None:
+def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
+    world: BenchWorld,
+) -> None:
     """At midnight planning leaves the window out, since it is in a report; when that is loaded, the account is planned anew."""
     account = world.account("DE")
     only_due(world, account, DAY)
@@ -123,7 +129,9 @@ def test_a_split_is_not_overtaken_by_a_planning_that_did_not_see_it(world: Bench
     ] == planned_days(world)
 
 
-def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(world: BenchWorld) -> None:
+def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
+    world: BenchWorld,
+) -> None:
     """Windows that wait for a person's word are due at once when it comes; those given up before are planned too."""
     account = world.account("DE")
     only_due(world, account, DAY)
@@ -170,11 +178,15 @@ def test_a_creator_never_waits_for_another(world: BenchWorld) -> None:
     world.plan(account)
     mine, other = world.query("SELECT id FROM report_requests ORDER BY end_date DESC")
     with world.engine.begin() as creating, world.session() as session:
-        creating.execute(text("SELECT FROM report_requests WHERE id = :id FOR UPDATE"), {"id": other["id"]})
+        creating.execute(
+            text("SELECT FROM report_requests WHERE id = :id FOR UPDATE"), {"id": other["id"]}
+        )
         assert "in_flight" == drive_request(world.context, session, mine["id"])
     assert [0] == [
         row["passed_over"]
-        for row in world.query("SELECT passed_over FROM report_requests WHERE id = :id", id=other["id"])
+        for row in world.query(
+            "SELECT passed_over FROM report_requests WHERE id = :id", id=other["id"]
+        )
     ]
 
 
@@ -183,7 +195,9 @@ def test_two_creators_of_one_dataset_get_through(world: BenchWorld) -> None:
     account = world.account("DE")
     only_due(world, account, DAY, DAY - timedelta(days=200))
     world.plan(account)
-    mine, other = (row["id"] for row in world.query("SELECT id FROM report_requests ORDER BY end_date DESC"))
+    mine, other = (
+        row["id"] for row in world.query("SELECT id FROM report_requests ORDER BY end_date DESC")
+    )
     [client_id] = {row["client_id"] for row in world.query("SELECT client_id FROM ads_accounts")}
     with world.engine.begin() as gate:
         lock_gate(gate, client_id, account.region, new=NEW_GATE)

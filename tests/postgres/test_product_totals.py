@@ -39,7 +39,9 @@ def load(
     dataset = DATASETS[name]
     products = ad_products or dataset.groups[0]
     fields = dict.fromkeys(dataset.fields_for(products))
-    result = shelf.load([fields | one for one in rows], dataset=dataset, ad_products=products, age=age)
+    result = shelf.load(
+        [fields | one for one in rows], dataset=dataset, ad_products=products, age=age
+    )
     assert [DAY] == result.loaded
     return result
 
@@ -69,8 +71,16 @@ def differences(
 
 def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: LoadWorld) -> None:
     """To the last digit; zero where it had no rows; those of other reports of the window stay."""
-    load(shelf, "daily_products", row(SP, "0.000001") | {"ad.id": 1}, row(SP, "99999999.5") | {"ad.id": 2})
-    assert totals(shelf, "daily_products") == {SP: (2, Decimal("99999999.500001")), SD: (0, Decimal(0))}
+    load(
+        shelf,
+        "daily_products",
+        row(SP, "0.000001") | {"ad.id": 1},
+        row(SP, "99999999.5") | {"ad.id": 2},
+    )
+    assert totals(shelf, "daily_products") == {
+        SP: (2, Decimal("99999999.500001")),
+        SD: (0, Decimal(0)),
+    }
     load(shelf, "daily_products", row(SB, "3") | {"ad.id": 3}, ad_products=(SB,))
     assert totals(shelf, "daily_products") == {
         SP: (2, Decimal("99999999.500001")),
@@ -91,7 +101,11 @@ def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:
     """Placements equal their campaigns for each ad product that both have, whatever the others are."""
     load(shelf, "daily_campaigns", row(SP, "5"), row(SB, "7", 2), row(SD, "9", 3))
     load(
-        shelf, "daily_placements", placement(SP, "4"), placement(SP, "1", "PRODUCT_PAGE"), placement(SB, "7")
+        shelf,
+        "daily_placements",
+        placement(SP, "4"),
+        placement(SP, "1", "PRODUCT_PAGE"),
+        placement(SB, "7"),
     )
     both = ("daily_placements", "daily_campaigns", SP, SB)
     assert ({"pairs": 2, "comparable": 2}, []) == differences(shelf, *both)
@@ -118,4 +132,6 @@ def test_an_ad_product_that_is_not_loaded_yet_is_not_compared(shelf: LoadWorld) 
     load(shelf, "daily_products", row(SB, "6") | {"ad.id": 2}, ad_products=(SB,), age=1)
     assert ({"pairs": 2, "comparable": 1}, []) == differences(shelf, *both), "asked for a day apart"
     load(shelf, "daily_targets", row(SP, "5"), row(SB, "7", 2), age=1)
-    assert ({"pairs": 2, "comparable": 1}, [(SB, Decimal(6), Decimal(7))]) == differences(shelf, *both)
+    assert ({"pairs": 2, "comparable": 1}, [(SB, Decimal(6), Decimal(7))]) == differences(
+        shelf, *both
+    )

@@ -16,12 +16,17 @@ def test_of_a_refused_window_a_thousand_rows_are_kept_and_all_are_counted(shelf:
     """The first ones of the file; reason and result tell how many there were."""
     result = shelf.load([report_row(clicks=-1)] * MANY)
     [kept] = shelf.query("SELECT count(*), max(row_number) AS last FROM quarantined_rows")
-    assert (kept["count"], kept["last"]) == (MOST_ROWS_OF_A_REFUSED_WINDOW, MOST_ROWS_OF_A_REFUSED_WINDOW - 1)
+    assert (kept["count"], kept["last"]) == (
+        MOST_ROWS_OF_A_REFUSED_WINDOW,
+        MOST_ROWS_OF_A_REFUSED_WINDOW - 1,
+    )
     assert result.quarantined == MANY
     assert f"{MANY:,} of {MANY:,} rows" in (shelf.window().failure_reason or "")
 
 
-def test_of_a_loaded_window_every_row_is_kept(shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_loaded_window_every_row_is_kept(
+    shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each can be replayed, also one whose day can't be read; of the refused window of the same report only the first are kept."""
     monkeypatch.setattr(loads, "MOST_ROWS_OF_A_REFUSED_WINDOW", 2)
     undated = [report_row() | {"date.value": "someday"}] * 3

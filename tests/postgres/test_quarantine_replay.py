@@ -25,7 +25,16 @@ from bidbeacon_pipelines.store.summaries import (
     replace_days,
 )
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
-from tests.postgres.load_world import DATASET, DAY, KEYWORD, LoadWorld, Raw, many_rows, report_row, target
+from tests.postgres.load_world import (
+    DATASET,
+    DAY,
+    KEYWORD,
+    LoadWorld,
+    Raw,
+    many_rows,
+    report_row,
+    target,
+)
 from tests.postgres.test_load_datasets import hour_row
 
 NEXT_DAY = DAY + timedelta(days=1)
@@ -69,7 +78,9 @@ def counts(shelf: LoadWorld, day: date = DAY) -> tuple[Any, ...]:
     )
 
 
-def assert_is_fixed_load(shelf: LoadWorld, rows: Sequence[Raw], days: Sequence[date] = (DAY,)) -> None:
+def assert_is_fixed_load(
+    shelf: LoadWorld, rows: Sequence[Raw], days: Sequence[date] = (DAY,)
+) -> None:
     """A load of what the rows say, over what is there, finds nothing to write, and leaves the same counts."""
     there = [shelf.rows(FACTS, day) for day in days]
     before = [counts(shelf, day)[0:1] + counts(shelf, day)[2:] for day in days]
@@ -94,7 +105,9 @@ def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
     assert "metric.clicks" in left.reason
     assert (
         Decimal("1.234568")
-        == shelf.query("SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'")[0]["spend"]
+        == shelf.query("SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'")[0][
+            "spend"
+        ]
     )
     assert_is_fixed_load(shelf, [*good, summed, twice, twice, stranger])
 
@@ -139,7 +152,9 @@ def test_a_replay_after_a_target_came_finds_it(shelf: LoadWorld) -> None:
     shelf.load([*many_rows(99), odd(report_row("cat shirt"))])
     shelf.add_targets(target(KEYWORD), target("4711", keyword="cat shirt"))
     replay(shelf)
-    [row] = shelf.query("SELECT target_id FROM daily_target_performance WHERE target_value = 'cat shirt'")
+    [row] = shelf.query(
+        "SELECT target_id FROM daily_target_performance WHERE target_value = 'cat shirt'"
+    )
     assert "4711" == row["target_id"]
 
 
@@ -180,7 +195,9 @@ def test_a_replay_restates_the_load_it_belongs_to(shelf: LoadWorld) -> None:
     assert [] == shelf.query("SELECT * FROM restatements")
     shelf.load([*many_rows(99), odd(report_row(clicks=9))], age=2)
     replay(shelf)
-    loads = shelf.query("SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number")
+    loads = shelf.query(
+        "SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number"
+    )
     assert [(None, 500), (500, 504)] == [(row["clicks_before"], row["clicks"]) for row in loads]
 
 
@@ -189,7 +206,9 @@ def test_dagster_is_told_once_more(shelf: LoadWorld) -> None:
     shelf.load([*many_rows(99), *many_rows(99, NEXT_DAY), odd(report_row())], days=[DAY, NEXT_DAY])
     shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
     replay(shelf)
-    open_days = shelf.query("SELECT window_date FROM report_windows WHERE recorded_load_count < load_count")
+    open_days = shelf.query(
+        "SELECT window_date FROM report_windows WHERE recorded_load_count < load_count"
+    )
     assert [DAY] == [row["window_date"] for row in open_days]
 
 
@@ -197,7 +216,10 @@ def test_hours_are_replayed_into_their_own_instants(shelf: LoadWorld) -> None:
     """A row summed into an hour that is there, one of an hour that is new, one whose hour could not be read: as a fixed load leaves them."""
     good = [hour_row(hour) | {"campaign.id": ad} for hour in (3, 4, 17) for ad in range(1, 61)]
     summed, new = hour_row(3, clicks=7) | {"campaign.id": 1}, hour_row(9)
-    shelf.load([*good, odd(summed), odd(new), hour_row("5 PM") | {"campaign.id": 1}], dataset=HOURLY_TARGETS)
+    shelf.load(
+        [*good, odd(summed), odd(new), hour_row("5 PM") | {"campaign.id": 1}],
+        dataset=HOURLY_TARGETS,
+    )
     [action] = replay(shelf)
     assert (3, 0, [DAY]) == (action.rows, action.left, action.windows)
     midnight = datetime(2026, 1, 10, 8, tzinfo=UTC)  # in Los Angeles
@@ -221,7 +243,9 @@ def test_a_replay_of_hours_restates_the_load_it_belongs_to(shelf: LoadWorld) -> 
     replay(shelf)
     told = shelf.query("SELECT hour_at, change FROM restatements ORDER BY id")
     assert {datetime(2026, 1, 10, 11, tzinfo=UTC)} == {row["hour_at"] for row in told}
-    loads = shelf.query("SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number")
+    loads = shelf.query(
+        "SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number"
+    )
     assert [(None, 500), (500, 504)] == [(row["clicks_before"], row["clicks"]) for row in loads]
 
 
@@ -375,7 +399,9 @@ def test_what_the_load_refuses_the_replay_refuses(shelf: LoadWorld, sales: Raw) 
 def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
     """It is listed, and stays with its reason, while its neighbour goes into the window."""
     shelf.load([*many_rows(99), odd(report_row()), report_row(clicks=-1)])
-    shelf.execute("UPDATE quarantined_rows SET raw = '{\"metric.clicks\": }' WHERE row_number = 100")
+    shelf.execute(
+        "UPDATE quarantined_rows SET raw = '{\"metric.clicks\": }' WHERE row_number = 100"
+    )
     [action] = replay(shelf)
     assert (1, 1) == (action.rows, action.left)
     [left] = quarantine(shelf)

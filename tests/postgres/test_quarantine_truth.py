@@ -25,7 +25,9 @@ from tests.postgres.job_world import BenchWorld
 TODAY = date(2026, 1, 15)
 pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
 each_dataset = pytest.mark.parametrize(
-    "dataset", [DAILY_TARGETS, DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS], ids=lambda dataset: dataset.name
+    "dataset",
+    [DAILY_TARGETS, DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS],
+    ids=lambda dataset: dataset.name,
 )
 """One of a single report, one of three, and one of hours."""
 
@@ -129,7 +131,9 @@ def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(
 
 
 @each_dataset
-def test_a_replayed_restatement_tells_the_whole_difference(world: BenchWorld, dataset: Dataset) -> None:
+def test_a_replayed_restatement_tells_the_whole_difference(
+    world: BenchWorld, dataset: Dataset
+) -> None:
     """A later report, whose refused rows are replayed, leaves the truth of then; its restatements lead from the first truth to it."""
     question = ask_about(world, dataset, ago=1)
     world.sync_entities(question.account)
@@ -143,4 +147,6 @@ def test_a_replayed_restatement_tells_the_whole_difference(world: BenchWorld, da
     replay(world, question)
     assert later == question.stored()
     restated: list[Mapping[str, Any]] = world.query("SELECT * FROM restatements ORDER BY id")
-    assert question.without_targets(later) == question.applied(question.without_targets(first), restated)
+    assert question.without_targets(later) == question.applied(
+        question.without_targets(first), restated
+    )

@@ -14,7 +14,9 @@ TODAY = date(2026, 1, 15)
 
 @pytest.mark.parametrize("sandbox", [{"renamed_fields": True}], indirect=True)
 @pytest.mark.parametrize("refusals", ["bad_request", "multi_status"])
-def test_renamed_fields_are_asked_for_under_the_name_that_works(world: BenchWorld, refusals: str) -> None:
+def test_renamed_fields_are_asked_for_under_the_name_that_works(
+    world: BenchWorld, refusals: str
+) -> None:
     """Each old name is refused once (400005) and the new one tried at once; later reports use what worked."""
     config = world.sandbox.state.config
     world.sandbox.state.config = config.model_copy(update={"refusals": refusals})
@@ -31,10 +33,14 @@ def test_renamed_fields_are_asked_for_under_the_name_that_works(world: BenchWorl
 def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None:
     """What was learned is given up where Amazon refuses it and takes the first name."""
     account, day = world.account(), TODAY - timedelta(days=3)
-    world.sandbox.state.config = world.sandbox.state.config.model_copy(update={"renamed_fields": True})
+    world.sandbox.state.config = world.sandbox.state.config.model_copy(
+        update={"renamed_fields": True}
+    )
     world.load(account, day)
     assert [] == world.actions("report-failed")
-    world.sandbox.state.config = world.sandbox.state.config.model_copy(update={"renamed_fields": False})
+    world.sandbox.state.config = world.sandbox.state.config.model_copy(
+        update={"renamed_fields": False}
+    )
     world.load(account, day - timedelta(days=1))
     assert [] == world.query("SELECT FROM field_spellings WHERE spelling <> field")
 

@@ -68,7 +68,9 @@ def test_views_have_all_dimensions_and_metrics() -> None:
     """Nothing that the registry lists is missing from its view."""
     views = {view.name: {column.name for column in view.columns} for view in REPORT_VIEWS}
     for dataset in ALL_DATASETS:
-        assert {*dataset.columns, "account_key", "ad_product", "currency_code"} <= views[dataset.name]
+        assert {*dataset.columns, "account_key", "ad_product", "currency_code"} <= views[
+            dataset.name
+        ]
 
 
 def test_names_come_from_the_entities(connection: Connection) -> None:
@@ -134,7 +136,11 @@ def test_ratios_are_of_the_rows_sums(connection: Connection) -> None:
     metrics = {"impressions": 300, "clicks": 8, "spend": Decimal("10.50"), "sales": Decimal(42)}
     store_rows(connection, "daily_placements", "US.one", IDS | metrics | {"window_date": DAY})
     row = row_of(connection, "daily_placements")
-    assert (Decimal("1.3125"), Decimal("0.25"), Decimal(4)) == (row["cpc"], row["acos"], row["roas"])
+    assert (Decimal("1.3125"), Decimal("0.25"), Decimal(4)) == (
+        row["cpc"],
+        row["acos"],
+        row["roas"],
+    )
     assert abs(row["ctr"] - Decimal(8) / 300) < Decimal("1e-15")
 
 
@@ -142,7 +148,9 @@ def test_ratios_are_of_the_rows_sums(connection: Connection) -> None:
 def test_ratios_that_divide_by_zero_are_null(connection: Connection, metric: int | None) -> None:
     """Neither an error nor a zero, and the same where the metric is unknown."""
     metrics = dict.fromkeys(("impressions", "clicks", "spend", "sales"), metric)
-    store_rows(connection, "daily_campaigns", "US.one", metrics | {"window_date": DAY, "campaign_id": "1"})
+    store_rows(
+        connection, "daily_campaigns", "US.one", metrics | {"window_date": DAY, "campaign_id": "1"}
+    )
     row = row_of(connection, "daily_campaigns")
     assert {None} == {row[name] for name in ("cpc", "ctr", "acos", "roas")}
 
@@ -152,7 +160,10 @@ def test_hours_are_those_of_the_accounts_clock(connection: Connection) -> None:
     for hour in (9, 10):
         at = datetime(2026, 3, 8, hour, tzinfo=UTC)
         store_rows(
-            connection, "hourly_campaigns", "US.one", {"window_date": DAY, "hour_at": at, "campaign_id": "1"}
+            connection,
+            "hourly_campaigns",
+            "US.one",
+            {"window_date": DAY, "hour_at": at, "campaign_id": "1"},
         )
     hours = connection.execute(
         text("SELECT local_hour FROM reports.hourly_campaigns ORDER BY hour_at")
@@ -170,7 +181,9 @@ def test_purchased_products_have_no_ratios() -> None:
 def test_a_sum_reads_no_entities(connection: Connection, dataset: Any) -> None:
     """Joins of names are left out of the plan of a query that asks for none."""
     explained = connection.execute(
-        text(f"EXPLAIN (FORMAT JSON) SELECT ad_product, sum(sales) FROM reports.{dataset.name} GROUP BY 1")
+        text(
+            f"EXPLAIN (FORMAT JSON) SELECT ad_product, sum(sales) FROM reports.{dataset.name} GROUP BY 1"
+        )
     ).scalar_one()
     read = set(re.findall('"Relation Name": "(.+?)"', json.dumps(explained)))
     assert read.isdisjoint({"campaigns", "ad_groups", "portfolios"})
@@ -181,4 +194,6 @@ def test_tables_are_described_by_the_registry() -> None:
     """A metric's comment is the registry's description."""
     for dataset in ALL_DATASETS:
         table = PipelinesBase.metadata.tables[dataset.table]
-        assert all(metric.description in table.columns[metric.column].comment for metric in dataset.metrics)
+        assert all(
+            metric.description in table.columns[metric.column].comment for metric in dataset.metrics
+        )

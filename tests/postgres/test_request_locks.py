@@ -87,7 +87,9 @@ def test_one_of_two_sessions_locks(lock: Lock, sessions: Callable[[], SessionRec
     assert lock(first.session_id)
 
 
-def test_of_eight_that_lock_at_once_one_succeeds(lock: Lock, sessions: Callable[[], SessionRecorder]) -> None:
+def test_of_eight_that_lock_at_once_one_succeeds(
+    lock: Lock, sessions: Callable[[], SessionRecorder]
+) -> None:
     """Exactly one succeeds; the others see its lock."""
     ids = [sessions().session_id for _ in range(8)]
     assert sum(at_once([partial(lock, session_id) for session_id in ids])) == 1
@@ -206,7 +208,9 @@ def test_planners_at_once_plan_every_day_once(
         planners = [sessions() for _ in range(6)]
         for account in accounts:
             keep_windows(context, planners[0], account, DATASET)
-        at_once([partial(plan_due, context, session, ads_account, accounts) for session in planners])
+        at_once(
+            [partial(plan_due, context, session, ads_account, accounts) for session in planners]
+        )
     requests = query(shelf.engine, "SELECT * FROM report_requests")
     covered = Counter(
         row["start_date"] + timedelta(days=n)

@@ -41,7 +41,10 @@ def _number(load: WindowLoad) -> int:
 def true_totals(world: BenchWorld, day: date, at: datetime) -> Totals:
     """Return what the sandbox's rows of a day add up to as of an instant: impressions, clicks, orders, sales, spend."""
     metrics = [row[5:] for row in world.true_rows(world.account(), day, at)]
-    return tuple(sum((Decimal(value or 0) for value in column), Decimal(0)) for column in zip(*metrics))  # noqa: B905 - all of five
+    return tuple(
+        sum((Decimal(value or 0) for value in column), Decimal(0))
+        for column in zip(*metrics, strict=True)
+    )
 
 
 def totals(load: WindowLoad) -> Totals:
@@ -60,7 +63,9 @@ def totals_before(load: WindowLoad) -> tuple[Decimal | None, ...]:
     )
 
 
-def loads_of(world: BenchWorld | LoadWorld, day: date, dataset: Dataset = DATASET) -> list[WindowLoad]:
+def loads_of(
+    world: BenchWorld | LoadWorld, day: date, dataset: Dataset = DATASET
+) -> list[WindowLoad]:
     """Return the loads of a day of the one account."""
     account = world.account if isinstance(world, LoadWorld) else world.account()
     with world.engine.begin() as connection:
@@ -106,11 +111,15 @@ def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWor
         true = question.true(load.data_as_of)
         assert load.sales == question.total(true, "sales", load.ad_product)
         assert load.orders == question.total(true, "orders", load.ad_product)
-    assert {(0, 0)} == {(one.rows_changed, one.rows_appeared) for one in loads if one.load_number == 1}
+    assert {(0, 0)} == {
+        (one.rows_changed, one.rows_appeared) for one in loads if one.load_number == 1
+    }
     assert any(one.rows_changed + one.rows_appeared for one in loads if one.load_number == 2)
 
 
-@pytest.mark.parametrize("dataset", [HOURLY_TARGETS, HOURLY_PRODUCTS], ids=lambda dataset: dataset.name)
+@pytest.mark.parametrize(
+    "dataset", [HOURLY_TARGETS, HOURLY_PRODUCTS], ids=lambda dataset: dataset.name
+)
 def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld, dataset: Dataset) -> None:
     """Hours loaded at T+1, 3 and 13 told at T+13: each load's totals are what Amazon said then, and each change names its hour."""
     account = world.account()
@@ -127,7 +136,9 @@ def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld, dataset:
     told = [tuple(question.total(rows, metric) for metric in METRICS) for rows in true]
     assert {"SPONSORED_PRODUCTS"} == {load.ad_product for load in loads}
     assert told == [totals(load) for load in loads]
-    assert [None, *told[:-1]] == [None if load.load_number == 1 else totals_before(load) for load in loads]
+    assert [None, *told[:-1]] == [
+        None if load.load_number == 1 else totals_before(load) for load in loads
+    ]
     assert told[0] != told[1] != told[2]
     hours = {row["hour_at"] for row in world.query("SELECT hour_at FROM restatements")}
     assert hours
@@ -159,14 +170,18 @@ def test_rows_that_appear_in_a_day_that_was_reported_empty_are_restated(shelf: L
     assert [0, 3] == [load.rows_appeared for load in loads_of(shelf, DAY)]
 
 
-def test_a_load_that_changed_nothing_in_between_is_known_from_the_timeline(world: BenchWorld) -> None:
+def test_a_load_that_changed_nothing_in_between_is_known_from_the_timeline(
+    world: BenchWorld,
+) -> None:
     """Three loads of one moment of the sandbox: two of them left nothing but their actions."""
     account = world.account()
     for _ in range(3):
         world.load(account, YESTERDAY)
     loads = loads_of(world, YESTERDAY)
     assert [1, 2, 3] * 3 == [load.load_number for load in loads]
-    assert [0] * 9 == [load.rows_changed + load.rows_appeared + load.rows_vanished for load in loads]
+    assert [0] * 9 == [
+        load.rows_changed + load.rows_appeared + load.rows_vanished for load in loads
+    ]
     assert len(set(in_all(loads))) == 1
 
 

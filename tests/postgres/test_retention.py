@@ -100,7 +100,9 @@ def test_many_are_deleted_in_small_pieces(engine: Engine, monkeypatch: pytest.Mo
     assert count(engine, "api_calls") == 1
 
 
-def add_session(engine: Engine, ended: timedelta | None, *, started: timedelta = timedelta(days=200)) -> UUID:
+def add_session(
+    engine: Engine, ended: timedelta | None, *, started: timedelta = timedelta(days=200)
+) -> UUID:
     """Add a session with a promise that it keeps itself, which started and ended so long before noon."""
     windows = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 1, 1)]}
     with with_job_session("x", store=SessionStore(engine), clock=lambda: NOON - started) as session:
@@ -118,14 +120,18 @@ def add_session(engine: Engine, ended: timedelta | None, *, started: timedelta =
     return session.session_id
 
 
-def test_sessions_are_deleted_ninety_days_after_their_end_with_all_they_tell(engine: Engine) -> None:
+def test_sessions_are_deleted_ninety_days_after_their_end_with_all_they_tell(
+    engine: Engine,
+) -> None:
     """One that ended later stays, however early it began, and so does one that runs; actions, references and promises go with theirs."""
     add_session(engine, timedelta(days=90, seconds=1))
     kept = {add_session(engine, timedelta(days=89)), add_session(engine, None)}
     assert {"sessions": 1} == delete(engine, Settings())
     with engine.begin() as connection:
         for table in ("session_actions", "session_references", "session_promises"):
-            left = connection.execute(text(f"SELECT session_id FROM {table} WHERE ord <= 2")).scalars()
+            left = connection.execute(
+                text(f"SELECT session_id FROM {table} WHERE ord <= 2")
+            ).scalars()
             own = connection.execute(
                 text("SELECT id FROM session_headers WHERE job_name = 'delete-old-records'")
             ).scalar_one()
@@ -216,7 +222,9 @@ def test_dagster_deletes_once_a_day(
     with engine.begin() as connection:
         sessions = connection.execute(text("SELECT job_name, status FROM job_sessions")).all()
     assert [("delete-old-records", "succeeded")] == [tuple(row) for row in sessions]
-    [daily] = [schedule for schedule in defs.schedules or () if schedule.name == "delete_old_records_daily"]
+    [daily] = [
+        schedule for schedule in defs.schedules or () if schedule.name == "delete_old_records_daily"
+    ]
     assert "23 3 * * *" == daily.cron_schedule  # type: ignore[union-attr]  # ours are plain schedules
 
 

@@ -32,7 +32,9 @@ STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.stora
 
 
 @pytest.fixture
-def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+def instance(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DagsterInstance]:
     """Yield a Dagster instance that keeps its history in this test's database."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
@@ -96,7 +98,11 @@ def test_an_old_run_keeps_the_history_of_its_assets_and_how_it_ended(
     assert prune(engine, 15) > 5
     assert kinds(engine) == {
         *("PIPELINE_START", "PIPELINE_SUCCESS", "ASSET_OBSERVATION", "ASSET_CHECK_EVALUATION"),
-        *("ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION_PLANNED", "ASSET_CHECK_EVALUATION_PLANNED"),
+        *(
+            "ASSET_MATERIALIZATION",
+            "ASSET_MATERIALIZATION_PLANNED",
+            "ASSET_CHECK_EVALUATION_PLANNED",
+        ),
     }
     event = instance.get_latest_materialization_event(AssetKey("numbers"))
     assert event is not None
@@ -144,7 +150,9 @@ def test_without_dagsters_tables_there_is_nothing_to_do(engine: Engine, tmp_path
     assert prune(engine, 15) == 0
 
 
-def test_printed_lines_go_with_their_runs(instance: DagsterInstance, engine: Engine, tmp_path: Path) -> None:
+def test_printed_lines_go_with_their_runs(
+    instance: DagsterInstance, engine: Engine, tmp_path: Path
+) -> None:
     """A folder that nothing was written to for long is deleted, a young one stays."""
     logs = tmp_path / "home" / "dagster" / "compute_logs"
     for name, age in (("old", 15), ("young", 13)):

@@ -41,7 +41,9 @@ def run(world: BenchWorld, database_url: str) -> None:
                 engine, client, world.context.settings, world.context.clock, world.context.sleep
             )
             step_requests(context, session)
-            refresh_account(context, session, context.ads_account(world.account("JP").ads_account_key))
+            refresh_account(
+                context, session, context.ads_account(world.account("JP").ads_account_key)
+            )
             create_reports(context, session)
     finally:
         store.dispose()
@@ -59,7 +61,9 @@ def test_ten_runs_at_once_load_each_window_once(world: BenchWorld, database_url:
         "SELECT DISTINCT dataset, load_count FROM report_windows WHERE country_code = 'JP' AND window_date < :today",
         today=today,
     )
-    assert sorted(REPORTS_A_DAY.items()) == sorted((row["dataset"], row["load_count"]) for row in windows)
+    assert sorted(REPORTS_A_DAY.items()) == sorted(
+        (row["dataset"], row["load_count"]) for row in windows
+    )
     assert world.reports_made() == REPORTS
     sessions = world.query(
         "SELECT status, count(*) FROM session_headers WHERE job_name = 'refresh-account' GROUP BY 1"

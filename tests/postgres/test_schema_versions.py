@@ -24,12 +24,16 @@ from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
-from bidbeacon_pipelines.store.migrate import MIGRATIONS, SchemaError, list_revisions, schema_problem, upgrade
+from bidbeacon_pipelines.store.migrate import (
+    MIGRATIONS,
+    SchemaError,
+    list_revisions,
+    schema_problem,
+    upgrade,
+)
 
 OLDER = "The database's tables are at 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
-NEWER = (
-    "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
-)
+NEWER = "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
 FOREIGN = (
     "The database belongs to another program, whose migrations are at 'ae1027a6acf': set BIDBEACON_DATABASE_URL to a database "
     "of its own."
@@ -42,11 +46,11 @@ COMMANDS = [
     ["restatements", "--account", "US.a", "--dataset", "daily_targets", "--window", "2026-01-01"],
     ["stream", "--port", "3"],
 ]
-OTHER_PROGRAMS = (
-    "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('ae1027a6acf')"
-)
+OTHER_PROGRAMS = "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('ae1027a6acf')"
 
-A_SESSION = "INSERT INTO session_headers (id, job_name, started_at) VALUES (gen_random_uuid(), 'x', now())"
+A_SESSION = (
+    "INSERT INTO session_headers (id, job_name, started_at) VALUES (gen_random_uuid(), 'x', now())"
+)
 
 
 def run(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -85,7 +89,11 @@ def set_revision(database_url: str) -> Callable[[str], None]:
     ids=["newer", "another"],
 )
 def test_a_command_refuses_tables_of_another_version(
-    words: list[str], revision: str, said: str, database_url: str, set_revision: Callable[[str], None]
+    words: list[str],
+    revision: str,
+    said: str,
+    database_url: str,
+    set_revision: Callable[[str], None],
 ) -> None:
     """It says in a line what to do, and leaves the database as it is."""
     set_revision(revision)
@@ -113,7 +121,9 @@ def test_upgrade_makes_ours_and_dagsters(empty_url: str) -> None:
         result = command(empty_url, "db", "upgrade")
         assert (0, "The database is up to date.\n") == (result.exit_code, result.stdout)
     assert 0 == command(empty_url, "accounts", "list").exit_code
-    assert [("dagster",)] == run(empty_url, "SELECT schemaname FROM pg_tables WHERE tablename = 'event_logs'")
+    assert [("dagster",)] == run(
+        empty_url, "SELECT schemaname FROM pg_tables WHERE tablename = 'event_logs'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +140,9 @@ def test_upgrade_makes_ours_and_dagsters(empty_url: str) -> None:
     ],
     ids=["migrations of another program", "a table of our name"],
 )
-def test_upgrade_leaves_another_programs_database_alone(empty_url: str, make: str, said: str) -> None:
+def test_upgrade_leaves_another_programs_database_alone(
+    empty_url: str, make: str, said: str
+) -> None:
     """One line, and none of our tables among theirs."""
     run(empty_url, make)
     before = run(empty_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -149,7 +161,10 @@ def test_upgrade_does_not_take_newer_tables_back(
     """An older program says that it is the older one."""
     set_revision("9999")
     result = command(database_url, "db", "upgrade")
-    assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (result.exit_code, result.stderr)
+    assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (
+        result.exit_code,
+        result.stderr,
+    )
 
 
 @pytest.fixture
@@ -177,7 +192,9 @@ def test_a_role_without_rights_is_said_in_a_line(powerless_url: str, words: list
     )
 
 
-def test_a_role_that_may_not_create_is_said_in_a_line(powerless_url: str, database_url: str) -> None:
+def test_a_role_that_may_not_create_is_said_in_a_line(
+    powerless_url: str, database_url: str
+) -> None:
     """It could read all, and there is something to change."""
     role = make_url(powerless_url).username
     run(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
@@ -191,7 +208,10 @@ def test_a_role_that_may_not_create_is_said_in_a_line(powerless_url: str, databa
 
 
 def test_dagster_and_its_ops_refuse_them_too(
-    database_url: str, set_revision: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    database_url: str,
+    set_revision: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """The storage that every process of Dagster opens, and the sessions of a code location that has another storage."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
@@ -216,8 +236,13 @@ def test_an_embedded_database_is_born_with_its_tables(tmp_path: Path) -> None:
         url = open_database(Settings(home=tmp_path))
         assert [(list_revisions()[-1],)] == run(url, "SELECT version_num FROM alembic_version")
         run(url, "UPDATE alembic_version SET version_num = '9999'")
-        result = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
-        assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (result.returncode, result.stderr)
+        result = subprocess.run(
+            program, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (
+            result.returncode,
+            result.stderr,
+        )
     finally:
         server.remove()
 
@@ -275,7 +300,11 @@ class Upgrading(threading.Thread):
         """Upgrade, and keep what it says and how it ends."""
         try:
             upgrade(
-                self.url, self.revision, report=self.lines.append, patience=self.patience, folder=self.folder
+                self.url,
+                self.revision,
+                report=self.lines.append,
+                patience=self.patience,
+                folder=self.folder,
             )
         except Exception as error:  # noqa: BLE001 - the test looks at it
             self.error = error
@@ -294,7 +323,9 @@ def transaction(url: str, statement: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-WAITS_FOR_A_TABLE = "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+WAITS_FOR_A_TABLE = (
+    "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+)
 WAITS_FOR_TRANSACTIONS = """
     SELECT count(*) > 0 FROM pg_stat_progress_create_index WHERE datname = current_database() AND phase LIKE 'waiting for%'"""
 
@@ -314,7 +345,9 @@ def test_readers_do_not_queue_behind_a_migration_that_waits(database_url: str, l
     assert [(OTHER_NOTE,)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
-def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(database_url: str, later: Path) -> None:
+def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(
+    database_url: str, later: Path
+) -> None:
     """The migrations before stay done, and the database is of their version."""
     with transaction(database_url, "SELECT count(*) FROM advertiser_accounts"):
         upgrading = Upgrading(database_url, later, OTHER_NOTE, patience=1)
@@ -358,7 +391,9 @@ def test_an_index_whose_build_was_interrupted_is_built_anew(database_url: str, l
     assert [] == run(database_url, INVALID)
 
 
-def test_a_second_upgrade_waits_without_holding_up_the_first(database_url: str, later: Path) -> None:
+def test_a_second_upgrade_waits_without_holding_up_the_first(
+    database_url: str, later: Path
+) -> None:
     """It asks for its turn again and again; a statement that waited would keep an index of the first from being built."""
     upgrade(database_url, OTHER_NOTE, folder=later)
     with transaction(database_url, A_SESSION) as writer:

@@ -71,7 +71,9 @@ def test_a_closed_session_loses_its_connections_and_gets_no_new_ones(
     """Its open transaction is rolled back, though it locks the session; and nothing can be begun in its name."""
     with pytest.raises(SessionClosedError), with_job_session("x", store=session_store) as session:
         with pytest.raises(OperationalError), session_store.begin() as connection:
-            connection.execute(text("SELECT FROM session_headers FOR KEY SHARE"))  # as an action does
+            connection.execute(
+                text("SELECT FROM session_headers FOR KEY SHARE")
+            )  # as an action does
             assert Context().run(close_from_outside, other, session.session_id)
         with session_store.begin() as connection:
             pytest.fail("a connection was given")
@@ -111,7 +113,10 @@ def test_a_role_that_may_not_end_connections_is_told_what_it_lacks(
             connection.rollback()
             return count
 
-    with with_job_session("x", store=session_store) as session, session_store.engine.connect() as named:
+    with (
+        with_job_session("x", store=session_store) as session,
+        session_store.engine.connect() as named,
+    ):
         with caplog.at_level(logging.ERROR):
             assert Context().run(end) > 0
         assert named.execute(NAME).scalar_one() == f"bidbeacon {session.session_id}"

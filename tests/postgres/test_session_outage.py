@@ -52,7 +52,9 @@ def outage(cluster_url: str, database_url: str) -> Outage:
         with psycopg.connect(cluster_url, autocommit=True) as admin:
             statement = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
             admin.execute(statement.format(sql.Identifier(name or ""), sql.SQL("false")))
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
             try:
                 yield
             finally:
@@ -86,7 +88,9 @@ def test_actions_told_meanwhile_are_written_in_order_when_it_is_back(
             session.add(OutageNoted(number=2))
             session.add(OutageNoted(number=3))
         session.add(OutageNoted(number=4))
-    assert ("succeeded", [("outage-noted", number) for number in (1, 2, 3, 4)]) == told(session_store)
+    assert ("succeeded", [("outage-noted", number) for number in (1, 2, 3, 4)]) == told(
+        session_store
+    )
 
 
 def test_a_session_that_begins_meanwhile_is_stored_with_its_true_beginning(
@@ -152,14 +156,17 @@ def test_an_action_that_the_database_refuses_does_not_block_those_behind_it(
     """It is counted as lost, the others are written, and the job goes on."""
     with session_store.begin() as connection:
         connection.execute(
-            text("ALTER TABLE session_actions ADD CHECK (payload ->> 'number' IS DISTINCT FROM '2')")
+            text(
+                "ALTER TABLE session_actions ADD CHECK (payload ->> 'number' IS DISTINCT FROM '2')"
+            )
         )
     with with_job_session("x", store=session_store) as session:
         for number in (1, 2, 3):
             session.add(OutageNoted(number=number))
-    assert ("succeeded", [("outage-noted", 1), ("outage-noted", 3), ("actions-lost", None)]) == told(
-        session_store
-    )
+    assert (
+        "succeeded",
+        [("outage-noted", 1), ("outage-noted", 3), ("actions-lost", None)],
+    ) == told(session_store)
 
 
 @pytest.mark.parametrize("write", ["insert_session", "append_action", "close_session"])
@@ -182,7 +189,9 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(
         session.add(OutageNoted(number=2))
     assert ("succeeded", [("outage-noted", 1), ("outage-noted", 2)]) == told(session_store)
     with session_store.begin() as connection:
-        windows = connection.execute(text("SELECT window_key FROM session_references ORDER BY id")).scalars()
+        windows = connection.execute(
+            text("SELECT window_key FROM session_references ORDER BY id")
+        ).scalars()
         assert ["1", "2"] == list(windows)
 
 
@@ -203,7 +212,9 @@ def test_what_happens_to_an_idle_connection_is_not_noticed(
     assert not caplog.text
 
 
-def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_store: SessionStore) -> None:
+def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(
+    session_store: SessionStore,
+) -> None:
     """The append waits for a lock; Ctrl-C, or Dagster's termination, gets through, and the session is cancelled."""
     with (
         session_store.begin() as blocker,
@@ -228,7 +239,10 @@ def _interrupt_one_that_waits(session_store: SessionStore) -> None:
     )
     try:
         with session_store.engine.connect() as connection:
-            wait_until(lambda: connection.execute(waiting).scalar_one() > 0, "a statement waits for the lock")
+            wait_until(
+                lambda: connection.execute(waiting).scalar_one() > 0,
+                "a statement waits for the lock",
+            )
     finally:
         os.kill(os.getpid(), signal.SIGINT)
 

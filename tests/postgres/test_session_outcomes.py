@@ -103,7 +103,11 @@ def test_failed_session_has_problems_and_cancelled_one_what_it_achieved(
 
 @pytest.mark.parametrize(
     ("status", "has_successor", "outcome"),
-    [("crashed", False, "problems"), ("crashed", True, "warnings"), ("cancelled", False, "warnings")],
+    [
+        ("crashed", False, "problems"),
+        ("crashed", True, "warnings"),
+        ("cancelled", False, "warnings"),
+    ],
 )
 def test_lost_process_is_a_problem_unless_a_successor_took_up_its_work(
     session_store: SessionStore, status: ClosedStatus, *, has_successor: bool, outcome: str
@@ -140,12 +144,19 @@ def attempt(
 
 def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: SessionStore) -> None:
     """They stay failed, without problems: in filters, by account, among failures and in metrics; another step's failure stays."""
-    with suppress(LookupError), with_job_session("y", store=session_store, run_id="run", step_key="other"):
+    with (
+        suppress(LookupError),
+        with_job_session("y", store=session_store, run_id="run", step_key="other"),
+    ):
         raise LookupError("no oven")
     for retry, fails in enumerate([True, True, False]):
-        assert ["y", "bake", "bake"][: retry + 1] == matching(session_store, outcome="problems")[::-1]
+        assert ["y", "bake", "bake"][: retry + 1] == matching(session_store, outcome="problems")[
+            ::-1
+        ]
         attempt(session_store, "run", retry, fails=fails)
-    assert [("failed", "problems"), *[("failed", "ok")] * 2, ("succeeded", "ok")] == outcomes(session_store)
+    assert [("failed", "problems"), *[("failed", "ok")] * 2, ("succeeded", "ok")] == outcomes(
+        session_store
+    )
     assert ["y"] == matching(session_store, outcome="problems")
     assert {"US.own": "ok"} == by_account(session_store)
     now = utc_now()

@@ -61,7 +61,9 @@ def promise_of(store: SessionStore, session_id: UUID) -> dict[str, Any]:
     return dict(promise)
 
 
-def test_the_parent_shows_which_session_did_the_work_and_what_it_says(session_store: SessionStore) -> None:
+def test_the_parent_shows_which_session_did_the_work_and_what_it_says(
+    session_store: SessionStore,
+) -> None:
     """A link, the other session's job and status, and the sentence of the action that fulfilled the promise."""
     parent = queue(session_store)
     sender = send(session_store)

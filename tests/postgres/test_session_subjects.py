@@ -40,7 +40,9 @@ def test_session_and_actions_show_the_label(session_store: SessionStore) -> None
 
 
 @pytest.mark.parametrize("by", ["session", "sync"])
-def test_renamed_account_reads_right_in_older_sessions(session_store: SessionStore, by: str) -> None:
+def test_renamed_account_reads_right_in_older_sessions(
+    session_store: SessionStore, by: str
+) -> None:
     """Whether the next session or a sync of accounts brings the name."""
     with with_job_session("x", store=session_store, account=ACME) as session:
         session.add(SubjectsNamed(account=ACME.key))
@@ -79,7 +81,10 @@ def test_a_row_of_another_account_than_the_sessions_names_it(session_store: Sess
 
 def test_sessions_of_one_account_do_not_wait_for_each_other(session_store: SessionStore) -> None:
     """A transaction that names subjects again locks nothing."""
-    with with_job_session("x", store=session_store, account=ACME), session_store.begin() as connection:
+    with (
+        with_job_session("x", store=session_store, account=ACME),
+        session_store.begin() as connection,
+    ):
         name_subjects(connection, [ACME])
         locks = "SELECT count(*) FROM session_subjects WHERE xmax <> CAST('0' AS xid)"
         assert 0 == connection.execute(text(locks)).scalar_one()

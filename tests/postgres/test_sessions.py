@@ -6,7 +6,14 @@ from datetime import date
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_sessions import Action, Reference, SessionClosedError, SessionStore, Subject, with_job_session
+from bidbeacon_sessions import (
+    Action,
+    Reference,
+    SessionClosedError,
+    SessionStore,
+    Subject,
+    with_job_session,
+)
 from bidbeacon_sessions import session as session_module
 from tests.recorded_sessions import close_from_outside, recorded
 
@@ -38,7 +45,9 @@ class SampleReferring(Action):
 LOADED = SampleLoaded(account="US.a", windows=[date(2026, 11, 23)], rows=3)
 
 
-def test_a_session_that_ends_well_succeeds_with_its_input_and_actions(session_store: SessionStore) -> None:
+def test_a_session_that_ends_well_succeeds_with_its_input_and_actions(
+    session_store: SessionStore,
+) -> None:
     """The view shows one row with input, actions in order, and both times."""
     with with_job_session(
         "refresh-account", store=session_store, input={"window": "2026-11-23"}, account=ACCOUNT
@@ -46,7 +55,11 @@ def test_a_session_that_ends_well_succeeds_with_its_input_and_actions(session_st
         session.add(LOADED)
         session.add(LOADED)
     [row] = recorded(session_store)
-    assert (row.job_name, row.status, row.input) == ("refresh-account", "succeeded", {"window": "2026-11-23"})
+    assert (row.job_name, row.status, row.input) == (
+        "refresh-account",
+        "succeeded",
+        {"window": "2026-11-23"},
+    )
     assert [(1, "sample-loaded", 3), (2, "sample-loaded", 3)] == [
         (a["ord"], a["type"], a["rows"]) for a in row.actions
     ]
@@ -68,7 +81,9 @@ def test_a_failing_session_keeps_the_error_and_lets_it_through(session_store: Se
     )
 
 
-def test_an_interrupt_that_cleaning_up_hides_cancels_the_session(session_store: SessionStore) -> None:
+def test_an_interrupt_that_cleaning_up_hides_cancels_the_session(
+    session_store: SessionStore,
+) -> None:
     """A driver that is interrupted in the middle of a statement may raise an error of its own, which others may wrap."""
     with pytest.raises(KeyboardInterrupt), with_job_session("x", store=session_store):
         try:
@@ -82,14 +97,18 @@ def test_an_interrupt_that_cleaning_up_hides_cancels_the_session(session_store: 
     assert (row.status, row.error["type"]) == ("cancelled", "KeyboardInterrupt")
 
 
-def test_an_error_that_is_made_of_an_interrupt_fails_the_session(session_store: SessionStore) -> None:
+def test_an_error_that_is_made_of_an_interrupt_fails_the_session(
+    session_store: SessionStore,
+) -> None:
     """As `asyncio.timeout` makes a TimeoutError of the cancellation that it has asked for."""
     with pytest.raises(TimeoutError), with_job_session("x", store=session_store):
         raise TimeoutError from asyncio.CancelledError()
     assert [row.status for row in recorded(session_store)] == ["failed"]
 
 
-def test_nothing_is_written_into_a_session_that_somebody_closed(session_store: SessionStore) -> None:
+def test_nothing_is_written_into_a_session_that_somebody_closed(
+    session_store: SessionStore,
+) -> None:
     """A process that wakes up finds its session closed, and the timeline says what was last seen."""
     with pytest.raises(SessionClosedError), with_job_session("x", store=session_store) as session:
         session.add(LOADED)
@@ -111,7 +130,14 @@ def test_nothing_is_written_into_a_session_that_somebody_closed(session_store: S
         ("Zürich, 東京, \U0001f600", "Zürich, 東京, \U0001f600"),
         ('quote " and \\ and %(s)s and {at} and $1', 'quote " and \\ and %(s)s and {at} and $1'),
     ],
-    ids=["day", "NUL", "a NUL's escape as text", "half a surrogate", "any letters", "what is special in SQL"],
+    ids=[
+        "day",
+        "NUL",
+        "a NUL's escape as text",
+        "half a surrogate",
+        "any letters",
+        "what is special in SQL",
+    ],
 )
 def test_payload_and_references_are_stored_by_both_ways_of_appending(
     session_store: SessionStore, given: str, stored: str
@@ -134,7 +160,9 @@ def test_payload_and_references_are_stored_by_both_ways_of_appending(
     assert [expected, expected] == [list(map(tuple, action["things"])) for action in row.actions]
     with session_store.begin() as connection:
         columns = "account_key, effect, dataset, window_key"
-        references = connection.execute(text(f"SELECT {columns} FROM session_references ORDER BY id")).all()
+        references = connection.execute(
+            text(f"SELECT {columns} FROM session_references ORDER BY id")
+        ).all()
     assert [*expected, *expected] == [tuple(reference) for reference in references]
 
 

@@ -65,7 +65,10 @@ def reserve_often(database_url: str, times: int) -> list[float]:
 
 def test_threads_and_processes_together_keep_apart(database_url: str) -> None:
     """Ten threads and two processes that ask at once get one place each, exactly a gap apart."""
-    with multiprocessing.get_context("spawn").Pool(2) as processes, ThreadPoolExecutor(10) as threads:
+    with (
+        multiprocessing.get_context("spawn").Pool(2) as processes,
+        ThreadPoolExecutor(10) as threads,
+    ):
         apart = processes.starmap_async(reserve_often, [(database_url, EACH)] * 2)
         here = [threads.submit(reserve_often, database_url, EACH) for _ in range(10)]
         waits = [wait for future in here for wait in future.result(60)]
@@ -113,7 +116,10 @@ def test_a_region_that_is_held_back_holds_all_its_accounts(engine: Engine) -> No
     rate_limits = PostgresRateLimits(engine, INTERVALS, now=noon)
     rate_limits.pause(REGION, 30)
     assert rate_limits.reserve(SCOPE, longest_wait=5) == 30
-    assert rate_limits.reserve(LimitScope("EU", CallClass.CREATE, SCOPE.account_id), longest_wait=5) == 0
+    assert (
+        rate_limits.reserve(LimitScope("EU", CallClass.CREATE, SCOPE.account_id), longest_wait=5)
+        == 0
+    )
 
 
 def test_calls_go_on_while_the_database_is_away(
@@ -123,7 +129,9 @@ def test_calls_go_on_while_the_database_is_away(
     _, engine = flickering
     rate_limits = PostgresRateLimits(engine, INTERVALS, noon, look_again_after=0)
     with caplog.at_level(logging.WARNING, "bidbeacon_pipelines.services.rate_limits"):
-        assert [0, INTERVAL, 2 * INTERVAL] == [rate_limits.reserve(SCOPE, longest_wait=9) for _ in range(3)]
+        assert [0, INTERVAL, 2 * INTERVAL] == [
+            rate_limits.reserve(SCOPE, longest_wait=9) for _ in range(3)
+        ]
         rate_limits.pause(SCOPE, 30)
         assert rate_limits.reserve(SCOPE, longest_wait=5) == 30
     [warning] = caplog.messages
@@ -148,7 +156,9 @@ def test_a_killed_process_keeps_no_rate_limit(engine: Engine, database_url: str)
     holder.send_signal(signal.SIGKILL)
     holder.wait(30)
     rate_limits = PostgresRateLimits(engine, INTERVALS, now=noon)
-    rate_limits.reserve(SCOPE, longest_wait=9)  # who waits for two seconds goes on without writing anything
+    rate_limits.reserve(
+        SCOPE, longest_wait=9
+    )  # who waits for two seconds goes on without writing anything
     assert _next_start(engine) == NOON + timedelta(seconds=INTERVAL)
 
 

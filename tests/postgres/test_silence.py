@@ -25,7 +25,9 @@ def miss_country(world: BenchWorld, *, times: int | None) -> None:
     world.break_with("country_missing", times=times)
 
 
-def test_missing_country_is_unconfirmed_and_asked_for_again(world: BenchWorld, account: Account) -> None:
+def test_missing_country_is_unconfirmed_and_asked_for_again(
+    world: BenchWorld, account: Account
+) -> None:
     """The first report leaves the country out, the second one doesn't: its rows are loaded a quarter of an hour later."""
     miss_country(world, times=1)
     world.load(account, DAY)
@@ -50,7 +52,9 @@ def test_missing_country_is_unconfirmed_and_asked_for_again(world: BenchWorld, a
     assert ("loaded", []) == (world.window(account, DAY).status, world.actions("silence-accepted"))
 
 
-def test_silence_is_accepted_with_a_warning_when_it_comes_twice(world: BenchWorld, account: Account) -> None:
+def test_silence_is_accepted_with_a_warning_when_it_comes_twice(
+    world: BenchWorld, account: Account
+) -> None:
     """Two reports without a row of the country are believed, and said to be odd; the next refresh takes it as it is."""
     miss_country(world, times=None)
     world.load(account, DAY)
@@ -74,7 +78,10 @@ def test_country_without_deliverable_campaigns_may_be_silent(
     world.execute(f"UPDATE campaigns SET {change}")
     miss_country(world, times=None)
     world.load(account, DAY)
-    assert ("loaded", 0) == (world.window(account, DAY).status, world.window(account, DAY).row_count)
+    assert ("loaded", 0) == (
+        world.window(account, DAY).status,
+        world.window(account, DAY).row_count,
+    )
     assert [] == world.actions("windows-unconfirmed")
 
 

@@ -23,10 +23,14 @@ JAPAN = 2
 """The sandbox's third account: it is in one country only, and has no summer time."""
 
 
-def test_sixty_days_pass_in_less_than_a_minute_with_one_report_a_day(engine: Engine, tmp_path: Path) -> None:
+def test_sixty_days_pass_in_less_than_a_minute_with_one_report_a_day(
+    engine: Engine, tmp_path: Path
+) -> None:
     """Four reports fill the account and one a day keeps it fresh; each day is restated as it ages, and ends as Amazon says."""
     began = process_time()
-    config = SandboxConfig(accounts=3, rows_per_day=20, report_seconds=120, clock_start=START, clock_rate=0)
+    config = SandboxConfig(
+        accounts=3, rows_per_day=20, report_seconds=120, clock_start=START, clock_rate=0
+    )
     with only_daily_targets(), running_sandbox(config) as sandbox:
         office = Office(engine, sandbox, tmp_path)
         account_id = sandbox.state.world.accounts.accounts[JAPAN].account_id
@@ -43,7 +47,9 @@ def test_sixty_days_pass_in_less_than_a_minute_with_one_report_a_day(engine: Eng
 def check_reports(office: Office) -> None:
     """As many reports were asked of Amazon as were planned, each once."""
     planned = office.value("SELECT count(*) FROM report_requests")
-    assert len(office.sandbox.state.ledger.calls("create_report")) == planned == REPORTS_TO_FILL + DAYS
+    assert (
+        len(office.sandbox.state.ledger.calls("create_report")) == planned == REPORTS_TO_FILL + DAYS
+    )
 
 
 def check_the_day_it_began(office: Office, account: Account) -> None:

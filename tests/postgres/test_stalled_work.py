@@ -38,7 +38,9 @@ def silence(watcher: psycopg.Connection[tuple[float]]) -> float:
 
 
 def test_work_that_does_not_move_is_not_vouched_for_until_it_moves_again(
-    session_store: SessionStore, watcher: psycopg.Connection[tuple[float]], caplog: pytest.LogCaptureFixture
+    session_store: SessionStore,
+    watcher: psycopg.Connection[tuple[float]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The heartbeat stops, says so once, and goes on with the next statement, as the session is still open."""
     with with_job_session("x", store=session_store):
@@ -81,7 +83,9 @@ def test_waiting_for_amazon_is_no_stall(
 
 
 def test_zero_vouches_for_all_work(
-    session_store: SessionStore, watcher: psycopg.Connection[tuple[float]], monkeypatch: pytest.MonkeyPatch
+    session_store: SessionStore,
+    watcher: psycopg.Connection[tuple[float]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever records work of which nothing is heard for hours can switch the bound off."""
     monkeypatch.setenv("BIDBEACON_STALLED_SECONDS", "0")
@@ -91,4 +95,6 @@ def test_zero_vouches_for_all_work(
         first = watcher.execute("SELECT heartbeat_at FROM session_leases").fetchone()
         assert first is not None
         later = "SELECT heartbeat_at > %s FROM session_leases"
-        wait_until(lambda: watcher.execute(later, first).fetchone() == (True,), "another heartbeat came")
+        wait_until(
+            lambda: watcher.execute(later, first).fetchone() == (True,), "another heartbeat came"
+        )

@@ -29,7 +29,9 @@ EXPORT = "INSERT INTO entity_exports (account_id, country_code, kind, export_id,
 @pytest.fixture(scope="module")
 def tables(_template: str, cluster_url: str) -> Iterator[Engine]:
     """Yield an engine on migrated tables that nobody commits to."""
-    engine = make_engine(make_url(cluster_url).set(database=_template).render_as_string(hide_password=False))
+    engine = make_engine(
+        make_url(cluster_url).set(database=_template).render_as_string(hide_password=False)
+    )
     yield engine
     engine.dispose()
 
@@ -60,7 +62,9 @@ def broken_by(connection: Connection, statement: str) -> str:
         ("account_key", "US one", "key_is_plain"),
     ],
 )
-def test_an_account_is_well_formed(connection: Connection, column: str, value: str, constraint: str) -> None:
+def test_an_account_is_well_formed(
+    connection: Connection, column: str, value: str, constraint: str
+) -> None:
     """Country, currency, region and key are of the forms that everything else relies on; `UK` is never stored."""
     found = broken_by(connection, f"UPDATE advertiser_accounts SET {column} = '{value}'")
     assert f"ck_advertiser_accounts_{constraint}" == found
@@ -249,10 +253,14 @@ def test_an_hour_of_kolkata_is_an_hour(connection: Connection) -> None:
         ("'k', now(), NULL, NULL, NULL, now()", "ck_alerts_closed_is_gone"),
     ],
 )
-def test_an_alert_is_told_and_ends_in_order(connection: Connection, values: str, constraint: str) -> None:
+def test_an_alert_is_told_and_ends_in_order(
+    connection: Connection, values: str, constraint: str
+) -> None:
     """A short key; told before it counts as told; gone after it began, and closed after it was gone."""
     columns = "problem, key, began_at, told_at, told_count, gone_at, closed_at"
-    assert constraint == broken_by(connection, f"INSERT INTO alerts ({columns}) VALUES ('{{}}', {values})")
+    assert constraint == broken_by(
+        connection, f"INSERT INTO alerts ({columns}) VALUES ('{{}}', {values})"
+    )
 
 
 @pytest.mark.parametrize(
@@ -264,11 +272,11 @@ def test_an_alert_is_told_and_ends_in_order(connection: Connection, values: str,
         ("'began', 1, 0, now()", "ck_alert_messages_sent_by_an_attempt"),
     ],
 )
-def test_a_message_is_sent_by_an_attempt(connection: Connection, values: str, constraint: str) -> None:
+def test_a_message_is_sent_by_an_attempt(
+    connection: Connection, values: str, constraint: str
+) -> None:
     """Events are known, receivers count from 1."""
-    columns = (
-        "alert_key, is_minor, title, body, written_at, next_attempt_at, event, receiver, attempts, sent_at"
-    )
+    columns = "alert_key, is_minor, title, body, written_at, next_attempt_at, event, receiver, attempts, sent_at"
     statement = f"INSERT INTO alert_messages ({columns}) VALUES ('k', false, '', '', now(), now(), {values})"
     assert constraint == broken_by(connection, statement)
 

@@ -28,7 +28,12 @@ def true_totals(world: BenchWorld, **asked: Any) -> Totals:
     found: Totals = {}
     for row in answer.json()["totals"]:
         before = found.get(row["product"], (Decimal(0), Decimal(0), 0, 0))
-        values = (Decimal(row["totalCost"]), Decimal(row["sales"]), row["clicks"], row["impressions"])
+        values = (
+            Decimal(row["totalCost"]),
+            Decimal(row["sales"]),
+            row["clicks"],
+            row["impressions"],
+        )
         found[row["product"]] = tuple(a + b for a, b in zip(before, values, strict=True))  # type: ignore[assignment]
     return {product: totals for product, totals in found.items() if product in ASKED}
 
@@ -37,7 +42,8 @@ def stored_totals(world: BenchWorld, source: str) -> Totals:
     """Return what a query of a view adds up to, by ad product."""
     rows = world.query(f"SELECT {_SUMS} FROM {source} GROUP BY 1")
     return {
-        row["ad_product"]: (row["spend"], row["sales"], row["clicks"], row["impressions"]) for row in rows
+        row["ad_product"]: (row["spend"], row["sales"], row["clicks"], row["impressions"])
+        for row in rows
     }
 
 
@@ -49,7 +55,11 @@ TOTALS_OF = {"daily_search_terms": "search_terms", "daily_purchased_products": "
 
 def true_days(world: BenchWorld, dataset: Dataset) -> dict[tuple[Any, ...], dict[str, Decimal]]:
     """Return the sandbox's totals by account, day and ad product: what is not zero."""
-    asked = {"start": str(min(DAYS)), "end": str(max(DAYS)), "dataset": TOTALS_OF.get(dataset.name, "daily")}
+    asked = {
+        "start": str(min(DAYS)),
+        "end": str(max(DAYS)),
+        "dataset": TOTALS_OF.get(dataset.name, "daily"),
+    }
     answer = httpx.get(f"{world.sandbox.url}/sandbox/truth/totals", params=asked)
     assert answer.status_code == 200, answer.text
     wanted = {(one.account_id, one.country_code): one.id for one in map(world.account, ACCOUNTS)}
@@ -99,7 +109,9 @@ def test_sums_by_ad_product_are_the_truth(world: BenchWorld) -> None:
     world.load(account, *DAYS, dataset=DATASET)
     true = true_totals(world, account=account.account_id, country=account.country_code)
     assert true.keys() == ASKED
-    assert true == stored_totals(world, f"reports.{DAILY} WHERE account_key = '{account.account_key}'")
+    assert true == stored_totals(
+        world, f"reports.{DAILY} WHERE account_key = '{account.account_key}'"
+    )
     with with_job_session("sum-up-accounts", store=SessionStore(world.engine)) as session:
         update_summary(world.engine, session, account.account_key)
     assert true == stored_totals(world, "reports.account_daily_summaries")

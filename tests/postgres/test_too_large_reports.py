@@ -28,7 +28,12 @@ def load_by_hand(world: BenchWorld, account: Account, days: list[date]) -> None:
     """Load days as somebody does who waits for them."""
     with world.session("load-windows") as session:
         drive_windows(
-            world.context, session, account, DATASET, days, on_progress=lambda _: world.advance(minutes=3)
+            world.context,
+            session,
+            account,
+            DATASET,
+            days,
+            on_progress=lambda _: world.advance(minutes=3),
         )
 
 

@@ -69,7 +69,9 @@ def test_a_session_that_fails_tells_its_waits_too(world: BenchWorld) -> None:
         world.context.client.waits.add("create a report", "HTTP 429", 5)
         raise ZeroDivisionError
     assert [(5, 1)] == [(action["seconds"], action["waits"]) for action in told(world)]
-    assert [{"status": "failed"}] == world.query("SELECT status FROM job_sessions WHERE job_name = 'test'")
+    assert [{"status": "failed"}] == world.query(
+        "SELECT status FROM job_sessions WHERE job_name = 'test'"
+    )
 
 
 def test_an_entity_sync_tells_each_of_its_waits_once(world: BenchWorld) -> None:
@@ -83,12 +85,16 @@ def test_an_entity_sync_tells_each_of_its_waits_once(world: BenchWorld) -> None:
 
 def test_what_older_versions_stored_still_reads() -> None:
     """Their action had the seconds and a reason, and nothing else."""
-    stored = WaitedForAmazon.from_stored(1, {"seconds": 4.0, "reason": "Amazon answered: slow down"})
+    stored = WaitedForAmazon.from_stored(
+        1, {"seconds": 4.0, "reason": "Amazon answered: slow down"}
+    )
     assert sentence(stored) == "Waited 4.0 s for Amazon: Amazon answered: slow down"
 
 
 @pytest.mark.parametrize("fault", ["throttle", "throttle_accepted"])
-def test_a_throttled_report_tells_for_how_long_it_rests(world: BenchWorld, fault: FaultName) -> None:
+def test_a_throttled_report_tells_for_how_long_it_rests(
+    world: BenchWorld, fault: FaultName
+) -> None:
     """Nobody sits it out: the session that met it tells it, the next attempt's record has it, and the doctor adds it up."""
     with PostgresCallLog(world.engine) as log:
         world.context.client.log = log

@@ -81,7 +81,9 @@ def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: BenchWorld
     oldest = oldest_served(DATASET, TODAY + timedelta(days=180))
     old = {day: status for day, status in statuses(world).items() if day < oldest}
     assert len(old) > 150
-    assert [first, first + timedelta(days=1)] == [day for day, status in old.items() if status == "loaded"]
+    assert [first, first + timedelta(days=1)] == [
+        day for day, status in old.items() if status == "loaded"
+    ]
     assert {"loaded", "expired"} == set(old.values())
     due = world.query(
         "SELECT count(*) FROM report_windows WHERE country_code = 'US' AND window_date < :oldest AND next_refresh_at IS NOT NULL",

@@ -42,7 +42,9 @@ def test_look_with_right_clock_undoes_what_wrong_clock_decided(
     before = windows(world)
     keep(world, ahead_by=ahead_by)
     assert windows(world) != before
-    expired = world.query("SELECT window_date FROM report_windows WHERE status = 'expired' ORDER BY 1")
+    expired = world.query(
+        "SELECT window_date FROM report_windows WHERE status = 'expired' ORDER BY 1"
+    )
     world.advance(minutes=1)
     keep(world)
     assert windows(world) == before
@@ -97,7 +99,9 @@ def test_data_from_the_future_is_loaded_again(world: BenchWorld) -> None:
 
 def test_account_whose_windows_reach_into_the_future_is_looked_at(world: BenchWorld) -> None:
     """Windows that exist through 2031 are a reason to start a refresh, not to wait until then."""
-    world.execute("UPDATE advertiser_accounts SET entities_synced_at = now(), enabled = country_code = 'US'")
+    world.execute(
+        "UPDATE advertiser_accounts SET entities_synced_at = now(), enabled = country_code = 'US'"
+    )
     with world.session() as session:
         keep_windows(world.context, session, world.account(), DATASET)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
@@ -160,4 +164,6 @@ def test_windows_given_up_rightly_stay_given_up(world: BenchWorld) -> None:
 def due_accounts(world: BenchWorld) -> list[str]:
     """Return the accounts that the sensor would start a refresh for."""
     with world.engine.begin() as connection:
-        return list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=[DATASET.name])
+        return list_ads_accounts_with_due_work(
+            connection, now=world.context.now(), datasets=[DATASET.name]
+        )

@@ -28,7 +28,10 @@ class UvicornServer:
         self.url = f"http://{host}:{self.port}"
         self._server = uvicorn.Server(
             uvicorn.Config(
-                self.app, log_level="warning", ws_per_message_deflate=False, timeout_graceful_shutdown=1
+                self.app,
+                log_level="warning",
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=1,
             )
         )
 
@@ -58,13 +61,16 @@ SERVERS: dict[str, type[Server]] = {"granian": StreamServer, "uvicorn": UvicornS
 CHOSEN = os.environ.get("ASGI_SERVER", "granian")
 ON_BOTH = pytest.mark.parametrize("asgi_server", SERVERS, indirect=True)
 BY_SETTINGS_OF_GRANIAN = pytest.mark.skipif(
-    CHOSEN != "granian", reason="granian refuses it by its own settings, which the app does not know"
+    CHOSEN != "granian",
+    reason="granian refuses it by its own settings, which the app does not know",
 )
 STREAM_COMMAND = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]
 
 
 @contextmanager
-def run_server(command: list[str], **environment: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def run_server(
+    command: list[str], **environment: str
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Run a command that serves; yield its process and the address that it prints."""
     variables = os.environ | environment
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as process:

@@ -89,7 +89,9 @@ def follow(base_url: str) -> Iterator[Follow]:
     """Opens a reader: `follow("sse" or "websocket", loaded list or None, cursor=…, status=…)`."""
     with ExitStack() as opened:
 
-        def open_reader(transport: str, loaded: dict[str, Any] | None = None, **query: str) -> Reader:
+        def open_reader(
+            transport: str, loaded: dict[str, Any] | None = None, **query: str
+        ) -> Reader:
             if loaded is not None:
                 query.setdefault("cursor", loaded["cursor"])
             reader = READERS[transport](base_url, httpx.QueryParams(query), loaded)

@@ -21,7 +21,9 @@ Heard = tuple[str, str | None, dict[str, Any]]
 class Reader:
     """Reads one stream in a thread, keeps every message, and holds the view that a page would show."""
 
-    def __init__(self, base_url: str, query: httpx.QueryParams, loaded: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, base_url: str, query: httpx.QueryParams, loaded: dict[str, Any] | None = None
+    ) -> None:
         self.heard: list[Heard] = []
         self.sessions: dict[str, dict[str, Any]] = {}
         self.actions: dict[tuple[str, int], dict[str, Any]] = {}

@@ -26,12 +26,17 @@ def guarded(
     """A client of a stream that demands a token."""
     monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
     get_session_settings.cache_clear()
-    with serve_stream(session_store) as server, httpx.Client(base_url=server.url, timeout=15) as client:
+    with (
+        serve_stream(session_store) as server,
+        httpx.Client(base_url=server.url, timeout=15) as client,
+    ):
         yield client
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "stream.example.com"])
-def test_without_a_token_only_this_machine_is_served(session_store: SessionStore, host: str) -> None:
+def test_without_a_token_only_this_machine_is_served(
+    session_store: SessionStore, host: str
+) -> None:
     """Any other address is refused before anything is listened on, with what to do."""
     with pytest.raises(UnsafeAddressError, match="set BIDBEACON_STREAM_TOKEN"):
         StreamServer(session_store, host=host, port=0)
@@ -48,12 +53,20 @@ def test_a_port_in_use_is_said_in_one_line(session_store: SessionStore) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        *((page, 200) for page in ("/", "/sessions/00000000-0000-0000-0000-000000000001", "/login")),
-        *((path, 200) for path in ("/web/app.css", "/web/event-stream.js", "/api/job-sessions", "/healthz")),
+        *(
+            (page, 200)
+            for page in ("/", "/sessions/00000000-0000-0000-0000-000000000001", "/login")
+        ),
+        *(
+            (path, 200)
+            for path in ("/web/app.css", "/web/event-stream.js", "/api/job-sessions", "/healthz")
+        ),
         ("/api/nothing-here", 404),
     ],
 )
-def test_every_answer_carries_the_security_headers(http: httpx.Client, path: str, status: int) -> None:
+def test_every_answer_carries_the_security_headers(
+    http: httpx.Client, path: str, status: int
+) -> None:
     """Nothing inline and nothing from elsewhere runs, nothing is framed, no type is guessed."""
     answer = http.get(path)
 
@@ -68,7 +81,10 @@ def test_every_answer_carries_the_security_headers(http: httpx.Client, path: str
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        *((name, 403) for name in ("evil.example", "evil.example:3030", "127.0.0.1.evil.example", "")),
+        *(
+            (name, 403)
+            for name in ("evil.example", "evil.example:3030", "127.0.0.1.evil.example", "")
+        ),
         *((name, 200) for name in ("localhost:3030", "127.0.0.1", "[::1]:3030")),
     ],
 )
@@ -86,7 +102,10 @@ def test_a_websocket_from_another_site_is_refused(base_url: str, origin: str) ->
 def test_a_websocket_from_the_page_is_accepted(base_url: str) -> None:
     """The page's own origin, and readers that are no browsers, come in."""
     address = websocket_address(base_url)
-    with connect(address, additional_headers={"Origin": base_url}) as page, connect(address) as program:
+    with (
+        connect(address, additional_headers={"Origin": base_url}) as page,
+        connect(address) as program,
+    ):
         assert "sync" in str(page.recv(timeout=10))
         assert "sync" in str(program.recv(timeout=10))
 
@@ -99,7 +118,8 @@ def test_a_websocket_of_what_is_no_stream_is_refused(base_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/job-sessions/stream", "/api/actions", "/metrics", f"/api/job-sessions?token={TOKEN}"]
+    "path",
+    ["/api/job-sessions/stream", "/api/actions", "/metrics", f"/api/job-sessions?token={TOKEN}"],
 )
 def test_without_the_token_nothing_is_told(guarded: httpx.Client, path: str) -> None:
     """Data asks for the token. Addresses end up in logs, so there it opens nothing."""
@@ -131,7 +151,10 @@ def test_the_token_opens_by_header(guarded: httpx.Client) -> None:
 def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Client) -> None:
     """The page leads to the form, the form leads back, and the cookie is proof of the token without being it."""
     asked = guarded.get("/?status=failed")
-    assert (303, "/login?next=/%3Fstatus%3Dfailed") == (asked.status_code, asked.headers["location"])
+    assert (303, "/login?next=/%3Fstatus%3Dfailed") == (
+        asked.status_code,
+        asked.headers["location"],
+    )
 
     done = guarded.post(asked.headers["location"], data={"token": TOKEN})
     assert (303, "/?status=failed") == (done.status_code, done.headers["location"])
@@ -142,7 +165,9 @@ def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Cl
     assert 200 == guarded.get("/api/job-sessions").status_code
 
 
-@pytest.mark.parametrize(("public_url", "secure"), [("https://stream.example", True), ("http://h", False)])
+@pytest.mark.parametrize(
+    ("public_url", "secure"), [("https://stream.example", True), ("http://h", False)]
+)
 def test_the_cookie_is_secure_where_browsers_come_by_https(
     session_store: SessionStore, serve_stream: Serve, public_url: str, *, secure: bool
 ) -> None:
@@ -172,7 +197,9 @@ def test_the_login_never_leads_to_another_site(guarded: httpx.Client, target: st
 
 def test_a_login_from_another_site_is_refused(guarded: httpx.Client) -> None:
     """A form on another site can't log anybody in."""
-    response = guarded.post("/login", data={"token": TOKEN}, headers={"Origin": "https://evil.example"})
+    response = guarded.post(
+        "/login", data={"token": TOKEN}, headers={"Origin": "https://evil.example"}
+    )
 
     assert 403 == response.status_code
 

@@ -101,7 +101,9 @@ def test_a_step_that_is_broken_off_leaves_nothing_behind(store: SessionStore) ->
     assert 1 == len(published(store))
 
 
-@pytest.mark.parametrize(("set_to", "during_the_step"), [("off", "on"), ("remote_apply", "remote_apply")])
+@pytest.mark.parametrize(
+    ("set_to", "during_the_step"), [("off", "on"), ("remote_apply", "remote_apply")]
+)
 def test_a_step_outlives_a_crash(store: SessionStore, set_to: str, during_the_step: str) -> None:
     """Where commits may be lost in a crash, that of a step may not: positions would be given twice."""
     with store.begin() as connection:
@@ -136,7 +138,9 @@ def test_a_restored_database_starts_a_new_epoch(store: SessionStore, restore: st
 
 
 @pytest.mark.usefixtures("store")
-def test_without_the_right_to_ask_for_the_clusters_identity_the_log_works(store: SessionStore) -> None:
+def test_without_the_right_to_ask_for_the_clusters_identity_the_log_works(
+    store: SessionStore,
+) -> None:
     """A server that refuses `pg_control_system` to its users still gets a steady epoch."""
     with store.engine.connect() as connection:
         for statement in (
@@ -163,14 +167,20 @@ def test_positions_of_another_epoch_are_not_read(store: SessionStore) -> None:
         assert [] == read_changes(connection, Cursor(uuid4(), 0), 10)
 
 
-@pytest.mark.parametrize(("rows", "hours", "oldest"), [(2, 24, 4), (0, 24, 6), (100, 24, 3), (100, 72, 1)])
-def test_trimming_keeps_the_newest_rows(store: SessionStore, rows: int, hours: int, oldest: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "hours", "oldest"), [(2, 24, 4), (0, 24, 6), (100, 24, 3), (100, 72, 1)]
+)
+def test_trimming_keeps_the_newest_rows(
+    store: SessionStore, rows: int, hours: int, oldest: int
+) -> None:
     """All up to a row that is too old go, so there is no hole. With none left, the next one is the oldest."""
     commit_sessions(store, 5)
     take_step(store)
     with store.begin() as connection:
         connection.execute(
-            text("UPDATE session_changes SET published_at = now() - interval '2 days' WHERE position = 2")
+            text(
+                "UPDATE session_changes SET published_at = now() - interval '2 days' WHERE position = 2"
+            )
         )
         assert oldest - 1 == trim(connection, rows=rows, hours=hours)
         assert (5, oldest) == (head(connection).position, head(connection).oldest)
@@ -178,7 +188,15 @@ def test_trimming_keeps_the_newest_rows(store: SessionStore, rows: int, hours: i
 
 @pytest.mark.parametrize(
     "given",
-    ["", "12", "abc.1", f"{UUID(int=1)}.-1", f"{UUID(int=1)}.1x", f"{UUID(int=1)}.{'9' * 30}", "\x00"],
+    [
+        "",
+        "12",
+        "abc.1",
+        f"{UUID(int=1)}.-1",
+        f"{UUID(int=1)}.1x",
+        f"{UUID(int=1)}.{'9' * 30}",
+        "\x00",
+    ],
 )
 def test_a_malformed_cursor_is_refused(given: str) -> None:
     """Only `<epoch>.<position>` is a cursor."""

@@ -62,4 +62,6 @@ def test_readers_that_do_not_read_are_given_up(
         commit_much(session_store)
         wait_until(lambda: 0 == stream.readers.total())
         ends = [read_to_its_end(reader) for reader in readers]
-    assert not [end for end in ends if end.endswith(b"\r\n0\r\n\r\n")], "it ended as if it was complete"
+    assert not [end for end in ends if end.endswith(b"\r\n0\r\n\r\n")], (
+        "it ended as if it was complete"
+    )

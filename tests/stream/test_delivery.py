@@ -15,7 +15,13 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.queries import list_actions
 from tests.stream.asgi_servers import ON_BOTH
 from tests.stream.reading import READERS, Follow, Reader, load, read_metrics, wait_until
-from tests.stream.writing import commit_action, commit_end, commit_session, start_session, write_action
+from tests.stream.writing import (
+    commit_action,
+    commit_end,
+    commit_session,
+    start_session,
+    write_action,
+)
 
 pytestmark = ON_BOTH
 
@@ -78,7 +84,11 @@ def writing(writers: Writers) -> Iterator[None]:
 
 
 def test_sixteen_writers_lose_nothing(
-    session_store: SessionStore, writers: Writers, http: httpx.Client, follow: Follow, transport: str
+    session_store: SessionStore,
+    writers: Writers,
+    http: httpx.Client,
+    follow: Follow,
+    transport: str,
 ) -> None:
     """Every commit is heard once and no rollback is; views that were loaded in the middle of it end equal."""
     first = follow(transport, load(http))
@@ -95,7 +105,9 @@ def test_sixteen_writers_lose_nothing(
         # The list shows the last actions of a session only; whatever came after it must be there.
         assert reader.actions.keys() <= writers.acknowledged
         updates = [data for _, _, data in reader.events("job-sessions:updated")]
-        heard = [(action["session_id"], action["ord"]) for data in updates for action in data["actions"]]
+        heard = [
+            (action["session_id"], action["ord"]) for data in updates for action in data["actions"]
+        ]
         assert len(heard) == len(set(heard)), "an action came twice over one connection"
     for session in first.sessions.values():
         assert session["action_count"] == _count_stored(session_store, session["id"])
@@ -118,7 +130,9 @@ def test_a_reader_that_is_cut_off_again_and_again_misses_nothing(
             wait_until(lambda reader=reader: len(reader.heard) > 3)
             reader.close()
             seen |= reader.actions.keys()
-            cursor = next((identity for _, identity, _ in reversed(reader.heard) if identity), cursor)
+            cursor = next(
+                (identity for _, identity, _ in reversed(reader.heard) if identity), cursor
+            )
     last = follow("sse", cursor=cursor)
     wait_until(lambda: seen | last.actions.keys() >= writers.acknowledged)
 
@@ -165,7 +179,11 @@ def test_a_late_commit_is_delivered_late(
 
 @pytest.mark.parametrize("others", [{}, {"job": "another"}], ids=["unfiltered", "filtered"])
 def test_a_commit_between_page_load_and_connect_is_delivered(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str, others: dict[str, str]
+    session_store: SessionStore,
+    http: httpx.Client,
+    follow: Follow,
+    transport: str,
+    others: dict[str, str],
 ) -> None:
     """The stream goes on exactly where the list ends, though others have long read further."""
     loaded = load(http)
@@ -211,7 +229,9 @@ def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
     commit_end(session_store, wanted)
     wait_until(lambda: [str(wanted)] == reader.gone)
 
-    assert str(other) not in {data["session"]["id"] for _, _, data in reader.events("job-sessions:updated")}
+    assert str(other) not in {
+        data["session"]["id"] for _, _, data in reader.events("job-sessions:updated")
+    }
 
 
 @pytest.mark.parametrize(
@@ -225,7 +245,12 @@ def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
     ids=["malformed", "another epoch", "from the future", "trimmed away"],
 )
 def test_a_cursor_that_is_no_good_is_told_to_load_again(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str, cursor: str, reason: str
+    session_store: SessionStore,
+    http: httpx.Client,
+    follow: Follow,
+    transport: str,
+    cursor: str,
+    reason: str,
 ) -> None:
     """The stream says `reset` with its reason, which is counted, and ends; it never goes on silently."""
     watching = follow("sse", load(http))
@@ -244,7 +269,9 @@ def test_a_cursor_that_is_no_good_is_told_to_load_again(
     assert ("reset", reason) == (event, data["reason"])
     assert identity in {None, *(last for _, last, _ in before)}
     assert data["cursor"] in {newest, None}
-    counted = {name: read_metrics(http)[RESETS.format(name)] for name in ("epoch", "expired", "overflow")}
+    counted = {
+        name: read_metrics(http)[RESETS.format(name)] for name in ("epoch", "expired", "overflow")
+    }
     assert {"epoch": 0, "expired": 0, "overflow": 0} | {reason: 1} == counted
 
 
@@ -256,7 +283,9 @@ def test_a_new_epoch_resets_everybody(
     wait_until(lambda: len(reader.heard) > 0)
     with session_store.begin() as connection:
         connection.execute(
-            text("UPDATE session_change_cursor SET published_snapshot = '900000000000:900000000000:'")
+            text(
+                "UPDATE session_change_cursor SET published_snapshot = '900000000000:900000000000:'"
+            )
         )
     assert reader.ended.wait(10)
     assert "epoch" == reader.heard[-1][2]["reason"]
@@ -284,7 +313,11 @@ def test_a_reconnecting_browser_goes_on_after_its_last_event(
 
 
 def test_the_database_going_away_and_coming_back_loses_nothing(
-    session_store: SessionStore, database_url: str, cluster_url: str, http: httpx.Client, follow: Follow
+    session_store: SessionStore,
+    database_url: str,
+    cluster_url: str,
+    http: httpx.Client,
+    follow: Follow,
 ) -> None:
     """While it is away `healthz` says so and streams stay open; afterwards they go on."""
     reader = follow("sse", load(http))

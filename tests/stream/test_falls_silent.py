@@ -27,7 +27,9 @@ def frozen_backends(base_url: str, session_store: SessionStore) -> Iterator[list
     """Freeze all of the server's processes that the running stream is connected to; they are let go at the end."""
     with session_store.begin() as connection:
         pids = list(connection.execute(OTHERS).scalars())
-        if not all(psutil.pid_exists(pid) and "postgres" in psutil.Process(pid).name() for pid in pids):
+        if not all(
+            psutil.pid_exists(pid) and "postgres" in psutil.Process(pid).name() for pid in pids
+        ):
             pytest.skip("the server runs on another machine")
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -65,7 +67,10 @@ def test_a_silent_database_is_no_health(
     answer = http.get(
         "/healthz", timeout=10
     )  # the pool gives the connection that has rested longest: a frozen one
-    assert (503, {"status": "database away", "error": "TimeoutError"}) == (answer.status_code, answer.json())
+    assert (503, {"status": "database away", "error": "TimeoutError"}) == (
+        answer.status_code,
+        answer.json(),
+    )
 
 
 def test_an_ended_connection_is_replaced_at_once(

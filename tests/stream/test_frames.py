@@ -77,7 +77,9 @@ def test_compressed_pieces_fit_behind_each_other_in_any_order() -> None:
     inflated = zlib.decompressobj(31).decompress(GZIP_HEAD + second + first + second)
 
     assert ['"second"', '"first"', '"second"'] == [
-        line.removeprefix("data: ") for line in inflated.decode().splitlines() if line.startswith("data")
+        line.removeprefix("data: ")
+        for line in inflated.decode().splitlines()
+        if line.startswith("data")
     ]
 
 

@@ -32,18 +32,50 @@ Header = tuple[bytes, bytes]
 _nowhere = SessionStore.connect("postgresql://nowhere")
 PATHS = sorted(
     {
-        re.sub(r"\{name\}", "app.css", re.sub(r"\{session_id:uuid\}", str(SESSION), route.path)).encode()
-        for route in create_app(_nowhere, extension=pipelines_extension(_nowhere, Settings())).routes
+        re.sub(
+            r"\{name\}", "app.css", re.sub(r"\{session_id:uuid\}", str(SESSION), route.path)
+        ).encode()
+        for route in create_app(
+            _nowhere, extension=pipelines_extension(_nowhere, Settings())
+        ).routes
         if isinstance(route, Route | WebSocketRoute)
     }
 )
 ODD_PATHS = [
-    *(b"/nope", b"*", b"//evil/", b"/%", b"/%zz", b"/%00", b"/%ff%fe", b"/%ed%a0%80", b"/\\", b"/#x"),
+    *(
+        b"/nope",
+        b"*",
+        b"//evil/",
+        b"/%",
+        b"/%zz",
+        b"/%00",
+        b"/%ff%fe",
+        b"/%ed%a0%80",
+        b"/\\",
+        b"/#x",
+    ),
     *(b"/web", b"/web/", b"/web/%00", b"/web/%ff", b"/web/..%2fapp.css", b"/web/../app.py"),
-    *(b"http://[/", b"/\xff", b"/sessions/x", b"/api/job-sessions/" + b"0" * 5_000, b"/" + b"a" * 70_000),
+    *(
+        b"http://[/",
+        b"/\xff",
+        b"/sessions/x",
+        b"/api/job-sessions/" + b"0" * 5_000,
+        b"/" + b"a" * 70_000,
+    ),
 ]
 METHODS = [
-    *(b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"PATCH", b"DELETE", b"TRACE", b"CONNECT", b"PROPFIND"),
+    *(
+        b"GET",
+        b"HEAD",
+        b"OPTIONS",
+        b"POST",
+        b"PUT",
+        b"PATCH",
+        b"DELETE",
+        b"TRACE",
+        b"CONNECT",
+        b"PROPFIND",
+    ),
     *(b"get", b"FOO", b"PRI", b"\xff", b""),
 ]
 UPGRADE: list[Header] = [
@@ -53,7 +85,18 @@ UPGRADE: list[Header] = [
     (b"Sec-WebSocket-Version", b"13"),
 ]
 HOSTS = [
-    *(b"[", b"]", b"[]", b"[::1", b"[::1]", b"[127.0.0.1]", b"[v1.x]", b"[::1%25eth0]", b"::1", b"user@["),
+    *(
+        b"[",
+        b"]",
+        b"[]",
+        b"[::1",
+        b"[::1]",
+        b"[127.0.0.1]",
+        b"[v1.x]",
+        b"[::1%25eth0]",
+        b"::1",
+        b"user@[",
+    ),
     *(b"localhost:x", b"localhost:99999", b"localhost:1:1", b"localhost/", b"localhost#"),
     *(b"\xff", b"a" * 5_000, b""),
 ]
@@ -87,7 +130,10 @@ HEADERS: list[Header] = [
 ]
 BODIES: list[tuple[list[Header], bytes]] = [
     ([(b"Content-Type", b"application/json"), (b"Content-Length", b"4")], b"{\xff\x00}"),
-    ([(b"Content-Type", b"multipart/form-data; boundary=\xff"), (b"Content-Length", b"4")], b"--\xff\n"),
+    (
+        [(b"Content-Type", b"multipart/form-data; boundary=\xff"), (b"Content-Length", b"4")],
+        b"--\xff\n",
+    ),
     ([(b"Content-Type", b"\xff"), (b"Content-Length", b"9")], b"token=%ff"),
     ([(b"Content-Length", b"3"), (b"Content-Length", b"4")], b"abcd"),
     ([(b"Content-Length", b"-3")], b"abcd"),
@@ -145,11 +191,37 @@ VALUES = [
     *(b"0000000019999", b"000000001" + b"9" * 9, b"%F0%9F%98%80" * 60, b"a" * 200, b"a" * 201),
     *(b"0001-01-01", b"1970-01-01", b"2999-12-31", b"9999-12-31", b"2026-W01-1", b"20260101"),
     *(b"0001-01-01T00:00:00%2B14:00", b"1970-01-01T00:00:00%2B23:59", b"2999-12-31T23:59:59-23:59"),
-    *(b"9999-12-31T23:59:59.999999Z", b"[]", b"{}", b"null", b"'", b"%22", b"%5C", b"%25", b"((((", b"-"),
-    *(b"a:*", b"daily_targets", b"1d", b"succeeded", SESSION_ID, SESSION_ID + b".999999999999999999"),
+    *(
+        b"9999-12-31T23:59:59.999999Z",
+        b"[]",
+        b"{}",
+        b"null",
+        b"'",
+        b"%22",
+        b"%5C",
+        b"%25",
+        b"((((",
+        b"-",
+    ),
+    *(
+        b"a:*",
+        b"daily_targets",
+        b"1d",
+        b"succeeded",
+        SESSION_ID,
+        SESSION_ID + b".999999999999999999",
+    ),
 ]
 QUERIES = [
-    *(b"%", b"=", b"&&=&;", b"?", b"\xff=\xff", b"a" * 30_000, b"&".join(b"a%d=1" % n for n in range(2_000))),
+    *(
+        b"%",
+        b"=",
+        b"&&=&;",
+        b"?",
+        b"\xff=\xff",
+        b"a" * 30_000,
+        b"&".join(b"a%d=1" % n for n in range(2_000)),
+    ),
     b"since=2026-01-01T00:00:00Z&before=2025-01-01T00:00:00Z",
     b"since=1970-01-01T00:00:00Z&before=2999-01-01T00:00:00Z&interval=1m",
     b"before=1970-01-01T00:00:00%2B14:00&interval=1d",
@@ -168,7 +240,11 @@ NOT_HTTP = [
 
 
 def request(
-    path: bytes, *headers: Header, method: bytes = b"GET", host: bytes = b"localhost", body: bytes = b""
+    path: bytes,
+    *headers: Header,
+    method: bytes = b"GET",
+    host: bytes = b"localhost",
+    body: bytes = b"",
 ) -> bytes:
     """Write a request as it goes over the wire."""
     lines = [b"%s %s HTTP/1.1" % (method, path), b"Host: " + host]
@@ -181,7 +257,9 @@ def to_every_route(*shown: Header) -> Iterator[bytes]:
         yield from (request(path, *shown, method=method) for method in METHODS)
         yield request(path, *shown, *UPGRADE)
     for path in PATHS:
-        yield from (request(path, *shown, *headers, method=b"POST", body=body) for headers, body in BODIES)
+        yield from (
+            request(path, *shown, *headers, method=b"POST", body=body) for headers, body in BODIES
+        )
     yield from NOT_HTTP
 
 
@@ -237,7 +315,11 @@ def token(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> li
     if request.param != "no token is set":
         monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
     get_session_settings.cache_clear()
-    return [(b"Authorization", b"Bearer " + TOKEN.encode())] if request.param == "the token is shown" else []
+    return (
+        [(b"Authorization", b"Bearer " + TOKEN.encode())]
+        if request.param == "the token is shown"
+        else []
+    )
 
 
 @pytest.fixture

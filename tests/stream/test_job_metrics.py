@@ -12,9 +12,16 @@ from tests.stream.writing import NOON, record
 SPAN = {"since": "2026-07-25T12:00:00Z", "before": "2026-07-25T15:00:00Z", "interval": "1h"}
 
 
-def test_sessions_are_counted_by_job_and_interval(session_store: SessionStore, http: httpx.Client) -> None:
+def test_sessions_are_counted_by_job_and_interval(
+    session_store: SessionStore, http: httpx.Client
+) -> None:
     """Counts, failures and percentiles of durations; an interval without sessions is there, with nothing in it."""
-    for minute, seconds, fails in ((0, 10, False), (30, 20, True), (59.9, 30, False), (121, 7, False)):
+    for minute, seconds, fails in (
+        (0, 10, False),
+        (30, 20, True),
+        (59.9, 30, False),
+        (121, 7, False),
+    ):
         record(session_store, "load", minute=minute, seconds=seconds, fails=fails)
     body = http.get("/api/job-metrics", params=SPAN).json()
     [load] = body["jobs"]
@@ -65,7 +72,9 @@ def test_without_a_span_it_is_the_last_day_in_quarters_of_an_hour(http: httpx.Cl
     """Some hundred intervals, which begin at whole ones."""
     body = http.get("/api/job-metrics").json()
     assert 900 == body["interval_seconds"]
-    assert timedelta(days=1) <= datetime.fromisoformat(body["before"]) - datetime.fromisoformat(body["since"])
+    assert timedelta(days=1) <= datetime.fromisoformat(body["before"]) - datetime.fromisoformat(
+        body["since"]
+    )
     assert datetime.fromisoformat(body["since"]).minute % 15 == 0
 
 
@@ -80,7 +89,10 @@ def test_without_a_span_it_is_the_last_day_in_quarters_of_an_hour(http: httpx.Cl
         ({"before": "2026-07-25T11:00:00Z"}, "Expected since to be earlier than before."),
         ({"status": "failed"}, "Unknown parameter 'status'."),
         ({"colour": "red"}, "Unknown parameter 'colour'."),
-        ({"since": "yesterday"}, "Expected since to be an instant with its zone, got: 'yesterday'."),
+        (
+            {"since": "yesterday"},
+            "Expected since to be an instant with its zone, got: 'yesterday'.",
+        ),
         (
             {"since": "0001-01-01T00:00:00+14:00"},
             "Expected since to be an instant with its zone, got: '0001-01-01T00:00:00+14:00'.",
@@ -91,7 +103,9 @@ def test_without_a_span_it_is_the_last_day_in_quarters_of_an_hour(http: httpx.Cl
         ),
     ],
 )
-def test_what_it_cannot_answer_is_said(http: httpx.Client, query: dict[str, str], said: str) -> None:
+def test_what_it_cannot_answer_is_said(
+    http: httpx.Client, query: dict[str, str], said: str
+) -> None:
     """With status 400 and what to do."""
     response = http.get("/api/job-metrics", params=SPAN | query)
     assert (400, said) == (response.status_code, response.json()["error"])

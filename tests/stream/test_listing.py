@@ -67,11 +67,15 @@ def test_a_long_session_is_listed_with_its_ends_its_errors_and_what_is_asked_for
     assert [1, 2, 21, *range(32, 42)] == [action["ord"] for action in session["actions"]]
     assert 41 == session["action_count"]
     [session] = load(http, account="DE.b")["sessions"]
-    accounts = {action["ord"]: [one["key"] for one in action["accounts"]] for action in session["actions"]}
+    accounts = {
+        action["ord"]: [one["key"] for one in action["accounts"]] for action in session["actions"]
+    }
     assert {25: ["DE.b"]} == {ord_: keys for ord_, keys in accounts.items() if keys}
 
 
-def test_a_long_session_is_read_in_several_answers(session_store: SessionStore, http: httpx.Client) -> None:
+def test_a_long_session_is_read_in_several_answers(
+    session_store: SessionStore, http: httpx.Client
+) -> None:
     """Each says where the next one begins, the last one that there is none."""
     count = MOST_ACTIONS + 1
     actions = [LoafBaked(what="rye") for _ in range(count)]

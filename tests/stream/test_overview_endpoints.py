@@ -28,14 +28,20 @@ def jobs(http: httpx.Client, **query: str) -> list[str]:
     return [one["job_name"] for one in load(http, **query)["sessions"]]
 
 
-def test_the_histogram_counts_by_interval_and_status(http: httpx.Client, session_store: SessionStore) -> None:
+def test_the_histogram_counts_by_interval_and_status(
+    http: httpx.Client, session_store: SessionStore
+) -> None:
     """Sessions of the stretch and of the filter only, in intervals without gaps."""
     for minute in (0, 1, 1, 59, 60):
         record(session_store, minute=minute, fails=minute == 1)
     record(session_store, "other", minute=2)
     query = {"since": "2026-07-25T12:00:00Z", "before": "2026-07-25T13:00:00Z", "job": "job"}
     told = http.get("/api/job-sessions/histogram", params=query).json()
-    assert ("2026-07-25T12:00:00+00:00", 60, 60) == (told["start"], told["seconds"], len(told["counts"]))
+    assert ("2026-07-25T12:00:00+00:00", 60, 60) == (
+        told["start"],
+        told["seconds"],
+        len(told["counts"]),
+    )
     filled = {place: count for place, count in enumerate(told["counts"]) if count}
     assert {0: {"succeeded": 1}, 1: {"failed": 2}, 59: {"succeeded": 1}} == filled
 
@@ -85,7 +91,9 @@ def test_frequent_and_rare_words_are_found_alike(
         assert by_index == (["words"] if any(letter.isalnum() for letter in wanted) else []), wanted
 
 
-def test_a_session_that_only_skipped_says_so(http: httpx.Client, session_store: SessionStore) -> None:
+def test_a_session_that_only_skipped_says_so(
+    http: httpx.Client, session_store: SessionStore
+) -> None:
     """One other action, no action, or a failure, and it does not."""
     record(session_store, "only", LoafSkipped(what="x"), LoafSkipped(what="y"))
     record(session_store, "also", LoafSkipped(what="x"), LoafBaked(what="y"))
@@ -122,7 +130,9 @@ def test_surroundings_tell_what_stands_around_a_session(
     ] == told["references"]
 
 
-def test_a_lone_session_has_no_surroundings(http: httpx.Client, session_store: SessionStore) -> None:
+def test_a_lone_session_has_no_surroundings(
+    http: httpx.Client, session_store: SessionStore
+) -> None:
     """Every part is empty, and a session that is not there is 404."""
     told = http.get(f"/api/job-sessions/{record(session_store)}/surroundings").json()
     assert not any(told.values())

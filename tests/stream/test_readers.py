@@ -72,7 +72,11 @@ def test_readers_of_one_filter_share_what_they_are_sent(session_store: SessionSt
     """It is the very same frame, so its bytes are made once; a reader of another filter gets its own."""
 
     async def test(stream: Stream) -> None:
-        readers = [await joined(stream), await joined(stream), await joined(stream, SessionFilter(job="job"))]
+        readers = [
+            await joined(stream),
+            await joined(stream),
+            await joined(stream, SessionFilter(job="job")),
+        ]
         await asyncio.to_thread(commit_session, session_store)
         one, other, filtered = [await next_frame(frames) for frames in readers]
         assert one is other
@@ -83,11 +87,16 @@ def test_readers_of_one_filter_share_what_they_are_sent(session_store: SessionSt
     run(session_store, test)
 
 
-def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(session_store: SessionStore) -> None:
+def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(
+    session_store: SessionStore,
+) -> None:
     """What did not match is covered by the next message that does: no position is left out."""
 
     async def test(stream: Stream) -> None:
-        everything, filtered = await joined(stream), await joined(stream, SessionFilter(job="wanted"))
+        everything, filtered = (
+            await joined(stream),
+            await joined(stream, SessionFilter(job="wanted")),
+        )
         for job in ("another", "another", "wanted"):
             await asyncio.to_thread(commit_session, session_store, job=job)
             await next_frame(everything)
@@ -118,7 +127,9 @@ def test_a_reader_that_is_too_far_behind_is_reset(
     run(session_store, test)
 
 
-def test_one_frame_is_never_too_much(session_store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_frame_is_never_too_much(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However long it is: all readers share it."""
     monkeypatch.setattr(feeds, "MAX_BEHIND", 1)
 
@@ -208,5 +219,7 @@ def test_nothing_is_sent_beside_the_close_of_a_websocket(session_store: SessionS
         await serve_websocket(WebSocket(scope, receive, send))
 
     run(session_store, test)
-    assert ["websocket.accept", "websocket.send", "websocket.close"] == [each["type"] for each in sent]
+    assert ["websocket.accept", "websocket.send", "websocket.close"] == [
+        each["type"] for each in sent
+    ]
     assert 1009 == sent[-1]["code"]

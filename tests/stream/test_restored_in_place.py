@@ -32,14 +32,20 @@ def step_and_epoch(store: SessionStore) -> UUID:
     return epoch_of(store)
 
 
-KEY_OF_A_PARTITION = re.compile(r"error: could not execute query: ERROR:  cannot drop inherited constraint")
+KEY_OF_A_PARTITION = re.compile(
+    r"error: could not execute query: ERROR:  cannot drop inherited constraint"
+)
 """`pg_restore --clean` drops keys one by one before their tables, which PostgreSQL refuses for partitions; their tables go all the same."""
 
 
 def run(program: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs; fail with what it printed, but for errors that its manual lets one ignore."""
     done = subprocess.run(
-        [find_binaries() / program, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [find_binaries() / program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     errors = done.stderr.count("error: could not execute query")
     assert errors == len(KEY_OF_A_PARTITION.findall(done.stderr)), done.stderr
@@ -171,7 +177,9 @@ def test_a_copy_of_the_database_has_an_epoch_of_its_own(
 def test_upkeep_of_the_tables_begins_no_epoch(session_store: SessionStore, upkeep: str) -> None:
     """What a database does to its tables from time to time costs no reader a reload."""
     before = step_and_epoch(session_store)
-    with session_store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with session_store.engine.connect().execution_options(
+        isolation_level="AUTOCOMMIT"
+    ) as connection:
         connection.execute(text(upkeep))
 
     assert before == step_and_epoch(session_store)

@@ -23,7 +23,9 @@ serve(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
 
 
 @ON_BOTH
-def test_a_server_that_stops_ends_its_streams(session_store: SessionStore, serve_stream: Serve) -> None:
+def test_a_server_that_stops_ends_its_streams(
+    session_store: SessionStore, serve_stream: Serve
+) -> None:
     """They have an end that readers can tell from a broken connection."""
     with ExitStack() as reading:
         with serve_stream(session_store) as server:
@@ -34,7 +36,9 @@ def test_a_server_that_stops_ends_its_streams(session_store: SessionStore, serve
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_process_soon_with_streams_open(database_url: str, number: signal.Signals) -> None:
+def test_a_signal_stops_the_process_soon_with_streams_open(
+    database_url: str, number: signal.Signals
+) -> None:
     """Open streams are ended, and the process exits with 0: two seconds on an idle machine."""
     with (
         run_server([sys.executable, "-c", SERVE, database_url]) as (process, url),
@@ -60,7 +64,15 @@ def test_port_0_is_any_free_port_and_is_printed(database_url: str) -> None:
 
 def test_half_open_requests_keep_nobody_out(database_url: str) -> None:
     """300 requests whose headers never end, under 256 descriptors: the health is told within seconds, never reset."""
-    command = ["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', sys.executable, "-c", SERVE, database_url]
+    command = [
+        "sh",
+        "-c",
+        'ulimit -n 256; exec "$0" "$@"',
+        sys.executable,
+        "-c",
+        SERVE,
+        database_url,
+    ]
     with run_server(command) as (process, url):
         with ExitStack() as opened:
             for _ in range(300):

@@ -16,7 +16,10 @@ ENDED = {EARLY: "failed", MIDDLE: "succeeded", LATE: "succeeded"}
 
 def record_all(store: SessionStore) -> None:
     """Record three sessions, a quarter of an hour apart; the middle one has two references."""
-    two = (("DE.b", "daily_targets", date(2026, 7, 24)), ("GB.d", "hourly_targets", date(2026, 7, 22)))
+    two = (
+        ("DE.b", "daily_targets", date(2026, 7, 24)),
+        ("GB.d", "hourly_targets", date(2026, 7, 22)),
+    )
     elsewhere = (("FR.c", "daily_products", date(2026, 7, 23)),)
     french = Subject("FR.a")
     record(store, EARLY, LoafBurnt(what="toast"), fails=True, account=french)
@@ -77,13 +80,19 @@ def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
     loaded = load(http, **query)
     reader, watching = follow("sse", loaded, **query), follow("sse", loaded | {"sessions": []})
     record_all(session_store)
-    wait_until(lambda: ENDED == {one["job_name"]: one["status"] for one in list(watching.sessions.values())})
+    wait_until(
+        lambda: (
+            ENDED == {one["job_name"]: one["status"] for one in list(watching.sessions.values())}
+        )
+    )
     wait_until(lambda: not is_step_due(session_store))
     wait_until(lambda: reader.has_synced_to(position_of(load(http)["cursor"])))
 
     shown = {one["id"]: one for one in load(http, **query)["sessions"]}
     assert matching == {one["job_name"] for one in shown.values()}
-    assert matching == {data["session"]["job_name"] for _, _, data in reader.events("job-sessions:updated")}
+    assert matching == {
+        data["session"]["job_name"] for _, _, data in reader.events("job-sessions:updated")
+    }
     assert _revisions(shown) == _revisions(reader.sessions)
     assert [] == reader.faults
 

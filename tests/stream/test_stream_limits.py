@@ -21,7 +21,10 @@ def test_too_many_streams_are_refused(
     monkeypatch.setattr(stream, "MAX_READERS", 1)
     with http.stream("GET", "/api/job-sessions/stream"):
         response = http.get("/api/job-sessions/stream")
-        assert (503, "Too many streams are open.") == (response.status_code, response.json()["error"])
+        assert (503, "Too many streams are open.") == (
+            response.status_code,
+            response.json()["error"],
+        )
         assert 503 == refusal_of(websocket_address(base_url))
 
 
@@ -48,7 +51,10 @@ def test_a_filter_over_the_bound_is_refused_by_both_transports(
     query = f"{name}={'x' * LONGEST_FILTER}"
     assert 200 == http.head(f"/api/job-sessions/stream?{query}").status_code
     refused = http.get(f"/api/job-sessions/stream?{query}x")
-    assert (400, "Use at most 200 characters.") == (refused.status_code, refused.json()["what_to_do"])
+    assert (400, "Use at most 200 characters.") == (
+        refused.status_code,
+        refused.json()["what_to_do"],
+    )
     assert 400 == refusal_of(websocket_address(base_url, f"{query}x"))
 
 
@@ -64,7 +70,10 @@ def test_headers_that_never_end_are_refused(base_url: str) -> None:
 def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
     """Whoever is idle, or sends the beginning of a request only, loses the connection after seconds."""
     place = place_of(base_url)
-    with socket.create_connection(place, timeout=30) as half, socket.create_connection(place) as whole:
+    with (
+        socket.create_connection(place, timeout=30) as half,
+        socket.create_connection(place) as whole,
+    ):
         half.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
         whole.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         whole.settimeout(30)

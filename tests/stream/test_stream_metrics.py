@@ -18,7 +18,9 @@ from tests.stream.writing import commit_session, record, start_session
 def count_streams(http: httpx.Client) -> tuple[float, ...]:
     """Return the number of open streams, over SSE and over WebSocket."""
     found = read_metrics(http)
-    return tuple(found[f'bidbeacon_stream_clients{{transport="{name}"}}'] for name in ("sse", "websocket"))
+    return tuple(
+        found[f'bidbeacon_stream_clients{{transport="{name}"}}'] for name in ("sse", "websocket")
+    )
 
 
 @ON_BOTH
@@ -42,13 +44,17 @@ def test_steps_are_counted_and_timed(session_store: SessionStore, http: httpx.Cl
     assert 0 < found["bidbeacon_stream_step_seconds_sum"] < 60
 
 
-def test_jobs_are_counted_as_their_sessions_end(session_store: SessionStore, http: httpx.Client) -> None:
+def test_jobs_are_counted_as_their_sessions_end(
+    session_store: SessionStore, http: httpx.Client
+) -> None:
     """Each session once, by job, status and outcome, with its duration; also where nobody reads the stream."""
     record(session_store, "good")
     record(session_store, "bad", fails=True)
     ended = "bidbeacon_job_sessions_ended_total"
     wait_until(
-        lambda: read_metrics(http).get(f'{ended}{{job="bad",outcome="problems",status="failed"}}') == 1
+        lambda: (
+            read_metrics(http).get(f'{ended}{{job="bad",outcome="problems",status="failed"}}') == 1
+        )
     )
     found = read_metrics(http)
     assert 1 == found[f'{ended}{{job="good",outcome="ok",status="succeeded"}}']
@@ -70,7 +76,9 @@ def test_a_problem_that_a_later_attempt_recovered_is_counted_as_such(
     assert 1 == read_metrics(http)[failed]
 
 
-def test_running_sessions_have_the_age_of_the_oldest(session_store: SessionStore, http: httpx.Client) -> None:
+def test_running_sessions_have_the_age_of_the_oldest(
+    session_store: SessionStore, http: httpx.Client
+) -> None:
     """Read at the scrape, so it is true however long nothing has happened."""
     running = 'bidbeacon_job_sessions_running{job="slow"}'
     age = 'bidbeacon_job_oldest_running_seconds{job="slow"}'

@@ -34,13 +34,21 @@ AN_ACCOUNT = """
 def role_url(database_url: str, engine: Engine) -> Iterator[str]:
     """The address of the database for a role that has what the document grants."""
     page = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    [grants] = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "CREATE ROLE" in block]
+    [grants] = [
+        block
+        for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+        if "CREATE ROLE" in block
+    ]
     name, password = f"stream_{secrets.token_hex(4)}", secrets.token_hex(8)
     with engine.begin() as connection:
         connection.exec_driver_sql(
             grants.replace("bidbeacon_stream", name).replace("a-long-random-text", password)
         )
-    yield make_url(database_url).set(username=name, password=password).render_as_string(hide_password=False)
+    yield (
+        make_url(database_url)
+        .set(username=name, password=password)
+        .render_as_string(hide_password=False)
+    )
     with engine.begin() as connection:
         connection.exec_driver_sql(f"DROP OWNED BY {name}")
         connection.exec_driver_sql(f"DROP ROLE {name}")
@@ -167,7 +175,9 @@ def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
     with role_store.begin() as connection:
         rights = set(connection.execute(RIGHTS).scalars())
     own = {right for right in rights if right.startswith("alert")}
-    assert {"alerts", "alert_messages", "alert_watch"} == {re.split("[. ]", right)[0] for right in own}
+    assert {"alerts", "alert_messages", "alert_watch"} == {
+        re.split("[. ]", right)[0] for right in own
+    }
     assert rights - own == {
         "session_changes delete",
         *(f"session_changes.{column} insert" for column in ("position", "session_id", "ord")),
@@ -195,7 +205,10 @@ def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
 )
 def test_what_the_stream_does_not_need_is_refused(role_store: SessionStore, statement: str) -> None:
     """PostgreSQL says that permission is denied."""
-    with pytest.raises(ProgrammingError, match="permission denied"), role_store.begin() as connection:
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        role_store.begin() as connection,
+    ):
         connection.execute(text(statement))
 
 
@@ -224,7 +237,9 @@ def test_the_role_may_send_alerts(role_store: SessionStore, engine: Engine) -> N
     with engine.begin() as connection:
         connection.execute(text(AN_ACCOUNT))
         connection.execute(
-            text("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+            text(
+                "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+            )
         )
     AlertWatch(role_store.engine, Settings(alert_urls="json://127.0.0.1:1/")).look_once()
     with engine.begin() as connection:

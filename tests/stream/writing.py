@@ -12,7 +12,13 @@ from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_jo
 from bidbeacon_sessions.change_log import Cursor, head, look, read_changes, step
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.core_actions import SessionFinalized
-from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
+from bidbeacon_sessions.writes import (
+    NewAction,
+    NewSession,
+    close_session,
+    insert_action,
+    insert_session,
+)
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 
@@ -28,7 +34,9 @@ class LoafBaked(Action):
 
     def references(self) -> list[Reference]:
         """Return one for each account, dataset and window."""
-        return [Reference(account, "baked", dataset, str(day)) for account, dataset, day in self.about]
+        return [
+            Reference(account, "baked", dataset, str(day)) for account, dataset, day in self.about
+        ]
 
 
 class LoafBurnt(Action):
@@ -72,7 +80,12 @@ def write_action(connection: Connection, session_id: UUID, ord_: int) -> None:
     """Write an action of a known type in an open transaction."""
     payload = SessionFinalized(status="crashed", reason=f"no {ord_}").model_dump(mode="json")
     action = NewAction(
-        ord=ord_, type="session-finalized", schema_version=1, tone="neutral", at=utc_now(), payload=payload
+        ord=ord_,
+        type="session-finalized",
+        schema_version=1,
+        tone="neutral",
+        at=utc_now(),
+        payload=payload,
     )
     assert insert_action(connection, session_id, action)
 
@@ -122,4 +135,6 @@ def published(store: SessionStore) -> list[tuple[UUID, int]]:
     """Return the session and `ord` of all changes in the log, in order."""
     with store.begin() as connection:
         start = Cursor(head(connection).epoch, 0)
-        return [(change.session_id, change.ord) for change in read_changes(connection, start, 10_000)]
+        return [
+            (change.session_id, change.ord) for change in read_changes(connection, start, 10_000)
+        ]

@@ -75,14 +75,26 @@ def test_a_sentence_reads(action: Action, said: str) -> None:
     ("name", "field", "sentence", "said"),
     [
         ("Wordless", "price", "", "has no sentence"),
-        ("Misspelt", "price", "Sold for {prise}", r"names \['prise'\], its payload has \['price'\]"),
+        (
+            "Misspelt",
+            "price",
+            "Sold for {prise}",
+            r"names \['prise'\], its payload has \['price'\]",
+        ),
         ("Mispriced", "price", "Sold for {price:money:curency}", r"names \['curency'\]"),
         ("Unreadable", "price", "Sold for {price:gold}", "unknown kind 'gold'"),
-        ("Reserved", "at", "Sold at {at}", r"has fields \['at'\], names that every action has already"),
+        (
+            "Reserved",
+            "at",
+            "Sold at {at}",
+            r"has fields \['at'\], names that every action has already",
+        ),
         ("SampleQueued", "price", "Sold for {price}", "is taken by"),
     ],
 )
-def test_a_class_that_can_be_no_action_is_refused(name: str, field: str, sentence: str, said: str) -> None:
+def test_a_class_that_can_be_no_action_is_refused(
+    name: str, field: str, sentence: str, said: str
+) -> None:
     """The mistake is found at import, not on the page."""
     with pytest.raises(ActionDefinitionError, match=said):
         type(name, (Action,), {"sentence": sentence, "__annotations__": {field: Decimal}})
@@ -91,7 +103,9 @@ def test_a_class_that_can_be_no_action_is_refused(name: str, field: str, sentenc
 @pytest.mark.parametrize("is_new_module", [False, True])
 def test_a_class_may_be_declared_anew(*, is_new_module: bool) -> None:
     """A module is loaded again or a notebook's cell run again, maybe with other lines, and a tool loads a file into a new module."""
-    declared = "from bidbeacon_sessions import Action\nclass SampleReloaded(Action):\n    sentence = {!r}"
+    declared = (
+        "from bidbeacon_sessions import Action\nclass SampleReloaded(Action):\n    sentence = {!r}"
+    )
     first: dict[str, Any] = {"__name__": "sample_module"}
     second = {"__name__": "sample_module"} if is_new_module else first
     exec(declared.format("First"), first)
@@ -118,7 +132,8 @@ def test_what_newer_code_wrote_is_shown_as_data(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.44, "0.4 s"), (42, "42 s"), (192, "3 min 12 s"), (7500, "2 h 05 min")]
+    ("seconds", "expected"),
+    [(0.44, "0.4 s"), (42, "42 s"), (192, "3 min 12 s"), (7500, "2 h 05 min")],
 )
 def test_durations_are_said_the_way_people_say_them(seconds: float, expected: str) -> None:
     """From tenths of a second to hours."""
@@ -145,9 +160,12 @@ class SampleWeighed(Action):
 
 
 @pytest.mark.parametrize(
-    ("version", "payload"), [(1, {"grams": 2500}), (2, {"weight": "2.5"}), (3, {"kilograms": "2.5"})]
+    ("version", "payload"),
+    [(1, {"grams": 2500}), (2, {"weight": "2.5"}), (3, {"kilograms": "2.5"})],
 )
-def test_a_payload_of_any_older_version_reads_as_the_newest(version: int, payload: dict[str, Any]) -> None:
+def test_a_payload_of_any_older_version_reads_as_the_newest(
+    version: int, payload: dict[str, Any]
+) -> None:
     """What is stored stays as it is, and is brought up to date when it is read."""
     rendered = render_action("sample-weighed", version, payload)
     assert rendered.known

@@ -23,7 +23,16 @@ def test_a_window_is_a_day_or_days_with_both_ends(given: str, days: list[date]) 
 
 @pytest.mark.parametrize(
     "given",
-    ["", "yesterday", "2026-02-30", "..", "..2026-11-23", "2026-11-23..", "2026-11-23..soon", "9999-12-31"],
+    [
+        "",
+        "yesterday",
+        "2026-02-30",
+        "..",
+        "..2026-11-23",
+        "2026-11-23..",
+        "2026-11-23..soon",
+        "9999-12-31",
+    ],
 )
 def test_what_is_no_day_is_refused_with_what_was_expected(given: str) -> None:
     """The message names the option, the two forms, and what came."""

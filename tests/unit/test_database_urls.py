@@ -14,7 +14,9 @@ from bidbeacon_sessions.connections import connect_args, parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg"])
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg"]
+)
 def test_each_form_of_address_is_read_for_psycopg(scheme: str) -> None:
     """The address may name any driver; ours is used."""
     read = parse_database_url(f"{scheme}://bob:p%2Fq@db.example:5433/ads?sslmode=verify-full")

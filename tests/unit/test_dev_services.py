@@ -22,7 +22,9 @@ def test_with_credentials_no_sandbox_runs() -> None:
     ]
 
 
-def test_a_newcomers_sandbox_makes_more_reports_at_a_time_than_amazon_is_asked_for_at_first() -> None:
+def test_a_newcomers_sandbox_makes_more_reports_at_a_time_than_amazon_is_asked_for_at_first() -> (
+    None
+):
     """Eight to begin with, and the sandbox refuses none; the setting wins, and with credentials nothing else counts."""
     name = "BIDBEACON_FIRST_REPORTS_IN_FLIGHT"
     assert "8" == service_environment(Settings(), DATABASE_URL)[name]

@@ -152,9 +152,14 @@ def test_a_service_that_dies_starts_again_without_remains(watched: Watched) -> N
     main = next(process for process in first if "-c" in process.cmdline())
     main.kill()
     wait_until(
-        lambda: len(watched.living()) == 2 and not any(carries(process, watched.mark) for process in first)
+        lambda: (
+            len(watched.living()) == 2
+            and not any(carries(process, watched.mark) for process in first)
+        )
     )
-    wait_until(lambda: any("(exit code -9) and starts again in 0.05 s" in line for line in watched.said))
+    wait_until(
+        lambda: any("(exit code -9) and starts again in 0.05 s" in line for line in watched.said)
+    )
 
 
 def test_a_service_that_dies_again_and_again_is_given_up(watched: Watched) -> None:

@@ -37,7 +37,9 @@ each_document = pytest.mark.parametrize("document", DOCS, ids=lambda path: path.
 
 def test_the_catalogue_of_actions_is_as_printed() -> None:
     """docs/actions.md lists exactly the registered actions, as their classes say."""
-    assert markdown_catalogue(["bidbeacon_pipelines.actions"]) == _text(PROJECT_ROOT / "docs" / "actions.md")
+    assert markdown_catalogue(["bidbeacon_pipelines.actions"]) == _text(
+        PROJECT_ROOT / "docs" / "actions.md"
+    )
 
 
 def test_the_data_dictionary_is_as_printed() -> None:
@@ -48,7 +50,9 @@ def test_the_data_dictionary_is_as_printed() -> None:
 def test_every_setting_is_listed_with_its_default() -> None:
     """docs/settings.md has one line for each field of both settings classes, and no other."""
     rows = re.findall(
-        r"^\| `(BIDBEACON_\w+)` \| (.+?) \|", _text(PROJECT_ROOT / "docs" / "settings.md"), re.MULTILINE
+        r"^\| `(BIDBEACON_\w+)` \| (.+?) \|",
+        _text(PROJECT_ROOT / "docs" / "settings.md"),
+        re.MULTILINE,
     )
     assert {**_defaults(Settings), **_defaults(SessionSettings)} == dict(rows)
     assert len(rows) == len(dict(rows))
@@ -75,7 +79,9 @@ def test_settings_that_a_document_names_exist(document: Path) -> None:
 def test_every_dependency_has_its_reason(heading: str, group: str) -> None:
     """docs/dependencies.md lists what pyproject.toml asks for, and nothing else."""
     section = (
-        _text(PROJECT_ROOT / "docs" / "dependencies.md").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+        _text(PROJECT_ROOT / "docs" / "dependencies.md")
+        .partition(f"## {heading}\n")[2]
+        .partition("\n## ")[0]
     )
     rows = re.findall(r"^\| ([a-z][\w, -]+?) \| .+ \|$", section, re.MULTILINE)
     listed = [name for row in rows if row != "package" for name in row.split(", ")]
@@ -85,7 +91,9 @@ def test_every_dependency_has_its_reason(heading: str, group: str) -> None:
 def test_the_lock_holds_every_dependency_with_hashes_and_no_index() -> None:
     """What is asked for is locked, each version with a hash, and nothing says where packages come from."""
     lock = _text(PROJECT_ROOT / "requirements.lock")
-    locked = re.findall(r"^([a-z0-9-]+)(?:\[\S+\])?==\S+.*\\\n    --hash=sha256:", lock, re.MULTILINE)
+    locked = re.findall(
+        r"^([a-z0-9-]+)(?:\[\S+\])?==\S+.*\\\n    --hash=sha256:", lock, re.MULTILINE
+    )
     assert {*_dependencies()["runtime"], *_dependencies()["dev"]} <= set(locked)
     assert len(re.findall("^[a-z]", lock, re.MULTILINE)) == len(locked)
     assert [] == re.findall(r"--(?:extra-)?index-url \S+|https?://\S+", lock)
@@ -95,7 +103,10 @@ def test_the_license_is_the_apache_license() -> None:
     """The package's metadata name it, and LICENSE is its full text as apache.org publishes it."""
     assert "Apache-2.0" == metadata("bidbeacon")["License-Expression"]
     text = (PROJECT_ROOT / "LICENSE").read_bytes()
-    assert "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30" == sha256(text).hexdigest()
+    assert (
+        "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+        == sha256(text).hexdigest()
+    )
 
 
 @each_document
@@ -109,7 +120,9 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_readme_leads_to_every_document() -> None:
     """No document is reachable by a listing of the folder alone."""
     readme = _text(PROJECT_ROOT / "README.md")
-    assert [] == [path.name for path in DOCS if path.name != "README.md" and f"{path.name})" not in readme]
+    assert [] == [
+        path.name for path in DOCS if path.name != "README.md" and f"{path.name})" not in readme
+    ]
 
 
 @each_document
@@ -147,7 +160,9 @@ def _text(path: Path) -> str:
 def _defaults(settings: type[BaseSettings]) -> dict[str, str]:
     """Return each setting's default as docs/settings.md shows it."""
     return {
-        f"BIDBEACON_{name.upper()}": _shown(field.get_default(call_default_factory=True, validated_data={}))
+        f"BIDBEACON_{name.upper()}": _shown(
+            field.get_default(call_default_factory=True, validated_data={})
+        )
         for name, field in settings.model_fields.items()
     }
 
@@ -160,8 +175,14 @@ def _shown(default: object) -> str:
 
 def _dependencies() -> dict[str, list[str]]:
     project = tomllib.loads(_text(PROJECT_ROOT / "pyproject.toml"))
-    wanted = {"runtime": project["project"]["dependencies"], "dev": project["dependency-groups"]["dev"]}
-    return {group: [re.split(r"[\[~=<>! ]", line)[0] for line in lines] for group, lines in wanted.items()}
+    wanted = {
+        "runtime": project["project"]["dependencies"],
+        "dev": project["dependency-groups"]["dev"],
+    }
+    return {
+        group: [re.split(r"[\[~=<>! ]", line)[0] for line in lines]
+        for group, lines in wanted.items()
+    }
 
 
 def _code_spans(document: Path) -> list[str]:

@@ -50,7 +50,10 @@ def test_plans_of_many_datasets_are_one_sentence() -> None:
     """Counts are added up, the range goes from the first day to the last, of many names three are told, and accounts keep theirs."""
     days = [(3, 9), (1, 8), (5, 12), (4, 9), (4, 9)]
     actions = stored(
-        *(planned(f"d{n}", windows=n, start=first, end=last) for n, (first, last) in enumerate(days, 1))
+        *(
+            planned(f"d{n}", windows=n, start=first, end=last)
+            for n, (first, last) in enumerate(days, 1)
+        )
     )
     assert [
         "Planned 5 reports of d1, d2, d3 and 2 more for 15 due windows of Acme Merch, 2026-07-01 to 2026-07-12"
@@ -68,9 +71,12 @@ def test_two_alike_stand_by_themselves() -> None:
 def test_what_says_something_else_ends_a_run() -> None:
     """A flag that is set, another type, and an error, which never folds."""
     shared = {"account": "US.a", "dataset": "daily_targets"}
-    queued = [WindowsQueued(**shared, windows=[date(2026, 7, n)], by_hand=n > 3) for n in range(1, 7)]
+    queued = [
+        WindowsQueued(**shared, windows=[date(2026, 7, n)], by_hand=n > 3) for n in range(1, 7)
+    ]
     failed = [
-        ReportFailed(**shared, windows=[date(2026, 7, n)], request_id=n, reason="no ink") for n in (1, 2, 3)
+        ReportFailed(**shared, windows=[date(2026, 7, n)], request_id=n, reason="no ink")
+        for n in (1, 2, 3)
     ]
     sentences = told(stored(*queued, *failed))
     assert [

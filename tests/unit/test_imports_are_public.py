@@ -26,7 +26,11 @@ def find_imports(module: Path) -> list[str]:
 
 def list_private_imports(module: Path) -> list[str]:
     """Return the names that a module imports and that have a part which begins with an underscore."""
-    return [name for name in find_imports(module) if any(part.startswith("_") for part in name.split("."))]
+    return [
+        name
+        for name in find_imports(module)
+        if any(part.startswith("_") for part in name.split("."))
+    ]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)

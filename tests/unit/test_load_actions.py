@@ -19,7 +19,9 @@ MISSING, NEGATIVE = "metric.clicks: missing", "metric.clicks: negative"
 
 def recorded(results: Mapping[str, LoadResult]) -> list[Action]:
     """Return what the load of a report of two countries records."""
-    facts = LoadFacts("acme.1kc1bk21", "daily_targets", 7, "rpt-1", {"US.1": "USD", "DE.1": "EUR"}, 1, 9, 0.5)
+    facts = LoadFacts(
+        "acme.1kc1bk21", "daily_targets", 7, "rpt-1", {"US.1": "USD", "DE.1": "EUR"}, 1, 9, 0.5
+    )
     return actions_of_load(results, facts)
 
 
@@ -49,7 +51,9 @@ def test_days_that_are_refused_for_other_causes_are_apart() -> None:
     """Also where their counts are equal."""
     other = FIRST + timedelta(days=9)
     actions = recorded({"US.1": LoadResult(refused=refused(1) | refused(1, NEGATIVE, start=other))})
-    assert [[FIRST], [other]] == [action.windows for action in actions if isinstance(action, ReportFailed)]
+    assert [[FIRST], [other]] == [
+        action.windows for action in actions if isinstance(action, ReportFailed)
+    ]
 
 
 def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each() -> None:
@@ -73,7 +77,9 @@ def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each()
 def test_suspicious_days_are_added_up(lost: tuple[LostProduct, ...], told: str) -> None:
     """In all, or of the ad product that lost its rows."""
     days = [FIRST + timedelta(days=n) for n in range(3)]
-    [action] = recorded({"US.1": LoadResult(suspicious={day: Suspicious(300, 1, lost) for day in days})})
+    [action] = recorded(
+        {"US.1": LoadResult(suspicious={day: Suspicious(300, 1, lost) for day in days})}
+    )
     assert isinstance(action, ReportSuspicious)
     assert (days, True) == (action.windows, action.reason.startswith(told))
 
@@ -83,4 +89,7 @@ def test_only_the_last_action_ends_the_request() -> None:
     results = {"DE.1": LoadResult(refused=refused(2)), "US.1": LoadResult(loaded=[FIRST])}
     loaded, failed = recorded(results)
     assert isinstance(loaded, ReportProcessed)
-    assert ([], ["report-request 7"]) == (loaded.fulfilled_promises(), list(failed.fulfilled_promises()))
+    assert ([], ["report-request 7"]) == (
+        loaded.fulfilled_promises(),
+        list(failed.fulfilled_promises()),
+    )

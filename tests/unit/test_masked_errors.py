@@ -26,7 +26,9 @@ def test_an_error_is_masked_before_it_is_cut() -> None:
 
 def test_an_error_is_masked_in_place_with_all_that_led_to_it() -> None:
     """The very same exception goes on; its text, notes, cause, context and members hold no secret."""
-    error = _raised(ExceptionGroup(f"g Atza|{CANARY}", [LookupError({"token": CANARY})]), f"Bearer {CANARY}")
+    error = _raised(
+        ExceptionGroup(f"g Atza|{CANARY}", [LookupError({"token": CANARY})]), f"Bearer {CANARY}"
+    )
     clean = masked(error)
     assert clean is error
     assert CANARY not in "".join(traceback.format_exception(clean))

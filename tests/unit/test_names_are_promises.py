@@ -200,7 +200,9 @@ def test_external_asset_names() -> None:
     """What lies before and behind the datasets in the lineage."""
     graph = defs.resolve_asset_graph()
     found = [
-        key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).is_materializable
+        key.to_user_string()
+        for key in graph.get_all_asset_keys()
+        if not graph.get(key).is_materializable
     ]
     assert sorted(found) == EXTERNAL_ASSETS
 
@@ -209,7 +211,9 @@ def test_the_lineage_begins_at_amazon_and_ends_at_what_analysts_read() -> None:
     """Every dataset and kind of entity leads back to Amazon, and its view leads back to it."""
     graph = defs.resolve_asset_graph()
     for view in (name for name in EXTERNAL_ASSETS if name.startswith("reports/")):
-        ancestors = {key.to_user_string() for key in graph.get_ancestor_asset_keys(AssetKey(view.split("/")))}
+        ancestors = {
+            key.to_user_string() for key in graph.get_ancestor_asset_keys(AssetKey(view.split("/")))
+        }
         assert {"amazon_ads", "accounts"} <= ancestors, view
         assert ancestors & {*ASSETS, view.removeprefix("reports/")}, view
     roots = [key for key in graph.get_all_asset_keys() if not graph.get(key).parent_keys]
@@ -221,7 +225,9 @@ def test_check_names() -> None:
     checked: dict[str, list[str]] = {}
     for key in defs.resolve_asset_graph().asset_check_keys:
         checked.setdefault(key.asset_key.to_user_string(), []).append(key.name)
-    assert dict.fromkeys(ASSETS[1:], CHECKS) == {name: sorted(found) for name, found in checked.items()}
+    assert dict.fromkeys(ASSETS[1:], CHECKS) == {
+        name: sorted(found) for name, found in checked.items()
+    }
 
 
 def test_job_schedule_and_sensor_names() -> None:
@@ -233,7 +239,9 @@ def test_job_schedule_and_sensor_names() -> None:
 
 def test_action_types() -> None:
     """Stored in `session_actions.type`, queried by people, sent to readers of the stream."""
-    ours = {name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon")}
+    ours = {
+        name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon")
+    }
     assert sorted(ours) == ACTION_TYPES
 
 

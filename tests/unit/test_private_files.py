@@ -88,7 +88,9 @@ def test_what_a_killed_process_left_is_removed(user: tuple[subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_what_another_process_uses_stays(user: tuple[subprocess.Popen[str], Path], *, frozen: bool) -> None:
+def test_what_another_process_uses_stays(
+    user: tuple[subprocess.Popen[str], Path], *, frozen: bool
+) -> None:
     """However old it is, and also while that process is stopped."""
     process, folder = user
     if frozen:
@@ -112,7 +114,10 @@ def test_a_folder_that_is_just_made_stays(tmp_path: Path) -> None:
 def test_a_place_that_refuses_is_said_in_our_words(tmp_path: Path) -> None:
     """The error is one that a load can end with."""
     (tmp_path / "downloads").write_text("a file")
-    with pytest.raises(NotWritten, match="The disk refuses"), download_folder(tmp_path / "downloads", "x"):
+    with (
+        pytest.raises(NotWritten, match="The disk refuses"),
+        download_folder(tmp_path / "downloads", "x"),
+    ):
         pass
 
 
@@ -127,7 +132,10 @@ def test_the_sandboxs_state_is_private(tmp_path: Path, umask: int) -> None:
     journal = Journal(tmp_path / "sandbox", "reports", Record)
     assert [] == journal.read()
     journal.append(Record(number=1))
-    assert [0o700, 0o600] == [mode_of(tmp_path / "sandbox"), mode_of(tmp_path / "sandbox" / "reports.jsonl")]
+    assert [0o700, 0o600] == [
+        mode_of(tmp_path / "sandbox"),
+        mode_of(tmp_path / "sandbox" / "reports.jsonl"),
+    ]
 
 
 async def _parts(files: PartFiles) -> list[Path]:

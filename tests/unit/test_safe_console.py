@@ -15,7 +15,9 @@ CONTROLS = ("\x1b[31m", "\x1b]0;", "\x07", "\x9b", "\u202e", "\u2066", "\x7f", "
 
 def printed(renderable: object, **options: object) -> str:
     """Return what a terminal is sent."""
-    console = SafeConsole(file=io.StringIO(), force_terminal=True, color_system="standard", width=200)
+    console = SafeConsole(
+        file=io.StringIO(), force_terminal=True, color_system="standard", width=200
+    )
     console.print(renderable, **options)  # type: ignore[arg-type]  # options of rich's print
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

@@ -343,4 +343,6 @@ def test_any_text_can_be_masked_and_a_secret_after_it_too(before: str, after: st
 
 def _seconds(text: str) -> float:
     """Return the processor time that masking a text takes, the shorter of two."""
-    return min(timeit.repeat(lambda: redact_text(text), timer=time.process_time, number=1, repeat=2))
+    return min(
+        timeit.repeat(lambda: redact_text(text), timer=time.process_time, number=1, repeat=2)
+    )

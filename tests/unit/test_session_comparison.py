@@ -39,7 +39,9 @@ def test_actions_input_and_labels_are_compared() -> None:
 def test_a_comparison_is_bounded() -> None:
     """At most fifty differences, and no value longer than 201 characters."""
     nothing: dict[str, object] = {"input": {}, "labels": {}, "actions": {}}
-    found = compare(nothing | {"input": {str(number): "x" * 1_000 for number in range(60)}}, nothing)
+    found = compare(
+        nothing | {"input": {str(number): "x" * 1_000 for number in range(60)}}, nothing
+    )
     assert (50, 201) == (len(found), len(found[0]["here"]))
 
 
@@ -73,11 +75,16 @@ def test_a_stretch_must_have_a_length() -> None:
 def test_the_page_is_light_and_holds_nothing_inline() -> None:
     """All its files together are below 300 KB; no script, style or handler stands in the markup."""
     ours = Path(bidbeacon_sessions.__file__).parent / "web"
-    files = [*ours.iterdir(), *(Path(bidbeacon_pipelines.__file__).parent / "web" / "files").iterdir()]
+    files = [
+        *ours.iterdir(),
+        *(Path(bidbeacon_pipelines.__file__).parent / "web" / "files").iterdir(),
+    ]
     assert sum(path.stat().st_size for path in files) < 300_000
     pages = [path for path in files if path.suffix == ".html"]
     assert len(pages) == 7
     for page in pages:
         markup = page.read_text(encoding="utf-8")
         assert markup.count("<script") == markup.count('<script type="module" src="/web/')
-        assert not any(inline in markup for inline in ("<style", " style=", " onclick=", "javascript:"))
+        assert not any(
+            inline in markup for inline in ("<style", " style=", " onclick=", "javascript:")
+        )

@@ -24,21 +24,37 @@ EMPTY = "expected a value; remove the variable to use the default; got ''"
         ("STREAM_PORT", "", EMPTY),
         ("HOME", "", EMPTY),
         ("HOME", "caf\udce9", r"expected text in UTF-8; got 'caf\udce9'"),
-        ("ADS_API_CLIENT_ID", " ", "expected a value; remove the variable to use the default; got ' '"),
+        (
+            "ADS_API_CLIENT_ID",
+            " ",
+            "expected a value; remove the variable to use the default; got ' '",
+        ),
         ("STREAM_PORT", "0", "expected greater than or equal to 1; got '0'"),
         ("SANDBOX_PORT", "99999", "expected less than or equal to 65535; got '99999'"),
-        ("DAGSTER_PORT", "abc", "expected a valid integer, unable to parse string as an integer; got 'abc'"),
+        (
+            "DAGSTER_PORT",
+            "abc",
+            "expected a valid integer, unable to parse string as an integer; got 'abc'",
+        ),
         ("BAD_ROW_SHARE", "2", "expected less than or equal to 1; got '2'"),
         ("BAD_ROW_SHARE", "nan", "expected a finite number; got 'nan'"),
         ("HEARTBEAT_SECONDS", "inf", "expected a finite number; got 'inf'"),
-        ("BY_HAND_WAIT_MINUTES", "9" * 30, f"expected less than or equal to 1440; got '{'9' * 30}'"),
+        (
+            "BY_HAND_WAIT_MINUTES",
+            "9" * 30,
+            f"expected less than or equal to 1440; got '{'9' * 30}'",
+        ),
         ("ADS_API_CREDENTIAL_REGION", "US", "expected 'NA', 'EU' or 'FE'; got 'US'"),
         (
             "FIRST_WINDOW_DATE",
             "1754006400",
             "expected a day of the years 1970 to 2999, such as 2025-08-01; got '1754006400'",
         ),
-        ("BIND_HOST", "http://a", "expected an IP address or a host name, such as 127.0.0.1; got 'http://a'"),
+        (
+            "BIND_HOST",
+            "http://a",
+            "expected an IP address or a host name, such as 127.0.0.1; got 'http://a'",
+        ),
         (
             "BIND_HOST",
             "0.0.0.0",
@@ -127,7 +143,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_settings(Settings, tmp_path / ".env")
 
 
-@pytest.mark.parametrize("command", [["accounts", "list"], ["dev"], ["db", "url"], ["sandbox"], ["stream"]])
+@pytest.mark.parametrize(
+    "command", [["accounts", "list"], ["dev"], ["db", "url"], ["sandbox"], ["stream"]]
+)
 def test_a_command_ends_with_2(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the command, an invalid setting is one line and exit code 2."""
     monkeypatch.setenv("BIDBEACON_BAD_ROW_SHARE", "2")
@@ -141,7 +159,10 @@ def test_a_command_ends_with_2(command: list[str], monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("program", "code"),
-    [(["-m", "bidbeacon_pipelines", "doctor"], 2), (["-c", "import bidbeacon_pipelines.definitions"], 1)],
+    [
+        (["-m", "bidbeacon_pipelines", "doctor"], 2),
+        (["-c", "import bidbeacon_pipelines.definitions"], 1),
+    ],
     ids=["command", "definitions"],
 )
 def test_a_program_says_it_too(program: list[str], code: int) -> None:

@@ -7,12 +7,15 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.session_output import StatusLine, print_action, print_hanging, session_line
+from bidbeacon_pipelines.cli.session_output import (
+    StatusLine,
+    print_action,
+    print_hanging,
+    session_line,
+)
 from bidbeacon_pipelines.cli.window_output import print_explanation
 
-SENTENCE = (
-    "Queued 14 report windows of daily_targets, which is a long sentence that has to be broken at 80 columns"
-)
+SENTENCE = "Queued 14 report windows of daily_targets, which is a long sentence that has to be broken at 80 columns"
 
 
 def printed(**more: object) -> list[str]:
@@ -46,7 +49,12 @@ def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str) -> Non
         "recovered_by": "later",
         "id": "i" * 36,
     }
-    session |= {"job_name": "load-windows", "account": "US.a", "account_label": "Acme · US", "duration": 5.9}
+    session |= {
+        "job_name": "load-windows",
+        "account": "US.a",
+        "account_label": "Acme · US",
+        "duration": 5.9,
+    }
     out = StringIO()
     print_hanging(Console(file=out, width=80), Text(head), session_line(session), indent=2)
     first, *others = out.getvalue().splitlines()
@@ -86,7 +94,9 @@ def test_the_line_of_a_session_says_what_became_of_it(
     assert line == session_line(session).plain
 
 
-def test_the_status_is_said_once_a_minute_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_is_said_once_a_minute_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A log of a waiting command is neither silent nor full."""
     out = StringIO()
     status = StatusLine()
@@ -119,7 +129,9 @@ def reference(second: int, told: str) -> dict[str, object]:
 
 def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
     """Amounts have two decimals, as money has."""
-    facts = dict.fromkeys(("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count"))
+    facts = dict.fromkeys(
+        ("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count")
+    )
     told = {
         "account": "US.a",
         "account_label": "Shop · US",
@@ -140,7 +152,9 @@ def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
     out = StringIO()
     print_explanation(Console(file=out, width=80), told)
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
-    assert ["spend 1,234.56", "sales 0.00"] == [line for line in lines if line.startswith(("spend", "sales"))]
+    assert ["spend 1,234.56", "sales 0.00"] == [
+        line for line in lines if line.startswith(("spend", "sales"))
+    ]
     assert [
         "2026-07-25 12:00:04 │ Attempt 4 failed (3 × like this)",
         "2026-07-25 12:00:01 │ Queued it",

@@ -1,5 +1,12 @@
 """What the product adds to the running stream of `tests/stream/`."""
 
-from tests.stream.conftest import _nothing_unforeseen, asgi_server, base_url, http, serve_stream, wait_until
+from tests.stream.conftest import (
+    _nothing_unforeseen,
+    asgi_server,
+    base_url,
+    http,
+    serve_stream,
+    wait_until,
+)
 
 __all__ = ["_nothing_unforeseen", "asgi_server", "base_url", "http", "serve_stream", "wait_until"]

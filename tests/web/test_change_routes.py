@@ -12,7 +12,11 @@ from sqlalchemy import Engine, text
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, get_account
-from bidbeacon_pipelines.store.run_requests import begin_request, finish_requests, list_waiting_requests
+from bidbeacon_pipelines.store.run_requests import (
+    begin_request,
+    finish_requests,
+    list_waiting_requests,
+)
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -37,9 +41,13 @@ def stored(session_store: SessionStore, engine: Engine) -> SessionStore:
 
 
 @pytest.fixture
-def serve(stored: SessionStore, serve_stream: Serve) -> Callable[..., AbstractContextManager[StreamServer]]:
+def serve(
+    stored: SessionStore, serve_stream: Serve
+) -> Callable[..., AbstractContextManager[StreamServer]]:
     """Serves the product with the given settings."""
-    return lambda **given: serve_stream(stored, extension=pipelines_extension(stored, Settings(**given)))
+    return lambda **given: serve_stream(
+        stored, extension=pipelines_extension(stored, Settings(**given))
+    )
 
 
 @pytest.fixture
@@ -59,8 +67,13 @@ def test_an_account_is_paused_and_resumed_by_the_user_whom_the_proxy_names(
     product: httpx.Client, stored: SessionStore
 ) -> None:
     """The answer has its key and label."""
-    answer = product.post("/api/account/pause", json={"account": "One"}, headers={USER: "maria@example.com"})
-    assert (200, {"account": KEY, "account_label": "One · US"}) == (answer.status_code, answer.json())
+    answer = product.post(
+        "/api/account/pause", json={"account": "One"}, headers={USER: "maria@example.com"}
+    )
+    assert (200, {"account": KEY, "account_label": "One · US"}) == (
+        answer.status_code,
+        answer.json(),
+    )
     assert (False, "maria@example.com") == (account(stored).enabled, account(stored).paused_by)
     assert 200 == product.post("/api/account/resume", json={"account": KEY}).status_code
     assert account(stored).enabled
@@ -84,7 +97,10 @@ def test_the_name_of_a_user_is_bounded_and_masked(
 ) -> None:
     """A header that comes twice, or another one, names nobody."""
     encoded = [(name, value.encode()) for name, value in headers]
-    assert 200 == product.post("/api/account/pause", json={"account": KEY}, headers=encoded).status_code
+    assert (
+        200
+        == product.post("/api/account/pause", json={"account": KEY}, headers=encoded).status_code
+    )
     assert by == account(stored).paused_by
 
 
@@ -99,8 +115,13 @@ def test_cadence_and_alias_are_changed(product: httpx.Client, stored: SessionSto
     """As by the commands; without a cadence it is the default again, without an alias Amazon's name."""
     told = product.post("/api/account/cadence", json={"account": KEY, "every": "6h"}).json()
     assert "every 6 hours" == told["cadence"]
-    assert "as soon as due" == product.post("/api/account/cadence", json={"account": KEY}).json()["cadence"]
-    of_all = product.post("/api/account/cadence", json={"account": told["account"], "every": "3h"}).json()
+    assert (
+        "as soon as due"
+        == product.post("/api/account/cadence", json={"account": KEY}).json()["cadence"]
+    )
+    of_all = product.post(
+        "/api/account/cadence", json={"account": told["account"], "every": "3h"}
+    ).json()
     assert told | {"cadence": "every 3 hours"} == of_all
     told = product.post("/api/account/alias", json={"account": KEY, "alias": " Mine "}).json()
     assert "Mine · US" == told["account_label"]
@@ -113,7 +134,9 @@ def test_a_load_is_asked_for_once_and_followed_to_its_session(
 ) -> None:
     """A second click joins the open request; after its session has ended there can be another."""
     first = product.post("/api/account/load-windows", json=LOAD, headers={USER: "maria"}).json()
-    again = product.post("/api/account/load-windows", json=LOAD | {"windows": LOAD["windows"][::-1]}).json()
+    again = product.post(
+        "/api/account/load-windows", json=LOAD | {"windows": LOAD["windows"][::-1]}
+    ).json()
     assert first == again
     assert ("waiting", "maria", None) == (first["state"], first["by"], first["session"])
     assert ["2026-11-21", "2026-11-22"] == first["windows"]
@@ -129,14 +152,19 @@ def test_a_load_is_asked_for_once_and_followed_to_its_session(
     assert "finished" == product.get(f"/api/run-requests/{first['id']}").json()["state"]
 
 
-def test_a_request_whose_session_died_is_not_joined(product: httpx.Client, stored: SessionStore) -> None:
+def test_a_request_whose_session_died_is_not_joined(
+    product: httpx.Client, stored: SessionStore
+) -> None:
     """A session that is gone is not running; so nothing is stuck."""
     first = product.post("/api/account/sync-entities", json={"account": KEY}).json()
     with stored.begin() as connection:
         begin_request(connection, first["id"], uuid4())
         finish_requests(connection, now=utc_now())
         assert [] == list_waiting_requests(connection)
-    assert first["id"] != product.post("/api/account/sync-entities", json={"account": KEY}).json()["id"]
+    assert (
+        first["id"]
+        != product.post("/api/account/sync-entities", json={"account": KEY}).json()["id"]
+    )
 
 
 def test_an_account_without_room_for_partitions_stays_paused(
@@ -174,7 +202,12 @@ def test_nothing_is_asked_for_a_paused_account(product: httpx.Client) -> None:
         ("cadence", {"account": KEY, "every": "6h", "cron": "0 6 * * *"}, 400, "expected one of"),
         ("alias", {"account": KEY, "alias": "x" * 81}, 400, "Expected an alias"),
         ("load-windows", LOAD | {"dataset": "weather"}, 404, "weather"),
-        ("load-windows", LOAD | {"windows": []}, 400, "Expected windows to be a list of 1 to 100 days."),
+        (
+            "load-windows",
+            LOAD | {"windows": []},
+            400,
+            "Expected windows to be a list of 1 to 100 days.",
+        ),
         ("load-windows", LOAD | {"windows": ["x"]}, 400, "Expected windows to be days"),
         ("load-windows", LOAD | {"windows": ["2026-11-22"] * 101}, 400, "a list of 1 to 100 days"),
     ],
@@ -211,7 +244,12 @@ BODY = f'{{"account": "{KEY}"}}'
         ("POST", JSON, "x" * (MOST_BYTES + 1), 413),
         ("GET", JSON, None, 405),
         ("PUT", JSON, BODY, 405),
-        ("OPTIONS", {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, None, 405),
+        (
+            "OPTIONS",
+            {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
+            None,
+            405,
+        ),
     ],
 )
 def test_what_another_site_could_send_is_refused(
@@ -232,7 +270,10 @@ def test_what_another_site_could_send_is_refused(
 def test_a_button_of_the_page_itself_is_served(product: httpx.Client, stored: SessionStore) -> None:
     """With the headers that a browser sends."""
     headers = {"Origin": str(product.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
-    assert 200 == product.post("/api/account/pause", json={"account": KEY}, headers=headers).status_code
+    assert (
+        200
+        == product.post("/api/account/pause", json={"account": KEY}, headers=headers).status_code
+    )
     assert not account(stored).enabled
 
 
@@ -242,11 +283,17 @@ def test_with_a_token_nothing_is_changed_without_it(
     """Header or cookie, as for reading."""
     monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
     get_session_settings.cache_clear()
-    with serve() as server, httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client:
+    with (
+        serve() as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
+    ):
         assert 401 == client.post("/api/account/pause", json={"account": KEY}).status_code
         assert account(stored).enabled
         shown = {"Authorization": f"Bearer {TOKEN}"}
-        assert 200 == client.post("/api/account/pause", json={"account": KEY}, headers=shown).status_code
+        assert (
+            200
+            == client.post("/api/account/pause", json={"account": KEY}, headers=shown).status_code
+        )
     assert not account(stored).enabled
 
 
@@ -263,5 +310,8 @@ def test_without_a_token_other_machines_may_only_read(
     ):
         assert 200 == client.get("/api/accounts", headers=outside).status_code
         refused = client.post("/api/account/pause", json={"account": KEY}, headers=outside)
-        assert (403, True) == (refused.status_code, "BIDBEACON_STREAM_TOKEN" in refused.json()["what_to_do"])
+        assert (403, True) == (
+            refused.status_code,
+            "BIDBEACON_STREAM_TOKEN" in refused.json()["what_to_do"],
+        )
     assert account(stored).enabled

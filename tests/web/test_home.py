@@ -121,7 +121,9 @@ def test_windows_of_all_history_are_counted_by_state(world: World) -> None:
     world.change(6, suspicious="digest", due=NOW)
     world.change(699, "expired")
     home = world.home()
-    assert ["failed", "late", "suspicious", "unconfirmed"] == [one["kind"] for one in home["problems"]]
+    assert ["failed", "late", "suspicious", "unconfirmed"] == [
+        one["kind"] for one in home["problems"]
+    ]
     [told] = [one for one in home["datasets"] if one["name"] == DATASET]
     one_each = ("not due", "due", "late", "failed", "unconfirmed", "suspicious", "expired")
     assert {"fresh": 1393, **dict.fromkeys(one_each, 1)} == told["states"]
@@ -168,16 +170,22 @@ def test_late_windows_are_a_problem_and_those_that_wait_are_none(world: World) -
 
 def test_several_stopped_accounts_lead_to_the_sessions_that_say_so(world: World) -> None:
     """One leads to its own page, where it can be resumed; of several, no single page has them all."""
-    world.execute("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+    world.execute(
+        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+    )
     [stopped] = world.problems()
     assert "/sessions?type=account-needs-person" == stopped["link"]
 
 
 def test_what_to_do_is_said_beside_the_cause(world: World) -> None:
     """Also where it is no more than to open it."""
-    world.change(3, "failed", "Amazon reported FAILED (no reason given). Given up after 5 attempts.")
+    world.change(
+        3, "failed", "Amazon reported FAILED (no reason given). Given up after 5 attempts."
+    )
     [failed] = world.problems()
-    assert "Open it to see when a new report is requested, or to load it again now." == failed["to_do"]
+    assert (
+        "Open it to see when a new report is requested, or to load it again now." == failed["to_do"]
+    )
 
 
 def test_a_stopped_account_says_since_when(world: World) -> None:
@@ -189,16 +197,23 @@ def test_a_stopped_account_says_since_when(world: World) -> None:
     assert at == datetime.fromisoformat(stopped["since"])
     with world.engine.begin() as connection:
         set_enabled(connection, "US.two", enabled=True)
-        left = connection.execute(text("SELECT count(needs_person_since) FROM ads_accounts")).scalar_one()
+        left = connection.execute(
+            text("SELECT count(needs_person_since) FROM ads_accounts")
+        ).scalar_one()
     assert 0 == left
 
 
-def test_sessions_that_failed_alike_are_one_problem(world: World, session_store: SessionStore) -> None:
+def test_sessions_that_failed_alike_are_one_problem(
+    world: World, session_store: SessionStore
+) -> None:
     """By job and error, whatever the numbers in it; one alone leads to its session."""
     for number in (1, 2):
         with suppress(OSError), with_job_session("bake", store=session_store, clock=lambda: NOW):
             raise OSError(f"oven {number} is cold")
-    with suppress(KeyError), with_job_session("brew", store=session_store, clock=lambda: NOW) as session:
+    with (
+        suppress(KeyError),
+        with_job_session("brew", store=session_store, clock=lambda: NOW) as session,
+    ):
         raise KeyError("tea")
     told = {one["kind"]: one for one in world.problems()}
     assert (2, "/sessions?job=bake&status=failed&since=24h") == (
@@ -212,7 +227,10 @@ def test_a_load_that_failed_is_not_shown_beside_its_windows(
     world: World, session_store: SessionStore
 ) -> None:
     """Unless it says something that no window says, be it the reason of one day of several."""
-    reason, other = "44 of 941 rows (4.7%) are invalid (6 × campaign.id: missing)", "Amazon said no. " * 20
+    reason, other = (
+        "44 of 941 rows (4.7%) are invalid (6 × campaign.id: missing)",
+        "Amazon said no. " * 20,
+    )
     world.change(3, "failed", reason)
     world.change(4, "failed", other)
     shown = ([reason], [reason, other], [other] * 8)
@@ -232,11 +250,16 @@ def test_a_job_that_succeeded_since_is_a_warning(world: World, session_store: Se
     for account in ("US.one", "US.two"):
         with (
             suppress(OSError),
-            with_job_session("bake", store=session_store, account=Subject(account), clock=lambda: NOW),
+            with_job_session(
+                "bake", store=session_store, account=Subject(account), clock=lambda: NOW
+            ),
         ):
             raise OSError("the oven is cold")
     with with_job_session(
-        "bake", store=session_store, account=Subject("US.one"), clock=lambda: NOW + timedelta(minutes=1)
+        "bake",
+        store=session_store,
+        account=Subject("US.one"),
+        clock=lambda: NOW + timedelta(minutes=1),
     ):
         pass
     [told] = world.problems()
@@ -247,7 +270,10 @@ def test_a_job_that_succeeded_since_is_a_warning(world: World, session_store: Se
         told["names"],
     )
     with with_job_session(
-        "bake", store=session_store, account=Subject("US.two"), clock=lambda: NOW + timedelta(minutes=1)
+        "bake",
+        store=session_store,
+        account=Subject("US.two"),
+        clock=lambda: NOW + timedelta(minutes=1),
     ):
         pass
     [told] = world.problems()
@@ -260,7 +286,9 @@ def test_problems_are_named_in_plain_words(world: World, session_store: SessionS
         with with_job_session(
             "plan", store=session_store, account=Subject("US.one"), clock=lambda at=NOW - age: at
         ) as session:
-            queued = WindowsQueued(account="US.one", dataset=DATASET, windows=[TODAY], request_id=age.days)
+            queued = WindowsQueued(
+                account="US.one", dataset=DATASET, windows=[TODAY], request_id=age.days
+            )
             session.add(queued)
     told = {one["kind"]: (one["count"], one["link"]) for one in world.problems()}
     assert {
@@ -269,13 +297,19 @@ def test_problems_are_named_in_plain_words(world: World, session_store: SessionS
     } == told
 
 
-def test_promises_planned_reports_and_calls_are_told(world: World, session_store: SessionStore) -> None:
+def test_promises_planned_reports_and_calls_are_told(
+    world: World, session_store: SessionStore
+) -> None:
     """Open and lost promises, reports that are put off, and the cost of Amazon's limits are counted."""
     for request, started in ((1, NOW - timedelta(days=30)), (2, datetime.now(UTC))):
         with with_job_session(
             "plan", store=session_store, account=Subject("US.one"), clock=lambda at=started: at
         ) as session:
-            session.add(WindowsQueued(account="US.one", dataset=DATASET, windows=[TODAY], request_id=request))
+            session.add(
+                WindowsQueued(
+                    account="US.one", dataset=DATASET, windows=[TODAY], request_id=request
+                )
+            )
     world.execute(
         "INSERT INTO report_requests (account_id, dataset, start_date, end_date, created_at) VALUES ('amzn1.one', :dataset, :day, :day, :at)",
         dataset=DATASET,
@@ -299,7 +333,17 @@ def test_promises_planned_reports_and_calls_are_told(world: World, session_store
         limits["calls"][name] for name in ("count", "throttled", "waited_seconds", "queued_seconds")
     )
     names = {one["name"] for one in home["checks"]}
-    ours = {"accounts", "requests", "gates", "sessions", "calls", "jobs", "Dagster", "alerts", "disk"}
+    ours = {
+        "accounts",
+        "requests",
+        "gates",
+        "sessions",
+        "calls",
+        "jobs",
+        "Dagster",
+        "alerts",
+        "disk",
+    }
     assert ours == names
 
 

@@ -29,12 +29,16 @@ AN_ACCOUNT = """
 
 
 @pytest.fixture
-def product(session_store: SessionStore, engine: Engine, serve_stream: Serve) -> Iterator[httpx.Client]:
+def product(
+    session_store: SessionStore, engine: Engine, serve_stream: Serve
+) -> Iterator[httpx.Client]:
     """A client of the product's server, whose database has one account without windows."""
     with engine.begin() as connection:
         connection.execute(text(AN_ACCOUNT))
     with (
-        serve_stream(session_store, extension=pipelines_extension(session_store, Settings())) as server,
+        serve_stream(
+            session_store, extension=pipelines_extension(session_store, Settings())
+        ) as server,
         httpx.Client(base_url=server.url, timeout=15) as client,
     ):
         yield client
@@ -44,7 +48,11 @@ def test_coverage_has_the_days_that_were_asked_for(product: httpx.Client) -> Non
     """Dataset, days and last day; left out, they are 91 days up to now."""
     query = {"dataset": "daily_targets", "days": "30", "to": "2026-07-25"}
     told = product.get("/api/coverage", params=query).json()
-    assert ("daily_targets", "2026-06-26", "2026-07-25") == (told["dataset"], told["from"], told["to"])
+    assert ("daily_targets", "2026-06-26", "2026-07-25") == (
+        told["dataset"],
+        told["from"],
+        told["to"],
+    )
     assert [("US.one", "-" * 30)] == [(one["key"], one["cells"]) for one in told["accounts"]]
     usual = product.get("/api/coverage").json()
     assert 90 == (date.fromisoformat(usual["to"]) - date.fromisoformat(usual["from"])).days
@@ -52,7 +60,12 @@ def test_coverage_has_the_days_that_were_asked_for(product: httpx.Client) -> Non
 
 def test_accounts_have_names_and_time_zones(product: httpx.Client) -> None:
     """As the pages show them."""
-    expected = {"key": "US.one", "label": "One · US", "time_zone": "America/Los_Angeles", "stopped": None}
+    expected = {
+        "key": "US.one",
+        "label": "One · US",
+        "time_zone": "America/Los_Angeles",
+        "stopped": None,
+    }
     assert {"accounts": [expected]} == product.get("/api/accounts").json()
 
 
@@ -61,7 +74,11 @@ def test_accounts_have_names_and_time_zones(product: httpx.Client) -> None:
     [
         ({"days": "0"}, 400, "Expected days to be a number from 1 to 750"),
         ({"days": "many"}, 400, "Expected days to be a number"),
-        ({"days": "0000000019999"}, 400, "Expected days to be a number from 1 to 750, got: '0000000019999'."),
+        (
+            {"days": "0000000019999"},
+            400,
+            "Expected days to be a number from 1 to 750, got: '0000000019999'.",
+        ),
         ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
         ({"to": "0001-01-01"}, 400, "Expected to to be a day like"),
         ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
@@ -91,7 +108,11 @@ def test_a_window_is_explained(product: httpx.Client) -> None:
     [
         ({"account": ""}, 400, "The parameter account is missing."),
         ({"window": ""}, 400, "The parameter window is missing."),
-        ({"window": "yesterday"}, 400, "Expected window to be a day like 2026-11-23, got: 'yesterday'."),
+        (
+            {"window": "yesterday"},
+            400,
+            "Expected window to be a day like 2026-11-23, got: 'yesterday'.",
+        ),
         ({"window": "2026-02-30"}, 400, "Expected window to be a day"),
         ({"window": "9999-12-31"}, 400, "Expected window to be a day"),
         ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
@@ -116,13 +137,17 @@ def test_without_the_token_nothing_is_told(
     """The product's routes are guarded like the sessions, and its pages lead to the login and back."""
     monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "a-long-random-token")
     get_session_settings.cache_clear()
-    with serve_stream(session_store, extension=pipelines_extension(session_store, Settings())) as server:
+    with serve_stream(
+        session_store, extension=pipelines_extension(session_store, Settings())
+    ) as server:
         allowed = {"Authorization": "Bearer a-long-random-token"}
         assert 401 == httpx.get(f"{server.url}{path}").status_code
         assert 401 != httpx.get(f"{server.url}{path}", headers=allowed).status_code
         page = httpx.get(f"{server.url}/coverage?days=30")
         assert "/login?next=/coverage%3Fdays%3D30" == page.headers["location"]
-        done = httpx.post(f"{server.url}{page.headers['location']}", data={"token": "a-long-random-token"})
+        done = httpx.post(
+            f"{server.url}{page.headers['location']}", data={"token": "a-long-random-token"}
+        )
         assert "/coverage?days=30" == done.headers["location"]
 
 
@@ -143,7 +168,9 @@ def test_the_navigation_leads_to_the_products_pages(product: httpx.Client) -> No
     ],
     ids=["account", "session"],
 )
-def test_a_page_of_one_marks_the_list_that_it_is_in(product: httpx.Client, page: str, entry: str) -> None:
+def test_a_page_of_one_marks_the_list_that_it_is_in(
+    product: httpx.Client, page: str, entry: str
+) -> None:
     """And no other entry."""
     text = product.get(page).text
     assert entry in text
@@ -181,7 +208,10 @@ def test_a_server_without_a_product_has_the_stream_only(http: httpx.Client) -> N
 def test_an_old_link_to_the_filtered_stream_leads_there(http: httpx.Client) -> None:
     """An address with a filter is the stream's; the zone of a page is no filter."""
     moved = http.get("/?status=failed&zone=UTC", follow_redirects=False)
-    assert (307, "/sessions?status=failed&zone=UTC") == (moved.status_code, moved.headers["location"])
+    assert (307, "/sessions?status=failed&zone=UTC") == (
+        moved.status_code,
+        moved.headers["location"],
+    )
     assert 200 == http.get("/?zone=UTC", follow_redirects=False).status_code
 
 
@@ -206,11 +236,15 @@ def test_an_account_has_exact_sums_of_two_periods(product: httpx.Client, engine:
         products["recent"][name] for name in ("days", "spend", "sales", "acos")
     )
     assert products["recent"] == products["before"]
-    assert (None, 30, "6.000000") == (total["ad_product"], total["recent"]["days"], total["recent"]["spend"])
+    assert (None, 30, "6.000000") == (
+        total["ad_product"],
+        total["recent"]["days"],
+        total["recent"]["spend"],
+    )
     assert 30 == len(told["figures"]["days"])
-    assert {"date": told["figures"]["to"], "spend": "0.200000", "sales": "0.600000"} == told["figures"][
-        "days"
-    ][-1]
+    assert {"date": told["figures"]["to"], "spend": "0.200000", "sales": "0.600000"} == told[
+        "figures"
+    ]["days"][-1]
 
 
 def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engine: Engine) -> None:
@@ -256,7 +290,10 @@ def test_a_page_of_an_account_asks_for_the_token_first(
         httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
     ):
         asked = client.get("/accounts/US.one")
-        assert (303, "/login?next=/accounts/US.one") == (asked.status_code, asked.headers["location"])
+        assert (303, "/login?next=/accounts/US.one") == (
+            asked.status_code,
+            asked.headers["location"],
+        )
         entered = client.post(asked.headers["location"], data={"token": "a-long-random-token"})
         assert "/accounts/US.one" == entered.headers["location"]
         assert 200 == client.get("/accounts/US.one").status_code

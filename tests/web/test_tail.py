@@ -125,7 +125,9 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tailing, "_LONGEST_PAUSE", 0.2)
 
 
-def wag(store: SessionStore, *numbers: int, job: str = "wag", ago: timedelta = timedelta(0)) -> None:
+def wag(
+    store: SessionStore, *numbers: int, job: str = "wag", ago: timedelta = timedelta(0)
+) -> None:
     """Record a session with these, as if so long ago."""
     with with_job_session(
         job, store=store, account=ACCOUNT, clock=lambda: datetime.now(UTC) - ago
@@ -238,7 +240,9 @@ def test_only_what_matches_is_shown(session_store: SessionStore, wait_until: Wai
     assert [1, 2] == heard.actions
 
 
-def test_what_began_before_an_instant_is_left_out(session_store: SessionStore, wait_until: WaitUntil) -> None:
+def test_what_began_before_an_instant_is_left_out(
+    session_store: SessionStore, wait_until: WaitUntil
+) -> None:
     """Among the last ones, and among those that come."""
     wag(session_store, 1, ago=timedelta(hours=3))
     wag(session_store, 2)
@@ -295,7 +299,9 @@ def test_the_last_line_of_a_terminal_says_what_runs(session_store: SessionStore)
         assert "No session is running" in shown._running_line().plain
 
 
-def run_command(database_url: str, url: str, *options: str) -> tuple[list[dict[str, Any]], int, str]:
+def run_command(
+    database_url: str, url: str, *options: str
+) -> tuple[list[dict[str, Any]], int, str]:
     """Run the command until it has told a session with one action, and interrupt it; return what it told, its exit code, and its complaints."""
     command = [
         sys.executable,

@@ -56,7 +56,11 @@ class SentCreate:
 
 
 def count_at_amazon(
-    creates: Iterable[SentCreate], region: str, reports: Reports, now: datetime, open_requests: set[int]
+    creates: Iterable[SentCreate],
+    region: str,
+    reports: Reports,
+    now: datetime,
+    open_requests: set[int],
 ) -> int:
     """Count the reports of a region that the sandbox makes and that the product has to reckon with.
 
@@ -109,7 +113,9 @@ def _pause(before: SentCreate, after: SentCreate, refused: int) -> timedelta:
 def early_creates(creates: Sequence[SentCreate]) -> list[SentCreate]:
     """Return the creates that went out too soon after one for the same request whose outcome nobody knew."""
     return [
-        after for before, after in _again(creates) if not before.is_told and after.at - before.at < LEFT_ALONE
+        after
+        for before, after in _again(creates)
+        if not before.is_told and after.at - before.at < LEFT_ALONE
     ]
 
 

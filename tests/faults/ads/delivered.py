@@ -98,7 +98,11 @@ class KnownTargets:
             catalog.exported_targets(day) for catalog in catalogs for day in exported_on
         )
         self._ids = {
-            (target.ad_group.ad_group_id, target.report_match_type, target.report_value): target.target_id
+            (
+                target.ad_group.ad_group_id,
+                target.report_match_type,
+                target.report_value,
+            ): target.target_id
             for target in targets
             if target.ad_group is not None
             and not target.negative
@@ -146,14 +150,21 @@ class ReportReader:
                 delivery.bad.append(BadRow(number, None, canonical(row)))
             elif country == self.account.country_code and _ad_product(row) in asked.ad_products:
                 is_elsewhere = (
-                    day is not None and day not in asked.days and asked.period[0] <= day <= asked.period[1]
+                    day is not None
+                    and day not in asked.days
+                    and asked.period[0] <= day <= asked.period[1]
                 )
                 if not is_elsewhere:
                     self._take(delivery, number, row, asked, day if day in asked.days else None)
         return delivery
 
     def _take(
-        self, delivery: Delivery, number: int, row: Mapping[str, Any], asked: Asked, day: date | None
+        self,
+        delivery: Delivery,
+        number: int,
+        row: Mapping[str, Any],
+        asked: Asked,
+        day: date | None,
     ) -> None:
         understood = None if day is None else self._understand(row, asked.fields, day)
         if day is None or understood is None:
@@ -178,7 +189,9 @@ class ReportReader:
         except _NotUnderstoodError:
             return None
 
-    def _read(self, row: Mapping[str, Any], fields: Collection[str], day: date) -> tuple[Key, Metrics]:
+    def _read(
+        self, row: Mapping[str, Any], fields: Collection[str], day: date
+    ) -> tuple[Key, Metrics]:
         product, currency = _ad_product(row), row.get("budgetCurrency.value")
         if not isinstance(currency, str) or not _CURRENCY.match(currency):
             raise _NotUnderstoodError
@@ -187,11 +200,15 @@ class ReportReader:
         hour = self._hour_at(day, row.get("hour.value"))
         return self._key(hour, product, currency, told), metrics
 
-    def _key(self, hour: datetime | None, product: str, currency: str, told: Mapping[str, Any]) -> Key:
+    def _key(
+        self, hour: datetime | None, product: str, currency: str, told: Mapping[str, Any]
+    ) -> Key:
         key = (hour, product, currency, *(told[one.column] for one in self.dataset.keys))
         if not self.dataset.names_targets:
             return key
-        return *key, self.targets.find(told["ad_group_id"], told["match_type"], told["target_value"])
+        return *key, self.targets.find(
+            told["ad_group_id"], told["match_type"], told["target_value"]
+        )
 
     def _hour_at(self, day: date, told: object) -> datetime | None:
         if not self.dataset.is_hourly:
@@ -209,11 +226,14 @@ class ReportReader:
         found: dict[Key, Metrics] = {}
         for row in rows:
             told = {
-                one.column: self._true_value(row, one.column) if product in one.ad_products else None
+                one.column: self._true_value(row, one.column)
+                if product in one.ad_products
+                else None
                 for one in self.dataset.dimensions
             }
             metrics = tuple(
-                _true_metric(row, one) if one.field in fields else None for one in self.dataset.metrics
+                _true_metric(row, one) if one.field in fields else None
+                for one in self.dataset.metrics
             )
             hour = self._hour_at(day, row["hour"])
             key = self._key(hour, product, self.account.currency_code, told)
@@ -262,7 +282,9 @@ def _day(value: object) -> date | None:
         return None
 
 
-def _value(row: Mapping[str, Any], one: Dimension | Metric, product: str, fields: Collection[str]) -> Any:
+def _value(
+    row: Mapping[str, Any], one: Dimension | Metric, product: str, fields: Collection[str]
+) -> Any:
     """Return the value of a column; one that was asked for, and that the ad product has, has to be there."""
     names = (one.field, OTHER_NAMES.get(one.field, one.field))
     told = [row[name] for name in names if name in row]

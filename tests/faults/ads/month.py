@@ -48,7 +48,13 @@ KEPT = {
 EUROPE = ("AE", "ES", "FR", "IN", "IT", "NL", "PL", "SE", "TR")
 WITHOUT_RIGHTS = 3
 """The last ads account is listed, and may not be reported on until somebody grants it."""
-FORESEEN = (AdsApiError, ExportFailedError, WindowNotLoadedError, AccountSkippedError, BrokenPartError)
+FORESEEN = (
+    AdsApiError,
+    ExportFailedError,
+    WindowNotLoadedError,
+    AccountSkippedError,
+    BrokenPartError,
+)
 BAD_ROW_SHARE = 0.25
 """The setting: a day of ten rows with two bad ones among them is to be loaded, and these put aside."""
 
@@ -94,7 +100,9 @@ def seasons(account_without_rights: str) -> tuple[Season, ...]:
             FaultRule(fault="one_at_a_time", options=throttle),
             lambda now: now < START + timedelta(hours=2) or _day(now) in range(5, 9),
         ),
-        Season(FaultRule(fault="renamed_fields"), lambda now: _day(now) in {3, 4, 12, *range(20, 25)}),
+        Season(
+            FaultRule(fault="renamed_fields"), lambda now: _day(now) in {3, 4, 12, *range(20, 25)}
+        ),
         Season(
             FaultRule(fault="missing_rights", account=account_without_rights),
             lambda now: _day(now) in range(8),
@@ -115,7 +123,9 @@ def open_month(engine: Engine, home: Path, seed: int) -> Iterator["Month"]:
             seed, month_faults(PROBABILITY), seasons(without_rights), sandbox.state.clock.now
         )
         sandbox.state.faults = faults
-        office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE, report_poll_seconds=POLL_SECONDS)
+        office = Office(
+            engine, sandbox, home, bad_row_share=BAD_ROW_SHARE, report_poll_seconds=POLL_SECONDS
+        )
         yield Month(office, faults)
         office.close()
 
@@ -261,7 +271,9 @@ class Month:
             sessions=len(runs),
             failed_sessions=sum(run.error is not None for run in runs),
             running_sessions=tell("SELECT count(*) FROM job_sessions WHERE status = 'running'"),
-            longest_session=float(tell("SELECT extract(epoch FROM max(duration)) FROM job_sessions")),
+            longest_session=float(
+                tell("SELECT extract(epoch FROM max(duration)) FROM job_sessions")
+            ),
             visits=sum(self.simulation.visits.values()),
             alerts=self.alerts.counts(),
             seconds=monotonic() - self._began,

@@ -47,12 +47,16 @@ class MonthOfAlerts:
         [wrong] = self._office.rows(_WRONG)
         kinds = ("needs a person", "failed", "unconfirmed", "suspicious")
         return [
-            f"{kind}: {wrong[kind]}, told {counted[kind]}" for kind in kinds if counted[kind] < wrong[kind]
+            f"{kind}: {wrong[kind]}, told {counted[kind]}"
+            for kind in kinds
+            if counted[kind] < wrong[kind]
         ]
 
     def counts(self) -> Mapping[str, int]:
         """Return how many causes there were, and messages of each event."""
-        [causes] = self._office.rows("SELECT count(*) AS causes, count(told_at) AS told FROM alerts")
+        [causes] = self._office.rows(
+            "SELECT count(*) AS causes, count(told_at) AS told FROM alerts"
+        )
         events = self._office.rows(
             "SELECT event, count(*) AS messages FROM alert_messages GROUP BY event ORDER BY event"
         )

@@ -45,7 +45,10 @@ _OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
         FaultOptions(retry_after="http-date", seconds=40),
         FaultOptions(retry_after="none"),
     ),
-    "throttle_accepted": (FaultOptions(retry_after="seconds", seconds=20), FaultOptions(retry_after="none")),
+    "throttle_accepted": (
+        FaultOptions(retry_after="seconds", seconds=20),
+        FaultOptions(retry_after="none"),
+    ),
     "bad_rows": (FaultOptions(), FaultOptions(share=0.001), FaultOptions(share=0.2, kinds=LEGAL)),
 }
 
@@ -76,7 +79,11 @@ class SeasonalFaults(Faults):
     """Faults of which some come and go with the sandbox's clock; keeps a list of all strikes."""
 
     def __init__(
-        self, seed: int, rules: Sequence[FaultRule], seasons: Sequence[Season], now: Callable[[], datetime]
+        self,
+        seed: int,
+        rules: Sequence[FaultRule],
+        seasons: Sequence[Season],
+        now: Callable[[], datetime],
     ) -> None:
         super().__init__(seed, (*rules, *(season.rule for season in seasons)))
         self.struck: list[Struck] = []
@@ -98,7 +105,9 @@ class SeasonalFaults(Faults):
 
     def _strikes(self, armed, fault, subject, file):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - as the class above has it
         is_on = self._seasons.get(armed.rule)
-        return (is_on is None or is_on(self._now())) and super()._strikes(armed, fault, subject, file)
+        return (is_on is None or is_on(self._now())) and super()._strikes(
+            armed, fault, subject, file
+        )
 
 
 def month_faults(probability: float) -> tuple[FaultRule, ...]:
@@ -128,4 +137,6 @@ def _operations(fault: FaultName) -> Iterator[Operation | None]:
     if fault not in CALL_FAULTS and fault != "partial_failure":
         yield None
         return
-    yield from sorted(operation for operation in OPERATIONS if FaultRule(fault=fault).concerns(operation))
+    yield from sorted(
+        operation for operation in OPERATIONS if FaultRule(fault=fault).concerns(operation)
+    )

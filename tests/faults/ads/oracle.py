@@ -70,7 +70,8 @@ class Oracle:
         targets = KnownTargets(catalogs, self._exported_on())
         self._reader = ReportReader(account, dataset, is_alone, targets)
         requests = office.rows(
-            "SELECT id, report_id FROM report_requests WHERE account_id = :id", id=account.account_id
+            "SELECT id, report_id FROM report_requests WHERE account_id = :id",
+            id=account.account_id,
         )
         self._report_ids = {row["id"]: row["report_id"] for row in requests}
         self._loads, self._loaded_by = self._list_loads()
@@ -78,7 +79,9 @@ class Oracle:
 
     def windows(self) -> Sequence[Mapping[str, Any]]:
         """Return the windows, by day."""
-        return self._rows("SELECT * FROM report_windows WHERE {} AND dataset = :dataset ORDER BY window_date")
+        return self._rows(
+            "SELECT * FROM report_windows WHERE {} AND dataset = :dataset ORDER BY window_date"
+        )
 
     def compare_with_delivered(self) -> Iterator[Mismatch]:
         """Compare each loaded window with the reports it was last loaded from, one for each ad product, and what is quarantined with what was bad."""
@@ -105,7 +108,10 @@ class Oracle:
 
     def _truth(self, window: Mapping[str, Any], product: AdProduct, request: int) -> DayRows:
         day, totals = window["window_date"], window["product_totals"][product]
-        as_of, catalog = datetime.fromisoformat(totals["as_of"]), self._office.catalog(self._account, product)
+        as_of, catalog = (
+            datetime.fromisoformat(totals["as_of"]),
+            self._office.catalog(self._account, product),
+        )
         grain, hourly = GRAINS[self._dataset.entity], self._dataset.is_hourly
         rows = day_truth(catalog, day, as_of, grain=grain, hourly=hourly)
         return self._reader.read_truth(rows, product, self._report(request).request.fields, day)
@@ -136,7 +142,9 @@ class Oracle:
             window["window_date"]
             for window in self.windows()
             if self.is_served(window)
-            and any(_changes_rows(self._report(request)) for request in self._sources(window).values())
+            and any(
+                _changes_rows(self._report(request)) for request in self._sources(window).values()
+            )
         ]
 
     def is_served(self, window: Mapping[str, Any]) -> bool:
@@ -147,7 +155,9 @@ class Oracle:
     def _mismatch(self, day: date | None, what: str) -> Mismatch:
         return Mismatch(f"{self._account.account_key} {self._dataset.name}", day, what)
 
-    def _compare(self, window: Mapping[str, Any], expected: DayRows, stored: DayRows) -> Iterator[Mismatch]:
+    def _compare(
+        self, window: Mapping[str, Any], expected: DayRows, stored: DayRows
+    ) -> Iterator[Mismatch]:
         for key in sorted(expected.keys() | stored.keys(), key=str):
             if expected.get(key) != stored.get(key):
                 what = f"{key}: expected {expected.get(key)}, got {stored.get(key)}"
@@ -184,7 +194,9 @@ class Oracle:
 
     def _compare_quarantine(self) -> Iterator[Mismatch]:
         expected = {
-            (request, bad) for request, all_bad in self._replay_quarantine().items() for bad in all_bad
+            (request, bad)
+            for request, all_bad in self._replay_quarantine().items()
+            for bad in all_bad
         }
         rows = self._rows(
             "SELECT request_id, row_number, window_date, raw FROM quarantined_rows WHERE {} AND dataset = :dataset"
@@ -217,7 +229,9 @@ class Oracle:
                     asked = self._report(other).request
                     is_within = first <= asked.start and asked.end <= last
                     kept[other] = [
-                        row for row in bad if row.day not in days and not (row.day is None and is_within)
+                        row
+                        for row in bad
+                        if row.day not in days and not (row.day is None and is_within)
                     ]
             kept[request] = list(self._delivery(request).bad)
         return kept
@@ -227,7 +241,8 @@ class Oracle:
             report = self._report(request)
             texts, asked = self._office.sandbox.state.reports.rows(report), report.request
             self._deliveries[request] = self._reader.read(
-                texts, Asked((asked.start, asked.end), self._loads[request], asked.products, asked.fields)
+                texts,
+                Asked((asked.start, asked.end), self._loads[request], asked.products, asked.fields),
             )
         return self._deliveries[request]
 
@@ -274,7 +289,9 @@ class Oracle:
         exports = [self._office.sandbox.state.exports.find(row["export_id"]) for row in rows]
         ready = [export.ready_at for export in exports if export is not None]
         return (
-            {local_date(at, self._account.time_zone) for at in (min(ready), max(ready))} if ready else set()
+            {local_date(at, self._account.time_zone) for at in (min(ready), max(ready))}
+            if ready
+            else set()
         )
 
     def _stored(self) -> dict[date, dict[Key, Metrics]]:
@@ -285,7 +302,9 @@ class Oracle:
         for row in self._office.rows(statement, account=self._account.id):
             key = (row.get("hour_at"), *(row[name] for name in keys))
             assert key not in stored[row["window_date"]], f"two rows of one key: {key}"
-            stored[row["window_date"]][key] = tuple(row[one.column] for one in self._dataset.metrics)
+            stored[row["window_date"]][key] = tuple(
+                row[one.column] for one in self._dataset.metrics
+            )
         return stored
 
     def _rows(self, statement: str) -> Sequence[Mapping[str, Any]]:

@@ -79,9 +79,14 @@ class _KeptTransport(httpx.BaseTransport):
 def _read_answer(response: httpx.Response) -> dict[str, Any]:
     """Return what an answer to a create says: a refusal tells what became of it, and so does a success that can be read."""
     after = response.headers.get("retry-after", "")
-    said = {"status": response.status_code, "retry_after": float(after) if after.isdigit() else None}
+    said = {
+        "status": response.status_code,
+        "retry_after": float(after) if after.isdigit() else None,
+    }
     if not response.is_success:
-        is_refusal = response.is_client_error and response.status_code != httpx.codes.TOO_MANY_REQUESTS
+        is_refusal = (
+            response.is_client_error and response.status_code != httpx.codes.TOO_MANY_REQUESTS
+        )
         return said | {"is_told": is_refusal}
     try:
         answer = response.json()
@@ -142,7 +147,9 @@ class Office:
             made_id=None,
             places=sender["places"],
             counted=sender["counted"],
-            at_amazon=count_at_amazon(self.creates, region, reports, now, set(sender["others"] or ())),
+            at_amazon=count_at_amazon(
+                self.creates, region, reports, now, set(sender["others"] or ())
+            ),
             due_windows=sum(_is_due(window, now) for window in windows),
         )
 

@@ -19,7 +19,12 @@ from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.services.job_context import JobContext, find_ref
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.wait_log import job_session
-from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    list_accounts,
+    list_keys_without_entities,
+    set_enabled,
+)
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_requests_to_step
@@ -106,7 +111,9 @@ class Simulation:
             self.enable_accounts()
             self._next_call = _next_minute(self.now, MINUTE_OF_PERSON)
             for row in self.office.rows(_EXPIRED):
-                self.given_up.setdefault((row["account_key"], row["dataset"], row["window_date"]), self.now)
+                self.given_up.setdefault(
+                    (row["account_key"], row["dataset"], row["window_date"]), self.now
+                )
         if self.now >= self._next_morning:
             self.call_person()
             self._next_morning = _next_hour(self.now, MORNING_HOUR)
@@ -134,7 +141,9 @@ class Simulation:
 
     def drive(self, key: str, dataset: str, days: Sequence[date]) -> Run:
         """Run the job that loads windows of an account by hand, and waits for Amazon."""
-        return self.run("load-windows", key, lambda b, s: _drive_patiently(b, s, key, dataset, days))
+        return self.run(
+            "load-windows", key, lambda b, s: _drive_patiently(b, s, key, dataset, days)
+        )
 
     def sync_accounts(self) -> Run:
         """Run the job that asks who there is; accounts that aren't part of the simulation are disabled as they come."""
@@ -151,7 +160,9 @@ class Simulation:
 
     def refresh(self, key: str) -> Run:
         """Run the job that plans what is due for an ads account."""
-        return self.run("refresh-account", key, lambda b, s: refresh_account(b, s, b.ads_account(key)))
+        return self.run(
+            "refresh-account", key, lambda b, s: refresh_account(b, s, b.ads_account(key))
+        )
 
     def poll(self) -> Run:
         """Run the job that looks at the reports in flight of all accounts, and creates what is planned."""
@@ -162,7 +173,9 @@ class Simulation:
         began, error = self.now, None
         try:
             with self.office.open_context() as context:
-                ref = context.find_account_ref(account) or find_ref(context.named_ads_account, account)
+                ref = context.find_account_ref(account) or find_ref(
+                    context.named_ads_account, account
+                )
                 with job_session(context, job, account=ref) as session:
                     work(context, session)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the run has failed and the world goes on
@@ -181,7 +194,9 @@ class Simulation:
         with self.office.engine.begin() as connection:
             known = bool(list_accounts(connection))
             without = list_keys_without_entities(
-                connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
+                connection,
+                synced_before=now - ENTITIES_LIVE,
+                missed_before=now - ENTITIES_MISSED_LIVE,
             )
             due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
             polls = bool(list_requests_to_step(connection, due_at=now)) or any(
@@ -190,8 +205,12 @@ class Simulation:
             )
         if not known and not self._is_paused("sync-accounts"):
             yield self.sync_accounts
-        yield from (_with(self.sync_entities, k) for k in without if not self._is_paused("sync-entities", k))
-        yield from (_with(self.refresh, k) for k in due if not self._is_paused("refresh-account", k))
+        yield from (
+            _with(self.sync_entities, k) for k in without if not self._is_paused("sync-entities", k)
+        )
+        yield from (
+            _with(self.refresh, k) for k in due if not self._is_paused("refresh-account", k)
+        )
         if polls:
             yield self.poll
 
@@ -201,8 +220,15 @@ class Simulation:
     def _next_instant(self) -> datetime:
         """Return the next instant at which something may be due that isn't now; half a minute away at least."""
         now = self.now
-        instants = [self._next_account_sync, self._next_call, self._next_morning, *self._paused.values()]
-        instants += [row["at"] for row in self.office.rows(_INSTANTS, now=now) if row["at"] is not None]
+        instants = [
+            self._next_account_sync,
+            self._next_call,
+            self._next_morning,
+            *self._paused.values(),
+        ]
+        instants += [
+            row["at"] for row in self.office.rows(_INSTANTS, now=now) if row["at"] is not None
+        ]
         for account in self.office.accounts():
             if account.reason_to_skip is None:
                 tomorrow = local_date(now, account.time_zone) + timedelta(days=1)
@@ -214,7 +240,9 @@ def _drive_patiently(
     context: JobContext, session: SessionRecorder, key: str, dataset: str, days: Sequence[date]
 ) -> None:
     """Load windows by hand, looking once a minute: the product looks every few seconds, which is a lot of looks in simulated hours."""
-    patient = replace(context, sleep=lambda seconds: context.sleep(max(seconds, LOOK_BY_HAND_EVERY)))
+    patient = replace(
+        context, sleep=lambda seconds: context.sleep(max(seconds, LOOK_BY_HAND_EVERY))
+    )
     drive_windows(patient, session, context.account(key), get_dataset(dataset), days)
 
 

@@ -63,7 +63,13 @@ def test_a_create_through_a_closed_gate_is_found(
 ) -> None:
     """A second after any create; after 429 for minutes, twice as long each further time, up to an hour."""
     before = [
-        replace(GOOD, at=NOON + timedelta(hours=2 * n), request_id=n, status=429, retry_after=retry_after)
+        replace(
+            GOOD,
+            at=NOON + timedelta(hours=2 * n),
+            request_id=n,
+            status=429,
+            retry_after=retry_after,
+        )
         for n in range(refusals)
     ] or [GOOD]
     well = replace(GOOD, at=before[-1].at + timedelta(seconds=pause), request_id=100)
@@ -101,7 +107,9 @@ def test_each_further_create_needs_a_cause(reports: Reports) -> None:
     """No report in the answer, a report that failed, one that took a day, or files that were struck; a report that is well is none."""
     failed = FaultRule(fault="report_failed")
     for_ever = FaultRule(fault="report_pending")
-    ids = [reports.create(REQUEST, NOON, faults).report_id for faults in ((), (failed,), (for_ever,))]
+    ids = [
+        reports.create(REQUEST, NOON, faults).report_id for faults in ((), (failed,), (for_ever,))
+    ]
     well, ended, pending = (
         replace(GOOD, request_id=n, report_id=report_id) for n, report_id in enumerate(ids)
     )

@@ -13,7 +13,15 @@ from bidbeacon_pipelines.sandbox.report_request import Condition, OnFilter, Repo
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.store.accounts import Account
-from tests.faults.ads.delivered import AD_PRODUCT, Asked, Delivery, Key, KnownTargets, Metrics, ReportReader
+from tests.faults.ads.delivered import (
+    AD_PRODUCT,
+    Asked,
+    Delivery,
+    Key,
+    KnownTargets,
+    Metrics,
+    ReportReader,
+)
 from tests.faults.ads.oracle import GRAINS
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -59,7 +67,9 @@ def test_rows_that_were_delivered_are_the_true_ones(
 
 def fields_of(dataset: Dataset, group: tuple[str, ...]) -> tuple[str, ...]:
     """Return every field of a dataset that one of the ad products has."""
-    told = [one.field for one in dataset.dimensions_and_metrics if set(group) & set(one.ad_products)]
+    told = [
+        one.field for one in dataset.dimensions_and_metrics if set(group) & set(one.ad_products)
+    ]
     time = ("date.value", "hour.value") if dataset.is_hourly else ("date.value",)
     return (*time, "budgetCurrency.value", "adProduct.value", "campaign.country", *told)
 
@@ -110,7 +120,9 @@ def deliver(
 ) -> Delivery:
     """Ask the sandbox for a day of some ad products, and read what it delivers."""
     on = Condition(field="adProduct.value", comparisonOperator="IN", negated=False, values=group)
-    request = ReportRequest(reader.account.account_id, "GZIP_JSON", fields, DAY, DAY, OnFilter(on=on))
+    request = ReportRequest(
+        reader.account.account_id, "GZIP_JSON", fields, DAY, DAY, OnFilter(on=on)
+    )
     reports = sandbox.state.reports
     texts = reports.rows(reports.create(request, NOON, ()))
     return reader.read(texts, Asked((DAY, DAY), {DAY}, group, fields))

@@ -31,7 +31,9 @@ def test_variants_strike_equally_often() -> None:
     faults, subject = Faults(1, month_faults(0.1)), Subject("retrieve_report")
     rules = (faults.find_strike("throttle", subject) for _ in range(30_000))
     ways = Counter(rule.options.retry_after for rule in rules if rule is not None)
-    assert dict.fromkeys(("seconds", "http-date", "none"), 1000) == pytest.approx(dict(ways), abs=100)
+    assert dict.fromkeys(("seconds", "http-date", "none"), 1000) == pytest.approx(
+        dict(ways), abs=100
+    )
 
 
 def test_a_season_comes_and_goes() -> None:

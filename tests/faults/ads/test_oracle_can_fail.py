@@ -68,16 +68,22 @@ def one_account(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simu
 
 def test_the_oracle_finds_whatever_is_changed_by_hand(engine: Engine, tmp_path: Path) -> None:
     """It has nothing to say of two months that the product loaded, and something of each single change that is made to them."""
-    wrong_type = FaultRule(fault="bad_rows", options=FaultOptions(share=0.01, kinds=("wrong_type",)))
+    wrong_type = FaultRule(
+        fault="bad_rows", options=FaultOptions(share=0.01, kinds=("wrong_type",))
+    )
     with one_account(engine, tmp_path, wrong_type) as simulation:
         believe_in_history_of(2)
         simulation.run_until(simulation.now + timedelta(hours=3))
         office = simulation.office
         assert mismatches(office) == 0
-        assert dict.fromkeys(BREAKAGES, True) == {change: is_found(office, change) for change in BREAKAGES}
+        assert dict.fromkeys(BREAKAGES, True) == {
+            change: is_found(office, change) for change in BREAKAGES
+        }
 
 
-def test_days_without_data_and_days_given_up_too_early_are_found(engine: Engine, tmp_path: Path) -> None:
+def test_days_without_data_and_days_given_up_too_early_are_found(
+    engine: Engine, tmp_path: Path
+) -> None:
     """A day without a window is found, and so is one that a product with too short a history gives up; only the oldest day may be given up."""
     with one_account(engine, tmp_path) as simulation:
         pass_history_for_loaded(simulation)
@@ -87,7 +93,10 @@ def test_days_without_data_and_days_given_up_too_early_are_found(engine: Engine,
             assert ([STAYS], []) == found_missing(simulation)
         believe_in_history_of(23)
         let_pass_with_a_hole(simulation, STAYS, days=1)
-        assert ([LEAVES, STAYS], [STAYS], [STAYS]) == (given_up(simulation), *found_missing(simulation))
+        assert ([LEAVES, STAYS], [STAYS], [STAYS]) == (
+            given_up(simulation),
+            *found_missing(simulation),
+        )
 
 
 def pass_history_for_loaded(simulation: Simulation) -> None:
@@ -151,4 +160,8 @@ def mismatches(office: Office) -> int:
     """Count what the oracle has to say."""
     enabled = [account for account in office.accounts() if account.enabled]
     oracles = [Oracle(office, account) for account in enabled]
-    return sum(1 for oracle in oracles for _ in (*oracle.compare_with_delivered(), *oracle.compare_counts()))
+    return sum(
+        1
+        for oracle in oracles
+        for _ in (*oracle.compare_with_delivered(), *oracle.compare_counts())
+    )

@@ -28,7 +28,13 @@ _NAMED = (
     ("nobody knows it", "BROAD"),
     ("", ""),
 )
-FIRST_DAYS = (date(2026, 1, 10), date(2026, 3, 7), date(2026, 3, 8), date(2026, 10, 31), date(2026, 11, 1))
+FIRST_DAYS = (
+    date(2026, 1, 10),
+    date(2026, 3, 7),
+    date(2026, 3, 8),
+    date(2026, 10, 31),
+    date(2026, 11, 1),
+)
 """In Los Angeles the clock skips an hour on 8 March, and shows one twice on 1 November."""
 FEW, MANY = (0, 40), (2_000, 9_000)
 
@@ -88,7 +94,8 @@ def written(value: Any, *, escaped: bool = False) -> str:
         return str(value)
     if isinstance(value, list) and value and isinstance(value[0], tuple):
         fields = (
-            f"{written(name, escaped=escaped)}:{written(item, escaped=escaped)}" for name, item in value
+            f"{written(name, escaped=escaped)}:{written(item, escaped=escaped)}"
+            for name, item in value
         )
         return "{" + ",".join(fields) + "}"
     if isinstance(value, list):
@@ -116,11 +123,15 @@ def some_days(rng: Random) -> tuple[date, ...]:
 
 def some_report(rng: Random) -> tuple[Dataset, RequestedReport]:
     """Choose a dataset and one of its reports; every third time it is hourly targets, which have the most to be got wrong."""
-    dataset = DATASETS["hourly_targets"] if rng.random() < 1 / 3 else rng.choice(list(DATASETS.values()))
+    dataset = (
+        DATASETS["hourly_targets"] if rng.random() < 1 / 3 else rng.choice(list(DATASETS.values()))
+    )
     return dataset, rng.choice(dataset.reports)
 
 
-def _valid_row(rng: Random, dataset: Dataset, report: RequestedReport, days: Sequence[date]) -> Pairs:
+def _valid_row(
+    rng: Random, dataset: Dataset, report: RequestedReport, days: Sequence[date]
+) -> Pairs:
     """Make a row of one of the report's ad products; fields that only others of them have are null."""
     day, ad_product = rng.choice(days), rng.choice(report.ad_products)
     value, match_type = rng.choice(_NAMED)

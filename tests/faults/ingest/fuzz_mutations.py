@@ -149,7 +149,9 @@ def _other_value(rng: Random, row: Pairs) -> Pairs:
 def _other_number(rng: Random, row: Pairs) -> Pairs:
     """Put an odd number where one is expected."""
     places = [
-        place for place, (name, _) in enumerate(row) if name.startswith("metric.") or name.endswith(".id")
+        place
+        for place, (name, _) in enumerate(row)
+        if name.startswith("metric.") or name.endswith(".id")
     ]
     return _with(row, rng.choice(places), rng.choice(NUMBERS + LONG_NUMBERS))
 
@@ -174,7 +176,9 @@ def _other_text(rng: Random, row: Pairs) -> Pairs:
     places = [place for place, (name, _) in enumerate(row) if name.endswith(wanted)]
     if not places:
         return row
-    return _with(row, rng.choice(places), rng.choice(TEXTS) if rng.random() < 0.97 else _long_text(rng))
+    return _with(
+        row, rng.choice(places), rng.choice(TEXTS) if rng.random() < 0.97 else _long_text(rng)
+    )
 
 
 def _other_time(rng: Random, row: Pairs) -> Pairs:
@@ -276,7 +280,9 @@ def _with(row: Pairs, place: int, value: Any) -> Pairs:
 def _odd_value(rng: Random) -> Any:
     drawn = rng.random()
     if drawn < 0.02:
-        return _nested(rng.choice((10, 400, 900, 980, 3_000, 20_000, 100_000)), rng.choice(("[", "{")))
+        return _nested(
+            rng.choice((10, 400, 900, 980, 3_000, 20_000, 100_000)), rng.choice(("[", "{"))
+        )
     if drawn < 0.03:
         return _long_text(rng)
     return rng.choice(rng.choice((NUMBERS, NUMBERS, LONG_NUMBERS, TEXTS, DATES, _LITERALS)))
@@ -284,11 +290,15 @@ def _odd_value(rng: Random) -> Any:
 
 def _nested(depth: int, bracket: str) -> Number:
     """Return a value so deep; it is written like a number, as it is."""
-    return Number("[" * depth + "]" * depth if bracket == "[" else '{"a":' * depth + "1" + "}" * depth)
+    return Number(
+        "[" * depth + "]" * depth if bracket == "[" else '{"a":' * depth + "1" + "}" * depth
+    )
 
 
 def _long_text(rng: Random) -> str:
-    return rng.choice(("x", "犬", "\\", "\t", '"', "\0")) * rng.choice((10_000, 65_536, 200_000, 1_000_000))
+    return rng.choice(("x", "犬", "\\", "\t", '"', "\0")) * rng.choice(
+        (10_000, 65_536, 200_000, 1_000_000)
+    )
 
 
 def _spoil_parts(rng: Random, document: Document) -> Document:

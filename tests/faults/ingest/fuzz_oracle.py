@@ -137,7 +137,9 @@ def _is_odd(text: str) -> bool:
     if len(text) > LONGEST_ROW and max(map(len, text.split("},\n"))) > LONGEST_ROW:
         return True
     depth = deepest = 0
-    for bracket in re.sub(r"[^\[\]{}]", "", _STRINGS.sub("", text)) if "[[" in text or ":{" in text else "":
+    for bracket in (
+        re.sub(r"[^\[\]{}]", "", _STRINGS.sub("", text)) if "[[" in text or ":{" in text else ""
+    ):
         depth += 1 if bracket in "[{" else -1
         deepest = max(deepest, depth)
     return deepest > DEEPEST
@@ -147,7 +149,10 @@ def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
     dataset, asked = document.dataset, document.report.ad_products
     rules = rules_of(dataset, document.days)
     own = {one: {*dataset.fields_for([one])} - {*NAMES} for one in asked}
-    dimensions, metrics = [one.field for one in dataset.keys], [one.field for one in dataset.metrics]
+    dimensions, metrics = (
+        [one.field for one in dataset.keys],
+        [one.field for one in dataset.metrics],
+    )
 
     def judge(raw: Mapping[str, Any]) -> Row:
         country = as_country(raw.get("campaign.country"), own=COUNTRY)
@@ -171,7 +176,12 @@ def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
             return Row(word, at_fault, raw)
         values = {field: one.value for field, one in told.items()}
         time = values["date.value"], values.get("hour.value")
-        key = (*time, values["budgetCurrency.value"], product.value, *(values[name] for name in dimensions))
+        key = (
+            *time,
+            values["budgetCurrency.value"],
+            product.value,
+            *(values[name] for name in dimensions),
+        )
         return Row(word, at_fault, raw, key, tuple(values[metric] for metric in metrics))
 
     return judge

@@ -78,10 +78,14 @@ def as_amount(value: Any) -> Told:
     number = _decimal(value)
     if number is None or not 0 <= number < AMOUNT_LIMIT:
         return BAD
-    micros = _EXACT.multiply(number, Decimal(MILLION)) if number.adjusted() > -100 else Decimal("0.1")
+    micros = (
+        _EXACT.multiply(number, Decimal(MILLION)) if number.adjusted() > -100 else Decimal("0.1")
+    )
     if number != 0 and not _is_whole(micros):
         return BAD
-    return Told(Word.GOOD if _PLAIN.fullmatch(value) else Word.EITHER, abs(number) if number else Decimal(0))
+    return Told(
+        Word.GOOD if _PLAIN.fullmatch(value) else Word.EITHER, abs(number) if number else Decimal(0)
+    )
 
 
 def as_text(value: Any) -> Told:
@@ -200,7 +204,9 @@ def _begun(word: Word, day: date | None, hour: int, offset: str | None = None) -
     begins = hours_by_walking(day, TIME_ZONE).get(hour, [])
     if offset is not None:
         begins = [
-            instant for instant in begins if _wall(day, hour) - instant.replace(tzinfo=None) == _delta(offset)
+            instant
+            for instant in begins
+            if _wall(day, hour) - instant.replace(tzinfo=None) == _delta(offset)
         ]
     return Told(word, begins[0]) if begins else BAD
 
@@ -234,7 +240,9 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def _is_whole(number: Decimal) -> bool:
-    return number == 0 or (number.adjusted() >= 0 and number == number.to_integral_value(context=_EXACT))
+    return number == 0 or (
+        number.adjusted() >= 0 and number == number.to_integral_value(context=_EXACT)
+    )
 
 
 def rules_of(dataset: Dataset, days: Collection[date]) -> Mapping[str, Rule]:

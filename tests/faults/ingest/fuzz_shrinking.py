@@ -80,4 +80,6 @@ def _text(part: bytes) -> str | bytes:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_BYTES else f"{text[:SHOWN_BYTES]} … of {len(text):,} characters"
+    return (
+        text if len(text) <= SHOWN_BYTES else f"{text[:SHOWN_BYTES]} … of {len(text):,} characters"
+    )

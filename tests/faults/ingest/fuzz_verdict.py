@@ -47,7 +47,12 @@ class _Comparison:
     """Compares the tables after a load with the rows of its document."""
 
     def __init__(
-        self, world: FuzzWorld, document: Document, rows: Sequence[Row], attempt: Attempt, result: LoadResult
+        self,
+        world: FuzzWorld,
+        document: Document,
+        rows: Sequence[Row],
+        attempt: Attempt,
+        result: LoadResult,
     ) -> None:
         self._world, self._document, self._result = world, document, result
         self._rows, self._attempt = rows, attempt
@@ -59,7 +64,11 @@ class _Comparison:
             )
         }
         self._stored = world.rows(document.dataset)
-        taken = [row for number, row in enumerate(rows) if number not in self._aside and row.word < Word.BAD]
+        taken = [
+            row
+            for number, row in enumerate(rows)
+            if number not in self._aside and row.word < Word.BAD
+        ]
         self._expected = summed(taken)
         self._taken = taken
 
@@ -114,7 +123,10 @@ class _Comparison:
         added = len(self._taken) - len(self._expected)
         not_taken = sum(1 for key in self._expected if key[0] not in result.loaded)
         counts = result.counts
-        if counts.rows_read != len(rows) or counts.rows_summed + counts.rows_withheld != added + not_taken:
+        if (
+            counts.rows_read != len(rows)
+            or counts.rows_summed + counts.rows_withheld != added + not_taken
+        ):
             yield f"{len(rows)} rows came, {added} of keys that were there, {not_taken} not taken: {counts}"
         if len(rows) != result.rows + not_taken + result.quarantined + added + foreign:
             yield f"{len(rows)} rows came; {added} of keys that were there, {foreign} foreign, {not_taken} not taken: {result}"
@@ -130,7 +142,11 @@ class _Comparison:
 
     def _total(self, metric: str) -> Decimal:
         """Return what the loaded rows of the account's currency add up to; a metric that the dataset lacks is zero."""
-        places = [place for place, one in enumerate(self._document.dataset.metrics) if one.column == metric]
+        places = [
+            place
+            for place, one in enumerate(self._document.dataset.metrics)
+            if one.column == metric
+        ]
         rows = [
             metrics
             for key, metrics in self._expected.items()

@@ -89,7 +89,10 @@ class FuzzWorld:
     def rows(self, dataset: Dataset) -> dict[Key, Metrics]:
         """Return the stored rows by their keys."""
         hour = "hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
-        keys, metrics = [one.column for one in dataset.keys], [one.column for one in dataset.metrics]
+        keys, metrics = (
+            [one.column for one in dataset.keys],
+            [one.column for one in dataset.metrics],
+        )
         found = self.query(
             f"""SELECT window_date, {hour}, currency_code, ad_product, {", ".join(keys + metrics)} FROM {dataset.table}"""
         )
@@ -143,7 +146,9 @@ class FuzzWorld:
             attach_windows(connection, request_id, now=as_of)
         return request_id
 
-    def _load(self, document: Document, request_id: int, paths: Sequence[Path], load: Load) -> LoadResult:
+    def _load(
+        self, document: Document, request_id: int, paths: Sequence[Path], load: Load
+    ) -> LoadResult:
         with self.engine.begin() as connection:
             lock_rows(connection, self.account)
             windows = list_windows_of_request(connection, request_id)[self.account.account_key]

@@ -43,7 +43,9 @@ def document() -> Document:
     bad = [(name, Number("-1") if name == "metric.clicks" else value) for name, value in rows[3]]
     bad = [(name, "US" if name == "campaign.country" else value) for name, value in bad]
     texts = [*map(written, rows), written(bad)]
-    return Document(HOURLY_TARGETS, report, days, before, None, ()).with_rows([texts[:20], texts[20:]])
+    return Document(HOURLY_TARGETS, report, days, before, None, ()).with_rows(
+        [texts[:20], texts[20:]]
+    )
 
 
 def cut_document() -> Document:
@@ -141,7 +143,8 @@ def test_it_finds_what_a_failed_load_leaves(world: FuzzWorld) -> None:
 def test_a_fault_is_shown_by_the_smallest_document(world: FuzzWorld) -> None:
     """Of 31 rows and an earlier report only the row at fault is left."""
     small = shrunk(
-        document(), lambda one: any('"metric.clicks":-1' in row for part in one.rows or () for row in part)
+        document(),
+        lambda one: any('"metric.clicks":-1' in row for part in one.rows or () for row in part),
     )
     assert small.before is None
     assert [1] == [len(part) for part in small.rows or ()]

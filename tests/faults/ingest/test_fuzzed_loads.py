@@ -42,7 +42,9 @@ def test_spoiled_reports_are_loaded_exactly_or_refused_whole(
             logger.error(
                 "seed %s, FUZZ_FIRST=%s: %s", seed, number, fault
             )  # making it smaller takes its time
-            pytest.fail(f"seed {seed}, FUZZ_FIRST={number}: {_told(world, document, fault, tmp_path)}")
+            pytest.fail(
+                f"seed {seed}, FUZZ_FIRST={number}: {_told(world, document, fault, tmp_path)}"
+            )
         number += 1
     record_property("detail", f"{number - FIRST:,} documents in {SECONDS:g} s")
 

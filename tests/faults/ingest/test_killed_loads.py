@@ -32,7 +32,9 @@ STATEMENTS = (
 """What a load does outside of its temporary tables, in this order."""
 OTHERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 HALT = "CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$"
-HALTED = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+HALTED = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+)
 
 
 class KilledWorld:
@@ -64,7 +66,10 @@ class KilledWorld:
         command = [sys.executable, "-m", "tests.faults.ingest.loading_process", self.place.url]
         parts = map(str, self.restated.parts)
         process = subprocess.Popen(
-            [*command, str(self.ours.request_id), *parts], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True
+            [*command, str(self.ours.request_id), *parts],
+            cwd=PROJECT_ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert process.stdout is not None
         with process:
@@ -77,7 +82,9 @@ class KilledWorld:
     def wait_until_alone(self) -> None:
         """Wait until the server has noticed that the killed client is gone."""
         self.place.engine.dispose()
-        wait_until(lambda: not self.rows(OTHERS), "the killed process's connection has ended", seconds=60)
+        wait_until(
+            lambda: not self.rows(OTHERS), "the killed process's connection has ended", seconds=60
+        )
 
     def check_next_load(self) -> None:
         """Load the report that was not loaded, by the request that is still waiting, and compare it with the truth."""
@@ -107,7 +114,11 @@ def world(database_url: str, tmp_path: Path) -> Iterator[KilledWorld]:
 @pytest.mark.parametrize("onto_rows", [True, False], ids=["refresh", "first load"])
 @pytest.mark.parametrize("seed", [1])
 def test_a_load_killed_at_any_moment_changes_nothing(
-    world: KilledWorld, seed: int, record_property: Callable[[str, object], None], *, onto_rows: bool
+    world: KilledWorld,
+    seed: int,
+    record_property: Callable[[str, object], None],
+    *,
+    onto_rows: bool,
 ) -> None:
     """At random moments all over a load: the tables are as they were, or the load had committed; the next one is exact."""
     rng, usual, committed = Random(seed), measure(world, onto_rows=onto_rows), 0
@@ -123,7 +134,9 @@ def test_a_load_killed_at_any_moment_changes_nothing(
             committed += 1
             world.place.check(world.restated)
             assert world.rows("SELECT 1 FROM report_windows WHERE status <> 'loaded'") == []
-    record_property("detail", f"{KILLS} kills over {usual:.2f} s, {committed} of them after the commit")
+    record_property(
+        "detail", f"{KILLS} kills over {usual:.2f} s, {committed} of them after the commit"
+    )
     assert committed <= KILLS * 3 // 4  # what is usual was measured at another moment
 
 
@@ -134,9 +147,13 @@ def test_a_load_killed_at_a_statement_changes_nothing(world: KilledWorld, statem
     world.ours.request()
     before = digest_tables(world.place.engine)
     world.execute(HALT)
-    world.execute(f"CREATE TRIGGER halt BEFORE {statement} FOR EACH STATEMENT EXECUTE FUNCTION halt()")
+    world.execute(
+        f"CREATE TRIGGER halt BEFORE {statement} FOR EACH STATEMENT EXECUTE FUNCTION halt()"
+    )
     with world.loading() as process:
-        wait_until(lambda: bool(world.rows(HALTED)) or process.poll() is not None, "the load is halted")
+        wait_until(
+            lambda: bool(world.rows(HALTED)) or process.poll() is not None, "the load is halted"
+        )
         assert process.poll() is None, "the load has ended without this statement"
     world.wait_until_alone()
     world.execute("DROP FUNCTION halt CASCADE")

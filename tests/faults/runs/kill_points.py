@@ -71,7 +71,9 @@ BEFORE_THE_ANSWER_IS_STORED = KillPoint(
     trigger="UPDATE ON report_requests FOR EACH ROW WHEN (OLD.status = 'sent' AND NEW.report_id IS NOT NULL)",
     amazon_seconds=20,
 )
-WHILE_AMAZON_WORKS = KillPoint("the report is in flight, and a poll is not answered", call="retrieve_report")
+WHILE_AMAZON_WORKS = KillPoint(
+    "the report is in flight, and a poll is not answered", call="retrieve_report"
+)
 DURING_THE_DOWNLOAD = KillPoint("a part is on its way", call="download")
 INSIDE_THE_LOAD = KillPoint(
     "rows are being merged", trigger="INSERT ON daily_target_performance FOR EACH STATEMENT"

@@ -43,7 +43,10 @@ class Host:
             "BIDBEACON_HOME": str(self.home),
             "BIDBEACON_LEASE_SECONDS": "5",
             "BIDBEACON_HEARTBEAT_SECONDS": "1",
-            **{f"BIDBEACON_{name}_PORT": str(choose_port()) for name in ("DAGSTER", "STREAM", "SANDBOX")},
+            **{
+                f"BIDBEACON_{name}_PORT": str(choose_port())
+                for name in ("DAGSTER", "STREAM", "SANDBOX")
+            },
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +62,9 @@ class Host:
                 stderr=subprocess.STDOUT,
             )
         wait_until(
-            lambda: "Ready in " in self.log.read_text() or not self._lives(), "dev is ready", seconds=120
+            lambda: "Ready in " in self.log.read_text() or not self._lives(),
+            "dev is ready",
+            seconds=120,
         )
         assert self._lives(), self.log.read_text()
 
@@ -99,7 +104,12 @@ class Host:
         assert server is not None
         postmaster = psutil.Process(server.pid)
         marked = [process for process in psutil.process_iter() if _mark(process) == record["mark"]]
-        return [psutil.Process(record["process"]), postmaster, *postmaster.children(recursive=True), *marked]
+        return [
+            psutil.Process(record["process"]),
+            postmaster,
+            *postmaster.children(recursive=True),
+            *marked,
+        ]
 
 
 def _mark(process: psutil.Process) -> str | None:
@@ -124,14 +134,15 @@ def test_runs_go_on_after_everything_was_killed(host: Host) -> None:
     """No run stays started, no session stays running, no account stays blocked: each of them gets its data."""
     host.start()
     wait_until(lambda: bool(host.rows(UNDERWAY)), "a run is under way", seconds=120)
-    killed = {run_id for (run_id,) in host.rows("SELECT run_id FROM dagster.runs WHERE status = 'STARTED'")}
+    killed = {
+        run_id
+        for (run_id,) in host.rows("SELECT run_id FROM dagster.runs WHERE status = 'STARTED'")
+    }
     [(before,)] = host.rows(LOADED)
     host.go_down()
     host.start()
     listed = ", ".join(f"'{run_id}'" for run_id in killed)
-    started = (
-        f"SELECT run_id FROM dagster.runs WHERE status IN ('STARTING', 'STARTED') AND run_id IN ({listed})"
-    )
+    started = f"SELECT run_id FROM dagster.runs WHERE status IN ('STARTING', 'STARTED') AND run_id IN ({listed})"
     assert host.rows(started) == []
     still = f"SELECT id FROM job_sessions WHERE status = 'running' AND run_id IN ({listed})"
     wait_until(lambda: host.rows(still) == [], "the killed sessions are closed", seconds=120)

@@ -21,7 +21,9 @@ NOTICED_WITHIN = timedelta(minutes=2)
 
 @pytest.mark.faults
 @pytest.mark.parametrize("point", KILL_POINTS, ids=lambda point: point.name)
-def test_runs_killed_anywhere_are_carried_on(world: World, point: KillPoint, tmp_path: Path) -> None:
+def test_runs_killed_anywhere_are_carried_on(
+    world: World, point: KillPoint, tmp_path: Path
+) -> None:
     """The session ends as crashed, the run as failed; the window is loaded once, by one report, and recorded once."""
     kill_and_carry_on(world, point, tmp_path)
 
@@ -38,9 +40,13 @@ def kill_and_carry_on(world: World, point: KillPoint, folder: Path) -> None:
     kill_worker(world, point, account, day, folder)
     point.disarm(world)
     if point.after_its_session:
-        assert close_runs_of_the_dead(world.instance) == 1  # Dagster's daemon does so within a second
+        assert (
+            close_runs_of_the_dead(world.instance) == 1
+        )  # Dagster's daemon does so within a second
     else:
-        wait_until(lambda: close_dead_sessions(world.sessions, world.instance) > 0, "the session is closed")
+        wait_until(
+            lambda: close_dead_sessions(world.sessions, world.instance) > 0, "the session is closed"
+        )
         check_crashed(world)
     carry_on(world, account, day)
     check_loaded_once(world, account, day)
@@ -57,7 +63,12 @@ def kill_worker(world: World, point: KillPoint, account: Account, day: date, fol
         "-m",
         "bidbeacon_pipelines.definitions",
     ]
-    command += ["--select", DATASET.asset_name, "--partition", str(partition_key(account.account_key, day))]
+    command += [
+        "--select",
+        DATASET.asset_name,
+        "--partition",
+        str(partition_key(account.account_key, day)),
+    ]
     with (folder / "worker.log").open("w") as log:
         worker = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -64,7 +64,9 @@ def test_runs_paused_for_longer_than_their_lease(world: World) -> None:
             assert "running\n" == process.stdout.readline()
             os.kill(process.pid, signal.SIGSTOP)
             wait_until(
-                lambda: close_dead_sessions(world.sessions, world.instance) > 0, "it is closed", seconds=60
+                lambda: close_dead_sessions(world.sessions, world.instance) > 0,
+                "it is closed",
+                seconds=60,
             )
             os.kill(process.pid, signal.SIGCONT)
             _, said = process.communicate("go on\n", timeout=60)
@@ -74,4 +76,6 @@ def test_runs_paused_for_longer_than_their_lease(world: World) -> None:
     assert process.returncode == 1
     session = world.one_session("paused")
     assert "crashed" == session["status"]
-    assert ["loads-recorded", "session-finalized"] == [action["type"] for action in session["actions"]]
+    assert ["loads-recorded", "session-finalized"] == [
+        action["type"] for action in session["actions"]
+    ]

@@ -18,7 +18,9 @@ class MemoryLimit:
         """Return how many processes the kernel has killed in it because there was no memory left."""
         for name in ("memory.events", "memory.oom_control"):
             if (self.folder / name).exists():
-                counts = dict(line.split() for line in (self.folder / name).read_text().splitlines())
+                counts = dict(
+                    line.split() for line in (self.folder / name).read_text().splitlines()
+                )
                 return int(counts["oom_kill"])
         raise LookupError(f"{self.folder} does not say how many processes were killed")
 

@@ -25,7 +25,9 @@ def outage_world(tmp_path: Path) -> Iterator[OutageWorld]:
 
 
 @pytest.mark.faults
-def test_sessions_outage_of_a_minute_loses_nothing_that_fits_into_memory(outage_world: OutageWorld) -> None:
+def test_sessions_outage_of_a_minute_loses_nothing_that_fits_into_memory(
+    outage_world: OutageWorld,
+) -> None:
     """Ten actions a second are told before, during and after, none is lost or doubled, and no add holds the job up."""
     with with_job_session("outage", store=outage_world.store) as session:
         work(session, 0, 10, seconds=1)
@@ -49,7 +51,9 @@ def test_sessions_outage_of_a_minute_says_what_did_not_fit(outage_world: OutageW
 
 
 @pytest.mark.faults
-def test_sessions_outage_of_a_minute_makes_no_living_session_crashed(outage_world: OutageWorld) -> None:
+def test_sessions_outage_of_a_minute_makes_no_living_session_crashed(
+    outage_world: OutageWorld,
+) -> None:
     """Its lease of 45 seconds ran out meanwhile, and yet nobody who looks right after the start takes it for dead."""
     closed: list[int] = []
     done = threading.Event()

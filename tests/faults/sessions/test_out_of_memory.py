@@ -35,7 +35,9 @@ PROGRAM = """
 def run_hungry(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a job that takes memory until something ends it."""
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), *arguments]
-    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.mark.faults
@@ -57,9 +59,13 @@ def test_sessions_of_a_job_that_the_kernel_kills_for_its_memory_crash(world: Wor
         ended = run_hungry(str(limit.folder))
         assert (-signal.SIGKILL, 1) == (ended.returncode, limit.count_kills())
     assert "running" == world.one_session("hungry")["status"]
-    wait_until(lambda: close_dead_sessions(world.sessions, world.instance) > 0, "it is closed", seconds=60)
+    wait_until(
+        lambda: close_dead_sessions(world.sessions, world.instance) > 0, "it is closed", seconds=60
+    )
     session = world.one_session("hungry")
     assert "crashed" == session["status"]
-    assert ["loads-recorded", "session-finalized"] == [action["type"] for action in session["actions"]]
+    assert ["loads-recorded", "session-finalized"] == [
+        action["type"] for action in session["actions"]
+    ]
     assert session["actions"][-1]["last_action"]
     assert session["actions"][-1]["last_seen_at"] is not None

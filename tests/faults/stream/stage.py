@@ -67,14 +67,18 @@ class Stage:
     def server(self, url: str | None = None, **settings: str) -> Server:
         """Start a server; settings are environment variables without their prefix, in lower case."""
         environment = {f"BIDBEACON_{name.upper()}": value for name, value in settings.items()}
-        made = Server(self._code, self.folder, {"BIDBEACON_DATABASE_URL": url or self.url, **environment})
+        made = Server(
+            self._code, self.folder, {"BIDBEACON_DATABASE_URL": url or self.url, **environment}
+        )
         self._programs.append(made)
         made.start()
         return made
 
     def stepper(self, how: str = "") -> Program:
         """Start a stepping process."""
-        made = stepper(self.url, how, self._code, self.folder / f"stepper-{len(self._programs)}.log")
+        made = stepper(
+            self.url, how, self._code, self.folder / f"stepper-{len(self._programs)}.log"
+        )
         self._programs.append(made)
         made.start()
         return made
@@ -169,7 +173,12 @@ class Stage:
         store = SessionStore.connect(url or self.url)
         new = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC), input=input or {})
         action = NewAction(
-            ord=1, type="thing-done", schema_version=1, tone="neutral", at=new.started_at, payload={}
+            ord=1,
+            type="thing-done",
+            schema_version=1,
+            tone="neutral",
+            at=new.started_at,
+            payload={},
         )
         with store.begin() as connection:
             insert_session(connection, new)
@@ -180,9 +189,9 @@ class Stage:
     def newest_transaction(self, url: str | None = None) -> int:
         """Return how many transactions a cluster has begun."""
         return int(
-            self.rows("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)", url)[0][
-                0
-            ]
+            self.rows(
+                "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)", url
+            )[0][0]
         )
 
     def rows(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
@@ -203,7 +212,9 @@ class Stage:
         last = self.commit(url=url)
         published = f"SELECT max(position) FROM session_changes WHERE session_id = '{last}'"
         wait_until(
-            lambda: self.rows(published, url)[0][0] is not None, "the last is published", self.patience
+            lambda: self.rows(published, url)[0][0] is not None,
+            "the last is published",
+            self.patience,
         )
         [(position,)] = self.rows(published, url)
         [(epoch,)] = self.rows("SELECT CAST(epoch AS text) FROM session_change_cursor", url)
@@ -220,7 +231,11 @@ class Stage:
     def judge(self, followers: Sequence[Follower] | None = None, *, url: str | None = None) -> None:
         """Compare writers' lists, tables, log and readers."""
         stored = Stored.read(url or self.url)
-        faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url) + self._unforeseen()
+        faults = (
+            writers_faults(self.acknowledged, stored)
+            + log_faults(url or self.url)
+            + self._unforeseen()
+        )
         for follower in self.followers if followers is None else followers:
             faults += view_faults(follower.view, stored, follower.filters)
         assert not faults, summary(faults)
@@ -243,12 +258,16 @@ class Stage:
     def _unforeseen(self) -> list[str]:
         """Return the servers that met an error nobody had thought of, even where they went on after it."""
         servers = [one for one in self._programs if isinstance(one, Server)]
-        return [f"{one.log} has a traceback" for one in servers if "Traceback" in one.log.read_text()]
+        return [
+            f"{one.log} has a traceback" for one in servers if "Traceback" in one.log.read_text()
+        ]
 
     def _count(self) -> Counter[str]:
         """Count what was written, and what happened to readers."""
         acknowledged = self.acknowledged
-        told = Counter({word: len(acknowledged.places(word)) for word in ("acknowledged", "undone", "tried")})
+        told = Counter(
+            {word: len(acknowledged.places(word)) for word in ("acknowledged", "undone", "tried")}
+        )
         told["readers"] = len(self.followers)
         for follower in self.followers:
             told += Counter({name: many for name, many in follower.counts.items() if name in SEEN})

@@ -52,7 +52,9 @@ class StreamCluster:
 
     def crash(self) -> None:
         """Stop the server at once, without a checkpoint and without a word to its clients."""
-        assert 0 == self._run("pg_ctl", "stop", "--mode=immediate", f"--pgdata={self._server.files.data}")
+        assert 0 == self._run(
+            "pg_ctl", "stop", "--mode=immediate", f"--pgdata={self._server.files.data}"
+        )
 
     def kill(self) -> None:
         """Kill the server's main process."""
@@ -74,7 +76,12 @@ class StreamCluster:
 
     def restore(self, database: str, file: Path) -> None:
         """Restore a dump into an empty database with pg_restore."""
-        arguments = ("--no-owner", "--exit-on-error", f"--dbname={self.url_of(database)}", str(file))
+        arguments = (
+            "--no-owner",
+            "--exit-on-error",
+            f"--dbname={self.url_of(database)}",
+            str(file),
+        )
         assert 0 == self._run("pg_restore", *arguments, as_server=False)
 
     def remove(self) -> None:

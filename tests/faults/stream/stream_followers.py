@@ -236,7 +236,11 @@ class Follower:
     def _load(self, base_url: str) -> None:
         with httpx.Client(base_url=base_url, timeout=READ_SECONDS) as client:
             listing = _get(client, "/api/job-sessions", limit=200, **self.filters)
-            excerpts = [one["id"] for one in listing["sessions"] if one["action_count"] > len(one["actions"])]
+            excerpts = [
+                one["id"]
+                for one in listing["sessions"]
+                if one["action_count"] > len(one["actions"])
+            ]
             details = [_whole(client, f"/api/job-sessions/{session_id}") for session_id in excerpts]
         self.counts["loads"] += 1
         self.view.load(listing, details)

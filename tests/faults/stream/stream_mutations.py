@@ -83,17 +83,23 @@ NO_AS_OF: Mutation = (
 """The list's cursor is of a later moment than its rows."""
 
 FOREIGN_IDS_KEPT: Mutation = (
-    _lines("change_log.py", 'for table in ("session_headers", "session_actions"):', "for table in ():"),
+    _lines(
+        "change_log.py", 'for table in ("session_headers", "session_actions"):', "for table in ():"
+    ),
 )
 """Restored rows keep the transaction ids of where they come from."""
 
 NO_BOUND_ON_FREEZING: Mutation = (
-    _lines("change_log.py", "set_config('idle_in_transaction_session_timeout', '5s', true)", "NULL"),
+    _lines(
+        "change_log.py", "set_config('idle_in_transaction_session_timeout', '5s', true)", "NULL"
+    ),
 )
 """A frozen stepper may hold the cursor for ever."""
 
 NO_LOOK_AT_THE_OLDEST: Mutation = (
-    _lines("server/log_reader.py", "if after.position < newest.oldest - 1:", "if after.position < 0:"),
+    _lines(
+        "server/log_reader.py", "if after.position < newest.oldest - 1:", "if after.position < 0:"
+    ),
     _lines(
         "server/log_reader.py",
         "if not changes or changes[0].position != after.position + 1:",
@@ -112,7 +118,9 @@ GONE_UNTOLD: Mutation = (
 """Who asked for one status is not told when a session leaves it."""
 
 EVERY_MESSAGE_MOVES_THE_CURSOR: Mutation = (
-    _lines("server/messages.py", "before, last = str(told), str(upto)", "before = last = str(upto)"),
+    _lines(
+        "server/messages.py", "before, last = str(told), str(upto)", "before = last = str(upto)"
+    ),
 )
 """Of several messages for the same positions the first one moves the cursor."""
 

@@ -50,10 +50,14 @@ class Stored:
                 "SELECT CAST(id AS text), job_name, status, revision, action_count FROM job_sessions"
             )
             sessions = {
-                row[0]: dict(zip(("id", "job_name", "status", "revision", "action_count"), row, strict=True))
+                row[0]: dict(
+                    zip(("id", "job_name", "status", "revision", "action_count"), row, strict=True)
+                )
                 for row in headers
             }
-            rows = connection.execute("SELECT CAST(session_id AS text), ord, payload FROM session_actions")
+            rows = connection.execute(
+                "SELECT CAST(session_id AS text), ord, payload FROM session_actions"
+            )
             return cls(sessions, {(row[0], row[1]): row[2] for row in rows})
 
 
@@ -103,7 +107,9 @@ _LOG = """
     SELECT c.position, count(l.position), coalesce(max(l.position), c.position),
            coalesce(max(l.position) - min(l.position) + 1, 0)
       FROM session_change_cursor c LEFT JOIN session_changes l ON true GROUP BY c.position"""
-_TWICE = "SELECT session_id, ord FROM session_changes WHERE ord > 0 GROUP BY 1, 2 HAVING count(*) > 1"
+_TWICE = (
+    "SELECT session_id, ord FROM session_changes WHERE ord > 0 GROUP BY 1, 2 HAVING count(*) > 1"
+)
 
 
 def log_faults(url: str) -> list[str]:

@@ -26,11 +26,18 @@ class Program:
         environment: further variables.
     """
 
-    def __init__(self, command: list[str], code: Path, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: list[str], code: Path, log: Path, environment: Mapping[str, str]
+    ) -> None:
         self._command = [sys.executable, *command]
         self._code = code
         self.log = log
-        self._environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1", **environment}
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(code),
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -38,7 +45,11 @@ class Program:
         assert self._process is None or self._process.poll() is not None
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._code, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                self._command,
+                cwd=self._code,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     @property
@@ -81,7 +92,9 @@ class Server(Program):
     def start(self) -> None:
         """Start it, and wait until it reads the log."""
         super().start()
-        wait_until(lambda: self.is_ready or self.ended is not None, "the stream is ready", seconds=60)
+        wait_until(
+            lambda: self.is_ready or self.ended is not None, "the stream is ready", seconds=60
+        )
         assert self.ended is None, self.log.read_text()
 
     def start_on(self, url: str) -> None:

@@ -5,7 +5,12 @@ import pytest
 from bidbeacon_sessions import Action, SessionStore, with_job_session
 from tests.faults.stream.stage import Stage
 
-ODD_TEXTS = ("nul \x00 in it", "lone \ud800 surrogate", "</script><script>alert(1)</script>", "\u202egnp.exe")
+ODD_TEXTS = (
+    "nul \x00 in it",
+    "lone \ud800 surrogate",
+    "</script><script>alert(1)</script>",
+    "\u202egnp.exe",
+)
 ODD_NUMBERS = (2**63 - 1, 2**63, -(2**63), 2**64 + 1)
 
 
@@ -61,7 +66,10 @@ def test_stream_unrelated_long_transactions_hold_nothing_up(stage: Stage) -> Non
     """While one that has written is open here and one in another database, all arrives."""
     server = stage.server()
     stage.follow(server)
-    with stage.transaction() as here, stage.transaction(stage.cluster.url_of("postgres")) as elsewhere:
+    with (
+        stage.transaction() as here,
+        stage.transaction(stage.cluster.url_of("postgres")) as elsewhere,
+    ):
         for one in (here, elsewhere):
             one.execute("CREATE TABLE unrelated AS SELECT pg_current_xact_id()")
         stage.writer()
@@ -102,7 +110,9 @@ def test_stream_odd_payloads_arrive_as_they_are_stored(stage: Stage) -> None:
     server = stage.server()
     readers = stage.follow_both(server)
     store = SessionStore.connect(stage.url)
-    with with_job_session("</script>", input={text: text for text in ODD_TEXTS}, store=store) as session:
+    with with_job_session(
+        "</script>", input={text: text for text in ODD_TEXTS}, store=store
+    ) as session:
         for text in ODD_TEXTS:
             for number in ODD_NUMBERS:
                 session.add(OddThingSeen(what=text, number=number))
@@ -110,6 +120,10 @@ def test_stream_odd_payloads_arrive_as_they_are_stored(stage: Stage) -> None:
     stage.settle()
     stage.judge()
     for reader in readers:
-        payloads = [one["payload"] for one in reader.view.actions.values() if one["type"] == "odd-thing-seen"]
+        payloads = [
+            one["payload"]
+            for one in reader.view.actions.values()
+            if one["type"] == "odd-thing-seen"
+        ]
         assert {*ODD_NUMBERS} == {payload["number"] for payload in payloads}
         assert "</script><script>alert(1)</script>" in {payload["what"] for payload in payloads}

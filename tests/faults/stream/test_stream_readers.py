@@ -92,7 +92,9 @@ def test_stream_filtered_readers_keep_no_ghosts(stage: Stage) -> None:
 
 @pytest.mark.faults
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "cut off"])
-def test_stream_a_reader_that_slept_longer_than_the_log_is_told(stage: Stage, *, connected: bool) -> None:
+def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
+    stage: Stage, *, connected: bool
+) -> None:
     """The log was trimmed under it: it hears `expired` and loads again; where it had kept its connection open, it was cut off before."""
     server = stage.server()
     sleeper = stage.follow(server, bytes_per_second=AT_FULL_SPEED)
@@ -109,7 +111,9 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(stage: Stage, *,
     stage.end_prepared()
     stage.settle([])
     if connected:
-        wait_until(lambda: 'clients{transport="sse"} 0' in server.metrics(), "it was cut off", seconds=60)
+        wait_until(
+            lambda: 'clients{transport="sse"} 0' in server.metrics(), "it was cut off", seconds=60
+        )
     sleeper.wake()
     stage.settle()
     stage.judge()
@@ -177,7 +181,9 @@ def test_stream_dumped_and_restored_into_a_new_cluster(
     restored = second_cluster.make_database(migrated=False)
     url = second_cluster.url_of(restored)
     second_cluster.restore(restored, tmp_path / "dump")
-    assert stage.newest_transaction() > stage.newest_transaction(url), "the new cluster must be younger"
+    assert stage.newest_transaction() > stage.newest_transaction(url), (
+        "the new cluster must be younger"
+    )
     stage.commit(job="before the stream is back", url=url)
     server.start_on(url)
     stage.settle(url=url)

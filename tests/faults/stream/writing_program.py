@@ -19,9 +19,22 @@ from uuid import uuid4
 from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
+from bidbeacon_sessions.writes import (
+    NewAction,
+    NewSession,
+    close_session,
+    insert_action,
+    insert_session,
+)
 
-KINDS = {"plain": 55, "undone": 10, "savepoint": 15, "late": 10, "prepared": 7, "prepared_undone": 3}
+KINDS = {
+    "plain": 55,
+    "undone": 10,
+    "savepoint": 15,
+    "late": 10,
+    "prepared": 7,
+    "prepared_undone": 3,
+}
 AWAY_SECONDS = 0.1
 
 
@@ -61,13 +74,17 @@ class Writer:
 
     def _open(self) -> None:
         self._session, self._ord = uuid4(), 0
-        new = NewSession(id=self._session, job_name=self._options["job"], started_at=datetime.now(UTC))
+        new = NewSession(
+            id=self._session, job_name=self._options["job"], started_at=datetime.now(UTC)
+        )
         self._until_acknowledged(lambda connection: insert_session(connection, new))
 
     def _close(self) -> None:
         end = datetime.now(UTC)
         self._until_acknowledged(
-            lambda connection: close_session(connection, self._session, status="succeeded", finished_at=end)
+            lambda connection: close_session(
+                connection, self._session, status="succeeded", finished_at=end
+            )
         )
 
     def _until_acknowledged(self, write: Callable[[Connection], Any]) -> None:

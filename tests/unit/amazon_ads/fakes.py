@@ -11,9 +11,20 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from bidbeacon_pipelines.amazon_ads import AdsApiClient, Credentials, Endpoints, RetryPolicy, Waiting
+from bidbeacon_pipelines.amazon_ads import (
+    AdsApiClient,
+    Credentials,
+    Endpoints,
+    RetryPolicy,
+    Waiting,
+)
 from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LimitScope, LocalRateLimits, RateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import (
+    CallIntervals,
+    LimitScope,
+    LocalRateLimits,
+    RateLimits,
+)
 from bidbeacon_pipelines.amazon_ads.tokens import AccessTokens
 
 CREDENTIALS = Credentials("client-1", SecretStr("secret-1"), SecretStr("Atzr|refresh-1"))
@@ -121,7 +132,9 @@ def _unread(answer: httpx.Response) -> httpx.Response:
     """Return the response as it is before anyone read it, as a network would, so that it can be streamed."""
     if not answer.is_stream_consumed:
         return answer
-    return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
+    return httpx.Response(
+        answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
+    )
 
 
 @dataclass

@@ -19,7 +19,13 @@ ACME = {
         {"countryCode": "GB", "profileId": 9223372036854775807},
     ],
     "errors": {
-        "MX": [{"errorCode": "NOT_REGISTERED", "errorId": 404, "errorMessage": "Marketplace not registered"}]
+        "MX": [
+            {
+                "errorCode": "NOT_REGISTERED",
+                "errorId": 404,
+                "errorMessage": "Marketplace not registered",
+            }
+        ]
     },
 }
 US_PROFILE = {
@@ -56,7 +62,9 @@ def listing(bench: Bench, *bodies: Any) -> AccountListing:
 
 def only(bench: Bench, account: dict[str, Any], *profiles: dict[str, Any]) -> AdsAccount:
     """Return the only pair that this account in NA makes."""
-    (pair,) = listing(bench, {"adsAccounts": [account]}, profiles, NOTHING, [], NOTHING, []).accounts
+    (pair,) = listing(
+        bench, {"adsAccounts": [account]}, profiles, NOTHING, [], NOTHING, []
+    ).accounts
     return pair
 
 
@@ -68,7 +76,9 @@ def us_account(**changes: Any) -> dict[str, Any]:
 
 def test_accounts_are_joined_with_profiles_of_their_region(bench: Bench) -> None:
     """Each country of an account becomes a pair with its own profile, region, currency and time zone."""
-    result = listing(bench, {"adsAccounts": [ACME]}, [US_PROFILE], NOTHING, [UK_PROFILE], NOTHING, [])
+    result = listing(
+        bench, {"adsAccounts": [ACME]}, [US_PROFILE], NOTHING, [UK_PROFILE], NOTHING, []
+    )
     assert result.accounts == (
         AdsAccount(
             account_id="amzn1.ads-account.g.acme",
@@ -125,7 +135,10 @@ def test_calls_are_made_as_described(bench: Bench) -> None:
 def test_pages_are_followed_to_the_end(bench: Bench) -> None:
     """Every page's token is sent for the next one, and all accounts are given."""
     first, second = us_account(), us_account(adsAccountId="amzn1.ads-account.g.second")
-    pages = ({"adsAccounts": [first], "nextToken": "t1"}, {"adsAccounts": [second], "nextToken": ""})
+    pages = (
+        {"adsAccounts": [first], "nextToken": "t1"},
+        {"adsAccounts": [second], "nextToken": ""},
+    )
     result = listing(bench, *pages, [US_PROFILE], NOTHING, [], NOTHING, [])
     assert [account.account_id[-6:] for account in result.accounts] == ["g.acme", "second"]
     assert bench.amazon.calls[1].content == b'{"maxResults":100,"nextToken":"t1"}'
@@ -158,7 +171,9 @@ def test_uk_is_gb(bench: Bench) -> None:
     """UK and GB are one country, whichever word comes where."""
     ids = [{"countryCode": "UK", "profileId": "7"}, {"countryCode": "GB", "entityId": "E"}]
     pair = only(
-        bench, us_account(countryCodes=["GB", "UK"], alternateIds=ids), UK_PROFILE | {"profileId": "7"}
+        bench,
+        us_account(countryCodes=["GB", "UK"], alternateIds=ids),
+        UK_PROFILE | {"profileId": "7"},
     )
     assert (pair.country_code, pair.profile_id, pair.entity_id) == ("GB", "7", "E")
 
@@ -194,7 +209,9 @@ def test_region_is_the_one_that_lists_the_profile(bench: Bench) -> None:
 def test_error_of_a_country_is_a_problem_of_its_pair(bench: Bench) -> None:
     """What Amazon says is wrong in a country stands with its pair."""
     pair = only(
-        bench, us_account(errors={"US": [{"errorCode": "X", "errorMessage": "Payment failed"}]}), US_PROFILE
+        bench,
+        us_account(errors={"US": [{"errorCode": "X", "errorMessage": "Payment failed"}]}),
+        US_PROFILE,
     )
     assert pair.problems == ("Payment failed.",)
 
@@ -209,9 +226,20 @@ def test_time_zone_that_is_none_is_replaced(bench: Bench) -> None:
 def test_unknown_country_with_profile_works(bench: Bench) -> None:
     """A new country is fine where its profile says the rest."""
     ids = [{"countryCode": "CO", "profileId": 5}]
-    profile = {"profileId": 5, "countryCode": "CO", "currencyCode": "COP", "timezone": "America/Bogota"}
+    profile = {
+        "profileId": 5,
+        "countryCode": "CO",
+        "currencyCode": "COP",
+        "timezone": "America/Bogota",
+    }
     pair = only(bench, us_account(countryCodes=["CO"], alternateIds=ids), profile)
-    assert (pair.region, pair.currency_code, pair.time_zone, pair.marketplace_id, pair.problems) == (
+    assert (
+        pair.region,
+        pair.currency_code,
+        pair.time_zone,
+        pair.marketplace_id,
+        pair.problems,
+    ) == (
         "NA",
         "COP",
         "America/Bogota",
@@ -237,14 +265,19 @@ def test_account_in_two_regions_is_listed_once(bench: Bench) -> None:
     """A global account that two regions list makes each pair once."""
     page = {"adsAccounts": [ACME]}
     result = listing(bench, page, [US_PROFILE], page, [UK_PROFILE], NOTHING, [])
-    assert [(pair.country_code, pair.region) for pair in result.accounts] == [("US", "NA"), ("GB", "EU")]
+    assert [(pair.country_code, pair.region) for pair in result.accounts] == [
+        ("US", "NA"),
+        ("GB", "EU"),
+    ]
     assert result.problems == ("Acme Merch in MX: Marketplace not registered.",)
 
 
 def test_region_that_does_not_answer_is_told(bench: Bench) -> None:
     """One region's refusal leaves the others' accounts, and is named."""
     bench.amazon.plays(answer({"adsAccounts": [us_account()]}), answer([US_PROFILE]))
-    bench.amazon.plays(httpx.Response(403, json={"message": "no rights"}), answer(NOTHING), answer([]))
+    bench.amazon.plays(
+        httpx.Response(403, json={"message": "no rights"}), answer(NOTHING), answer([])
+    )
     result = list_accounts(bench.client)
     assert len(result.accounts) == 1
     assert result.answered_regions == ("NA", "FE")
@@ -321,7 +354,9 @@ def test_broken_account_leaves_the_others(bench: Bench, broken: Any, problem: st
 )
 def test_broken_profile_leaves_the_others(bench: Bench, broken: Any) -> None:
     """A profile that can't be read is a sentence; its region's defaults aren't to be trusted then."""
-    result = listing(bench, {"adsAccounts": [us_account()]}, [broken, US_PROFILE], NOTHING, [], NOTHING, [])
+    result = listing(
+        bench, {"adsAccounts": [us_account()]}, [broken, US_PROFILE], NOTHING, [], NOTHING, []
+    )
     assert [account.time_zone for account in result.accounts] == ["America/New_York"]
     assert result.problems[0].startswith("Region NA, profile No. 1")
     assert "is not as described" in result.problems[0]
@@ -340,7 +375,10 @@ def test_large_ids_are_exact(bench: Bench) -> None:
     large = 2**63 - 1
     for sent in (large, str(large)):
         account = us_account(alternateIds=[{"countryCode": "US", "profileId": sent}])
-        assert only(bench, account, US_PROFILE | {"profileId": sent}).profile_id == "9223372036854775807"
+        assert (
+            only(bench, account, US_PROFILE | {"profileId": sent}).profile_id
+            == "9223372036854775807"
+        )
 
 
 def test_no_secret_of_a_broken_account_is_told(bench: Bench) -> None:
@@ -369,5 +407,6 @@ def test_table_of_countries_is_sound() -> None:
     """Every country has its ISO code as key and a currency of three letters."""
     assert len(COUNTRIES) == 23
     assert all(
-        code == country.code and len(country.currency_code) == 3 for code, country in COUNTRIES.items()
+        code == country.code and len(country.currency_code) == 3
+        for code, country in COUNTRIES.items()
     )

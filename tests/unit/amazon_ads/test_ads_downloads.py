@@ -33,7 +33,9 @@ from tests.unit.amazon_ads.fakes import Bench, open_bench
 
 URL = "https://example-bucket.s3.amazonaws.com/part-0.json.gz?X-Amz-Signature=SECRET"
 CONTENT = gzip.compress(b"[]", mtime=0)
-SMALL = DownloadLimits(compressed_bytes=1000, inflated_bytes=10_000, ratio=20, ratio_free_bytes=2000)
+SMALL = DownloadLimits(
+    compressed_bytes=1000, inflated_bytes=10_000, ratio=20, ratio_free_bytes=2000
+)
 OWNER = FileOwner("EU", "amzn1.ads-account.g.one", "DE")
 EXPIRED = (
     "<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Request has expired</Message>"
@@ -168,7 +170,10 @@ def test_redirects_are_bounded(bench: Bench, tmp_path: Path) -> None:
     [
         (403, EXPIRED),
         (403, ""),
-        (400, "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"),
+        (
+            400,
+            "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>",
+        ),
     ],
 )
 def test_expired_url_is_told_apart(bench: Bench, tmp_path: Path, status: int, body: str) -> None:
@@ -185,7 +190,9 @@ def test_expired_url_is_told_apart(bench: Bench, tmp_path: Path, status: int, bo
     ("status", "kind"),
     [(404, NotFound), (400, Rejected), (429, Throttled), (503, Upstream), (204, MalformedAnswer)],
 )
-def test_other_answers_have_their_errors(tmp_path: Path, status: int, kind: type[AdsApiError]) -> None:
+def test_other_answers_have_their_errors(
+    tmp_path: Path, status: int, kind: type[AdsApiError]
+) -> None:
     """Every answer but a file is an error, and leaves no file."""
     bench = open_bench(attempts=1)
     bench.amazon.plays(httpx.Response(status))
@@ -206,7 +213,9 @@ def test_wrong_size_that_stays_is_an_error(tmp_path: Path, content: bytes) -> No
     """A whole gzip whose size stays another than announced, packed and unpacked, is never given."""
     bench = open_bench(attempts=2)
     bench.amazon.plays(file_answer(content), file_answer(content))
-    with pytest.raises(DownloadIncomplete, match=f"{len(CONTENT)} bytes, got: {len(content)}, or . unpacked"):
+    with pytest.raises(
+        DownloadIncomplete, match=f"{len(CONTENT)} bytes, got: {len(content)}, or . unpacked"
+    ):
         fetch(bench, tmp_path, expected_bytes=len(CONTENT))
     assert files(tmp_path) == []
 
@@ -264,7 +273,9 @@ def test_files_that_unpack_to_too_much_are_refused(bench: Bench, tmp_path: Path)
 
 def test_ratio_does_not_count_for_small_files(bench: Bench, tmp_path: Path) -> None:
     """A file of 2,000 zeros, 70 to 1, is fine below the size where the ratio counts, and refused above."""
-    bench.amazon.plays(file_answer(gzip.compress(bytes(2000))), file_answer(gzip.compress(bytes(2001))))
+    bench.amazon.plays(
+        file_answer(gzip.compress(bytes(2000))), file_answer(gzip.compress(bytes(2001)))
+    )
     fetch(bench, tmp_path)
     with pytest.raises(DownloadRefused, match="more than 20 times its size"):
         fetch(bench, tmp_path)
@@ -503,9 +514,20 @@ def with_id(answer: httpx.Response) -> httpx.Response:
         (httpx.Response(404), 404),
         (httpx.Response(503), 503),
     ],
-    ids=["truncated", "wrong-size", "no-gzip", "too-large", "redirect", "expired", "missing", "upstream"],
+    ids=[
+        "truncated",
+        "wrong-size",
+        "no-gzip",
+        "too-large",
+        "redirect",
+        "expired",
+        "missing",
+        "upstream",
+    ],
 )
-def test_every_error_tells_its_file_and_exchange(tmp_path: Path, answer: httpx.Response, status: int) -> None:
+def test_every_error_tells_its_file_and_exchange(
+    tmp_path: Path, answer: httpx.Response, status: int
+) -> None:
     """Whoever found what was wrong: which file of whom it is, the status, and the id that Amazon's support asks for."""
     bench = open_bench(attempts=1)
     bench.amazon.plays(with_id(answer))

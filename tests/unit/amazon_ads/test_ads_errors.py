@@ -39,18 +39,42 @@ def error_of(answer: httpx.Response | Exception) -> AdsApiError:
     ("status", "body", "kind", "code", "text"),
     [
         (400, {"code": "400000", "message": "no"}, Rejected, "400000", "no"),
-        (400, {"code": "400005", "message": "Unknown field"}, UnknownField, "400005", "Unknown field"),
+        (
+            400,
+            {"code": "400005", "message": "Unknown field"},
+            UnknownField,
+            "400005",
+            "Unknown field",
+        ),
         (400, {"code": "400006", "message": "older than (x)"}, Rejected, "400006", "older than"),
         (400, {"code": "400013", "message": "no dot"}, Rejected, "400013", "no dot"),
         (413, {"code": "CONTENT_TOO_LARGE", "message": "no"}, TooLarge, "CONTENT_TOO_LARGE", "no"),
-        (400, {"code": "400000", "message": "Report is too large"}, TooLarge, "400000", "too large"),
-        (403, {"message": "Multi-account authorization failed"}, MissingRights, None, "Multi-account"),
+        (
+            400,
+            {"code": "400000", "message": "Report is too large"},
+            TooLarge,
+            "400000",
+            "too large",
+        ),
+        (
+            403,
+            {"message": "Multi-account authorization failed"},
+            MissingRights,
+            None,
+            "Multi-account",
+        ),
         (400, {"code": "BAD_REQUEST", "details": "Bad body"}, Rejected, "BAD_REQUEST", "Bad body"),
         (403, {"message": "Forbidden"}, NotAuthorized, None, "Forbidden"),
         (404, {"code": "404", "message": "No such report"}, NotFound, "404", "No such report"),
         (406, {"errors": [{"errorCode": "X", "errorMessage": "Y"}]}, Rejected, "X", "Y"),
         (408, {"message": "Request timed out"}, Upstream, None, "Request timed out"),
-        (410, {"code": "GONE", "details": "No longer available"}, NotFound, "GONE", "No longer available"),
+        (
+            410,
+            {"code": "GONE", "details": "No longer available"},
+            NotFound,
+            "GONE",
+            "No longer available",
+        ),
         (429, {"message": "Too Many Requests"}, Throttled, None, "Too Many Requests"),
         (500, {"code": 500, "details": "oops"}, Upstream, "500", "oops"),
         (400, refusal("400004", "Exclusive"), Rejected, "400004", "Exclusive"),
@@ -102,7 +126,11 @@ def test_message_says_what_came_and_what_to_do() -> None:
     ("text", "content_type", "said"),
     [
         ("<?xml version='1.0'?><Error><Code>Busy</Code></Error>", "application/xml", "Busy"),
-        ('{"code": "X", "message": "cut ins', "application/json", '{"code": "X", "message": "cut ins'),
+        (
+            '{"code": "X", "message": "cut ins',
+            "application/json",
+            '{"code": "X", "message": "cut ins',
+        ),
         ('{"message": "words"}', "text/html; charset=nonsense", "words"),
         ("\x00\x01", "application/octet-stream", "\x00\x01"),
         ("null", "application/json", "null"),
@@ -119,7 +147,9 @@ def test_bodies_of_any_kind_are_read(text: str, content_type: str, said: str) ->
 
 def test_body_that_claims_to_be_gzipped_is_unreachable() -> None:
     """A body that isn't in the encoding it names counts as a connection that broke: read again, never trusted."""
-    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
+    answer = httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")
+    )
     error = error_of(answer)
     assert isinstance(error, Unreachable)
     assert error.sent
@@ -127,7 +157,9 @@ def test_body_that_claims_to_be_gzipped_is_unreachable() -> None:
 
 def test_error_of_a_create_names_account_and_days(bench: Bench) -> None:
     """A refused create says whose days were asked for."""
-    bench.amazon.plays(httpx.Response(207, json=refusal("400005", "unknown field", fieldLocation="query")))
+    bench.amazon.plays(
+        httpx.Response(207, json=refusal("400005", "unknown field", fieldLocation="query"))
+    )
     with pytest.raises(Rejected) as caught:
         create(bench)
     assert str(caught.value) == (
@@ -140,7 +172,9 @@ def test_error_of_a_create_names_account_and_days(bench: Bench) -> None:
 def test_unknown_outcome_names_account_and_days(bench: Bench) -> None:
     """A create whose outcome is unknown says whose days were asked for."""
     bench.amazon.plays(httpx.ReadTimeout("slow"))
-    with pytest.raises(OutcomeUnknown, match=r"account amzn1\.ads-account\.g\.one, 2025-12-29 to 2025-12-29"):
+    with pytest.raises(
+        OutcomeUnknown, match=r"account amzn1\.ads-account\.g\.one, 2025-12-29 to 2025-12-29"
+    ):
         create(bench)
 
 
@@ -199,20 +233,27 @@ def test_field_codes_are_never_too_old() -> None:
 )
 def test_partial_failure_is_told_by_its_code(code: str, kind: type[AdsApiError]) -> None:
     """In a 207 the code decides what went wrong."""
-    error = error_of(httpx.Response(207, json=refusal(code, "no", fieldLocation="reports[0].query")))
+    error = error_of(
+        httpx.Response(207, json=refusal(code, "no", fieldLocation="reports[0].query"))
+    )
     assert type(error) is kind
     assert "no (at reports[0].query)" in error.reason
 
 
 def test_partial_failure_without_reason_is_one() -> None:
     """An `error` that says nothing is no success."""
-    assert type(error_of(httpx.Response(207, json={"error": [{"index": 0}], "success": []}))) is Rejected
+    assert (
+        type(error_of(httpx.Response(207, json={"error": [{"index": 0}], "success": []})))
+        is Rejected
+    )
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        httpx.Response(425, text="The Request is a duplicate of : 5f2a1c9e-0000-4a4a-8b8b-123456789abc"),
+        httpx.Response(
+            425, text="The Request is a duplicate of : 5f2a1c9e-0000-4a4a-8b8b-123456789abc"
+        ),
         httpx.Response(
             425,
             json={
@@ -222,7 +263,9 @@ def test_partial_failure_without_reason_is_one() -> None:
         ),
         httpx.Response(
             207,
-            json=refusal("400000", "The Request is a duplicate of : 5f2a1c9e-0000-4a4a-8b8b-123456789abc"),
+            json=refusal(
+                "400000", "The Request is a duplicate of : 5f2a1c9e-0000-4a4a-8b8b-123456789abc"
+            ),
         ),
     ],
 )
@@ -248,7 +291,9 @@ def test_duplicate_names_the_running_report(answer: httpx.Response) -> None:
         httpx.Response(408),
     ],
 )
-def test_create_with_unknown_outcome_is_sent_once(bench: Bench, trouble: httpx.Response | Exception) -> None:
+def test_create_with_unknown_outcome_is_sent_once(
+    bench: Bench, trouble: httpx.Response | Exception
+) -> None:
     """A create that Amazon may have accepted isn't sent again; the caller learns that and decides."""
     bench.amazon.plays(trouble)
     with pytest.raises(OutcomeUnknown) as caught:

@@ -24,7 +24,10 @@ def test_create_asks_as_described(bench: Bench, kind: ExportKind) -> None:
     export = create_export(bench.client, "FE", "1111222233334444", kind)
     (call,) = bench.amazon.calls
     media_type = f"application/vnd.{kind.lower()}export.v1+json"
-    assert (call.method, str(call.url)) == ("POST", f"https://advertising-api-fe.amazon.com/{kind}/export")
+    assert (call.method, str(call.url)) == (
+        "POST",
+        f"https://advertising-api-fe.amazon.com/{kind}/export",
+    )
     assert call.headers["Content-Type"] == call.headers["Accept"] == media_type
     assert call.headers["Amazon-Advertising-API-Scope"] == "1111222233334444"
     assert bench.amazon.bodies() == [
@@ -33,7 +36,11 @@ def test_create_asks_as_described(bench: Bench, kind: ExportKind) -> None:
             "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"],
         }
     ]
-    assert (export.export_id, export.kind, export.status) == ("exp-1", kind, ExportStatus.PROCESSING)
+    assert (export.export_id, export.kind, export.status) == (
+        "exp-1",
+        kind,
+        ExportStatus.PROCESSING,
+    )
 
 
 def test_look_uses_the_same_media_type(bench: Bench) -> None:
@@ -68,7 +75,9 @@ def test_completed_export_is_read(bench: Bench) -> None:
 def test_failed_export_is_read(bench: Bench) -> None:
     """A failed export says why."""
     bench.amazon.plays(
-        export_answer(status="FAILED", error={"errorCode": "TIMED_OUT", "message": "Export timed out"})
+        export_answer(
+            status="FAILED", error={"errorCode": "TIMED_OUT", "message": "Export timed out"}
+        )
     )
     export = get_export(bench.client, "NA", "1", "ads", "exp-1")
     assert (export.status, export.error_code, export.error_message) == (
@@ -83,7 +92,11 @@ def test_other_words_wait(bench: Bench, word: str) -> None:
     """Words that don't end an export wait."""
     bench.amazon.plays(export_answer(status=word))
     export = get_export(bench.client, "NA", "1", "ads", "exp-1")
-    assert (export.status, export.raw_status, export.is_terminal) == (ExportStatus.PROCESSING, word, False)
+    assert (export.status, export.raw_status, export.is_terminal) == (
+        ExportStatus.PROCESSING,
+        word,
+        False,
+    )
 
 
 def test_completed_export_has_a_file(bench: Bench) -> None:

@@ -201,11 +201,15 @@ def test_interrupted_exchange_is_recorded() -> None:
     log, tries = FakeLog(), Tries()
     with (
         pytest.raises(KeyboardInterrupt),
-        record_exchange(log, FakeClock(), "download", "FE", tries=tries, account_id=ONE) as exchange,
+        record_exchange(
+            log, FakeClock(), "download", "FE", tries=tries, account_id=ONE
+        ) as exchange,
     ):
         exchange.status = 200
         raise KeyboardInterrupt
-    assert log.facts("call", "region", "status", "error") == [("download", "FE", 200, "KeyboardInterrupt")]
+    assert log.facts("call", "region", "status", "error") == [
+        ("download", "FE", 200, "KeyboardInterrupt")
+    ]
 
 
 def test_clock_set_back_makes_no_negative_times() -> None:
@@ -222,7 +226,9 @@ def test_client_without_ledger_works() -> None:
     amazon.plays(httpx.Response(429, headers={"Retry-After": "600"}))
     transport = httpx.MockTransport(amazon.handle)
     with (
-        AdsApiClient(CREDENTIALS, Endpoints.amazon(), transport=transport, clock=FakeClock()) as client,
+        AdsApiClient(
+            CREDENTIALS, Endpoints.amazon(), transport=transport, clock=FakeClock()
+        ) as client,
         pytest.raises(Throttled),
     ):
         retrieve_report(client, "NA", REPORT)

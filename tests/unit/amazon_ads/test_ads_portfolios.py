@@ -15,13 +15,17 @@ MEDIA_TYPE = "application/vnd.spPortfolio.v3+json"
 
 def page(*portfolios: Any, token: str | None = None) -> httpx.Response:
     """Return one page of Amazon's answer."""
-    body = {"portfolios": list(portfolios), "totalResults": 3} | ({"nextToken": token} if token else {})
+    body = {"portfolios": list(portfolios), "totalResults": 3} | (
+        {"nextToken": token} if token else {}
+    )
     return httpx.Response(200, json=body)
 
 
 def listed(bench: Bench) -> list[Any]:
     """List the portfolios of one profile."""
-    return list_portfolios(bench.client, "EU", "1111222233334444", account_id="amzn1.x", country_code="DE")
+    return list_portfolios(
+        bench.client, "EU", "1111222233334444", account_id="amzn1.x", country_code="DE"
+    )
 
 
 def test_list_is_asked_for_in_the_profile_page_by_page(bench: Bench) -> None:

@@ -13,11 +13,27 @@ from bidbeacon_pipelines.amazon_ads import (
     list_accounts,
     retrieve_report,
 )
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, OutcomeUnknown, RateLimited, Throttled
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    OutcomeUnknown,
+    RateLimited,
+    Throttled,
+)
 from bidbeacon_pipelines.amazon_ads.rate_limiter import CALLS_AT_ONCE
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, CallIntervals, LimitScope, LocalRateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import (
+    CallClass,
+    CallIntervals,
+    LimitScope,
+    LocalRateLimits,
+)
 from bidbeacon_pipelines.amazon_ads.transport import TIMEOUT
-from tests.unit.amazon_ads.fakes import Bench, FakeClock, ScriptedRateLimits, open_bench, report_answer
+from tests.unit.amazon_ads.fakes import (
+    Bench,
+    FakeClock,
+    ScriptedRateLimits,
+    open_bench,
+    report_answer,
+)
 
 ONE, TWO = "amzn1.ads-account.g.one", "amzn1.ads-account.g.two"
 REPORT = "rpt-0b6f7c1e"

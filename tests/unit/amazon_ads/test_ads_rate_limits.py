@@ -35,7 +35,9 @@ def limits_of(clock: FakeClock) -> LocalRateLimits:
 
 def test_first_call_starts_at_once() -> None:
     """Where nobody was before, the slot is now, and the next one is an interval later under each rate limit."""
-    assert next_slot(NOW, [None, None], [SECOND, MINUTE], MINUTE) == Slot(NOW, (NOW + SECOND, NOW + MINUTE))
+    assert next_slot(NOW, [None, None], [SECOND, MINUTE], MINUTE) == Slot(
+        NOW, (NOW + SECOND, NOW + MINUTE)
+    )
 
 
 def test_later_of_two_limits_decides() -> None:
@@ -115,7 +117,10 @@ def test_usual_gaps_know_every_class() -> None:
 def test_calls_of_an_account_start_apart() -> None:
     """Places of one account lie its gap apart, those of different accounts the region's."""
     rate_limits = limits_of(FakeClock())
-    waits = [rate_limits.reserve(scope, longest_wait=60) for scope in (CREATE, CREATE, OTHERS_CREATE, CREATE)]
+    waits = [
+        rate_limits.reserve(scope, longest_wait=60)
+        for scope in (CREATE, CREATE, OTHERS_CREATE, CREATE)
+    ]
     assert waits == [0, 10, 11, 20]
 
 
@@ -151,7 +156,10 @@ def test_held_region_holds_everyone() -> None:
     rate_limits = limits_of(FakeClock())
     rate_limits.pause(NOBODYS_CREATE, 30)
     assert rate_limits.reserve(CREATE, longest_wait=60) == 30
-    assert rate_limits.reserve(LimitScope("NA", CallClass.EXPORTS, CREATE.account_id), longest_wait=60) == 0
+    assert (
+        rate_limits.reserve(LimitScope("NA", CallClass.EXPORTS, CREATE.account_id), longest_wait=60)
+        == 0
+    )
 
 
 @pytest.mark.parametrize("back", [timedelta(seconds=20), timedelta(hours=5)])

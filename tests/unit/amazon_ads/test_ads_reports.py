@@ -47,7 +47,9 @@ def test_create_asks_as_described(bench: Bench) -> None:
             "reports": [
                 {
                     "format": "GZIP_JSON",
-                    "periods": [{"datePeriod": {"startDate": "2025-12-28", "endDate": "2025-12-29"}}],
+                    "periods": [
+                        {"datePeriod": {"startDate": "2025-12-28", "endDate": "2025-12-29"}}
+                    ],
                     "query": {"fields": ["date.value", "metric.clicks"]},
                 }
             ],
@@ -65,7 +67,13 @@ def test_create_filters_by_ad_product(bench: Bench, products: list[str], operato
     day = date(2025, 12, 28)
     row_filter = ad_product_filter(products)
     create_report(
-        bench.client, "NA", "a", fields=["adProduct.value"], start=day, end=day, row_filter=row_filter
+        bench.client,
+        "NA",
+        "a",
+        fields=["adProduct.value"],
+        start=day,
+        end=day,
+        row_filter=row_filter,
     )
     [body] = bench.amazon.bodies()
     assert {
@@ -119,7 +127,11 @@ def test_all_parts_are_given(bench: Bench) -> None:
             status="COMPLETED",
             completedDateTime="2025-12-30T10:06:40+02:00",
             completedReportParts=[
-                {"sizeInBytes": 20480, "url": SIGNED, "urlExpirationDateTime": "2025-12-30T09:06:40Z"},
+                {
+                    "sizeInBytes": 20480,
+                    "url": SIGNED,
+                    "urlExpirationDateTime": "2025-12-30T09:06:40Z",
+                },
                 {"url": OTHER},
             ],
         ),
@@ -155,7 +167,9 @@ def test_single_url_is_accepted(bench: Bench) -> None:
 
 def test_parts_win_over_the_single_url(bench: Bench) -> None:
     """Where both come, the parts are the report."""
-    answer = report_answer(status="COMPLETED", url="https://old/", completedReportParts=[{"url": SIGNED}])
+    answer = report_answer(
+        status="COMPLETED", url="https://old/", completedReportParts=[{"url": SIGNED}]
+    )
     assert [part.url.get_secret_value() for part in poll(bench, answer).parts] == [SIGNED]
 
 
@@ -182,7 +196,8 @@ def test_status_words(bench: Bench, word: str, status: ReportStatus, *, is_termi
 def test_failure_is_read(bench: Bench) -> None:
     """A failed report says why."""
     report = poll(
-        bench, report_answer(status="FAILED", failureCode="INTERNAL_ERROR", failureReason="It broke")
+        bench,
+        report_answer(status="FAILED", failureCode="INTERNAL_ERROR", failureReason="It broke"),
     )
     assert (report.failure_code, report.failure_reason) == ("INTERNAL_ERROR", "It broke")
 
@@ -205,8 +220,15 @@ def test_faulty_parts_show_no_url(bench: Bench) -> None:
 
 def test_odd_extras_are_done_without(bench: Bench) -> None:
     """What only informs may come in a form we can't read."""
-    report = poll(bench, report_answer(creationDateTime="yesterday", periods="x", query=7, linkedAccounts=7))
-    assert (report.created_at, report.periods, report.fields, report.account_ids) == (None, (), (), ())
+    report = poll(
+        bench, report_answer(creationDateTime="yesterday", periods="x", query=7, linkedAccounts=7)
+    )
+    assert (report.created_at, report.periods, report.fields, report.account_ids) == (
+        None,
+        (),
+        (),
+        (),
+    )
 
 
 def test_new_fields_pass(bench: Bench) -> None:
@@ -217,7 +239,10 @@ def test_new_fields_pass(bench: Bench) -> None:
 def test_numeric_ids_keep_every_digit(bench: Bench) -> None:
     """An id that comes as a number over 2^53 stays exact."""
     bench.amazon.plays(report_answer(reportId=9007199254740993999))
-    assert retrieve_report(bench.client, "NA", "9007199254740993999").report_id == "9007199254740993999"
+    assert (
+        retrieve_report(bench.client, "NA", "9007199254740993999").report_id
+        == "9007199254740993999"
+    )
 
 
 @pytest.mark.parametrize(
@@ -276,18 +301,24 @@ def test_ids_as_numbers_are_exact(bench: Bench, sent: str, read: str) -> None:
 def test_ids_that_may_have_lost_digits_are_refused(bench: Bench, sent: str) -> None:
     """An id with a point or an exponent is never guessed at."""
     body = json.dumps(report_body(reportId="ID")).replace('"ID"', sent)
-    with pytest.raises(MalformedAnswer, match=r"success\.0\.report\.reportId: (an id is to be|Input should)"):
+    with pytest.raises(
+        MalformedAnswer, match=r"success\.0\.report\.reportId: (an id is to be|Input should)"
+    ):
         poll(bench, httpx.Response(207, text=body))
 
 
 def test_period_must_not_end_before_it_starts(bench: Bench) -> None:
     """A reversed period is refused before anything is sent."""
     with pytest.raises(ValueError, match="2025-12-29"):
-        create_report(bench.client, "NA", "a", fields=["x"], start=date(2025, 12, 29), end=date(2025, 12, 28))
+        create_report(
+            bench.client, "NA", "a", fields=["x"], start=date(2025, 12, 29), end=date(2025, 12, 28)
+        )
     assert bench.amazon.calls == []
 
 
 def test_fields_are_needed(bench: Bench) -> None:
     """A report without fields is refused before anything is sent."""
     with pytest.raises(ValueError, match="at least one field"):
-        create_report(bench.client, "NA", "a", fields=[], start=date(2025, 12, 29), end=date(2025, 12, 29))
+        create_report(
+            bench.client, "NA", "a", fields=[], start=date(2025, 12, 29), end=date(2025, 12, 29)
+        )

@@ -50,7 +50,9 @@ def test_retry_after_date_is_kept_exactly(bench: Bench) -> None:
 
 def test_retry_after_counts_for_503_too(bench: Bench) -> None:
     """A 503 may say how long to wait, as RFC 9110 has it."""
-    bench.amazon.plays(httpx.Response(503, text=HTML, headers={"Retry-After": "5"}), report_answer())
+    bench.amazon.plays(
+        httpx.Response(503, text=HTML, headers={"Retry-After": "5"}), report_answer()
+    )
     poll(bench)
     assert bench.clock.slept == [5.0]
 

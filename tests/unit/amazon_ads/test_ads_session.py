@@ -20,7 +20,14 @@ from bidbeacon_pipelines.amazon_ads import (
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, Rejected
 from bidbeacon_pipelines.amazon_ads.rate_limits import LocalRateLimits
 from bidbeacon_pipelines.settings import Region, Settings
-from tests.unit.amazon_ads.fakes import CREDENTIALS, FakeAmazon, FakeClock, FakeLog, open_bench, report_answer
+from tests.unit.amazon_ads.fakes import (
+    CREDENTIALS,
+    FakeAmazon,
+    FakeClock,
+    FakeLog,
+    open_bench,
+    report_answer,
+)
 
 
 def test_without_credentials_the_sandbox_is_spoken_to() -> None:
@@ -116,7 +123,8 @@ def test_every_call_goes_to_its_region(region: Region, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "host"), [("NA", "api.amazon.com"), ("EU", "api.amazon.co.uk"), ("FE", "api.amazon.co.jp")]
+    ("region", "host"),
+    [("NA", "api.amazon.com"), ("EU", "api.amazon.co.uk"), ("FE", "api.amazon.co.jp")],
 )
 def test_tokens_come_from_the_credentials_region(region: Region, host: str) -> None:
     """The token endpoint is that of the region that issued the refresh token, whatever region is called."""
@@ -124,7 +132,10 @@ def test_tokens_come_from_the_credentials_region(region: Region, host: str) -> N
     amazon.plays(report_answer(reportId="r"))
     transport = httpx.MockTransport(amazon.handle)
     with AdsApiClient(
-        replace(CREDENTIALS, region=region), Endpoints.amazon(), transport=transport, clock=FakeClock()
+        replace(CREDENTIALS, region=region),
+        Endpoints.amazon(),
+        transport=transport,
+        clock=FakeClock(),
     ) as client:
         retrieve_report(client, "NA", "r")
     assert [call.url.host for call in amazon.token_calls] == [host]

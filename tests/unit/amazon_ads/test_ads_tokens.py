@@ -110,7 +110,9 @@ def test_callers_at_once_cause_one_renewal() -> None:
     bench.amazon.plays_token(answer_when_all_came)
     bench.amazon.plays(*(report_answer() for _ in range(threads)))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda _: retrieve_report(bench.client, "NA", "rpt-0b6f7c1e"), range(threads)))
+        list(
+            pool.map(lambda _: retrieve_report(bench.client, "NA", "rpt-0b6f7c1e"), range(threads))
+        )
     assert sent_tokens(bench) == ["Bearer Atza|one"] * threads
     assert len(bench.amazon.token_calls) == 1
 
@@ -126,7 +128,9 @@ def test_callers_rejected_at_once_cause_one_renewal(bench: Bench) -> None:
 
     bench.amazon.plays(*[reject] * threads, *(report_answer() for _ in range(threads)))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda _: retrieve_report(bench.client, "NA", "rpt-0b6f7c1e"), range(threads)))
+        list(
+            pool.map(lambda _: retrieve_report(bench.client, "NA", "rpt-0b6f7c1e"), range(threads))
+        )
     assert len(bench.amazon.token_calls) == 2
 
 
@@ -141,7 +145,9 @@ def test_fresh_token_cures_401(bench: Bench) -> None:
 def test_rejected_token_is_never_sent_again(bench: Bench) -> None:
     """A token that was rejected doesn't come back while the token endpoint has a problem."""
     bench.amazon.plays(httpx.Response(401))
-    bench.amazon.plays_token(token_answer("Atza|dead"), httpx.Response(503), token_answer("Atza|good"))
+    bench.amazon.plays_token(
+        token_answer("Atza|dead"), httpx.Response(503), token_answer("Atza|good")
+    )
     poll(bench)
     assert sent_tokens(bench)[-1] == "Bearer Atza|good"
 
@@ -171,7 +177,11 @@ def test_403_is_not_a_matter_of_tokens(bench: Bench) -> None:
             {"error": "invalid_client", "error_description": "Client authentication failed"},
             InvalidClient,
         ),
-        (400, {"error": "unauthorized_client", "error_description": "Not for this grant"}, InvalidClient),
+        (
+            400,
+            {"error": "unauthorized_client", "error_description": "Not for this grant"},
+            InvalidClient,
+        ),
         (400, {"error": "unsupported_grant_type"}, AuthError),
     ],
 )
@@ -295,7 +305,9 @@ def test_renewal_is_drawn(draws: str) -> None:
 
 def test_second_401_says_what_to_do(bench: Bench) -> None:
     """A 401 that a fresh token doesn't cure names account, status and request, and what helps."""
-    answer = httpx.Response(401, json={"message": "Unauthorized"}, headers={"x-amzn-RequestId": "RID7"})
+    answer = httpx.Response(
+        401, json={"message": "Unauthorized"}, headers={"x-amzn-RequestId": "RID7"}
+    )
     bench.amazon.plays(httpx.Response(401), answer)
     with pytest.raises(NotAuthorized) as caught:
         retrieve_report(bench.client, "NA", "rpt-1", account_id="amzn1.ads-account.g.one")
@@ -394,7 +406,11 @@ def test_each_credential_and_endpoint_has_tokens_of_its_own() -> None:
     secret = replace(CREDENTIALS, client_secret=SecretStr("secret-2"))
     kept = shared.of(CREDENTIALS, URL)
     assert kept is shared.of(replace(CREDENTIALS), URL)
-    others = [shared.of(renewed, URL), shared.of(secret, URL), shared.of(CREDENTIALS, f"{URL}/else")]
+    others = [
+        shared.of(renewed, URL),
+        shared.of(secret, URL),
+        shared.of(CREDENTIALS, f"{URL}/else"),
+    ]
     assert 4 == len({id(each) for each in [kept, *others]})
 
 

@@ -46,7 +46,9 @@ def test_waits_for_a_token_are_told_with_the_call(bench: Bench) -> None:
     bench.amazon.plays_token(httpx.Response(503))
     bench.amazon.plays(report_answer())
     poll(bench)
-    assert bench.client.waits.summary().causes == (WaitCause("retrieve a report", "HTTP 503", 1, 1.0),)
+    assert bench.client.waits.summary().causes == (
+        WaitCause("retrieve a report", "HTTP 503", 1, 1.0),
+    )
 
 
 def test_nothing_waited_is_nothing(bench: Bench) -> None:
@@ -61,7 +63,8 @@ def test_nothing_waited_is_nothing(bench: Bench) -> None:
     ("waits", "sentence"),
     [
         (
-            [("create a report", "HTTP 429", 16.0)] * 11 + [("retrieve a report", "HTTP 503", 16.0)],
+            [("create a report", "HTTP 429", 16.0)] * 11
+            + [("retrieve a report", "HTTP 503", 16.0)],
             "Waited 3 min 12 s for Amazon: 12 waits, mostly to create a report (HTTP 429).",
         ),
         (

@@ -100,7 +100,9 @@ class Session:
         **options: object,
     ) -> None:
         """Switch a fault on, for so many strikes."""
-        rule = FaultRule(fault=fault, operation=operation, times=times, options=FaultOptions(**options))
+        rule = FaultRule(
+            fault=fault, operation=operation, times=times, options=FaultOptions(**options)
+        )
         self.sandbox.state.faults.add(rule)
 
 
@@ -142,7 +144,9 @@ def count_tokens(sandbox: SandboxHandle) -> int:
 def an_account(session: Session, country: str = "US") -> AdsAccount:
     """Return an account that works."""
     accounts = list_accounts(session.client).accounts
-    return next(each for each in accounts if each.country_code == country and each.status == "CREATED")
+    return next(
+        each for each in accounts if each.country_code == country and each.status == "CREATED"
+    )
 
 
 def ask(
@@ -166,7 +170,9 @@ def a_finished_report(session: Session) -> Report:
 def test_accounts_of_all_regions_are_listed(session: Session) -> None:
     """The sandbox's accounts come from their regions, joined with their profiles."""
     listing = list_accounts(session.client)
-    pairs = {(each.country_code, each.region, each.currency_code): each for each in listing.accounts}
+    pairs = {
+        (each.country_code, each.region, each.currency_code): each for each in listing.accounts
+    }
     assert {
         ("US", "NA", "USD"),
         ("CA", "NA", "CAD"),
@@ -193,7 +199,9 @@ def test_report_is_asked_for_polled_and_downloaded(session: Session, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", get_args(ExportKind))
-def test_export_is_started_and_downloaded(session: Session, kind: ExportKind, tmp_path: Path) -> None:
+def test_export_is_started_and_downloaded(
+    session: Session, kind: ExportKind, tmp_path: Path
+) -> None:
     """An export of each kind arrives."""
     account = an_account(session, "GB")
     assert account.profile_id is not None
@@ -295,7 +303,10 @@ def test_create_leaves_the_outcome_unknown(session: Session, fault: FaultName) -
 
 def test_duplicate_is_named() -> None:
     """The refusal of a duplicate names the report that is running."""
-    with running_sandbox(SandboxConfig(report_seconds=600)) as handle, open_client(handle.url) as client:
+    with (
+        running_sandbox(SandboxConfig(report_seconds=600)) as handle,
+        open_client(handle.url) as client,
+    ):
         session = Session(client, handle, [])
         session.strike("duplicate_refused", times=None)
         account = an_account(session)
@@ -413,6 +424,11 @@ def test_nobody_listening_is_unreachable() -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         with open_client(url) as client, pytest.raises(Unreachable) as caught:
             create_report(
-                client, "NA", "a", fields=["date.value"], start=date(2025, 1, 1), end=date(2025, 1, 1)
+                client,
+                "NA",
+                "a",
+                fields=["date.value"],
+                start=date(2025, 1, 1),
+                end=date(2025, 1, 1),
             )
     assert not caught.value.sent

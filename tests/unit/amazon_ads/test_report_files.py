@@ -158,7 +158,9 @@ def truncated() -> httpx.Response:
 def status(code: int, **headers: str) -> Answer:
     """Return an answer of this status."""
     return lambda: httpx.Response(
-        code, headers={k.replace("_", "-"): v for k, v in headers.items()}, stream=httpx.ByteStream(b"")
+        code,
+        headers={k.replace("_", "-"): v for k, v in headers.items()},
+        stream=httpx.ByteStream(b""),
     )
 
 
@@ -349,7 +351,9 @@ def test_other_size_of_a_part_that_arrived_is_told(tmp_path: Path) -> None:
     bucket.plays(1, expired)
     changed = replace(bucket.report().parts[0], size_bytes=7)
     with pytest.raises(PartsChanged):
-        bucket.download(tmp_path, lambda: replace(bucket.report(), parts=(changed, bucket.report().parts[1])))
+        bucket.download(
+            tmp_path, lambda: replace(bucket.report(), parts=(changed, bucket.report().parts[1]))
+        )
 
 
 def test_other_size_of_a_part_that_is_missing_counts(tmp_path: Path) -> None:
@@ -463,7 +467,9 @@ def test_interrupt_while_waiting_to_try_again_is_clean(tmp_path: Path) -> None:
     ],
     ids=["no gzip", "foreign redirect"],
 )
-def test_error_of_a_part_is_the_reports(tmp_path: Path, answer: Answer, kind: type[AdsApiError]) -> None:
+def test_error_of_a_part_is_the_reports(
+    tmp_path: Path, answer: Answer, kind: type[AdsApiError]
+) -> None:
     """What a part ends in comes through as it is, at once."""
     bucket = FakeBucket(parts=2)
     bucket.plays(0, answer)

@@ -29,7 +29,11 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS
 from bidbeacon_pipelines.amazon_ads.download_rules import DownloadLimits, DownloadTooSlow, FileOwner
 from bidbeacon_pipelines.amazon_ads.errors import DownloadIncomplete, DownloadRefused, Unreachable
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
-from bidbeacon_pipelines.amazon_ads.report_files import PartMissing, UrlsNotResigned, download_report
+from bidbeacon_pipelines.amazon_ads.report_files import (
+    PartMissing,
+    UrlsNotResigned,
+    download_report,
+)
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
@@ -74,10 +78,16 @@ class Desk:
     log: FakeLog
 
     def strike(
-        self, fault: FaultName, operation: Operation | None = None, times: int | None = 1, **options: object
+        self,
+        fault: FaultName,
+        operation: Operation | None = None,
+        times: int | None = 1,
+        **options: object,
     ) -> None:
         """Switch a fault on, for so many strikes."""
-        rule = FaultRule(fault=fault, operation=operation, times=times, options=FaultOptions(**options))
+        rule = FaultRule(
+            fault=fault, operation=operation, times=times, options=FaultOptions(**options)
+        )
         self.sandbox.state.faults.add(rule)
 
     def look(self) -> Report:
@@ -97,7 +107,9 @@ class Desk:
 
     def rows(self) -> int:
         """Count the rows on disk."""
-        return sum(len(json.loads(gzip.decompress(path.read_bytes()))) for path in self.folder.iterdir())
+        return sum(
+            len(json.loads(gzip.decompress(path.read_bytes()))) for path in self.folder.iterdir()
+        )
 
     def calls(self, operation: Operation) -> int:
         """Count the calls of an operation that the sandbox got, as from the test's beginning."""
@@ -136,7 +148,9 @@ def desk(sandbox: SandboxHandle, tmp_path: Path) -> Iterator[Desk]:
 def test_all_parts_arrive(desk: Desk) -> None:
     """Every part is on disk, of the size that was announced, with all its rows."""
     paths = desk.download()
-    assert [part.size_bytes for part in desk.report.parts] == [path.stat().st_size for path in paths]
+    assert [part.size_bytes for part in desk.report.parts] == [
+        path.stat().st_size for path in paths
+    ]
     assert 3 * (len(paths) - 1) < desk.rows() <= 3 * len(paths)
     assert desk.clock.slept == []
 

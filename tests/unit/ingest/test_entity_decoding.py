@@ -37,7 +37,11 @@ CAMPAIGN = {
         "recurrenceTimePeriod": "LIFETIME",
         "budgetType": "MONETARY",
         "budgetValue": {
-            "monetaryBudget": {"currencyCode": "USD", "amount": Decimal("10000000.10"), "ruleAmount": 30.125}
+            "monetaryBudget": {
+                "currencyCode": "USD",
+                "amount": Decimal("10000000.10"),
+                "ruleAmount": 30.125,
+            }
         },
     },
     "optimization": [
@@ -99,7 +103,9 @@ def test_campaign_has_a_column_for_what_people_filter_by() -> None:
     """Amounts are exact, ids are text, and of a list of optimizations the one that has the field counts."""
     row = read_one("campaigns", CAMPAIGN)
     assert json.loads(row.pop("delivery_reasons")) == ["CAMPAIGN_OUT_OF_BUDGET"]
-    assert json.loads(row.pop("placement_bid_adjustments")) == [{"placement": "HOME_PAGE", "percentage": 900}]
+    assert json.loads(row.pop("placement_bid_adjustments")) == [
+        {"placement": "HOME_PAGE", "percentage": 900}
+    ]
     assert set(json.loads(row.pop("details"))) == {"tags", "optimization"}
     assert row == {
         "campaign_id": "300000000000007",
@@ -129,8 +135,14 @@ def test_ad_group_of_brands_has_no_bid_and_one_of_display_has_a_goal() -> None:
     brands = read_one("adGroups", AD_GROUP | {"adProduct": "SPONSORED_BRANDS"})
     assert (brands["default_bid"], brands["currency_code"]) == (None, None)
     goal = {"optimization": {"goalSettings": {"goal": "CONVERSIONS", "kpi": "CLICKS"}}}
-    display = read_one("adGroups", AD_GROUP | goal | {"creativeType": "IMAGE", "bid": {"defaultBid": 0.45}})
-    assert (display["creative_type"], display["goal"], display["kpi"]) == ("IMAGE", "CONVERSIONS", "CLICKS")
+    display = read_one(
+        "adGroups", AD_GROUP | goal | {"creativeType": "IMAGE", "bid": {"defaultBid": 0.45}}
+    )
+    assert (display["creative_type"], display["goal"], display["kpi"]) == (
+        "IMAGE",
+        "CONVERSIONS",
+        "CLICKS",
+    )
     assert (display["default_bid"], display["details"]) == (Decimal("0.45"), "{}")
 
 
@@ -159,7 +171,11 @@ def test_ad_without_creative_has_no_products() -> None:
     ("details", "row", "columns"),
     [
         ({"matchType": "PHRASE", "keyword": "dog"}, ("PHRASE", "Dog"), {"keyword": "dog"}),
-        ({"matchType": "SEARCH_CLOSE_MATCH"}, ("TARGETING_EXPRESSION_PREDEFINED", "close-match"), {}),
+        (
+            {"matchType": "SEARCH_CLOSE_MATCH"},
+            ("TARGETING_EXPRESSION_PREDEFINED", "close-match"),
+            {},
+        ),
         (
             {"matchType": "PRODUCT_EXACT", "asin": "B01"},
             ("TARGETING_EXPRESSION", 'asin="B01"'),
@@ -204,7 +220,10 @@ def test_categories_that_differ_in_a_refinement_have_different_digests() -> None
             {"event": "PURCHASE", "lookback": "7", "productCategoryResolved": "Toys"},
             {"event": "PURCHASE", "lookback_days": 7, "expression": None},
         ),
-        ({"matchType": "SEARCH_RELATED_TO_YOUR_BRAND"}, {"match_type": "SEARCH_RELATED_TO_YOUR_BRAND"}),
+        (
+            {"matchType": "SEARCH_RELATED_TO_YOUR_BRAND"},
+            {"match_type": "SEARCH_RELATED_TO_YOUR_BRAND"},
+        ),
     ],
 )
 def test_audiences_and_themes_have_columns_and_no_digest(
@@ -257,7 +276,9 @@ def test_portfolio_has_its_budget() -> None:
 def test_example_of_the_contract_is_read_without_a_problem(kind: str) -> None:
     """The bodies that Amazon documents."""
     path = EXAMPLES / f"file_{kind.lower()}.json"
-    entities = json.loads(path.read_text(), parse_float=Decimal) if path.exists() else [exact(PORTFOLIO)]
+    entities = (
+        json.loads(path.read_text(), parse_float=Decimal) if path.exists() else [exact(PORTFOLIO)]
+    )
     rows, problems = read(kind, *entities)
     assert (len(entities), []) == (len(rows), problems.kept)
 
@@ -350,13 +371,17 @@ def test_structure_of_another_form_costs_nothing(field: str, value: Any) -> None
 
 def test_spellings_of_words_become_one() -> None:
     """Filters and exports write words in capitals, rows of reports do not."""
-    row = read_one("campaigns", {"campaignId": 1, "state": "enabled", "adProduct": "Sponsored Products"})
+    row = read_one(
+        "campaigns", {"campaignId": 1, "state": "enabled", "adProduct": "Sponsored Products"}
+    )
     assert (row["state"], row["ad_product"]) == ("ENABLED", "SPONSORED_PRODUCTS")
 
 
 def test_text_that_postgres_cannot_store_is_replaced() -> None:
     """NUL and lone surrogates, in columns as in details."""
-    row = read_one("campaigns", SMALLEST["campaigns"] | {"name": "a\0b\ud800", "tags": [{"\0": "\udfff🐶"}]})
+    row = read_one(
+        "campaigns", SMALLEST["campaigns"] | {"name": "a\0b\ud800", "tags": [{"\0": "\udfff🐶"}]}
+    )
     assert row["name"] == "a␀b\N{REPLACEMENT CHARACTER}"
     assert json.loads(row["details"]) == {"tags": [{"␀": "\N{REPLACEMENT CHARACTER}🐶"}]}
 
@@ -373,7 +398,9 @@ def test_entity_nested_too_deeply_is_set_aside() -> None:
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
-    rows, problems = read("campaigns", SMALLEST["campaigns"] | {"tags": deep}, SMALLEST["campaigns"])
+    rows, problems = read(
+        "campaigns", SMALLEST["campaigns"] | {"tags": deep}, SMALLEST["campaigns"]
+    )
     assert (1, 1, "nested too deeply") == (len(rows), problems.set_aside, problems.first_reason)
 
 
@@ -383,7 +410,9 @@ def test_only_so_many_problems_are_kept_and_all_are_counted() -> None:
     assert (MOST_PROBLEMS_KEPT, MOST_PROBLEMS_KEPT + 5) == (len(problems.kept), problems.set_aside)
 
 
-_WORDS = st.sampled_from(["a", "name", "bid", "optimization", "budgetCaps", "amount", "creative", "x"])
+_WORDS = st.sampled_from(
+    ["a", "name", "bid", "optimization", "budgetCaps", "amount", "creative", "x"]
+)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals() | st.text("aé🐶7 \0", max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=3),
@@ -417,5 +446,7 @@ def test_whatever_comes_no_other_entity_is_lost_and_nothing_is_dropped(
             if rows[0][column] is not None
             for path in wanted.paths
         }
-        dropped = {path: value for path, value in leaves(raw) if path not in columns | details.keys()}
+        dropped = {
+            path: value for path, value in leaves(raw) if path not in columns | details.keys()
+        }
         assert [] == [path for path, value in dropped.items() if str(value or "").strip()]

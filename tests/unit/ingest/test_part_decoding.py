@@ -18,7 +18,11 @@ from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, LONGEST_ROW_CHARS,
 
 Write = Any
 VALUES = (
-    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.decimals(allow_nan=False, allow_infinity=False)
 )
 
 
@@ -50,7 +54,9 @@ def _part(tmp_path_factory: pytest.TempPathFactory) -> Write:
 
 def test_rows_come_in_order(part: Write) -> None:
     """Rows are given as they stand in the file."""
-    assert [{"a": 1}, {"a": None}, {"b": "x"}] == list(iter_rows(part('[{"a":1},\n {"a":null},{"b":"x"}]\n')))
+    assert [{"a": 1}, {"a": None}, {"b": "x"}] == list(
+        iter_rows(part('[{"a":1},\n {"a":null},{"b":"x"}]\n'))
+    )
 
 
 def test_empty_report_gives_nothing(part: Write) -> None:
@@ -130,7 +136,9 @@ def test_byte_order_mark_is_ignored(part: Write) -> None:
         pytest.param("[", "the end where an object should be", id="opened only"),
         pytest.param('[{"a":1}', "the end where , or ] should be", id="never closed"),
         pytest.param('[{"a":1},]', "']' where an object should be", id="trailing comma"),
-        pytest.param('[{"a":1} {"a":2}]', """'{"a":2}]' where , or ] should be""", id="comma missing"),
+        pytest.param(
+            '[{"a":1} {"a":2}]', """'{"a":2}]' where , or ] should be""", id="comma missing"
+        ),
         pytest.param("[]x", "more text after the array", id="text after it"),
         pytest.param('[{"a":1}][{"a":2}]', "more text after the array", id="two arrays"),
         pytest.param('[{"a":1', "an object that is no JSON", id="cut in an object"),
@@ -139,7 +147,9 @@ def test_byte_order_mark_is_ignored(part: Write) -> None:
         pytest.param('[{"a":01}]', "an object that is no JSON", id="leading zero"),
         pytest.param(b'[{"a":"\xff"}]', "bytes that are not UTF-8", id="not UTF-8"),
         pytest.param('[{"a":' + "[" * 100_000, "an object nested too deeply", id="deep nesting"),
-        pytest.param('[{"a":"' + "x" * 2 * LONGEST_ROW_CHARS, "an object that is no JSON", id="endless row"),
+        pytest.param(
+            '[{"a":"' + "x" * 2 * LONGEST_ROW_CHARS, "an object that is no JSON", id="endless row"
+        ),
     ],
 )
 def test_broken_content_is_named(part: Write, content: bytes | str, found: str) -> None:
@@ -147,7 +157,9 @@ def test_broken_content_is_named(part: Write, content: bytes | str, found: str) 
     with pytest.raises(BrokenPartError) as caught:
         list(iter_rows(part(content)))
 
-    assert str(caught.value).startswith("part-0.json.gz: expected a gzipped JSON array of objects, got: ")
+    assert str(caught.value).startswith(
+        "part-0.json.gz: expected a gzipped JSON array of objects, got: "
+    )
     assert found in caught.value.found
 
 
@@ -162,7 +174,9 @@ def test_error_tells_how_far_it_came(part: Write) -> None:
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_truncated_gzip_is_refused(part: Write, kept: float) -> None:
     """A file cut anywhere is refused, never taken for a shorter report."""
-    rows = [{"campaign.id": number, "text": f"row {number * 7919 % 1000}"} for number in range(5000)]
+    rows = [
+        {"campaign.id": number, "text": f"row {number * 7919 % 1000}"} for number in range(5000)
+    ]
     whole = part(json.dumps(rows)).read_bytes()
 
     with pytest.raises(BrokenPartError):
@@ -199,7 +213,9 @@ def test_rows_may_lie_across_any_edge(part: Write, overhang: int) -> None:
     assert [{"a": filler}, {"b": 12}] == list(iter_rows(part(f'[{{"a":"{filler}"}},{{"b":12}}]')))
 
 
-@given(rows=st.lists(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text())))
+@given(
+    rows=st.lists(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()))
+)
 def test_every_array_of_objects_is_read(part: Write, rows: list[dict[str, Any]]) -> None:
     """Any array of flat objects is read as the standard library reads it."""
     text = json.dumps(rows)
@@ -220,7 +236,11 @@ def test_any_bytes_are_rows_or_a_broken_part(part: Write, content: bytes, packed
 
 def test_memory_does_not_grow_with_the_file(part: Write) -> None:
     """Ten times the rows are read in the same memory."""
-    row = {"campaign.name": "Manual - Dog shirts", "metric.sales": 39.98, "target.value": "funny dog shirt"}
+    row = {
+        "campaign.name": "Manual - Dog shirts",
+        "metric.sales": 39.98,
+        "target.value": "funny dog shirt",
+    }
 
     def peak(count: int) -> int:
         path = part(json.dumps([row] * count))
@@ -233,7 +253,11 @@ def test_memory_does_not_grow_with_the_file(part: Write) -> None:
     assert peak(50_000) < peak(5_000) * 1.5
 
 
-@given(st.lists(st.recursive(VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))))
+@given(
+    st.lists(
+        st.recursive(VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+    )
+)
 def test_values_of_any_kind_are_read_in_order(part: Write, values: list[Any]) -> None:
     """An array of an export may have something else between its objects."""
     text = json.dumps(values, default=str)
@@ -266,7 +290,9 @@ def test_csv_is_read_as_json_is(part: Write) -> None:
     assert [] == list(iter_rows(part("a,b\r\n")))
 
 
-@pytest.mark.parametrize("text", ["a,b\n1\n", "a,b\n1,2,3\n", "x,y\n1,2\n", "Internal error", 'a,b\n1,"2'])
+@pytest.mark.parametrize(
+    "text", ["a,b\n1\n", "a,b\n1,2,3\n", "x,y\n1,2\n", "Internal error", 'a,b\n1,"2']
+)
 def test_broken_csv_is_a_broken_part(part: Write, text: str) -> None:
     """A line that has not as many values as the header, a header without our fields, and text that is no table."""
     with pytest.raises(BrokenPartError):

@@ -16,7 +16,18 @@ from bidbeacon_pipelines.ingest.rows import make_decoder
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=[]), max_size=20)
-SPECIAL = ["decimal", "escaped", "NaN", "Infinity", "1.5", "zzz", "a\0b", "\ud800", r"\u0000", r"\ud800"]
+SPECIAL = [
+    "decimal",
+    "escaped",
+    "NaN",
+    "Infinity",
+    "1.5",
+    "zzz",
+    "a\0b",
+    "\ud800",
+    r"\u0000",
+    r"\ud800",
+]
 LEAVES = (
     st.none()
     | st.booleans()
@@ -29,7 +40,8 @@ LEAVES = (
 VALUES = st.recursive(
     LEAVES,
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(SPECIAL) | TEXTS, inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(SPECIAL) | TEXTS, inner, max_size=3)
     ),
     max_leaves=8,
 )
@@ -61,7 +73,9 @@ def _path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    rows=st.lists(st.dictionaries(st.sampled_from(SPECIAL) | TEXTS, VALUES, max_size=4), max_size=4),
+    rows=st.lists(
+        st.dictionaries(st.sampled_from(SPECIAL) | TEXTS, VALUES, max_size=4), max_size=4
+    ),
     ascii_only=st.booleans(),
 )
 def test_a_replay_reads_what_the_load_read(
@@ -71,7 +85,9 @@ def test_a_replay_reads_what_the_load_read(
     path.write_bytes(gzip.compress(written(rows, ascii_only=ascii_only).encode(), compresslevel=1))
     loaded = list(iter_values(path))
     decoder = make_decoder(DAILY_TARGETS)
-    texts = [batch.text_of(place) for batch in decoder.batches(path) for place in range(len(batch.rows))]
+    texts = [
+        batch.text_of(place) for batch in decoder.batches(path) for place in range(len(batch.rows))
+    ]
 
     assert len(rows) == len(texts)
     assert [repr(row) for row in loaded] == [repr(read_object(text)) for text in texts]

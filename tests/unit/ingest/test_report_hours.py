@@ -10,13 +10,21 @@ from hypothesis import strategies as st
 
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
 from bidbeacon_pipelines.ingest.field_types import FieldError
-from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, WrittenHour, as_hour, start_of_hour
+from bidbeacon_pipelines.ingest.hours import (
+    ImpossibleHourError,
+    WrittenHour,
+    as_hour,
+    start_of_hour,
+)
 from tests.hours_by_walking import hours_by_walking
 
 US, DE, GB = "America/Los_Angeles", "Europe/Paris", "Europe/London"
 JP, IN, AU, BR = "Asia/Tokyo", "Asia/Kolkata", "Australia/Sydney", "America/Sao_Paulo"
 DAYS = [
-    *((US, day) for day in (date(2025, 3, 9), date(2025, 11, 2), date(2026, 3, 8), date(2024, 2, 29))),
+    *(
+        (US, day)
+        for day in (date(2025, 3, 9), date(2025, 11, 2), date(2026, 3, 8), date(2024, 2, 29))
+    ),
     *((DE, day) for day in (date(2025, 3, 30), date(2025, 10, 26), date(2025, 12, 31))),
     *((GB, day) for day in (date(2025, 3, 30), date(2025, 10, 26), date(2026, 1, 1))),
     *((AU, day) for day in (date(2025, 4, 6), date(2025, 10, 5), date(2025, 12, 29))),
@@ -65,7 +73,9 @@ def _zone(instant: datetime, zone: str) -> timezone:
 def test_hours_of_any_market_are_those_of_its_clock(country: str, day: date) -> None:
     """In every country where Amazon sells ads, on any day of twenty years."""
     zone = COUNTRIES[country].time_zone
-    assert {hour: found[0] for hour, found in hours_by_walking(day, zone).items()} == starts(day, zone)
+    assert {hour: found[0] for hour, found in hours_by_walking(day, zone).items()} == starts(
+        day, zone
+    )
 
 
 def test_days_have_23_24_and_25_hours() -> None:
@@ -98,7 +108,10 @@ def test_half_hour_zones_begin_on_the_half_hour() -> None:
         ("2025-12-29T18:00", WrittenHour(18, date(2025, 12, 29))),
         ("2025-12-29T18:00:00Z", WrittenHour(18, date(2025, 12, 29), timedelta(0))),
         ("2025-12-29T18:00:00-08:00", WrittenHour(18, date(2025, 12, 29), timedelta(hours=-8))),
-        ("2025-12-29T18:00:00+0530", WrittenHour(18, date(2025, 12, 29), timedelta(hours=5, minutes=30))),
+        (
+            "2025-12-29T18:00:00+0530",
+            WrittenHour(18, date(2025, 12, 29), timedelta(hours=5, minutes=30)),
+        ),
     ],
 )
 def test_hours_are_read_in_all_their_forms(value: object, expected: WrittenHour) -> None:
@@ -109,7 +122,22 @@ def test_hours_are_read_in_all_their_forms(value: object, expected: WrittenHour)
 @pytest.mark.parametrize(
     "value",
     [
-        *(24, -1, True, None, 9.0, Decimal("9.5"), Decimal("NaN"), "", "24", "-1", "noon", "٩", "9\n", [9]),
+        *(
+            24,
+            -1,
+            True,
+            None,
+            9.0,
+            Decimal("9.5"),
+            Decimal("NaN"),
+            "",
+            "24",
+            "-1",
+            "noon",
+            "٩",
+            "9\n",
+            [9],
+        ),
         *(
             "2025-12-29T25:00:00",
             "2025-12-29T18:30:00",

@@ -96,7 +96,9 @@ def _unescaped(cell: str) -> str | None:
     return None if cell == "\\N" else re.sub(r"\\.", lambda found: UNESCAPED[found[0]], cell)
 
 
-def _stored(raw: dict[str, Any], dataset: Dataset = DAILY_TARGETS, **options: Any) -> dict[str, Any]:
+def _stored(
+    raw: dict[str, Any], dataset: Dataset = DAILY_TARGETS, **options: Any
+) -> dict[str, Any]:
     """Return a good row as it is stored: the cells of its line, by column."""
     line = _check(raw, dataset=dataset, **options)
     assert isinstance(line, bytes), line
@@ -104,12 +106,16 @@ def _stored(raw: dict[str, Any], dataset: Dataset = DAILY_TARGETS, **options: An
     row: dict[str, Any] = dict(zip(staged_columns(dataset), cells, strict=True))
     for metric in dataset.metrics:
         told = row[metric.column]
-        row[metric.column] = None if told is None else int(told) if metric.kind == "count" else Decimal(told)
+        row[metric.column] = (
+            None if told is None else int(told) if metric.kind == "count" else Decimal(told)
+        )
     return row
 
 
 def _row(**changes: Any) -> SimpleNamespace:
-    return SimpleNamespace(**_stored(RAW | {key.replace("__", "."): value for key, value in changes.items()}))
+    return SimpleNamespace(
+        **_stored(RAW | {key.replace("__", "."): value for key, value in changes.items()})
+    )
 
 
 def test_row_as_amazon_sends_it() -> None:
@@ -164,7 +170,9 @@ def test_missing_country_field_is_accepted() -> None:
     assert "1" == _stored(WITHOUT_COUNTRY)["account"]
 
 
-@pytest.mark.parametrize("raw", [WITHOUT_COUNTRY, *(RAW | {"campaign.country": told} for told in (None, ""))])
+@pytest.mark.parametrize(
+    "raw", [WITHOUT_COUNTRY, *(RAW | {"campaign.country": told} for told in (None, ""))]
+)
 def test_row_without_a_country_of_several(raw: dict[str, Any]) -> None:
     """Where the ads account has several countries, a row that tells none may be anyone's."""
     result = _check(raw, has_one_country=False)
@@ -187,11 +195,14 @@ def test_uk_is_gb(told: str, own: str) -> None:
 
 def test_other_countries_rows_are_foreign() -> None:
     """Rows of another country are told apart, also where they would be bad."""
-    assert OtherRow(NotWaitedFor.COUNTRY) == _check(RAW | {"campaign.country": "CA", "metric.clicks": "?"})
+    assert OtherRow(NotWaitedFor.COUNTRY) == _check(
+        RAW | {"campaign.country": "CA", "metric.clicks": "?"}
+    )
 
 
 @pytest.mark.parametrize(
-    "told", ["Sponsored Products", "SPONSORED_PRODUCTS", "sponsoredProducts", " Sponsored  products"]
+    "told",
+    ["Sponsored Products", "SPONSORED_PRODUCTS", "sponsoredProducts", " Sponsored  products"],
 )
 def test_spellings_of_an_ad_product(told: str) -> None:
     """Letter case, blanks and underscores don't matter."""
@@ -260,7 +271,9 @@ def test_amounts_stay_exact(value: object, expected: Decimal) -> None:
     assert not str(sales).startswith("-")
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, 0), (2**63 - 1, 2**63 - 1), (Decimal("12.0"), 12)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 0), (2**63 - 1, 2**63 - 1), (Decimal("12.0"), 12)]
+)
 def test_counts(value: object, expected: int) -> None:
     """Counts are whole numbers up to a bigint."""
     assert expected == _row(metric__clicks=value).clicks
@@ -332,12 +345,24 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ("date.value", None, "expected a date YYYY-MM-DD, got: None"),
         ("date.value", "20251229", "expected a date YYYY-MM-DD, got: '20251229'"),
         ("date.value", "2025-02-30", "expected a date YYYY-MM-DD, got: '2025-02-30'"),
-        ("date.value", "2025-12-29T00:00:00", "expected a date YYYY-MM-DD, got: '2025-12-29T00:00:00'"),
+        (
+            "date.value",
+            "2025-12-29T00:00:00",
+            "expected a date YYYY-MM-DD, got: '2025-12-29T00:00:00'",
+        ),
         ("date.value", 20251229, "expected a date YYYY-MM-DD, got: 20251229"),
         ("date.value", "2025-12-30", "expected a day that was asked for, got: '2025-12-30'"),
         ("budgetCurrency.value", None, "expected a currency of three capital letters, got: None"),
-        ("budgetCurrency.value", "dollar", "expected a currency of three capital letters, got: 'dollar'"),
-        ("campaign.country", "United States", "expected a country of two letters, got: 'United States'"),
+        (
+            "budgetCurrency.value",
+            "dollar",
+            "expected a currency of three capital letters, got: 'dollar'",
+        ),
+        (
+            "campaign.country",
+            "United States",
+            "expected a country of two letters, got: 'United States'",
+        ),
         ("campaign.country", 1, "expected a country of two letters, got: 1"),
         ("target.value", "a\0b", f"{TEXT}'a\\x00b'"),
         ("target.value", 5, f"{TEXT}5"),
@@ -467,7 +492,10 @@ ODD_ROWS = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(rows=ODD_ROWS)
 def test_remembered_rows_are_checked_as_new_ones(
-    part: Path, dataset: Dataset, ad_products: tuple[str, ...], rows: list[tuple[list[Any], set[str]]]
+    part: Path,
+    dataset: Dataset,
+    ad_products: tuple[str, ...],
+    rows: list[tuple[list[Any], set[str]]],
 ) -> None:
     """Whatever a check has seen before, a row comes out as its values do, the second time too."""
     texts = [_wire_row(*row) for row in [([], set()), *rows, *rows]]
@@ -503,7 +531,9 @@ CELLS = [
         st.dictionaries(st.sampled_from(list(WIRE)), st.sampled_from(CELLS), max_size=2), max_size=6
     )
 )
-def test_remembered_rows_of_csv_are_checked_as_new_ones(part: Path, rows: list[dict[str, str]]) -> None:
+def test_remembered_rows_of_csv_are_checked_as_new_ones(
+    part: Path, rows: list[dict[str, str]]
+) -> None:
     """The same holds for a CSV file."""
     usual = {name: "" if value == "null" else value.strip('"') for name, value in WIRE.items()}
     text = StringIO()
@@ -515,7 +545,9 @@ def test_remembered_rows_of_csv_are_checked_as_new_ones(part: Path, rows: list[d
     batches = [*check.decoder.batches(part)]
     found = [check(row) for batch in batches for row in batch.rows]
     again = [
-        fresh(read_object(batch.text_of(place))) for batch in batches for place in range(len(batch.rows))
+        fresh(read_object(batch.text_of(place)))
+        for batch in batches
+        for place in range(len(batch.rows))
     ]
     assert isinstance(found[0], bytes)
     assert again == found
@@ -531,7 +563,9 @@ def test_rows_of_days_that_nothing_waits_for_are_not_checked(clicks: int) -> Non
     assert outside.window_date is None
 
 
-CAMPAIGN = {name: value for name, value in RAW.items() if not name.startswith(("target.", "adGroup."))}
+CAMPAIGN = {
+    name: value for name, value in RAW.items() if not name.startswith(("target.", "adGroup."))
+}
 
 
 def test_what_an_ad_product_does_not_measure_may_be_missing() -> None:

@@ -18,10 +18,19 @@ ASIN = "B0EXAMPLE2"
         (("phrase", " Dog  Shirt"), ("PHRASE", "dog shirt", None, None)),
         (("BROAD", "cafe\u0301"), ("BROAD", "CAF\u00c9", None, None)),
         (("TARGETING_EXPRESSION", f'asin="{ASIN}"'), ("PRODUCT_EXACT", None, ASIN.lower(), None)),
-        (("TARGETING_EXPRESSION", f'asin-expanded="{ASIN}"'), ("PRODUCT_SIMILAR", None, ASIN, None)),
+        (
+            ("TARGETING_EXPRESSION", f'asin-expanded="{ASIN}"'),
+            ("PRODUCT_SIMILAR", None, ASIN, None),
+        ),
         (("TARGETING_EXPRESSION", 'category="Toys"'), (None, None, None, 'category="Toys"')),
-        (("TARGETING_EXPRESSION_PREDEFINED", "close-match"), ("SEARCH_CLOSE_MATCH", None, None, None)),
-        (("TARGETING_EXPRESSION_PREDEFINED", "complements"), ("PRODUCT_COMPLEMENTS", None, None, None)),
+        (
+            ("TARGETING_EXPRESSION_PREDEFINED", "close-match"),
+            ("SEARCH_CLOSE_MATCH", None, None, None),
+        ),
+        (
+            ("TARGETING_EXPRESSION_PREDEFINED", "complements"),
+            ("PRODUCT_COMPLEMENTS", None, None, None),
+        ),
     ],
 )
 def test_row_and_target_that_belong_together_have_one_digest(
@@ -48,7 +57,9 @@ def test_other_targets_have_other_digests(target: tuple[str | None, ...]) -> Non
     assert digest_of_row("EXACT", "dog shirt") != digest_of_target(*target)
 
 
-@pytest.mark.parametrize("row", [(None, None), ("", "x"), ("TARGETING_EXPRESSION_PREDEFINED", "new-match")])
+@pytest.mark.parametrize(
+    "row", [(None, None), ("", "x"), ("TARGETING_EXPRESSION_PREDEFINED", "new-match")]
+)
 def test_row_that_names_no_target_has_no_digest(row: tuple[str | None, str | None]) -> None:
     """Rows of Sponsored Display have no match type."""
     assert digest_of_row(*row) is None

@@ -76,7 +76,9 @@ class Probed:
 
     def of(self, verdict: Verdict) -> dict[tuple[str, str], str]:
         """What was found of each check with this verdict."""
-        return {(one.subject, one.check): one.found for one in self.findings if one.verdict == verdict}
+        return {
+            (one.subject, one.check): one.found for one in self.findings if one.verdict == verdict
+        }
 
 
 def evidence_of(

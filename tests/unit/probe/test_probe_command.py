@@ -28,7 +28,9 @@ from bidbeacon_pipelines.settings import get_settings
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
 FAST: dict[str, Any] = {"report_seconds": 0, "export_seconds": 0, "rows_per_day": 30}
-PENDING = FaultRule(fault="report_pending", operation="create_report", options=FaultOptions(seconds=10**6))
+PENDING = FaultRule(
+    fault="report_pending", operation="create_report", options=FaultOptions(seconds=10**6)
+)
 RunProbe = Callable[..., Result]
 
 
@@ -65,7 +67,9 @@ def test_an_honest_sandbox_is_exit_code_0(
     """All is as expected, the recording has a name of its own and is private, and nothing else is written."""
     with running_sandbox(SandboxConfig(**(FAST | busy))) as sandbox:
         done = run_probe(sandbox.url, "--day", busy_day)
-    assert (0, True) == (done.exit_code, "0 differs, 0 could not be checked." in done.stdout), done.output
+    assert (0, True) == (done.exit_code, "0 differs, 0 could not be checked." in done.stdout), (
+        done.output
+    )
     [file] = tmp_path.iterdir()
     assert re.fullmatch(r"bidbeacon-probe-\d{8}-\d{6}\.json", file.name)
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
@@ -87,10 +91,14 @@ def test_a_difference_is_exit_code_1_and_its_replay_prints_the_same(
     assert (first.stdout, 1) == (second.stdout, second.exit_code)
 
 
-def test_an_account_by_name_and_json(run_probe: RunProbe, busy: dict[str, Any], busy_day: str) -> None:
+def test_an_account_by_name_and_json(
+    run_probe: RunProbe, busy: dict[str, Any], busy_day: str
+) -> None:
     """`--account` takes a name, and `--json` prints one object a check."""
     with running_sandbox(SandboxConfig(**(FAST | busy))) as sandbox:
-        done = run_probe(sandbox.url, "--account", "株式会社さくら商店", "--day", busy_day, "--json")
+        done = run_probe(
+            sandbox.url, "--account", "株式会社さくら商店", "--day", busy_day, "--json"
+        )
     findings = {(one["subject"], one["check"]): one for one in json.loads(done.stdout)}
     assert 0 == done.exit_code, done.stderr
     assert "JP" == findings["reports", "countries"]["found"]
@@ -107,7 +115,9 @@ def test_an_account_by_name_and_json(run_probe: RunProbe, busy: dict[str, Any], 
         (("--day", "yesterday"), "does not match the format"),
     ],
 )
-def test_mistakes_are_exit_code_2(run_probe: RunProbe, options: tuple[str, ...], sentence: str) -> None:
+def test_mistakes_are_exit_code_2(
+    run_probe: RunProbe, options: tuple[str, ...], sentence: str
+) -> None:
     """An account that is not listed, a place that can't be written, a day that is none."""
     with running_sandbox(SandboxConfig(**FAST)) as sandbox:
         done = run_probe(sandbox.url, *options)

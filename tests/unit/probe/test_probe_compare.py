@@ -66,7 +66,11 @@ def test_a_report_that_takes_long(completed: str | None, verdict: Verdict, found
     [
         ({}, Verdict.EXPECTED, "in 0 of 1 answers 429"),
         ({"retry-after": "30"}, Verdict.EXPECTED, "in 1 of 1 answers 429"),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, Verdict.EXPECTED, "in 1 of 1 answers 429"),
+        (
+            {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"},
+            Verdict.EXPECTED,
+            "in 1 of 1 answers 429",
+        ),
         ({"retry-after": "soon"}, Verdict.DIFFERS, "it is neither seconds nor a date"),
     ],
 )
@@ -79,7 +83,10 @@ def test_retry_after(headers: dict[str, str], verdict: Verdict, found: str) -> N
 def test_a_region_that_refuses_is_named() -> None:
     """One region's success is enough, and the table says what came from the other."""
     refused = exchange("/eu/v2/profiles", status=403, body={"code": "403"})
-    assert "HTTP 200; EU refused (403, 403)" == finding("profiles", "status", exchange(), refused).found
+    assert (
+        "HTTP 200; EU refused (403, 403)"
+        == finding("profiles", "status", exchange(), refused).found
+    )
 
 
 def test_rows_of_one_form_are_kept_once() -> None:

@@ -14,7 +14,9 @@ from bidbeacon_pipelines.sandbox.variants import Variant
 
 REPORTS = tuple(check.name for check in report_checks())
 FIRST = REPORTS[0]
-OF_PRODUCTS = tuple(check.name for check in report_checks() if "SPONSORED_PRODUCTS" in check.ad_products)
+OF_PRODUCTS = tuple(
+    check.name for check in report_checks() if "SPONSORED_PRODUCTS" in check.ad_products
+)
 WITH_CLICKS = tuple(check.name for check in report_checks() if "metric.clicks" in check.fields)
 WITH_COST = tuple(check.name for check in report_checks() if "metric.totalCost" in check.fields)
 HOURLY = tuple(check.name for check in report_checks() if "hour.value" in check.fields)
@@ -67,7 +69,11 @@ VARIANTS: Mapping[Variant, tuple[Checks, str]] = {
     "companionless_accepted": ({("refusals", "field without its companion")}, "Amazon accepts it"),
 }
 SETTINGS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
-    ({"accounts_shape": "array"}, {("accounts", "fields")}, "the body: expected an object, got: a list"),
+    (
+        {"accounts_shape": "array"},
+        {("accounts", "fields")},
+        "the body: expected an object, got: a list",
+    ),
     (
         {"renamed_fields": True},
         {("reports", "names of fields")},
@@ -95,7 +101,11 @@ FAULTS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
         each(("create report", "retrieve report"), "values"),
         "got: 'THINKING'",
     ),
-    ({"fault": "country_missing", "country": "GB"}, {("reports", "countries")}, "no report has rows of GB"),
+    (
+        {"fault": "country_missing", "country": "GB"},
+        {("reports", "countries")},
+        "no report has rows of GB",
+    ),
     (
         {"fault": "too_old"},
         {*each(REPORTS[:-1], "request"), (MIXED, "request together")},
@@ -130,7 +140,11 @@ HARMLESS: tuple[dict[str, Any], ...] = (
                 "times": 2,
                 "options": {"retry_after": "none"},
             },
-            {"fault": "throttle", "times": 3, "options": {"retry_after": "http-date", "seconds": 20}},
+            {
+                "fault": "throttle",
+                "times": 3,
+                "options": {"retry_after": "http-date", "seconds": 20},
+            },
             {"fault": "token_expiry", "operation": "retrieve_report", "times": 1},
             {"fault": "server_error", "operation": "list_profiles", "times": 2},
             {"fault": "more_parts"},
@@ -162,7 +176,9 @@ def test_each_setting_against_the_contract_is_found(
     _assert_only(probed(account=_german(), **settings), checks, found)
 
 
-@pytest.mark.parametrize(("fault", "checks", "found"), FAULTS, ids=[str(fault) for fault, *_ in FAULTS])
+@pytest.mark.parametrize(
+    ("fault", "checks", "found"), FAULTS, ids=[str(fault) for fault, *_ in FAULTS]
+)
 def test_each_fault_of_the_contract_is_found(
     probed: Callable[..., Any], fault: dict[str, Any], checks: Checks, found: str
 ) -> None:
@@ -174,7 +190,9 @@ def test_rows_that_the_filter_should_keep_out(probed: Callable[..., Any]) -> Non
     """Rows of other ad products differ in every report of some ad products, and in nothing else; Display has no placements and search terms."""
     run = probed(faults=[{"fault": "filter_ignored"}])
     of_some = {check.name for check in report_checks() if len(check.ad_products) < len(AD_PRODUCTS)}
-    assert each(of_some - {"daily_placements", "daily_search_terms"}, "filter") == set(run.differences)
+    assert each(of_some - {"daily_placements", "daily_search_terms"}, "filter") == set(
+        run.differences
+    )
 
 
 @pytest.mark.parametrize("settings", HARMLESS, ids=str)
@@ -250,13 +268,17 @@ def test_what_does_not_come_could_not_be_checked(
 def test_creates_that_stay_throttled_are_given_up(probed: Callable[..., Any]) -> None:
     """After two waits no further report is asked for: three calls in all, each wait is announced, and nothing differs."""
     run = probed(
-        faults=[{"fault": "throttle", "operation": "create_report", "options": {"retry_after": "none"}}]
+        faults=[
+            {"fault": "throttle", "operation": "create_report", "options": {"retry_after": "none"}}
+        ]
     )
     creates = [one for one in run.exchanges if one.endpoint.endswith("/create/reports")]
     assert ([429] * 3, {}) == ([one.status for one in creates], run.differences)
     assert ["30", "60"] == [text.split()[-2] for text in run.said if "throttles reports" in text]
     unchecked = run.of(Verdict.UNCHECKED)
-    assert {unchecked["refusals", refusal.name] for refusal in REFUSALS} == {"Amazon throttles reports (429)"}
+    assert {unchecked["refusals", refusal.name] for refusal in REFUSALS} == {
+        "Amazon throttles reports (429)"
+    }
 
 
 def test_an_account_without_rights_is_passed_over(probed: Callable[..., Any]) -> None:

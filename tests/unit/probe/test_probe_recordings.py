@@ -29,7 +29,14 @@ AUTO_TARGETS = ("close-match", "loose-match", "substitutes", "complements")
     "config",
     [
         {},
-        {"variants": ["row_field_renamed", "other_code", "profile_country_gb", "row_ids_as_floats"]},
+        {
+            "variants": [
+                "row_field_renamed",
+                "other_code",
+                "profile_country_gb",
+                "row_ids_as_floats",
+            ]
+        },
         {"variants": ["no_request_id", "row_hour_as_clock"], "refuse_mixed_products": True},
         {"accounts_shape": "array", "refusals": "multi_status", "renamed_fields": True},
         {"faults": [{"fault": "wrong_size"}, {"fault": "country_missing"}]},
@@ -53,7 +60,9 @@ def test_nothing_of_the_customer_is_in_a_recording(probed: Callable[..., Any]) -
     recorded = _written(redacted(run.exchanges))
     private = {text for one in run.exchanges for text in _private_texts(one)}
     assert len(private) > 100
-    assert [] == [text for text in private if f'"{text}"' in recorded or (len(text) > 8 and text in recorded)]
+    assert [] == [
+        text for text in private if f'"{text}"' in recorded or (len(text) > 8 and text in recorded)
+    ]
     assert "Atza|" not in recorded
     assert "X-Amz-Signature" not in recorded
 
@@ -84,10 +93,17 @@ def test_amounts_keep_their_form_and_not_their_value(probed: Callable[..., Any])
 
 def test_a_new_field_is_redacted_like_a_known_one() -> None:
     """A value under a name that nobody knows is replaced, a word of the contract is kept."""
-    body = {"adsAccounts": [{"motto": "Dogs first", "status": "CREATED", "score": 12.5, "isNew": True}]}
+    body = {
+        "adsAccounts": [{"motto": "Dogs first", "status": "CREATED", "score": 12.5, "isNew": True}]
+    }
     [clean] = redacted([_answer(body)]).exchanges
     [account] = clean.body["adsAccounts"]
-    assert account == {"motto": "text-1", "status": "CREATED", "score": account["score"], "isNew": True}
+    assert account == {
+        "motto": "text-1",
+        "status": "CREATED",
+        "score": account["score"],
+        "isNew": True,
+    }
 
 
 @pytest.mark.parametrize("name", ["query", "type", "code", "state", "countryCode", "anything"])
@@ -106,7 +122,10 @@ def test_a_text_is_kept_only_where_the_contract_has_a_vocabulary(name: str) -> N
             "400006: field metric.totalCost cannot be used without (budgetCurrency.value)",
         ),
         ("Campaign 'Dogs & Cats' of 300000000000002", "Campaign '…' of 900000000000001"),
-        ("Account amzn1.ads-account.g.abc is locked", "Account amzn1.ads-account.g.standin0001 is locked"),
+        (
+            "Account amzn1.ads-account.g.abc is locked",
+            "Account amzn1.ads-account.g.standin0001 is locked",
+        ),
         ("Write to jane@example.com", "Write to text-1"),
         ("Bearer Atza|IwEBIExampleExampleExample", "Bearer •••"),
     ],
@@ -127,7 +146,9 @@ def test_a_recording_is_private_and_comes_back_as_it_was(tmp_path: Path) -> None
     assert str(recording) == str(read_recording(file))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"exchanges": []', '{"format": "other", "exchanges": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"exchanges": []', '{"format": "other", "exchanges": []}']
+)
 def test_another_file_is_no_recording(tmp_path: Path, text: str) -> None:
     """A file that is something else is refused with its name."""
     file = tmp_path / "other.json"
@@ -143,7 +164,9 @@ def _written(recording: Recording) -> str:
 
 
 def _answer(body: Any, status: int = 200) -> Exchange:
-    return Exchange(step="accounts", method="POST", path="/na/adsAccounts/list", status=status, body=body)
+    return Exchange(
+        step="accounts", method="POST", path="/na/adsAccounts/list", status=status, body=body
+    )
 
 
 def _private_texts(exchange: Exchange) -> Iterator[str]:
@@ -187,8 +210,12 @@ def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _campaigns(exchanges: Any) -> tuple[set[str], set[str]]:
     files = [one for one in exchanges if one.is_file]
-    exported = {str(row["campaignId"]) for one in files if one.step == "campaigns" for row in one.body}
-    reported = {str(row["campaign.id"]) for one in files for row in one.body if "campaign.id" in row}
+    exported = {
+        str(row["campaignId"]) for one in files if one.step == "campaigns" for row in one.body
+    }
+    reported = {
+        str(row["campaign.id"]) for one in files for row in one.body if "campaign.id" in row
+    }
     return exported, reported
 
 

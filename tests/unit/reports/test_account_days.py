@@ -72,7 +72,10 @@ def test_hours_are_compared_with_their_day() -> None:
     [row] = summarize_days(
         [window(DAY, 1, 1)], [total("5", "9"), total("4.999999", "9.5", grain="hourly")], "USD"
     )
-    assert (row["spend_difference"], row["sales_difference"]) == (Decimal("-0.000001"), Decimal("0.5"))
+    assert (row["spend_difference"], row["sales_difference"]) == (
+        Decimal("-0.000001"),
+        Decimal("0.5"),
+    )
 
 
 def test_each_currency_is_a_row_of_its_own() -> None:
@@ -102,7 +105,13 @@ def test_ratios_of_many_days_are_those_of_their_sums() -> None:
     """Not the mean of the days' ratios; days without figures count for nothing."""
     rows = [row | {"spend_difference": None, "sales_difference": None} for row in ROWS]
     nothing = {"spend_difference": None, "sales_difference": None}
-    assert add_up(rows) == nothing | {"orders": 3, "spend": 4, "sales": 20, "acos": Decimal("0.2"), "roas": 5}
+    assert add_up(rows) == nothing | {
+        "orders": 3,
+        "spend": 4,
+        "sales": 20,
+        "acos": Decimal("0.2"),
+        "roas": 5,
+    }
     unknown = {"orders": None, "spend": None, "sales": None, "acos": None, "roas": None}
     assert add_up(rows[2:]) == nothing | unknown
     assert [SB, SP] == list(add_up_by(rows, "ad_product"))

@@ -44,7 +44,9 @@ class Watch:
 
     def look(self, minutes: float, *problems: Problem, is_quiet: bool = False) -> list[Event]:
         """Look so many minutes after noon; return what is said."""
-        updates = update_alerts(problems, self.known, NOON + timedelta(minutes=minutes), is_quiet=is_quiet)
+        updates = update_alerts(
+            problems, self.known, NOON + timedelta(minutes=minutes), is_quiet=is_quiet
+        )
         self.known |= {alert.problem.key: alert for alert, _ in updates}
         events = [event for _, event in updates if event is not None]
         self.said += events
@@ -209,7 +211,10 @@ def test_a_title_says_what_happened(event: Event, title: str) -> None:
 def test_many_accounts_are_named_and_counted() -> None:
     """As are datasets."""
     wide = replace(
-        PROBLEM, names=("A · US", "B · DE", "C · FR"), accounts=7, datasets=("daily_targets", "x", "y")
+        PROBLEM,
+        names=("A · US", "B · DE", "C · FR"),
+        accounts=7,
+        datasets=("daily_targets", "x", "y"),
     )
     message = write(Event.BEGAN, wide)
     assert "A · US, B · DE, C · FR and 4 more accounts: Out of ink" == message.title
@@ -250,4 +255,6 @@ def test_a_cause_has_one_shape_whatever_its_numbers() -> None:
     assert shape_of(
         "3 of 90 rows (3.3%) are invalid (2 × clicks: missing, 1 × date: unreadable)"
     ) == shape_of("9 of 91 rows (9.9%) are invalid (9 × sales: expected an amount or null)")
-    assert shape_of("3 of 1,500 rows (0.2%) of 2026-07-25") == shape_of("9 of 90 rows (10.0%) of 2026-07-01")
+    assert shape_of("3 of 1,500 rows (0.2%) of 2026-07-25") == shape_of(
+        "9 of 90 rows (10.0%) of 2026-07-01"
+    )

@@ -65,9 +65,18 @@ def test_only_what_amazon_promises_is_claimed(
 ) -> None:
     """Hours may differ from their day by a threshold, search terms may lie below their targets as far as they like."""
     found = Difference(
-        "US.a", DAY, SP, Decimal(spend), Decimal(100), Decimal(7), Decimal(7), timedelta(minutes=minutes)
+        "US.a",
+        DAY,
+        SP,
+        Decimal(spend),
+        Decimal(100),
+        Decimal(7),
+        Decimal(7),
+        timedelta(minutes=minutes),
     )
-    verdict = judge_reconciliation("other", Comparison(1, 1), [found], reconciles=reconciles, closeness=0.05)
+    verdict = judge_reconciliation(
+        "other", Comparison(1, 1), [found], reconciles=reconciles, closeness=0.05
+    )
     assert passed is verdict.passed
     assert verdict.figures["largest_difference"] == round(float(found.share), 6)
 
@@ -89,11 +98,17 @@ def test_the_account_that_waits_longest_comes_first_and_twenty_are_shown() -> No
     """All are counted, the worst are shown."""
     since = datetime(2026, 3, 3, tzinfo=UTC)
     late = WindowSigns("loaded", is_due=True, is_overdue=True)
-    groups = [AccountWindows(f"US.{n:02}", late, 2, DAY, DAY, since - timedelta(hours=n)) for n in range(25)]
+    groups = [
+        AccountWindows(f"US.{n:02}", late, 2, DAY, DAY, since - timedelta(hours=n))
+        for n in range(25)
+    ]
     verdict = judge_freshness(groups, 30)
     figures = {"accounts_fresh": 5, "accounts_late": 25, "windows_late": 50}
     assert (verdict.passed, verdict.figures) == (False, figures)
-    assert verdict.sentence == "25 accounts are late: 50 windows, the first since 2026-03-02 00:00 UTC."
+    assert (
+        verdict.sentence
+        == "25 accounts are late: 50 windows, the first since 2026-03-02 00:00 UTC."
+    )
     assert ("US.24", "late", 20) == (*list(verdict.cases[0].values())[:2], len(verdict.cases))
 
 
@@ -117,7 +132,9 @@ def test_an_account_is_late_with_one_late_window(signs: WindowSigns, *, passed: 
 
 def test_quarantine_is_judged_by_account() -> None:
     """One small account's bad rows don't hide among a large one's good ones."""
-    verdict = judge_quarantine([Quarantine("US.big", 1, 1, 1_000_000), Quarantine("US.small", 1, 2, 100)])
+    verdict = judge_quarantine(
+        [Quarantine("US.big", 1, 1, 1_000_000), Quarantine("US.small", 1, 2, 100)]
+    )
     assert not verdict.passed
     assert ["US.small"] == [case["account"] for case in verdict.cases]
     assert verdict.figures == {"quarantined": 3, "accounts_over": 1}

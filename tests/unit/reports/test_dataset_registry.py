@@ -73,7 +73,9 @@ def test_every_ad_product_is_in_one_report(dataset: Dataset) -> None:
     for product in dataset.ad_products:
         fields = dataset.fields_for([product])
         assert len(set(fields)) == len(fields)
-        others = [one for one in (*dataset.dimensions, *dataset.metrics) if product not in one.ad_products]
+        others = [
+            one for one in (*dataset.dimensions, *dataset.metrics) if product not in one.ad_products
+        ]
         assert {one.field for one in others}.isdisjoint(fields)
 
 
@@ -82,7 +84,9 @@ def test_companions_come_along(dataset: Dataset) -> None:
     """Amazon refuses a field without its companion, and rows without country and currency would be mixed up."""
     for group in dataset.groups:
         fields = dataset.fields_for(group)
-        assert {"date.value", "campaign.country", "budgetCurrency.value", "adProduct.value"} <= set(fields)
+        assert {"date.value", "campaign.country", "budgetCurrency.value", "adProduct.value"} <= set(
+            fields
+        )
         assert {COMPANIONS[one] for one in fields if one in COMPANIONS} <= set(fields)
 
 
@@ -100,7 +104,9 @@ def test_purchased_products_have_no_traffic() -> None:
         product: [one.column for one in DAILY_PURCHASED_PRODUCTS.keys if product in one.ad_products]
         for product in AD_PRODUCTS
     }
-    assert ["campaign_id", "purchased_product_id", "purchased_marketplace"] == keys["SPONSORED_BRANDS"]
+    assert ["campaign_id", "purchased_product_id", "purchased_marketplace"] == keys[
+        "SPONSORED_BRANDS"
+    ]
     assert "ad_group_id" in keys["SPONSORED_DISPLAY"]
     assert {"target_value", "match_type", "product_id"} <= set(keys["SPONSORED_PRODUCTS"])
 
@@ -108,7 +114,9 @@ def test_purchased_products_have_no_traffic() -> None:
 def test_brands_ads_have_no_product() -> None:
     """They are asked for in a report of their own, without fields that Amazon refuses for them."""
     assert ("SPONSORED_BRANDS",) in DAILY_PRODUCTS.groups
-    assert not [one for one in DAILY_PRODUCTS.fields_for(["SPONSORED_BRANDS"]) if "advertisedProduct" in one]
+    assert not [
+        one for one in DAILY_PRODUCTS.fields_for(["SPONSORED_BRANDS"]) if "advertisedProduct" in one
+    ]
 
 
 def test_campaigns_have_what_brands_and_display_measure() -> None:
@@ -121,7 +129,9 @@ def test_campaigns_have_what_brands_and_display_measure() -> None:
 def test_only_asked_for_datasets_are_found_by_name() -> None:
     """An unknown one's error names those that exist."""
     assert all(get_dataset(name) is dataset for name, dataset in DATASETS.items())
-    with pytest.raises(UnknownDatasetError, match=r"expected a dataset \(.*daily_targets.*\), got: 'weekly'"):
+    with pytest.raises(
+        UnknownDatasetError, match=r"expected a dataset \(.*daily_targets.*\), got: 'weekly'"
+    ):
         get_dataset("weekly")
 
 

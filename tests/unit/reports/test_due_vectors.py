@@ -46,24 +46,56 @@ def found_by_looking(day: date, zone: str) -> datetime:
     ("country", "window", "expected"),
     [
         # the window's day + 1, + 3, + 7: local midnight, in UTC
-        pytest.param("US", date(2026, 3, 7), ["03-08 08:00", "03-10 07:00", "03-14 07:00"], id="US spring"),
-        pytest.param("US", date(2026, 10, 31), ["11-01 07:00", "11-03 08:00", "11-07 08:00"], id="US autumn"),
-        pytest.param("DE", date(2026, 3, 28), ["03-28 23:00", "03-30 22:00", "04-03 22:00"], id="DE spring"),
-        pytest.param("DE", date(2026, 10, 24), ["10-24 22:00", "10-26 23:00", "10-30 23:00"], id="DE autumn"),
-        pytest.param("GB", date(2026, 3, 28), ["03-29 00:00", "03-30 23:00", "04-03 23:00"], id="GB spring"),
-        pytest.param("GB", date(2026, 10, 24), ["10-24 23:00", "10-27 00:00", "10-31 00:00"], id="GB autumn"),
-        pytest.param("AU", date(2026, 10, 3), ["10-03 14:00", "10-05 13:00", "10-09 13:00"], id="AU spring"),
-        pytest.param("AU", date(2026, 4, 4), ["04-04 13:00", "04-06 14:00", "04-10 14:00"], id="AU autumn"),
-        pytest.param("BR", date(2018, 11, 3), ["11-04 03:00", "11-06 02:00", "11-10 02:00"], id="BR spring"),
-        pytest.param("BR", date(2018, 2, 17), ["02-18 03:00", "02-20 03:00", "02-24 03:00"], id="BR autumn"),
-        pytest.param("BR", date(2026, 2, 17), ["02-18 03:00", "02-20 03:00", "02-24 03:00"], id="BR today"),
-        pytest.param("JP", date(2026, 3, 28), ["03-28 15:00", "03-30 15:00", "04-03 15:00"], id="JP"),
-        pytest.param("IN", date(2026, 3, 28), ["03-28 18:30", "03-30 18:30", "04-03 18:30"], id="IN"),
         pytest.param(
-            "JP", date(2025, 12, 31), ["12-31 15:00", "01-02 15:00", "01-06 15:00"], id="JP end of year"
+            "US", date(2026, 3, 7), ["03-08 08:00", "03-10 07:00", "03-14 07:00"], id="US spring"
         ),
         pytest.param(
-            "US", date(2025, 12, 31), ["01-01 08:00", "01-03 08:00", "01-07 08:00"], id="US end of year"
+            "US", date(2026, 10, 31), ["11-01 07:00", "11-03 08:00", "11-07 08:00"], id="US autumn"
+        ),
+        pytest.param(
+            "DE", date(2026, 3, 28), ["03-28 23:00", "03-30 22:00", "04-03 22:00"], id="DE spring"
+        ),
+        pytest.param(
+            "DE", date(2026, 10, 24), ["10-24 22:00", "10-26 23:00", "10-30 23:00"], id="DE autumn"
+        ),
+        pytest.param(
+            "GB", date(2026, 3, 28), ["03-29 00:00", "03-30 23:00", "04-03 23:00"], id="GB spring"
+        ),
+        pytest.param(
+            "GB", date(2026, 10, 24), ["10-24 23:00", "10-27 00:00", "10-31 00:00"], id="GB autumn"
+        ),
+        pytest.param(
+            "AU", date(2026, 10, 3), ["10-03 14:00", "10-05 13:00", "10-09 13:00"], id="AU spring"
+        ),
+        pytest.param(
+            "AU", date(2026, 4, 4), ["04-04 13:00", "04-06 14:00", "04-10 14:00"], id="AU autumn"
+        ),
+        pytest.param(
+            "BR", date(2018, 11, 3), ["11-04 03:00", "11-06 02:00", "11-10 02:00"], id="BR spring"
+        ),
+        pytest.param(
+            "BR", date(2018, 2, 17), ["02-18 03:00", "02-20 03:00", "02-24 03:00"], id="BR autumn"
+        ),
+        pytest.param(
+            "BR", date(2026, 2, 17), ["02-18 03:00", "02-20 03:00", "02-24 03:00"], id="BR today"
+        ),
+        pytest.param(
+            "JP", date(2026, 3, 28), ["03-28 15:00", "03-30 15:00", "04-03 15:00"], id="JP"
+        ),
+        pytest.param(
+            "IN", date(2026, 3, 28), ["03-28 18:30", "03-30 18:30", "04-03 18:30"], id="IN"
+        ),
+        pytest.param(
+            "JP",
+            date(2025, 12, 31),
+            ["12-31 15:00", "01-02 15:00", "01-06 15:00"],
+            id="JP end of year",
+        ),
+        pytest.param(
+            "US",
+            date(2025, 12, 31),
+            ["01-01 08:00", "01-03 08:00", "01-07 08:00"],
+            id="US end of year",
         ),
         pytest.param(
             "IN", date(2024, 2, 28), ["02-28 18:30", "03-01 18:30", "03-05 18:30"], id="IN leap day"
@@ -72,13 +104,20 @@ def found_by_looking(day: date, zone: str) -> datetime:
             "GB", date(2024, 2, 29), ["03-01 00:00", "03-03 00:00", "03-07 00:00"], id="GB leap day"
         ),
         pytest.param(
-            "DE", date(2026, 4, 30), ["04-30 22:00", "05-02 22:00", "05-06 22:00"], id="DE end of month"
+            "DE",
+            date(2026, 4, 30),
+            ["04-30 22:00", "05-02 22:00", "05-06 22:00"],
+            id="DE end of month",
         ),
     ],
 )
-def test_offsets_fall_due_at_local_midnight(country: str, window: date, expected: list[str]) -> None:
+def test_offsets_fall_due_at_local_midnight(
+    country: str, window: date, expected: list[str]
+) -> None:
     """So many days later, counted in the account's calendar: 23 or 25 hours of a day don't matter."""
-    assert expected == [f"{due_at(window, offset, ZONES[country]):%m-%d %H:%M}" for offset in (1, 3, 7)]
+    assert expected == [
+        f"{due_at(window, offset, ZONES[country]):%m-%d %H:%M}" for offset in (1, 3, 7)
+    ]
 
 
 @pytest.mark.parametrize("country", ZONES)
@@ -100,9 +139,13 @@ def test_each_refresh_leads_to_the_next(country: str, dataset: Dataset) -> None:
     zone = ZONES[country]
     for change in SPRING_AND_AUTUMN[country]:
         for window in (change - timedelta(days=1), change, change + timedelta(days=1)):
-            instants = [found_by_looking(window + timedelta(days=n), zone) for n in dataset.refresh_offsets]
+            instants = [
+                found_by_looking(window + timedelta(days=n), zone) for n in dataset.refresh_offsets
+            ]
             held = [None, *instants]
-            assert [*instants, None] == [next_refresh_at(dataset, window, zone, as_of) for as_of in held]
+            assert [*instants, None] == [
+                next_refresh_at(dataset, window, zone, as_of) for as_of in held
+            ]
 
 
 @pytest.mark.parametrize(

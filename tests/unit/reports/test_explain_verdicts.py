@@ -107,7 +107,10 @@ def verdict_of(facts: WindowFacts = FACTS, now: datetime = NOW, **request: objec
         ({"status": "sent"}, Cause.ANSWER_UNKNOWN),
         ({"status": "completed"}, Cause.READY_TO_LOAD),
         ({"status": "completed", "loads": 1}, Cause.LOAD_RETRYING),
-        ({"status": "completed", "loads": 1, "locked_by": TWO, "lock_is_alive": True}, Cause.BEING_LOADED),
+        (
+            {"status": "completed", "loads": 1, "locked_by": TWO, "lock_is_alive": True},
+            Cause.BEING_LOADED,
+        ),
         ({"status": "completed", "locked_by": TWO, "lock_is_alive": True}, Cause.BEING_WORKED_ON),
         ({"locked_by": TWO, "lock_is_alive": True}, Cause.BEING_WORKED_ON),
         ({"locked_by": TWO}, Cause.ABANDONED),
@@ -116,7 +119,9 @@ def verdict_of(facts: WindowFacts = FACTS, now: datetime = NOW, **request: objec
         ({"status": "newer code's"}, Cause.UNKNOWN),
     ],
 )
-def test_each_place_of_a_request_is_its_own_cause(request_fields: dict[str, object], expected: Cause) -> None:
+def test_each_place_of_a_request_is_its_own_cause(
+    request_fields: dict[str, object], expected: Cause
+) -> None:
     """The bound between in flight and late is 30 minutes where the usual time is three; an ended request fits nothing."""
     assert expected == verdict_of(**request_fields).cause
 
@@ -136,7 +141,9 @@ def test_a_due_window_waits_for_its_accounts_own_round() -> None:
     assert "its cadence" in verdict.sentence
     assert Cause.DUE == verdict_of(replace(facts, window=replace(due, wanted_by=ONE))).cause
     assert Cause.DUE == verdict_of(facts, round_at).cause
-    late = verdict_of(replace(facts, account=replace(account, last_look_at=NOW - timedelta(hours=3))))
+    late = verdict_of(
+        replace(facts, account=replace(account, last_look_at=NOW - timedelta(hours=3)))
+    )
     assert (Cause.DUE, Severity.WARNING) == (late.cause, late.severity)
 
 
@@ -146,7 +153,8 @@ def test_a_window_whose_request_is_gone_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    "window", [{"status": "loaded"}, {"status": "failed"}, {"status": "missing", "next_refresh_at": None}]
+    "window",
+    [{"status": "loaded"}, {"status": "failed"}, {"status": "missing", "next_refresh_at": None}],
 )
 def test_windows_that_contradict_themselves_are_unknown(window: dict[str, object]) -> None:
     """Loaded without data, failed without a reason, missing and never due."""
@@ -160,7 +168,9 @@ DUE = replace(FACTS, request=None, window=replace(WINDOW, status="missing", requ
 HOUR = timedelta(hours=1)
 GATE = GateFacts(region="EU", in_flight=1, places=2, closed_until=None, planned=1)
 PLANNED = replace(REQUEST, status="planned", report_id=None, attempts=0, sent_at=None)
-JUST_NOW = ReferenceFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id=ONE, reason="no slot")
+JUST_NOW = ReferenceFact(
+    at=NOW - timedelta(minutes=9), effect="skipped", session_id=ONE, reason="no slot"
+)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +178,10 @@ JUST_NOW = ReferenceFact(at=NOW - timedelta(minutes=9), effect="skipped", sessio
     [
         (DUE, Severity.WARNING),
         (replace(DUE, planned=PLANNED), Severity.WAITING),
-        (replace(DUE, waits_until=NOW + HOUR, account=replace(ACCOUNT, planned_at=NOW)), Severity.WAITING),
+        (
+            replace(DUE, waits_until=NOW + HOUR, account=replace(ACCOUNT, planned_at=NOW)),
+            Severity.WAITING,
+        ),
         (replace(DUE, references=[JUST_NOW]), Severity.WAITING),
         (
             replace(DUE, account=replace(ACCOUNT, first_seen_at=NOW - timedelta(minutes=9))),
@@ -180,11 +193,15 @@ JUST_NOW = ReferenceFact(at=NOW - timedelta(minutes=9), effect="skipped", sessio
         ),  # type: ignore[type-var]  # it is there
     ],
 )
-def test_a_due_window_that_nobody_asks_for_is_a_warning(facts: WindowFacts, expected: Severity) -> None:
+def test_a_due_window_that_nobody_asks_for_is_a_warning(
+    facts: WindowFacts, expected: Severity
+) -> None:
     """Due for ten minutes, in no plan, waiting for no other country, and nothing refers to it: is Dagster's daemon alive?"""
     verdict = verdict_of(facts)
     assert expected == verdict.severity
-    assert (expected is Severity.WARNING) == ("check that Dagster's daemon is running" in verdict.sentence)
+    assert (expected is Severity.WARNING) == (
+        "check that Dagster's daemon is running" in verdict.sentence
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,7 +235,9 @@ def test_a_request_that_our_queue_keeps_back_says_until_when() -> None:
 def test_sessions_prove_by_the_last_action_of_each_effect_oldest_first() -> None:
     """An older request of the window proves nothing about the one in flight."""
     references = [
-        ReferenceFact(at=NOW - timedelta(minutes=minutes), effect=effect, session_id=session, reason=None)
+        ReferenceFact(
+            at=NOW - timedelta(minutes=minutes), effect=effect, session_id=session, reason=None
+        )
         for minutes, effect, session in [
             (900, "requested", UUID(int=9)),
             (3, "queued", ONE),
@@ -244,7 +263,9 @@ def test_who_adopted_a_report_proves_it_like_who_requested_one() -> None:
         ({"next_step_at": NOW - timedelta(seconds=1)}, "The next check is within two minutes"),
     ],
 )
-def test_the_sentence_says_range_and_next_look(request_fields: dict[str, object], said: str) -> None:
+def test_the_sentence_says_range_and_next_look(
+    request_fields: dict[str, object], said: str
+) -> None:
     """One day is no range, and a look that is due is not told as an instant of the past."""
     assert said in verdict_of(**request_fields).sentence
 
@@ -252,5 +273,7 @@ def test_the_sentence_says_range_and_next_look(request_fields: dict[str, object]
 def test_every_cause_is_documented() -> None:
     """docs/explain.md has a line for each cause, and no other."""
     table = (PROJECT_ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (fine|waiting|warning|error) \|", table, flags=re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| `([a-z-]+)` \| (fine|waiting|warning|error) \|", table, flags=re.MULTILINE)
+    )
     assert {cause.value for cause in Cause} == set(rows)

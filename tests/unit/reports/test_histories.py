@@ -5,7 +5,11 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.fields import SPONSORED_BRANDS, SPONSORED_DISPLAY, SPONSORED_PRODUCTS
+from bidbeacon_pipelines.reports.fields import (
+    SPONSORED_BRANDS,
+    SPONSORED_DISPLAY,
+    SPONSORED_PRODUCTS,
+)
 from bidbeacon_pipelines.reports.histories import (
     SURELY_SERVED_DAYS,
     History,
@@ -18,7 +22,10 @@ TODAY = date(2026, 1, 15)
 SB, SD = (SPONSORED_BRANDS,), (SPONSORED_DISPLAY,)
 
 
-@given(served=st.integers(SURELY_SERVED_DAYS, 729), first_asked=st.integers(SURELY_SERVED_DAYS + 1, 730))
+@given(
+    served=st.integers(SURELY_SERVED_DAYS, 729),
+    first_asked=st.integers(SURELY_SERVED_DAYS + 1, 730),
+)
 def test_boundary_is_found_in_few_reports(served: int, first_asked: int) -> None:
     """Ten reports are enough, whatever the boundary is; where the first one comes there is nothing to search."""
     history = None if first_asked <= served else after_refusal(None, SB, first_asked)
@@ -28,7 +35,9 @@ def test_boundary_is_found_in_few_reports(served: int, first_asked: int) -> None
         assert history.served <= back < history.refused
         if back == history.served:
             break
-        history = after_loaded(history, back) if back <= served else after_refusal(history, SB, back)
+        history = (
+            after_loaded(history, back) if back <= served else after_refusal(history, SB, back)
+        )
     assert reports <= 10
     assert history is None or (served, served + 1) == (history.served, history.refused)
 

@@ -53,4 +53,6 @@ def test_the_worst_state_comes_first() -> None:
 def test_what_waits_is_no_problem() -> None:
     """Nor is what is expired: nothing can be done about it."""
     due = WindowSigns("loaded", is_due=True)
-    assert [] == find_problems([group(due), group(WindowSigns("requested")), group(WindowSigns("expired"))])
+    assert [] == find_problems(
+        [group(due), group(WindowSigns("requested")), group(WindowSigns("expired"))]
+    )

@@ -83,7 +83,10 @@ def test_the_message_says_what_to_set() -> None:
     """How many there would be, the bound, the day that makes room, and who has none."""
     with pytest.raises(TooManyPartitionsError) as caught:
         check_partitions(
-            1000, first_day=date(2025, 8, 1), today=TODAY, left_out=tuple(f"US.{n}" for n in range(793))
+            1000,
+            first_day=date(2025, 8, 1),
+            today=TODAY,
+            left_out=tuple(f"US.{n}" for n in range(793)),
         )
     said = (
         "1,000 accounts × 482 days are 482,000 partitions of each asset, and Dagster's UI is made for 100,000 at most. "

@@ -43,14 +43,18 @@ def test_all_countries_of_the_world_take_three_reports_a_day() -> None:
     """Eleven midnights lie 19 hours apart: within six hours of each other they make three groups, within nine two."""
     hours = {6: 3, 9: 2, 0: 11}
     assert hours == {
-        most: max(day.requests for day in live(DAILY, WORLDWIDE, days=7, patience=timedelta(hours=most)))
+        most: max(
+            day.requests for day in live(DAILY, WORLDWIDE, days=7, patience=timedelta(hours=most))
+        )
         for most in hours
     }
 
 
 @EACH_ACCOUNT
 @pytest.mark.parametrize("every", [2, 7, 30])
-def test_what_was_missed_is_made_up_for_with_one_report(every: int, countries: tuple[str, ...]) -> None:
+def test_what_was_missed_is_made_up_for_with_one_report(
+    every: int, countries: tuple[str, ...]
+) -> None:
     """After two days, a week or a month without any refresh."""
     assert {1} == {one.requests for one in miss(DAILY, countries, every)}
 
@@ -71,7 +75,9 @@ def test_a_tenth_of_the_reports_makes_most_of_what_is_possible_and_starves_nobod
 def test_first_refreshes_are_on_time_nearly_as_far_as_possible(share: float, least: float) -> None:
     """With half, all, and a quarter more of what is due; no order that waits for countries reaches what would be possible without."""
     month = scarcity.live_month(scarcity.reports_due_a_day() * share, days=6)
-    assert least * scarcity.possible(share) <= month.share_on_time <= scarcity.possible(share) + 0.01
+    assert (
+        least * scarcity.possible(share) <= month.share_on_time <= scarcity.possible(share) + 0.01
+    )
 
 
 def test_at_most_so_many_first_refreshes_can_be_on_time() -> None:
@@ -83,7 +89,9 @@ def test_at_most_so_many_first_refreshes_can_be_on_time() -> None:
 
 def test_the_reports_that_are_due_are_those_that_were_counted() -> None:
     """The month's scarcity is measured by what the simulation counts for a steady day."""
-    counted = {n: max(day.requests for day in live(DAILY, countries)) for n, countries in ACCOUNTS.items()}
+    counted = {
+        n: max(day.requests for day in live(DAILY, countries)) for n, countries in ACCOUNTS.items()
+    }
     assert scarcity.DUE_A_DAY == counted
 
 

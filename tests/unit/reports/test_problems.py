@@ -46,9 +46,23 @@ def test_what_cannot_be_counted_has_no_number() -> None:
 def test_problems_of_one_key_are_one() -> None:
     """Of entities that were refused one kind after the other: the first one's words, the sums, the names of all."""
     ads = Problem(
-        "key", "failed", "No rights. Ads.", count=2, names=("A", "B"), accounts=2, since=NOON, is_minor=True
+        "key",
+        "failed",
+        "No rights. Ads.",
+        count=2,
+        names=("A", "B"),
+        accounts=2,
+        since=NOON,
+        is_minor=True,
     )
-    targets = Problem("key", "failed", "No rights. Targets.", count=3, names=("C", "B", "D"), accounts=3)
+    targets = Problem(
+        "key", "failed", "No rights. Targets.", count=3, names=("C", "B", "D"), accounts=3
+    )
     [told] = merge([ads, targets])
-    assert ("No rights. Ads.", 5, ("A", "B", "C"), 4) == (told.cause, told.count, told.names, told.accounts)
+    assert ("No rights. Ads.", 5, ("A", "B", "C"), 4) == (
+        told.cause,
+        told.count,
+        told.names,
+        told.accounts,
+    )
     assert (NOON, False) == (told.since, told.is_minor)

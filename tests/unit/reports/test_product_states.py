@@ -23,7 +23,9 @@ NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DUE, NEXT = NOW - timedelta(hours=3), NOW + timedelta(days=2)
 NEW = ProductState(status="missing", next_refresh_at=DUE)
 LOADED = ProductState(status="loaded", next_refresh_at=NEXT, data_as_of=NOW)
-FAILED = ProductState(status="failed", next_refresh_at=NOW + timedelta(days=1), failure_reason="Refused.")
+FAILED = ProductState(
+    status="failed", next_refresh_at=NOW + timedelta(days=1), failure_reason="Refused."
+)
 DAY = date(2026, 3, 9)
 PARTITIONS = [((SP, SB, SD),), ((SP, SD), (SB,)), ((SP,), (SB,), (SD,)), ((SB,), (SD, SP))]
 
@@ -80,13 +82,18 @@ def test_window_asked_for_by_hand_is_waited_for_until_all_products_came() -> Non
     states = dict.fromkeys(PRODUCTS, LOADED)
     first = after_report(states, (SP, SD), LOADED, NOW, wanted=PRODUCTS)
     assert (True, (SB,)) == (first.is_still_wanted, first.products_due)
-    second = after_report(first.product_states or {}, (SB,), LOADED, NOW, wanted=first.products_due or ())
+    second = after_report(
+        first.product_states or {}, (SB,), LOADED, NOW, wanted=first.products_due or ()
+    )
     assert not second.is_still_wanted
 
 
 def test_states_are_read_as_they_were_stored() -> None:
     """Instants and counts included."""
-    states = {SP: replace(FAILED, suspicious_digest="d", suspicious_rows=3, suspicious_count=2), SB: LOADED}
+    states = {
+        SP: replace(FAILED, suspicious_digest="d", suspicious_rows=3, suspicious_count=2),
+        SB: LOADED,
+    }
     assert states == from_json(to_json(states))
     assert from_json(to_json(None)) is None
 
@@ -132,20 +139,27 @@ def test_every_due_product_is_asked_for_until_nothing_is_due(
     st.integers(1, 120),
 )
 def test_every_due_day_is_in_one_plan_of_a_product_that_it_needs(
-    days: list[tuple[int, frozenset[str] | None, bool]], groups: tuple[tuple[str, ...], ...], longest: int
+    days: list[tuple[int, frozenset[str] | None, bool]],
+    groups: tuple[tuple[str, ...], ...],
+    longest: int,
 ) -> None:
     """No period is too long, plans of the same ad products do not overlap, and each is needed."""
-    due = [DueDay(DAY - timedelta(days=age), needs, is_wanted=wanted) for age, needs, wanted in days]
+    due = [
+        DueDay(DAY - timedelta(days=age), needs, is_wanted=wanted) for age, needs, wanted in days
+    ]
     planned = plan_reports(due, groups, longest_days=longest)
     for one in due:
         fits = [
-            p for p in planned if p.covers(one.day) and set(p.ad_products) & (one.products or set(PRODUCTS))
+            p
+            for p in planned
+            if p.covers(one.day) and set(p.ad_products) & (one.products or set(PRODUCTS))
         ]
         assert fits
     for plan in planned:
         assert (plan.end - plan.start).days < longest
         assert any(
-            plan.covers(one.day) and set(plan.ad_products) & (one.products or set(PRODUCTS)) for one in due
+            plan.covers(one.day) and set(plan.ad_products) & (one.products or set(PRODUCTS))
+            for one in due
         )
         same = [p for p in planned if p is not plan and p.ad_products == plan.ad_products]
         assert not any(p.start <= plan.end and plan.start <= p.end for p in same)

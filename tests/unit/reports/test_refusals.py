@@ -14,7 +14,9 @@ REJECTED = Failure(FailureKind.REJECTED, "The account is not in this region", "4
 TOO_OLD = Failure(FailureKind.TOO_OLD, "startDate is too old")
 
 
-def kind_of(failure: Failure, before: Failure | None = None, *, surely_served: bool = True) -> FailureKind:
+def kind_of(
+    failure: Failure, before: Failure | None = None, *, surely_served: bool = True
+) -> FailureKind:
     """Return the kind that a failure is weighed as."""
     return weighed(failure, before, surely_served=surely_served).kind
 
@@ -24,7 +26,9 @@ def test_an_odd_rejection_is_believed_when_it_comes_twice_in_a_row() -> None:
     once = weighed(REJECTED, None, surely_served=True)
     assert FailureKind.REJECTED_ONCE == once.kind
     assert FailureKind.REJECTED == kind_of(REJECTED, once)
-    assert FailureKind.REJECTED_ONCE == kind_of(REJECTED, weighed(TOO_OLD, None, surely_served=True))
+    assert FailureKind.REJECTED_ONCE == kind_of(
+        REJECTED, weighed(TOO_OLD, None, surely_served=True)
+    )
 
 
 def test_too_old_is_confirmed_only_of_days_that_amazon_surely_serves() -> None:

@@ -43,7 +43,10 @@ def test_report_that_lost_more_is_suspicious(old: int, new: int) -> None:
     """An empty report, or one that lost more than 90 % of its rows, does not replace data."""
     expected = Suspicious(old, new)
 
-    assert f"{new} rows where {old} were: waiting for a second report that confirms it" == expected.reason
+    assert (
+        f"{new} rows where {old} were: waiting for a second report that confirms it"
+        == expected.reason
+    )
     assert expected == _decided(old, new)
     assert expected == _decided(old, new, earlier="other")
 
@@ -74,7 +77,11 @@ def test_refusal_tells_the_two_most_frequent_causes() -> None:
     """A person sees at once what is wrong with most rows."""
     bad = BadRows(
         46,
-        (Cause(42, "metric.clicks: missing"), Cause(3, "ad.id: missing"), Cause(1, "campaign.id: missing")),
+        (
+            Cause(42, "metric.clicks: missing"),
+            Cause(3, "ad.id: missing"),
+            Cause(1, "campaign.id: missing"),
+        ),
     )
     verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, earlier=None, digest="d")
     assert isinstance(verdict, Refuse)
@@ -86,11 +93,15 @@ def test_refusal_tells_the_two_most_frequent_causes() -> None:
 
 def test_bad_rows_are_compared_with_rows_before_they_are_summed() -> None:
     """One bad row of 100 is 1 %, also where the 99 others are summed to one."""
-    verdict = decide_load(0, 1, BadRows(1), read_rows=99, bad_share_limit=0.02, earlier=None, digest="d")
+    verdict = decide_load(
+        0, 1, BadRows(1), read_rows=99, bad_share_limit=0.02, earlier=None, digest="d"
+    )
     assert isinstance(verdict, Accept)
 
 
-@pytest.mark.parametrize(("good", "undated", "refused"), [(98, 2, False), (97, 3, True), (0, 0, False)])
+@pytest.mark.parametrize(
+    ("good", "undated", "refused"), [(98, 2, False), (97, 3, True), (0, 0, False)]
+)
 def test_rows_without_a_date_are_judged_once_for_the_report(
     good: int, undated: int, *, refused: bool
 ) -> None:
@@ -105,7 +116,9 @@ def test_rows_without_a_date_are_judged_once_for_the_report(
 @pytest.mark.parametrize(
     ("earlier", "expected"), [(None, Unconfirmed), ("other", Unconfirmed), ("same", Accept)]
 )
-def test_silence_is_believed_when_it_comes_twice(earlier: str | None, expected: type[Verdict]) -> None:
+def test_silence_is_believed_when_it_comes_twice(
+    earlier: str | None, expected: type[Verdict]
+) -> None:
     """A country that should have rows and has none is requested once more."""
     verdict = decide_load(
         0,

@@ -50,16 +50,32 @@ def test_without_a_cadence_a_round_may_begin_at_any_time() -> None:
     ("cron", "zone", "since", "expected"),
     [
         pytest.param(
-            "0 6 * * *", US, "2026-03-07T12:00", ["03-07 06:00-0800", "03-08 06:00-0700"], id="US spring"
+            "0 6 * * *",
+            US,
+            "2026-03-07T12:00",
+            ["03-07 06:00-0800", "03-08 06:00-0700"],
+            id="US spring",
         ),
         pytest.param(
-            "0 6 * * *", US, "2026-10-31T12:00", ["10-31 06:00-0700", "11-01 06:00-0800"], id="US autumn"
+            "0 6 * * *",
+            US,
+            "2026-10-31T12:00",
+            ["10-31 06:00-0700", "11-01 06:00-0800"],
+            id="US autumn",
         ),
         pytest.param(
-            "0 6 * * *", AU, "2026-04-04T00:00", ["04-05 06:00+1000", "04-06 06:00+1000"], id="AU autumn"
+            "0 6 * * *",
+            AU,
+            "2026-04-04T00:00",
+            ["04-05 06:00+1000", "04-06 06:00+1000"],
+            id="AU autumn",
         ),
         pytest.param(
-            "0 6 * * *", AU, "2026-10-02T00:00", ["10-03 06:00+1000", "10-04 06:00+1100"], id="AU spring"
+            "0 6 * * *",
+            AU,
+            "2026-10-02T00:00",
+            ["10-03 06:00+1000", "10-04 06:00+1100"],
+            id="AU spring",
         ),
         pytest.param("15 5 * * *", IN, "2026-01-01T00:00", ["01-02 05:15+0530"], id="IN half hour"),
         pytest.param(
@@ -76,7 +92,9 @@ def test_without_a_cadence_a_round_may_begin_at_any_time() -> None:
             ["10-25 02:30+0200", "10-26 02:30+0100"],
             id="a time that comes twice",
         ),
-        pytest.param("30 2 * * *", DE, "2026-10-25T01:10", ["10-26 02:30+0100"], id="from between the two"),
+        pytest.param(
+            "30 2 * * *", DE, "2026-10-25T01:10", ["10-26 02:30+0100"], id="from between the two"
+        ),
         pytest.param(
             "0 0 * * *",
             CUBA,
@@ -99,13 +117,21 @@ def test_without_a_cadence_a_round_may_begin_at_any_time() -> None:
             id="every six hours",
         ),
         pytest.param("0 7 29 2 *", US, "2026-01-01T00:00", ["02-29 07:00-0800"], id="leap day"),
-        pytest.param("0 7 31 * *", US, "2026-03-31T20:00", ["05-31 07:00-0700"], id="months without a 31st"),
         pytest.param(
-            "0 7 * * MON", US, "2026-12-29T00:00", ["01-04 07:00-0800"], id="over the end of the year"
+            "0 7 31 * *", US, "2026-03-31T20:00", ["05-31 07:00-0700"], id="months without a 31st"
+        ),
+        pytest.param(
+            "0 7 * * MON",
+            US,
+            "2026-12-29T00:00",
+            ["01-04 07:00-0800"],
+            id="over the end of the year",
         ),
     ],
 )
-def test_cron_is_the_accounts_wall_clock(cron: str, zone: str, since: str, expected: list[str]) -> None:
+def test_cron_is_the_accounts_wall_clock(
+    cron: str, zone: str, since: str, expected: list[str]
+) -> None:
     """Local time counts, whatever the clocks do; a time that is skipped comes right after, one that comes twice counts once."""
     assert expected == _ticks(cron, zone, since, len(expected))
 
@@ -121,7 +147,8 @@ def test_the_first_round_of_a_duration_begins_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now_hours", "expected_hours"), [(0.0, 6), (0.01, 6), (5.99, 6), (6, 12), (6.2, 12), (20, 24), (-3, 6)]
+    ("now_hours", "expected_hours"),
+    [(0.0, 6), (0.01, 6), (5.99, 6), (6, 12), (6.2, 12), (20, 24), (-3, 6)],
 )
 def test_a_duration_counts_from_the_planned_start(now_hours: float, expected_hours: int) -> None:
     """A late start delays no other, missed ones are not made up for, and a clock that was set back breaks nothing."""
@@ -142,15 +169,21 @@ def test_a_duration_is_time_that_passes(last: str, zone: str) -> None:
     )
 
 
-EVERY = st.timedeltas(timedelta(minutes=5), timedelta(days=31)).map(lambda every: Cadence(every=every))
-CRONS = st.sampled_from(["0 6 * * *", "30 2 * * *", "*/20 * * * *", "0 0 1 * *", "5 1-3 * * SUN"]).map(
-    lambda cron: Cadence(cron=cron)
+EVERY = st.timedeltas(timedelta(minutes=5), timedelta(days=31)).map(
+    lambda every: Cadence(every=every)
 )
+CRONS = st.sampled_from(
+    ["0 6 * * *", "30 2 * * *", "*/20 * * * *", "0 0 1 * *", "5 1-3 * * SUN"]
+).map(lambda cron: Cadence(cron=cron))
 INSTANTS = st.timedeltas(timedelta(0), timedelta(days=800)).map(lambda offset: NOW + offset)
 
 
-@given(cadence=EVERY | CRONS, last=INSTANTS, now=INSTANTS, zone=st.sampled_from([US, DE, AU, IN, CUBA]))
-def test_the_next_round_is_always_to_come(cadence: Cadence, last: datetime, now: datetime, zone: str) -> None:
+@given(
+    cadence=EVERY | CRONS, last=INSTANTS, now=INSTANTS, zone=st.sampled_from([US, DE, AU, IN, CUBA])
+)
+def test_the_next_round_is_always_to_come(
+    cadence: Cadence, last: datetime, now: datetime, zone: str
+) -> None:
     """Whatever was, the next start lies ahead, in UTC, and no further than one step of the cadence where it counts from now."""
     at = next_start(cadence, zone, last=last, now=now)
 
@@ -200,7 +233,9 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         (None, "a b c d e", "Bad minute"),
     ],
 )
-def test_what_is_no_cadence_is_refused(given_every: timedelta | None, cron: str | None, said: str) -> None:
+def test_what_is_no_cadence_is_refused(
+    given_every: timedelta | None, cron: str | None, said: str
+) -> None:
     """Both at once, too short, too long, no cron, or one that never comes."""
     with pytest.raises(BadCadenceError, match=said):
         Cadence(every=given_every, cron=cron)
@@ -223,6 +258,10 @@ def test_durations_are_told(minutes: int, expected: str) -> None:
 
 def test_cadences_are_told() -> None:
     """Each kind in words."""
-    told = [str(AS_SOON_AS_DUE), str(Cadence(every=timedelta(hours=6))), str(Cadence(cron="0 6 * * *"))]
+    told = [
+        str(AS_SOON_AS_DUE),
+        str(Cadence(every=timedelta(hours=6))),
+        str(Cadence(cron="0 6 * * *")),
+    ]
 
     assert ["as soon as due", "every 6 hours", "cron 0 6 * * *"] == told

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.reports.dispatch import WAITS_FOR_AT_MOST, Candidate, days_old, next_to_create
+from bidbeacon_pipelines.reports.dispatch import (
+    WAITS_FOR_AT_MOST,
+    Candidate,
+    days_old,
+    next_to_create,
+)
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

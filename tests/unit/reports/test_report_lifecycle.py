@@ -64,7 +64,12 @@ def test_planned_request_is_sent() -> None:
 
 def test_attempt_counts_before_it_is_sent() -> None:
     """The state stored before sending has the attempt counted and its outcome open."""
-    assert (RequestStatus.SENT, 1, NOW, None) == (SENT.status, SENT.attempts, SENT.sent_at, SENT.report_id)
+    assert (RequestStatus.SENT, 1, NOW, None) == (
+        SENT.status,
+        SENT.attempts,
+        SENT.sent_at,
+        SENT.report_id,
+    )
 
 
 def test_sent_without_answer_is_looked_for_and_then_sent_again() -> None:
@@ -167,7 +172,9 @@ def test_retried_request_starts_afresh_and_keeps_its_reason() -> None:
     again = retried(failed, step)
 
     assert (RequestStatus.PLANNED, None, 1) == (again.status, again.report_id, again.attempts)
-    assert Wait(NOW + _minutes(5), "Amazon reported FAILED (no reason given)") == decide(again, NOW, POLICY)
+    assert Wait(NOW + _minutes(5), "Amazon reported FAILED (no reason given)") == decide(
+        again, NOW, POLICY
+    )
     assert Send("attempt 2") == decide(again, NOW + _minutes(5), POLICY)
 
 
@@ -181,18 +188,27 @@ def test_pauses_between_attempts_double_up_to_two_hours() -> None:
 def test_fifth_failure_is_the_last_and_tells_amazons_reason() -> None:
     """After five failed reports the request ends with Amazon's reason."""
     failed = _after(
-        replace(IN_FLIGHT, attempts=5), Reported("rpt-5", "FAILED", None, "Report generation failed")
+        replace(IN_FLIGHT, attempts=5),
+        Reported("rpt-5", "FAILED", None, "Report generation failed"),
     )
     step = decide(failed, NOW, POLICY)
 
-    expected = GiveUp("Amazon reported FAILED (Report generation failed). Given up after 5 attempts.")
+    expected = GiveUp(
+        "Amazon reported FAILED (Report generation failed). Given up after 5 attempts."
+    )
     assert expected == step
     assert Nothing(expected.reason) == decide(given_up(failed, expected), NOW, POLICY)
 
 
-@pytest.mark.parametrize("kind", [FailureKind.TOO_OLD, FailureKind.REJECTED, FailureKind.ACCOUNT_DISABLED])
-@pytest.mark.parametrize("request_state", [SENT, IN_FLIGHT, COMPLETED], ids=lambda state: state.status)
-def test_refusal_that_would_come_again_is_terminal(kind: FailureKind, request_state: RequestState) -> None:
+@pytest.mark.parametrize(
+    "kind", [FailureKind.TOO_OLD, FailureKind.REJECTED, FailureKind.ACCOUNT_DISABLED]
+)
+@pytest.mark.parametrize(
+    "request_state", [SENT, IN_FLIGHT, COMPLETED], ids=lambda state: state.status
+)
+def test_refusal_that_would_come_again_is_terminal(
+    kind: FailureKind, request_state: RequestState
+) -> None:
     """What Amazon refuses for good ends the request at once, with a reason that a person can read."""
     refused = _after(request_state, Refused(Failure(kind, "the period is older than 15 months")))
 
@@ -201,12 +217,18 @@ def test_refusal_that_would_come_again_is_terminal(kind: FailureKind, request_st
 
 def test_trouble_with_rights_needs_a_person() -> None:
     """Without rights the request ends and the account is marked as needing someone."""
-    refused = _after(SENT, Refused(Failure(FailureKind.NOT_AUTHORIZED, "the refresh token was revoked")))
+    refused = _after(
+        SENT, Refused(Failure(FailureKind.NOT_AUTHORIZED, "the refresh token was revoked"))
+    )
 
-    assert GiveUp("the refresh token was revoked", needs_person=True) == decide(refused, NOW, POLICY)
+    assert GiveUp("the refresh token was revoked", needs_person=True) == decide(
+        refused, NOW, POLICY
+    )
 
 
-@pytest.mark.parametrize("kind", [FailureKind.NOT_FOUND, FailureKind.NOT_SENT, FailureKind.UNREADABLE])
+@pytest.mark.parametrize(
+    "kind", [FailureKind.NOT_FOUND, FailureKind.NOT_SENT, FailureKind.UNREADABLE]
+)
 def test_passing_trouble_is_tried_again(kind: FailureKind) -> None:
     """A report Amazon doesn't know any more, or that never went out, is asked for again."""
     refused = _after(SENT, Refused(Failure(kind, "it broke")))
@@ -218,7 +240,9 @@ def test_refusal_with_retry_after_is_heeded() -> None:
     """Where Amazon names a time with its refusal, it isn't asked before."""
     failure = Failure(FailureKind.NOT_SENT, "throttled", not_before=NOW + _minutes(90))
 
-    assert RetryLater(NOW + _minutes(90), "throttled") == decide(_after(SENT, Refused(failure)), NOW, POLICY)
+    assert RetryLater(NOW + _minutes(90), "throttled") == decide(
+        _after(SENT, Refused(failure)), NOW, POLICY
+    )
 
 
 def test_report_pending_for_a_day_is_asked_for_again() -> None:
@@ -238,7 +262,9 @@ def test_late_report_is_looked_at_once_more_after_an_outage() -> None:
     assert Poll("rpt-1") == decide(IN_FLIGHT, later, POLICY)
     still_pending = _after(IN_FLIGHT, Reported("rpt-1", "PENDING"), later)
     assert isinstance(decide(still_pending, later, POLICY), RetryLater)
-    assert Load("rpt-1") == decide(_after(IN_FLIGHT, Reported("rpt-1", "COMPLETED"), later), later, POLICY)
+    assert Load("rpt-1") == decide(
+        _after(IN_FLIGHT, Reported("rpt-1", "COMPLETED"), later), later, POLICY
+    )
 
 
 def test_create_that_was_kept_back_is_no_attempt() -> None:
@@ -267,7 +293,9 @@ def test_load_that_keeps_failing_makes_a_new_report() -> None:
     crashed = replace(COMPLETED, loads=3)
     failed = _after(crashed, LoadFailed("part 2 is cut short"))
 
-    assert Wait(NOW + _minutes(1), "the last attempt to load it failed") == decide(once, NOW, POLICY)
+    assert Wait(NOW + _minutes(1), "the last attempt to load it failed") == decide(
+        once, NOW, POLICY
+    )
     assert Load("rpt-1") == decide(once, NOW + _minutes(1), POLICY)
     assert RetryLater(
         NOW + _minutes(5), "part 2 is cut short. It could not be loaded in 3 attempts."
@@ -298,7 +326,17 @@ def test_state_without_report_id_is_asked_for_again(status: RequestStatus) -> No
 
 @pytest.mark.parametrize(
     ("polls", "pause"),
-    [(0, 180), (1, 60), (2, 90), (3, 135), (4, 202.5), (5, 303.75), (7, 683.4375), (8, 900), (500, 900)],
+    [
+        (0, 180),
+        (1, 60),
+        (2, 90),
+        (3, 135),
+        (4, 202.5),
+        (5, 303.75),
+        (7, 683.4375),
+        (8, 900),
+        (500, 900),
+    ],
 )
 def test_poll_pauses(polls: int, pause: float) -> None:
     """The first poll comes when reports usually are done, then the pauses grow from a minute to 15."""
@@ -329,7 +367,9 @@ def test_policy_without_an_end_is_refused(change: dict[str, Any]) -> None:
         replace(POLICY, **change)
 
 
-WORDS = st.sampled_from(["PENDING", "PROCESSING", "ODD", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED"])
+WORDS = st.sampled_from(
+    ["PENDING", "PROCESSING", "ODD", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
+)
 KINDS = st.sampled_from(FailureKind)
 INSTANTS = st.timedeltas(timedelta(days=-400), timedelta(days=400)).map(lambda offset: NOW + offset)
 FAILURES = st.builds(Failure, kind=KINDS, reason=st.just("why"), not_before=st.none() | INSTANTS)
@@ -381,7 +421,9 @@ def test_every_request_ends(said: list[Answer], loads: list[Answer]) -> None:
 
     assert request.status in {RequestStatus.LOADED, RequestStatus.FAILED}
     assert 1 <= request.attempts <= POLICY.max_attempts
-    assert request.status is RequestStatus.LOADED or (request.failure is not None and request.failure.reason)
+    assert request.status is RequestStatus.LOADED or (
+        request.failure is not None and request.failure.reason
+    )
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,9 @@ class OneRequest(RuleBasedStateMachine):
         assert not self.known_in_flight, "asked twice for what is in flight"
         if self.sent is not None and self.sent.open:
             patience = POLICY.grace(self.sent.attempt)
-            assert not self.sent.at <= self.now < self.sent.at + patience, "asked again within its grace"
+            assert not self.sent.at <= self.now < self.sent.at + patience, (
+                "asked again within its grace"
+            )
         self.stored = sending(self.stored, self.now, POLICY)
         self.sent = Sent(self.stored.attempts, self.now, open=True)
 
@@ -166,7 +168,13 @@ class OneRequest(RuleBasedStateMachine):
 
 
 def _until(step: Step, now: datetime) -> datetime:
-    until = step.until if isinstance(step, Wait) else step.resend_at if isinstance(step, LookFor) else now
+    until = (
+        step.until
+        if isinstance(step, Wait)
+        else step.resend_at
+        if isinstance(step, LookFor)
+        else now
+    )
     assert until > now
     return until
 
@@ -201,7 +209,9 @@ TestOneRequest = OneRequest.TestCase
 TestOneRequest.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 
 
-@pytest.mark.parametrize("status", [RequestStatus.PLANNED, RequestStatus.SENT, RequestStatus.IN_FLIGHT])
+@pytest.mark.parametrize(
+    "status", [RequestStatus.PLANNED, RequestStatus.SENT, RequestStatus.IN_FLIGHT]
+)
 def test_a_clock_set_back_delays_and_breaks_nothing(status: RequestStatus) -> None:
     """With all of its instants a month ahead, a request waits until then, and ends."""
     ahead = START + timedelta(days=30)

@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
-from bidbeacon_pipelines.reports.planning import PlannedRequest, plan_requests, should_wait_for_countries
+from bidbeacon_pipelines.reports.planning import (
+    PlannedRequest,
+    plan_requests,
+    should_wait_for_countries,
+)
 from bidbeacon_pipelines.reports.windows import window_dates
 
 TODAY = date(2026, 1, 31)
@@ -90,7 +94,9 @@ def fewest(days: frozenset[int], longest: int) -> int:
         if not left:
             return 0
         first = min(left)
-        return 1 + min(best(left - set(range(first, end + 1))) for end in range(first, first + longest))
+        return 1 + min(
+            best(left - set(range(first, end + 1))) for end in range(first, first + longest)
+        )
 
     return best(days)
 
@@ -110,7 +116,11 @@ def test_no_other_cover_of_all_countries_takes_fewer_requests(
         assert all(sum(request.covers(day(age)) for request in planned) == 1 for age in country)
 
 
-@given(ages=st.sets(st.integers(0, 700)), wanted=st.sets(st.integers(0, 700)), longest=st.integers(1, 120))
+@given(
+    ages=st.sets(st.integers(0, 700)),
+    wanted=st.sets(st.integers(0, 700)),
+    longest=st.integers(1, 120),
+)
 def test_every_plan_keeps_the_rules(ages: set[int], wanted: set[int], longest: int) -> None:
     """Each due or wanted day is in one request; ranges are legal, don't overlap, end with such a day, and the newest comes first."""
     planned = plan_requests(due(*ages), longest_days=longest, wanted=[day(age) for age in wanted])

@@ -25,7 +25,19 @@ HOURLY = HOURLY_TARGETS
 BOTH = pytest.mark.parametrize("dataset", [DAILY_TARGETS, HOURLY], ids=lambda dataset: dataset.name)
 US, DE, GB = "America/Los_Angeles", "Europe/Paris", "Europe/London"
 JP, IN, AU, BR = "Asia/Tokyo", "Asia/Kolkata", "Australia/Sydney", "America/Sao_Paulo"
-ZONES = [US, DE, GB, JP, IN, AU, BR, "Africa/Cairo", "America/Havana", "Asia/Riyadh", "Pacific/Apia"]
+ZONES = [
+    US,
+    DE,
+    GB,
+    JP,
+    IN,
+    AU,
+    BR,
+    "Africa/Cairo",
+    "America/Havana",
+    "Asia/Riyadh",
+    "Pacific/Apia",
+]
 DAYS = st.dates(date(2000, 1, 1), date(2036, 12, 31))
 
 
@@ -80,10 +92,18 @@ def test_naive_instant_is_refused() -> None:
         pytest.param(date(2026, 1, 1), BR, "2026-01-01T03:00", id="BR today"),
         pytest.param(date(2018, 11, 4), BR, "2018-11-04T03:00", id="BR midnight skipped"),
         pytest.param(date(2018, 2, 18), BR, "2018-02-18T03:00", id="BR 23:00 twice before it"),
-        pytest.param(date(2025, 4, 25), "Africa/Cairo", "2025-04-24T22:00", id="EG midnight skipped"),
-        pytest.param(date(2025, 10, 31), "Africa/Cairo", "2025-10-30T22:00", id="EG 23:00 twice before it"),
-        pytest.param(date(2025, 11, 2), "America/Havana", "2025-11-02T04:00", id="midnight twice: the first"),
-        pytest.param(date(2011, 12, 30), "Pacific/Apia", "2011-12-30T10:00", id="a day that never was"),
+        pytest.param(
+            date(2025, 4, 25), "Africa/Cairo", "2025-04-24T22:00", id="EG midnight skipped"
+        ),
+        pytest.param(
+            date(2025, 10, 31), "Africa/Cairo", "2025-10-30T22:00", id="EG 23:00 twice before it"
+        ),
+        pytest.param(
+            date(2025, 11, 2), "America/Havana", "2025-11-02T04:00", id="midnight twice: the first"
+        ),
+        pytest.param(
+            date(2011, 12, 30), "Pacific/Apia", "2011-12-30T10:00", id="a day that never was"
+        ),
     ],
 )
 def test_start_of_day(day: date, zone: str, expected: str) -> None:
@@ -112,7 +132,9 @@ def test_start_of_day_is_in_utc(day: date, zone: str) -> None:
     [
         pytest.param(date(2026, 1, 15), date(2024, 1, 16), id="mid-month"),
         pytest.param(date(2026, 5, 31), date(2024, 6, 1), id="the last of a month"),
-        pytest.param(date(2026, 2, 28), date(2024, 2, 29), id="29 February of a leap year, and one more"),
+        pytest.param(
+            date(2026, 2, 28), date(2024, 2, 29), id="29 February of a leap year, and one more"
+        ),
         pytest.param(date(2024, 2, 29), date(2022, 3, 1), id="from a leap day"),
         pytest.param(date(2026, 12, 31), date(2025, 1, 1), id="the last of a year"),
     ],
@@ -144,7 +166,9 @@ def test_windows_are_exactly_the_served_days(dataset: Dataset, today: date) -> N
 @given(today=DAYS)
 def test_history_never_loses_ground(today: date) -> None:
     """From one day to the next the oldest window stays or moves forward, and spans 24 months of 28 to 31 days."""
-    oldest, next_oldest = (oldest_served(DAILY_TARGETS, day) for day in (today, today + timedelta(days=1)))
+    oldest, next_oldest = (
+        oldest_served(DAILY_TARGETS, day) for day in (today, today + timedelta(days=1))
+    )
 
     assert timedelta(0) <= next_oldest - oldest <= timedelta(days=4)
     assert 729 <= (today - oldest).days <= 730
@@ -180,9 +204,23 @@ WINDOW = date(2026, 1, 1)
 
 @pytest.mark.parametrize(
     ("as_of_day", "offset"),
-    [(None, 1), (0, 1), (1, 3), (2, 3), (3, 5), (6, 7), (7, 14), (29, 30), (59, 60), (60, None), (400, None)],
+    [
+        (None, 1),
+        (0, 1),
+        (1, 3),
+        (2, 3),
+        (3, 5),
+        (6, 7),
+        (7, 14),
+        (29, 30),
+        (59, 60),
+        (60, None),
+        (400, None),
+    ],
 )
-def test_next_refresh_is_the_first_offset_not_in_the_data(as_of_day: int | None, offset: int | None) -> None:
+def test_next_refresh_is_the_first_offset_not_in_the_data(
+    as_of_day: int | None, offset: int | None
+) -> None:
     """Data of the very instant an offset falls due serves it; the next one is the first that it doesn't."""
     as_of = None if as_of_day is None else due_at(WINDOW, as_of_day, IN)
     expected = None if offset is None else due_at(WINDOW, offset, IN)
@@ -193,7 +231,9 @@ def test_next_refresh_is_the_first_offset_not_in_the_data(as_of_day: int | None,
 @pytest.mark.parametrize(
     ("dataset", "zone", "failed_at", "with_data", "without_data"),
     [
-        pytest.param(DAILY_TARGETS, US, "2026-01-02T09:00", "2026-01-04T08:00", "2026-01-03T09:00", id="T+1"),
+        pytest.param(
+            DAILY_TARGETS, US, "2026-01-02T09:00", "2026-01-04T08:00", "2026-01-03T09:00", id="T+1"
+        ),
         pytest.param(
             DAILY_TARGETS, US, "2026-01-15T09:00", "2026-01-31T08:00", "2026-01-16T09:00", id="T+14"
         ),
@@ -217,16 +257,31 @@ def test_next_refresh_is_the_first_offset_not_in_the_data(as_of_day: int | None,
             DAILY_TARGETS, US, "2026-03-02T08:00", None, "2026-03-03T08:00", id="at the last offset"
         ),
         pytest.param(
-            DAILY_TARGETS, US, "2026-08-01T12:00", None, "2026-08-02T12:00", id="long after the last"
+            DAILY_TARGETS,
+            US,
+            "2026-08-01T12:00",
+            None,
+            "2026-08-02T12:00",
+            id="long after the last",
         ),
         pytest.param(
-            DAILY_TARGETS, DE, "2026-02-01T00:00", "2026-03-01T23:00", "2026-02-02T00:00", id="DE, T+31"
+            DAILY_TARGETS,
+            DE,
+            "2026-02-01T00:00",
+            "2026-03-01T23:00",
+            "2026-02-02T00:00",
+            id="DE, T+31",
         ),
         pytest.param(
             HOURLY, JP, "2026-01-04T15:00", "2026-01-13T15:00", "2026-01-05T15:00", id="hourly, T+4"
         ),
         pytest.param(
-            HOURLY, JP, "2026-01-13T15:00", None, "2026-01-14T15:00", id="hourly, at the last offset"
+            HOURLY,
+            JP,
+            "2026-01-13T15:00",
+            None,
+            "2026-01-14T15:00",
+            id="hourly, at the last offset",
         ),
     ],
 )
@@ -244,7 +299,9 @@ def test_after_a_failure_the_next_offset_comes_or_a_day_later_where_there_is_no_
 
 
 @BOTH
-@given(day=DAYS, zone=st.sampled_from(ZONES), waited=st.timedeltas(timedelta(0), timedelta(days=80)))
+@given(
+    day=DAYS, zone=st.sampled_from(ZONES), waited=st.timedeltas(timedelta(0), timedelta(days=80))
+)
 def test_a_failure_is_never_due_again_at_once(
     dataset: Dataset, day: date, zone: str, waited: timedelta
 ) -> None:
@@ -289,7 +346,9 @@ def test_one_refresh_serves_the_latest_missed_offset(
 
 @BOTH
 @given(
-    zone=st.sampled_from(ZONES), as_of_hours=st.none() | st.integers(0, 1600), now_hours=st.integers(0, 2000)
+    zone=st.sampled_from(ZONES),
+    as_of_hours=st.none() | st.integers(0, 1600),
+    now_hours=st.integers(0, 2000),
 )
 def test_window_is_due_exactly_when_a_refresh_serves_something(
     dataset: Dataset, zone: str, as_of_hours: int | None, now_hours: int

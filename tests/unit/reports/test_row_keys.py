@@ -2,7 +2,12 @@
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DAILY_TARGETS, HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.reports.datasets import (
+    ALL_DATASETS,
+    DAILY_TARGETS,
+    HOURLY_TARGETS,
+    Dataset,
+)
 from bidbeacon_pipelines.reports.row_keys import row_key_of
 
 VALUES = {

@@ -17,7 +17,9 @@ from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
-METRICS = [f"metric.{name}" for name in ("impressions", "clicks", "purchases", "sales", "totalCost")]
+METRICS = [
+    f"metric.{name}" for name in ("impressions", "clicks", "purchases", "sales", "totalCost")
+]
 TARGET_FIELDS = [
     "date.value",
     "budgetCurrency.value",
@@ -66,7 +68,10 @@ class Caller:
     @property
     def headers(self) -> dict[str, str]:
         """The headers every call needs."""
-        return {"Authorization": f"Bearer {self.token}", "Amazon-Advertising-API-ClientId": "sandbox-client"}
+        return {
+            "Authorization": f"Bearer {self.token}",
+            "Amazon-Advertising-API-ClientId": "sandbox-client",
+        }
 
     def account(self, index: int = 0) -> Account:
         """Return one of the sandbox's accounts."""
@@ -84,7 +89,9 @@ class Caller:
             changes.get("filter", SPONSORED_PRODUCTS),
         )
         headers = self.headers | changes.get("headers", {})
-        return self.http.post(f"{self.url}/{region}/adsApi/v1/create/reports", json=body, headers=headers)
+        return self.http.post(
+            f"{self.url}/{region}/adsApi/v1/create/reports", json=body, headers=headers
+        )
 
     def create_id(self, **changes: Any) -> str:
         """Ask for a report that is accepted, and return its id."""
@@ -133,9 +140,13 @@ class Caller:
         }
         headers |= changes.get("headers", {})
         region = changes.get("region", "na")
-        body = changes.get("body", {"adProductFilter": ["SPONSORED_PRODUCTS"], "stateFilter": STATES})
+        body = changes.get(
+            "body", {"adProductFilter": ["SPONSORED_PRODUCTS"], "stateFilter": STATES}
+        )
         content = json.dumps(body) if method == "POST" else None
-        return self.http.request(method, f"{self.url}/{region}{path}", headers=headers, content=content)
+        return self.http.request(
+            method, f"{self.url}/{region}{path}", headers=headers, content=content
+        )
 
     def exported(self, kind: str, **changes: Any) -> list[dict[str, Any]]:
         """Ask for an export, let the time pass that it takes, and return its entities."""

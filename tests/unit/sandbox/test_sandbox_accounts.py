@@ -20,7 +20,9 @@ def listed(caller: Any, region: str = "na", body: Any = None, media: str = MEDIA
 
 def test_accounts_of_each_region(caller: Any) -> None:
     """Each region lists its own accounts: US with CA and a disabled one, DE with GB, JP."""
-    accounts = {region: listed(caller, region).json()["adsAccounts"] for region in ("na", "eu", "fe")}
+    accounts = {
+        region: listed(caller, region).json()["adsAccounts"] for region in ("na", "eu", "fe")
+    }
     found = {
         region: [(account["countryCodes"], account["status"]) for account in items]
         for region, items in accounts.items()
@@ -47,7 +49,10 @@ def test_account_ids(caller: Any) -> None:
 def test_profiles_of_a_region(caller: Any) -> None:
     """Profiles say UK where accounts say GB, and some profile ids are beyond 2^53."""
     profiles = caller.http.get(f"{caller.url}/eu/v2/profiles", headers=caller.headers).json()
-    kinds = [(profile["countryCode"], profile["currencyCode"], profile["timezone"]) for profile in profiles]
+    kinds = [
+        (profile["countryCode"], profile["currencyCode"], profile["timezone"])
+        for profile in profiles
+    ]
     assert kinds == [("DE", "EUR", "Europe/Paris"), ("UK", "GBP", "Europe/London")]
     assert all(2**53 < profile["profileId"] < 2**63 for profile in profiles)
 
@@ -57,7 +62,9 @@ def test_all_pages(start: Callable[..., Any]) -> None:
     caller = start(accounts=60)
     names, token = [], None
     while True:
-        page = listed(caller, body={"maxResults": 7} | ({"nextToken": token} if token else {})).json()
+        page = listed(
+            caller, body={"maxResults": 7} | ({"nextToken": token} if token else {})
+        ).json()
         assert len(page["adsAccounts"]) <= 7
         names += [account["adsAccountId"] for account in page["adsAccounts"]]
         token = page.get("nextToken")
@@ -74,7 +81,9 @@ def test_page_is_a_hundred_at_most(start: Callable[..., Any]) -> None:
     assert page["nextToken"]
 
 
-@pytest.mark.parametrize("body", [{"maxResults": 0}, {"maxResults": 101}, {"nextToken": "???"}, [1]])
+@pytest.mark.parametrize(
+    "body", [{"maxResults": 0}, {"maxResults": 101}, {"nextToken": "???"}, [1]]
+)
 def test_bad_list_bodies(caller: Any, body: Any) -> None:
     """A page size out of bounds, a made-up token or a body of another shape is a 400."""
     assert listed(caller, body=body).status_code == 400
@@ -93,6 +102,8 @@ def test_bare_array(start: Callable[..., Any]) -> None:
 
 def test_same_seed_same_accounts(start: Callable[..., Any]) -> None:
     """Accounts depend on the seed only; a larger number adds accounts and changes none."""
-    few, many, other = (start(seed=seed, accounts=count) for seed, count in ((5, 4), (5, 9), (6, 4)))
+    few, many, other = (
+        start(seed=seed, accounts=count) for seed, count in ((5, 4), (5, 9), (6, 4))
+    )
     assert few.state.world.accounts.accounts == many.state.world.accounts.accounts[:4]
     assert few.state.world.accounts.accounts != other.state.world.accounts.accounts

@@ -24,7 +24,9 @@ def test_wrong_region_of_reports(caller: Any) -> None:
     """With wrong_region a report call on the right host is answered as on a wrong one, once; the next is good."""
     caller.fault("wrong_region", times=2)
     refused, retrieved = caller.create(), caller.retrieve("0b6f7c1e")
-    assert [(400, "400000")] * 2 == [(one.status_code, one.json()["code"]) for one in (refused, retrieved)]
+    assert [(400, "400000")] * 2 == [
+        (one.status_code, one.json()["code"]) for one in (refused, retrieved)
+    ]
     assert caller.create().status_code == 207
 
 
@@ -40,7 +42,9 @@ def test_wrong_region_of_exports(caller: Any) -> None:
 def test_wrong_region_spares_lists(caller: Any) -> None:
     """The lists of accounts and profiles are about no account, and wrong_region doesn't strike them."""
     caller.fault("wrong_region")
-    assert caller.http.get(f"{caller.url}/na/v2/profiles", headers=caller.headers).status_code == 200
+    assert (
+        caller.http.get(f"{caller.url}/na/v2/profiles", headers=caller.headers).status_code == 200
+    )
 
 
 def test_too_old_on_demand(caller: Any) -> None:
@@ -55,7 +59,10 @@ def test_too_old_on_demand(caller: Any) -> None:
 def test_too_old_by_one_account(caller: Any) -> None:
     """A rule about one account refuses that account's periods only."""
     caller.fault("too_old", account=caller.account().account_id)
-    assert [400, 207] == [caller.create().status_code, caller.create(account=caller.account(1)).status_code]
+    assert [400, 207] == [
+        caller.create().status_code,
+        caller.create(account=caller.account(1)).status_code,
+    ]
 
 
 def test_partial_failure_of_a_create(caller: Any) -> None:
@@ -95,7 +102,9 @@ def test_unknown_fields_in_answers(caller: Any) -> None:
     assert all("newField" in one for one in depths(created.json()) if one != new)
 
 
-@pytest.mark.parametrize(("options", "announced"), [({}, 0.5), ({"factor": 3}, 3), ({"factor": 1}, None)])
+@pytest.mark.parametrize(
+    ("options", "announced"), [({}, 0.5), ({"factor": 3}, 3), ({"factor": 1}, None)]
+)
 def test_wrong_size(caller: Any, options: dict[str, int], announced: float | None) -> None:
     """With wrong_size a part's announced size isn't its true one: a multiple, or a byte more."""
     caller.fault("wrong_size", times=1, options=options)
@@ -146,7 +155,9 @@ def test_redirect_to_a_given_place(caller: Any) -> None:
     """A redirect can lead wherever the rule says."""
     url = caller.completed()["completedReportParts"][0]["url"]
     caller.fault("redirect", options={"location": "http://localhost:1"})
-    assert caller.http.get(url).headers["location"].startswith("http://localhost:1/downloads/reports/")
+    assert (
+        caller.http.get(url).headers["location"].startswith("http://localhost:1/downloads/reports/")
+    )
 
 
 def test_faults_of_files_strike_exports_too(caller: Any) -> None:
@@ -168,5 +179,7 @@ def test_every_fault_at_once_is_repeatable(start: Any) -> None:
         caller.state.faults.add(
             *(rule for rule in every_fault(0.1) if rule.fault not in {"slow", "connection_cut"})
         )
-        outcomes.append([caller.create(account=caller.account(n % 3)).status_code for n in range(20)])
+        outcomes.append(
+            [caller.create(account=caller.account(n % 3)).status_code for n in range(20)]
+        )
     assert outcomes[0] == outcomes[1] != outcomes[2]

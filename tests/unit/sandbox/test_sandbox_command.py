@@ -24,7 +24,12 @@ def started(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
     command = (sys.executable, "-m", "bidbeacon_pipelines", "sandbox", *options)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=folder, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=folder,
+        text=True,
     ) as process:
         assert process.stdout is not None
         try:
@@ -43,7 +48,13 @@ def refused(folder: Path, *options: str) -> tuple[int, str]:
     command = (sys.executable, "-m", "bidbeacon_pipelines", "sandbox", *options)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "5000"}
     done = subprocess.run(
-        command, capture_output=True, env=environment, cwd=folder, text=True, check=False, timeout=TIMEOUT
+        command,
+        capture_output=True,
+        env=environment,
+        cwd=folder,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
     )
     assert done.stdout == ""
     return done.returncode, done.stderr
@@ -62,7 +73,9 @@ def test_starts_tells_serves_and_ends(tmp_path: Path, stop: signal.Signals) -> N
     options = ("--port", "0", "--seed", "7", "--accounts", "50", "--rows-per-day", "2000")
     with started(tmp_path, *options) as (process, words):
         url = address_in(words)
-        form = dict(zip(("client_id", "client_secret", "refresh_token"), credentials_in(words), strict=True))
+        form = dict(
+            zip(("client_id", "client_secret", "refresh_token"), credentials_in(words), strict=True)
+        )
         answer = httpx.post(f"{url}/eu/auth/o2/token", data=form | {"grant_type": "refresh_token"})
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         headers["Amazon-Advertising-API-ClientId"] = form["client_id"]

@@ -26,7 +26,9 @@ def test_ledger_names_every_call(caller: Any) -> None:
     caller.http.get(f"{caller.url}/na/nothing")
     calls = caller.http.get(url).json()["calls"]
     account_id = caller.account().account_id
-    assert [(call["operation"], call["account"], call["country"], call["status"]) for call in calls] == [
+    assert [
+        (call["operation"], call["account"], call["country"], call["status"]) for call in calls
+    ] == [
         ("create_report", account_id, None, 207),
         ("create_export", account_id, "US", 406),
         (None, None, None, 404),
@@ -43,7 +45,11 @@ def test_ledger_filters(caller: Any) -> None:
     url, account_id = f"{caller.url}/sandbox/ledger", caller.account(1).account_id
     counts = [
         caller.http.get(url, params=params).json()["count"]
-        for params in ({"operation": "create_report"}, {"account": account_id}, {"operation": "token"})
+        for params in (
+            {"operation": "create_report"},
+            {"account": account_id},
+            {"operation": "token"},
+        )
     ]
     assert counts == [2, 1, 1]
 
@@ -84,10 +90,17 @@ def test_clock_runs_at_its_rate() -> None:
 
 @pytest.mark.parametrize(
     ("change", "status"),
-    [({"account": "nobody"}, 404), ({"country": "FR"}, 404), ({"date": "x"}, 400), ({"grain": "x"}, 400)],
+    [
+        ({"account": "nobody"}, 404),
+        ({"country": "FR"}, 404),
+        ({"date": "x"}, 400),
+        ({"grain": "x"}, 400),
+    ],
 )
 def test_bad_truth_queries(caller: Any, change: dict[str, str], status: int) -> None:
     """The truth of an unknown account or country is a 404, a query that can't be understood a 400."""
     asked = {"account": caller.account().account_id, "country": "US", "date": "2026-01-10"}
     assert caller.http.get(f"{caller.url}/sandbox/truth", params=asked).status_code == 200
-    assert caller.http.get(f"{caller.url}/sandbox/truth", params=asked | change).status_code == status
+    assert (
+        caller.http.get(f"{caller.url}/sandbox/truth", params=asked | change).status_code == status
+    )

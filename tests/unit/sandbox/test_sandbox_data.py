@@ -11,7 +11,13 @@ from bidbeacon_pipelines.sandbox.accounts import MARKETS
 from bidbeacon_pipelines.sandbox.catalog import make_catalog
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct, Catalog, local_hours
 from bidbeacon_pipelines.sandbox.rows import amount_text, from_json, to_json
-from bidbeacon_pipelines.sandbox.traffic import Age, Measures, day_measures, hour_measures, term_measures
+from bidbeacon_pipelines.sandbox.traffic import (
+    Age,
+    Measures,
+    day_measures,
+    hour_measures,
+    term_measures,
+)
 
 ACCOUNT = "amzn1.ads-account.g.a"
 DAY = date(2026, 1, 10)
@@ -113,9 +119,13 @@ def test_no_day_to_come(catalog: Catalog) -> None:
 )
 def test_hours_of_a_local_day(country: str, day: date, missing: set[int]) -> None:
     """A local day has each of its hours once; the hour that the clock skips is not among them."""
-    assert local_hours(day, MARKETS[country].zone) == [hour for hour in range(24) if hour not in missing]
+    assert local_hours(day, MARKETS[country].zone) == [
+        hour for hour in range(24) if hour not in missing
+    ]
     catalog = make_catalog(1, ACCOUNT, MARKETS[country], 300)
-    assert {hour for hour, _ in hour_measures(catalog, day, Age(60, 24))} == set(range(24)) - missing
+    assert {hour for hour, _ in hour_measures(catalog, day, Age(60, 24))} == set(
+        range(24)
+    ) - missing
 
 
 def counts(parts: Iterable[Measures]) -> list[int]:
@@ -123,7 +133,10 @@ def counts(parts: Iterable[Measures]) -> list[int]:
     return [
         sum(column)
         for column in zip(
-            *((part.impressions, part.clicks, part.viewable, *(part.orders or (0,) * 5)) for part in parts),
+            *(
+                (part.impressions, part.clicks, part.viewable, *(part.orders or (0,) * 5))
+                for part in parts
+            ),
             strict=True,
         )
     ]

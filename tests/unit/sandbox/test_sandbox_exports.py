@@ -56,7 +56,9 @@ def test_scope_header(caller: Any) -> None:
     answers = [post(caller, profile=profile) for profile in ("", "12345", disabled, foreign)]
     assert [403, 403, 403, 404] == [answer.status_code for answer in answers]
     headers = caller.headers | {"Content-Type": "application/vnd.adsexport.v1+json"}
-    assert caller.http.post(f"{caller.url}/na/ads/export", headers=headers, json={}).status_code == 400
+    assert (
+        caller.http.post(f"{caller.url}/na/ads/export", headers=headers, json={}).status_code == 400
+    )
 
 
 def test_export_of_another_profile(caller: Any) -> None:
@@ -72,7 +74,12 @@ def test_export_of_another_profile(caller: Any) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        *({"adProductFilter": []}, {"adProductFilter": ["AMAZON_DSP"]}, {"stateFilter": ["X"]}, [1]),
+        *(
+            {"adProductFilter": []},
+            {"adProductFilter": ["AMAZON_DSP"]},
+            {"stateFilter": ["X"]},
+            [1],
+        ),
         *({"negativeFilter": [False]}, {"targetLevelFilter": ["CAMPAIGN"]}, {"anything": 1}),
     ],
 )
@@ -160,7 +167,9 @@ def test_state_filter(start: Callable[..., Any]) -> None:
     body = {"adProductFilter": ["SPONSORED_PRODUCTS"]}
     archived = caller.exported("targets", body=body | {"stateFilter": ["ARCHIVED"]})
     assert {"ARCHIVED"} == {target["state"] for target in archived}
-    assert {"ENABLED", "PAUSED"} == {target["state"] for target in caller.exported("targets", body=body)}
+    assert {"ENABLED", "PAUSED"} == {
+        target["state"] for target in caller.exported("targets", body=body)
+    }
 
 
 def test_entities_belong_together(start: Callable[..., Any]) -> None:
@@ -189,8 +198,14 @@ def test_kinds_of_targets(start: Callable[..., Any]) -> None:
     }
     assert any(isinstance(target.get("bid"), dict) for target in targets)
     assert any(target.get("bid") and not isinstance(target["bid"], dict) for target in targets)
-    levels = {(target["targetLevel"], target["negative"], "adGroupId" in target) for target in targets}
-    assert levels == {("AD_GROUP", False, True), ("AD_GROUP", True, True), ("CAMPAIGN", True, False)}
+    levels = {
+        (target["targetLevel"], target["negative"], "adGroupId" in target) for target in targets
+    }
+    assert levels == {
+        ("AD_GROUP", False, True),
+        ("AD_GROUP", True, True),
+        ("CAMPAIGN", True, False),
+    }
 
 
 def resolved(row: dict[str, Any], targets: list[dict[str, Any]]) -> list[str]:
@@ -211,7 +226,9 @@ def written(target: dict[str, Any]) -> tuple[str, str]:
     if target["targetType"] == "KEYWORD":
         return match_type, details["keyword"]
     if target["targetType"] == "AUTO":
-        return "TARGETING_EXPRESSION_PREDEFINED", {kind: word for word, kind in AUTO.items()}[match_type]
+        return "TARGETING_EXPRESSION_PREDEFINED", {kind: word for word, kind in AUTO.items()}[
+            match_type
+        ]
     if target["targetType"] == "PRODUCT":
         word = "asin" if match_type == "PRODUCT_EXACT" else "asin-expanded"
         return "TARGETING_EXPRESSION", f'{word}="{details["asin"]}"'
@@ -224,7 +241,11 @@ def test_rows_find_their_targets(start: Callable[..., Any]) -> None:
     """Every row that the truth calls resolvable finds exactly its own target in the export, the others none."""
     caller = start(rows_per_day=600)
     targets = caller.exported("targets")
-    asked = {"account": caller.account().account_id, "country": "US", "date": date(2026, 1, 14).isoformat()}
+    asked = {
+        "account": caller.account().account_id,
+        "country": "US",
+        "date": date(2026, 1, 14).isoformat(),
+    }
     rows = caller.http.get(f"{caller.url}/sandbox/truth", params=asked).json()["rows"]
     found = [resolved(row, targets) for row in rows]
     assert found == [[] if row["unresolvable"] else [row["targetId"]] for row in rows]
@@ -238,10 +259,14 @@ def test_late_targets_come_later(start: Callable[..., Any]) -> None:
     days = [date(2026, 1, day).isoformat() for day in range(5, 15)]
     rows, later = [], []
     for day in days:
-        rows += caller.http.get(f"{caller.url}/sandbox/truth", params=asked | {"date": day}).json()["rows"]
+        rows += caller.http.get(f"{caller.url}/sandbox/truth", params=asked | {"date": day}).json()[
+            "rows"
+        ]
     caller.state.clock.advance(20 * 86_400)
     for day in days:
-        later += caller.http.get(f"{caller.url}/sandbox/truth", params=asked | {"date": day}).json()["rows"]
+        later += caller.http.get(
+            f"{caller.url}/sandbox/truth", params=asked | {"date": day}
+        ).json()["rows"]
     open_now, open_later = ([row for row in some if row["unresolvable"]] for some in (rows, later))
     assert 0.0003 < len(open_now) / len(rows) < 0.003
     assert {None} == {row["targetId"] for row in open_later}
@@ -271,8 +296,14 @@ def test_campaigns_of_each_product(start: Callable[..., Any]) -> None:
     budgets = [one["budgetCaps"]["budgetValue"]["monetaryBudget"] for one in products]
     assert {"ruleAmount" in budget for budget in budgets} == {True, False}
     assert {type(one["optimization"]) for one in products} == {dict, list}
-    assert {one["deliveryStatus"] for one in products} == {"DELIVERING", "NOT_DELIVERING", "UNAVAILABLE"}
-    assert all(one["deliveryReasons"] for one in products if one["deliveryStatus"] == "NOT_DELIVERING")
+    assert {one["deliveryStatus"] for one in products} == {
+        "DELIVERING",
+        "NOT_DELIVERING",
+        "UNAVAILABLE",
+    }
+    assert all(
+        one["deliveryReasons"] for one in products if one["deliveryStatus"] == "NOT_DELIVERING"
+    )
 
 
 def test_ad_groups_of_each_product(start: Callable[..., Any]) -> None:
@@ -301,7 +332,12 @@ def test_targets_of_brands_and_display(start: Callable[..., Any]) -> None:
     """Brands have themes, Display has audiences and refined categories; neither has targets of a campaign."""
     caller = start(rows_per_day=3000)
     brands, display = (exported_of(caller, "targets", product) for product in PRODUCTS[1:])
-    assert {one["targetType"] for one in brands} == {"KEYWORD", "PRODUCT", "PRODUCT_CATEGORY", "THEME"}
+    assert {one["targetType"] for one in brands} == {
+        "KEYWORD",
+        "PRODUCT",
+        "PRODUCT_CATEGORY",
+        "THEME",
+    }
     audiences = {"AUDIENCE", "PRODUCT_AUDIENCE", "PRODUCT_CATEGORY_AUDIENCE"}
     assert {one["targetType"] for one in display} == {"PRODUCT", "PRODUCT_CATEGORY", *audiences}
     assert {one["targetLevel"] for one in [*brands, *display]} == {"AD_GROUP"}
@@ -310,7 +346,11 @@ def test_targets_of_brands_and_display(start: Callable[..., Any]) -> None:
     assert {one["event"] for one in details if "event" in one} == {"VIEW", "PURCHASE"}
     assert any("audienceId" in one for one in details)
     refined = {key for one in details for key in one if key.startswith("product")}
-    assert refined >= {"productPriceLessThan", "productRatingGreaterThan", "productPrimeShippingEligible"}
+    assert refined >= {
+        "productPriceLessThan",
+        "productRatingGreaterThan",
+        "productPrimeShippingEligible",
+    }
 
 
 def test_one_campaign_id_in_two_countries(caller: Any) -> None:

@@ -20,7 +20,9 @@ from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, options_of
 
 def profiles(caller: Any, region: str = "na") -> httpx.Response:
     """Make a call that any sandbox answers."""
-    answer: httpx.Response = caller.http.get(f"{caller.url}/{region}/v2/profiles", headers=caller.headers)
+    answer: httpx.Response = caller.http.get(
+        f"{caller.url}/{region}/v2/profiles", headers=caller.headers
+    )
     return answer
 
 
@@ -79,7 +81,9 @@ def test_pending_for_a_while_and_for_ever(caller: Any) -> None:
     caller.state.clock.advance(7100)
     assert caller.report(for_hours)["status"] == "PENDING"
     caller.state.clock.advance(10**6)
-    assert ["COMPLETED", "PENDING"] == [caller.report(number)["status"] for number in (for_hours, for_ever)]
+    assert ["COMPLETED", "PENDING"] == [
+        caller.report(number)["status"] for number in (for_hours, for_ever)
+    ]
 
 
 def test_empty_where_rows_were(caller: Any) -> None:
@@ -114,7 +118,9 @@ def is_missing_a_field(row: dict[str, Any], good: dict[str, Any]) -> bool:
 
 def has_another_type(row: dict[str, Any], good: dict[str, Any]) -> bool:
     """A metric is no number."""
-    return any(isinstance(row[key], str | list | dict | bool) for key in good if key.startswith("metric."))
+    return any(
+        isinstance(row[key], str | list | dict | bool) for key in good if key.startswith("metric.")
+    )
 
 
 def has_an_unknown_key(row: dict[str, Any], good: dict[str, Any]) -> bool:
@@ -148,7 +154,9 @@ def has_a_negative_metric(row: dict[str, Any], good: dict[str, Any]) -> bool:
         ("negative_metric", has_a_negative_metric),
     ],
 )
-def test_bad_rows(caller: Any, kind: str, is_bad: Callable[[dict[str, Any], dict[str, Any]], bool]) -> None:
+def test_bad_rows(
+    caller: Any, kind: str, is_bad: Callable[[dict[str, Any], dict[str, Any]], bool]
+) -> None:
     """Each kind of bad row is bad in its own way, and the other rows are untouched."""
     caller.fault("bad_rows", times=1, options={"share": 0.3, "kinds": [kind]})
     fields = [
@@ -254,7 +262,10 @@ def test_html_bodies(caller: Any) -> None:
 def test_profile_without_rights(caller: Any) -> None:
     """With forbidden a call about the rule's account is a 403, and other accounts' calls are not."""
     caller.fault("forbidden", account=caller.account().account_id.rpartition(".")[2])
-    assert [403, 207] == [caller.create().status_code, caller.create(account=caller.account(1)).status_code]
+    assert [403, 207] == [
+        caller.create().status_code,
+        caller.create(account=caller.account(1)).status_code,
+    ]
 
 
 @pytest.mark.parametrize("operation", ["list_profiles", "download"])
@@ -281,12 +292,18 @@ def test_slow_answers(caller: Any) -> None:
 def test_rules_of_a_country(caller: Any) -> None:
     """A rule about a country strikes its exports and the reports of accounts that are there, and no others."""
     caller.fault("throttle", country="CA")
-    profiles_of = {country.country: str(country.profile_id) for country in caller.account().countries}
+    profiles_of = {
+        country.country: str(country.profile_id) for country in caller.account().countries
+    }
     path = "/ads/export"
     assert [202, 429] == [
-        caller.export("ads", "POST", path, profile=profiles_of[code]).status_code for code in ("US", "CA")
+        caller.export("ads", "POST", path, profile=profiles_of[code]).status_code
+        for code in ("US", "CA")
     ]
-    assert [429, 207] == [caller.create().status_code, caller.create(account=caller.account(1)).status_code]
+    assert [429, 207] == [
+        caller.create().status_code,
+        caller.create(account=caller.account(1)).status_code,
+    ]
 
 
 def test_probability_is_deterministic(start: Callable[..., Any]) -> None:
@@ -327,7 +344,9 @@ def test_faults_at_run_time(caller: Any) -> None:
     url = f"{caller.url}/sandbox/faults"
     added = caller.http.post(url, json={"fault": "throttle", "times": 1})
     assert (201, 1) == (added.status_code, len(added.json()["faults"]))
-    assert caller.http.post(url, json=[{"fault": "slow"}, {"fault": "no_resign"}]).status_code == 201
+    assert (
+        caller.http.post(url, json=[{"fault": "slow"}, {"fault": "no_resign"}]).status_code == 201
+    )
     assert profiles(caller).status_code == 429
     rules = caller.http.get(url).json()["faults"]
     assert [("throttle", 1), ("slow", 1), ("no_resign", 0)] == [

@@ -22,7 +22,8 @@ def on(field: str, *values: str, **changes: Any) -> dict[str, Any]:
     """Make a filter on one field."""
     operator = "EQUALS" if len(values) == 1 else "IN"
     return {
-        "on": {"field": field, "comparisonOperator": operator, "not": False, "values": list(values)} | changes
+        "on": {"field": field, "comparisonOperator": operator, "not": False, "values": list(values)}
+        | changes
     }
 
 
@@ -113,7 +114,12 @@ PRODUCT = on("adProduct.value", "SPONSORED_PRODUCTS")
         (on("adProduct.value", "SPONSORED_PRODUCTS", comparisonOperator="LIKE"), "400000"),
         (on("adProduct.value", "SPONSORED_PRODUCTS", values=[]), "400000"),
         (
-            on("adProduct.value", "SPONSORED_BRANDS", "SPONSORED_DISPLAY", comparisonOperator="EQUALS"),
+            on(
+                "adProduct.value",
+                "SPONSORED_BRANDS",
+                "SPONSORED_DISPLAY",
+                comparisonOperator="EQUALS",
+            ),
             "400000",
         ),
         (all_of(), "400000"),

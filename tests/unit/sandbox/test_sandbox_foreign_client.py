@@ -43,7 +43,9 @@ def example(name: str) -> Any:
 
 def in_other_form(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row as it may come too: ids as text, hours as numbers, no value for any metric."""
-    return {key: None if key.startswith("metric.") else OTHER_FORMS.get(key, row[key]) for key in row}
+    return {
+        key: None if key.startswith("metric.") else OTHER_FORMS.get(key, row[key]) for key in row
+    }
 
 
 def kind_of(value: Any) -> str:
@@ -75,7 +77,9 @@ def misfits_of_object(shown: list[dict[str, Any]], value: dict[str, Any], place:
     known = {key for one in shown for key in one}
     needed = {key for key in known if all(one.get(key) is not None for one in shown)}
     wrong = [f"{place}.{key} is missing" for key in sorted(needed - set(value))]
-    wrong += [f"{place}.{key} is unknown" for key in value if key not in known and value[key] is not None]
+    wrong += [
+        f"{place}.{key} is unknown" for key in value if key not in known and value[key] is not None
+    ]
     for key in known & set(value):
         wrong += misfits([one[key] for one in shown if key in one], value[key], f"{place}.{key}")
     return wrong
@@ -131,7 +135,11 @@ class Foreign:
         """Return the headers that an export call needs besides."""
         media = f"application/vnd.{kind.lower()}export.v1+json"
         profile = self.accounts()["adsAccounts"][0]["alternateIds"][0]["profileId"]
-        return {"Content-Type": media, "Accept": media, "Amazon-Advertising-API-Scope": str(profile)}
+        return {
+            "Content-Type": media,
+            "Accept": media,
+            "Amazon-Advertising-API-Scope": str(profile),
+        }
 
     def file(self, url: str) -> Any:
         """Download a file, without any header of the API."""
@@ -156,7 +164,9 @@ def test_accounts(foreign: Foreign) -> None:
     assert 100 == len(page["adsAccounts"])
     assert_fits("list_res", page)
     for region in ("na", "eu", "fe"):
-        profiles = foreign.http.get(f"{foreign.url}/{region}/v2/profiles", headers=foreign.headers).json()
+        profiles = foreign.http.get(
+            f"{foreign.url}/{region}/v2/profiles", headers=foreign.headers
+        ).json()
         assert len(profiles) > 100
         assert_fits("profiles_res", profiles)
 

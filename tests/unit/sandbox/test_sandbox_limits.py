@@ -14,7 +14,9 @@ NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 def profiles(caller: Any, region: str = "na") -> int:
     """Make a call of the class `other`, and return its status."""
-    return int(caller.http.get(f"{caller.url}/{region}/v2/profiles", headers=caller.headers).status_code)
+    return int(
+        caller.http.get(f"{caller.url}/{region}/v2/profiles", headers=caller.headers).status_code
+    )
 
 
 def test_calls_per_second(start: Callable[..., Any]) -> None:
@@ -71,7 +73,9 @@ def test_a_second_slides() -> None:
     """A second is any second, not one of the clock: three calls at its end leave no room at the next one's beginning."""
     rates = Rates(3)
     offsets = (0.0, 0.7, 0.8, 0.9, 1.0, 1.1, 1.7, 1.75)
-    let_in = [rates.lets_in("NA", "create_report", NOON + timedelta(seconds=offset)) for offset in offsets]
+    let_in = [
+        rates.lets_in("NA", "create_report", NOON + timedelta(seconds=offset)) for offset in offsets
+    ]
     assert [True, True, True, False, True, False, True, False] == let_in
 
 

@@ -26,9 +26,7 @@ def test_a_bare_fault() -> None:
 
 def test_a_fault_with_everything() -> None:
     """Rule fields and options of the fault follow a colon, in any order."""
-    text = (
-        "throttle:probability=0.1, retry_after=http-date,account=abc,operation=get_export,times=3,seconds=2.5"
-    )
+    text = "throttle:probability=0.1, retry_after=http-date,account=abc,operation=get_export,times=3,seconds=2.5"
     expected = FaultRule(
         fault="throttle",
         account="abc",
@@ -142,7 +140,9 @@ def test_defaults_stay() -> None:
 
 def test_settings() -> None:
     """Settings are taken over, the clock's start as an instant with a zone, and frozen is rate 0."""
-    config = read_config(seed=7, clock_start="2026-01-15T00:00:00Z", clock_rate=86_400, calls_per_second=5)
+    config = read_config(
+        seed=7, clock_start="2026-01-15T00:00:00Z", clock_rate=86_400, calls_per_second=5
+    )
     assert (7, 86_400, 5) == (config.seed, config.clock_rate, config.calls_per_second)
     assert config.clock_start is not None
     assert "2026-01-15T00:00:00+00:00" == config.clock_start.isoformat()
@@ -151,7 +151,12 @@ def test_settings() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"clock_start": "2026-01-15T00:00:00"}, {"clock_start": "noon"}, {"clock_rate": -1}, {"accounts": 0}],
+    [
+        {"clock_start": "2026-01-15T00:00:00"},
+        {"clock_start": "noon"},
+        {"clock_rate": -1},
+        {"accounts": 0},
+    ],
 )
 def test_mistakes_in_settings(settings: dict[str, Any]) -> None:
     """A setting that can't be is named, with what came."""

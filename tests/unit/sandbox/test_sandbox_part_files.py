@@ -16,7 +16,9 @@ def test_few_rows_do_not_wait_for_many() -> None:
         yield "{}"
 
     async def make() -> None:
-        long = [asyncio.create_task(files.parts(f"long-{number}", many_rows)) for number in range(3)]
+        long = [
+            asyncio.create_task(files.parts(f"long-{number}", many_rows)) for number in range(3)
+        ]
         assert 1 == len(await files.parts_within(20, "short", lambda: ["{}"], are_few=True) or ())
         assert not any(task.done() for task in long)
         may_end.set()

@@ -26,7 +26,9 @@ PLACEMENT = "placementClassification.value"
 
 def metrics(*kinds: str) -> tuple[str, ...]:
     """Return the names of purchases, sales and units of these kinds."""
-    return tuple(f"metric.{name}{kind}" for kind in kinds for name in ("purchases", "sales", "unitsSold"))
+    return tuple(
+        f"metric.{name}{kind}" for kind in kinds for name in ("purchases", "sales", "unitsSold")
+    )
 
 
 TRAFFIC = ("metric.impressions", "metric.clicks", "metric.totalCost")
@@ -68,7 +70,12 @@ SUMMED_ALIKE = (
 def on(*products: str) -> dict[str, Any]:
     """Make a filter on ad products."""
     return {
-        "on": {"field": "adProduct.value", "comparisonOperator": "IN", "not": False, "values": list(products)}
+        "on": {
+            "field": "adProduct.value",
+            "comparisonOperator": "IN",
+            "not": False,
+            "values": list(products),
+        }
     }
 
 
@@ -106,7 +113,10 @@ def test_each_dataset_is_served(large: Any, name: str) -> None:
     assert {row["adProduct.value"] for row in rows} == {WORDS[product] for product in products}
     keys = Counter(
         tuple(
-            str(row[field]).removesuffix(":00:00").removeprefix("2026-01-10T0").removeprefix("2026-01-10T")
+            str(row[field])
+            .removesuffix(":00:00")
+            .removeprefix("2026-01-10T0")
+            .removeprefix("2026-01-10T")
             for field in (*BASE, *dimensions)
         )
         for row in rows
@@ -134,7 +144,9 @@ def test_metrics_that_a_product_lacks_are_null(large: Any) -> None:
 def test_parts_of_purchases_add_up(large: Any) -> None:
     """Promoted and halo make all, and so do clicks and views; no kind of purchase is more than all."""
     for row in rows_of(large, "targets"):
-        values = {name: Decimal(value or 0) for name, value in row.items() if name.startswith("metric.")}
+        values = {
+            name: Decimal(value or 0) for name, value in row.items() if name.startswith("metric.")
+        }
         for name in metrics(""):
             assert values[name] == values[f"{name}FromClicks"] + values[f"{name}FromViews"]
             if row["adProduct.value"] == WORDS[SP]:
@@ -148,8 +160,14 @@ def test_views_count_where_they_are_charged(large: Any) -> None:
     rows = rows_of(large, "campaigns", start=date(2025, 11, 1), end=date(2025, 11, 20))
     views: dict[Any, Decimal] = defaultdict(Decimal)
     for row in rows:
-        views[row["adProduct.value"], row["campaign.costType"]] += row["metric.purchasesFromViews"] or 0
-        assert row["metric.clicks"] or not row["metric.totalCost"] or row["campaign.costType"] == "VCPM"
+        views[row["adProduct.value"], row["campaign.costType"]] += (
+            row["metric.purchasesFromViews"] or 0
+        )
+        assert (
+            row["metric.clicks"]
+            or not row["metric.totalCost"]
+            or row["campaign.costType"] == "VCPM"
+        )
     assert views.pop((WORDS[SD], "VCPM")) > 0
     assert views.pop((WORDS[SB], "VCPM")) > 0
     assert views == {(WORDS[SP], None): 0, (WORDS[SB], "CPC"): 0, (WORDS[SD], "CPC"): 0}
@@ -175,7 +193,12 @@ def test_search_terms_and_purchases_lie_below(large: Any, name: str, metric: str
 def test_placements_in_both_spellings(large: Any) -> None:
     """Placements come in two spellings, one for each campaign."""
     spellings = {row[PLACEMENT] for row in rows_of(large, "placements")}
-    assert spellings >= {"Top of Search on-Amazon", "TOP_OF_SEARCH", "PRODUCT_PAGE", "SITE_AMAZON_BUSINESS"}
+    assert spellings >= {
+        "Top of Search on-Amazon",
+        "TOP_OF_SEARCH",
+        "PRODUCT_PAGE",
+        "SITE_AMAZON_BUSINESS",
+    }
 
 
 def test_matched_targets_are_blank_elsewhere(large: Any) -> None:
@@ -224,7 +247,11 @@ def test_odd_targets(start: Callable[..., Any]) -> None:
     ],
 )
 def test_refused_queries(
-    caller: Any, products: tuple[str, ...], dimensions: tuple[str, ...], asked: tuple[str, ...], code: str
+    caller: Any,
+    products: tuple[str, ...],
+    dimensions: tuple[str, ...],
+    asked: tuple[str, ...],
+    code: str,
 ) -> None:
     """What an ad product doesn't have, what excludes another field, and a purchase without its own key are refused."""
     answer = caller.create(fields=[*BASE, *dimensions, *asked], filter=on(*products))
@@ -245,7 +272,9 @@ def test_mixed_products_can_be_refused(start: Callable[..., Any]) -> None:
     fields = [*BASE, *PLAIN]
     refused = caller.create(fields=fields, filter=on(SP, SB))
     assert (400, "400006") == (refused.status_code, refused.json()["code"])
-    assert [207, 207] == [caller.create(fields=fields, filter=one).status_code for one in (on(SB), None)]
+    assert [207, 207] == [
+        caller.create(fields=fields, filter=one).status_code for one in (on(SB), None)
+    ]
 
 
 def test_hours_of_brands_and_display(start: Callable[..., Any]) -> None:
@@ -291,7 +320,10 @@ def totals_of(caller: Any, **query: str) -> list[dict[str, Any]]:
         ("daily", SUMMED_ALIKE[:2]),
         ("hourly", ("hourly campaigns", "hourly targets", "hourly products")),
         ("search_terms", ("search terms",)),
-        ("purchased_products", ("purchased by products", "purchased by brands", "purchased by display")),
+        (
+            "purchased_products",
+            ("purchased by products", "purchased by brands", "purchased by display"),
+        ),
     ],
 )
 def test_totals_are_those_of_reports(large: Any, dataset: str, names: tuple[str, ...]) -> None:
@@ -338,7 +370,9 @@ def test_bad_totals_queries(caller: Any, query: dict[str, str]) -> None:
 )
 def test_rows_of_the_truth_add_up(large: Any, product: str, grain: str) -> None:
     """The true rows of each grain have the totals of their dataset."""
-    dataset = {"search_term": "search_terms", "purchased_product": "purchased_products"}.get(grain, "daily")
+    dataset = {"search_term": "search_terms", "purchased_product": "purchased_products"}.get(
+        grain, "daily"
+    )
     asked = {"account": large.account().account_id, "country": "US"}
     rows = large.http.get(
         f"{large.url}/sandbox/truth",
@@ -356,6 +390,8 @@ def test_today_of_brands_is_partial(start: Callable[..., Any]) -> None:
     """Today's Brands and Display numbers grow with its hours, conversions among them."""
     caller = start(clock_start=datetime(2026, 1, 15, 18, 30, tzinfo=UTC), rows_per_day=600)
     day = {"start": "2026-01-15", "end": "2026-01-15", "country": "US", "product": SB}
-    early, late = (totals_of(caller, **day, at=f"2026-01-{at}Z")[0] for at in ("15T18:30:00", "16T07:30:00"))
+    early, late = (
+        totals_of(caller, **day, at=f"2026-01-{at}Z")[0] for at in ("15T18:30:00", "16T07:30:00")
+    )
     for metric in ("impressions", "viewableImpressions", "purchases"):
         assert 0 < early[metric] < late[metric]

@@ -51,15 +51,22 @@ def test_retrieve_without_an_id(caller: Any, ids: Any) -> None:
 def test_scope_on_a_retrieve(caller: Any) -> None:
     """A retrieve call that carries a scope header is a 400, as a create call is."""
     report_id = caller.create_id()
-    headers = caller.headers | {"Amazon-Advertising-API-Scope": str(caller.account().countries[0].profile_id)}
+    headers = caller.headers | {
+        "Amazon-Advertising-API-Scope": str(caller.account().countries[0].profile_id)
+    }
     url = f"{caller.url}/na/adsApi/v1/retrieve/reports"
-    assert 400 == caller.http.post(url, json={"reportIds": [report_id]}, headers=headers).status_code
+    assert (
+        400 == caller.http.post(url, json={"reportIds": [report_id]}, headers=headers).status_code
+    )
 
 
 def test_period_of_a_day_that_ends_before_it_starts(caller: Any) -> None:
     """A period that ends before it starts is 400000 and says where."""
     body = caller.create(fields=FEW, start=date(2026, 1, 11), end=date(2026, 1, 10)).json()
-    assert ("400000", "reports[0].periods[0].datePeriod.endDate") == (body["code"], body["fieldLocation"])
+    assert ("400000", "reports[0].periods[0].datePeriod.endDate") == (
+        body["code"],
+        body["fieldLocation"],
+    )
 
 
 def test_days_to_come_are_empty_not_refused(caller: Any) -> None:
@@ -75,7 +82,8 @@ def test_unknown_path_of_a_host(caller: Any) -> None:
         ("POST", "/xx/v2/profiles"),
     ]
     statuses = [
-        caller.http.request(how, caller.url + path, headers=caller.headers).status_code for how, path in paths
+        caller.http.request(how, caller.url + path, headers=caller.headers).status_code
+        for how, path in paths
     ]
     assert [404, 405, 404] == statuses
 
@@ -87,8 +95,12 @@ def test_accept_of_each_export(caller: Any, kind: str) -> None:
     created = caller.export(kind, "POST", f"/{kind}/export").json()
     statuses = [
         caller.export(kind, "POST", f"/{kind}/export", headers={"Accept": other}).status_code,
-        caller.export(kind, "GET", f"/exports/{created['exportId']}", headers={"Accept": other}).status_code,
-        caller.export(kind, "GET", f"/exports/{created['exportId']}", headers={"Accept": "*/*"}).status_code,
+        caller.export(
+            kind, "GET", f"/exports/{created['exportId']}", headers={"Accept": other}
+        ).status_code,
+        caller.export(
+            kind, "GET", f"/exports/{created['exportId']}", headers={"Accept": "*/*"}
+        ).status_code,
     ]
     assert [406, 406, 406] == statuses
 
@@ -105,7 +117,8 @@ def test_missing_client_id_on_every_call(caller: Any) -> None:
         ("GET", "/na/exports/exp-1"),
     ]
     assert {401} == {
-        caller.http.request(how, caller.url + path, headers=headers).status_code for how, path in calls
+        caller.http.request(how, caller.url + path, headers=headers).status_code
+        for how, path in calls
     }
 
 
@@ -125,7 +138,9 @@ def test_foreign_signature(start: Callable[..., Any]) -> None:
     caller, other = start(), start(seed=99)
     url, another = url_of_a_part(caller), url_of_a_part(caller)
     strange = urlsplit(url_of_a_part(other)).query
-    assert_refused_download(caller.http.get(f"{url.partition('?')[0]}?{strange}"), "SignatureDoesNotMatch")
+    assert_refused_download(
+        caller.http.get(f"{url.partition('?')[0]}?{strange}"), "SignatureDoesNotMatch"
+    )
     swapped = f"{url.partition('?')[0]}?{urlsplit(another).query}"
     assert_refused_download(caller.http.get(swapped), "SignatureDoesNotMatch")
 

@@ -9,7 +9,9 @@ import pytest
 
 IDS = ("campaign.id", "adGroup.id", "ad.id")
 KEY = ("date.value", "campaign.country", *IDS, "target.value", "target.matchType")
-METRICS = [f"metric.{name}" for name in ("impressions", "clicks", "purchases", "sales", "totalCost")]
+METRICS = [
+    f"metric.{name}" for name in ("impressions", "clicks", "purchases", "sales", "totalCost")
+]
 
 
 def key_of(row: dict[str, Any]) -> tuple[str, ...]:
@@ -21,12 +23,17 @@ def test_odd_status_while_in_flight(caller: Any) -> None:
     """With odd_status a report says another word until it completes, and takes its place in flight meanwhile."""
     caller.fault("odd_status", times=1)
     caller.fault("odd_status", times=1, options={"word": "QUEUED_FOR_REVIEW"})
-    first, second = caller.create_id(), caller.create_id(start=date(2026, 1, 9), end=date(2026, 1, 9))
+    first, second = (
+        caller.create_id(),
+        caller.create_id(start=date(2026, 1, 9), end=date(2026, 1, 9)),
+    )
     words = [caller.report(number)["status"] for number in (first, second)]
     assert ["IN_PROGRESS", "QUEUED_FOR_REVIEW"] == words
     assert caller.create().status_code == 429
     caller.state.clock.advance(120)
-    assert ["COMPLETED", "COMPLETED"] == [caller.report(number)["status"] for number in (first, second)]
+    assert ["COMPLETED", "COMPLETED"] == [
+        caller.report(number)["status"] for number in (first, second)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +45,11 @@ def test_other_ends(caller: Any, fault: str, status: str) -> None:
     caller.fault(fault, times=1, options={"code": "X1", "reason": "By a person"})
     bare, told = caller.completed(), caller.completed()
     assert (status, None, None) == (bare["status"], bare["failureCode"], bare["failureReason"])
-    assert (status, "X1", "By a person") == (told["status"], told["failureCode"], told["failureReason"])
+    assert (status, "X1", "By a person") == (
+        told["status"],
+        told["failureCode"],
+        told["failureReason"],
+    )
     assert "completedReportParts" not in bare
     assert caller.create().status_code == 207
 
@@ -90,7 +101,9 @@ def test_restated_rows(start: Callable[..., Any]) -> None:
     assert before == after
     assert 0.2 < len(changed) / len(before) < 0.4
     assert all(key_of(new) == key_of(old) for new, old in changed)
-    assert all((new[name] is None) == (old[name] is None) for new, old in changed for name in METRICS)
+    assert all(
+        (new[name] is None) == (old[name] is None) for new, old in changed for name in METRICS
+    )
     assert all((new[name] or 0) >= 0 for new, _ in changed for name in METRICS)
     assert any(isinstance(new["metric.sales"], Decimal) for new, _ in changed)
 
@@ -104,7 +117,9 @@ def test_rows_that_appear_once(start: Callable[..., Any], hour: list[str]) -> No
     caller.fault("appear_rows", times=1, options={"share": 0.1})
     more, after = caller.rows(fields=fields), caller.rows(fields=fields)
     new = [row for row in more if row not in before]
-    ads = {ad.ad_id for catalog in caller.state.world.catalogs(caller.account()) for ad in catalog.ads}
+    ads = {
+        ad.ad_id for catalog in caller.state.world.catalogs(caller.account()) for ad in catalog.ads
+    }
     assert before == after == [row for row in more if row not in new]
     assert 0.03 < len(new) / len(before) < 0.2
     assert {key_of(row) for row in new}.isdisjoint(key_of(row) for row in before)
@@ -132,7 +147,12 @@ def test_null_metrics(caller: Any) -> None:
 def test_truth_has_no_faults(caller: Any) -> None:
     """The truth of a day is the same with every fault of rows in force."""
     url, account_id = f"{caller.url}/sandbox/truth", caller.account().account_id
-    asked = {"account": account_id, "country": "US", "date": "2026-01-10", "at": "2026-01-15T12:00:00Z"}
+    asked = {
+        "account": account_id,
+        "country": "US",
+        "date": "2026-01-10",
+        "at": "2026-01-15T12:00:00Z",
+    }
     before = caller.http.get(url, params=asked).json()
     good = caller.rows()
     for fault in ("restate_rows", "appear_rows", "vanish_rows", "bad_rows", "unknown_target"):

@@ -38,7 +38,9 @@ def test_answer_repeats_the_request(caller: Any) -> None:
     body = answer.json()
     report = body["success"][0]["report"]
     assert (207, None, 0) == (answer.status_code, body["error"], body["success"][0]["index"])
-    assert report["periods"] == [{"datePeriod": {"startDate": "2026-01-10", "endDate": "2026-01-10"}}]
+    assert report["periods"] == [
+        {"datePeriod": {"startDate": "2026-01-10", "endDate": "2026-01-10"}}
+    ]
     assert report["query"]["fields"] == FEW
     assert report["linkedAccounts"] == [{"advertiserAccountId": caller.account().account_id}]
 
@@ -84,7 +86,9 @@ def no_date(body: dict[str, Any]) -> None:
     body["reports"][0]["periods"][0]["datePeriod"]["endDate"] = "2026-13-01"
 
 
-@pytest.mark.parametrize("spoil", [two_reports, two_periods, two_accounts, other_format, no_fields, no_date])
+@pytest.mark.parametrize(
+    "spoil", [two_reports, two_periods, two_accounts, other_format, no_fields, no_date]
+)
 def test_exactly_one_of_each(caller: Any, spoil: Callable[[dict[str, Any]], None]) -> None:
     """Anything but one account, one report, one period of dates, a known format and some fields is 400000."""
     body = {
@@ -135,7 +139,13 @@ def test_field_rules(caller: Any, fields: list[str], code: str) -> None:
         (["hour.value"], date(2025, 12, 31), date(2025, 12, 31), False),
     ],
 )
-def test_period_rules(caller: Any, hour: list[str], first: date, last: date, accepted: bool) -> None:  # noqa: FBT001 - a table's column
+def test_period_rules(
+    caller: Any,
+    hour: list[str],
+    first: date,
+    last: date,
+    accepted: bool,  # noqa: FBT001 - a column
+) -> None:
     """A daily report spans 120 days of the last 24 months, an hourly one 14 of the last 14 days, no day more."""
     answer = caller.create(fields=[*FEW, *hour], start=first, end=last)
     assert (207 if accepted else 400) == answer.status_code
@@ -182,7 +192,9 @@ def test_report_calls_are_json(caller: Any) -> None:
     """A v1 report call of another content type is a 415, and a body that isn't JSON is 400000."""
     url, headers = f"{caller.url}/na/adsApi/v1/create/reports", caller.headers
     text = caller.http.post(url, content="{}", headers=headers | {"Content-Type": "text/plain"})
-    broken = caller.http.post(url, content="{", headers=headers | {"Content-Type": "application/json"})
+    broken = caller.http.post(
+        url, content="{", headers=headers | {"Content-Type": "application/json"}
+    )
     assert [415, 400] == [text.status_code, broken.status_code]
 
 
@@ -237,10 +249,14 @@ def test_state_dir_keeps_reports(start: Callable[..., Any], tmp_path: Path) -> N
     assert second.rows_of(second.report(report_id)) == start().rows()
 
 
-def test_a_state_dir_with_something_else_in_it_is_refused(start: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_state_dir_with_something_else_in_it_is_refused(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
     """What to remove is named; nothing is overwritten."""
     (tmp_path / "reports.jsonl").write_bytes(b"\xff")
-    with pytest.raises(StateFolderError, match=r"reports.jsonl holds something else than reports: remove it"):
+    with pytest.raises(
+        StateFolderError, match=r"reports.jsonl holds something else than reports: remove it"
+    ):
         start(state_dir=tmp_path)
 
 
@@ -270,7 +286,10 @@ def test_urls_expire_and_are_signed_anew(start: Callable[..., Any]) -> None:
     assert part["urlExpirationDateTime"] == "2026-01-15T12:04:00Z"
     caller.state.clock.advance(121)
     late = caller.http.get(part["url"])
-    assert (403, "application/xml") == (late.status_code, late.headers["content-type"].partition(";")[0])
+    assert (403, "application/xml") == (
+        late.status_code,
+        late.headers["content-type"].partition(";")[0],
+    )
     assert "<Code>AccessDenied</Code>" in late.text
     assert caller.rows_of(caller.report(report["reportId"]))
 

@@ -11,22 +11,38 @@ import pytest
 MONEY = ("metric.sales", "metric.totalCost")
 COUNTS = ("metric.impressions", "metric.clicks", "metric.purchases")
 DAY = date(2026, 1, 10)
-KEYS = ["date.value", "budgetCurrency.value", "campaign.id", "campaign.country", "adGroup.id", "ad.id"]
+KEYS = [
+    "date.value",
+    "budgetCurrency.value",
+    "campaign.id",
+    "campaign.country",
+    "adGroup.id",
+    "ad.id",
+]
 TARGET = ["target.value", "target.matchType"]
 
 
-def totals(rows: list[dict[str, Any]], keys: list[str]) -> dict[tuple[str, ...], tuple[Decimal, ...]]:
+def totals(
+    rows: list[dict[str, Any]], keys: list[str]
+) -> dict[tuple[str, ...], tuple[Decimal, ...]]:
     """Add up the metrics of rows by some of their fields."""
     sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal()] * 5)
     for row in rows:
         key = tuple(str(row[name]) for name in keys)
-        sums[key] = [old + (row[name] or 0) for old, name in zip(sums[key], (*COUNTS, *MONEY), strict=True)]
+        sums[key] = [
+            old + (row[name] or 0) for old, name in zip(sums[key], (*COUNTS, *MONEY), strict=True)
+        ]
     return {key: tuple(values) for key, values in sums.items()}
 
 
 def truth(caller: Any, country: str, day: date = DAY, **query: str) -> list[dict[str, Any]]:
     """Ask for the truth of a day."""
-    asked = {"account": caller.account().account_id, "country": country, "date": day.isoformat(), **query}
+    asked = {
+        "account": caller.account().account_id,
+        "country": country,
+        "date": day.isoformat(),
+        **query,
+    }
     answer = caller.http.get(f"{caller.url}/sandbox/truth", params=asked)
     assert answer.status_code == 200, answer.text
     return list(answer.json()["rows"])
@@ -92,7 +108,9 @@ def test_report_is_the_truth(caller: Any) -> None:
     for country in ("US", "CA"):
         rows = [row for row in caller.rows() if row["campaign.country"] == country]
         told = {
-            (str(row["ad.id"]), row["target.value"], row["target.matchType"]): [row[name] for name in COUNTS]
+            (str(row["ad.id"]), row["target.value"], row["target.matchType"]): [
+                row[name] for name in COUNTS
+            ]
             + [None if row[name] is None else str(row[name]) for name in MONEY]
             for row in rows
         }
@@ -119,7 +137,10 @@ def test_forms_of_ids_hours_and_nulls(start: Callable[..., Any]) -> None:
     ids = {str(row["ad.id"]) for row in rows}
     assert {15, 16, 17, 18, 19} == {len(number) for number in ids}
     assert any(2**53 < int(number) < 2**63 for number in ids)
-    forms = {"T" if "T" in str(hour) else type(hour).__name__ for hour in (row["hour.value"] for row in rows)}
+    forms = {
+        "T" if "T" in str(hour) else type(hour).__name__
+        for hour in (row["hour.value"] for row in rows)
+    }
     assert forms == {"T", "int", "str"}
     assert {row["metric.sales"] for row in rows} >= {None, 0}
 

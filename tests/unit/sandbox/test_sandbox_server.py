@@ -35,7 +35,10 @@ def test_process_ends_cleanly(stop: signal.Signals, tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(root)}
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(port)], env=environment, stderr=subprocess.PIPE, cwd=tmp_path
+        [sys.executable, "-c", PROGRAM, str(port)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
     ) as process:
         with httpx.Client(transport=httpx.HTTPTransport(retries=6)) as http:
             make_a_file(http, f"http://127.0.0.1:{port}")
@@ -48,15 +51,25 @@ def test_process_ends_cleanly(stop: signal.Signals, tmp_path: Path) -> None:
 
 def make_a_file(http: httpx.Client, url: str) -> None:
     """Have the sandbox export something, so that it keeps a file."""
-    form = {"grant_type": "refresh_token", "client_id": "sandbox-client", "client_secret": "sandbox-secret"}
-    token = http.post(f"{url}/na/auth/o2/token", data=form | {"refresh_token": "Atzr|sandbox"}).json()
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": "sandbox-client",
+        "client_secret": "sandbox-secret",
+    }
+    token = http.post(
+        f"{url}/na/auth/o2/token", data=form | {"refresh_token": "Atzr|sandbox"}
+    ).json()
     headers = {
         "Authorization": f"Bearer {token['access_token']}",
         "Amazon-Advertising-API-ClientId": "sandbox-client",
     }
     profile = http.get(f"{url}/na/v2/profiles", headers=headers).json()[0]["profileId"]
     media = "application/vnd.adsexport.v1+json"
-    headers |= {"Amazon-Advertising-API-Scope": str(profile), "Content-Type": media, "Accept": media}
+    headers |= {
+        "Amazon-Advertising-API-Scope": str(profile),
+        "Content-Type": media,
+        "Accept": media,
+    }
     body = {"adProductFilter": ["SPONSORED_PRODUCTS"]}
     export = http.post(f"{url}/na/ads/export", headers=headers, json=body).json()
     assert http.get(f"{url}/na/exports/{export['exportId']}", headers=headers).json()["url"]
@@ -67,7 +80,9 @@ def test_files_go_with_the_sandbox() -> None:
     with running_sandbox(SandboxConfig(rows_per_day=5)) as handle:
         account = handle.state.world.accounts.accounts[0]
         catalog = handle.state.world.catalog(account, account.countries[0])
-        paths = handle.state.files._write("some", lambda: [f'"{ad.ad_id}"' for ad in catalog.ads], None)
+        paths = handle.state.files._write(
+            "some", lambda: [f'"{ad.ad_id}"' for ad in catalog.ads], None
+        )
         assert [True] == [path.exists() for path in paths]
     assert [False] == [path.exists() for path in paths]
 

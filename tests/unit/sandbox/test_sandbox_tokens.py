@@ -21,7 +21,11 @@ def test_token_answer(start: Callable[..., Any]) -> None:
     body = answer.json()
     assert answer.status_code == 200
     assert body["access_token"].startswith("Atza|")
-    assert ("bearer", 3600, "Atzr|sandbox") == (body["token_type"], body["expires_in"], body["refresh_token"])
+    assert ("bearer", 3600, "Atzr|sandbox") == (
+        body["token_type"],
+        body["expires_in"],
+        body["refresh_token"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,9 @@ def test_token_refusals(caller: Any, form: dict[str, str], status: int, error: s
 
 def test_token_needs_a_form(caller: Any) -> None:
     """The token endpoint takes forms only."""
-    answer = caller.http.post(f"{caller.url}/eu/auth/o2/token", json={"grant_type": "refresh_token"})
+    answer = caller.http.post(
+        f"{caller.url}/eu/auth/o2/token", json={"grant_type": "refresh_token"}
+    )
     assert answer.status_code == 415
 
 

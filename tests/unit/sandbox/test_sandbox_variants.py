@@ -52,7 +52,11 @@ def test_files_have_the_size_that_is_announced(start: Callable[..., Any]) -> Non
     [
         ([], [*FIELDS, "metric.unheardOf"], 400),
         (["unknown_field_accepted"], [*FIELDS, "metric.unheardOf"], 207),
-        (["companionless_accepted"], [field for field in FIELDS if field != "budgetCurrency.value"], 207),
+        (
+            ["companionless_accepted"],
+            [field for field in FIELDS if field != "budgetCurrency.value"],
+            207,
+        ),
     ],
 )
 def test_creates_that_amazon_refuses(

@@ -1,7 +1,8 @@
 """What a run of `refresh_account` costs, started as Dagster's daemon starts it: by its default launcher, in a process of its own.
 
-Dagster's code server runs beside us, as under `dagster dev`; it starts a worker process for each run. Its own CPU time and that of the
-workers it has seen end is what is measured; the database's and the sandbox's are not in it.
+Dagster's code server runs beside us, as under `dagster dev`; it starts a worker process for each
+run. Its own CPU time and that of the workers it has seen end is what is measured; the database's
+and the sandbox's are not in it.
 """
 
 import os
@@ -204,7 +205,8 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
 def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
     """Store the sandbox's accounts, and return the keys of those that can be refreshed: one country of each, its entities synced.
 
-    Countries of one ads account share its reports: the second one's run would also load what the first has asked for.
+    Countries of one ads account share its reports: the second one's run would also load what the
+    first has asked for.
     """
     with (
         open_job_context(get_settings(), url) as context,

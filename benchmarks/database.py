@@ -14,7 +14,10 @@ from bidbeacon_pipelines.store.migrate import upgrade
 
 @contextmanager
 def fresh_database() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
-    """Yield the server and an engine. Commits are not synced to disk: for what is read, not for what writing costs."""
+    """Yield the server and an engine.
+
+    Commits are not synced to disk: for what is read, not for what writing costs.
+    """
     with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
         server = EmbeddedPostgres(Path(folder), durable=False)
         try:

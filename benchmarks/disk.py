@@ -1,7 +1,8 @@
 """How much disk one account takes: filled with 24 months, then thirty days as the product lives them, all datasets.
 
-`python -m benchmarks.disk` prints the tables of docs/operations.md. Time is moved in jumps by the simulation of the faults' suites;
-sandbox, jobs and tables are the real ones, and no fault strikes. Dagster takes no part.
+`python -m benchmarks.disk` prints the tables of docs/operations.md. Time is moved in jumps by the
+simulation of the faults' suites; sandbox, jobs and tables are the real ones, and no fault strikes.
+Dagster takes no part.
 """
 
 import argparse

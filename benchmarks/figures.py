@@ -23,7 +23,8 @@ class Figure:
         unit: Of what.
         bound: How much it may be at most, or must be at least; None for a value that is only told.
         ok: Whether it holds.
-        least: Whether the bound is what it must be at least; not kept, the file's entries have five fields.
+        least: Whether the bound is what it must be at least; not kept, the file's entries have five
+            fields.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The suite `ingest`: from gzip bytes on disk to committed rows, against a naive loader and against what the database alone needs.
 
-All load the same reports of hourly targets, one row of 1,000 bad and one of an unknown target, on one durable server: on the product's table
-as it is, and then with five indexes more.
+All load the same reports of hourly targets, one row of 1,000 bad and one of an unknown target, on
+one durable server: on the product's table as it is, and then with five indexes more.
 """
 
 import os

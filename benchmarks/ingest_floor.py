@@ -1,6 +1,7 @@
 """The floor: rows that need no reading, checking or typing any more, copied in the order of the file straight into the table.
 
-They are on disk the way PostgreSQL's binary COPY wants them, so that the time is the server's alone.
+They are on disk the way PostgreSQL's binary COPY wants them, so that the time is the server's
+alone.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The product's own load, from the gzipped parts on disk to the commit, as a job does it.
 
-`python -m benchmarks.ingest_load URL REQUEST IMPORTS PART…` loads one report and prints what it cost. So this module imports what a load needs, and nothing that
-only a bench does.
+`python -m benchmarks.ingest_load URL REQUEST IMPORTS PART…` loads one report and prints what it
+cost. So this module imports what a load needs, and nothing that only a bench does.
 """
 
 import json

@@ -1,7 +1,8 @@
 """The naive way, as a good engineer would write it in an afternoon: json, one pydantic model a row, upserts in batches of 1,000.
 
-It checks what the product checks, resolves targets by a dict, keeps bad rows aside, adds up rows of one key, and removes what the report no
-longer has, all in one transaction. It shares no code with the product but its tables and digests.
+It checks what the product checks, resolves targets by a dict, keeps bad rows aside, adds up rows of
+one key, and removes what the report no longer has, all in one transaction. It shares no code with
+the product but its tables and digests.
 """
 
 import gzip

@@ -21,8 +21,9 @@ T = TypeVar("T")
 class Race:
     """Three contenders on one server.
 
-    A turn begins with a checkpoint, as a rule, so that whichever page it touches first is written to the WAL as a whole: each pays for
-    page images as much as it ever would. Contenders begin a round in turn.
+    A turn begins with a checkpoint, as a rule, so that whichever page it touches first is written
+    to the WAL as a whole: each pays for page images as much as it ever would. Contenders begin a
+    round in turn.
     """
 
     def __init__(self, ours: Ours, naive: Naive, floor: Floor) -> None:

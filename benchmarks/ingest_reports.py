@@ -1,7 +1,8 @@
 """Reports of hourly targets to be loaded: seeded, in the shape and order of the sandbox's, and the truth about each beside it.
 
-A day's rows come target by target, each with one to six hours: in no order that a key of ours has. Ids are drawn at random. One row
-of 1,000 can't be understood, in four ways by turns; one of 1,000 names a target that nobody knows.
+A day's rows come target by target, each with one to six hours: in no order that a key of ours has.
+Ids are drawn at random. One row of 1,000 can't be understood, in four ways by turns; one of 1,000
+names a target that nobody knows.
 """
 
 import gzip

@@ -25,7 +25,8 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer
 
 TIMES = 5
-# When the first element of this kind has been painted, in milliseconds since the address was asked for.
+# When the first element of this kind has been painted, in milliseconds since the address was asked
+# for.
 _NOTE_FIRST = """
     new MutationObserver((_, observer) => {
       if (!document.querySelector(SELECTOR)) return;

@@ -30,7 +30,8 @@ _WINDOWS = text("""
            CAST(:now AS timestamptz) + (n % 61 - 3) * interval '1 hour', :now, :now, 3, 3, 700
       FROM advertiser_accounts a CROSS JOIN generate_series(1, :days) n""")
 
-# All windows that Amazon serves; one in a hundred failed, for reasons that differ in numbers, and each third account has some that are due.
+# All windows that Amazon serves; one in a hundred failed, for reasons that differ in numbers, and
+# each third account has some that are due.
 _ALL_WINDOWS = text("""
     INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_loaded_at, last_requested_at,
                                 data_as_of, load_count, recorded_load_count, row_count, failure_reason)

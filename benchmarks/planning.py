@@ -1,6 +1,7 @@
 """The suite `planning`: finding due work among all windows of 1,000 accounts, planning one, and what a run of an account costs.
 
-Each median is over 25 rounds in which the questions take turns; the fastest round is what remains where other programs use the machine.
+Each median is over 25 rounds in which the questions take turns; the fastest round is what remains
+where other programs use the machine.
 """
 
 import os

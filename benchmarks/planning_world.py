@@ -25,7 +25,8 @@ TODAY = date(2026, 11, 20)
 GLOBAL_ACCOUNT = "amzn1.ads-account.g.global00000000000000000"
 """One ads account in 18 countries, beside the 1,000 of one country each."""
 
-# Full history, refreshed at the last midnight: each window's data are as of its last offset, and it is due at its next one.
+# Full history, refreshed at the last midnight: each window's data are as of its last offset, and it
+# is due at its next one.
 _WINDOWS = text("""
     INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_requested_at,
                                 last_loaded_at, data_as_of, load_count, recorded_load_count, row_count, quarantined_count,
@@ -130,7 +131,10 @@ def make_due(engine: Engine, *, accounts: int) -> None:
 
 
 def make_empty(engine: Engine) -> None:
-    """Let every window of every account be missing and due: nothing was ever loaded. They lie as they are made, account by account."""
+    """Let every window of every account be missing and due: nothing was ever loaded.
+
+    They lie as they are made, account by account.
+    """
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE report_windows, report_requests"))
         connection.execute(text("UPDATE ads_accounts SET planned_at = NULL"))

@@ -46,10 +46,13 @@ class Month:
     Attributes:
         creates_a_day: How many reports Amazon let be created.
         first_refreshes: How many first refreshes fell due.
-        on_time: How many of them were made within the tolerance, by the number of countries of their ads account.
+        on_time: How many of them were made within the tolerance, by the number of countries of
+            their ads account.
         history: Reports created for the history of ads accounts that were empty.
-        longest_pause: The longest time between two reports of a dataset of an ads account, or from the last one to the end.
-        most_passed_over: Reports of the same dataset and ads account that were created before another, at most.
+        longest_pause: The longest time between two reports of a dataset of an ads account, or from
+            the last one to the end.
+        most_passed_over: Reports of the same dataset and ads account that were created before
+            another, at most.
     """
 
     creates_a_day: float

@@ -1,9 +1,12 @@
 """The largest share of first refreshes that any order of creation could make on time, where Amazon makes fewer reports than are due.
 
-A steady day is divided into half hours. A dataset of an ads account can have a report in none, one or two of them. The bound is that of Lagrangian
-duality: each half hour has a price, and each ads account makes the choice that is worth most to it: its first refreshes on time, less the
-prices of its reports. At any prices, no order makes more first refreshes on time than these choices are worth plus the prices of all that Amazon
-makes. The search lowers that bound. It assumes that the future is known, and that no account may demand its turn.
+A steady day is divided into half hours. A dataset of an ads account can have a report in none, one
+or two of them. The bound is that of Lagrangian
+duality: each half hour has a price, and each ads account makes the choice that is worth most to it:
+    its first refreshes on time, less the prices of its reports. At any prices, no order makes more
+    first refreshes on time than these choices are worth plus the prices of all that Amazon makes.
+    The search lowers that bound. It assumes that the future is known, and that no account may
+    demand its turn.
 """
 
 from collections.abc import Sequence

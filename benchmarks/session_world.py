@@ -25,7 +25,8 @@ SOME_REPORT = md5(b"50000", usedforsecurity=False).hexdigest()
 OTHERS_WORD, QUIET_ACCOUNT = "US.3bench", "US.55bench"
 """A word of 30,000 actions of 11,000 sessions, and an account none of whose thousand sessions has it."""
 
-# Nine in ten are of one account; every hundredth fails, every thousandth crashed. Looks at reports of all accounts have no account.
+# Nine in ten are of one account; every hundredth fails, every thousandth crashed. Looks at reports
+# of all accounts have no account.
 _HEADERS = text("""
     INSERT INTO session_headers (id, job_name, run_id, step_key, account_key, status, outcome, started_at, finished_at,
                                  error, input, labels)

@@ -72,7 +72,9 @@ class Count:
 
 
 class SimulatedDataset:
-    """One dataset of an ads account: when each window falls due next, and which are due. A report holds what was true when it was created.
+    """One dataset of an ads account: when each window falls due next, and which are due.
+
+    A report holds what was true when it was created.
 
     Args:
         dataset: Which.

@@ -25,7 +25,8 @@ class Seen:
 
     Attributes:
         milliseconds: of each acknowledged action and client, from acknowledgement to arrival.
-        lost: how many of these never came, plus how many differ in the views of those who decoded everything.
+        lost: how many of these never came, plus how many differ in the views of those who decoded
+            everything.
         faults: what else was wrong.
     """
 

@@ -1,7 +1,7 @@
 """The bytes that a client of the load reads from its socket: compressed HTTP chunks of Server-Sent Events, or WebSocket frames of many lines.
 
-A crowd is sent the very same bytes, and one process plays all of it: what was taken apart once is known by its bytes. Clients that
-decode everything take each byte apart themselves.
+A crowd is sent the very same bytes, and one process plays all of it: what was taken apart once is
+known by its bytes. Clients that decode everything take each byte apart themselves.
 """
 
 import re
@@ -86,7 +86,10 @@ def _websocket_message(line: bytes) -> Said:
 
 @lru_cache(maxsize=64)
 def known_sse(received: bytes) -> tuple[list[Said], list[bytes], int]:
-    """Return the messages of whole chunks that were received, no pings, and how much was whole. Each chunk can be inflated by itself."""
+    """Return the messages of whole chunks that were received, no pings, and how much was whole.
+
+    Each chunk can be inflated by itself.
+    """
     frames, used = sse_frames(received)
     texts = (zlib.decompressobj(-15).decompress(frame.content) for frame in frames)
     return [said for text in texts for said in sse_messages(text)], [], used

@@ -1,7 +1,7 @@
 """Writers of the stream's load: jobs that record sessions of twenty actions at a given pace, and keep when each commit was acknowledged.
 
-With a thousand readers, two cores have not enough left for a thousand commits a second. Writers that are to be cheap write ten actions
-a transaction, by the statement that a recorder uses.
+With a thousand readers, two cores have not enough left for a thousand commits a second. Writers
+that are to be cheap write ten actions a transaction, by the statement that a recorder uses.
 """
 
 import os

@@ -18,12 +18,15 @@ def account_key(country_code: str, ads_account_key: str) -> str:
 
 
 def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str:
-    """Return `<slug of the name>.<prefix of the id's end>`, e.g. `acme-merch.1kc1bk21`; without the slug where a name leaves nothing of it.
+    """Return `<slug of the name>.<prefix of the id's end>`, e.g.
+
+    `acme-merch.1kc1bk21`; without the slug where a name leaves nothing of it.
 
     Args:
         account_id: Amazon's id.
         name: Its name at first sight; the key stays when it changes.
-        other_ids: The ids of all other ads accounts: the prefix has eight characters, or as many as tell it from these.
+        other_ids: The ids of all other ads accounts: the prefix has eight characters, or as many as
+            tell it from these.
 
     Raises:
         ValueError: the id's tail has characters that a key can't have.

@@ -1,7 +1,8 @@
 """Keeps web pages of other sites away from servers that have no login: Dagster's webserver, and the sandbox's own pages.
 
-A browser sends requests to this machine for any page that a person opens: images and forms by themselves, WebSockets to any address.
-Where the name of such a page's site is made to point here (DNS rebinding), it sends everything. A page cannot forge the headers `Host` and `Origin`.
+A browser sends requests to this machine for any page that a person opens: images and forms by
+themselves, WebSockets to any address. Where the name of such a page's site is made to point here
+(DNS rebinding), it sends everything. A page cannot forge the headers `Host` and `Origin`.
 """
 
 import ipaddress
@@ -18,14 +19,16 @@ _POLICY_VIOLATION = 1008
 class BrowserGuard:
     """ASGI middleware that refuses what a page of another site asks for.
 
-    Programs send no `Origin`, so they are served as long as they name a host that is served. IP addresses and names without a dot are
-    always served: nobody on the internet can make them point here.
+    Programs send no `Origin`, so they are served as long as they name a host that is served. IP
+    addresses and names without a dot are always served: nobody on the internet can make them point
+    here.
 
     Args:
         app: The app to guard.
         public_url: Another address at which browsers reach it, such as that of a proxy.
         prefix: Guard only paths that begin like this.
-        post_only: The end of paths that take `POST` and nothing else, except that a browser may open them as a page.
+        post_only: The end of paths that take `POST` and nothing else, except that a browser may
+            open them as a page.
     """
 
     def __init__(

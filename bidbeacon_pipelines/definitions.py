@@ -9,7 +9,8 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 defs = Definitions.merge(
     load_from_defs_folder(path_within_project=Path(__file__).parent),
     Definitions(
-        # A run is one process, its worker: half the CPU time, and no step that works on after its run was killed.
+        # A run is one process, its worker: half the CPU time, and no step that works on after its
+        # run was killed.
         executor=in_process_executor,
         resources={"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()},
     ),

@@ -25,7 +25,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         step: What the probe was doing: a dataset, a kind of entity, a refusal, a list.
-        path: Region and path, as the sandbox has them: `/na/adsAccounts/list`; a file's path for a download.
+        path: Region and path, as the sandbox has them: `/na/adsAccounts/list`; a file's path for a
+            download.
         request: The JSON body sent; None where there was none, and for credentials.
         request_headers: Those that choose an answer, in small letters.
         headers: Those that the contract speaks of, in small letters.

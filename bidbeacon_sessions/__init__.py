@@ -1,7 +1,7 @@
 """Job sessions: what every job was given and what it did, typed, queryable in SQL and live on a page.
 
-The public surface is this module. The core knows neither Dagster nor advertising; `bidbeacon_sessions.dagster` adds
-the Dagster resource, metadata and sensor on top.
+The public surface is this module. The core knows neither Dagster nor advertising;
+`bidbeacon_sessions.dagster` adds the Dagster resource, metadata and sensor on top.
 """
 
 from bidbeacon_sessions.actions import Action, Reference, Subject

@@ -1,6 +1,7 @@
 """`python -m bidbeacon_sessions MODULE …`: the page and the stream of a project without a server of its own.
 
-Makes the tables in an empty database. The modules are imported first, since they know how their actions read.
+Makes the tables in an empty database. The modules are imported first, since they know how their
+actions read.
 """
 
 import importlib

@@ -37,8 +37,8 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     """Return a JSON object that is no larger than `max_bytes` as JSON text.
 
-    The largest lists and texts are shortened first, by halves; what was cut is named under the key `cut`, with its
-    original length. A value within the bound is given back as it is.
+    The largest lists and texts are shortened first, by halves; what was cut is named under the key
+    `cut`, with its original length. A value within the bound is given back as it is.
     """
     if _size(value) <= max_bytes:
         return value
@@ -82,7 +82,8 @@ class Subject:
 
     Args:
         key: what it is known by; never changes.
-        label: what people call it. The newest label of a key counts, also for sessions that were recorded before.
+        label: what people call it. The newest label of a key counts, also for sessions that were
+            recorded before.
     """
 
     key: str
@@ -159,9 +160,10 @@ class Action(BaseModel):
     def promises(self) -> Iterable[str]:
         """Return the keys of work that this action queued for somebody; nothing by default.
 
-        A key is any text. Whoever does the work records an action whose `fulfilled_promises` name it; the session that queued it then shows
-        what became of it, and shows it as lost where nothing came within `promise_lasts`. Secrets in it are masked, so keys that differ
-        in nothing else are one.
+        A key is any text. Whoever does the work records an action whose `fulfilled_promises` name
+        it; the session that queued it then shows what became of it, and shows it as lost where
+        nothing came within `promise_lasts`. Secrets in it are masked, so keys that differ in
+        nothing else are one.
         """
         return ()
 

@@ -1,6 +1,7 @@
 """The catalogue of actions as a page: what can stand in a timeline, made from the classes that say so.
 
-`python -m bidbeacon_sessions.catalogue MODULE …` prints it for the actions of these modules and for the core's own.
+`python -m bidbeacon_sessions.catalogue MODULE …` prints it for the actions of these modules and for
+the core's own.
 """
 
 import importlib
@@ -36,7 +37,8 @@ def markdown_catalogue(modules: Sequence[str] = ()) -> str:
     """Return the page, ending in a line break.
 
     Args:
-        modules: what to import and list beside the core's actions: the classes of a module, or of everything in a package.
+        modules: what to import and list beside the core's actions: the classes of a module, or of
+            everything in a package.
     """
     for module in modules:
         importlib.import_module(module)

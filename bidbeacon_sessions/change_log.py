@@ -1,8 +1,9 @@
 """The change log: turns commits into contiguous positions, so that a reader can prove that it missed nothing.
 
-Sequence values and timestamps are taken before a commit, so a cursor made of them passes over what commits late. Here the
-cursor is a snapshot of the database: a step publishes what is visible now and was not visible in the stored snapshot. Writers
-take no lock and send no notification for it. All SQL of the log is in this module.
+Sequence values and timestamps are taken before a commit, so a cursor made of them passes over what
+commits late. Here the cursor is a snapshot of the database: a step publishes what is visible now
+and was not visible in the stored snapshot. Writers take no lock and send no notification for it.
+All SQL of the log is in this module.
 """
 
 import re
@@ -20,7 +21,10 @@ _CURSOR = re.compile(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the log: everything up to and including `position` is known. Written `<epoch>.<position>`."""
+    """A place in the log: everything up to and including `position` is known.
+
+    Written `<epoch>.<position>`.
+    """
 
     epoch: UUID
     position: int
@@ -74,13 +78,15 @@ _CHANGES = text("""
 def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[Row[Any]]:
     """Return the next changes after a cursor, in order of position; none where the cursor is of another epoch.
 
-    Columns: position, session_id, and ord: that of an action, or 0 where the session's header has changed.
+    Columns: position, session_id, and ord: that of an action, or 0 where the session's header has
+        changed.
     """
     values = {"after": after.position, "epoch": after.epoch, "limit": limit}
     return connection.execute(_CHANGES, values).all()
 
 
-# Visible to this statement and not visible in the stored snapshot. The lower bound lets both indexes on changed_xid help.
+# Visible to this statement and not visible in the stored snapshot. The lower bound lets both
+# indexes on changed_xid help.
 _CHANGED = """
     SELECT id AS session_id, CAST(0 AS bigint) AS ord, changed_xid FROM session_headers
      WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})
@@ -88,8 +94,8 @@ _CHANGED = """
     SELECT session_id, ord, changed_xid FROM session_actions
      WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})"""
 
-# A stored snapshot from the future means that transaction ids started over. An old one is renewed now and then, so that looking
-# stays cheap after a long transaction has ended.
+# A stored snapshot from the future means that transaction ids started over. An old one is renewed
+# now and then, so that looking stays cheap after a long transaction has ended.
 _LOOK = text(f"""
     SELECT EXISTS (SELECT FROM ({_CHANGED.format(stored="c.published_snapshot")}) changed)
            OR pg_snapshot_xmax(c.published_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
@@ -104,8 +110,9 @@ def look(connection: Connection) -> tuple[bool, Position]:
     return is_due, Position(*position)
 
 
-# A process that freezes while it holds the cursor is cut off by the server, so that another one can go on. What readers are told must
-# survive a crash, or positions would be given twice; its commit makes all commits before it durable too.
+# A process that freezes while it holds the cursor is cut off by the server, so that another one can
+# go on. What readers are told must survive a crash, or positions would be given twice; its commit
+# makes all commits before it durable too.
 _TAKE = text("""
     SELECT epoch, position, CAST(published_snapshot AS text) AS stored, system_identifier,
            has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may_ask,
@@ -128,8 +135,9 @@ _PUBLISH = text(f"""
 def step(connection: Connection) -> int | None:
     """Publish what was committed since the last step, in the caller's READ COMMITTED transaction.
 
-    Any process may take a step at any time; one of them gets the cursor, the others are told so at once. A transaction that commits
-    late is simply published by a later step, and a step that is broken off leaves nothing behind.
+    Any process may take a step at any time; one of them gets the cursor, the others are told so at
+    once. A transaction that commits late is simply published by a later step, and a step that is
+    broken off leaves nothing behind.
 
     Returns:
         How many changes were published, or None where another process has the cursor.
@@ -146,10 +154,12 @@ def step(connection: Connection) -> int | None:
     return int(connection.execute(_PUBLISH, values).scalar_one()) - int(taken["position"])
 
 
-# Which log this is: the cluster, its timeline (another one after a promotion or a recovery to a point in time), the database, and
-# what a restore into the same database makes anew: the cursor's file and the indexes. pg_restore makes indexes after it has loaded
-# all rows, so an epoch that begins in the middle of a restore is followed by another one. The text is hashed to fit the column.
-# And whether the stored snapshot is from the future: asked once the cursor is locked, since an older statement may not see the newest one.
+# Which log this is: the cluster, its timeline (another one after a promotion or a recovery to a
+# point in time), the database, and what a restore into the same database makes anew: the cursor's
+# file and the indexes. pg_restore makes indexes after it has loaded all rows, so an epoch that
+# begins in the middle of a restore is followed by another one. The text is hashed to fit the
+# column. And whether the stored snapshot is from the future: asked once the cursor is locked, since
+# an older statement may not see the newest one.
 _PLACE = """
     SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid,
                                       pg_relation_filenode('session_change_cursor'),
@@ -158,7 +168,8 @@ _PLACE = """
            pg_snapshot_xmax(CAST(:stored AS pg_snapshot)) > pg_snapshot_xmax(pg_current_snapshot())
       FROM pg_database WHERE datname = current_database()"""
 _PLACE_BY_CLUSTER = text(_PLACE.format(cluster="SELECT system_identifier FROM pg_control_system()"))
-# Managed servers may refuse the cluster's identity. What a restore makes anew nearly always differs there as well.
+# Managed servers may refuse the cluster's identity. What a restore makes anew nearly always differs
+# there as well.
 _PLACE_BY_TABLES = text(_PLACE.format(cluster="NULL"))
 
 
@@ -190,5 +201,8 @@ _TRIM = text("""
 
 
 def trim(connection: Connection, *, rows: int, hours: int) -> int:
-    """Drop the oldest changes, beyond a number of rows and an age; return how many. Readers that far behind are told to reload."""
+    """Drop the oldest changes, beyond a number of rows and an age; return how many.
+
+    Readers that far behind are told to reload.
+    """
     return connection.execute(_TRIM, {"rows": rows, "hours": hours}).rowcount

@@ -1,9 +1,10 @@
 """How every process connects to Postgres, and how its connections carry the session they work for.
 
-The session's id is in `application_name`, so that the connections of a dead session can be ended. A process that is frozen, or
-behind a network that has fallen silent, keeps its transaction and its locks: in the middle of COPY its connection counts as active,
-and its kernel answers keepalives. The server has to end such a connection. When the process wakes up, it needs new connections. It
-gets none once its session is closed, so it cannot write any more.
+The session's id is in `application_name`, so that the connections of a dead session can be ended. A
+process that is frozen, or behind a network that has fallen silent, keeps its transaction and its
+locks: in the middle of COPY its connection counts as active, and its kernel answers keepalives. The
+server has to end such a connection. When the process wakes up, it needs new connections. It gets
+none once its session is closed, so it cannot write any more.
 """
 
 import logging
@@ -22,8 +23,9 @@ from bidbeacon_sessions.progress import find_session_id, note_progress
 
 _DRIVER: Final = "postgresql+psycopg"
 
-# A host that is gone without a word is noticed within half a minute on both sides, not within hours. Work and heartbeat have
-# the same limits: a heartbeat that outlives its work's connection would vouch for work that hangs.
+# A host that is gone without a word is noticed within half a minute on both sides, not within
+# hours. Work and heartbeat have the same limits: a heartbeat that outlives its work's connection
+# would vouch for work that hangs.
 _CLIENT_LIMITS: Final = {
     "fallback_application_name": "bidbeacon",
     "connect_timeout": 5,
@@ -34,16 +36,18 @@ _CLIENT_LIMITS: Final = {
 }
 _SERVER_OPTIONS: Final = {
     "timezone": "UTC",
-    # A killed client is noticed while its statement runs, not at its end: the locks it holds block the next run.
+    # A killed client is noticed while its statement runs, not at its end: the locks it holds block
+    # the next run.
     "client_connection_check_interval": "2000",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25000",
-    # Longer than nearly every load, which is the longest that a lock is held, and shorter than a lease.
+    # Longer than nearly every load, which is the longest that a lock is held, and shorter than a
+    # lease.
     "lock_timeout": "30s",
-    # Nobody thinks for a minute in the middle of a transaction. Does not end a frozen client in the middle of COPY, which
-    # counts as active: see `connections.py`.
+    # Nobody thinks for a minute in the middle of a transaction. Does not end a frozen client in the
+    # middle of COPY, which counts as active: see `connections.py`.
     "idle_in_transaction_session_timeout": "60s",
 }
 
@@ -55,14 +59,16 @@ def parse_database_url(database_url: str) -> URL:
         database_url: `postgresql://…`, `postgres://…` or `postgresql+driver://…`.
 
     Raises:
-        InvalidDatabaseUrlError: it is none of these, or sets what only we set. The message contains nothing of the
+        InvalidDatabaseUrlError: it is none of these, or sets what only we set. The message contains
+            nothing of the
             address, which may hold a password.
     """
     try:
         url = make_url(database_url.strip())
     except (ArgumentError, ValueError):
         raise InvalidDatabaseUrlError from None
-    # A second @ is one of the password: what follows the first would be taken for the host, and be shown.
+    # A second @ is one of the password: what follows the first would be taken for the host, and be
+    # shown.
     if (
         url.drivername.partition("+")[0] not in {"postgres", "postgresql"}
         or database_url.count("@") > 1
@@ -78,8 +84,8 @@ def parse_database_url(database_url: str) -> URL:
 def connect_args(url: URL) -> dict[str, Any]:
     """Return what `create_engine(connect_args=…)` needs for every connection of ours.
 
-    Text is UTF-8 whatever `PGCLIENTENCODING` says, instants are UTC, and silence is noticed on both sides. `options` and
-    the client's limits that the address names are kept.
+    Text is UTF-8 whatever `PGCLIENTENCODING` says, instants are UTC, and silence is noticed on both
+    sides. `options` and the client's limits that the address names are kept.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     options = [*_options(url), *(f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())]
@@ -105,9 +111,9 @@ _Driver = psycopg.Connection[Any]
 _OWN_NAME = "own_name"
 _NAME = "SELECT set_config('application_name', %(name)s, false)"
 
-# This lock and the one that closes a session exclude each other. So a connection is either named before the session is closed,
-# and ended then, or it is refused. A session that is not stored yet has no header. The lock need not survive a crash, so the
-# commit does not wait for the disk.
+# This lock and the one that closes a session exclude each other. So a connection is either named
+# before the session is closed, and ended then, or it is refused. A session that is not stored yet
+# has no header. The lock need not survive a crash, so the commit does not wait for the disk.
 _NAME_WHILE_RUNNING = """
     WITH header AS MATERIALIZED (
         SELECT FROM session_headers WHERE id = %(id)s AND status = 'running' FOR KEY SHARE)
@@ -116,7 +122,8 @@ _NAME_WHILE_RUNNING = """
            set_config('synchronous_commit', 'off', true)"""
 _STATUS = "SELECT status FROM session_headers WHERE id = %(id)s"
 
-# A connection is usually gone within milliseconds after it was ended; waiting for that is bounded to a second.
+# A connection is usually gone within milliseconds after it was ended; waiting for that is bounded
+# to a second.
 _END = text("""
     SELECT a.pid, a.application_name, r.rolname,
            CASE WHEN current_setting('is_superuser') = 'on'
@@ -129,8 +136,8 @@ _END = text("""
 def name_connections(engine: Engine) -> None:
     """Name each connection after its thread's session when it leaves the pool, and count each statement as progress.
 
-    A connection is renamed only where the session is another one than before. Its first use outside of a session restores the
-    name it was made with.
+    A connection is renamed only where the session is another one than before. Its first use outside
+    of a session restores the name it was made with.
     """
     event.listen(engine, "checkout", _name_at_checkout)
     event.listen(engine, "after_cursor_execute", lambda *_: note_progress())

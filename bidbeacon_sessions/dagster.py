@@ -1,6 +1,7 @@
 """Job sessions in Dagster: the resource that opens them, what a run shows of one, and the sensor that closes dead ones.
 
-Any Dagster project can use it: put `with sessions.session(context, "…")` into an op or asset, or `@sessions.recorded("…")` above it.
+Any Dagster project can use it: put `with sessions.session(context, "…")` into an op or asset, or
+`@sessions.recorded("…")` above it.
 """
 
 import inspect
@@ -188,8 +189,9 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
     ) -> Iterator[SessionRecorder]:
         """Record what happens inside as the session of this attempt of this step.
 
-        Run id, step key, retry number, partition (or range of partitions) and asset are taken from the context, and the run is tagged
-        with the session. An exception that leaves it is masked, since Dagster keeps it in its events.
+        Run id, step key, retry number, partition (or range of partitions) and asset are taken from
+        the context, and the run is tagged with the session. An exception that leaves it is masked,
+        since Dagster keeps it in its events.
         """
         step = context.get_step_execution_context()
         try:
@@ -219,8 +221,9 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Return a decorator that records each call of an asset's or op's function as a session.
 
-        The function must take `context`. A parameter `session`, where it has one, gets the recorder, and Dagster does not see it. Its
-        config, if any, is the session's input. The session's page and sentences are added to the metadata of the output.
+        The function must take `context`. A parameter `session`, where it has one, gets the
+        recorder, and Dagster does not see it. Its config, if any, is the session's input. The
+        session's page and sentences are added to the metadata of the output.
         """
 
         def decorate(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -284,9 +287,10 @@ def _parameters_of(compute: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
     """Make the sensor that closes sessions whose process died, as Dagster says the run ended.
 
-    A run that Dagster still holds for started, though its only session gave no sign of life for the length of a lease, is
-    reported failed (cancelled, where it was being terminated): its worker is gone or frozen, and it would keep its slot for
-    ever. The session's connections are ended, with the locks they hold.
+    A run that Dagster still holds for started, though its only session gave no sign of life for the
+    length of a lease, is reported failed (cancelled, where it was being terminated): its worker is
+    gone or frozen, and it would keep its slot for ever. The session's connections are ended, with
+    the locks they hold.
     """
 
     @sensor(
@@ -315,7 +319,8 @@ def _close_if_dead(store: SessionStore, instance: DagsterInstance, row: RowMappi
     status = run.status if run else None
     if not row["lease_ended"] and status not in _FINISHED:
         return False  # a pause that its lease still covers
-    # The run first: a sensor that dies in between finds the session still open, and comes by here again.
+    # The run first: a sensor that dies in between finds the session still open, and comes by here
+    # again.
     if run is not None and status in _UNFINISHED:
         with store.begin() as connection:
             sessions = list_sessions_of_run(connection, run.run_id)

@@ -14,7 +14,8 @@ from bidbeacon_sessions.tables import ACTION_WORDS, OUTCOME_SO_FAR
 
 MOST_RARE = 20_000
 
-# All words, in any order, each may be a beginning. A text without words finds nothing among the actions.
+# All words, in any order, each may be a beginning. A text without words finds nothing among the
+# actions.
 _WORDS = "plainto_tsquery('simple', :text)"
 _QUERY = f"CAST(regexp_replace(CAST({_WORDS} AS text), '''( &|$)', ''':*\\1', 'g') AS tsquery)"
 _CONTAINS = "position(lower(:text) IN lower({})) > 0"
@@ -41,7 +42,8 @@ HAS_TEXT = f"""({_IN_HEADER} OR 0 < (SELECT count(*) FROM (
 HAS_TEXT_BY_INDEX = f"({_IN_HEADER} OR h.id IN (SELECT f.session_id FROM session_actions f WHERE {ACTION_WORDS} @@ ({_QUERY})))"
 """Finds all actions with the text first: quick where few have it."""
 
-# The server's own estimate, from its statistics of words: counting would take as long as finding them. A wrong one costs time only.
+# The server's own estimate, from its statistics of words: counting would take as long as finding
+# them. A wrong one costs time only.
 _ESTIMATE = text(
     f"EXPLAIN (FORMAT JSON) SELECT FROM session_actions WHERE {ACTION_WORDS} @@ ({_QUERY})"
 )
@@ -58,14 +60,17 @@ def suited_to(connection: Connection, wanted: str | None, statement: str) -> str
 
 @dataclass(frozen=True)
 class SessionFilter:
-    """Which sessions are meant; a field that is None does not restrict. `since` and `before` are UTC instants of the start.
+    """Which sessions are meant; a field that is None does not restrict.
 
-    `older_than` is a session: those after it in a list, newest first, are meant, also where some began at the same instant.
-    `text` is looked for in what the session is called and in the words of its actions, each of which may be a beginning.
-    Account, dataset and window together mean one reference that is of all three; an account alone also means the session's own.
-    `outcome` is that of the whole session, or together with an account what the session achieved for it.
-    `account` is a key. Where a reader gave a part of a name, `accounts` has the keys of all that are called so (see
-    `queries.with_accounts`), and `account` does not count.
+    `since` and `before` are UTC instants of the start.
+
+    `older_than` is a session: those after it in a list, newest first, are meant, also where some
+    began at the same instant. `text` is looked for in what the session is called and in the words
+    of its actions, each of which may be a beginning. Account, dataset and window together mean one
+    reference that is of all three; an account alone also means the session's own. `outcome` is that
+    of the whole session, or together with an account what the session achieved for it. `account` is
+    a key. Where a reader gave a part of a name, `accounts` has the keys of all that are called so
+    (see `queries.with_accounts`), and `account` does not count.
     """
 
     job: str | None = None

@@ -1,6 +1,7 @@
 """Signs of life: a running session beats; whoever finds a silent one may close it.
 
-A lock on work (see the pipelines' stores) names the session that has it, and lasts only as long as that session's lease.
+A lock on work (see the pipelines' stores) names the session that has it, and lasts only as long as
+that session's lease.
 """
 
 import logging
@@ -36,7 +37,8 @@ def beat(connection: Connection, session_id: UUID, *, seconds: float) -> bool:
     return connection.execute(_BEAT, {"session_id": session_id, "seconds": seconds}).rowcount > 0
 
 
-# A server that was away could hear nobody: after its start, everyone has a moment to say that he lives.
+# A server that was away could hear nobody: after its start, everyone has a moment to say that he
+# lives.
 _LEASE_ENDED = """(coalesce(l.expires_at, h.started_at) < clock_timestamp()
              AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :grace))"""
 _DEAD = text(f"""
@@ -51,7 +53,8 @@ def list_dead_sessions(
 ) -> list[RowMapping]:
     """Return running sessions that have been silent for a time, the oldest 500.
 
-    Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, and lease_ended: only then are they dead for certain.
+    Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, and lease_ended: only then
+        are they dead for certain.
     """
     values = {"silent_for": silent_for, "grace": _GRACE_SECONDS}
     return list(connection.execute(_DEAD, values).mappings())
@@ -67,8 +70,8 @@ _RUN_SIGNS = text(f"""
 def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return what the sessions of runs say of them, by run id; a run without sessions is missing.
 
-    Columns: is_open, whether one of its sessions has not ended; lives, whether under a lease that has not ended either; ended_at, when
-    the last one ended, or None.
+    Columns: is_open, whether one of its sessions has not ended; lives, whether under a lease that
+        has not ended either; ended_at, when the last one ended, or None.
     """
     values = {"run_ids": list(run_ids), "grace": _GRACE_SECONDS}
     return {row["run_id"]: row for row in connection.execute(_RUN_SIGNS, values).mappings()}
@@ -94,7 +97,8 @@ def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | No
 class Heartbeat:
     """Beats for one session from a thread of its own, until the block is left, and only while its work moves.
 
-    A database that is away for a while is waited for; the lease may run out meanwhile, and then the session is closed by others.
+    A database that is away for a while is waited for; the lease may run out meanwhile, and then the
+    session is closed by others.
     """
 
     def __init__(self, store: SessionStore, progress: Progress) -> None:

@@ -1,8 +1,9 @@
 """Pending actions: recorded inside the job's own transactions, and which of them came true.
 
-A transaction that is rolled back takes its actions with it. The recorder remembers its actions, asks the table once the
-transaction is over, and records in the timeline what did not happen. The table is the only judge: a commit whose answer was lost, a
-savepoint that was left, a connection that broke are all recorded correctly.
+A transaction that is rolled back takes its actions with it. The recorder remembers its actions,
+asks the table once the transaction is over, and records in the timeline what did not happen. The
+table is the only judge: a commit whose answer was lost, a savepoint that was left, a connection
+that broke are all recorded correctly.
 """
 
 from collections.abc import Sequence

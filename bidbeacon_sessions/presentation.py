@@ -2,11 +2,14 @@
 
 ```json
 {"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "recovered_by": null, "skipped_only": false, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
- "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": 12.3,
- "error": null, "input": {}, "labels": {}, "revision": 3, "action_count": 2, "url": "…"}
-{"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress", "known": true,
- "accounts": [{"key": "US.acme-merch.1kc1bk21", "label": "Acme Merch · US"}],
- "parts": [{"kind": "text", "text": "Requested "}, {"kind": "badge", "text": "rpt-1", "value": "rpt-1"}], "text": "…", "payload": {}}
+ "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z",
+ "finished_at": null, "duration": 12.3, "error": null, "input": {}, "labels": {}, "revision": 3,
+ "action_count": 2, "url": "…"}
+{"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress", "known":
+true,
+ "accounts": [{"key": "US.acme-merch.1kc1bk21", "label": "Acme Merch · US"}], "parts": [{"kind":
+ "text", "text": "Requested "}, {"kind": "badge", "text": "rpt-1", "value": "rpt-1"}], "text": "…",
+ "payload": {}}
 ```
 """
 
@@ -96,10 +99,12 @@ def promise_json(row: Mapping[Any, Any]) -> dict[str, Any]:
 
     ```json
     {"key": "report-request 17", "status": "fulfilled", "deadline_at": "…Z", "fulfilled_by": "<session>", "fulfilled_ord": 4, "fulfilled_at": "…Z",
-     "fulfilled_by_job": "poll-reports", "fulfilled_by_status": "succeeded", "url": "…", "text": "Loaded 3 rows …"}
+     "fulfilled_by_job": "poll-reports", "fulfilled_by_status": "succeeded", "url": "…", "text":
+     "Loaded 3 rows …"}
     ```
 
-    `status` is `fulfilled`, `open`, or `lost` where the deadline has passed; what follows `deadline_at` is null unless it is `fulfilled`.
+    `status` is `fulfilled`, `open`, or `lost` where the deadline has passed; what follows
+    `deadline_at` is null unless it is `fulfilled`.
     """
     session = row["fulfilled_by"]
     return {

@@ -1,6 +1,7 @@
 """Which session this thread works for, and when that work last moved: a heartbeat does not vouch for work that hangs.
 
-Work moves when a statement ends, an action is recorded, or bytes arrive. An intended wait is announced with its length.
+Work moves when a statement ends, an action is recorded, or bytes arrive. An intended wait is
+announced with its length.
 """
 
 import time
@@ -32,7 +33,10 @@ _current: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 @contextmanager
 def working(progress: Progress) -> Iterator[None]:
-    """Work for a session inside the block. A thread started there works for it only in a copy of the context."""
+    """Work for a session inside the block.
+
+    A thread started there works for it only in a copy of the context.
+    """
     before = _current.get()
     _current.set(progress)
     try:

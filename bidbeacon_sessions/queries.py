@@ -1,4 +1,6 @@
-"""All SQL that reads sessions: lists, one session, what stands around it, and figures over many. What writes them is in `writes.py`.
+"""All SQL that reads sessions: lists, one session, what stands around it, and figures over many.
+
+What writes them is in `writes.py`.
 
 The change log and leases have their own modules of SQL.
 """
@@ -43,12 +45,14 @@ ACTIONS_COUNTED = (
 HEADERS_WITH_COUNTS = f"session_headers h CROSS JOIN LATERAL {ACTIONS_COUNTED}"
 
 
-# What a filter finds differs a hundredfold from one value to the next: a plan is made for each, never kept for all. It reads little.
+# What a filter finds differs a hundredfold from one value to the next: a plan is made for each,
+# never kept for all. It reads little.
 _PLAN_EACH = text("""
     SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('max_parallel_workers_per_gather', '0', true)""")
 
 
-# A key that sessions have means itself. Anything else is looked for in all names and keys, whatever its case, blanks and punctuation.
+# A key that sessions have means itself. Anything else is looked for in all names and keys, whatever
+# its case, blanks and punctuation.
 _NAMED = text("""
     SELECT :given AS key
      WHERE EXISTS (SELECT FROM session_subjects WHERE key = :given)
@@ -189,7 +193,8 @@ def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping
 
 MOST_REFERENCES = 1_000
 
-# The same job and the same account, or none in both; two texts, since `IS NOT DISTINCT FROM` uses no index.
+# The same job and the same account, or none in both; two texts, since `IS NOT DISTINCT FROM` uses
+# no index.
 _SAME = {
     True: "h.job_name = :job AND h.account_key = :account",
     False: "h.job_name = :job AND h.account_key IS NULL",
@@ -205,7 +210,8 @@ _NEAR = {
 def find_near(connection: Connection, session: Mapping[Any, Any]) -> dict[str, RowMapping | None]:
     """Return the sessions of the same job and account before and after a session (a row of HEADER_COLUMNS), each a header or None.
 
-    They are `previous`, `next`, and `last_good`: the newest one before it that succeeded without problems.
+    They are `previous`, `next`, and `last_good`: the newest one before it that succeeded without
+    problems.
     """
     same = _SAME[session["account_key"] is not None]
     values = {
@@ -295,9 +301,11 @@ def count_by_interval(
 ) -> list[RowMapping] | None:
     """Return how many matching sessions began in each interval of a span, by mark: place, mark, sessions.
 
-    The mark is the session's status, the outcome of one that succeeded with warnings or problems, or `retried` for an attempt whose
-    failure is no problem since another one took up its work. `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
-    None where counting takes longer than four seconds; the transaction is aborted then.
+    The mark is the session's status, the outcome of one that succeeded with warnings or problems,
+    or `retried` for an attempt whose failure is no problem since another one took up its work.
+    `place` counts intervals from 0; those without sessions are not among the rows. The filter's own
+    `since` and `before` are left aside. None where counting takes longer than four seconds; the
+    transaction is aborted then.
     """
     unbounded = replace(with_accounts(connection, wanted), since=None, before=None)
     statement = f"""
@@ -320,7 +328,8 @@ def count_by_interval(
         raise
 
 
-# Each step of the recursion jumps to the next value by the index, however many rows have the same one.
+# Each step of the recursion jumps to the next value by the index, however many rows have the same
+# one.
 _VALUES = """
     WITH RECURSIVE found AS (
         (SELECT {column} AS value FROM {table} WHERE {column} IS NOT NULL ORDER BY {column} LIMIT 1)
@@ -377,12 +386,14 @@ class Figures:
     p95: float | None = None
 
 
-# A hundred thousand durations are sorted twice: 10 MB, which would go to disk otherwise. A plan is made for each span, never kept for all.
+# A hundred thousand durations are sorted twice: 10 MB, which would go to disk otherwise. A plan is
+# made for each span, never kept for all.
 _IN_MEMORY = text("""
     SELECT set_config('work_mem', '32MB', true), set_config('max_parallel_workers_per_gather', '0', true),
            set_config('plan_cache_mode', 'force_custom_plan', true)""")
-# Job by job, each by its index: its sessions come by time, and so nearly in the order of their intervals. All at once they would have to be
-# sorted by name and interval first, which takes longer than all the rest.
+# Job by job, each by its index: its sessions come by time, and so nearly in the order of their
+# intervals. All at once they would have to be sorted by name and interval first, which takes longer
+# than all the rest.
 _ALL_JOBS = """
     SELECT min(job_name) AS job_name FROM session_headers
      UNION ALL
@@ -407,7 +418,8 @@ def aggregate_jobs(
 ) -> dict[str, Mapping[datetime | None, Figures]]:
     """Return each job's figures by interval, and under None those of the whole span; intervals without sessions are left out.
 
-    `account` restricts them to sessions that worked for one account with this key, or whose name contains it.
+    `account` restricts them to sessions that worked for one account with this key, or whose name
+    contains it.
     """
     statement = _AGGREGATES.format(
         jobs=_ONE_JOB if job else _ALL_JOBS,

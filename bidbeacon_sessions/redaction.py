@@ -1,6 +1,7 @@
 """Mask secrets before anything is stored, logged or shown: by the name of a value, and by the look of a text.
 
-`docs/security.md` says what this promises and what it can't. Each pattern takes time in proportion to the text, however odd that
+`docs/security.md` says what this promises and what it can't. Each pattern takes time in proportion
+to the text, however odd that
 is: repetitions are possessive (`*+`) or bounded, and the search goes on behind what was masked.
 """
 
@@ -50,7 +51,8 @@ _HARMLESS_ENDS = frozenset(
 def names_secret(name: str) -> bool:
     """Return whether a name says that its value is a secret: `client_secret`, `X-Api-Key`, `PGPASSWORD`, `secretValue`.
 
-    A name of several words with spaces may be a campaign's or a keyword's ("secret santa 2026"), so its last word decides.
+    A name of several words with spaces may be a campaign's or a keyword's ("secret santa 2026"), so
+    its last word decides.
     """
     words = [word.lower() for word in _WORD.findall(name)]
     joined = "_".join(words)
@@ -153,8 +155,8 @@ _WINDOW = 48
 def redact(value: Any) -> Any:
     """Return a copy of a JSON-like value with every secret masked, at any depth.
 
-    Keys that name a secret lose their whole value; every text is searched for secrets. What JSON has no form for (a URL object, an
-    exception) becomes its text, masked.
+    Keys that name a secret lose their whole value; every text is searched for secrets. What JSON
+    has no form for (a URL object, an exception) becomes its text, masked.
     """
     if isinstance(value, str):
         return redact_text(value)
@@ -331,7 +333,8 @@ def _value_at(text: str, start: int, name: str, separator: str | None) -> tuple[
         return start, _end_of_header(text, start)
     word = _word_at(text, start, len(text))
     if sum(map(word.count, "([{")) > sum(map(word.count, ")]}")):
-        # Not before the word's end: going on from within it would read the same word again for each name in it.
+        # Not before the word's end: going on from within it would read the same word again for each
+        # name in it.
         return start, max(_find_closing_bracket(text, start), start + len(word))
     return start, start + len(word.rstrip("\\,;)]}."))
 

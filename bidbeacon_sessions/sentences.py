@@ -1,13 +1,16 @@
 """The template language of sentences: an action's payload as readable parts, plain data for page, terminal and Dagster.
 
-`"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after {waited_seconds:duration}]"`
+`"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after
+{waited_seconds:duration}]"`
 
-- `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`. The argument of `money` is the field of its currency.
-  A `count` belongs to its action alone, so that actions can be added up; a `total` goes on from action to action, and the last one counts.
+- `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`. The argument
+    of `money` is the field of its currency.
+  A `count` belongs to its action alone, so that actions can be added up; a `total` goes on from
+  action to action, and the last one counts.
 - `[…]` is left out when any field inside is `None`, empty or 0.
 
-A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `time` and `link` parts carry a `value` too (for
-`time` an ISO instant, for `link` a URL).
+A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `time` and `link`
+parts carry a `value` too (for `time` an ISO instant, for `link` a URL).
 """
 
 import re

@@ -1,6 +1,7 @@
 """`with_job_session`: the session around one piece of work, the recorder that appends its actions, and how a session ends.
 
-The recorder gives each action of a session its place and gets it written, also when the database is away for a while.
+The recorder gives each action of a session its place and gets it written, also when the database is
+away for a while.
 """
 
 import logging
@@ -55,7 +56,8 @@ from bidbeacon_sessions.writes import (
     lock_session,
 )
 
-# Behind every place that a recorder can give: an open transaction of a paused recorder never collides with it.
+# Behind every place that a recorder can give: an open transaction of a paused recorder never
+# collides with it.
 FINAL_ORD = 1_000_000
 
 
@@ -73,8 +75,9 @@ def finalize_session(
 ) -> bool:
     """Close a session from outside, with an action that says what was last seen of it, and end its connections.
 
-    A crashed one has problems, or warnings where another attempt took up its work (`has_successor`).
-    Safe to call from several processes at once: one of them closes it, the others get False.
+    A crashed one has problems, or warnings where another attempt took up its work
+    (`has_successor`). Safe to call from several processes at once: one of them closes it, the
+    others get False.
     """
     if not lock_session(connection, session_id):
         # A transaction of its own may hold it: that of a process that is frozen.
@@ -113,13 +116,16 @@ _READ_ONLY = "25006"
 
 
 class SessionRecorder:
-    """Appends actions to one session. Made by `with_job_session`; not for use by several threads at once.
+    """Appends actions to one session.
+
+    Made by `with_job_session`; not for use by several threads at once.
 
     Attributes:
         session_id: the session's id, also in `job_sessions.id`.
         store: where it is kept.
         account_key: of the account it works for, where it is just one.
-        progress: when its work last moved; each action counts. Work that does neither record nor use the store's engine for
+        progress: when its work last moved; each action counts. Work that does neither record nor
+            use the store's engine for
             longer than `BIDBEACON_STALLED_SECONDS` calls `progress.moved()` now and then.
     """
 
@@ -142,7 +148,8 @@ class SessionRecorder:
     def add(self, action: Action) -> None:
         """Append an action now, in a transaction of its own.
 
-        A database that is away does not stop the job: the action is kept in memory and written when it is back.
+        A database that is away does not stop the job: the action is kept in memory and written when
+        it is back.
 
         Raises:
             SessionClosedError: another process closed this session meanwhile.
@@ -164,7 +171,8 @@ class SessionRecorder:
         Where the transaction is rolled back, the timeline says so (`action-rolled-back`).
 
         Raises:
-            SessionClosedError: another process closed this session meanwhile; the transaction must be rolled back.
+            SessionClosedError: another process closed this session meanwhile; the transaction must
+                be rolled back.
         """
         if self._queue or not self._opened:
             self.flush(
@@ -183,7 +191,8 @@ class SessionRecorder:
     def flush(self, *, now: bool = False) -> bool:
         """Write what waits in memory; give False where the database is still away.
 
-        Between two tries there is a pause that grows to five seconds, so that the job is not slowed; `now` tries at once.
+        Between two tries there is a pause that grows to five seconds, so that the job is not
+        slowed; `now` tries at once.
         """
         return (now or self._may_try()) and self._try(self._write)
 
@@ -208,8 +217,8 @@ class SessionRecorder:
     ) -> None:
         """End the session, with the counts of what was left out or lost.
 
-        A database that is away is waited for, for `patience` seconds. After that the lease runs out, and whoever finds the session
-        dead closes it.
+        A database that is away is waited for, for `patience` seconds. After that the lease runs
+        out, and whoever finds the session dead closes it.
         """
         deadline = time.monotonic() + patience
         while not self._try(lambda: self._end(status, error)):
@@ -381,10 +390,11 @@ def with_job_session(
         session.add(WindowsQueued(…))
     ```
 
-    The session ends as `succeeded`; as `failed` with the error when an exception leaves the block; as `cancelled` when an
-    interrupt does (`KeyboardInterrupt`, Dagster's termination), also where an error hides it: then the interrupt goes on. Other
-    exceptions go on unchanged. A process that dies inside is noticed by its silence and closed as `crashed`. A database that is away,
-    at the beginning, in the middle or at the end, does not stop the work.
+    The session ends as `succeeded`; as `failed` with the error when an exception leaves the block;
+    as `cancelled` when an interrupt does (`KeyboardInterrupt`, Dagster's termination), also where
+    an error hides it: then the interrupt goes on. Other exceptions go on unchanged. A process that
+    dies inside is noticed by its silence and closed as `crashed`. A database that is away, at the
+    beginning, in the middle or at the end, does not stop the work.
 
     Args:
         job_name: what this work is called, kebab-case.
@@ -398,7 +408,8 @@ def with_job_session(
         clock: gives the present instant in UTC.
 
     Raises:
-        SessionClosedError: from `add`, when another process closed the session while this one was paused.
+        SessionClosedError: from `add`, when another process closed the session while this one was
+            paused.
     """
     new = NewSession(
         id=uuid4(),
@@ -436,10 +447,13 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
-    """Return the interrupt that ends the block: the error itself, or what it hides. None where there is none.
+    """Return the interrupt that ends the block: the error itself, or what it hides.
 
-    A signal that meets a driver in the middle of a statement raises the interrupt, and cleaning up after it then raises the driver's own error.
-    An error that was raised *from* an interrupt is meant.
+    None where there is none.
+
+    A signal that meets a driver in the middle of a statement raises the interrupt, and cleaning up
+    after it then raises the driver's own error. An error that was raised *from* an interrupt is
+    meant.
     """
     found: BaseException | None = error
     while isinstance(found, Exception):

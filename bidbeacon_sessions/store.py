@@ -24,7 +24,8 @@ class SessionStore:
     """The sessions of one database.
 
     Args:
-        engine: an SQLAlchemy engine on PostgreSQL with the psycopg 3 driver; the store only borrows it.
+        engine: an SQLAlchemy engine on PostgreSQL with the psycopg 3 driver; the store only borrows
+            it.
     """
 
     def __init__(self, engine: Engine) -> None:

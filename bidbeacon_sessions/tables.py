@@ -1,6 +1,7 @@
 """The tables of job sessions. Instants are UTC; the view `job_sessions` is what people query.
 
-Rows that the stream delivers carry `changed_xid`, the transaction that last wrote them (see `change_log.py`).
+Rows that the stream delivers carry `changed_xid`, the transaction that last wrote them (see
+`change_log.py`).
 """
 
 from datetime import datetime
@@ -80,8 +81,9 @@ def _own_xid() -> Any:
 class SessionHeader(SessionsBase):
     """One row is a session: one attempt of one op (or any other piece of work), its input once, and how it ended.
 
-    The outcome is stored when a session ends. That of a running one follows from its actions: an update would lock the header
-    that each action refers to. `recovered_by` is the later attempt that did the step of one that failed or crashed.
+    The outcome is stored when a session ends. That of a running one follows from its actions: an
+    update would lock the header that each action refers to. `recovered_by` is the later attempt
+    that did the step of one that failed or crashed.
     """
 
     __tablename__ = "session_headers"
@@ -135,7 +137,10 @@ class SessionHeader(SessionsBase):
 
 
 class SessionAction(SessionsBase):
-    """One row is an action: a milestone of a session, with its time and its typed payload. Rows are only ever added."""
+    """One row is an action: a milestone of a session, with its time and its typed payload.
+
+    Rows are only ever added.
+    """
 
     __tablename__ = "session_actions"
 
@@ -169,7 +174,8 @@ class SessionAction(SessionsBase):
 class SessionReference(SessionsBase):
     """One row is one thing an action had to do with: a window of a dataset of an account, and the effect on it.
 
-    It repeats its session's start, so that the newest sessions that refer to something are found without looking at all of them.
+    It repeats its session's start, so that the newest sessions that refer to something are found
+    without looking at all of them.
     """
 
     __tablename__ = "session_references"
@@ -275,7 +281,10 @@ class SessionLease(SessionsBase):
 
 
 class SessionChange(SessionsBase):
-    """One row is a published change: of a session's header (`ord` 0) or of one of its actions. Positions have no gaps."""
+    """One row is a published change: of a session's header (`ord` 0) or of one of its actions.
+
+    Positions have no gaps.
+    """
 
     __tablename__ = "session_changes"
 
@@ -386,7 +395,10 @@ SELECT p.key,
 
 
 def create_tables(engine: Engine) -> None:
-    """Make the tables and views in a database without them. Projects with migrations of their own take them in there."""
+    """Make the tables and views in a database without them.
+
+    Projects with migrations of their own take them in there.
+    """
     with engine.begin() as connection:
         SessionsBase.metadata.create_all(connection)
         connection.execute(text("INSERT INTO session_change_cursor DEFAULT VALUES"))

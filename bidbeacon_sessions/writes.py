@@ -1,6 +1,9 @@
-"""All SQL that writes sessions: opening one, appending to it, closing it. Each function is one statement, but for `close_session`.
+"""All SQL that writes sessions: opening one, appending to it, closing it.
 
-One statement is one round trip and, outside of a transaction, one commit: what a session costs its job is counted in these.
+Each function is one statement, but for `close_session`.
+
+One statement is one round trip and, outside of a transaction, one commit: what a session costs its
+job is counted in these.
 """
 
 import os
@@ -42,7 +45,8 @@ class NewSession:
 class NewAction(NamedTuple):
     """An action ready to be stored: redacted, within bounds, with the place its recorder gave it.
 
-    `promises` are the keys of work that it queued, to be done by `deadline_at`; `fulfilled` are those of work that was done with it.
+    `promises` are the keys of work that it queued, to be done by `deadline_at`; `fulfilled` are
+    those of work that was done with it.
     """
 
     ord: int
@@ -113,9 +117,10 @@ def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
     return list(connection.execute(_OPEN, values).scalars())
 
 
-# The header is locked as its foreign key locks it anyway, but before it is read: whoever waits here for somebody who closes the
-# session finds it closed. A place that is taken was written by a try whose answer was lost. `IS TRUE` keeps a plan from looking for
-# the session among all that run, or ran until lately, by the index on the status.
+# The header is locked as its foreign key locks it anyway, but before it is read: whoever waits here
+# for somebody who closes the session finds it closed. A place that is taken was written by a try
+# whose answer was lost. `IS TRUE` keeps a plan from looking for the session among all that run, or
+# ran until lately, by the index on the status.
 _STORED: LiteralString = """
     WITH alive AS MATERIALIZED (
         SELECT id, started_at FROM session_headers
@@ -220,8 +225,9 @@ _CLOSE = text(f"""
     SELECT count(*) FROM closed""")
 
 
-# Failed attempts have no problems any more whose step another one did in the end: sessions of the same step, in the same run or in the
-# one that the label `retry_of` names. What their actions say stays.
+# Failed attempts have no problems any more whose step another one did in the end: sessions of the
+# same step, in the same run or in the one that the label `retry_of` names. What their actions say
+# stays.
 _RECOVER = text(f"""
     WITH RECURSIVE runs(run_id, step_key) AS (
         SELECT run_id, step_key FROM session_headers WHERE id = :id
@@ -249,7 +255,8 @@ def close_session(
 ) -> bool:
     """End a running session and its lease, and store its outcome; return False where it had ended already.
 
-    One that failed or crashed has problems, unless a successor took up its work; earlier attempts of one that succeeded have them no more.
+    One that failed or crashed has problems, unless a successor took up its work; earlier attempts
+    of one that succeeded have them no more.
     """
     values = {
         "id": session_id,
@@ -287,7 +294,8 @@ def list_places(connection: Connection, session_id: UUID, ords: Sequence[int]) -
     return set(connection.execute(statement, {"id": session_id, "ords": list(ords)}).scalars())
 
 
-# A header takes its actions, references and promises with it; few at once, since one may have five thousand actions.
+# A header takes its actions, references and promises with it; few at once, since one may have five
+# thousand actions.
 _DELETE_ENDED = text("""
     WITH old AS (
         SELECT id FROM session_headers WHERE started_at < :before AND finished_at < :before ORDER BY started_at LIMIT :most)

@@ -1,10 +1,11 @@
 """Write a migration from the difference between the tables' classes and the migrations that exist.
 
-    python -m migrations.generate "Add a table of portfolios"    the next migration
-    python -m migrations.generate --squash                       all tables anew in `0001_tables.py`; only while nobody has installed them
+    python -m migrations.generate "Add a table of portfolios"    the next migration python -m
+    migrations.generate --squash                       all tables anew in `0001_tables.py`; only
+    while nobody has installed them
 
-It compares on an embedded server of its own. The views of schema `reports` are dropped and created anew where they changed; other views, data and
-moves of data are written by hand.
+It compares on an embedded server of its own. The views of schema `reports` are dropped and created
+anew where they changed; other views, data and moves of data are written by hand.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """`make test-clock`: run tests at the instants where clocks and calendars change, and at every second hour of a day.
 
-`faketime` moves the clock of pytest and of all that it starts, the embedded server too. Time passes at its usual speed, so
-a run that begins three minutes before a change goes through it. Chromium keeps the real clock, because it hangs under
-libfaketime; its pages get the moved one from `tests/browser/conftest.py`.
+`faketime` moves the clock of pytest and of all that it starts, the embedded server too. Time passes
+at its usual speed, so a run that begins three minutes before a change goes through it. Chromium
+keeps the real clock, because it hangs under libfaketime; its pages get the moved one from
+`tests/browser/conftest.py`.
 
     python -m tests.at_other_times                                        # all instants
     python -m tests.at_other_times --at 2026-03-29T00:57 tests/unit       # one instant, some tests
@@ -92,7 +93,8 @@ def passes(at: datetime, library: Path, arguments: Sequence[str]) -> bool:
     """
     faketime = shutil.which("faketime")
     assert faketime is not None, "make test-clock needs faketime: apt-get install faketime"
-    # Relative to the real clock, so that all processes agree, whenever they start and whoever runs them.
+    # Relative to the real clock, so that all processes agree, whenever they start and whoever runs
+    # them.
     ahead = round((at - datetime.now(UTC)).total_seconds())
     moved = [faketime, "-m", "--disable-shm", "--exclude-monotonic", "-f", f"{ahead:+d}s"]
     pytest = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "--tb=short"]

@@ -1,6 +1,7 @@
 """What all tests share: one PostgreSQL cluster for the whole run, a fresh migrated database for each test that asks.
 
-`BIDBEACON_TEST_CLUSTER_URL=postgresql://…` runs the suite against another server, 15 or newer; its user must be able to create databases.
+`BIDBEACON_TEST_CLUSTER_URL=postgresql://…` runs the suite against another server, 15 or newer; its
+user must be able to create databases.
 """
 
 import os
@@ -26,11 +27,13 @@ from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.settings import get_session_settings
 
-# pytest's readline writes the terminal's size into the environment of worker processes, where rich would take it for a wish.
+# pytest's readline writes the terminal's size into the environment of worker processes, where rich
+# would take it for a wish.
 for _size in ("COLUMNS", "LINES"):
     os.environ.pop(_size, None)
 
-# A shell starts what runs in its background with interrupts ignored, and `nohup` hang-ups, which all that a test starts and stops would inherit.
+# A shell starts what runs in its background with interrupts ignored, and `nohup` hang-ups, which
+# all that a test starts and stops would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

@@ -19,7 +19,8 @@ _CHUNK = 1 << 16
 class SilentProxy:
     """Forwards TCP to the server of a database, until it is told to keep silent: connections stay open, and nothing passes.
 
-    Its kernel goes on to acknowledge what it gets and to answer keepalives, as a frozen pooler or load balancer does.
+    Its kernel goes on to acknowledge what it gets and to answer keepalives, as a frozen pooler or
+    load balancer does.
     """
 
     def __init__(self, database_url: str) -> None:

@@ -42,7 +42,10 @@ def close_from_outside(
 
 
 def end_lease(engine: Engine, session_id: UUID | None = None) -> None:
-    """End the lease of a session, or of all. A server that has just been started takes nobody for dead: wait for that as well."""
+    """End the lease of a session, or of all.
+
+    A server that has just been started takes nobody for dead: wait for that as well.
+    """
     with engine.begin() as connection:
         connection.execute(_END_LEASE, {"id": session_id})
 

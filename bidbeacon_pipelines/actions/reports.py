@@ -1,4 +1,7 @@
-"""The life cycle of report windows, in actions. `account` is the account's key; `windows` are account-local days."""
+"""The life cycle of report windows, in actions.
+
+`account` is the account's key; `windows` are account-local days.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
@@ -57,8 +60,8 @@ class _WindowsAction(Action):
 class _ReportAction(_WindowsAction):
     """Base class of actions on one report.
 
-    Where several countries wait for the report, `account` is their ads account's key, `windows` are all days, and `accounts` has the windows of
-    each account.
+    Where several countries wait for the report, `account` is their ads account's key, `windows` are
+    all days, and `accounts` has the windows of each account.
     """
 
     accounts: dict[str, list[date]] = Field(default_factory=dict)
@@ -157,7 +160,10 @@ class LoadRequested(_WindowsAction):
 
 
 class WindowsQueued(_ReportAction):
-    """Windows wait for a report that is about to be created. Promises that it ends, after at most five attempts of a day each."""
+    """Windows wait for a report that is about to be created.
+
+    Promises that it ends, after at most five attempts of a day each.
+    """
 
     sentence = "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] {windows:windows}[ by hand{by_hand:flag}]"
     effect = "queued"
@@ -227,7 +233,10 @@ class ReportAdopted(_ReportAction):
 
 
 class ReportPending(_ReportAction):
-    """A report is not complete yet; it is polled again later. Only the first poll refers to each window."""
+    """A report is not complete yet; it is polled again later.
+
+    Only the first poll refers to each window.
+    """
 
     sentence = (
         "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})]"
@@ -394,7 +403,10 @@ class ProductHistoryLearned(_ReportAction, _RequestEnded):
 
 
 class RequestRetried(_ReportAction):
-    """An attempt failed and is repeated later. Not a warning: `report-failed` is recorded when no attempt is left."""
+    """An attempt failed and is repeated later.
+
+    Not a warning: `report-failed` is recorded when no attempt is left.
+    """
 
     sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} failed, retrying at {retry_at:time}: {reason} {windows:windows}"
     effect = "retried"
@@ -439,7 +451,8 @@ class CreatesPaused(Action):
 class LoadsRecorded(Action):
     """Loads that were missing in Dagster were recorded as materializations of their partitions.
 
-    `again` of them had been recorded before: events were deleted, or Dagster or our tables were restored to an earlier state.
+    `again` of them had been recorded before: events were deleted, or Dagster or our tables were
+    restored to an earlier state.
     """
 
     sentence = "Recorded {loads:count:materialization} in Dagster[, {again} of them again]"
@@ -451,8 +464,8 @@ class LoadsRecorded(Action):
 class WaitedForAmazon(Action):
     """The total time a session spent waiting for Amazon: after throttling or failures, or in our own queue.
 
-    `seconds` includes `queued_seconds` and `rested_seconds`, for which no thread slept: a request rests in the database until it is
-    sent again. Threads that wait at once add up.
+    `seconds` includes `queued_seconds` and `rested_seconds`, for which no thread slept: a request
+    rests in the database until it is sent again. Threads that wait at once add up.
     """
 
     sentence = (

@@ -46,7 +46,8 @@ class AdsAccount:
         profile_id: None where Amazon names none: such a pair can't be exported.
         region: Whose host serves the pair.
         time_zone: IANA name, of the profile, else of the country.
-        account_type: `seller`, `vendor` or `agency`, as the profile says; it decides how long sales are attributed to an ad.
+        account_type: `seller`, `vendor` or `agency`, as the profile says; it decides how long sales
+            are attributed to an ad.
         problems: What is missing or odd, in sentences for a person; empty as a rule.
     """
 
@@ -70,7 +71,8 @@ class AccountListing:
 
     Attributes:
         accounts: The pairs, in Amazon's order.
-        answered_regions: The regions with all pages and readable profiles: region, currency and time zone of their pairs can be trusted;
+        answered_regions: The regions with all pages and readable profiles: region, currency and
+            time zone of their pairs can be trusted;
             elsewhere they may be defaults.
         problems: What couldn't be read, and countries where an account doesn't work, in sentences.
         errors: Why a region could not be listed to its end, in a sentence, by region.

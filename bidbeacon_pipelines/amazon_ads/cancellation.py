@@ -13,8 +13,8 @@ from bidbeacon_pipelines.amazon_ads.download_rules import OPERATION, DownloadCan
 class Cancellation:
     """A cancellation, requested from any thread.
 
-    Downloads stop at the next chunk, and a connection that stalls inside a file is closed. A request without a response yet ends with the
-    response or its timeout.
+    Downloads stop at the next chunk, and a connection that stalls inside a file is closed. A
+    request without a response yet ends with the response or its timeout.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,8 @@ class Cancellation:
             self._asked.set()
             for connection in self._sockets:
                 with suppress(OSError):  # it is closed already
-                    # Not the TLS socket's own shutdown, which takes its state away from the thread that reads.
+                    # Not the TLS socket's own shutdown, which takes its state away from the thread
+                    # that reads.
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def check(self) -> None:

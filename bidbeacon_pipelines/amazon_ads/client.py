@@ -1,4 +1,7 @@
-"""The session with the Ads API: region hosts, headers, tokens, retries. Must not import database code or Dagster."""
+"""The session with the Ads API: region hosts, headers, tokens, retries.
+
+Must not import database code or Dagster.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -44,8 +47,9 @@ T = TypeVar("T")
 class AdsApiClient:
     """One authorised session for all regions; a context manager, safe to share between threads.
 
-    Reads are repeated on 429, 5xx and broken connections as the policy says. A create is repeated only if it certainly was not sent; if
-    Amazon may have accepted it, `OutcomeUnknown` is raised and the caller decides.
+    Reads are repeated on 429, 5xx and broken connections as the policy says. A create is repeated
+    only if it certainly was not sent; if Amazon may have accepted it, `OutcomeUnknown` is raised
+    and the caller decides.
 
     Args:
         credentials: Our credentials.
@@ -115,8 +119,8 @@ class AdsApiClient:
 
         Args:
             call: What is asked.
-            read: Parses a successful response, or raises an `AdsApiError`; for a create, an unreadable response leaves the outcome
-            unknown.
+            read: Parses a successful response, or raises an `AdsApiError`; for a create, an
+                unreadable response leaves the outcome unknown.
             tries: What came before it, where the same was asked in an earlier call.
 
         Raises:

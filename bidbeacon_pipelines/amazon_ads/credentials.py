@@ -34,7 +34,8 @@ class Endpoints:
     Attributes:
         api: Base URL of each region, without a final slash.
         token: Token endpoint of each region.
-        download_hosts: Where files may come from: ".amazonaws.com" is any host below it, by https only;
+        download_hosts: Where files may come from: ".amazonaws.com" is any host below it, by https
+            only;
             "127.0.0.1:3040" is exactly this host and port, where http will do.
         uses_proxy: Whether the environment's proxy settings count.
     """

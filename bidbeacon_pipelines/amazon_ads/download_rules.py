@@ -16,12 +16,14 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 class DownloadLimits:
     """Limits of a download.
 
-    Deflate packs 1,032 to 1 at best, which only a bomb does. Rows of a report that are all zeros, each with ids of its
-    own, come to 110 to 1; the very same row 100,000 times over, to 230 to 1. Small files are not limited.
+    Deflate packs 1,032 to 1 at best, which only a bomb does. Rows of a report that are all zeros,
+    each with ids of its own, come to 110 to 1; the very same row 100,000 times over, to 230 to 1.
+    Small files are not limited.
 
     Attributes:
         compressed_bytes: Largest file as it is transferred, gzipped.
-        inflated_bytes: Largest file unpacked; it is never unpacked onto the disk, so this bounds time.
+        inflated_bytes: Largest file unpacked; it is never unpacked onto the disk, so this bounds
+            time.
         ratio: Most unpacked bytes to one transferred.
         ratio_free_bytes: The ratio doesn't count before so many unpacked bytes.
         seconds: Longest time of transferring, all tries of a file together, by the client's clock.

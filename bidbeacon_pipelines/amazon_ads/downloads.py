@@ -31,7 +31,8 @@ from bidbeacon_pipelines.amazon_ads.ledger import Exchange, Tries, record_exchan
 from bidbeacon_pipelines.amazon_ads.transport import Answer, request_id_of, unreachable
 from bidbeacon_sessions.progress import note_progress
 
-# S3 sends its first byte within a second; a connection silent for so long is dead, and is asked again.
+# S3 sends its first byte within a second; a connection silent for so long is dead, and is asked
+# again.
 TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
 
 NO_LONGER_WORKS = "the URL no longer works: "
@@ -53,15 +54,17 @@ def download_to(
 ) -> int:
     """Download a gzipped file, as it is transferred; `path` appears only when all of it is there and undamaged.
 
-    A broken connection, a 5xx, a file that is cut short, damaged or of another size than expected is tried again from
-    the start, as often as the client's policy says. What arrives is written to `<path>.part` first, which never
-    stays behind.
+    A broken connection, a 5xx, a file that is cut short, damaged or of another size than expected
+    is tried again from the start, as often as the client's policy says. What arrives is written to
+    `<path>.part` first, which never stays behind.
 
     Args:
-        client: The session, for its connections, hosts and policy; its token is not sent (S3 refuses it).
+        client: The session, for its connections, hosts and policy; its token is not sent (S3
+            refuses it).
         url: The presigned URL.
         path: Where the file goes; its folder is made where there is none.
-        expected_bytes: Size that Amazon announced, gzipped or unpacked, which is unknown; None if it did not.
+        expected_bytes: Size that Amazon announced, gzipped or unpacked, which is unknown; None if
+            it did not.
         limits: Its limits.
         owner: Its account; without it, the exchanges aren't recorded.
 
@@ -69,7 +72,8 @@ def download_to(
         The file's size in bytes, gzipped.
 
     Raises:
-        DownloadRefused: Host not allowed, redirect to such a host, larger than the limits, or a bomb.
+        DownloadRefused: Host not allowed, redirect to such a host, larger than the limits, or a
+            bomb.
         UrlExpired: The URL has expired.
         DownloadIncomplete: It stayed cut short, damaged, or of another size than expected.
         DownloadTooSlow: It took longer than the limits allow.

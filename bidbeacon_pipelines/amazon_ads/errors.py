@@ -204,8 +204,8 @@ class Throttled(AdsApiError):
 class RateLimited(Throttled):
     """Our own rate limits ask for a longer wait than we allow: nothing was sent.
 
-    `retry_after` is the time until the next slot: Amazon asked us to pause for so long, or many calls are queued.
-    The client doesn't retry, since it has waited as long as it may.
+    `retry_after` is the time until the next slot: Amazon asked us to pause for so long, or many
+    calls are queued. The client doesn't retry, since it has waited as long as it may.
     """
 
     transient = False

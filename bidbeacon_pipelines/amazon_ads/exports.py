@@ -16,7 +16,8 @@ from bidbeacon_pipelines.settings import Region
 
 ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 
-# Archived entities come only when they are asked for, and rows of old days refer to them. Left out, the filters of targets take all.
+# Archived entities come only when they are asked for, and rows of old days refer to them. Left out,
+# the filters of targets take all.
 _FILTER = {
     "adProductFilter": ["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"],
     "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"],
@@ -36,7 +37,8 @@ class Export:
     """An export as Amazon describes it; instants are UTC.
 
     Attributes:
-        url: Presigned, so a secret; valid for an hour. Each retrieval within a day returns a fresh one.
+        url: Presigned, so a secret; valid for an hour. Each retrieval within a day returns a fresh
+            one.
         size_bytes: Size of the file as it is transferred, gzipped.
         error_code: `INTERNAL_ERROR` or `TIMED_OUT`, where it failed.
     """

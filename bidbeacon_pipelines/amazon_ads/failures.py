@@ -23,8 +23,8 @@ from bidbeacon_pipelines.amazon_ads.transport import Answer, facts_of
 
 ANSWERED = "Amazon answered: "
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
-# "Report date is too far in the past", "must be equal to or after report type data retention start date":
-# both seen; there is no code of its own.
+# "Report date is too far in the past", "must be equal to or after report type data retention start
+# date": both seen; there is no code of its own.
 _TOO_OLD = re.compile(
     r"too old|too far in the past|retention|older than|lookback|look-back|history limit|no longer available",
     re.IGNORECASE,

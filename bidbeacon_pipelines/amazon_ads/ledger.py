@@ -69,8 +69,9 @@ class CallLog(Protocol):
 class Tries:
     """What came before the next exchange of one call; belongs to the one thread that makes the call.
 
-    `waited` is the time slept that no record has yet: the first exchange after a wait takes it, so that a sum
-    over records counts no wait twice. `rests` is the same by call, for waits without sleeping, while a request rested.
+    `waited` is the time slept that no record has yet: the first exchange after a wait takes it, so
+    that a sum over records counts no wait twice. `rests` is the same by call, for waits without
+    sleeping, while a request rested.
     """
 
     waited: float = 0.0

@@ -196,7 +196,8 @@ class WireAccount(WireModel):
 class WireAccountPage(WireModel):
     """One page of accounts, from either shape seen: an object with a list, or a bare list of wrapped accounts.
 
-    The accounts are checked one by one, with `read_each`, so that an invalid one doesn't lose the others.
+    The accounts are checked one by one, with `read_each`, so that an invalid one doesn't lose the
+    others.
     """
 
     ads_accounts: tuple[Any, ...]

@@ -20,8 +20,8 @@ _RESERVED_AHEAD_SECONDS = 1.0
 class RateLimiter:
     """Limit how often calls start, and how many of a region run at once in this process.
 
-    All waiting is done here, before a call is handed to the connection, so that none of it counts against a
-    timeout; and outside any lock.
+    All waiting is done here, before a call is handed to the connection, so that none of it counts
+    against a timeout; and outside any lock.
 
     Args:
         rate_limits: Reserves the slots.

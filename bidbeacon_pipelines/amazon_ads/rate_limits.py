@@ -79,8 +79,9 @@ def _per_class(create: float, others: float) -> Mapping[CallClass, float]:
 class CallIntervals:
     """Seconds between two starts by class: of a region, and of an account in it.
 
-    Amazon publishes no limits, and moves them with its load; these keep us far from any that was ever reported. Reports may be
-    limited to one create a second in a region, and that counts requests: repeated ones and those that Amazon refuses as well.
+    Amazon publishes no limits, and moves them with its load; these keep us far from any that was
+    ever reported. Reports may be limited to one create a second in a region, and that counts
+    requests: repeated ones and those that Amazon refuses as well.
     """
 
     region: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(1.0, 0.05))
@@ -103,7 +104,8 @@ class Slot:
 
     Attributes:
         start: When the call may start, UTC.
-        next_starts: For each rate limit, when the call after it may start; None if the slot is too far off to be reserved.
+        next_starts: For each rate limit, when the call after it may start; None if the slot is too
+            far off to be reserved.
     """
 
     start: datetime
@@ -120,7 +122,8 @@ def next_slot(
 
     Args:
         now: The present instant, UTC.
-        next_starts: For each rate limit, when the next call may start; None where none was made before.
+        next_starts: For each rate limit, when the next call may start; None where none was made
+            before.
         intervals: For each rate limit, the time between two starts.
         longest_wait: A slot further off isn't reserved.
     """

@@ -1,7 +1,7 @@
 """Downloads all files of a report: two at a time, retried on errors, with fresh urls when they expire.
 
-The threads only transfer; the caller's thread evaluates results and waits. So a keyboard interrupt takes effect at once, and no thread
-outlives the call.
+The threads only transfer; the caller's thread evaluates results and waits. So a keyboard interrupt
+takes effect at once, and no thread outlives the call.
 """
 
 import threading
@@ -79,9 +79,10 @@ def download_report(
 ) -> list[Path]:
     """Download all parts of a completed report; after an error, or an interrupt, none of its files is left.
 
-    Each part is tried as often as the client's policy says. When a url has expired, the report is retrieved again, which gives fresh urls
-    for all missing parts. This is repeated while parts arrive, and given up after two attempts without any. A url's announced expiry is
-    ignored, since our clock may differ from Amazon's and a failed attempt is cheap.
+    Each part is tried as often as the client's policy says. When a url has expired, the report is
+    retrieved again, which gives fresh urls for all missing parts. This is repeated while parts
+    arrive, and given up after two attempts without any. A url's announced expiry is ignored, since
+    our clock may differ from Amazon's and a failed attempt is cheap.
 
     Args:
         client: The session.
@@ -99,7 +100,8 @@ def download_report(
         PartMissing: Amazon doesn't have a file, or names none at all.
         PartsChanged: The report has other files now.
         ReportNotReady: It is no longer complete.
-        AdsApiError: As `download_to` raises, of the first part that failed for good; or what `retrieve` raises.
+        AdsApiError: As `download_to` raises, of the first part that failed for good; or what
+            `retrieve` raises.
     """
     if not report.parts:
         raise PartMissing(

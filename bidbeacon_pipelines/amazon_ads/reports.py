@@ -71,7 +71,8 @@ class Report:
 
     Attributes:
         raw_status: Amazon's word, where `status` is `UNKNOWN`, and otherwise too.
-        account_ids: The accounts it is about, where Amazon says so; with `periods`, `fields` and `row_filter` they
+        account_ids: The accounts it is about, where Amazon says so; with `periods`, `fields` and
+            `row_filter` they
             tell whether a report can be adopted.
         row_filter: The filter it was asked for with; None where it has none, or Amazon doesn't say.
     """
@@ -129,7 +130,8 @@ def create_report(
         client: The session.
         region: Where the account's profile lives.
         account_id: `amzn1.ads-account.g.…`.
-        fields: Dotted names; an attribute needs its key beside it, money needs `budgetCurrency.value`.
+        fields: Dotted names; an attribute needs its key beside it, money needs
+            `budgetCurrency.value`.
         start: First day, in the account's own time zone.
         end: Last day, inclusive.
         row_filter: Which rows to report, for example an `ad_product_filter`; None for all of them.
@@ -137,7 +139,8 @@ def create_report(
         tries: Previous attempts, for the log of calls.
 
     Raises:
-        OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection, an unreadable answer.
+        OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection, an unreadable
+            answer.
         TooOld: The period lies before what Amazon keeps.
         DuplicateReport: The same report is being made already.
         Rejected: Amazon refuses fields or period.

@@ -24,7 +24,8 @@ class Waiting:
         seconds: Its length.
         reason: What happened, in words.
         operation: The operation, such as "create a report".
-        attempt: The attempt that failed, from 1; 0 for a wait in our own queue, before anything was sent.
+        attempt: The attempt that failed, from 1; 0 for a wait in our own queue, before anything was
+            sent.
         cause: A short name of the reason, to group by: "HTTP 429", "our own queue".
     """
 
@@ -39,9 +40,9 @@ class Waiting:
 class RetryPolicy:
     """How often a call is retried, and how long to wait.
 
-    Without a `Retry-After`, the wait is drawn from 0 to min(cap, base·2^(attempt-1)): "full jitter", by the
-    AWS Architecture Blog's "Exponential Backoff And Jitter". A wait over a limit isn't shortened: the error is raised instead, with its
-    `retry_after`.
+    Without a `Retry-After`, the wait is drawn from 0 to min(cap, base·2^(attempt-1)): "full
+    jitter", by the AWS Architecture Blog's "Exponential Backoff And Jitter". A wait over a limit
+    isn't shortened: the error is raised instead, with its `retry_after`.
 
     Attributes:
         attempts: Calls made in all, at least 1.

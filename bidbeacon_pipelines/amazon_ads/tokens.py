@@ -57,10 +57,10 @@ class _Failure:
 class AccessTokens:
     """Provides valid tokens; concurrent callers cause one renewal, since they wait for the same lock.
 
-    A token is renewed when a random 85 to 95 % of its life is over, so that processes that started together don't renew together. A
-    renewal makes one attempt: the calling code retries.
-    Callers that waited for a renewal that failed share its error; a refusal of the credentials is final, and
-    raised without asking again for as long as this object lives.
+    A token is renewed when a random 85 to 95 % of its life is over, so that processes that started
+    together don't renew together. A renewal makes one attempt: the calling code retries. Callers
+    that waited for a renewal that failed share its error; a refusal of the credentials is final,
+    and raised without asking again for as long as this object lives.
 
     Args:
         credentials: Our credentials.
@@ -99,12 +99,14 @@ class AccessTokens:
         Args:
             send: Sends the request, if this caller renews the token.
             tries: What came before in the call that needs the token.
-            rejected: A token that was just answered with 401; never returned again, and renewed by the first caller that reports it.
+            rejected: A token that was just answered with 401; never returned again, and renewed by
+                the first caller that reports it.
 
         Raises:
             InvalidGrant: The refresh token is revoked.
             InvalidClient: Client id and secret don't belong together.
-            AdsApiError: The token endpoint didn't answer as it should; transient ones may be tried again.
+            AdsApiError: The token endpoint didn't answer as it should; transient ones may be tried
+                again.
         """
         token, known = self._find_good(rejected), self._failure
         if token is None:
@@ -126,7 +128,8 @@ class AccessTokens:
     def _renew(self, known: _Failure | None, send: Send, tries: Tries) -> _Token:
         """Ask for a new token; while the endpoint has a passing problem, the old one serves to its end.
 
-        `known` is the failure the caller knew of before it stood in line: another one happened meanwhile.
+        `known` is the failure the caller knew of before it stood in line: another one happened
+        meanwhile.
         """
         old = self._token
         try:
@@ -191,8 +194,8 @@ class SharedTokens:
     def of(self, credentials: Credentials, url: str) -> AccessTokens:
         """Return a credential's tokens, by the machine's clock.
 
-        Those of a refused credential stay with the clients that have them: who comes later asks once more, since a person
-        may have seen to it.
+        Those of a refused credential stay with the clients that have them: who comes later asks
+        once more, since a person may have seen to it.
         """
         with self._lock:
             known = self._tokens.get((credentials, url))

@@ -17,7 +17,8 @@ from bidbeacon_pipelines.amazon_ads.ledger import CallName
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.settings import Region
 
-# Waiting for a free connection has no bound: that queue is ours, and a request's time starts after it.
+# Waiting for a free connection has no bound: that queue is ours, and a request's time starts after
+# it.
 TIMEOUT = httpx.Timeout(connect=10.0, read=60.0, write=30.0, pool=None)
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)

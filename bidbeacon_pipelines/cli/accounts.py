@@ -78,7 +78,10 @@ def accounts_list(as_json: Json = False) -> None:
 @accounts_app.command("resume")
 @plain_errors
 def accounts_resume(account: AccountArgument, country: CountryOption = None) -> None:
-    """Refresh an account again; also clears its suspension. The next sync of accounts adds its partition if it has none."""
+    """Refresh an account again; also clears its suspension.
+
+    The next sync of accounts adds its partition if it has none.
+    """
     _set_enabled(account, country, enabled=True)
 
 

@@ -102,7 +102,10 @@ def _sent(message: dict[str, Any]) -> str:
 @alerts_app.command()
 @plain_errors
 def test() -> None:
-    """Send a test message to each receiver, and print the result. Exits with 1 if one did not accept it."""
+    """Send a test message to each receiver, and print the result.
+
+    Exits with 1 if one did not accept it.
+    """
     from bidbeacon_pipelines.services.receivers import NotSentError, list_receivers
 
     settings = get_settings()

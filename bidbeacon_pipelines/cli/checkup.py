@@ -20,7 +20,10 @@ _MARKS = {"ok": ("✔", "green"), "warning": ("!", "bold yellow"), "failure": ("
 
 @plain_errors
 def doctor(as_json: Json = False) -> None:
-    """Check database, Amazon, accounts, reports, sessions and calls, and print what to do. Exits with 1 if something is broken."""
+    """Check database, Amazon, accounts, reports, sessions and calls, and print what to do.
+
+    Exits with 1 if something is broken.
+    """
     checks = []
     for check in _checks():
         checks.append(check)

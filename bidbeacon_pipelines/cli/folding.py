@@ -1,6 +1,9 @@
-"""Folds runs of actions of one type into one sentence, and many names into a list, for terminals. The page folds by the same rules, in `web/folding.js`.
+"""Folds runs of actions of one type into one sentence, and many names into a list, for terminals.
 
-On the page, where a run can be opened, what promises work folds too, with what became of all the promises.
+The page folds by the same rules, in `web/folding.js`.
+
+On the page, where a run can be opened, what promises work folds too, with what became of all the
+promises.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,8 +27,9 @@ Values = Mapping[str, Any]
 def fold_runs(actions: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield actions (as `presentation.action_json`), which are in order, with each run of three and more as one.
 
-    Such a run differs in counts, names and days only. It has the time of its first action, the `parts` of a sentence about all of them,
-    and how many there are as `folded`. Errors never fold, nor does what promises work or can't be read.
+    Such a run differs in counts, names and days only. It has the time of its first action, the
+    `parts` of a sentence about all of them, and how many there are as `folded`. Errors never fold,
+    nor does what promises work or can't be read.
     """
     templates = {name: action_class.template for name, action_class in action_classes().items()}
     read = [(action, _read(action)) for action in actions]

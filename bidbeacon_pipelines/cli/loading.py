@@ -30,8 +30,8 @@ def refresh(
 ) -> None:
     """Load report windows now, and print the session's timeline live.
 
-    Exits with 0 if all were loaded, else 1. Ctrl-C and SIGTERM cancel its session (exit codes 130 and 143); the next run continues its
-    requests.
+    Exits with 0 if all were loaded, else 1. Ctrl-C and SIGTERM cancel its session (exit codes 130
+    and 143); the next run continues its requests.
     """
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.reports.datasets import get_dataset

@@ -38,7 +38,10 @@ def probe(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare Amazon's responses with what BidBeacon expects; writes to no database. Exits with 1 if something differs."""
+    """Compare Amazon's responses with what BidBeacon expects; writes to no database.
+
+    Exits with 1 if something differs.
+    """
     from bidbeacon_pipelines.amazon_ads import connect
     from bidbeacon_pipelines.probe.calls import NoSuchAccountError, Probe
     from bidbeacon_pipelines.probe.compare import compare

@@ -43,7 +43,8 @@ def recorded(
 ) -> Iterator[tuple[SessionRecorder, StatusLine]]:
     """Record everything inside as one session and print it as it happens; yield the session, and its status line.
 
-    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled (`ending_by_signals`); a second signal ends the process at once.
+    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled (`ending_by_signals`); a second
+    signal ends the process at once.
 
     Args:
         context: the tools.
@@ -79,7 +80,8 @@ def recorded(
 def ending_by_signals() -> Iterator[None]:
     """End the block at Ctrl-C, SIGTERM and the end of the terminal, so that a session inside is cancelled, and say so on stderr.
 
-    Signals that were ignored, as by `nohup`, stay ignored. Outside of the main thread nothing changes, since Python allows it nowhere else.
+    Signals that were ignored, as by `nohup`, stay ignored. Outside of the main thread nothing
+    changes, since Python allows it nowhere else.
 
     Raises:
         typer.Exit: a signal ended the block: 128 and its number, as shells count.

@@ -252,7 +252,10 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
 
 
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """Return a table of plain values; what is None shows as a dash. The first column is never broken: it is what people copy."""
+    """Return a table of plain values; what is None shows as a dash.
+
+    The first column is never broken: it is what people copy.
+    """
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)

@@ -1,8 +1,9 @@
 """Dagster's queue of runs, which knows an account's runs, and those of windows that a person asked for, from the moment they wait.
 
-Dagster tags a backfill's run with its range of partitions only. A limit on the tag `account` would see such a run once it has begun
-and tagged itself; two ranges of one account would run beside each other until then. Dagster's own partition tags are no limit either:
-runs of jobs that a schedule starts for an account carry them as well.
+Dagster tags a backfill's run with its range of partitions only. A limit on the tag `account` would
+see such a run once it has begun and tagged itself; two ranges of one account would run beside each
+other until then. Dagster's own partition tags are no limit either: runs of jobs that a schedule
+starts for an account carry them as well.
 """
 
 from collections.abc import Mapping

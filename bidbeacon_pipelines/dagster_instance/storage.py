@@ -28,8 +28,9 @@ SCHEMA: Final = "dagster"
 class BidBeaconStorage(DagsterPostgresStorage):
     """Runs, events and schedules in schema `dagster` of the database that the settings name, or of the embedded one.
 
-    Its configuration in `dagster.yaml` is empty. Dagster hands configurations to its child processes on the command
-    line; the address, with its password, is therefore no part of it: each process finds it anew.
+    Its configuration in `dagster.yaml` is empty. Dagster hands configurations to its child
+    processes on the command line; the address, with its password, is therefore no part of it: each
+    process finds it anew.
     """
 
     @classmethod
@@ -43,10 +44,12 @@ class BidBeaconStorage(DagsterPostgresStorage):
 
         Raises:
             DatabaseUnavailableError: There is no database; the message says what to do.
-            SchemaError: Our tables or Dagster's are not as this program needs them; the message says what to do.
+            SchemaError: Our tables or Dagster's are not as this program needs them; the message
+                says what to do.
         """
         del config_value  # nothing is configured
-        # Dagster reads it from the environment alone; each process that has this storage stores events of a batch at once.
+        # Dagster reads it from the environment alone; each process that has this storage stores
+        # events of a batch at once.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
         place_files(get_settings())
         guard_webserver()
@@ -61,8 +64,9 @@ class BidBeaconStorage(DagsterPostgresStorage):
     def keep_connections(self) -> None:
         """Let all parts share one pool; dagster-postgres by itself opens a connection for every statement.
 
-        That costs a run worker more than its work: 500 materializations took 7 s, and take 1 s like this. A
-        connection that broke meanwhile (the server was restarted) is noticed before it is used.
+        That costs a run worker more than its work: 500 materializations took 7 s, and take 1 s like
+        this. A connection that broke meanwhile (the server was restarted) is noticed before it is
+        used.
         """
         engine = create_engine(
             self.postgres_url,

@@ -1,7 +1,8 @@
 """The guard around Dagster's webserver, which executes mutations sent by GET, and checks neither `Host` nor `Origin`.
 
-Dagster has no setting for middleware. Its webserver loads our storage, as each of its processes does, so the guard is there however the
-webserver was started: by `bidbeacon dev`, `dg dev`, `dagster dev` or `dagster-webserver`.
+Dagster has no setting for middleware. Its webserver loads our storage, as each of its processes
+does, so the guard is there however the webserver was started: by `bidbeacon dev`, `dg dev`,
+`dagster dev` or `dagster-webserver`.
 """
 
 import sys
@@ -16,7 +17,8 @@ from bidbeacon_pipelines.settings import get_settings
 
 def guard_webserver() -> None:
     """Put the guard before the middleware of Dagster's webserver, where this process is one."""
-    # A process that has not imported the webserver is none, and importing it would cost every run a second.
+    # A process that has not imported the webserver is none, and importing it would cost every run a
+    # second.
     module = sys.modules.get("dagster_webserver.webserver")
     if module is not None:
         _guard(module.DagsterWebserver)

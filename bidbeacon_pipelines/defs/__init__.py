@@ -1,1 +1,4 @@
-"""Dagster's side: assets, jobs, schedules and sensors, thin. What they do is in `bidbeacon_pipelines.services`."""
+"""Dagster's side: assets, jobs, schedules and sensors, thin.
+
+What they do is in `bidbeacon_pipelines.services`.
+"""

@@ -30,13 +30,19 @@ _MOST_ACTIONS = 50
 
 
 class AccountConfig(Config):
-    """Which account an op works for: its key, e.g. `US.acme-merch.1kc1bk21`, or its name, e.g. `Acme Merch · US`."""
+    """Which account an op works for: its key, e.g. `US.acme-merch.1kc1bk21`, or its name, e.g.
+
+    `Acme Merch · US`.
+    """
 
     account: str
 
 
 class AdsAccountConfig(Config):
-    """Which ads account an op works for: its key, e.g. `acme-merch.1kc1bk21`, or its name, e.g. `Acme Merch`."""
+    """Which ads account an op works for: its key, e.g. `acme-merch.1kc1bk21`, or its name, e.g.
+
+    `Acme Merch`.
+    """
 
     ads_account: str
 
@@ -63,7 +69,8 @@ def add_partitions(instance: DagsterInstance, accounts: Iterable[Account]) -> No
     """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay.
 
     Raises:
-        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those with room were added.
+        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those
+            with room were added.
     """
     active = [account for account in accounts if not account.is_disabled]
     add_ads_accounts(instance, dict.fromkeys(account.ads_account_key for account in active))
@@ -74,7 +81,10 @@ def add_partitions(instance: DagsterInstance, accounts: Iterable[Account]) -> No
 def sync_accounts_op(
     context: OpExecutionContext, job_contexts: JobContexts, job_sessions: BidBeaconSessions
 ) -> None:
-    """Store the accounts that Amazon lists, and make partitions of those that aren't disabled. Safe to run again: neither is ever deleted."""
+    """Store the accounts that Amazon lists, and make partitions of those that aren't disabled.
+
+    Safe to run again: neither is ever deleted.
+    """
     with job_contexts.open() as job_context:
         with job_sessions.work(context, job_context, "sync-accounts") as session:
             listed = set(sync_all_accounts(job_context, session))
@@ -101,7 +111,10 @@ def sync_entities_op(
     job_contexts: JobContexts,
     job_sessions: BidBeaconSessions,
 ) -> None:
-    """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them. Safe to run again: rows are replaced."""
+    """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them.
+
+    Safe to run again: rows are replaced.
+    """
     with job_contexts.open() as job_context:
         ref = find_ref(job_context.named_account, config.account)
         given = {"account": config.account}
@@ -115,7 +128,8 @@ def sync_entities_op(
             actions = list_excerpts(connection, [session.session_id], last=_MOST_ACTIONS)
     context.add_output_metadata(metadata)
     for entity in lineage.ENTITIES:
-        # Only its own sentences: five copies of all of them, a day and account, would be kept for good.
+        # Only its own sentences: five copies of all of them, a day and account, would be kept for
+        # good.
         own = [
             action
             for action in actions

@@ -38,8 +38,9 @@ def evaluate_checks(
 ) -> None:
     """Evaluate the checks of datasets that the run has recorded materializations of; the results are events of the run.
 
-    Dagster shows a check as not evaluated from the next materialization of its asset on, unless the same run has evaluated it. A result that is
-    younger than ten minutes is stored again, since loads come every minute and the checks are of all windows: `checked_at` says when it was found.
+    Dagster shows a check as not evaluated from the next materialization of its asset on, unless the
+    same run has evaluated it. A result that is younger than ten minutes is stored again, since
+    loads come every minute and the checks are of all windows: `checked_at` says when it was found.
 
     Args:
         context: of the step that recorded them.

@@ -26,7 +26,10 @@ from bidbeacon_sessions.dagster import session_metadata
 
 
 def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
-    """Make the checks of a dataset's asset. They have no partitions: one result says how all accounts and windows are."""
+    """Make the checks of a dataset's asset.
+
+    They have no partitions: one result says how all accounts and windows are.
+    """
 
     @multi_asset_check(
         name=f"{dataset.asset_name}_checks",

@@ -1,7 +1,8 @@
 """The assets upstream and downstream of the datasets: Amazon, accounts and entities, and the views that analysts read.
 
-Dagster shows these assets and does not materialize them: a sync observes accounts and entities, and a view is always as its tables are.
-An arrow from A to B means that rows of B depend on rows of A, not only that both are of one account.
+Dagster shows these assets and does not materialize them: a sync observes accounts and entities, and
+a view is always as its tables are. An arrow from A to B means that rows of B depend on rows of A,
+not only that both are of one account.
 """
 
 from typing import Any
@@ -78,8 +79,8 @@ ENTITIES = list(_ENTITIES.values())
 def entities_behind(dataset: Dataset) -> list[AssetSpec]:
     """Return the entities that a dataset's rows depend on.
 
-    Campaigns say which ad products are asked for, and whether a report without rows can be true. Targets give rows that name a target
-    its id. Names are joined by the views.
+    Campaigns say which ad products are asked for, and whether a report without rows can be true.
+    Targets give rows that name a target its id. Names are joined by the views.
     """
     return [
         _ENTITIES[name]

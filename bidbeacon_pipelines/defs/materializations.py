@@ -1,6 +1,7 @@
 """What Dagster shows of loaded windows, and how loads that were made elsewhere become materializations.
 
-The only module that imports something private of Dagster's: nothing public stores many events as one batch.
+The only module that imports something private of Dagster's: nothing public stores many events as
+one batch.
 """
 
 import time
@@ -44,7 +45,8 @@ def describe_windows(
 ) -> list[tuple[LoadedWindow, Metadata]]:
     """Return the metadata of each window's materialization: its figures and its timeline.
 
-    Kept small (about 2 kB), since a run that loads 500 windows writes 500 of them, and they are kept forever.
+    Kept small (about 2 kB), since a run that loads 500 windows writes 500 of them, and they are
+    kept forever.
     """
     stories = list_stories(connection, windows)
     timelines: dict[Any, MetadataValue[Any]] = {}  # windows of one report mostly share their story
@@ -63,7 +65,8 @@ def add_metadata_of_partitions(
 ) -> None:
     """Set each partition's own metadata, all at once.
 
-    `context.add_asset_metadata` lists all partitions of the range for each one: 450 of them took 7 s, and take 0.1 s like this.
+    `context.add_asset_metadata` lists all partitions of the range for each one: 450 of them took 7
+    s, and take 0.1 s like this.
     """
     step = context.get_step_execution_context()
     for key, own in metadata.items():
@@ -73,7 +76,10 @@ def add_metadata_of_partitions(
 
 
 def window_metadata(window: LoadedWindow) -> Metadata:
-    """Return the figures of one loaded window; numbers, so that Dagster plots them. Amounts are rounded to cents, as in sentences."""
+    """Return the figures of one loaded window; numbers, so that Dagster plots them.
+
+    Amounts are rounded to cents, as in sentences.
+    """
     return {
         "dagster/row_count": MetadataValue.int(window.row_count),
         "spend": MetadataValue.float(float(round(window.spend, 2))),
@@ -130,8 +136,8 @@ def record_loaded_windows(
 ) -> None:
     """Record a materialization for every load that Dagster does not know of yet.
 
-    This includes loads of killed runs and of the command line. Two concurrent runs share the work: each batch's windows are locked and
-    skipped by the other. The checks of these datasets are
+    This includes loads of killed runs and of the command line. Two concurrent runs share the work:
+    each batch's windows are locked and skipped by the other. The checks of these datasets are
     evaluated as well.
     """
     total = again = 0
@@ -169,8 +175,9 @@ def store_materializations(
 ) -> None:
     """Store materializations as one batch; when this returns, they are stored.
 
-    `context.log_event` stores each by itself: 500 took 1.7 s on an idle machine and 7 s on a busy one. A millisecond lies between two, since
-    Dagster's list of an asset's events shows only one of those with the same timestamp.
+    `context.log_event` stores each by itself: 500 took 1.7 s on an idle machine and 7 s on a busy
+    one. A millisecond lies between two, since Dagster's list of an asset's events shows only one of
+    those with the same timestamp.
     """
     step = context.get_step_execution_context()
     for materialization, place in in_one_batch(materializations):

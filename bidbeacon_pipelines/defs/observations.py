@@ -1,7 +1,7 @@
 """Observations of windows that a session handled and did not load, with the reason.
 
-If an observation can't be stored, the run continues without it. It is made once, when the session has ended; a run killed before that has
-none.
+If an observation can't be stored, the run continues without it. It is made once, when the session
+has ended; a run killed before that has none.
 """
 
 import logging

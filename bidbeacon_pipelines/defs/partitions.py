@@ -1,4 +1,7 @@
-"""Partitions: account × window. The account's key comes from Amazon's accounts, the window is the account's own calendar day."""
+"""Partitions: account × window.
+
+The account's key comes from Amazon's accounts, the window is the account's own calendar day.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -42,7 +45,8 @@ FIRST_DAY = _first_day()
 ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 ADS_ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="ads_accounts")
 
-# The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an account's own day always exists.
+# The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an
+# account's own day always exists.
 WINDOW_PARTITIONS = DailyPartitionsDefinition(
     start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=DAYS_AHEAD
 )
@@ -85,7 +89,8 @@ def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
     """Make partitions of accounts, of as many as there is room for; those that exist stay.
 
     Raises:
-        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those with room were added.
+        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those
+            with room were added.
     """
     today = datetime.now(UTC).date()
     existing = set(instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))

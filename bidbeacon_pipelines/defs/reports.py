@@ -193,8 +193,8 @@ def _record_metadata(
 ) -> Metadata:
     """Set each partition's own metadata; for a single partition, return it together with the session's.
 
-    Dagster repeats the metadata of a range's result in the materialization of every partition (36 kB each for 450 windows), so a range's
-    result has none.
+    Dagster repeats the metadata of a range's result in the materialization of every partition (36
+    kB each for 450 windows), so a range's result has none.
     """
     with job_context.engine.begin() as connection:
         described = describe_windows(connection, loaded)
@@ -226,7 +226,10 @@ def refresh_account_op(
     job_contexts: JobContexts,
     job_sessions: BidBeaconSessions,
 ) -> None:
-    """Create the windows of an ads account and plan what is due in all of its countries. Asks Amazon for nothing; safe to run again."""
+    """Create the windows of an ads account and plan what is due in all of its countries.
+
+    Asks Amazon for nothing; safe to run again.
+    """
     with job_contexts.open() as job_context:
         ref = find_ref(job_context.named_ads_account, config.ads_account)
         given = {"ads_account": config.ads_account}
@@ -241,7 +244,10 @@ def refresh_account_op(
 def poll_reports_op(
     context: OpExecutionContext, job_contexts: JobContexts, job_sessions: BidBeaconSessions
 ) -> None:
-    """Poll every report in flight that is due, load complete ones, and create planned ones. Safe to run again."""
+    """Poll every report in flight that is due, load complete ones, and create planned ones.
+
+    Safe to run again.
+    """
     with job_contexts.open() as job_context:
         with job_sessions.work(context, job_context, "poll-reports") as session:
             step_requests(

@@ -50,7 +50,10 @@ _FORESEEN = (
 
 
 class JobContexts(ConfigurableResource[JobContext]):
-    """Opens the tools of a job: database, Ads API, settings. Nothing in it is run config, so no secret shows in the UI."""
+    """Opens the tools of a job: database, Ads API, settings.
+
+    Nothing in it is run config, so no secret shows in the UI.
+    """
 
     @contextmanager
     def open(self) -> Iterator[JobContext]:
@@ -79,10 +82,12 @@ class BidBeaconSessions(JobSessionsResource):
     ) -> Iterator[SessionRecorder]:
         """Open a session for work that calls Amazon.
 
-        At its end, also after an error, record the time spent waiting for Amazon, and observe windows that were not loaded.
+        At its end, also after an error, record the time spent waiting for Amazon, and observe
+        windows that were not loaded.
 
         Raises:
-            Failure: the work raised an exception. Its description is the exception's message, its metadata links to the session; expected
+            Failure: the work raised an exception. Its description is the exception's message, its
+                metadata links to the session; expected
                 errors come without a traceback.
         """
         session_id: UUID | None = None

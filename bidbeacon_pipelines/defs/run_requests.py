@@ -49,7 +49,10 @@ def load_windows_op(
     job_contexts: JobContexts,
     job_sessions: BidBeaconSessions,
 ) -> None:
-    """Load windows now, whether or not they are due, and record them as materializations. Safe to run again."""
+    """Load windows now, whether or not they are due, and record them as materializations.
+
+    Safe to run again.
+    """
     with job_contexts.open() as job_context:
         ref = job_context.find_account_ref(config.account)
         given = config.model_dump()
@@ -83,7 +86,8 @@ def load_windows() -> None:
 def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
     """Yield a run for each request that has none.
 
-    A request stays open until a run has begun its work; a run that died before is repeated up to three times.
+    A request stays open until a run has begun its work; a run that died before is repeated up to
+    three times.
     """
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())

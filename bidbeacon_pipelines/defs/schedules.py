@@ -167,7 +167,8 @@ def busy_accounts(instance: DagsterInstance, job_name: str, tag: str = ACCOUNT_T
 def first_sync_at(ends: Sequence[datetime]) -> datetime | None:
     """Return the instant before which accounts aren't synced again where none came; None where that was never tried.
 
-    With bad credentials or an empty list of accounts, the pause grows: 5, 10, 20 minutes, then an hour.
+    With bad credentials or an empty list of accounts, the pause grows: 5, 10, 20 minutes, then an
+    hour.
 
     Args:
         ends: when the syncs in vain ended.
@@ -204,8 +205,9 @@ def _ended_by_itself(record: RunRecord) -> bool:
 def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
     """Return whether a failed run still keeps its account waiting.
 
-    One whose session failed does, for the whole pause. One that was killed does not. One that never got to open a session was killed
-    at its start, or something is wrong that a new run would meet too: a short pause serves both.
+    One whose session failed does, for the whole pause. One that was killed does not. One that never
+    got to open a session was killed at its start, or something is wrong that a new run would meet
+    too: a short pause serves both.
     """
     with session_store().begin() as connection:
         ends = {

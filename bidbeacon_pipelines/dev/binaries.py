@@ -74,7 +74,8 @@ def reachable_binaries(binaries: Path, user: ServerUser | None) -> Path:
 def _copy_installation(installation: Path, target: Path) -> None:
     """Copy what the server needs, readable by everyone, complete or not at all.
 
-    The wheel's libraries lie beside its package and are found by relative paths: the copy has the same layout.
+    The wheel's libraries lie beside its package and are found by relative paths: the copy has the
+    same layout.
     """
     make_system_home()
     package = installation.parent

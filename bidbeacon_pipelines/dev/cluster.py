@@ -1,8 +1,9 @@
 """The embedded server's files: where the data lies, how it is made once, and how it is connected to.
 
-`<home>/postgres/` holds `connection.json` (port and password, readable by its owner alone), two lock files, and
-`cluster`: the folder of the server's account with `data` and `server.log`. Where root runs things and that account
-can't reach the project, `cluster` is a link to a folder below `/var/lib/bidbeacon`.
+`<home>/postgres/` holds `connection.json` (port and password, readable by its owner alone), two
+lock files, and `cluster`: the folder of the server's account with `data` and `server.log`. Where
+root runs things and that account can't reach the project, `cluster` is a link to a folder below
+`/var/lib/bidbeacon`.
 """
 
 import json
@@ -93,7 +94,8 @@ class ClusterFiles:
 
         Args:
             user: The server's account; absent: the current user.
-            durable: `False` takes the system's temporary folder, which is cleared by itself, for `/var/lib`.
+            durable: `False` takes the system's temporary folder, which is cleared by itself, for
+                `/var/lib`.
 
         Raises:
             EmbeddedPostgresError: The folder was made before and is gone.
@@ -126,8 +128,8 @@ def make_data(
 ) -> None:
     """Make the data directory, complete or not at all, with a new password.
 
-    The collation is PostgreSQL's own C.UTF-8: the same on every system, and never changed by an update of the
-    system's library.
+    The collation is PostgreSQL's own C.UTF-8: the same on every system, and never changed by an
+    update of the system's library.
     """
     draft = files.cluster / "data.new"
     shutil.rmtree(draft, ignore_errors=True)

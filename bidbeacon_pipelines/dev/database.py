@@ -11,8 +11,9 @@ from bidbeacon_pipelines.store.migrate import check_schema, read_revision, upgra
 def open_database(settings: Settings) -> str:
     """Return the address of the database, after a look at the version of its tables.
 
-    Only `bidbeacon db upgrade` and `bidbeacon dev` change tables. An embedded database that has none yet gets them here:
-    nobody else's data is in it, and plain `dagster dev` works in a fresh clone.
+    Only `bidbeacon db upgrade` and `bidbeacon dev` change tables. An embedded database that has
+    none yet gets them here: nobody else's data is in it, and plain `dagster dev` works in a fresh
+    clone.
 
     Raises:
         DatabaseUnavailableError: The database can't be used; the message says what to do.

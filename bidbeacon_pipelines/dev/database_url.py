@@ -20,7 +20,8 @@ def checked_database_url(database_url: str) -> str:
 
     Raises:
         InvalidDatabaseUrlError: It can't be parsed.
-        DatabaseUnavailableError: It doesn't answer, is older than PostgreSQL 14 or not in UTF-8; the message has no password.
+        DatabaseUnavailableError: It doesn't answer, is older than PostgreSQL 14 or not in UTF-8;
+            the message has no password.
     """
     url = parse_database_url(database_url)
     name = f"The database of BIDBEACON_DATABASE_URL ({show_database_url(database_url)})"

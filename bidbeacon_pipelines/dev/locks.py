@@ -19,7 +19,8 @@ class FileLock:
 
         Args:
             shared: Whether others may hold it at the same time.
-            wait: Whether to wait for it; else the answer comes at once, and on `False` nothing is held any more.
+            wait: Whether to wait for it; else the answer comes at once, and on `False` nothing is
+                held any more.
         """
         if self._descriptor is None:
             self._descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -53,12 +53,14 @@ NOT_DURABLE: Final = " -c fsync=off -c full_page_writes=off"
 class EmbeddedPostgres:
     """One PostgreSQL server for one home folder, shared by all processes of this machine that use that folder.
 
-    It listens on 127.0.0.1 only, with a password; never runs as root; and is found again, whoever started it. Each
-    process that asked for it counts as a user of it until it ends or calls `stop_if_unused`. When the last one is gone,
-    a watcher stops the server, however that process ended.
+    It listens on 127.0.0.1 only, with a password; never runs as root; and is found again, whoever
+    started it. Each process that asked for it counts as a user of it until it ends or calls
+    `stop_if_unused`. When the last one is gone, a watcher stops the server, however that process
+    ended.
 
     Args:
-        home: Folder for local state, usually `.bidbeacon`; the server's files go to `postgres` below it.
+        home: Folder for local state, usually `.bidbeacon`; the server's files go to `postgres`
+            below it.
         durable: `False` trades safety at a power cut for speed: for tests.
         binaries: Folder of `initdb`, `pg_ctl` and `postgres`; absent: the wheel's.
     """
@@ -74,7 +76,8 @@ class EmbeddedPostgres:
     def ensure_running(self) -> str:
         """Return the database's address (`postgresql://…`, with the password), starting the server where it isn't running.
 
-        Safe in any number of processes at once; takes no more than a few milliseconds when the server runs.
+        Safe in any number of processes at once; takes no more than a few milliseconds when the
+        server runs.
 
         Raises:
             EmbeddedPostgresError: It can't be made or started; the message says what to do.

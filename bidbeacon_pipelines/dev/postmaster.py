@@ -25,8 +25,8 @@ class Postmaster:
 def find_postmaster(data: Path) -> Postmaster | None:
     """Return the server that runs on `data`, or `None` where there is none or only a stale `postmaster.pid`.
 
-    The lines of the file: process id, data directory, start time, port, socket folder, address, shared memory,
-    status (https://www.postgresql.org/docs/current/storage-file-layout.html).
+    The lines of the file: process id, data directory, start time, port, socket folder, address,
+    shared memory, status (https://www.postgresql.org/docs/current/storage-file-layout.html).
     """
     lines = _read_pid_file(data)
     pid = _pid(lines)
@@ -39,8 +39,8 @@ def find_postmaster(data: Path) -> Postmaster | None:
 def drop_misleading_pid_file(data: Path) -> None:
     """Remove a stale `postmaster.pid` whose number another program has by now, as after a restart of the host.
 
-    PostgreSQL would take that program for its server and refuse to start. A stale file with a free number is left
-    to PostgreSQL, which looks at the shared memory of the dead server too.
+    PostgreSQL would take that program for its server and refuse to start. A stale file with a free
+    number is left to PostgreSQL, which looks at the shared memory of the dead server too.
     """
     pid = _pid(_read_pid_file(data))
     if pid is not None and psutil.pid_exists(pid) and not serves(pid, data):
@@ -71,7 +71,8 @@ def kill_orphans(data: Path) -> None:
 def serves(pid: int, data: Path) -> bool:
     """Return whether a process is a living PostgreSQL of `data`: all processes of a server work in that folder.
 
-    Where the system hides the folder (root without ptrace in a container), a server is known by its command line.
+    Where the system hides the folder (root without ptrace in a container), a server is known by its
+    command line.
     """
     try:
         process = psutil.Process(pid)

@@ -101,7 +101,8 @@ def stop_children(
 def kill_marked(mark: str, *, patience: float = KILL_SECONDS) -> int:
     """End every process that carries `mark`, in whatever group it is, and return how many there were.
 
-    A process is known by its environment, never by its number, which may be another program's by now.
+    A process is known by its environment, never by its number, which may be another program's by
+    now.
     """
     found = [process for process in psutil.process_iter() if _has_mark(process, mark)]
     for process in found:

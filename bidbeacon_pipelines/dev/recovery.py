@@ -14,8 +14,9 @@ CANCELLED_MESSAGE: Final = "This run was being cancelled when its process ended.
 def close_runs_of_the_dead(instance: DagsterInstance) -> int:
     """Report the runs that are underway as failed, and return how many there were.
 
-    To be called when no daemon and no run worker of this instance is alive: Dagster itself would show these runs as
-    started for ever, and they would keep their account's slot. Queued runs stay: the daemon starts them.
+    To be called when no daemon and no run worker of this instance is alive: Dagster itself would
+    show these runs as started for ever, and they would keep their account's slot. Queued runs stay:
+    the daemon starts them.
     """
     underway = RunsFilter(
         statuses=[DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]

@@ -55,8 +55,8 @@ FIRST_WITH_SANDBOX = 8
 def services(settings: Settings) -> list[Service]:
     """List the services: the sandbox where no Amazon credentials are set, the stream, and Dagster.
 
-    Dagster runs as `dagster dev`: it loads our code once, for webserver and daemon, reloads it from its own UI, and
-    ends as a whole when a part of it ends, so that a restart is complete.
+    Dagster runs as `dagster dev`: it loads our code once, for webserver and daemon, reloads it from
+    its own UI, and ends as a whole when a part of it ends, so that a restart is complete.
     """
     ours = (sys.executable, "-m", "bidbeacon_pipelines")
     sandbox = Service(
@@ -98,7 +98,8 @@ def services(settings: Settings) -> list[Service]:
         port_variable="BIDBEACON_DAGSTER_PORT",
         health_path="/server_info",
         host=host,
-        # In the project's folder it would read `.env` as well, and let it win over the environment that we give it.
+        # In the project's folder it would read `.env` as well, and let it win over the environment
+        # that we give it.
         folder=dagster_home(settings),
     )
     return [sandbox, stream, dagster] if settings.uses_sandbox else [stream, dagster]
@@ -107,8 +108,9 @@ def services(settings: Settings) -> list[Service]:
 def service_environment(settings: Settings, database_url: str) -> dict[str, str]:
     """Return the variables that make every process of one `bidbeacon dev` see the same settings.
 
-    Dagster's home is a folder of ours with a link to the project's `dagster.yaml` (see `make_dagster_home`), since
-    Dagster leaves folders in it. 200 events a batch: a run that records 500 partitions takes half the time.
+    Dagster's home is a folder of ours with a link to the project's `dagster.yaml` (see
+    `make_dagster_home`), since Dagster leaves folders in it. 200 events a batch: a run that records
+    500 partitions takes half the time.
     """
     return {
         "BIDBEACON_DATABASE_URL": database_url,

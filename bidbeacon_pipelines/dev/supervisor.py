@@ -46,7 +46,8 @@ class Supervisor:
         environment: Variables for every service.
         stop: Asked between any two steps.
         report: Prints one line.
-        first_pause: Seconds before a dead service starts again for the first time; doubled each time within a minute.
+        first_pause: Seconds before a dead service starts again for the first time; doubled each
+            time within a minute.
         patience: Seconds that services have for an orderly end.
     """
 

@@ -1,7 +1,8 @@
 """Stops an embedded server when the last process that uses it is gone, however that process ended.
 
-Each user of a server holds a shared lock on `users.lock`, which the kernel releases when the process ends, also by SIGKILL.
-A small process of its own waits for an exclusive lock on it: `python -m bidbeacon_pipelines.dev.watcher FOLDER DATA`.
+Each user of a server holds a shared lock on `users.lock`, which the kernel releases when the
+process ends, also by SIGKILL. A small process of its own waits for an exclusive lock on it: `python
+-m bidbeacon_pipelines.dev.watcher FOLDER DATA`.
 """
 
 import contextlib

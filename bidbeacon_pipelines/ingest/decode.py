@@ -1,9 +1,10 @@
 """Reads one part of a report: a gzipped JSON array of flat objects, or gzipped CSV, streamed with bounded memory.
 
-A decoder is compiled from the dataset and reads some 150 rows at a time. It verifies that they are strict JSON, and keeps each value as
-raw bytes, since most values are never needed in another form. A value that is needed keeps every digit: whole numbers become `int`,
-others `Decimal`, never a float. What the decoder refuses (a bare `NaN`, half a surrogate pair) is read object by object by the standard library, so that it spoils its own
-row only. A row of CSV is made one of JSON.
+A decoder is compiled from the dataset and reads some 150 rows at a time. It verifies that they are
+strict JSON, and keeps each value as raw bytes, since most values are never needed in another form.
+A value that is needed keeps every digit: whole numbers become `int`, others `Decimal`, never a
+float. What the decoder refuses (a bare `NaN`, half a surrogate pair) is read object by object by
+the standard library, so that it spoils its own row only. A row of CSV is made one of JSON.
 """
 
 import csv
@@ -93,7 +94,8 @@ class RowDecoder:
 
     Args:
         fields: Amazon's names.
-        other_names: Some of them, with the name that the same field has in another version of Amazon's API.
+        other_names: Some of them, with the name that the same field has in another version of
+            Amazon's API.
         numbers: Those that are numbers, which CSV writes as text.
     """
 
@@ -146,7 +148,8 @@ class RowDecoder:
         """Yield the rows of a part, in the file's order.
 
         Raises:
-            BrokenPartError: The file is cut short, damaged, no gzip, neither JSON nor CSV, or no array of objects. Rows before the fault
+            BrokenPartError: The file is cut short, damaged, no gzip, neither JSON nor CSV, or no
+                array of objects. Rows before the fault
                 have been yielded by then, so load nothing before the end.
         """
         count = _Count()
@@ -226,7 +229,8 @@ def iter_values(path: Path) -> Iterator[Any]:
         path: The downloaded file.
 
     Raises:
-        BrokenPartError: The file is cut short, damaged, no gzip, no JSON, or no array. Values before the fault have been yielded by then, so
+        BrokenPartError: The file is cut short, damaged, no gzip, no JSON, or no array. Values
+            before the fault have been yielded by then, so
             load nothing before the end.
     """
     count = _Count()

@@ -1,7 +1,8 @@
 """Turns exported entities into rows of our tables: campaigns, ad groups, ads, targets and portfolios.
 
-An entity without a readable id, parent or state is set aside. Of any other the unreadable fields are left out: a new form of a budget
-must not lose the campaign. Either way, the problem is stored with its reason and the raw entity.
+An entity without a readable id, parent or state is set aside. Of any other the unreadable fields
+are left out: a new form of a budget must not lose the campaign. Either way, the problem is stored
+with its reason and the raw entity.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -286,7 +287,10 @@ def _complete_target(row: Row, raw: Row) -> None:
 
 
 def _category_expression(row: Row, details: Any) -> str:
-    """Write a category target the way reports name it. Refinements are part of it, since two targets may differ in these alone."""
+    """Write a category target the way reports name it.
+
+    Refinements are part of it, since two targets may differ in these alone.
+    """
     values = {"category": row["category"], "brand": row["brand"]}
     values |= {name: find(details, (wire,)) for name, wire in _REFINEMENTS.items()}
     return clean(

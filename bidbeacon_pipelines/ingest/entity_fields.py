@@ -1,6 +1,7 @@
 """Read and check the fields of exported entities.
 
-Amounts are exact, ids are text, and every text can be stored in Postgres. A field that is absent, null or empty is None.
+Amounts are exact, ids are text, and every text can be stored in Postgres. A field that is absent,
+null or empty is None.
 """
 
 import json
@@ -35,7 +36,10 @@ class UnreadableFieldError(ValueError):
 
 
 def find(raw: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path of names; None where there is none. Of a list on the way, the first object that has the next name counts."""
+    """Return the value at a path of names; None where there is none.
+
+    Of a list on the way, the first object that has the next name counts.
+    """
     for name in path:
         if isinstance(raw, list):
             raw = next((item for item in raw if isinstance(item, dict) and name in item), None)

@@ -1,8 +1,9 @@
 """The hours of an account's day: what `hour.value` says, and the instant in UTC at which that hour begins. Pure.
 
-Amazon writes an hour as a number (17), as its digits ("9"), or as the local time of its beginning ("2025-12-29T18:00:00"). On the day
-the clock goes forward one hour does not exist; on the day it goes back one comes twice. All zones in which Amazon
-sells shift by whole hours; a zone may well be half an hour off UTC (Asia/Kolkata).
+Amazon writes an hour as a number (17), as its digits ("9"), or as the local time of its beginning
+("2025-12-29T18:00:00"). On the day the clock goes forward one hour does not exist; on the day it
+goes back one comes twice. All zones in which Amazon sells shift by whole hours; a zone may well be
+half an hour off UTC (Asia/Kolkata).
 """
 
 import re
@@ -30,7 +31,8 @@ class WrittenHour(NamedTuple):
     Attributes:
         hour: 0 to 23.
         day: The day it names, where it is a timestamp.
-        offset: The offset from UTC it names, if any: the only way to distinguish the two halves of a repeated hour.
+        offset: The offset from UTC it names, if any: the only way to distinguish the two halves of
+            a repeated hour.
     """
 
     hour: int
@@ -73,7 +75,8 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
     An hour that comes twice is its first half, unless the row names the offset of the second.
 
     Raises:
-        ImpossibleHourError: the hour is of another day, is skipped by the clock, or names an offset the zone does not have then.
+        ImpossibleHourError: the hour is of another day, is skipped by the clock, or names an offset
+            the zone does not have then.
     """
     if written.day not in (None, day):
         raise ImpossibleHourError(f"an hour of {day}")

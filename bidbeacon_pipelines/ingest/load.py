@@ -1,7 +1,8 @@
 """Loads a downloaded report into the windows of all countries that wait for it: all parts or nothing, in the caller's transaction.
 
-A reader never sees half a report, and loading the same report twice leaves what loading it once did. First loads and refreshes take the
-same steps: decode, check, stage, judge each window, merge the accepted ones.
+A reader never sees half a report, and loading the same report twice leaves what loading it once
+did. First loads and refreshes take the same steps: decode, check, stage, judge each window, merge
+the accepted ones.
 """
 
 from collections import Counter, defaultdict
@@ -75,9 +76,11 @@ class LoadRules:
 
     Attributes:
         bad_row_share: Share of invalid rows above which a window is refused, 0 to 1.
-        suspicious_again_at: Returns when a window is requested again, UTC, given how many suspicious reports it had before.
+        suspicious_again_at: Returns when a window is requested again, UTC, given how many
+            suspicious reports it had before.
         next_refresh_at: Returns when a window is due next, with data as of this report.
-        refused_again_at: Returns when a window is due again that this report was refused for, by its day and whether it has data.
+        refused_again_at: Returns when a window is due again that this report was refused for, by
+            its day and whether it has data.
         products: The ad products that the dataset is asked for.
         now: The instant of the load, UTC.
     """
@@ -112,8 +115,9 @@ class Waiting:
 class LoadResult:
     """The result of a load for one account; `suspicious` and `refused` windows keep their old rows, each with the verdict on it.
 
-    `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either. `foreign` rows
-    are of countries and days that nobody waits for, `neighbours` those of the other accounts that the report is loaded for.
+    `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded,
+    and have none either. `foreign` rows are of countries and days that nobody waits for,
+    `neighbours` those of the other accounts that the report is loaded for.
     """
 
     loaded: list[date] = field(default_factory=list)
@@ -177,7 +181,8 @@ def load_report(
     """Load every part of a report into the windows that wait for it; return what was done, by the account's key.
 
     Args:
-        connection: an open transaction; the caller commits it, with its own actions in it, and holds the accounts' `lock_rows`.
+        connection: an open transaction; the caller commits it, with its own actions in it, and
+            holds the accounts' `lock_rows`.
         scope: the report.
         waiting: the windows that wait for the request, by account.
         parts: the downloaded files, in order.
@@ -414,7 +419,8 @@ class _Load:
                     next_refresh_at=rules.next_refresh_at(day),
                     data_as_of=self.scope.data_as_of,
                 )
-            # Only a window with rows can get a suspicious report, so it stays loaded; an unconfirmed one has nothing.
+            # Only a window with rows can get a suspicious report, so it stays loaded; an
+            # unconfirmed one has nothing.
             case Suspicious(reason=reason) | Unconfirmed(reason=reason):
                 return replace(
                     own,

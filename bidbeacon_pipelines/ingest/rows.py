@@ -1,7 +1,8 @@
 """The check of report rows: each row is checked once, and is valid, invalid, or not waited for.
 
-What is checked follows from the dataset's registry entry. A good row becomes the line that is copied into the stage of its dataset
-(`store.staging`); an invalid row is returned with its reason. Knows neither files nor database.
+What is checked follows from the dataset's registry entry. A good row becomes the line that is
+copied into the stage of its dataset (`store.staging`); an invalid row is returned with its reason.
+Knows neither files nor database.
 """
 
 import re
@@ -140,16 +141,19 @@ class _Cell(NamedTuple):
 class RowCheck:
     """Checks the rows of one report.
 
-    A report repeats itself: a target has a row in each hour of each day. The time and the subject of a row (currency, ad product and
-    dimensions) are checked once, and the pieces of the line that they become are looked up by the bytes that came. Metrics that are written in
-    the usual way are copied. A row with a new time or subject, or with an unusual metric, is decoded and checked value by value.
+    A report repeats itself: a target has a row in each hour of each day. The time and the subject
+    of a row (currency, ad product and dimensions) are checked once, and the pieces of the line that
+    they become are looked up by the bytes that came. Metrics that are written in the usual way are
+    copied. A row with a new time or subject, or with an unusual metric, is decoded and checked
+    value by value.
 
     Args:
         dataset: The dataset of the report.
         accounts: The accounts whose windows wait for it.
         ad_products: The ad products that were asked for.
         period: First and last day of the report.
-        has_one_country: Whether the ads account has one country only. Then a row without a country belongs to it.
+        has_one_country: Whether the ads account has one country only. Then a row without a country
+            belongs to it.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """The texts by which reports name targets, and a digest of them that rows and targets are matched by.
 
-No target id comes in a report. A row belongs to a target of its ad group that is not negative and has the same digest:
+No target id comes in a report. A row belongs to a target of its ad group that is not negative and
+has the same digest:
 
     row's matchType and value                the target's
     EXACT PHRASE BROAD, keyword text         match type and keyword
@@ -9,7 +10,8 @@ No target id comes in a report. A row belongs to a target of its ad group that i
     TARGETING_EXPRESSION anything else       expression
     TARGETING_EXPRESSION_PREDEFINED          the automatic match type of this name
 
-Letter case, Unicode form (NFC) and blanks make no difference: reports and exports do not always spell a keyword alike.
+Letter case, Unicode form (NFC) and blanks make no difference: reports and exports do not always
+spell a keyword alike.
 """
 
 import hashlib

@@ -63,7 +63,8 @@ class Pace:
         poll: Between two looks at a report or an export; Amazon asks for a minute.
         between: Before each report or export is created; Amazon may allow one a second.
         longest_report: How long one report is waited for.
-        throttled: How long to wait after a 429 of a create that names no time, in turn; after one more 429
+        throttled: How long to wait after a 429 of a create that names no time, in turn; after one
+            more 429
             nothing is created any more.
         longest_pause: A `Retry-After` beyond it is not waited for.
     """

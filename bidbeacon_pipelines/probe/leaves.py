@@ -25,7 +25,8 @@ class Leaf:
     """One value: what is expected, in words, and the check of it.
 
     Attributes:
-        is_word: Whether its values come from a vocabulary, so that they may be shown and recorded as they are.
+        is_word: Whether its values come from a vocabulary, so that they may be shown and recorded
+            as they are.
         words: The vocabulary, where it is a list.
     """
 

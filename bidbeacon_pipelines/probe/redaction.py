@@ -1,7 +1,8 @@
 """Replace everything in exchanges that is a customer's: the same value by the same stand-in, so that joins stay.
 
-Kept are Amazon's names of fields, words of the contract's vocabularies, dates, and error codes. Every other text, id and number is replaced,
-also in fields that nobody knows; the product's masker for secrets runs over the result.
+Kept are Amazon's names of fields, words of the contract's vocabularies, dates, and error codes.
+Every other text, id and number is replaced, also in fields that nobody knows; the product's masker
+for secrets runs over the result.
 """
 
 import re

@@ -1,6 +1,7 @@
 """The answers as the contract has them: a dict is an object, a list an array, a tuple one of several kinds of value.
 
-A key that ends in `?` may be missing; the key `*` stands for any. The source is the contract's page about each call.
+A key that ends in `?` may be missing; the key `*` stands for any. The source is the contract's page
+about each call.
 """
 
 from collections.abc import Iterator

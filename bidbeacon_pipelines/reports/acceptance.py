@@ -51,8 +51,8 @@ class BadRows:
 class SuspiciousReport:
     """An earlier report of the window that was suspicious.
 
-    It must not be the report that is decided about: the same one read twice confirms nothing. It is stored in the
-    transaction that ends its request, so that the request is not read again.
+    It must not be the report that is decided about: the same one read twice confirms nothing. It is
+    stored in the transaction that ends its request, so that the request is not read again.
 
     Attributes:
         digest: Of its rows of the window, from `store.staging.digest_window`.
@@ -85,7 +85,8 @@ class Accept:
 
     Attributes:
         reason: Why.
-        is_silent: Whether it is an empty day of a country that should have rows, believed since two reports say so.
+        is_silent: Whether it is an empty day of a country that should have rows, believed since two
+            reports say so.
     """
 
     reason: str
@@ -136,7 +137,8 @@ class Refuse:
     Attributes:
         bad_rows: The rows that can't be understood.
         good_rows: The others, before those of one key are summed.
-        is_whole_report: Whether they were counted over the whole report, since their dates or countries can't be read.
+        is_whole_report: Whether they were counted over the whole report, since their dates or
+            countries can't be read.
     """
 
     bad_rows: BadRows
@@ -190,7 +192,8 @@ def judge_undated(undated: BadRows, good_rows: int, *, bad_share_limit: float) -
 
     Args:
         undated: Bad rows whose date or country can't be read.
-        good_rows: All other rows of the report that are the country's, before those of one key are summed.
+        good_rows: All other rows of the report that are the country's, before those of one key are
+            summed.
         bad_share_limit: Largest share that is still loaded, 0 to 1.
     """
     if not undated.exceed(bad_share_limit, good_rows):
@@ -215,14 +218,17 @@ def decide_load(
     Args:
         old_rows: Rows the window holds now.
         new_rows: Good rows the report has for it, those of one key summed.
-        bad_rows: Rows of it that can't be understood; those without a readable date are the report's (`judge_undated`).
+        bad_rows: Rows of it that can't be understood; those without a readable date are the
+            report's (`judge_undated`).
         read_rows: Good rows the report has for it, before those of one key are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         earlier: The last report for this window, if it was suspicious.
         digest: Of this report's good rows of the window, from `store.staging.digest_window`.
-        should_have_rows: Whether the whole report has no row of the country, though it has deliverable campaigns, and the
+        should_have_rows: Whether the whole report has no row of the country, though it has
+            deliverable campaigns, and the
             window was never loaded.
-        lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows` and `new_rows` say it.
+        lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows`
+            and `new_rows` say it.
     """
     if bad_rows.exceed(bad_share_limit, read_rows):
         return Refuse(bad_rows, read_rows)

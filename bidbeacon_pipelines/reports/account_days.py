@@ -1,7 +1,7 @@
 """The sums of an account's days by ad product: daily figures with their ratios, beside the sums of the day's hours.
 
-Amounts are `Decimal` in columns of objects, so that nothing passes through a float; what is unknown is None. pandas takes half a second to
-import, so only what sums up imports this module.
+Amounts are `Decimal` in columns of objects, so that nothing passes through a float; what is unknown
+is None. pandas takes half a second to import, so only what sums up imports this module.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,16 +24,20 @@ def summarize_days(
     """Sum up days.
 
     Args:
-        windows: one for each day that is loaded: summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of; a grain that is not loaded
+        windows: one for each day that is loaded: summary_date, daily_loads, daily_as_of,
+            hourly_loads, hourly_as_of; a grain that is not loaded
             has 0 loads.
-        totals: the sums of each day's rows by grain (`daily`, `hourly`), ad product and currency: summary_date, grain, ad_product,
+        totals: the sums of each day's rows by grain (`daily`, `hourly`), ad product and currency:
+            summary_date, grain, ad_product,
             currency_code, and the metrics, None where no row had one.
         currency_code: the account's own.
 
     Returns:
-        One for each day, ad product and currency with rows, in order: summary_date, ad_product, currency_code, the metrics of the day, acos,
-        roas, the metrics of its hours (`hourly_…`), spend_difference and sales_difference (hours less day), and what `windows` has for the
-        day. Sponsored Products have one for every day: zero where the day was loaded without rows of theirs.
+        One for each day, ad product and currency with rows, in order: summary_date, ad_product,
+        currency_code, the metrics of the day, acos, roas, the metrics of its hours (`hourly_…`),
+        spend_difference and sales_difference (hours less day), and what `windows` has for the day.
+        Sponsored Products have one for every day: zero where the day was loaded without rows of
+        theirs.
     """
     loads = pd.DataFrame(windows, dtype=object)
     if loads.empty:

@@ -45,7 +45,8 @@ class Alert:
     Attributes:
         problem: As it was last seen.
         began_at: When it was first seen.
-        told_at: When the last message about this cause was written, of an earlier time that it was there too.
+        told_at: When the last message about this cause was written, of an earlier time that it was
+            there too.
         told_count: How much of it there was then; None if no message was sent this time.
         gone_at: Since when it is not seen any more; None while it is.
         closed_at: When it was found to be over; a later occurrence is a new beginning.
@@ -72,7 +73,8 @@ class Message:
         event: What it says of the problem.
         is_minor: Whether the problem is a warning.
         title: The cause, with the accounts that it concerns; one line.
-        body: How much, since when, what helps or happens next, and where to look; before that the cause where the title cuts it off.
+        body: How much, since when, what helps or happens next, and where to look; before that the
+            cause where the title cuts it off.
     """
 
     event: Event
@@ -116,7 +118,8 @@ def update_alerts(
         problems: What is wrong now; no two have the same key.
         known: What was known of each cause, by its problem's key.
         now: The instant of the question.
-        is_quiet: Whether no messages are sent now. They are sent later, except about causes that are over by then.
+        is_quiet: Whether no messages are sent now. They are sent later, except about causes that
+            are over by then.
     """
     present = {problem.key: problem for problem in problems if not problem.is_recovered}
     seen = [

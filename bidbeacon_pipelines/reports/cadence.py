@@ -1,10 +1,11 @@
 """How often an account is refreshed: as soon as data is due, at an interval, or at the times of a cron. Pure.
 
-A cadence says when the next refresh may begin. A refresh continues until everything due at its start is requested, so it doesn't split a
-backlog. Manual requests do not wait for the cadence.
+A cadence says when the next refresh may begin. A refresh continues until everything due at its
+start is requested, so it doesn't split a backlog. Manual requests do not wait for the cadence.
 
-Cron times are the account's own wall clock, by the rules of Debian's cron (cronsim): a time that the clocks skip in spring comes right
-after the change, a time that comes twice in autumn counts once; a rule for every hour just goes on.
+Cron times are the account's own wall clock, by the rules of Debian's cron (cronsim): a time that
+the clocks skip in spring comes right after the change, a time that comes twice in autumn counts
+once; a rule for every hour just goes on.
 """
 
 import re
@@ -37,8 +38,10 @@ class Cadence:
     """How often an account is refreshed; with neither, as soon as data is due.
 
     Attributes:
-        every: The time between two rounds, as it passes (no calendar): at least 5 minutes, at most 31 days.
-        cron: Five fields (minute, hour, day of month, month, day of week), in the account's time zone.
+        every: The time between two rounds, as it passes (no calendar): at least 5 minutes, at most
+            31 days.
+        cron: Five fields (minute, hour, day of month, month, day of week), in the account's time
+            zone.
 
     Raises:
         BadCadenceError: Both are given, or one that isn't allowed.
@@ -87,12 +90,15 @@ def parse_every(value: str) -> timedelta:
 def next_start(
     cadence: Cadence, time_zone: str, *, last: datetime | None, now: datetime
 ) -> datetime | None:
-    """Return when the next refresh may begin, in UTC; None for as soon as data is due. Missed refreshes are not made up for.
+    """Return when the next refresh may begin, in UTC; None for as soon as data is due.
+
+    Missed refreshes are not made up for.
 
     Args:
         cadence: How often.
         time_zone: The account's, which its cron counts in.
-        last: When the last round began, or was to begin: what `every` counts from, so that a late start delays no other. None
+        last: When the last round began, or was to begin: what `every` counts from, so that a late
+            start delays no other. None
             where there was none: then `every` begins now, and a cron at its next time.
         now: The present instant.
     """

@@ -65,21 +65,28 @@ class Dataset:
     """One kind of report: a grain, dimensions, metrics and ad products.
 
     Attributes:
-        name: Its key everywhere, for example `daily_targets`; the analysts' view is `reports.` and this.
+        name: Its key everywhere, for example `daily_targets`; the analysts' view is `reports.` and
+            this.
         title: What a person reads.
         grain: What one row's time is: an account-local day, or an hour of one.
         entity: The entity that the metrics describe, in words.
-        dimensions: The columns that identify and name rows, beside day, hour, country, currency and ad product, which all datasets have.
+        dimensions: The columns that identify and name rows, beside day, hour, country, currency and
+            ad product, which all datasets have.
         metrics: The figures.
-        groups: The ad products that are asked for in one report each time, since they have the same dimensions.
+        groups: The ad products that are asked for in one report each time, since they have the same
+            dimensions.
         longest_period_days: Most days that one report may span, both ends counted.
-        refresh_offsets: Days after the window's date at whose local midnight a refresh falls due, ascending.
+        refresh_offsets: Days after the window's date at whose local midnight a refresh falls due,
+            ascending.
         asset_name: The Dagster asset that holds it, and its table.
         usual_latency: How long Amazon usually takes, which is when the first poll is made.
-        reconciles_with: The dataset that its totals of a day are compared with; None where Amazon promises nothing about them.
-        reconciles: How they have to compare, as far as Amazon promises: `equal`, `close` (from another pipeline), or
+        reconciles_with: The dataset that its totals of a day are compared with; None where Amazon
+            promises nothing about them.
+        reconciles: How they have to compare, as far as Amazon promises: `equal`, `close` (from
+            another pipeline), or
             `not above` (only a part of the rows is reported).
-        history_months: How far back Amazon serves it in calendar months; exactly one of months and days.
+        history_months: How far back Amazon serves it in calendar months; exactly one of months and
+            days.
         history_days: The same in days.
     """
 

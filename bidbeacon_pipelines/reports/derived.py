@@ -1,4 +1,7 @@
-"""Columns that analysts' views have besides those of the table: ratios and the attribution window. Pure."""
+"""Columns that analysts' views have besides those of the table: ratios and the attribution window.
+
+Pure.
+"""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,11 @@
-"""Which planned report is created next, where there is room for one: the order of the dispatcher. Pure.
+"""Which planned report is created next, where there is room for one: the order of the dispatcher.
 
-Manually requested reports go first, then first refreshes of a day, then younger refreshes, then older ones. Among equals the report that is
-worth most goes first: one point for each first refresh that it makes on time, two for each day since its dataset had a report. No planned
-report waits for more than ten others of its ads account and dataset.
+Pure.
+
+Manually requested reports go first, then first refreshes of a day, then younger refreshes, then
+older ones. Among equals the report that is worth most goes first: one point for each first refresh
+that it makes on time, two for each day since its dataset had a report. No planned report waits for
+more than ten others of its ads account and dataset.
 """
 
 from bisect import bisect_right
@@ -31,10 +34,13 @@ class Candidate:
         dataset: Its dataset's name.
         age: Days from its newest day to today; 1 for yesterday.
         by_hand: Whether somebody waits for it.
-        on_time: How many windows, in all countries, it would load for the first time and on time if it were created now.
+        on_time: How many windows, in all countries, it would load for the first time and on time if
+            it were created now.
         passed_over: Reports of its ads account and dataset created since it was planned.
-        dataset_requested_at: When a report of its ads account and dataset was last created; None where none ever was.
-        account_requested_at: The same of all datasets of the ads account that have a planned report.
+        dataset_requested_at: When a report of its ads account and dataset was last created; None
+            where none ever was.
+        account_requested_at: The same of all datasets of the ads account that have a planned
+            report.
     """
 
     request_id: int

@@ -34,7 +34,8 @@ class Dimension:
     Attributes:
         field: Amazon's name.
         column: Ours.
-        kind: What its values are: an `id` of digits; `text`, kept as it came; a `product`'s id; a `marketplace`, of which `UK` is
+        kind: What its values are: an `id` of digits; `text`, kept as it came; a `product`'s id; a
+            `marketplace`, of which `UK` is
             written `GB`; a `placement`, of which the known spellings are written alike.
         description: What it is, for comments and the data dictionary.
         is_key: Whether it identifies rows. Other columns may change without making it another row.

@@ -1,8 +1,9 @@
 """How many reports may be generating at once, and when the next may be created: one gate per client id and region. Pure.
 
-Amazon limits both per client id and region, publishes neither limit and moves them with its load. So they are learned: a refused create
-(HTTP 429) halves the limit on reports in flight, doubles the pace and closes the gate for minutes; creates that are accepted raise
-the limit and speed the pace up again, slowly.
+Amazon limits both per client id and region, publishes neither limit and moves them with its load.
+So they are learned: a refused create (HTTP 429) halves the limit on reports in flight, doubles the
+pace and closes the gate for minutes; creates that are accepted raise the limit and speed the pace
+up again, slowly.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +35,8 @@ class Gate:
         limit: Reports in flight at most; its whole part counts.
         pace: The time between two creates.
         next_create_at: No report is created before this instant, UTC.
-        refusals: Creates that were refused in a row; above zero the next one is a probe, which goes alone.
+        refusals: Creates that were refused in a row; above zero the next one is a probe, which goes
+            alone.
     """
 
     limit: float = FIRST_LIMIT

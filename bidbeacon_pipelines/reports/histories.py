@@ -1,7 +1,7 @@
 """How far back Amazon serves an ad product of a dataset, where that is less than the registry says: learned from refusals. Pure.
 
-No document says it, and a refusal says only that its first day is too old. So the boundary is found by binary search between a report
-that was served and one that was refused.
+No document says it, and a refusal says only that its first day is too old. So the boundary is found
+by binary search between a report that was served and one that was refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,8 @@ def after_refusal(
 ) -> History | None:
     """Return what a report that was too old shows about its ad product, or None.
 
-    It shows nothing about several ad products, of which any may be meant, or about Sponsored Products, whose history is documented.
+    It shows nothing about several ad products, of which any may be meant, or about Sponsored
+    Products, whose history is documented.
 
     Args:
         before: What was known.

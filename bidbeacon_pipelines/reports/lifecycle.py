@@ -1,7 +1,8 @@
 """The life cycle of a report request: the one function that decides its next step, and why.
 
-Pure: from a request's state and the time to a step. `reports.transitions` applies Amazon's response to the state.
-A step that isn't terminal always moves a bounded counter or a deadline, so every request ends.
+Pure: from a request's state and the time to a step. `reports.transitions` applies Amazon's response
+    to the state. A step that isn't terminal always moves a bounded counter or a deadline, so every
+    request ends.
 
     planned ──Send──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
        ▲               │ LookFor       │                    │
@@ -99,7 +100,8 @@ class RequestState:
         polls: How many times the last one was polled.
         loads: How many times loading it was begun.
         next_step_at: Nothing is sent, polled or loaded before this.
-        failure: What last went wrong. In a planned request it is history, in a sent one it may be why its outcome is unknown; in the
+        failure: What last went wrong. In a planned request it is history, in a sent one it may be
+            why its outcome is unknown; in the
             others it waits for a decision.
     """
 

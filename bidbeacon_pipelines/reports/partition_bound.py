@@ -1,7 +1,8 @@
 """How many partitions an asset may have in Dagster: accounts times days. Pure.
 
-Source: Dagster's documentation recommends at most 100,000 partitions an asset, and its UI gets slow beyond (1,000 accounts with 456 days each:
-80 seconds for the first look at the partitions, 1.4 GB of memory). This does not limit how many windows Postgres keeps.
+Source: Dagster's documentation recommends at most 100,000 partitions an asset, and its UI gets slow
+    beyond (1,000 accounts with 456 days each: 80 seconds for the first look at the partitions, 1.4
+    GB of memory). This does not limit how many windows Postgres keeps.
 """
 
 from datetime import date, timedelta
@@ -22,7 +23,8 @@ class TooManyPartitionsError(RuntimeError):
     Attributes:
         accounts: How many accounts there would be.
         days: How many days each of them has as partitions.
-        first_day: The earliest first day with which all of them have room; None where there are more accounts than partitions.
+        first_day: The earliest first day with which all of them have room; None where there are
+            more accounts than partitions.
     """
 
     def __init__(
@@ -45,7 +47,8 @@ def first_partition_day(wanted: date | None, today: date, accounts: int) -> date
     """Return the first day that is a partition.
 
     Args:
-        wanted: The setting. Absent, as many days are partitions as there is room for, at most those of which Amazon serves any dataset,
+        wanted: The setting. Absent, as many days are partitions as there is room for, at most those
+            of which Amazon serves any dataset,
             cut to whole months or, where there is room for few, to whole weeks.
         today: The date in UTC.
         accounts: How many accounts there are.

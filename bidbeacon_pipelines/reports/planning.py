@@ -1,10 +1,12 @@
 """Which reports to request: covers the due days of one dataset of an ads account with as few requests as possible. Pure.
 
-A report has all countries of its ads account, so a day takes one request, however many countries are due. The cover is greedy from
-the newest due day: each request reaches back as far as the longest period allows, over days that aren't due. That is the least
-number of requests (an interval cover of points).
+A report has all countries of its ads account, so a day takes one request, however many countries
+are due. The cover is greedy from the newest due day: each request reaches back as far as the
+longest period allows, over days that aren't due. That is the least number of requests (an interval
+cover of points).
 
-A window may need several reports, one for each group of ad products. It waits for one at a time, so the next one is planned.
+A window may need several reports, one for each group of ad products. It waits for one at a time, so
+the next one is planned.
 """
 
 from collections import defaultdict
@@ -85,9 +87,11 @@ def plan_reports(
 
     Args:
         days: What is due or wanted; a day may come several times, with different ad products.
-        groups: The ad products of each report that the dataset is asked for in, in the order they are asked for.
+        groups: The ad products of each report that the dataset is asked for in, in the order they
+            are asked for.
         longest_days: Most days that one report may span, both ends counted.
-        oldest: The oldest day that reports of these ad products may ask for, while it is searched how far back they are served. The
+        oldest: The oldest day that reports of these ad products may ask for, while it is searched
+            how far back they are served. The
             newest older day is requested once no younger one is.
     """
     by_group: defaultdict[tuple[str, ...], list[DueDay]] = defaultdict(list)
@@ -128,7 +132,8 @@ def should_wait_for_countries(
 
     Args:
         first_due: When the first of them fell due.
-        next_due: When the next window of the dataset falls due in any country of the ads account, after now.
+        next_due: When the next window of the dataset falls due in any country of the ads account,
+            after now.
         now: The instant, UTC.
         patience: How long a due window may wait.
     """

@@ -19,9 +19,11 @@ class LifecyclePolicy:
         max_attempts: How many times a report is requested in all.
         first_retry_pause: Pause after the first failure; each further one is twice as long.
         longest_retry_pause: Where these stop growing.
-        resend_grace: Pause after a request with an unknown outcome; twice as long each further time.
+        resend_grace: Pause after a request with an unknown outcome; twice as long each further
+            time.
         max_loads: How many times loading one completed report is begun.
-        first_suspicious_pause: Pause before a window with a suspicious report is requested again; each further pause is four times as long.
+        first_suspicious_pause: Pause before a window with a suspicious report is requested again;
+            each further pause is four times as long.
         longest_suspicious_pause: Where these stop growing.
     """
 

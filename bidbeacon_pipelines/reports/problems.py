@@ -16,7 +16,8 @@ class Problem:
     """A cause that needs attention.
 
     Attributes:
-        key: Stable for as long as the cause is the same, whatever its numbers; at most 300 characters.
+        key: Stable for as long as the cause is the same, whatever its numbers; at most 300
+            characters.
         kind: What it is in a word or two, such as `failed`, `late`, `needs a person`.
         cause: The reason in plain words, what went wrong in the first sentence.
         to_do: What helps, or what happens by itself, where the cause does not say it.
@@ -24,11 +25,13 @@ class Problem:
         count: How much of it there is; None where it can't be counted.
         noun: What is counted.
         names: Some of the accounts it concerns, as people call them: at most `NAMES_SHOWN`.
-        accounts: How many accounts it concerns, at least; None where it concerns none in particular.
+        accounts: How many accounts it concerns, at least; None where it concerns none in
+            particular.
         datasets: The datasets whose windows it concerns, that with the most windows first.
         since: Since when; None where that is not known.
         link: The page that shows it, from the root of the address.
-        tell_after: How long it must last before an alert is sent, since it usually ends before that.
+        tell_after: How long it must last before an alert is sent, since it usually ends before
+            that.
         settles_after: How long it must be gone before it counts as over.
         is_recovered: Whether it is over, and only shown because it happened in the last hours.
     """
@@ -95,8 +98,9 @@ _PLACE = re.compile(r" \(at [^()]*\)")
 def headline(reason: str) -> str:
     """Return a stored reason without Amazon's ids and places in the request, which the page behind the link has.
 
-    "Amazon answered: Not allowed (at accounts[0]). Try again later. Could not create a report (account amzn1.…; status 403, request …)."
-    becomes "Amazon answered: Not allowed. Try again later. Could not create a report."
+    "Amazon answered: Not allowed (at accounts[0]). Try again later. Could not create a report
+    (account amzn1.…; status 403, request …)." becomes "Amazon answered: Not allowed. Try again
+    later. Could not create a report."
     """
     return _PLACE.sub("", _DETAILS.sub(r"\g<tried>.", reason))
 

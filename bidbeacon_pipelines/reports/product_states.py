@@ -1,6 +1,7 @@
 """The states of a window's ad products where they come in different reports, and the state of the window that follows from them. Pure.
 
-A window whose ad products all come in one report has no states of its own products: each is as the window is.
+A window whose ad products all come in one report has no states of its own products: each is as the
+window is.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -44,7 +45,8 @@ class WindowAfter:
     """The state of a window after one of its reports.
 
     Attributes:
-        state: Of the window as a whole: it is as its worst product, with the oldest data, and due as soon as one product is.
+        state: Of the window as a whole: it is as its worst product, with the oldest data, and due
+            as soon as one product is.
         products_due: The ad products that are asked for next; None for all.
         product_states: Of each ad product, where they differ; None where all are as the window.
         is_still_wanted: Whether a manual request still waits for other ad products.
@@ -105,7 +107,8 @@ def states_before(
         stored: What is stored of each; None where all are as the window.
         window: What is stored of the window itself.
         products: The ad products that its dataset is asked for.
-        reported: The ad products of the report; they belong to it whatever else is asked for by now.
+        reported: The ad products of the report; they belong to it whatever else is asked for by
+            now.
     """
     every = [*products, *(product for product in reported if product not in products)]
     alike = replace(

@@ -1,7 +1,7 @@
 """Which refusals of a report are believed at once, and which only when repeated. Pure.
 
-A faulty gateway may refuse what Amazon would accept. A believed refusal gives up the data of up to 120 days, so an implausible one has to
-be confirmed: the report is requested once more, later.
+A faulty gateway may refuse what Amazon would accept. A believed refusal gives up the data of up to
+120 days, so an implausible one has to be confirmed: the report is requested once more, later.
 """
 
 from dataclasses import replace

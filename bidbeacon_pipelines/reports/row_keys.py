@@ -1,6 +1,9 @@
-"""The key of a report row: a digest that identifies it among the rows of its account, day and hour. Pure.
+"""The key of a report row: a digest that identifies it among the rows of its account, day and hour.
 
-The digest is part of every stored row, so its input never changes for values that exist: `tests/unit/reports/test_row_keys.py` has golden ones.
+Pure.
+
+The digest is part of every stored row, so its input never changes for values that exist:
+`tests/unit/reports/test_row_keys.py` has golden ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +19,10 @@ _TYPE_LETTERS = {"id": "i", "text": "t", "product": "t", "marketplace": "t", "pl
 def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
     """Return the function that makes the key of a dataset's row, in hexadecimal digits.
 
-    Its argument has the canonical values of currency, ad product and the dataset's key dimensions, in their order. The input of the digest
-    is a version, and for each value its column's name, type, length in characters and text; a null is left out, so that it differs from
-    an empty text, and a dimension that is added later changes no key where it is null.
+    Its argument has the canonical values of currency, ad product and the dataset's key dimensions,
+    in their order. The input of the digest is a version, and for each value its column's name,
+    type, length in characters and text; a null is left out, so that it differs from an empty text,
+    and a dimension that is added later changes no key where it is null.
     """
     columns = [("currency_code", "t"), ("ad_product", "t")]
     columns += [(dimension.column, _TYPE_LETTERS[dimension.kind]) for dimension in dataset.keys]

@@ -20,7 +20,8 @@ _UNION_CODES = frozenset({"400004", "400006"})
 def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> int | None:
     """Return the new longest period in days, if a request ended because it was too large; else None.
 
-    A report of the longest period that failed in every attempt counts as too large: Amazon doesn't always say so.
+    A report of the longest period that failed in every attempt counts as too large: Amazon doesn't
+    always say so.
 
     Args:
         failure: What the request ended with.
@@ -59,7 +60,8 @@ def report_groups(
     Args:
         dataset: Its registry entry.
         by_product: Whether each ad product is asked for alone.
-        without: Ad products that the ads account has no campaigns of. They cost nothing in a report with others, so only reports of
+        without: Ad products that the ads account has no campaigns of. They cost nothing in a report
+            with others, so only reports of
             nothing else are left out.
     """
     groups = [report.ad_products for report in dataset.reports]
@@ -82,7 +84,8 @@ def products_to_request(dataset: Dataset, has: Collection[str] | None) -> list[s
 def longest_period(dataset: Dataset, learned: Learned, today: date) -> int:
     """Return how many days one report may span: Amazon's limit, or less where that was learned of the ads account.
 
-    What was learned doubles every four weeks: an account shrinks, and reports that failed in an incident were not too large.
+    What was learned doubles every four weeks: an account shrinks, and reports that failed in an
+    incident were not too large.
 
     Args:
         dataset: Its registry entry.

@@ -1,7 +1,8 @@
 """How a request's state changes: by a step that is about to be taken, and by Amazon's response.
 
-The counterpart of `lifecycle.decide`; pure as well. The caller stores each new state before it goes on, a `sending` and a
-`loading` before it acts: so a process that dies in between has still counted the attempt.
+The counterpart of `lifecycle.decide`; pure as well. The caller stores each new state before it goes
+on, a `sending` and a `loading` before it acts: so a process that dies in between has still counted
+the attempt.
 """
 
 from dataclasses import dataclass, replace
@@ -59,7 +60,8 @@ class NoAnswer:
         not_before: From `Retry-After`, if any.
         reason: What happened instead, in words.
         cause: A short name of it, to group by: "HTTP 429"; None if nothing is counted.
-        is_throttled: Whether Amazon throttled the create (429): that is not a failed attempt; the region's gate pauses.
+        is_throttled: Whether Amazon throttled the create (429): that is not a failed attempt; the
+            region's gate pauses.
     """
 
     not_before: datetime | None = None

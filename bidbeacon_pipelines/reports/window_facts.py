@@ -24,11 +24,13 @@ class AccountFacts:
         paused_by: Who paused it, at `paused_at`; None if that is not recorded yet.
         amazon_status: Amazon's own word for its state.
         needs_person: Why it is suspended until a person acts, if so.
-        needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of their accounts.
+        needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of
+            their accounts.
         first_seen_at: When it was first synced.
         entities_synced_at: When its campaigns, ads and targets were, if ever.
         last_look_at: When its ads account's last round began, if ever.
-        next_round_at: When its ads account's cadence has it refreshed next; None for as soon as data is due.
+        next_round_at: When its ads account's cadence has it refreshed next; None for as soon as
+            data is due.
     """
 
     account_key: str
@@ -77,8 +79,10 @@ class OpenRequest:
     """The request that the window waits for, and the session that is working on it.
 
     Attributes:
-        lock_is_alive: Whether that session's lease is valid; False where no session is working on it.
-        session_status: That session's status; None where no session is working on it, or it was deleted.
+        lock_is_alive: Whether that session's lease is valid; False where no session is working on
+            it.
+        session_status: That session's status; None where no session is working on it, or it was
+            deleted.
         heartbeat_at: That session's last heartbeat, if known.
     """
 
@@ -163,8 +167,10 @@ class WindowFacts:
         ended: The last request over this day that has ended.
         references: Actions that refer to it, oldest first.
         planned: The report that is planned over its day, and not created yet.
-        gate: The gate that reports of its ads account are created through; None before the first one.
-        waits_until: Until when its dataset waits for the other countries of its ads account; None if it doesn't.
+        gate: The gate that reports of its ads account are created through; None before the first
+            one.
+        waits_until: Until when its dataset waits for the other countries of its ads account; None
+            if it doesn't.
     """
 
     account_key: str

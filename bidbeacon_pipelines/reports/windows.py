@@ -1,10 +1,10 @@
 """Which windows exist, when each falls due, and which refresh a due window is served by.
 
-A window is one account-local calendar day. Days are dates in the account's own calendar; instants are aware UTC
-datetimes. Nothing here reads a clock.
+A window is one account-local calendar day. Days are dates in the account's own calendar; instants
+are aware UTC datetimes. Nothing here reads a clock.
 
-Rules' source: Amazon's retention and restatement periods (24 months and 120 days a report for daily rows, 14 and
-14 days for hourly rows; conversions restated up to 60 days).
+Rules' source: Amazon's retention and restatement periods (24 months and 120 days a report for daily
+rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
 """
 
 from calendar import monthrange
@@ -47,8 +47,9 @@ def local_date(now: datetime, time_zone: str) -> date:
 def start_of_day(day: date, time_zone: str) -> datetime:
     """Return the first instant of a local day, in UTC.
 
-    Where midnight is skipped (Africa/Cairo in spring) this is the instant of the change, because a skipped wall time is
-    read with the offset before it; where midnight comes twice it is the first one. Holds for every zone since 1975.
+    Where midnight is skipped (Africa/Cairo in spring) this is the instant of the change, because a
+    skipped wall time is read with the offset before it; where midnight comes twice it is the first
+    one. Holds for every zone since 1975.
     """
     return datetime.combine(day, time.min, _zone(time_zone)).astimezone(UTC)
 
@@ -99,7 +100,8 @@ def again_after_failure(
 ) -> datetime | None:
     """Return the instant at which a window is due again whose report failed or was refused.
 
-    That is its next offset. A window without any data waits a day at most, since no other refresh would load it.
+    That is its next offset. A window without any data waits a day at most, since no other refresh
+    would load it.
 
     Args:
         dataset: Whose offsets count.

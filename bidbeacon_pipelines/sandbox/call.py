@@ -209,7 +209,8 @@ class Call:
     def signed(self, paths: Sequence[str], seconds: float) -> list[SignedUrl]:
         """Sign the paths of a report's or an export's files anew, for so many seconds.
 
-        With expired_url they are dead already; with no_resign those urls come again that were given first.
+        With expired_url they are dead already; with no_resign those urls come again that were given
+        first.
         """
         sandbox = self.sandbox
         if sandbox.faults.find_strike("no_resign", self.subject):

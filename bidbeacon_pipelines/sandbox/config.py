@@ -176,7 +176,8 @@ def read_config(
     """Make the configuration of a sandbox from options as they were typed; those that are None keep their default.
 
     Args:
-        faults: Rules as `parse_fault` reads them; they come first, then every fault, then the file's rules.
+        faults: Rules as `parse_fault` reads them; they come first, then every fault, then the
+            file's rules.
         fault_all: The probability of every fault there is.
         faults_file: A JSON file with a list of rules.
         frozen: Whether the clock stands still.

@@ -1,4 +1,7 @@
-"""The sandbox's own pages: health, ledger, faults, clock, and the truth to compare with. No token is needed here."""
+"""The sandbox's own pages: health, ledger, faults, clock, and the truth to compare with.
+
+No token is needed here.
+"""
 
 import itertools
 from collections.abc import Awaitable, Callable, Iterator

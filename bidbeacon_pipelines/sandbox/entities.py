@@ -57,8 +57,8 @@ class Portfolio:
 class Campaign:
     """One campaign; `budget` is in the market's currency.
 
-    `targeting` is `AUTO` or `MANUAL` for Sponsored Products, `T00020` (products and categories) or `T00030`
-    (audiences) for Sponsored Display, and None for Sponsored Brands.
+    `targeting` is `AUTO` or `MANUAL` for Sponsored Products, `T00020` (products and categories) or
+    `T00030` (audiences) for Sponsored Display, and None for Sponsored Brands.
     """
 
     campaign_id: str
@@ -93,8 +93,9 @@ class AdGroup:
 class Ad:
     """One ad; `price_micros` is what its product costs, in millionths.
 
-    `products` are the ASINs that its creative shows: one, or many for Sponsored Brands. Only an ad of exactly one
-    advertised product has an `asin`; Sponsored Brands ads and image ads of Sponsored Display don't.
+    `products` are the ASINs that its creative shows: one, or many for Sponsored Brands. Only an ad
+    of exactly one advertised product has an `asin`; Sponsored Brands ads and image ads of Sponsored
+    Display don't.
     """
 
     ad_id: str
@@ -114,7 +115,10 @@ class Ad:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One target; `text` is its keyword, ASIN, category or audience id. Without an ad group it is the whole campaign's."""
+    """One target; `text` is its keyword, ASIN, category or audience id.
+
+    Without an ad group it is the whole campaign's.
+    """
 
     target_id: str
     campaign: Campaign
@@ -178,9 +182,9 @@ def data_seed(seed: int, account_id: str, country: str, product: AdProduct) -> t
 class Slot(NamedTuple):
     """A place for one report row a day: an ad and the target that brought it up.
 
-    `share` of `DAYS` days have the row. A slot without a target is a row with an empty target; a late slot's
-    target is one of its own each week (see `Catalog.target_of`). A slot is charged `price_micros` for each click, or
-    `per_view` for each viewable impression.
+    `share` of `DAYS` days have the row. A slot without a target is a row with an empty target; a
+    late slot's target is one of its own each week (see `Catalog.target_of`). A slot is charged
+    `price_micros` for each click, or `per_view` for each viewable impression.
     """
 
     ad: Ad

@@ -1,6 +1,7 @@
 """Exports of an account's country: their life from PROCESSING to COMPLETED or FAILED, and the entities in their files.
 
-Attributes that no report depends on (delivery, tags, bid strategies, forms of an amount) are drawn from the entity's id.
+Attributes that no report depends on (delivery, tags, bid strategies, forms of an amount) are drawn
+from the entity's id.
 """
 
 from collections.abc import Callable, Iterator

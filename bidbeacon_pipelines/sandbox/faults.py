@@ -1,6 +1,7 @@
 """The faults, their options, the rules that put them in force, and when a rule strikes.
 
-A rule strikes by counting and by the seed, never by chance: the same calls in the same order fail the same way.
+A rule strikes by counting and by the seed, never by chance: the same calls in the same order fail
+the same way.
 """
 
 from dataclasses import dataclass

@@ -133,12 +133,15 @@ def check_fields(
     Args:
         fields: What is asked for.
         products: The ad products that the filter names; None where it names none.
-        config: Whether fields are renamed, ad products may be mixed, and Brands and Display have hours.
+        config: Whether fields are renamed, ad products may be mixed, and Brands and Display have
+            hours.
 
     Raises:
-        RequestError: 400013 for a name without a dot, 400005 for an unknown field, 400006 for a missing companion,
-            400004 for fields that exclude each other or that an ad product doesn't have, 400000 for a field twice, and
-            for a query without a time dimension, a level-of-detail key or a metric.
+        RequestError: 400013 for a name without a dot, 400005 for an unknown field, 400006 for a
+            missing companion,
+            400004 for fields that exclude each other or that an ad product doesn't have, 400000 for
+            a field twice, and for a query without a time dimension, a level-of-detail key or a
+            metric.
     """
     _check_names(fields, KNOWN_FIELDS - (OLD_NAMES if config.renamed_fields else NEW_NAMES))
     for field, companion in COMPANIONS:

@@ -37,7 +37,8 @@ class Journal(Generic[_Record]):
         """Return the records of earlier runs, oldest first; make the file where there is none.
 
         Raises:
-            StateFolderError: the file can't be read and written, or a line isn't such a record (of another version, say).
+            StateFolderError: the file can't be read and written, or a line isn't such a record (of
+                another version, say).
         """
         if self._path is None:
             return []
@@ -80,7 +81,8 @@ class PartFiles:
     Args:
         part_rows: Rows of a part.
         cache_bytes: Files beyond this size are dropped, oldest first.
-        place: Folder of this sandbox alone, where they are kept; absent: the system's temporary folder.
+        place: Folder of this sandbox alone, where they are kept; absent: the system's temporary
+            folder.
     """
 
     def __init__(self, part_rows: int, cache_bytes: int, place: Path | None = None) -> None:
@@ -101,8 +103,9 @@ class PartFiles:
     ) -> list[Path]:
         """Return the part files of a key, making them in a thread where they aren't there.
 
-        There are exactly `count` parts, the last ones empty where rows are few; absent: as many as the rows need.
-        Callers of one key at the same time share one making. Few rows don't wait behind the many of other keys.
+        There are exactly `count` parts, the last ones empty where rows are few; absent: as many as
+        the rows need. Callers of one key at the same time share one making. Few rows don't wait
+        behind the many of other keys.
         """
         if key in self._kept:
             self._kept.move_to_end(key)

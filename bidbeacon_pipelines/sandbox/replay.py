@@ -1,7 +1,8 @@
 """A sandbox that answers as Amazon did in a recording of `bidbeacon probe`.
 
-A call is answered with what the same method, path, profile scope and JSON body got; a call that was made several times gets its answers in
-their order, and the last one again and again. What was not recorded is a 404 with the code `NOT_RECORDED`.
+A call is answered with what the same method, path, profile scope and JSON body got; a call that was
+made several times gets its answers in their order, and the last one again and again. What was not
+recorded is a 404 with the code `NOT_RECORDED`.
 """
 
 import gzip

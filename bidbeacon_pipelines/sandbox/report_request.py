@@ -88,7 +88,8 @@ def check_filter(asked: ReportFilter | None) -> None:
     """Check a filter's fields and values as Amazon does; its shape has been checked by then.
 
     Raises:
-        RequestError: 400005 for a field that can't be filtered by, 400000 for several values of EQUALS and for an
+        RequestError: 400005 for a field that can't be filtered by, 400000 for several values of
+            EQUALS and for an
             ad product that is spelled otherwise than in filters.
     """
     for condition in asked.conditions() if asked else ():
@@ -208,7 +209,8 @@ def read_create(body: Any, config: SandboxConfig) -> ReportRequest:
     """Parse the body of a create call.
 
     Raises:
-        RequestError: 400000 for anything but one account, one report and one period, and as `check_fields`
+        RequestError: 400000 for anything but one account, one report and one period, and as
+            `check_fields`
             and `check_filter`.
     """
     try:
@@ -242,7 +244,8 @@ def check_period(request: ReportRequest, today: date, config: SandboxConfig) -> 
     """Check a request's period against what Amazon still serves; `today` is the account's own date.
 
     Raises:
-        RequestError: 400000 for a period that ends before it starts, is too long, or begins before the history of each
+        RequestError: 400000 for a period that ends before it starts, is too long, or begins before
+            the history of each
             ad product asked for.
     """
     grain = "hourly" if request.is_hourly else "daily"

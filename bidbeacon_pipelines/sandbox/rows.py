@@ -1,7 +1,7 @@
 """Report rows as JSON text, with exactly the fields that were asked for and at the grain these make.
 
-Amounts are exact: decimals are written digit by digit and never pass through a float. Texts that don't change from
-day to day are made once per entity: a row costs a few microseconds.
+Amounts are exact: decimals are written digit by digit and never pass through a float. Texts that
+don't change from day to day are made once per entity: a row costs a few microseconds.
 """
 
 import json
@@ -187,8 +187,8 @@ class RowWriter:
 def _metrics_writer(indexes: list[int], product: AdProduct) -> Callable[[Line], str]:
     """Make the function that writes a line's metrics, those that were asked for, and the closing brace.
 
-    Most lines have no conversions: for them all but the traffic is one constant text. A metric that the ad product
-    doesn't have is null.
+    Most lines have no conversions: for them all but the traffic is one constant text. A metric that
+    the ad product doesn't have is null.
     """
     known = [index for index in indexes if applies(METRICS[index], product)]
     seen = [index for index in known if index < _TRAFFIC]

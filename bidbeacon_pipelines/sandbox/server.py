@@ -133,7 +133,8 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; calls in hand get a few seconds to end, and the exit code is 0.
 
-    With a recording to replay it answers as that does, and the configuration must be the default. Port 0 is any free one; the address is printed as soon as it can be called.
+    With a recording to replay it answers as that does, and the configuration must be the default.
+    Port 0 is any free one; the address is printed as soon as it can be called.
 
     Raises:
         CannotListenError: something else listens there, or it is not this machine's address.
@@ -142,7 +143,8 @@ def serve(
         StateFolderError: the state folder can't be read or written.
         SystemExit: after SIGTERM.
     """
-    # uvicorn raises the signal again when it has shut down; without this the process would end as if killed.
+    # uvicorn raises the signal again when it has shut down; without this the process would end as
+    # if killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listen(host, port) as listener:
         app = create_app(config) if replay is None else _replay_app(replay, config)

@@ -1,11 +1,13 @@
 """The numbers of an account's day: a pure function of seed, account, country, ad product, date and the date's age when asked.
 
-All arithmetic is on integers; amounts are millionths of the currency. Each slot of the catalog has three random
-64-bit words a day, and each number takes its own bits of them, so that no number depends on another row. Whatever a
-day is split by (hours, placements, search terms), each count is split evenly, so that the parts add up to the day.
+All arithmetic is on integers; amounts are millionths of the currency. Each slot of the catalog has
+three random 64-bit words a day, and each number takes its own bits of them, so that no number
+depends on another row. Whatever a day is split by (hours, placements, search terms), each count is
+split evenly, so that the parts add up to the day.
 
-How a day changes with its age: impressions and clicks move until day 3, purchases and sales grow on days 1, 7, 14,
-28 and 60; some rows appear on day 2 or 7, some vanish on day 3. Today has its past hours only.
+How a day changes with its age: impressions and clicks move until day 3, purchases and sales grow on
+days 1, 7, 14, 28 and 60; some rows appear on day 2 or 7, some vanish on day 3. Today has its past
+hours only.
 """
 
 from collections.abc import Callable, Iterator
@@ -91,8 +93,10 @@ class Measures(NamedTuple):
 class Line(NamedTuple):
     """The figures of one ad and one target on one day, in one of its hours, or for one value of what the day is split by.
 
-    `hour` is account-local; `cost` is in millionths. `conversions` are purchases, sales (millionths) and units, four
-    times: of all, of other products (halo), after views, and new to the brand; None where there are none.
+    `hour` is account-local; `cost` is in millionths. `conversions` are purchases, sales
+    (millionths) and units, four
+    times: of all, of other products (halo), after views, and new to the brand; None where there are
+        none.
     """
 
     ad: Ad
@@ -136,8 +140,9 @@ def day_lines(
 ) -> Iterator[Line]:
     """Yield the lines of an account-local day, by hour or split by something else where that is asked for.
 
-    Hours miss a little of the day, as Amazon's two pipelines differ. Only search terms with a click are reported, and
-    only purchases whose product is known. Matched targets exist for Sponsored Display only.
+    Hours miss a little of the day, as Amazon's two pipelines differ. Only search terms with a click
+    are reported, and only purchases whose product is known. Matched targets exist for Sponsored
+    Display only.
     """
     if hourly:
         for hour, counted in hour_measures(catalog, day, age):
@@ -154,7 +159,8 @@ def day_lines(
 def day_measures(catalog: Catalog, day: date, age: Age) -> Iterator[Measures]:
     """Yield what each slot of a catalog did on an account-local day, as known at the day's age.
 
-    Nothing comes for a day that is still to come; today's numbers are those of its hours that are over.
+    Nothing comes for a day that is still to come; today's numbers are those of its hours that are
+    over.
     """
     if age.hours >= 24:  # noqa: PLR2004 - hours of a day
         yield from _whole_day(catalog, day, age.days)

@@ -29,11 +29,12 @@ def day_truth(
 ) -> list[dict[str, Any]]:
     """Return the true rows of an account-local day as JSON data, amounts as exact decimal texts.
 
-    One row is a campaign, ad group, ad and target (no target at grain `product`), with its hour, search term or
-    purchased product where asked for; at grain `campaign` and `placement` it is a campaign. `targetId` is the true
-    target, None where the row names none; `unresolvable` says that an export made now doesn't have it, or that the row
-    doesn't name it well enough. A metric is None where the report has null; sums of rows are those of a coarser report,
-    if a sum of nothing but None is None. Faults are not in it.
+    One row is a campaign, ad group, ad and target (no target at grain `product`), with its hour,
+    search term or purchased product where asked for; at grain `campaign` and `placement` it is a
+    campaign. `targetId` is the true target, None where the row names none; `unresolvable` says that
+    an export made now doesn't have it, or that the row doesn't name it well enough. A metric is
+    None where the report has null; sums of rows are those of a coarser report, if a sum of nothing
+    but None is None. Faults are not in it.
     """
     lines = day_lines(
         catalog, day, age_of(catalog, day, now), hourly=hourly, split=_SPLITS.get(grain)

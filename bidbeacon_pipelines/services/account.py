@@ -30,7 +30,9 @@ _RATIO_DIGITS: Final = Decimal("0.0001")
 def read_account(
     connection: Connection, settings: Settings, account: Account, *, now: datetime
 ) -> dict[str, Any]:
-    """Return an account as its page shows it; `docs/page.md` describes the fields. Amounts are exact, as text.
+    """Return an account as its page shows it; `docs/page.md` describes the fields.
+
+    Amounts are exact, as text.
 
     Args:
         connection: an open transaction; REPEATABLE READ, so that all is of one moment.

@@ -1,4 +1,6 @@
-"""Changes that people make to accounts: pause, resume, cadence, alias. Each is recorded in a session, with who made it.
+"""Changes that people make to accounts: pause, resume, cadence, alias.
+
+Each is recorded in a session, with who made it.
 
 A change made with plain SQL is noticed later, and recorded as made by "SQL".
 """

@@ -112,7 +112,8 @@ def list_named_accounts(
 
     Args:
         connection: where to look.
-        given: name, alias, label or key, or the beginning of one; case, blanks and punctuation do not matter.
+        given: name, alias, label or key, or the beginning of one; case, blanks and punctuation do
+            not matter.
         country: only accounts of this one, for example `DE`.
 
     Raises:

@@ -30,7 +30,8 @@ def note_refusal(
     An account without the right to be reported on is believed at once: no retry helps.
 
     Returns:
-        Whether manual action is needed now. Otherwise the refusal is counted, and the request may be repeated later.
+        Whether manual action is needed now. Otherwise the refusal is counted, and the request may
+        be repeated later.
     """
     if is_credential_error(error):
         note_credentials_refused(connection, session, str(error))
@@ -49,7 +50,10 @@ def note_refusal(
 
 
 def _key_to_resume(connection: Connection, account_id: str) -> str:
-    """Return the key of an account of an ads account: enabling it asks for all countries again. One that is enabled comes first."""
+    """Return the key of an account of an ads account: enabling it asks for all countries again.
+
+    One that is enabled comes first.
+    """
     countries = list_countries(connection, account_id)
     return min(countries, key=lambda account: not account.enabled).account_key
 

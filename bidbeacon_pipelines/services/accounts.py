@@ -28,7 +28,8 @@ _MOST_PROBLEMS = 20
 def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
     """Store every account that Amazon lists, and return their keys.
 
-    If credentials had been refused and are accepted again, resume the accounts that were waiting for that.
+    If credentials had been refused and are accepted again, resume the accounts that were waiting
+    for that.
 
     Raises:
         AuthError: Amazon refuses our credentials; all accounts are marked.
@@ -122,7 +123,8 @@ def _store(connection: Connection, values: dict[str, Any], now: datetime) -> boo
     """Store one account; return True if it is new.
 
     Raises:
-        ValueError: the database refuses it, for example since another account has its key; the other accounts are stored.
+        ValueError: the database refuses it, for example since another account has its key; the
+            other accounts are stored.
     """
     try:
         with connection.begin_nested():

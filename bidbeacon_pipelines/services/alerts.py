@@ -1,4 +1,7 @@
-"""Alerts: look for problems, decide which messages to send, and send them. The decision is committed before anything is sent."""
+"""Alerts: look for problems, decide which messages to send, and send them.
+
+The decision is committed before anything is sent.
+"""
 
 import logging
 import threading
@@ -87,8 +90,9 @@ def send_waiting(
 ) -> None:
     """Send the queued messages.
 
-    If a receiver does not accept one, its other messages are retried with it later. Each attempt is committed before it is made, so no
-    message is lost; if the sender dies before it has stored the success, the message is sent twice.
+    If a receiver does not accept one, its other messages are retried with it later. Each attempt is
+    committed before it is made, so no message is lost; if the sender dies before it has stored the
+    success, the message is sent twice.
     """
     with engine.begin() as connection:
         messages = claim_messages(connection, now)
@@ -131,7 +135,8 @@ def _send(
 class OutageAlert:
     """Sends an alert while looking for problems fails, for example because the database does not answer, and another when it works again.
 
-    Its state is in memory only, since nothing can be stored meanwhile: each watching process sends it, and sends it again after a restart.
+    Its state is in memory only, since nothing can be stored meanwhile: each watching process sends
+    it, and sends it again after a restart.
     """
 
     def __init__(self, settings: Settings, receivers: Sequence[Receiver]) -> None:
@@ -186,7 +191,8 @@ def _takes(receiver: Receiver, title: str, body: str, event: Event) -> bool:
 class AlertWatch:
     """Checks for problems once a minute in a thread, and sends alerts.
 
-    Several processes may watch one database: only one of them makes each check and sends each message.
+    Several processes may watch one database: only one of them makes each check and sends each
+    message.
 
     Args:
         engine: the database; the caller disposes of it.

@@ -26,9 +26,9 @@ _DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 class PostgresCallLog:
     """Writes calls to `api_calls`: a hundred at once, or what there is five seconds after the oldest, and the rest at the end.
 
-    Safe to share between threads. It never raises into the job and never blocks it. If the database is unavailable, it retries every five
-    seconds and keeps up to 10,000 calls; it counts and logs the calls lost beyond that. A killed process loses the calls of its last five
-    seconds.
+    Safe to share between threads. It never raises into the job and never blocks it. If the database
+    is unavailable, it retries every five seconds and keeps up to 10,000 calls; it counts and logs
+    the calls lost beyond that. A killed process loses the calls of its last five seconds.
 
     Args:
         engine: Our tables.

@@ -61,7 +61,8 @@ class WindowNotLoadedError(RuntimeError):
     """A requested window could not be loaded.
 
     Attributes:
-        reasons: The reason for each day that was not loaded. The message gives each once, with its first days.
+        reasons: The reason for each day that was not loaded. The message gives each once, with its
+            first days.
         loaded: The other requested days, which were loaded.
     """
 
@@ -115,7 +116,8 @@ def drive_windows(
 ) -> list[Window]:
     """Load windows now, whether or not they are due: adopt reports in flight, request the rest, wait, load.
 
-    Days that are not over in the account's time zone are skipped. One day that fails does not keep the others from being loaded.
+    Days that are not over in the account's time zone are skipped. One day that fails does not keep
+    the others from being loaded.
 
     Args:
         context: the tools.
@@ -131,7 +133,8 @@ def drive_windows(
 
     Raises:
         AccountSkippedError: the account is disabled or suspended.
-        WindowNotLoadedError: a day isn't served, its report failed or was suspicious, or Amazon took longer than the setting allows.
+        WindowNotLoadedError: a day isn't served, its report failed or was suspicious, or Amazon
+            took longer than the setting allows.
     """
     if by is not None:
         session.add(

@@ -116,7 +116,8 @@ def describe(every: timedelta | None, cron: str | None) -> str:
 def settle_cadences(connection: Connection, now: datetime) -> list[str]:
     """Compute when the next refresh may begin for accounts with a new cadence; return their keys.
 
-    A new interval counts from the last refresh, a new cron from now. A refresh recorded in the future by a wrong clock counts as now.
+    A new interval counts from the last refresh, a new cron from now. A refresh recorded in the
+    future by a wrong clock counts as now.
     """
     cadences.correct_looks(connection, now)
     return cadences.settle_cadences(

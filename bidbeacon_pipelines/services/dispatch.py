@@ -20,13 +20,16 @@ LONGEST_PAUSE = timedelta(seconds=5)
 
 
 def create_reports(context: JobContext, session: SessionRecorder) -> None:
-    """Create planned reports at every gate until each is full or closed, or nothing is planned. Safe to run beside others.
+    """Create planned reports at every gate until each is full or closed, or nothing is planned.
+
+    Safe to run beside others.
 
     First the reports that rounds still lack are planned.
 
     Raises:
         LockLostError: another session took over; this one stops.
-        Exception: what went wrong with one request or ads account, or a group of them; the others were created before.
+        Exception: what went wrong with one request or ads account, or a group of them; the others
+            were created before.
     """
     failures: list[Exception] = []
     _continue_rounds(context, session, failures)

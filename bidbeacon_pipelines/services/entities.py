@@ -1,7 +1,8 @@
 """Syncs an account's campaigns, ad groups, ads and targets through exports, and lists its portfolios.
 
-An export is stored as soon as Amazon has accepted it, so a run after a killed one takes it over instead of requesting another. Exports
-that a failed sync has loaded are not loaded again by the next syncs for some hours: the four exports need not succeed in one run.
+An export is stored as soon as Amazon has accepted it, so a run after a killed one takes it over
+instead of requesting another. Exports that a failed sync has loaded are not loaded again by the
+next syncs for some hours: the four exports need not succeed in one run.
 """
 
 from collections.abc import Iterable
@@ -87,8 +88,8 @@ def sync_entities(
     """Sync an account's entities, and resolve rows with targets that were unknown.
 
     Returns:
-        How many rows of each kind were stored, without kinds that an unfinished sync of the last hours has stored, and without
-        portfolios where Amazon does not list them.
+        How many rows of each kind were stored, without kinds that an unfinished sync of the last
+        hours has stored, and without portfolios where Amazon does not list them.
 
     Raises:
         ExportFailedError: one of the four failed; those before it are stored.
@@ -191,8 +192,8 @@ def _keep(
 def _create(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
     """Request an export, with retries.
 
-    Request it again if its outcome is unknown, since a second one only takes one of five slots. The client counts these waits, for the
-    session to record.
+    Request it again if its outcome is unknown, since a second one only takes one of five slots. The
+    client counts these waits, for the session to record.
     """
     for attempt in range(MOST_CREATES - 1):
         try:

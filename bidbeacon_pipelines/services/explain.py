@@ -158,8 +158,10 @@ def _reference(row: RowMapping) -> ReferenceFact:
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as JSON data, the same for the command line and for `GET /api/explain`.
 
-    Shape: `account account_label dataset window at`, `verdict` (`cause severity sentence next_at sessions`), `facts` (`account window request
-    ended_request planned_request gate`, each an object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name` and `url`.
+    Shape: `account account_label dataset window at`, `verdict` (`cause severity sentence next_at
+        sessions`), `facts` (`account window request ended_request planned_request gate`, each an
+        object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name`
+        and `url`.
     """
     facts, verdict = explanation.facts, explanation.verdict
     return {

@@ -39,7 +39,10 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: what was found, and what to do about it. `facts` is the same as data."""
+    """One thing that was looked at: what was found, and what to do about it.
+
+    `facts` is the same as data.
+    """
 
     name: str
     level: Level

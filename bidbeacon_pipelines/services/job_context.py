@@ -126,7 +126,8 @@ def find_ref(find: Callable[[str], Account | AdsAccount], given: str) -> Subject
 def open_job_context(settings: Settings, database_url: str) -> Iterator[JobContext]:
     """Open the tools for one job run, on this process's own pool of connections.
 
-    Calls to Amazon share the rate limits of all processes on this database, and are written to its log, the last ones at the end.
+    Calls to Amazon share the rate limits of all processes on this database, and are written to its
+    log, the last ones at the end.
     """
     engine = shared_engine(database_url)
     rate_limits = PostgresRateLimits(engine, CallIntervals())

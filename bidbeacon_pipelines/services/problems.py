@@ -68,7 +68,8 @@ class Survey:
 
     Attributes:
         groups: Windows that are not simply loaded and fresh.
-        checks: What `bidbeacon doctor` finds in the database and on the disk, but for failed windows.
+        checks: What `bidbeacon doctor` finds in the database and on the disk, but for failed
+            windows.
         problems: What is wrong, the worst first.
     """
 

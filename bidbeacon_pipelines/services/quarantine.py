@@ -1,7 +1,7 @@
 """Replays quarantined rows after a fix: rows that are valid now are loaded into the windows that hold their report.
 
-One transaction a report, with its action in it. Safe to run at any time, twice, and beside loads: loaded rows leave quarantine, and it
-waits for a load of the same account to end.
+One transaction a report, with its action in it. Safe to run at any time, twice, and beside loads:
+loaded rows leave quarantine, and it waits for a load of the same account to end.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,7 +71,8 @@ def replay_quarantine(
 ) -> list[QuarantineReplayed]:
     """Check quarantined rows again, and load those that are valid now; return the actions, one per report.
 
-    Only rows whose window still holds the report they came in: a refused or replaced report's rows come with a new report.
+    Only rows whose window still holds the report they came in: a refused or replaced report's rows
+    come with a new report.
 
     Args:
         engine: our tables.

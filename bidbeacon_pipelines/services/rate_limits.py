@@ -1,4 +1,7 @@
-"""Rate limits that all processes share through the database. While it is away, each process keeps its own."""
+"""Rate limits that all processes share through the database.
+
+While it is away, each process keeps its own.
+"""
 
 import logging
 import time
@@ -36,8 +39,9 @@ T = TypeVar("T")
 class PostgresRateLimits:
     """Limit the rate of calls of all processes on one database.
 
-    A slot is reserved by an update in its own transaction, committed before the call is sent: a process that dies blocks nobody.
-    While the database is away, calls go on within this process's own rate limits, and the database is tried again after a while.
+    A slot is reserved by an update in its own transaction, committed before the call is sent: a
+    process that dies blocks nobody. While the database is away, calls go on within this process's
+    own rate limits, and the database is tried again after a while.
 
     Args:
         engine: Our tables.

@@ -1,4 +1,7 @@
-"""The receivers of alerts: the URLs of `BIDBEACON_ALERT_URLS`, sent to by apprise. No part of a URL is ever shown."""
+"""The receivers of alerts: the URLs of `BIDBEACON_ALERT_URLS`, sent to by apprise.
+
+No part of a URL is ever shown.
+"""
 
 import logging
 import re

@@ -63,7 +63,8 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 def refresh_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
     """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
 
-    Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and concurrently.
+    Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
+    concurrently.
     """
     with context.engine.begin() as connection:
         countries = list_countries(connection, ads_account.account_id)
@@ -101,7 +102,8 @@ def step_requests(
 
     Raises:
         LockLostError: another session took over; this one stops.
-        Exception: the error of one request, or a group of errors; the other requests were stepped before.
+        Exception: the error of one request, or a group of errors; the other requests were stepped
+            before.
     """
     with context.engine.begin() as connection:
         requests = list_requests_to_step(connection, due_at=context.now(), account_id=account_id)
@@ -153,7 +155,8 @@ class _Draft:
         groups: The ad products of each report that it is asked for in.
         histories: How far back ad products are served, where that was learned.
         stored: What was planned before and not sent.
-        next_due: When its next window falls due in another country, within the time that is worth waiting for.
+        next_due: When its next window falls due in another country, within the time that is worth
+            waiting for.
     """
 
     dataset: Dataset
@@ -203,7 +206,8 @@ def plan_due(
 ) -> bool:
     """Cover the due windows of all countries of an ads account with reports, and store them as planned.
 
-    Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two plans.
+    Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two
+    plans.
 
     Args:
         context: the tools.

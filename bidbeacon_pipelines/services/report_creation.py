@@ -170,7 +170,8 @@ def _adopt(
 def _is_same(report: Report, request: Request) -> bool:
     """Whether a report covers the days of a request with its fields and rows.
 
-    An unfiltered report has our rows too: those of other ad products are set aside when it is loaded.
+    An unfiltered report has our rows too: those of other ad products are set aside when it is
+    loaded.
     """
     dataset = get_dataset(request.dataset)
     same_days = {(p.start, p.end) for p in report.periods} == {

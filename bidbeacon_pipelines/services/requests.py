@@ -1,7 +1,7 @@
 """Drives one report request: decides the next step, takes it and stores the result, until it has to wait or has ended.
 
-Each state is stored before its step is taken, under the request's lock. A process may die at any point: the next one reads the state and
-continues.
+Each state is stored before its step is taken, under the request's lock. A process may die at any
+point: the next one reads the state and continues.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -139,7 +139,8 @@ def drive_request(
 ) -> RequestStatus | None:
     """Take every step of a request that can be taken now; without `loads`, leave a completed report to another run.
 
-    After an unexpected error, a request rests for a while, so that it doesn't fail every poll of the others.
+    After an unexpected error, a request rests for a while, so that it doesn't fail every poll of
+    the others.
 
     Returns:
         The status of the request then; None if it had ended, or another session is working on it.
@@ -714,7 +715,10 @@ class _Driver:
         self._state = state
 
     def _release_to_split(self, connection: Connection, reason: str, now: datetime) -> None:
-        """Release all windows: due and manually requested ones stay so. Windows that were only bridged need no report and stay loaded."""
+        """Release all windows: due and manually requested ones stay so.
+
+        Windows that were only bridged need no report and stay loaded.
+        """
         after = {}
         for key, windows in self._windows.items():
             for window in windows:
@@ -759,7 +763,10 @@ class _Driver:
         release_windows(connection, self._request.id, after)
 
     def _learn_longest_period(self, connection: Connection, days: int) -> None:
-        """Store how many days a report may span, unless fewer are known; plan due windows again. The caller has locked planning."""
+        """Store how many days a report may span, unless fewer are known; plan due windows again.
+
+        The caller has locked planning.
+        """
         account_id, today = self._request.account_id, self._context.now().date()
         if days < self._longest_period(get_ads_account_by_id(connection, account_id)):
             set_longest_period(connection, account_id, self._dataset.name, days, since=today)
@@ -777,8 +784,9 @@ class _Driver:
         is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
 
         def due_again(key: str, window: Window, own: ProductState) -> datetime | None:
-            # Where a person is needed nothing is asked until somebody acted, and then all of it at once; the oldest day
-            # of a report that is too old is surely one that Amazon no longer serves.
+            # Where a person is needed nothing is asked until somebody acted, and then all of it at
+            # once; the oldest day of a report that is too old is surely one that Amazon no longer
+            # serves.
             if step.needs_person:
                 return now
             if is_too_old and window.window_date == self._request.start_date:

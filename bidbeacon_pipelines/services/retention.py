@@ -1,4 +1,7 @@
-"""Deletes records past their retention time, in small batches that block nobody. For another kind of record, add a `Rule` to `rules_of`."""
+"""Deletes records past their retention time, in small batches that block nobody.
+
+For another kind of record, add a `Rule` to `rules_of`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +36,8 @@ class Rule:
         what: What is deleted, as recorded: usually a table.
         keep: How long.
         piece: Batch size.
-        delete: Deletes at most so many records from before an instant, and returns how many it deleted.
+        delete: Deletes at most so many records from before an instant, and returns how many it
+            deleted.
     """
 
     what: str
@@ -76,8 +80,8 @@ def delete_old_records(
 ) -> dict[str, int]:
     """Delete records past their retention time, and record it; return the number of records by kind.
 
-    Each batch is a transaction, so the next run continues after a killed one. Also create the partitions that the next weeks of hourly
-    rows need.
+    Each batch is a transaction, so the next run continues after a killed one. Also create the
+    partitions that the next weeks of hourly rows need.
     """
     make_partitions_ahead(engine, now.date())
     counts = {rule.what: _delete_by(engine, rule, now - rule.keep) for rule in rules_of(settings)}

@@ -39,7 +39,8 @@ def keep_windows(
 ) -> None:
     """Create the windows up to today, and end those that Amazon no longer serves: once per local day, or `again`.
 
-    Windows after tomorrow were created by a wrong clock. Tomorrow is accepted, since the clocks of two hosts may differ around midnight.
+    Windows after tomorrow were created by a wrong clock. Tomorrow is accepted, since the clocks of
+    two hosts may differ around midnight.
     """
     now = context.now()
     today = local_date(now, account.time_zone)

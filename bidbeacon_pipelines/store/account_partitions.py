@@ -1,4 +1,7 @@
-"""SQL on Dagster's own tables: which accounts are partitions. They have no promise; tests keep this statement to the version we use."""
+"""SQL on Dagster's own tables: which accounts are partitions.
+
+They have no promise; tests keep this statement to the version we use.
+"""
 
 from sqlalchemy import Connection, text
 

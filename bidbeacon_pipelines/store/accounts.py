@@ -40,8 +40,8 @@ class UnknownAccountError(LookupError):
 class Account:
     """An Amazon ads account in one country, as stored.
 
-    `label` is what it is called, `name` what Amazon calls it. `time_zone` is the IANA zone its days are counted in; `id` is what report rows
-    refer to.
+    `label` is what it is called, `name` what Amazon calls it. `time_zone` is the IANA zone its days
+    are counted in; `id` is what report rows refer to.
     """
 
     id: int
@@ -112,8 +112,8 @@ _UPSERT = text("""
 def upsert_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> bool:
     """Store one account as Amazon lists it; return True if it is new. Accounts are never deleted.
 
-    `values` has the columns, and `trusted`: whether the account's region returned all of its profiles. If not, region, currency and time
-    zone are defaults, and stored values are kept.
+    `values` has the columns, and `trusted`: whether the account's region returned all of its
+    profiles. If not, region, currency and time zone are defaults, and stored values are kept.
     """
     return bool(connection.execute(_UPSERT, values | {"now": now}).scalar_one())
 
@@ -247,7 +247,8 @@ def list_keys_without_entities(
     Args:
         connection: where to look.
         synced_before: those whose last sync is older, or that never had one.
-        missed_before: those whose last sync is older, and that have since loaded rows with unknown targets; also those whose exports
+        missed_before: those whose last sync is older, and that have since loaded rows with unknown
+            targets; also those whose exports
             Amazon has refused too often in a row, the last time before this.
     """
     rows = connection.execute(

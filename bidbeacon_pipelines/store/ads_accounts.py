@@ -14,7 +14,10 @@ from bidbeacon_sessions import Subject
 
 @dataclass(frozen=True)
 class AdsAccount:
-    """An ads account as stored; see the table's description. `label` is what it is called, `name` what Amazon calls it."""
+    """An ads account as stored; see the table's description.
+
+    `label` is what it is called, `name` what Amazon calls it.
+    """
 
     account_id: str
     ads_account_key: str
@@ -50,7 +53,8 @@ _UPDATE = text("""
 def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> str:
     """Store an ads account as Amazon lists it; return its key, which is made at first sight and stays.
 
-    `values` has account_id, name, client_id, region, time_zone, and `trusted`: as for `store.accounts.upsert_account`.
+    `values` has account_id, name, client_id, region, time_zone, and `trusted`: as for
+    `store.accounts.upsert_account`.
 
     Raises:
         ValueError: its id makes no key.
@@ -152,7 +156,8 @@ def forget_plans(connection: Connection, account_id: str) -> None:
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
     """Plan an ads account again if windows that waited for a request fell due before it was last planned.
 
-    Planning left them out, since they were in a report then. The caller keeps planning locked, which could go over this mark otherwise.
+    Planning left them out, since they were in a report then. The caller keeps planning locked,
+    which could go over this mark otherwise.
     """
     connection.execute(
         text("""UPDATE ads_accounts o SET planned_at = NULL
@@ -209,7 +214,8 @@ def clear_credentials_need_person(connection: Connection) -> list[str]:
     return list(rows.scalars())
 
 
-# A due window that was there when the ads account was last planned is in its plan, or waits for the next one to fall due.
+# A due window that was there when the ads account was last planned is in its plan, or waits for the
+# next one to fall due.
 _WITH_DUE_WORK = text(f"""
     SELECT o.ads_account_key
       FROM ads_accounts o
@@ -239,8 +245,8 @@ def list_ads_accounts_with_due_work(
 ) -> list[str]:
     """Return the keys of ads accounts that have windows to create, or windows that fell due since they were last planned.
 
-    An ads account waits for its own cadence, and until the entities of all of its countries were synced, but for that no longer than 15
-    minutes. The one refreshed longest ago comes first.
+    An ads account waits for its own cadence, and until the entities of all of its countries were
+    synced, but for that no longer than 15 minutes. The one refreshed longest ago comes first.
 
     Args:
         connection: where to look.
@@ -266,8 +272,8 @@ def list_open_rounds(
 ) -> list[tuple[str, datetime]]:
     """Return the keys of ads accounts whose next round is later, and whose last one still lacks reports, with the instant that it began.
 
-    It lacks those of windows that were due by then and are in no plan: the report of one group of ad products is loaded and that of another
-    is to come, or a report is asked for in parts.
+    It lacks those of windows that were due by then and are in no plan: the report of one group of
+    ad products is loaded and that of another is to come, or a report is asked for in parts.
     """
     found = connection.execute(_OPEN_ROUNDS, {"now": now, "datasets": list(datasets)})
     return [(row.ads_account_key, row.last_look_at) for row in found]

@@ -35,7 +35,8 @@ class CallSummary:
 def insert_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add calls to the ledger in one statement.
 
-    `rows` have the table's columns as JSON can hold them: instants in ISO form, `duration`, `queued` and `waited` in seconds.
+    `rows` have the table's columns as JSON can hold them: instants in ISO form, `duration`,
+    `queued` and `waited` in seconds.
     """
     connection.execute(_INSERT, {"rows": json.dumps([dict(row) for row in rows])})
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 from bidbeacon_pipelines.store.accounts import ADS_ACCOUNT_LABEL
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 
-# What next_look_at was worked out for. A cron is the ads account's wall clock, so its time zone is a part of it.
+# What next_look_at was worked out for. A cron is the ads account's wall clock, so its time zone is
+# a part of it.
 _CADENCE = "coalesce(refresh_cron || ' ' || time_zone, 'every ' || extract(epoch FROM refresh_every)::bigint)"
 
 
@@ -25,7 +26,8 @@ class StoredCadence:
         refresh_every: The time between two rounds.
         refresh_cron: The times of rounds; five fields, but not yet known to be a cron.
         next_look_at: When the next refresh may begin; None for as soon as something is due.
-        last_look_at: When the last refresh began; what was due by then is planned also before `next_look_at`.
+        last_look_at: When the last refresh began; what was due by then is planned also before
+            `next_look_at`.
     """
 
     account_id: str

@@ -1,7 +1,7 @@
 """The time that decisions use: the database's, because a host's clock may be wrong.
 
-Decisions that cannot be taken back (expiring windows, deleting old records) must not depend on the host that happens
-to make them. With the sandbox, simulations can move this time by a stored offset.
+Decisions that cannot be taken back (expiring windows, deleting old records) must not depend on the
+host that happens to make them. With the sandbox, simulations can move this time by a stored offset.
 """
 
 from datetime import datetime, timedelta

@@ -16,7 +16,8 @@ _FIRST_LETTER = 161
 """From here on no character is a control or a blank."""
 _FLAGS = ("is_due", "is_overdue", "is_suspicious", "request_is_late", "lacks_product")
 
-# Windows of a new account fall due when it is first seen, those of one with a cadence of its own at its next round.
+# Windows of a new account fall due when it is first seen, those of one with a cadence of its own at
+# its next round.
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 IS_DUE = "(w.wanted_by IS NOT NULL OR coalesce(w.next_refresh_at <= :now, false))"
 IS_OVERDUE = f"""(coalesce({DUE_SINCE} <= :overdue_before, false) AND w.next_refresh_at IS NOT NULL

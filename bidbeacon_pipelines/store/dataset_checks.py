@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-# Quarantined rows are missing from a sum for a reason that is known: such a window is compared with nothing. Those without a
-# readable day may be any window's of their report.
+# Quarantined rows are missing from a sum for a reason that is known: such a window is compared with
+# nothing. Those without a readable day may be any window's of their report.
 _UNDATED = "WITH undated AS (SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL)"
-# An ad product is compared where both windows have loaded it, and either has rows of it; each report was asked for at a time of its own.
+# An ad product is compared where both windows have loaded it, and either has rows of it; each
+# report was asked for at a time of its own.
 _PAIRS = """
     SELECT a.account_key, w.window_date, p.ad_product,
            CAST(mine -> 'spend' AS numeric) AS spend, CAST(other -> 'spend' AS numeric) AS other_spend,
@@ -63,8 +64,9 @@ def compare_totals(
         only_above: whether only totals above the other dataset's are differences.
 
     Returns:
-        How many totals both have loaded (`pairs`) and can be compared (`comparable`); and the differences: account_key, window_date, ad_product,
-        spend, other_spend, sales, other_sales, gap.
+        How many totals both have loaded (`pairs`) and can be compared (`comparable`); and the
+        differences: account_key, window_date, ad_product, spend, other_spend, sales, other_sales,
+        gap.
     """
     values: dict[str, Any] = {"dataset": dataset, "other": other, "ad_products": list(ad_products)}
     values["longest_gap"] = longest_gap

@@ -96,8 +96,8 @@ def merge_entities(
 ) -> int:
     """Store entities of one kind as Amazon sent them; return how many.
 
-    Entities that did not come stay as they were: reports of old days still name them. `rows` have the table's columns but those of
-    account and time; columns that a row lacks are null.
+    Entities that did not come stay as they were: reports of old days still name them. `rows` have
+    the table's columns but those of account and time; columns that a row lacks are null.
     """
     table = _TABLES[kind]
     columns = [column.name for column in table.columns if column.name != "seen_at"]

@@ -1,7 +1,8 @@
 """The tables of entities: campaigns, ad groups, ads, targets and portfolios, as Amazon described them last.
 
-A column holds what people filter and join by. `details` holds every other field of the entity, as Amazon sent it. An entity that Amazon no longer
-sends keeps its row: `seen_at` is when it came last, the same instant for all entities of one export.
+A column holds what people filter and join by. `details` holds every other field of the entity, as
+Amazon sent it. An entity that Amazon no longer sends keeps its row: `seen_at` is when it came last,
+the same instant for all entities of one export.
 """
 
 from datetime import date, datetime
@@ -162,8 +163,9 @@ class Ad(_Entity, _Delivered, PipelinesBase):
 class Target(_Entity, _Delivered, PipelinesBase):
     """One row is a target: a keyword, product, category, audience, theme or automatic group; `negative` ones keep ads from showing.
 
-    A target of a whole campaign has no ad group. Reports name a target by a text and no id; `match_digest` is a digest of the text by
-    which they would name this one, see `ingest.target_match`.
+    A target of a whole campaign has no ad group. Reports name a target by a text and no id;
+    `match_digest` is a digest of the text by which they would name this one, see
+    `ingest.target_match`.
     """
 
     __tablename__ = "targets"
@@ -250,7 +252,8 @@ class Portfolio(_Entity, PipelinesBase):
 class EntityProblem(PipelinesBase):
     """One row is an entity that the last sync of its kind could not read, wholly or in part; `raw` is how it came.
 
-    `set_aside` ones were not stored, so an older row stays as it was. All others were stored without the fields that `reason` names.
+    `set_aside` ones were not stored, so an older row stays as it was. All others were stored
+    without the fields that `reason` names.
     """
 
     __tablename__ = "entity_problems"

@@ -1,4 +1,7 @@
-"""SQL that reads what is known of one window: five statements, each by an index. Columns are named as in `reports.window_facts`."""
+"""SQL that reads what is known of one window: five statements, each by an index.
+
+Columns are named as in `reports.window_facts`.
+"""
 
 from datetime import date, datetime
 
@@ -116,7 +119,8 @@ def list_references(
 ) -> list[RowMapping]:
     """Return the newest actions that refer to a window, or stopped its account, oldest first.
 
-    Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of `bidbeacon_sessions.queries.list_actions`.
+    Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of
+        `bidbeacon_sessions.queries.list_actions`.
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
     return list(connection.execute(_REFERENCES, values).mappings())

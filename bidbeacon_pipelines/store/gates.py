@@ -18,7 +18,8 @@ class StoredGate:
     refusals: int
 
 
-# A request whose outcome is unknown counts until it may be created again: Amazon may have accepted it.
+# A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
+# it.
 _IN_FLIGHT = """
     SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
      WHERE o.client_id = g.client_id AND o.region = g.region

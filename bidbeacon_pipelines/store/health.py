@@ -106,7 +106,8 @@ def find_missing_grant(connection: Connection, table: str, schema: str | None = 
 def find_daemon_heartbeat(connection: Connection) -> datetime | None:
     """Return the last heartbeat of Dagster's daemon; None if it never ran on this database.
 
-    The row's own column is the writer's local time; the instant is in the body. Needs the right to read the table (`find_missing_grant`).
+    The row's own column is the writer's local time; the instant is in the body. Needs the right to
+    read the table (`find_missing_grant`).
     """
     there_is_none = connection.execute(
         text("""SELECT NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -21,7 +21,8 @@ _WINDOWS = (
 )
 _OF_ALL, _OF_ONE = "true", "w.account_id = :account_id AND w.country_code = :country_code"
 
-# What differs in numbers only is one cause: ids, counts and days of a reason are left out, and which fields of invalid rows are how often what.
+# What differs in numbers only is one cause: ids, counts and days of a reason are left out, and
+# which fields of invalid rows are how often what.
 _CAUSE = "regexp_replace(regexp_replace(left(w.failure_reason, 1000), ' \\(\\d+ × [^()]*\\)', ''), '\\S*\\d\\S*', '#', 'g')"
 _UNSETTLED_WINDOW = f"""
         SELECT w.dataset, w.status, a.account_key, w.window_date, w.failure_reason,
@@ -37,7 +38,8 @@ _UNSETTLED_WINDOW = f"""
           JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
           LEFT JOIN report_requests r ON r.id = w.request_id
          WHERE {{of}} AND """
-# Few windows are anything else than loaded and fresh. Each kind is read by a partial index of its own; one condition of all three would read the table.
+# Few windows are anything else than loaded and fresh. Each kind is read by a partial index of its
+# own; one condition of all three would read the table.
 _IS_BAD = "(w.status IN ('missing', 'failed', 'unconfirmed', 'expired') OR w.suspicious_digest IS NOT NULL)"
 _IS_ASKED = "(w.request_id IS NOT NULL OR w.wanted_by IS NOT NULL)"
 _KINDS = (
@@ -82,8 +84,8 @@ def list_unsettled(
         late_if_sent_before: by dataset, since when a report in flight takes too long.
         account: only windows of this one.
 
-    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since, account_keys of at most three accounts, the reason
-    of one window, window_date of the newest.
+    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since,
+        account_keys of at most three accounts, the reason of one window, window_date of the newest.
     """
     values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
     values |= {"datasets": list(late_if_sent_before), "late": list(late_if_sent_before.values())}
@@ -111,7 +113,8 @@ def list_unsettled_by_account(
 ) -> list[RowMapping]:
     """Return the windows of one dataset that are not simply loaded and fresh, by account and state; arguments as of `list_unsettled`.
 
-    Columns: account_key, the signs of a window but for `lacks_product`, windows, oldest, newest, since.
+    Columns: account_key, the signs of a window but for `lacks_product`, windows, oldest, newest,
+        since.
     """
     values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
     values |= {"datasets": [dataset], "late": [late_if_sent_before]}

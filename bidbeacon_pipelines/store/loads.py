@@ -63,8 +63,10 @@ class RowCounts:
         rows_loaded: Rows that its windows hold now.
         rows_summed: Rows merged into others with the same key.
         rows_quarantined: Invalid rows.
-        rows_withheld: Valid rows of windows that did not take the report: refused, suspicious or unconfirmed.
-        rows_not_waited_for: Rows of other countries, of days that no window waits for, and of ad products that were not asked for.
+        rows_withheld: Valid rows of windows that did not take the report: refused, suspicious or
+            unconfirmed.
+        rows_not_waited_for: Rows of other countries, of days that no window waits for, and of ad
+            products that were not asked for.
     """
 
     rows_read: int
@@ -89,8 +91,9 @@ def insert_load(
     )
 
 
-# Rows go once each ad product of their report came in this report, or in another later one. A row without a readable day goes with
-# the report it came in, once a report of at least the same days and ad products is there.
+# Rows go once each ad product of their report came in this report, or in another later one. A row
+# without a readable day goes with the report it came in, once a report of at least the same days
+# and ad products is there.
 _RELEASE = text("""
     DELETE FROM quarantined_rows q USING report_requests r
      WHERE r.id = q.request_id
@@ -158,7 +161,8 @@ def product_totals(source: str) -> str:
     """Return SQL for the new `report_windows.product_totals`: those of a report's ad products are replaced, by zero where it had no rows of theirs.
 
     Args:
-        source: SQL of a JSON object that says which report they are from; an empty one keeps what is known.
+        source: SQL of a JSON object that says which report they are from; an empty one keeps what
+            is known.
     """
     return f"""product_totals || (
                SELECT jsonb_object_agg(asked.ad_product, coalesce(product_totals -> asked.ad_product, '{{}}')

@@ -1,4 +1,7 @@
-"""SQL on Dagster's own tables: which loads it shows. They have no promise; tests keep this statement to the version we use."""
+"""SQL on Dagster's own tables: which loads it shows.
+
+They have no promise; tests keep this statement to the version we use.
+"""
 
 from datetime import date
 
@@ -24,7 +27,8 @@ _FORGET = text("""
 def forget_lost_recordings(connection: Connection, dataset: Dataset, *, first_day: date) -> int:
     """Make loads of a dataset unrecorded whose last materialization in Dagster is not the one that was noted; return how many.
 
-    So it is where Dagster's events were deleted, or where it, or our tables, were restored to an earlier state.
+    So it is where Dagster's events were deleted, or where it, or our tables, were restored to an
+    earlier state.
 
     Args:
         connection: the database of both; where Dagster keeps its events elsewhere, nothing is done.

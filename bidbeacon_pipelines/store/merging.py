@@ -1,8 +1,10 @@
 """SQL that merges the staged report into a dataset's table, for accepted windows: only changes are written.
 
-A report is compared with the table once. Rows that differ go into `report_changes` with their old metrics: those that changed, appeared or
-vanished. From there the table is changed and `restatements` are written; rows that appeared are left on the stage and inserted. The first load of windows has
-nothing to be compared with. A row of an ad product that the report was not asked for is never touched.
+A report is compared with the table once. Rows that differ go into `report_changes` with their old
+metrics: those that changed, appeared or vanished. From there the table is changed and
+`restatements` are written; rows that appeared are left on the stage and inserted. The first load of
+windows has nothing to be compared with. A row of an ad product that the report was not asked for is
+never touched.
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,8 @@ from sqlalchemy import Connection, TextClause, text
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.store.staging import WINDOWS, key_of, listed, same_key, staged_columns
 
-# An enabled target goes before a paused one before any other, then the lowest id: so a new twin does not take over an old one's history.
+# An enabled target goes before a paused one before any other, then the lowest id: so a new twin
+# does not take over an old one's history.
 TARGETS = """
     SELECT DISTINCT ON (a.id, t.ad_group_id, t.match_digest) a.id AS account, t.ad_group_id, t.match_digest, t.target_id
       FROM targets t JOIN advertiser_accounts a USING (account_id, country_code)
@@ -59,7 +62,8 @@ def merge_windows(
     Args:
         connection: the load's transaction.
         dataset: what is staged.
-        values: bound values: `accounts` and `days` of the windows that take the report, its `ad_products`, `request_id` and `data_as_of`, and
+        values: bound values: `accounts` and `days` of the windows that take the report, its
+            `ad_products`, `request_id` and `data_as_of`, and
             the `dataset`'s name.
     """
     changed, vanished, restated = {}, {}, {}
@@ -100,7 +104,8 @@ def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
 
 _COUNT = text("SELECT account, count(*) AS rows FROM report_rows GROUP BY account")
 
-# An ad product that was never loaded is not there, so its first load restates nothing; nor does a replay of that load.
+# An ad product that was never loaded is not there, so its first load restates nothing; nor does a
+# replay of that load.
 _RESTATED_WINDOWS = f"""
     SELECT w.account, w.window_date, p.ad_product, s.account_id, s.country_code, t.as_of AS data_as_of
       FROM {WINDOWS} JOIN advertiser_accounts a ON a.id = w.account
@@ -240,8 +245,8 @@ def resolve_targets(connection: Connection, account: int) -> int:
 class WindowTotals:
     """The totals of a window over all ad products; sums in the account's currency.
 
-    `products` is the JSON of an object that has rows, spend and sales of each ad product with rows; `own_…` are the totals of the
-    report's ad products.
+    `products` is the JSON of an object that has rows, spend and sales of each ad product with rows;
+    `own_…` are the totals of the report's ad products.
     """
 
     rows: int = 0

@@ -1,6 +1,7 @@
 """The version of the database's tables, upgraded by Alembic.
 
-A migration that waits for a table's lock blocks every later reader, so each waits for three seconds at most, then retries.
+A migration that waits for a table's lock blocks every later reader, so each waits for three seconds
+at most, then retries.
 """
 
 import re
@@ -113,7 +114,8 @@ def upgrade(
         folder: Where the migrations are.
 
     Raises:
-        SchemaError: the tables are newer than this program, another program's, or in use for too long.
+        SchemaError: the tables are newer than this program, another program's, or in use for too
+            long.
     """
     with schema_lock(database_url, report) as connection:
         _refuse_others(read_revision(connection), list_revisions(folder))
@@ -137,8 +139,8 @@ def _make_partitions(database_url: str) -> None:
 def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
     """Take the lock for schema changes, on its own connection, and yield that connection.
 
-    It is asked for again and again: a statement that waited for it would be an open transaction, and an index that the
-    holder builds concurrently waits for the end of all of these.
+    It is asked for again and again: a statement that waited for it would be an open transaction,
+    and an index that the holder builds concurrently waits for the end of all of these.
     """
     engine = make_engine(database_url, pool_size=1)
     try:
@@ -169,7 +171,8 @@ def patiently(
     """Change the schema; retry after a pause whenever a lock is not available.
 
     Raises:
-        SchemaError: the locks were not available within `patience` seconds, or other tables have our names.
+        SchemaError: the locks were not available within `patience` seconds, or other tables have
+            our names.
     """
 
     def report_pause(state: RetryCallState) -> None:
@@ -215,8 +218,8 @@ def _apply(connection: Connection, folder: Path, revision: str) -> None:
 def _limit_waiting(connection: Connection) -> None:
     """Limit how long a migration's transaction waits for a lock.
 
-    Outside of transactions it has no effect, on purpose: an index that is built concurrently waits for old transactions,
-    and nobody waits for it.
+    Outside of transactions it has no effect, on purpose: an index that is built concurrently waits
+    for old transactions, and nobody waits for it.
     """
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
 

@@ -1,7 +1,7 @@
 """SQL on quarantined rows: listing them, and loading rows that are valid now into their windows.
 
-A replay uses the stage of a load (`store.staging`): the rows of a window are staged together with the new ones, summed and merged, with
-the same result as a load of the whole report.
+A replay uses the stage of a load (`store.staging`): the rows of a window are staged together with
+the new ones, summed and merged, with the same result as a load of the whole report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,11 +36,13 @@ class QuarantinedRow:
     is_loaded: bool
 
 
-# A window holds a report while all of its ad products are from it: one that came again by itself must not get old rows.
+# A window holds a report while all of its ad products are from it: one that came again by itself
+# must not get old rows.
 _HOLDS = """NOT EXISTS (
     SELECT FROM unnest(r.ad_products) AS asked(ad_product)
      WHERE CAST(w.product_totals #> ARRAY[asked.ad_product, 'request_id'] AS bigint) IS DISTINCT FROM r.id)"""
-# Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a new report brings them all.
+# Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a
+# new report brings them all.
 _IS_LOADED = f"""EXISTS (
     SELECT FROM report_windows w JOIN report_requests r ON r.id = q.request_id
      WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
@@ -199,8 +201,9 @@ def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str
     )
 
 
-# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded yet, and its day is summed up again.
-# The clock is read under `lock_summary`: what was summed up before that instant did not see these rows.
+# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded
+# yet, and its day is summed up again. The clock is read under `lock_summary`: what was summed up
+# before that instant did not see these rows.
 _RECOUNT = text(f"""
     UPDATE report_windows
        SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-# A process that is stopped in the middle of a reservation must not keep the others from calling. A slot that a crash of the
-# server forgets costs nothing, so commits do not wait for the disk.
+# A process that is stopped in the middle of a reservation must not keep the others from calling. A
+# slot that a crash of the server forgets costs nothing, so commits do not wait for the disk.
 _SHORT = text("""
     SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '5s', true),
            set_config('synchronous_commit', 'off', true)""")
@@ -50,7 +50,8 @@ class LockedLimits:
 
     Attributes:
         now: The database's clock, read after the wait for the locks.
-        next_starts: When the next call may start, in the order of the keys; None where none was made yet.
+        next_starts: When the next call may start, in the order of the keys; None where none was
+            made yet.
     """
 
     now: datetime
@@ -60,8 +61,9 @@ class LockedLimits:
 def lock_limits(connection: Connection, keys: Sequence[LimitKey]) -> LockedLimits | None:
     """Lock rate limits until the transaction ends, in the order of their keys, so that no two processes deadlock.
 
-    Return None where one is missing: new, or deleted as idle. End the transaction before you add it, since an insert that
-    waits while it holds other locks could deadlock. A lock that is not granted within two seconds raises the database's error.
+    Return None where one is missing: new, or deleted as idle. End the transaction before you add
+    it, since an insert that waits while it holds other locks could deadlock. A lock that is not
+    granted within two seconds raises the database's error.
     """
     connection.execute(_SHORT)
     rows = _locked(connection, keys)
@@ -84,7 +86,10 @@ def move_limits(connection: Connection, next_starts: Mapping[LimitKey, datetime]
 
 
 def delete_idle_limits(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` rate limits unused since an instant; return how many. They are inserted again when needed."""
+    """Delete at most `limit` rate limits unused since an instant; return how many.
+
+    They are inserted again when needed.
+    """
     deleted = connection.execute(
         text("""DELETE FROM rate_limits WHERE ctid = ANY (ARRAY(
                     SELECT ctid FROM rate_limits WHERE next_start_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED))"""),

@@ -1,7 +1,7 @@
 """The views of schema `reports`, which analysts read: one for each dataset, made from the registry, and one for each kind of entity.
 
-Names of campaigns and ad groups are joined from the entities, so they are today's. Every join is an outer join to a unique key: PostgreSQL leaves
-it out of queries that use none of its columns.
+Names of campaigns and ad groups are joined from the entities, so they are today's. Every join is an
+outer join to a unique key: PostgreSQL leaves it out of queries that use none of its columns.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,7 @@
 """SQL on report requests, and on their locks: which session is working on a request.
 
-A lock names a session, in `locked_by`. It ends with that session's lease, so also when its process dies.
+A lock names a session, in `locked_by`. It ends with that session's lease, so also when its process
+dies.
 """
 
 from collections.abc import Sequence
@@ -221,7 +222,8 @@ _LOCK = text(f"""
 def lock_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
     """Lock an open request for a session and return it; None where it has ended, or another session works on it.
 
-    Never wait for a row lock. Where only a dead session's transaction is in the way, end its connection.
+    Never wait for a row lock. Where only a dead session's transaction is in the way, end its
+    connection.
     """
     values = {"id": request_id, "by": session_id}
     locked = connection.execute(_LOCK, values).first()
@@ -290,8 +292,8 @@ def list_requests_to_step(
 ) -> list[Request]:
     """Return the requests at Amazon whose next step is due and that no live session has locked, longest waiting first.
 
-    Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their reports are still being made. What
-    is still to be created is the dispatcher's.
+    Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their
+    reports are still being made. What is still to be created is the dispatcher's.
 
     Args:
         connection: where to look.
@@ -359,10 +361,12 @@ def list_candidates(
 ) -> list[RowMapping]:
     """Return the requests whose report may be created now, apart from the gate.
 
-    Plans of an ads account that needs a person are left alone; requests that were sent before are given up.
+    Plans of an ads account that needs a person are left alone; requests that were sent before are
+    given up.
 
-    Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_requested_at, dataset_requested_at, and on_time: how many
-    windows it would load for the first time no later than `tolerance` after they fell due.
+    Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_requested_at,
+        dataset_requested_at, and on_time: how many windows it would load for the first time no
+        later than `tolerance` after they fell due.
     """
     values = {
         "client_id": client_id,

@@ -32,10 +32,11 @@ _UNION = "\n UNION ALL "
 PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
 """The rows of all datasets, with the metrics that nearly all of them have."""
 
-# Totals are computed backwards from the current ones, by subtracting what later loads changed. Loads that changed nothing leave no
-# restatement; the timeline, the row before and the row after a change know of them. The first load changes nothing, it has no "before".
-# Ad products are kept separate, since they may come in different reports, at different times.
-# A replay of quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of that load.
+# Totals are computed backwards from the current ones, by subtracting what later loads changed.
+# Loads that changed nothing leave no restatement; the timeline, the row before and the row after a
+# change know of them. The first load changes nothing, it has no "before". Ad products are kept
+# separate, since they may come in different reports, at different times. A replay of quarantined
+# rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of that load.
 WINDOW_RESTATEMENTS_VIEW = """
 CREATE VIEW window_restatements AS
 SELECT w.account_id,
@@ -129,7 +130,8 @@ SELECT w.account_id,
 class WindowLoad:
     """The totals of an ad product of a window after one load, and before it (None: it was the first); a column of `window_restatements` each.
 
-    `age_days` counts from the window's day to the account-local day on which the report was asked for: n of T+n.
+    `age_days` counts from the window's day to the account-local day on which the report was asked
+    for: n of T+n.
     """
 
     ad_product: str

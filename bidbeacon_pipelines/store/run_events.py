@@ -1,4 +1,7 @@
-"""SQL on Dagster's own tables: the events of old runs. They have no promise; tests keep these statements to the version we use."""
+"""SQL on Dagster's own tables: the events of old runs.
+
+They have no promise; tests keep these statements to the version we use.
+"""
 
 from datetime import datetime
 
@@ -7,8 +10,9 @@ from sqlalchemy import Connection, text
 KEPT_OF_A_RUN = ("PIPELINE_START", "PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED")
 """The event types that Dagster's page of a run needs to show its start, end and status."""
 
-# Check results have no asset key in this table, which is why event types are looked at too. The walk over runs begins two days before the oldest
-# one that still has its steps' events, so that it costs no look at all runs there ever were; an index on event types finds that one.
+# Check results have no asset key in this table, which is why event types are looked at too. The
+# walk over runs begins two days before the oldest one that still has its steps' events, so that it
+# costs no look at all runs there ever were; an index on event types finds that one.
 _DELETE = text("""
     WITH oldest AS (
         SELECT r.create_timestamp - interval '2 days' AS at
@@ -41,8 +45,8 @@ def has_run_events(connection: Connection) -> bool:
 def delete_run_events(connection: Connection, before: datetime, most: int) -> int:
     """Delete events of runs that ended before an instant, `most` at most, oldest runs first; return how many.
 
-    What is known of assets stays: materializations, observations, checks, and what was planned of them. So does when a run began, and
-    when and how it ended.
+    What is known of assets stays: materializations, observations, checks, and what was planned of
+    them. So does when a run began, and when and how it ended.
     """
     values = {"before": before, "most": most, "kept": list(KEPT_OF_A_RUN)}
     return connection.execute(_DELETE, values).rowcount

@@ -15,7 +15,10 @@ RunKind = Literal["load-windows", "sync-entities"]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A requested run as stored; see the table's description. `account_label` is its account's label."""
+    """A requested run as stored; see the table's description.
+
+    `account_label` is its account's label.
+    """
 
     id: int
     kind: RunKind

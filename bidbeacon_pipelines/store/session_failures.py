@@ -26,9 +26,10 @@ _FAILURES = text(f"""
 def list_failures(connection: Connection, *, since: datetime, most: int = 20) -> list[RowMapping]:
     """Return sessions that failed or crashed since an instant by job and error, whatever the numbers in its message.
 
-    Those whose work a later attempt did are left out. Those that are not recovered come first, then the newest. Columns: job_name, status, type, sessions, since, last_at; last_id and message of
-    the newest session; is_recovered, whether each of them was followed by one that succeeded for the same account; accounts, and account_keys of at
-    most three.
+    Those whose work a later attempt did are left out. Those that are not recovered come first, then
+    the newest. Columns: job_name, status, type, sessions, since, last_at; last_id and message of
+    the newest session; is_recovered, whether each of them was followed by one that succeeded for
+    the same account; accounts, and account_keys of at most three.
     """
     return list(connection.execute(_FAILURES, {"since": since, "most": most}).mappings())
 
@@ -55,6 +56,7 @@ _LOST_BY_JOB = text("""
 def list_lost_by_job(connection: Connection, *, since: datetime, now: datetime) -> list[RowMapping]:
     """Return the promises that were lost between two instants, by the job that made them.
 
-    Columns: job_name, promises, since, accounts, account_keys of at most three, and last_id of the session that lost one last.
+    Columns: job_name, promises, since, accounts, account_keys of at most three, and last_id of the
+        session that lost one last.
     """
     return list(connection.execute(_LOST_BY_JOB, {"since": since, "now": now}).mappings())

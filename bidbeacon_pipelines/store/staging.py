@@ -1,7 +1,8 @@
 """SQL of the stage: a report's rows come by COPY into temporary tables that end with the transaction.
 
-`report_rows` has the valid rows, with the columns of the dataset's table; `report_bad` the invalid ones, with their reason and raw text,
-`account` null if their country can't be read. Rows of one key are summed there. The statements follow from the dataset.
+`report_rows` has the valid rows, with the columns of the dataset's table; `report_bad` the invalid
+ones, with their reason and raw text, `account` null if their country can't be read. Rows of one key
+are summed there. The statements follow from the dataset.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -243,7 +244,8 @@ def set_aside(connection: Connection, key: OverfullKey, row_number: int, raw: st
     )
 
 
-# A reason names each field at fault, what was expected and what came: its first fault without the value is the cause.
+# A reason names each field at fault, what was expected and what came: its first fault without the
+# value is the cause.
 _BAD_CAUSES = text("""
     SELECT account, window_date, split_part(split_part(reason, '; ', 1), ', got: ', 1) AS cause, count(*) AS rows
       FROM report_bad GROUP BY 1, 2, 3""")
@@ -288,7 +290,8 @@ def tally_windows(
     Args:
         connection: the load's transaction.
         dataset: what is staged.
-        values: bound values: `accounts` and `days` of the windows, and the `ad_products` of the report.
+        values: bound values: `accounts` and `days` of the windows, and the `ad_products` of the
+            report.
     """
     counts = connection.execute(
         text(f"""

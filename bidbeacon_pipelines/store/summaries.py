@@ -47,8 +47,9 @@ _IS_CURRENT = """EXISTS (
        AND s.daily_loads = l.daily_loads AND s.hourly_loads = l.hourly_loads
        AND (l.replayed_at IS NULL OR s.summarized_at > l.replayed_at))"""
 
-# First by two scans which accounts can have changed: all that were loaded, or got rows from quarantine, since an hour before they were
-# summed up last, as a load that began before may have been committed after. Only of these the days are compared.
+# First by two scans which accounts can have changed: all that were loaded, or got rows from
+# quarantine, since an hour before they were summed up last, as a load that began before may have
+# been committed after. Only of these the days are compared.
 _CHANGED_ACCOUNTS = text(f"""
     WITH loaded AS (
         SELECT account_id, country_code, max(greatest(last_loaded_at, replayed_at)) AS loaded_at FROM report_windows
@@ -89,7 +90,8 @@ def list_days_to_sum_up(
 ) -> list[RowMapping]:
     """Return the days of an account with windows that were loaded, or got rows from quarantine, since; or all that are loaded; by date.
 
-    Each has summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of: the loads to sum up.
+    Each has summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of: the loads to sum
+    up.
     """
     statement = _ALL_DAYS if all_days else _CHANGED_DAYS
     return list(connection.execute(statement, account.identity | _VALUES).mappings())
@@ -158,8 +160,9 @@ def sum_up_periods(
 ) -> list[RowMapping]:
     """Return the sums of two periods of an account in its own currency, by ad product (null: all of them), with the number of loaded days.
 
-    Columns: ad_product, is_recent (whether it is the period from `middle` to before `end`, or that from `first` to before `middle`), attribution_days (null
-    where that is unknown), days, spend, sales, orders.
+    Columns: ad_product, is_recent (whether it is the period from `middle` to before `end`, or that
+        from `first` to before `middle`), attribution_days (null where that is unknown), days,
+        spend, sales, orders.
     """
     values = account.identity | {"currency": account.currency_code}
     return list(

@@ -1,7 +1,10 @@
-"""The tables of the pipelines. `…_at` is an instant in UTC; `…_date` a calendar day of the account's own time zone.
+"""The tables of the pipelines.
 
-Every table that holds an account's data has `account_id` and `country_code`: Amazon's ids are unique in neither alone.
-Ids are text in "C" order (they sort and compare as bytes), money is `numeric(20, 6)` in the row's own currency.
+`…_at` is an instant in UTC; `…_date` a calendar day of the account's own time zone.
+
+Every table that holds an account's data has `account_id` and `country_code`: Amazon's ids are
+unique in neither alone. Ids are text in "C" order (they sort and compare as bytes), money is
+`numeric(20, 6)` in the row's own currency.
 """
 
 from datetime import date, datetime, timedelta
@@ -45,16 +48,23 @@ CALL_CLASSES = ("create", "retrieve", "exports", "other")
 class AdsAccount(PipelinesBase):
     """One row is an ads account: what Amazon calls an advertiser account, with one id for all of its countries.
 
-    `alias` is shown in place of Amazon's `name`. Reports are requested for it, on the host of `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person` is why it is suspended until a person acts; `needs_person_for` says whether it concerns this ads account only, or the credentials, and
-    then all that use them; `needs_person_since` says since when, where it was not set by SQL. `refusals` counts how often in a row Amazon has refused it (401 or 403).
+    `alias` is shown in place of Amazon's `name`. Reports are requested for it, on the host of
+    `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person`
+    is why it is suspended until a person acts; `needs_person_for` says whether it concerns this ads
+    account only, or the credentials, and then all that use them; `needs_person_since` says since
+    when, where it was not set by SQL. `refusals` counts how often in a row Amazon has refused it
+    (401 or 403).
 
-    `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is planned as soon as something is due. Both may be
-    set by SQL: `next_look_of` is the cadence that `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts
-    a run before `next_look_at`. `last_look_at` is when the last refresh began: what was due by then is planned also before
-    `next_look_at`. `planned_at` is the instant up to which what was due was last planned.
-    `recorded_cadence` and `recorded_alias` are those that a session has recorded last, so that changes by SQL are noticed; `cadence_by` and `cadence_at` are who
-    changed the cadence, and when. `longest_periods` has, by dataset, the most `days` of a report, where Amazon has found longer ones too large, and `since` when.
-    `split_datasets` are asked for in a report for each ad product, since even a day of all was too large.
+    `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is
+    planned as soon as something is due. Both may be set by SQL: `next_look_of` is the cadence that
+    `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts a run
+    before `next_look_at`. `last_look_at` is when the last refresh began: what was due by then is
+    planned also before `next_look_at`. `planned_at` is the instant up to which what was due was
+    last planned. `recorded_cadence` and `recorded_alias` are those that a session has recorded
+    last, so that changes by SQL are noticed; `cadence_by` and `cadence_at` are who changed the
+    cadence, and when. `longest_periods` has, by dataset, the most `days` of a report, where Amazon
+    has found longer ones too large, and `since` when. `split_datasets` are asked for in a report
+    for each ad product, since even a day of all was too large.
     """
 
     __tablename__ = "ads_accounts"
@@ -113,8 +123,9 @@ class AdsAccount(PipelinesBase):
 class AdvertiserAccount(PipelinesBase):
     """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may disable it.
 
-    `id` is what the rows of reports refer to. `paused_by` and `paused_at` are who paused it, and when: where they do not fit `enabled`, that was
-    changed by SQL, and no session has recorded it yet.
+    `id` is what the rows of reports refer to. `paused_by` and `paused_at` are who paused it, and
+    when: where they do not fit `enabled`, that was changed by SQL, and no session has recorded it
+    yet.
     """
 
     __tablename__ = "advertiser_accounts"
@@ -190,10 +201,12 @@ class AdvertiserAccount(PipelinesBase):
 class ReportRequest(PipelinesBase):
     """One row is one report requested from Amazon: one dataset of one ads account, for all days of a range and all of its countries.
 
-    It is planned before it is created: until its first attempt no window waits for it, and the next planning may change or delete it. It is
-    stored before it is sent, and Amazon's id before it is polled. `locked_by` names the session that has locked it; the lock lasts
-    as long as that session's lease. `passed_over` counts the reports of its ads account and dataset
-    that were created since it was planned. `ad_products` are those whose rows are asked for, in the spelling of filters.
+    It is planned before it is created: until its first attempt no window waits for it, and the next
+    planning may change or delete it. It is stored before it is sent, and Amazon's id before it is
+    polled. `locked_by` names the session that has locked it; the lock lasts as long as that
+    session's lease. `passed_over` counts the reports of its ads account and dataset that were
+    created since it was planned. `ad_products` are those whose rows are asked for, in the spelling
+    of filters.
     """
 
     __tablename__ = "report_requests"
@@ -248,8 +261,9 @@ class ReportRequest(PipelinesBase):
 class RunRequest(PipelinesBase):
     """One row is a run requested on the page; a Dagster sensor starts it.
 
-    `windows` are account-local days of `dataset`, for windows to load; both are empty for a sync of entities. `session_id` is the session of the
-    run, once it has begun. A request is open until `finished_at`; an equal one is not stored meanwhile. `failure` is why no run began.
+    `windows` are account-local days of `dataset`, for windows to load; both are empty for a sync of
+    entities. `session_id` is the session of the run, once it has begun. A request is open until
+    `finished_at`; an equal one is not stored meanwhile. `failure` is why no run began.
     """
 
     __tablename__ = "run_requests"
@@ -291,8 +305,9 @@ class RunRequest(PipelinesBase):
 class ReportGate(PipelinesBase):
     """One row is the gate of one client id and region, through which all processes create reports; see `reports.gates`.
 
-    `in_flight_limit` is how many reports may be in flight (its whole part), `pace` the time between two creates, and no report is created before
-    `next_create_at`. `refusals` counts the creates refused in a row. `refused_count` and `closed_for` are the totals of 429 so far.
+    `in_flight_limit` is how many reports may be in flight (its whole part), `pace` the time between
+    two creates, and no report is created before `next_create_at`. `refusals` counts the creates
+    refused in a row. `refused_count` and `closed_for` are the totals of 429 so far.
     """
 
     __tablename__ = "report_gates"
@@ -317,9 +332,10 @@ class ReportGate(PipelinesBase):
 class ApiCall(PipelinesBase):
     """One row is one call to Amazon, answered or not; kept 30 days.
 
-    `duration` is from sending to the whole answer. `queued` is the time in our own queue before, `waited` the time waited since the
-    previous attempt (for `Retry-After`, or backing off), and `retry_count` how many attempts came before it.
-    `error` is the client's name of the error; without `status`, no complete response came.
+    `duration` is from sending to the whole answer. `queued` is the time in our own queue before,
+    `waited` the time waited since the previous attempt (for `Retry-After`, or backing off), and
+    `retry_count` how many attempts came before it. `error` is the client's name of the error;
+    without `status`, no complete response came.
     """
 
     __tablename__ = "api_calls"
@@ -350,7 +366,8 @@ class ApiCall(PipelinesBase):
 class RateLimit(PipelinesBase):
     """One row is a rate limit that calls of all processes share: those of a class, in a region or of one account in it.
 
-    `account_id` is empty for the region's own. The next call starts no earlier than `next_start_at`.
+    `account_id` is empty for the region's own. The next call starts no earlier than
+    `next_start_at`.
     """
 
     __tablename__ = "rate_limits"
@@ -371,15 +388,19 @@ class RateLimit(PipelinesBase):
 class ReportWindow(PipelinesBase):
     """One row is a window: one calendar day, in the account's time zone, of one dataset of one account.
 
-    `request_id` is the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
-    `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and the next run records the rest.
-    `recorded_run_id` is the run of the last materialization: where Dagster's last one is of another run, the load is recorded again.
-    `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a second one to confirm it.
-    `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), `request_id`, the report they are from,
-    `as_of`, when that was asked for, and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's reports.
-    `replayed_at` is when quarantined rows were added to what it holds, last.
-    `products_due` are the ad products that are asked for when it is due, or wanted; null for all. `product_states` has the state of each ad
-    product, where they differ: `data_as_of` is that of the oldest then, and null until all have come. One that is `not_served` does not count.
+    `request_id` is the request in flight for it, `last_request_id` that one or the last before it.
+    `data_as_of` is when the loaded report was asked for: what happened later is not in it.
+    `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and
+    the next run records the rest. `recorded_run_id` is the run of the last materialization: where
+    Dagster's last one is of another run, the load is recorded again. `suspicious_*` describe a
+    suspicious report (empty, or far too small) that waits for a second one to confirm it.
+    `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the
+    account's currency), `request_id`, the report they are from, `as_of`, when that was asked for,
+    and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's
+    reports. `replayed_at` is when quarantined rows were added to what it holds, last.
+    `products_due` are the ad products that are asked for when it is due, or wanted; null for all.
+    `product_states` has the state of each ad product, where they differ: `data_as_of` is that of
+    the oldest then, and null until all have come. One that is `not_served` does not count.
     """
 
     __tablename__ = "report_windows"
@@ -495,9 +516,11 @@ class SimulatedTime(PipelinesBase):
 class Alert(PipelinesBase):
     """One row is a cause that alerts are sent about: since when, and the last message about it.
 
-    `key` is the cause whatever its numbers; `problem` is how it was last seen, with the fields of `reports.problems.Problem`. `told_at` is when the
-    last message about the cause was written, and `told_count` how much of it there was then; null while no message was sent this time. `gone_at`
-    is since when it is not seen any more, and `closed_at` when it was found to be over: the next time is a new beginning.
+    `key` is the cause whatever its numbers; `problem` is how it was last seen, with the fields of
+    `reports.problems.Problem`. `told_at` is when the last message about the cause was written, and
+    `told_count` how much of it there was then; null while no message was sent this time. `gone_at`
+    is since when it is not seen any more, and `closed_at` when it was found to be over: the next
+    time is a new beginning.
     """
 
     __tablename__ = "alerts"
@@ -522,8 +545,9 @@ class Alert(PipelinesBase):
 class AlertMessage(PipelinesBase):
     """One row is a message to one receiver; written with the alert's new state, and sent later.
 
-    `receiver` is the number of its address in `BIDBEACON_ALERT_URLS`, from 1 on. An attempt is counted, and the next one set, before it is sent: a process
-    that dies in between leaves a message that is sent again later, and not every minute.
+    `receiver` is the number of its address in `BIDBEACON_ALERT_URLS`, from 1 on. An attempt is
+    counted, and the next one set, before it is sent: a process that dies in between leaves a
+    message that is sent again later, and not every minute.
     """
 
     __tablename__ = "alert_messages"
@@ -554,7 +578,10 @@ class AlertMessage(PipelinesBase):
 
 
 class AlertWatch(PipelinesBase):
-    """At most one row: when problems were last checked. It is locked meanwhile, so that only one process checks."""
+    """At most one row: when problems were last checked.
+
+    It is locked meanwhile, so that only one process checks.
+    """
 
     __tablename__ = "alert_watch"
 
@@ -614,8 +641,8 @@ class ProductHistory(PipelinesBase):
 class ReportLoad(PipelinesBase):
     """One row is the load of a report into the windows of one account, with its row counts.
 
-    `rows_withheld` are valid rows of windows that did not take them, `rows_not_waited_for` those of other countries, days and ad
-    products.
+    `rows_withheld` are valid rows of windows that did not take them, `rows_not_waited_for` those of
+    other countries, days and ad products.
     """
 
     __tablename__ = "report_loads"
@@ -648,9 +675,10 @@ class ReportLoad(PipelinesBase):
 class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
 
-    The first load of a window restates nothing. A replay of quarantined rows restates a report by itself: `old_data_as_of` is
-    `new_data_as_of` then. The view `window_restatements` has it by load. `hour_at` is null
-    for datasets of whole days. `row_key` is the row's key in the dataset's table, `dimensions` its identifying values.
+    The first load of a window restates nothing. A replay of quarantined rows restates a report by
+    itself: `old_data_as_of` is `new_data_as_of` then. The view `window_restatements` has it by
+    load. `hour_at` is null for datasets of whole days. `row_key` is the row's key in the dataset's
+    table, `dimensions` its identifying values.
     """
 
     __tablename__ = "restatements"
@@ -711,9 +739,10 @@ class QuarantinedRow(PipelinesBase):
 class AccountDailySummary(PipelinesBase):
     """One row has the sums of an account-local day of an account for one ad product in one currency; null where it was not loaded.
 
-    Ad products have rows for the days on which they had any activity, and Sponsored Products for every day that was loaded. The two grains are asked
-    for at different times (`…_as_of`), and Amazon goes on changing numbers. `…_loads` is which loads of the two windows it was made from: behind the
-    windows' own, it is out of date.
+    Ad products have rows for the days on which they had any activity, and Sponsored Products for
+    every day that was loaded. The two grains are asked for at different times (`…_as_of`), and
+    Amazon goes on changing numbers. `…_loads` is which loads of the two windows it was made from:
+    behind the windows' own, it is out of date.
     """
 
     __tablename__ = "account_daily_summaries"

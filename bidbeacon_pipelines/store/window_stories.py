@@ -79,7 +79,8 @@ def list_stories(
 ) -> dict[WindowKey, list[Mapping[Any, Any]]]:
     """Return, for each window, the actions that led to its last load, in order: those since the load before, twelve at most.
 
-    Actions have the columns of `bidbeacon_sessions.queries.list_actions`. Each is read once, however many windows it references.
+    Actions have the columns of `bidbeacon_sessions.queries.list_actions`. Each is read once,
+    however many windows it references.
     """
     values = {
         "accounts": [window.account_key for window in windows],

@@ -142,7 +142,8 @@ def list_windows(
 class MisdatedWindow(NamedTuple):
     """A window that Amazon serves and whose next refresh was set by a wrong clock.
 
-    `data_as_of` is absent where nothing was loaded, or where it is in the future and therefore says nothing.
+    `data_as_of` is absent where nothing was loaded, or where it is in the future and therefore says
+    nothing.
     """
 
     window_date: date
@@ -150,7 +151,8 @@ class MisdatedWindow(NamedTuple):
     data_as_of: datetime | None
 
 
-# Clocks of several machines differ by less than a day, and no failure makes a window without data wait for longer.
+# Clocks of several machines differ by less than a day, and no failure makes a window without data
+# wait for longer.
 _MISDATED = text(f"""
     SELECT window_date, status, CASE WHEN data_as_of < tomorrow THEN data_as_of END AS data_as_of
       FROM report_windows w
@@ -178,8 +180,8 @@ def list_misdated_windows(
 ) -> list[MisdatedWindow]:
     """Return the windows whose next refresh was set by a wrong clock, by date, locked until the transaction ends.
 
-    Amazon serves them, and still they are expired, or not due again although a refresh is missing, or due later than any
-    failure makes them wait.
+    Amazon serves them, and still they are expired, or not due again although a refresh is missing,
+    or due later than any failure makes them wait.
 
     Args:
         connection: Where to look.
@@ -246,7 +248,8 @@ class DayToPlan(NamedTuple):
     products: list[str] | None
 
 
-# Each part has an index that gives just its rows: of 24 months of all datasets of a steady account these are a few dozen.
+# Each part has an index that gives just its rows: of 24 months of all datasets of a steady account
+# these are a few dozen.
 _DAYS_TO_PLAN = text(f"""
     SELECT dataset, window_date, min(due_since), bool_or(is_wanted), count(*), products_due
       FROM (SELECT w.dataset, w.window_date, w.next_refresh_at AS due_since, w.wanted_by IS NOT NULL AS is_wanted, w.products_due
@@ -319,7 +322,8 @@ def want_windows(
 
 _NEEDS = """((w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now)
             AND (w.products_due IS NULL OR w.products_due && r.ad_products))"""
-# A day is over where the account's own calendar shows a later one: in other countries it may go on for hours.
+# A day is over where the account's own calendar shows a later one: in other countries it may go on
+# for hours.
 _ATTACH = text(f"""
     UPDATE report_windows w
        SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(), failure_reason = NULL
@@ -334,8 +338,9 @@ _ATTACH = text(f"""
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
     """Make the windows of all countries in a request's period wait for it; return how many.
 
-    These are the windows that need one of its ad products, due or requested manually. Windows between them are included if the day is
-    over in their country and the request is not a backfill. Windows in another report are left to it.
+    These are the windows that need one of its ad products, due or requested manually. Windows
+    between them are included if the day is over in their country and the request is not a backfill.
+    Windows in another report are left to it.
     """
     return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
 
@@ -500,8 +505,9 @@ def list_unrecorded_windows(
 ) -> list[LoadedWindow]:
     """Return loads that Dagster has no materialization of yet, newest windows first, locked until the transaction ends.
 
-    Windows with an ad product that is still to come, or due for a refresh that others have had, are not included. Windows locked by
-    another transaction are skipped: they are being recorded or loaded.
+    Windows with an ad product that is still to come, or due for a refresh that others have had, are
+    not included. Windows locked by another transaction are skipped: they are being recorded or
+    loaded.
     """
     found = connection.execute(_UNRECORDED, {"now": now, "limit": limit})
     return [LoadedWindow(**row) for row in found.mappings()]

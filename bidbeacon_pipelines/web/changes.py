@@ -1,7 +1,8 @@
 """Requests that change something: pause, resume, cadence and alias of an account, and runs that somebody asks for.
 
-All are `POST` with a JSON object. A page of another site can't send one: a browser asks first before it sends JSON elsewhere, and what comes
-with a foreign `Origin` is refused for the whole server (`bidbeacon_sessions.server.auth`). Beyond loopback the server's token is needed.
+All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
+before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
+server (`bidbeacon_sessions.server.auth`). Beyond loopback the server's token is needed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -85,7 +86,8 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
 def user_of(request: Request, settings: Settings) -> str:
     """Return who sends a request: the user that a trusted proxy names in the header of `BIDBEACON_USER_HEADER`, else "page".
 
-    The name is shortened and masked like all text from outside. A header that comes twice names nobody: one of them is not the proxy's.
+    The name is shortened and masked like all text from outside. A header that comes twice names
+    nobody: one of them is not the proxy's.
     """
     if settings.user_header is None:
         return PAGE

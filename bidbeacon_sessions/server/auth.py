@@ -1,8 +1,9 @@
 """Who may read the stream: this machine's own browsers, or whoever has the token.
 
-Without a token only loopback addresses are listened on, and only requests that name a loopback host are answered, so that a web site
-whose name is made to point here (DNS rebinding) reads nothing. With a token every request needs it, by header or by the cookie of
-the login form. State-changing requests and WebSockets must come from the page itself (`Origin`).
+Without a token only loopback addresses are listened on, and only requests that name a loopback host
+are answered, so that a web site whose name is made to point here (DNS rebinding) reads nothing.
+With a token every request needs it, by header or by the cookie of the login form. State-changing
+requests and WebSockets must come from the page itself (`Origin`).
 """
 
 import asyncio

@@ -112,7 +112,8 @@ def read_span(query: QueryParams, since: datetime, before: datetime) -> Span:
     """Return the span that is asked for; intervals begin at whole ones in UTC, so that the same ones come at each call.
 
     Raises:
-        BadRequestError: it is empty or has too many intervals, or the interval is none that is known.
+        BadRequestError: it is empty or has too many intervals, or the interval is none that is
+            known.
     """
     if since >= before:
         raise BadRequestError(

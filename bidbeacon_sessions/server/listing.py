@@ -39,7 +39,8 @@ _LARGE = frozenset({"error", "input", "labels"})
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
     """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or refer to the accounts asked for.
 
-    `accounts` has the keys of those: one for a key, also one that nothing is known of yet, or many for a part of a name.
+    `accounts` has the keys of those: one for a key, also one that nothing is known of yet, or many
+    for a part of a name.
     """
     with store.snapshot() as connection:
         accounts = (
@@ -152,7 +153,8 @@ def _with_counts(connection: Connection, session: RowMapping) -> dict[Any, Any]:
 def compare(here: Mapping[Any, Any], there: Mapping[Any, Any]) -> list[dict[str, Any]]:
     """Return how a session differs from a good one in `actions` (counts by type), `input` and `labels`; 50 differences at most.
 
-    Each is `{"what": "action", "name": "report-failed", "here": 3, "there": 0}`; an input or label that is missing is None.
+    Each is `{"what": "action", "name": "report-failed", "here": 3, "there": 0}`; an input or label
+    that is missing is None.
     """
     differences = [
         *_differences("action", here["actions"], there["actions"], absent=0),

@@ -1,4 +1,7 @@
-"""Reads the change log for the stream, and writes each change as messages. Blocking: the stream calls it in threads."""
+"""Reads the change log for the stream, and writes each change as messages.
+
+Blocking: the stream calls it in threads.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +56,8 @@ class LogReader:
 
     Args:
         engine: on that database; only its address is used.
-        note_step: is told of each step of this process how many changes it published, and how many seconds it took.
+        note_step: is told of each step of this process how many changes it published, and how many
+            seconds it took.
     """
 
     def __init__(self, engine: Engine, note_step: Callable[[int, float], None]) -> None:
@@ -92,7 +96,8 @@ class LogReader:
         """Return the next changes, up to `newest` and to `most` of them; `told` is up to where the readers of each filter know everything.
 
         Raises:
-            CursorRefusedError: the cursor is of another epoch or from the future, or the log was trimmed in front of it.
+            CursorRefusedError: the cursor is of another epoch or from the future, or the log was
+                trimmed in front of it.
         """
         missing = count_missing(after, newest)
         if missing == 0:

@@ -48,7 +48,10 @@ class Message:
 
 
 class Frame:
-    """Messages that are sent together, in order. Each form is made once, when the first reader needs it."""
+    """Messages that are sent together, in order.
+
+    Each form is made once, when the first reader needs it.
+    """
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
@@ -61,7 +64,10 @@ class Frame:
 
     @cached_property
     def sse_gzip(self) -> list[bytes]:
-        """The same, compressed. Each piece refers to nothing before it, so that all readers can share it."""
+        """The same, compressed.
+
+        Each piece refers to nothing before it, so that all readers can share it.
+        """
         return [deflate(piece) for piece in self.sse]
 
     @cached_property
@@ -110,7 +116,8 @@ def describe_changes(
 ) -> list[Message]:
     """Return what a reader is told that knows everything up to `told`, as of `upto`.
 
-    Only the last message moves the reader's cursor: a connection that breaks in between repeats, and never skips.
+    Only the last message moves the reader's cursor: a connection that breaks in between repeats,
+    and never skips.
 
     Args:
         sessions: those that match the reader's filter, its status and outcome left aside.

@@ -1,6 +1,7 @@
 """The pages: what a product adds to the server, and the files of both.
 
-Files are read once and kept in memory: a page asks for some twenty of them at once, and they are small.
+Files are read once and kept in memory: a page asks for some twenty of them at once, and they are
+small.
 """
 
 import hashlib
@@ -34,13 +35,18 @@ class Extension:
 
     Args:
         routes: of its API. They are guarded like all others.
-        pages: its pages, by address: the name of an HTML file of `files`; an address may end in a `{name}`. One at `/` is the first page in place of the stream.
-        files: the folder of its pages' files, without folders inside; they are served below `/web/`.
-        navigation: entries of every page's navigation: the label by the address. One of `/` stands before the stream.
-        links: how the pages link to what only the product knows: an address with `{name}` for each value, by what it leads to.
-            The pages ask for `account` (`{account}`) and `window` (`{account}`, `{dataset}`, `{window}`), and load names and
-            time zones of accounts from `accounts`. A module at `session_actions` makes the buttons of a session's page. What is not there
-            is not linked.
+        pages: its pages, by address: the name of an HTML file of `files`; an address may end in a
+            `{name}`. One at `/` is the first page in place of the stream.
+        files: the folder of its pages' files, without folders inside; they are served below
+            `/web/`.
+        navigation: entries of every page's navigation: the label by the address. One of `/` stands
+            before the stream.
+        links: how the pages link to what only the product knows: an address with `{name}` for each
+            value, by what it leads to.
+            The pages ask for `account` (`{account}`) and `window` (`{account}`, `{dataset}`,
+            `{window}`), and load names and time zones of accounts from `accounts`. A module at
+            `session_actions` makes the buttons of a session's page. What is not there is not
+            linked.
     """
 
     routes: Sequence[BaseRoute] = ()
@@ -53,7 +59,8 @@ class Extension:
 class WebFiles:
     """The server's own files and those of a product; what changes in them is seen after a restart.
 
-    In a page, `<!-- navigation -->` becomes the navigation, and `<!-- links -->` the product's links.
+    In a page, `<!-- navigation -->` becomes the navigation, and `<!-- links -->` the product's
+    links.
     """
 
     def __init__(self, extension: Extension) -> None:

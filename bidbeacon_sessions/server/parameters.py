@@ -1,4 +1,7 @@
-"""Parses and checks the parameters of a request. Each function raises `BadRequestError` for an invalid one."""
+"""Parses and checks the parameters of a request.
+
+Each function raises `BadRequestError` for an invalid one.
+"""
 
 from datetime import datetime
 from typing import Any

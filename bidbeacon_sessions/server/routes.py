@@ -1,4 +1,7 @@
-"""The routes, and the short answers. What takes more than a few lines has a module beside this one."""
+"""The routes, and the short answers.
+
+What takes more than a few lines has a module beside this one.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -77,7 +80,10 @@ def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _first_page(extension: Extension) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of `/`: the product's page, or the stream where it has none. An address with a filter is one of the stream."""
+    """Return the endpoint of `/`: the product's page, or the stream where it has none.
+
+    An address with a filter is one of the stream.
+    """
     page = _page(extension.pages.get("/", "index.html"))
 
     async def answer(request: Request) -> Response:

@@ -37,8 +37,9 @@ _ALLOCATOR = "narenas:1,dirty_decay_ms:0"
 class StreamServer:
     """The stream on one address.
 
-    A process that has nothing else to do after `run` ends best with `os._exit`, as `serve` does. Takes what `create_app` does; port 0 is
-    any free one, and `access` is by default as the settings say for that address.
+    A process that has nothing else to do after `run` ends best with `os._exit`, as `serve` does.
+    Takes what `create_app` does; port 0 is any free one, and `access` is by default as the settings
+    say for that address.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
@@ -112,12 +113,16 @@ class StreamServer:
 
 
 def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, print where, and end the process. Takes and raises what `StreamServer` does."""
+    """Serve page and stream until SIGINT or SIGTERM, print where, and end the process.
+
+    Takes and raises what `StreamServer` does.
+    """
     server = StreamServer(store, host=host, port=port, extension=extension)
     skip_imported_objects()
     gc.set_threshold(_COLLECT_AFTER)
     server.run(lambda: _say(f"Event Stream: {server.url}\nCtrl-C stops it.\n"))
-    # A thread of granian's that enters Python while the interpreter shuts down aborts the process (its issue 693).
+    # A thread of granian's that enters Python while the interpreter shuts down aborts the process
+    # (its issue 693).
     os._exit(os.EX_OK)
 
 

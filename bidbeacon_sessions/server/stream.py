@@ -1,8 +1,9 @@
 """The stream: one task follows the change log in a thread, and every reader is sent what its filter lets through.
 
-Readers with the same filter share a *feed*: a chain of frames that grows at its end. Each reader holds the frame that it was sent
-last, so that frames which all have passed are let go of. A reader that comes back with a cursor reads from the log what it missed,
-part by part, and then takes its place at the end of the chain.
+Readers with the same filter share a *feed*: a chain of frames that grows at its end. Each reader
+holds the frame that it was sent last, so that frames which all have passed are let go of. A reader
+that comes back with a cursor reads from the log what it missed, part by part, and then takes its
+place at the end of the chain.
 """
 
 import asyncio
@@ -231,7 +232,8 @@ class Stream:
     async def _read_for_one(self, cursor: Cursor, wanted: SessionFilter, feed: Feed) -> _Missed:
         """Read the next part for readers that come back, one place after the other.
 
-        The last part is read while nothing is handed out: what comes then is of a later moment, so that no revision falls.
+        The last part is read while nothing is handed out: what comes then is of a later moment, so
+        that no revision falls.
         """
         async with self._turn:
             if self._is_closed:

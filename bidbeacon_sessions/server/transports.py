@@ -1,4 +1,7 @@
-"""The two ways a stream reaches a reader: Server-Sent Events and WebSocket. Both send the same frames."""
+"""The two ways a stream reaches a reader: Server-Sent Events and WebSocket.
+
+Both send the same frames.
+"""
 
 import asyncio
 import logging

@@ -57,7 +57,8 @@ def find_chromium() -> str:
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, headless; it ends with the tests of this folder, since playwright's event loop must not run beside other tests' loops."""
     with sync_playwright() as playwright:
-        # Chromium hangs under libfaketime: it keeps the real clock, and its pages get the moved one (see `page`).
+        # Chromium hangs under libfaketime: it keeps the real clock, and its pages get the moved one
+        # (see `page`).
         environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
         launched = playwright.chromium.launch(
             executable_path=find_chromium(), args=FLAGS, env=environment

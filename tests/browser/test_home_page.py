@@ -68,7 +68,10 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
     fill: Callable[..., None],
     find_violations: Callable[[Page], list[str]],
 ) -> None:
-    """Causes with how many and since when; each is a link to what it concerns. Axe finds nothing, and no width scrolls sideways."""
+    """Causes with how many and since when; each is a link to what it concerns.
+
+    Axe finds nothing, and no width scrolls sideways.
+    """
     fill(failing=4)
     page.goto(base_url)
     expect(page.locator("h1")).to_contain_text("problem")

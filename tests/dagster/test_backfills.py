@@ -94,7 +94,10 @@ def backfill(
 def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     served: World, daemon: WorkspaceProcessContext
 ) -> None:
-    """Eleven partitions of two accounts are three runs and three reports. Terminated, all end in seconds; the next look loads every window."""
+    """Eleven partitions of two accounts are three runs and three reports.
+
+    Terminated, all end in seconds; the next look loads every window.
+    """
     us, germany = served.account("US"), served.account("DE")
     wanted = [
         *[(us, served.day(ago)) for ago in range(20, 26)],

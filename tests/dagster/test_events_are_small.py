@@ -16,7 +16,8 @@ MOST_BYTES = 8_192
 MOST = Decimal("99999999999999.999999")
 """The largest amount that there is room for."""
 
-# Windows as they are after a load, of two datasets that differ. Of `every` days only `known` have daily figures.
+# Windows as they are after a load, of two datasets that differ. Of `every` days only `known` have
+# daily figures.
 LOADED = """
     INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_requested_at, last_loaded_at, data_as_of,
                                 load_count, row_count, quarantined_count, unresolved_count, spend, sales)

@@ -47,7 +47,8 @@ def leave_session(
 ) -> UUID:
     """Open a session that is never closed, as a killed process leaves it, with its last sign of life so many seconds ago.
 
-    Its heartbeat stops with `stack`. It is entered in a context of its own, as this test is another process and must not work for it.
+    Its heartbeat stops with `stack`. It is entered in a context of its own, as this test is another
+    process and must not work for it.
     """
     context = with_job_session("killed", store=world.sessions, run_id=run_id, step_key=step_key)
     session: SessionRecorder = copy_context().run(context.__enter__)
@@ -122,7 +123,10 @@ def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(
     outcome: str,
     reason: str,
 ) -> None:
-    """The last action says who closed it and why. Dagster would hold the run for unfinished for ever, with its slot and its account."""
+    """The last action says who closed it and why.
+
+    Dagster would hold the run for unfinished for ever, with its slot and its account.
+    """
     run_id = start_run(world, run) if run else None
     with ExitStack() as stack:
         leave_session(world, run_id, stack, silent_for=60)

@@ -1,4 +1,7 @@
-"""Every way in which a step can end, and what its session says then. Those that kill processes are in tests/faults/runs."""
+"""Every way in which a step can end, and what its session says then.
+
+Those that kill processes are in tests/faults/runs.
+"""
 
 from collections.abc import Callable, Sequence
 

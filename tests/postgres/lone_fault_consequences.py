@@ -1,6 +1,7 @@
 """What can come of a lone fault of a report: the classes of consequences that most faults fall into.
 
-Without a fault a report is asked for once, looked at once after 180 seconds, and its one file fetched once.
+Without a fault a report is asked for once, looked at once after 180 seconds, and its one file
+fetched once.
 """
 
 from dataclasses import dataclass
@@ -26,16 +27,19 @@ class Case:
     """One fault, and what must come of it.
 
     Attributes:
-        faults: the rules, the first of which is the fault; more only where it can't strike without them.
+        faults: the rules, the first of which is the fault; more only where it can't strike without
+            them.
         strikes: how often each rule struck.
         loaded_before: the window was loaded, and the fault meets its next refresh.
         twin: somebody else has just asked for the same report.
         looks_every: the least time between two looks of ours, in seconds.
         told: types of the actions in order, the same in a row once.
-        creates: calls that Amazon saw; so are `retrieves`, `downloads`, and `tokens` where they matter.
+        creates: calls that Amazon saw; so are `retrieves`, `downloads`, and `tokens` where they
+            matter.
         reports: reports that Amazon made, whether or not it said so.
         seconds: how long it took until all was at rest.
-        within: how far off that may be, in seconds; a `Retry-After` date counts whole seconds of real time.
+        within: how far off that may be, in seconds; a `Retry-After` date counts whole seconds of
+            real time.
         ends: status of the window.
         rows: what the day's rows are.
         reason: pattern of why the window failed.

@@ -1,6 +1,7 @@
 """One account, one due day, one fault: what Amazon is asked, what is told, and what is stored, when nothing else goes wrong.
 
-Database, sandbox and client share one clock that only waiting moves on, so each case's duration is exact.
+Database, sandbox and client share one clock that only waiting moves on, so each case's duration is
+exact.
 """
 
 from collections import Counter

@@ -34,7 +34,8 @@ class SyncCase:
         says: pattern of what that says.
         person: pattern of why the account needs a person.
         unlisted: pattern of why the sync of accounts could not list region NA.
-        creates_next: exports that the next sync asks for, once the fault is gone: those in flight are taken over.
+        creates_next: exports that the next sync asks for, once the fault is gone: those in flight
+            are taken over.
     """
 
     faults: tuple[FaultRule, ...]

@@ -100,7 +100,10 @@ def test_window_is_asked_for_until_all_products_came(world: BenchWorld) -> None:
 
 
 def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld) -> None:
-    """Not while one of its reports is still to come; then once, with what both reports brought. A refresh is the same."""
+    """Not while one of its reports is still to come; then once, with what both reports brought.
+
+    A refresh is the same.
+    """
     account = world.account()
     world.sync_entities(account)
     world.plan(account)

@@ -375,7 +375,10 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
 
 
 def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -> None:
-    """No job has run for longer than the setting; a session that begins ends it. A watch that has just begun waits ten minutes for the first one."""
+    """No job has run for longer than the setting; a session that begins ends it.
+
+    A watch that has just begun waits ten minutes for the first one.
+    """
     session = "INSERT INTO session_headers (id, job_name, status, outcome, started_at, finished_at) VALUES (gen_random_uuid(), 'poll-reports', 'succeeded', 'ok', :at, :at)"
     place.execute(session, at=NOW - timedelta(minutes=20))
     watch = place.watch(inbox.url, alert_silent_minutes=30)
@@ -414,7 +417,10 @@ def let_connect(cluster_url: str, engine: Engine) -> Callable[..., None]:
 def test_a_database_that_is_away_is_told_and_ends(
     place: Place, inbox: Inbox, let_connect: Callable[..., None]
 ) -> None:
-    """After five minutes, once, with the reason; a moment's absence is not told. What was wrong meanwhile is told when it is back."""
+    """After five minutes, once, with the reason; a moment's absence is not told.
+
+    What was wrong meanwhile is told when it is back.
+    """
     watch = place.watch(inbox.url)
     for minutes in (4, 20):
         watch.watch_once()

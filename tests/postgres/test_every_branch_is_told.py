@@ -1,4 +1,7 @@
-"""Every branch that queues, asks, loads, skips, tries again, refuses or gives up leaves its action. When in doubt, emit it."""
+"""Every branch that queues, asks, loads, skips, tries again, refuses or gives up leaves its action.
+
+When in doubt, emit it.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress

@@ -1,4 +1,7 @@
-"""Who changes the tables: `bidbeacon db upgrade`, without making others wait. Everything else looks at their version."""
+"""Who changes the tables: `bidbeacon db upgrade`, without making others wait.
+
+Everything else looks at their version.
+"""
 
 import contextlib
 import os

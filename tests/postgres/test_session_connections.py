@@ -23,7 +23,10 @@ BEATING = text("""
 
 @pytest.fixture
 def other(database_url: str) -> Iterator[SessionStore]:
-    """Yield a store as another process has it. What it does is run in a `Context()`, which works for no session of this one."""
+    """Yield a store as another process has it.
+
+    What it does is run in a `Context()`, which works for no session of this one.
+    """
     store = SessionStore.connect(database_url)
     yield store
     store.dispose()

@@ -121,7 +121,8 @@ class WebSocketReader(Reader):
     def _listen(self, base_url: str, query: httpx.QueryParams) -> None:
         address = websocket_address(base_url, f"{query}&batch=1" if self.is_batched else str(query))
         compression = "deflate" if self.is_batched else None
-        # Without pings: their thread waits for the one that receives, as this one does at the end, and Python 3.11 can't have two do so.
+        # Without pings: their thread waits for the one that receives, as this one does at the end,
+        # and Python 3.11 can't have two do so.
         with connect(address, max_size=None, ping_interval=None, compression=compression) as socket:
             self._stop.callback(socket.close)
             for frame in socket:

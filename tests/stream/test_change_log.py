@@ -173,7 +173,10 @@ def test_positions_of_another_epoch_are_not_read(store: SessionStore) -> None:
 def test_trimming_keeps_the_newest_rows(
     store: SessionStore, rows: int, hours: int, oldest: int
 ) -> None:
-    """All up to a row that is too old go, so there is no hole. With none left, the next one is the oldest."""
+    """All up to a row that is too old go, so there is no hole.
+
+    With none left, the next one is the oldest.
+    """
     commit_sessions(store, 5)
     take_step(store)
     with store.begin() as connection:

@@ -263,7 +263,8 @@ def test_a_cursor_that_is_no_good_is_told_to_load_again(
 
     reader = follow(transport, cursor=cursor.format(epoch=newest.partition(".")[0]))
     assert reader.ended.wait(10)
-    # On a slow machine a sync may come first; by the rules of SSE its id is then the last one of the reset as well.
+    # On a slow machine a sync may come first; by the rules of SSE its id is then the last one of
+    # the reset as well.
     *before, (event, identity, data) = reader.heard
     assert {"sync"} >= {name for name, *_ in before}
     assert ("reset", reason) == (event, data["reason"])

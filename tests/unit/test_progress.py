@@ -1,4 +1,7 @@
-"""Whose work moves. That a heartbeat stops with its work is in `tests/postgres/test_stalled_work.py`."""
+"""Whose work moves.
+
+That a heartbeat stops with its work is in `tests/postgres/test_stalled_work.py`.
+"""
 
 from contextvars import copy_context
 from pathlib import Path

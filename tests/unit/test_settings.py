@@ -98,7 +98,10 @@ def test_an_invalid_setting_is_said_in_one_line(
 def test_a_secret_that_is_invalid_is_not_shown(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line has all but the value. An empty token does not mean that there is none, which would open the stream."""
+    """The line has all but the value.
+
+    An empty token does not mean that there is none, which would open the stream.
+    """
     monkeypatch.setenv(f"BIDBEACON_{name}", value)
     with pytest.raises(
         SettingsError, match=f"^BIDBEACON_{name}: expected .* its value is not shown, set"

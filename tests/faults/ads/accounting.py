@@ -36,7 +36,8 @@ class SentCreate:
         made_id: The report that the sandbox made, whether we know of it or not.
         places: Reports that the gate allowed in flight, at that moment.
         counted: Other reports in flight by our own tables, at that moment.
-        at_amazon: Other reports in flight at the sandbox that we know of, or may know of, at that moment.
+        at_amazon: Other reports in flight at the sandbox that we know of, or may know of, at that
+            moment.
         due_windows: Windows that wait for the request and were due, or wanted by hand.
     """
 
@@ -64,8 +65,9 @@ def count_at_amazon(
 ) -> int:
     """Count the reports of a region that the sandbox makes and that the product has to reckon with.
 
-    These are the last ones of open requests: those whose id it was told, and those of creates without an answer for as long as they are left
-    alone. A report that was given up, or requested once more, is nobody's: the product can't know whether it is still made.
+    These are the last ones of open requests: those whose id it was told, and those of creates
+    without an answer for as long as they are left alone. A report that was given up, or requested
+    once more, is nobody's: the product can't know whether it is still made.
     """
     last = {create.request_id: create for create in creates if create.region == region}
     return sum(
@@ -89,8 +91,9 @@ def over_the_gate(creates: Sequence[SentCreate]) -> list[SentCreate]:
 def through_closed_gates(creates: Sequence[SentCreate]) -> list[tuple[SentCreate, SentCreate]]:
     """Return the creates that went out sooner after the one before them than the gate of their region allows, each with that one.
 
-    After a 429 it is closed for two minutes at least, after each further one in a row for twice as long, up to an hour, and for as long
-    as `Retry-After` says; between two requests a second passes.
+    After a 429 it is closed for two minutes at least, after each further one in a row for twice as
+    long, up to an hour, and for as long as `Retry-After` says; between two requests a second
+    passes.
     """
     found = []
     for region in {create.region for create in creates}:
@@ -129,8 +132,9 @@ def count_reasons(
 ) -> tuple[Counter[str], list[SentCreate]]:
     """Count why each create went out, and return those that had no reason to.
 
-    The first create of a request is planned. Each further one has its own cause in what came of the one before it: no report in the
-    answer, a report that ended without rows or took longer than a day, or a report whose files were struck since.
+    The first create of a request is planned. Each further one has its own cause in what came of the
+    one before it: no report in the answer, a report that ended without rows or took longer than a
+    day, or a report whose files were struck since.
     """
     of_files: dict[str | None, list[datetime]] = defaultdict(list)
     for strike in struck:

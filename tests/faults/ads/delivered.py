@@ -1,7 +1,8 @@
 """What the sandbox delivered, read anew: rows of reports and of the truth, by rules of their own, not by the product's code.
 
-Written from Amazon's description: whose a row is, which rows can't be understood, how rows add up, and which target a row belongs to. The
-registry says no more than which columns a dataset has, and of which field each is.
+Written from Amazon's description: whose a row is, which rows can't be understood, how rows add up,
+and which target a row belongs to. The registry says no more than which columns a dataset has, and
+of which field each is.
 """
 
 import json
@@ -125,7 +126,8 @@ class ReportReader:
     Attributes:
         account: Whose rows.
         dataset: Of which dataset.
-        has_one_country: Whether its ads account has no other country: then a row that names none is the account's.
+        has_one_country: Whether its ads account has no other country: then a row that names none is
+            the account's.
         targets: What rows belong to.
     """
 

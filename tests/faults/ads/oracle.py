@@ -219,7 +219,8 @@ class Oracle:
     def _replay_quarantine(self) -> dict[int, list[BadRow]]:
         """Return the bad rows that should be kept aside by now, by request.
 
-        A later report of a day replaces the earlier one's; a row without a day may be of any day of its report, and goes when all of them are replaced.
+        A later report of a day replaces the earlier one's; a row without a day may be of any day of
+        its report, and goes when all of them are replaced.
         """
         kept: dict[int, list[BadRow]] = {}
         for request, days in self._loads.items():
@@ -257,7 +258,8 @@ class Oracle:
     def _list_loads(self) -> tuple[dict[int, set[date]], dict[date, dict[AdProduct, int]]]:
         """Return which days each load dealt with, in the order of the loads, and which request each ad product of a day was last loaded from.
 
-        A load deals with a day whether the day took its report, was suspicious, unconfirmed or refused.
+        A load deals with a day whether the day took its report, was suspicious, unconfirmed or
+        refused.
         """
         told = self._office.rows(
             """SELECT type, payload FROM session_actions

@@ -28,7 +28,10 @@ from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
 
 class SimulatedClock:
-    """The sandbox's frozen clock, which sleeping moves on at once; for the client too. Safe between threads."""
+    """The sandbox's frozen clock, which sleeping moves on at once; for the client too.
+
+    Safe between threads.
+    """
 
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
@@ -50,7 +53,10 @@ class SimulatedClock:
 
 
 class _KeptTransport(httpx.BaseTransport):
-    """Connections that outlive the client of one run: opening a pool takes longer than most runs. Notes each create of a report."""
+    """Connections that outlive the client of one run: opening a pool takes longer than most runs.
+
+    Notes each create of a report.
+    """
 
     def __init__(self, office: "Office") -> None:
         self._network = httpx.HTTPTransport(verify=False)
@@ -198,7 +204,8 @@ class Office:
         return self.sandbox.state.world.catalog(owner, country, product)
 
 
-# Runs follow one another, so only one request is being sent: the one that is stored as sent, in the hands of a run.
+# Runs follow one another, so only one request is being sent: the one that is stored as sent, in the
+# hands of a run.
 _SENDER = """
     SELECT r.id AS request_id, r.account_id, o.region, floor(g.in_flight_limit)::integer AS places,
            (SELECT count(*) FROM report_requests s JOIN ads_accounts a USING (account_id)

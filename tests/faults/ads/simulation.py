@@ -1,6 +1,7 @@
 """Time passes in jumps: what Dagster's schedule and sensors would start is run here, one run after another, in this process.
 
-The decisions are the product's: the same queries, jobs and pauses as in `defs.schedules` and the ops, without Dagster.
+The decisions are the product's: the same queries, jobs and pauses as in `defs.schedules` and the
+ops, without Dagster.
 """
 
 from collections import Counter
@@ -62,7 +63,8 @@ class Simulation:
 
     Args:
         office: where.
-        pairs: the (ads account, country) pairs that are refreshed; the person disables all others. Absent: all of them.
+        pairs: the (ads account, country) pairs that are refreshed; the person disables all others.
+            Absent: all of them.
         hours_between_account_syncs: 1, as scheduled; more saves real time.
         look_every: how often sensors look, at most.
         on_hour: what is called once an hour, before the person is.

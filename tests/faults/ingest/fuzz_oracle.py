@@ -1,7 +1,8 @@
 """What a spoiled report comes to, told by other means than the product's: Python's json and gzip, and the rules of `fuzz_rules`.
 
-A row is good (it must be loaded), bad (it must be kept aside), or either: written so oddly that both are right, as long as what is loaded is what
-was written. So is a document: it must be loaded, it must be refused, or either.
+A row is good (it must be loaded), bad (it must be kept aside), or either: written so oddly that
+both are right, as long as what is loaded is what was written. So is a document: it must be loaded,
+it must be refused, or either.
 """
 
 import gzip

@@ -15,7 +15,9 @@ Rows = Sequence[Sequence[str]]
 
 
 def shrunk(document: Document, is_faulty: Callable[[Document], bool]) -> Document:
-    """Take away what the fault doesn't need: earlier rows, parts, rows. A document that was spoiled as a whole only loses earlier rows.
+    """Take away what the fault doesn't need: earlier rows, parts, rows.
+
+    A document that was spoiled as a whole only loses earlier rows.
 
     Args:
         document: It shows a fault.

@@ -20,7 +20,8 @@ class KillPoint:
         trigger: `event ON table FOR EACH …` of the statement that is halted.
         call: the call that is not answered.
         amazon_seconds: how long Amazon works on the report; absent: half a second.
-        after_its_session: whether the run's session has ended by then, so that only Dagster's run is left to close.
+        after_its_session: whether the run's session has ended by then, so that only Dagster's run
+            is left to close.
     """
 
     name: str

@@ -39,7 +39,8 @@ class Stage:
         folder: for logs and the writers' lists.
         code: the folder that processes import our packages from; another one for a mutation.
         patience: for how many seconds readers are waited for.
-        tell: is told in words what was written and what happened to readers, each time that all was well.
+        tell: is told in words what was written and what happened to readers, each time that all was
+            well.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """A stepping process beside the stream's own: it publishes and trims over and over, or freezes while it holds the cursor.
 
-`python stepping_program.py URL` steps until it is killed; with `hold` behind it, it stops itself inside its first step; with
-a number, it keeps the log that short.
+`python stepping_program.py URL` steps until it is killed; with `hold` behind it, it stops itself
+inside its first step; with a number, it keeps the log that short.
 """
 
 import os

@@ -18,7 +18,10 @@ PREPARED_AT_ONCE = 64
 
 
 class StreamCluster:
-    """One server below a folder. Its commits survive the death of the server, not that of the machine."""
+    """One server below a folder.
+
+    Its commits survive the death of the server, not that of the machine.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._server = EmbeddedPostgres(folder, durable=False)

@@ -153,7 +153,8 @@ def _make(change: Change, package: Path) -> None:
     """Make a change.
 
     Raises:
-        AssertionError: the place is not there exactly once: the code has moved on, and the mutation must too.
+        AssertionError: the place is not there exactly once: the code has moved on, and the mutation
+            must too.
     """
     places = 0
     for file in package.glob(change.files):

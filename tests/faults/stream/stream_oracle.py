@@ -16,7 +16,8 @@ from tests.faults.stream.stream_view import Json, Place, View
 class Acknowledged:
     """What writers know of their commits: by place (session, `ord`; 0 is the session itself), the last word about it.
 
-    A place whose last word is `tried` may have been committed or not: its writer was killed, or cut off, before it was told.
+    A place whose last word is `tried` may have been committed or not: its writer was killed, or cut
+    off, before it was told.
     """
 
     words: dict[Place, str] = field(default_factory=dict)

@@ -7,7 +7,9 @@ Place = tuple[str, int]
 
 
 class View:
-    """Sessions and actions of one reader. Whatever breaks a promise of the stream is kept in `faults`.
+    """Sessions and actions of one reader.
+
+    Whatever breaks a promise of the stream is kept in `faults`.
 
     Args:
         whole: whether every change is to be heard of: no filter.

@@ -1,7 +1,8 @@
 """A writing process: sessions by transactions of every kind, and its own list of what the server acknowledged.
 
-`python writing_program.py '{"url": …, "journal": …, "seed": 1, "job": …, "sessions": 2, "actions": 30, "wait": 0.05}'`. The journal
-is written around each commit, so that it is right up to the instruction at which the process is killed.
+`python writing_program.py '{"url": …, "journal": …, "seed": 1, "job": …, "sessions": 2, "actions":
+30, "wait": 0.05}'`. The journal is written around each commit, so that it is right up to the
+instruction at which the process is killed.
 """
 
 import json

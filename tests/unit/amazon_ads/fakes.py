@@ -161,7 +161,8 @@ def open_bench(
     Args:
         draw: Replaces the jitter; takes the upper bound by default.
         clock: What it tells time by; its own by default.
-        rate_limits: Where its calls queue; by default rate limits without intervals, which only pause.
+        rate_limits: Where its calls queue; by default rate limits without intervals, which only
+            pause.
         tokens: Its access tokens, by the same clock; its own by default.
         policy: What differs from the usual policy.
     """

@@ -264,7 +264,8 @@ def test_throttle_is_waited_for(session: Session, form: str) -> None:
     session.strike("throttle", "retrieve_report", retry_after=form, seconds=7)
     retrieve_report(session.client, account.region, report_id)
     (wait,) = session.waits
-    # A date is in whole seconds and counts from the answer's `Date`, which a server that is slow writes late.
+    # A date is in whole seconds and counts from the answer's `Date`, which a server that is slow
+    # writes late.
     shortest, longest = (7, 7) if form == "seconds" else (6, 30)
     assert shortest <= wait.seconds <= longest
 

@@ -55,7 +55,8 @@ def content_of(number: int) -> bytes:
 class FakeBucket:
     """The files of one report at the transport; urls carry a signature, those below `valid_from` have expired.
 
-    `odd` scripts what parts give instead of their file, in order; a thread of the client may be held in an answer.
+    `odd` scripts what parts give instead of their file, in order; a thread of the client may be
+    held in an answer.
     """
 
     parts: int

@@ -1,7 +1,8 @@
 """A probe of a sandbox over real HTTP, whose clock moves on whenever the probe waits.
 
-The day is one on which each of the first three ads accounts has rows in every report, of each of its countries and of each ad
-product asked for. On most days an account this small has no conversions of Display, and the tests would depend on the date.
+The day is one on which each of the first three ads accounts has rows in every report, of each of
+its countries and of each ad product asked for. On most days an account this small has no
+conversions of Display, and the tests would depend on the date.
 """
 
 from collections.abc import Callable, Iterator

@@ -48,7 +48,8 @@ def environment(folder: Path, url: str) -> dict[str, str]:
 def run_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProbe:
     """Run `bidbeacon probe` in this process and a folder of its own, against the sandbox at an address.
 
-    It pauses for no rate limit: half a second before each of some twenty reports would make up most of these tests' time.
+    It pauses for no rate limit: half a second before each of some twenty reports would make up most
+    of these tests' time.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(rate_limits, "CallIntervals", CallIntervals.none)

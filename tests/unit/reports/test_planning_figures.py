@@ -62,7 +62,8 @@ def test_what_was_missed_is_made_up_for_with_one_report(
 def test_a_tenth_of_the_reports_makes_most_of_what_is_possible_and_starves_nobody() -> None:
     """Over a month: four in five of the first refreshes that could be on time; every dataset of every ads account has its turns, history goes last.
 
-    With turns of the same length for all, each dataset would have a report every seven and a half days.
+    With turns of the same length for all, each dataset would have a report every seven and a half
+    days.
     """
     month = scarcity.live_month(scarcity.reports_due_a_day() / 10)
     assert month.share_on_time >= 0.8 * scarcity.possible(0.1)

@@ -75,7 +75,10 @@ class Sent:
 
 
 class OneRequest(RuleBasedStateMachine):
-    """One stored request. A crash loses what wasn't stored; the next run decides anew from what was."""
+    """One stored request.
+
+    A crash loses what wasn't stored; the next run decides anew from what was.
+    """
 
     def __init__(self) -> None:
         super().__init__()

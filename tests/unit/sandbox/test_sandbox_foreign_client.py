@@ -1,7 +1,8 @@
 """A client that knows only the wire: each of the contract's requests is posted, each answer has the shape of the contract's.
 
-`contract_examples/` are the contract's own bodies, one a call, as they are. `more_examples/` show what it tells of in words alone: calls
-without an example, accounts without errors, the entities of Sponsored Brands and Display.
+`contract_examples/` are the contract's own bodies, one a call, as they are. `more_examples/` show
+what it tells of in words alone: calls without an example, accounts without errors, the entities of
+Sponsored Brands and Display.
 """
 
 import gzip

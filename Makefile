@@ -14,7 +14,7 @@ TITLE := Change tables
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults test-ui test-asgi test-clock test-newest bench migration chromium faketime lock clean
+.PHONY: help install dev test check format docs test-faults test-ui test-asgi test-clock test-newest bench coverage mutants migration chromium faketime lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,13 @@ test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that p
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
+
+coverage: $(STAMP) chromium faketime ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
+	@$(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(TESTS)
+	@$(BIN)/python -m benchmarks.rooms coverage.json
+
+mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md
+	@exec $(BIN)/python -m benchmarks.mutants
 
 docs: $(STAMP) ## Make docs/actions.md and docs/data-dictionary.md anew, from the action classes and the registry of datasets
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md

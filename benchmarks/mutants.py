@@ -1,0 +1,158 @@
+"""Change the code in small ways, one at a time, and count the changes that no test notices.
+
+`python -m benchmarks.mutants` runs mutmut on a seeded sample of the decisions and of the row checks
+with their unit tests, and on all of the change log with its Postgres tests. It prints a table in
+Markdown, which stands in `docs/test-quality.md`; the survivors' names go to the standard error.
+"""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE, SEED = 1000, 1
+# Verdicts of mutmut that mean that some test failed, or ran into its timeout, because of the change
+NOTICED = frozenset({"killed", "timeout", "suspicious", "segfault"})
+
+
+class Subject(NamedTuple):
+    """What is changed, and the tests that should notice it."""
+
+    name: str
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+    sample: int | None = None
+    first: str = ""
+
+
+SUBJECTS = (
+    Subject(
+        "decisions and row checks",
+        sources=("bidbeacon_pipelines/reports/*.py", "bidbeacon_pipelines/ingest/rows.py"),
+        tests=("tests/unit/reports", "tests/unit/ingest"),
+        sample=SAMPLE,
+        first="bidbeacon_pipelines.reports.row_keys.*",
+    ),
+    Subject(
+        "change log",
+        sources=("bidbeacon_sessions/change_log.py",),
+        tests=("tests/stream/test_change_log.py",),
+        first="bidbeacon_sessions.change_log.*",
+    ),
+)
+
+
+def main() -> int:
+    """Measure each subject and print the table."""
+    print("| module | mutants tried | survived | reached by no test | share that survived |")
+    print("|---|---|---|---|---|")
+    for subject in SUBJECTS:
+        started = time.monotonic()
+        with _copy_of_project(subject) as folder:
+            verdicts = _try_mutants(folder, subject)
+        for line in _rows(subject, verdicts):
+            print(line, flush=True)
+        for name in sorted(name for name in verdicts if verdicts[name] not in NOTICED):
+            print(f"{verdicts[name]}: {name}", file=sys.stderr)
+        minutes = (time.monotonic() - started) / 60
+        print(f"{subject.name}: {minutes:.1f} minutes", file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _copy_of_project(subject: Subject) -> Iterator[Path]:
+    """Yield a copy of what git tracks, whose pyproject.toml tells mutmut what to do."""
+    folder = Path(tempfile.mkdtemp(prefix="bidbeacon-mutants-"))
+    try:
+        tracked = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+        for name in filter(None, tracked.stdout.split("\0")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+        with (folder / "pyproject.toml").open("a") as settings:
+            settings.write(_mutmut_settings(subject))
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _mutmut_settings(subject: Subject) -> str:
+    """Return the section `[tool.mutmut]`; a list in JSON is one in TOML."""
+    settings = {
+        "source_paths": ["bidbeacon_pipelines", "bidbeacon_sessions"],
+        "only_mutate": subject.sources,
+        "also_copy": ["migrations", "docs", "dagster.yaml", "workspace.yaml"],
+        "pytest_add_cli_args_test_selection": subject.tests,
+        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+        "timeout_constant": 10.0,
+    }
+    lines = (f"{name} = {json.dumps(value)}" for name, value in settings.items())
+    return "\n[tool.mutmut]\n" + "\n".join(lines) + "\n"
+
+
+def _try_mutants(folder: Path, subject: Subject) -> dict[str, str]:
+    """Return mutmut's verdict on each mutant that was tried.
+
+    The first call makes all mutants; only then are their names known.
+    """
+    _mutmut(folder, "run", subject.first)
+    names = [line.split(": ")[0] for line in _verdict_lines(folder)]
+    if subject.sample is not None and subject.sample < len(names):
+        names = sorted(random.Random(SEED).sample(sorted(names), subject.sample))
+        _mutmut(folder, "run", *names)
+    verdicts = dict(line.split(": ") for line in _verdict_lines(folder))
+    return {name: verdicts[name] for name in names}
+
+
+def _verdict_lines(folder: Path) -> Iterable[str]:
+    output = _mutmut(folder, "results", "--all", "true")
+    return (line.strip() for line in output.splitlines() if ": " in line)
+
+
+def _mutmut(folder: Path, *arguments: str) -> str:
+    """Run mutmut; raise `CalledProcessError` with its output shown where it fails."""
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        print(done.stdout[-5000:], file=sys.stderr)
+        done.check_returncode()
+    return done.stdout
+
+
+def _rows(subject: Subject, verdicts: dict[str, str]) -> Iterator[str]:
+    """Yield a row for each module and one for all of them."""
+    by_module: dict[str, Counter[str]] = {}
+    for name, verdict in verdicts.items():
+        by_module.setdefault(name.rpartition(".")[0], Counter())[verdict] += 1
+    for module, counts in sorted(by_module.items()):
+        yield _row(f"`{module}`", counts)
+    if len(by_module) > 1:
+        yield _row(f"**{subject.name}**", sum(by_module.values(), Counter()))
+
+
+def _row(title: str, counts: Counter[str]) -> str:
+    unreached = counts["no tests"]
+    survived = counts.total() - unreached - sum(counts[verdict] for verdict in NOTICED)
+    share = (survived + unreached) / counts.total()
+    return f"| {title} | {counts.total()} | {survived} | {unreached} | {share:.0%} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,7 +14,7 @@ TITLE := Change tables
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults test-ui test-asgi test-clock test-newest bench coverage mutants migration chromium faketime lock clean
+.PHONY: help install dev test check format docs test-faults test-ui test-asgi test-clock test-newest bench coverage mutants migration chromium faketime nginx lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,7 +24,7 @@ install: $(STAMP) ## Make or update the virtual environment, from the hashed loc
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
-test: $(STAMP) chromium faketime ## Run all tests but the faults and Dagster's pages
+test: $(STAMP) chromium faketime nginx ## Run all tests but the faults and Dagster's pages
 	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal
 
 check: $(STAMP) ## Check format, lint, types and import rules
@@ -46,7 +46,7 @@ test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bi
 test-asgi: $(STAMP) ## Run the tests of the stream under uvicorn: TESTS=tests/stream/test_access.py for some
 	@ASGI_SERVER=uvicorn $(BIN)/python -m pytest $(or $(TESTS),tests/stream) -n 3 --dist worksteal
 
-test-clock: $(STAMP) chromium faketime ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
+test-clock: $(STAMP) chromium faketime nginx ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)
 
 test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that pyproject.toml allows, in .venv/newest: TESTS=tests/dagster for others
@@ -58,7 +58,7 @@ test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that p
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
 
-coverage: $(STAMP) chromium faketime ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
+coverage: $(STAMP) chromium faketime nginx ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(TESTS)
 	@$(BIN)/python -m benchmarks.rooms coverage.json
 
@@ -122,5 +122,22 @@ faketime:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends faketime >/dev/null; \
 	else \
 		echo "The tests of clocks need faketime: install it (Debian: apt-get install faketime), then call make again." >&2; \
+		exit 1; \
+	fi
+
+# Tests of proxies run it themselves; the package would start it for all to reach, which a policy of no services prevents.
+nginx:
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx >/dev/null 2>&1 && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing nginx for the tests of proxies"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		policy=/usr/sbin/policy-rc.d; \
+		if [ ! -e $$policy ]; then \
+			trap "rm -f $$policy" EXIT; \
+			printf '#!/bin/sh\nexit 101\n' > $$policy && chmod 755 $$policy; \
+		fi; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx >/dev/null; \
+	else \
+		echo "The tests of proxies need nginx: install it (Debian: apt-get install nginx), then call make again." >&2; \
 		exit 1; \
 	fi

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -55,6 +62,10 @@ def _check_web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _own_address(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
 def _check_token(value: SecretStr) -> SecretStr:
     if not re.fullmatch(rf"[!-~]{{{_SHORTEST_TOKEN},}}", value.get_secret_value()):
         raise ValueError(f"expected {_SHORTEST_TOKEN} or more ASCII characters without blanks")
@@ -98,9 +109,11 @@ class SessionSettings(BaseSettings):
     )
     """Dagster's UI, as a browser reaches it; absent: on this machine."""
     stream_public_url: WebAddress = Field(
-        default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}"
+        default_factory=lambda data: _own_address(data.get("stream_port", 3030))
     )
     """The Event Stream, as a browser reaches it; absent: on this machine."""
+    stream_changes_without_token: bool = False
+    """Whether requests from this machine may change something without the token; `bidbeacon dev` sets it for its own stream."""
 
     lease_seconds: int = Field(45, ge=5, le=_DAY)
     """A session whose process is silent for so long counts as dead."""
@@ -114,6 +127,20 @@ class SessionSettings(BaseSettings):
     """How many changes a reader of the stream may be behind before it must reload."""
     change_log_hours: int = Field(24, ge=1, le=100_000)
     """How long a reader of the stream may be away before it must reload."""
+
+    @property
+    def has_public_address(self) -> bool:
+        """Whether the Event Stream has another address than its own on this machine."""
+        return self.stream_public_url != _own_address(self.stream_port)
+
+    @field_validator("stream_changes_without_token")
+    @classmethod
+    def _check_changes_without_token(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse it beside a public address: requests through a proxy on this machine look like its own."""
+        own = _own_address(info.data.get("stream_port", 3030))
+        if value and info.data.get("stream_public_url", own) != own:
+            raise ValueError("expected false, since BIDBEACON_STREAM_PUBLIC_URL is set")
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

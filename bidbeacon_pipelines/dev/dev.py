@@ -23,6 +23,7 @@ from bidbeacon_pipelines.dev.postgres import embedded_postgres, resolve_database
 from bidbeacon_pipelines.dev.processes import MARK, kill_marked
 from bidbeacon_pipelines.dev.services import (
     Service,
+    changes_need_no_token,
     make_dagster_home,
     service_environment,
     services,
@@ -170,10 +171,20 @@ class Dev:
         table.add_row("Database", show_database_url(database_url))
         table.add_row("Logs", str(logs))
         self._console.print(table)
+        if self._settings.stream_token is None:
+            self._print(self._who_may_change())
         self._console.print(
             f"Ready in {time.monotonic() - self._started_at:.1f} s. Ctrl-C stops everything.",
             style="bold green",
         )
+
+    def _who_may_change(self) -> str:
+        if changes_need_no_token(self._settings):
+            return (
+                "Everyone on this machine can pause accounts and start loads on the page without a token; "
+                "BIDBEACON_STREAM_TOKEN demands one."
+            )
+        return "The page is read-only: changes need BIDBEACON_STREAM_TOKEN."
 
     def _print(self, line: str) -> None:
         self._console.print(escape(line), soft_wrap=True, highlight=False)

@@ -120,11 +120,20 @@ def service_environment(settings: Settings, database_url: str) -> dict[str, str]
         "BIDBEACON_SANDBOX_PORT": str(settings.sandbox_port),
         "BIDBEACON_DAGSTER_PUBLIC_URL": settings.dagster_public_url,
         "BIDBEACON_STREAM_PUBLIC_URL": settings.stream_public_url,
+        "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN": str(changes_need_no_token(settings)).lower(),
         "BIDBEACON_FIRST_REPORTS_IN_FLIGHT": str(_first_reports_in_flight(settings)),
         "DAGSTER_HOME": str(dagster_home(settings)),
         "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "200"),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def changes_need_no_token(settings: Settings) -> bool:
+    """Return whether the page may change something without a token: where neither a token nor a public address is set, unless the setting forbids it."""
+    if settings.stream_token is not None or settings.has_public_address:
+        return False
+    is_set = "stream_changes_without_token" in settings.model_fields_set
+    return settings.stream_changes_without_token or not is_set
 
 
 def _first_reports_in_flight(settings: Settings) -> int:

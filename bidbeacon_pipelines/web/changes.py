@@ -2,7 +2,7 @@
 
 All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
 before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
-server (`bidbeacon_sessions.server.auth`). Beyond loopback the server's token is needed.
+server. The server's token is needed, but under `bidbeacon dev` (`bidbeacon_sessions.server.auth`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,12 +43,17 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.server.auth import Access
+from bidbeacon_sessions.server.parameters import check_known
 from bidbeacon_sessions.server.problems import BadRequestError, problem
 
 MOST_BYTES = 16 * 1024
 MOST_WINDOWS = 100
 LONGEST_USER = 80
 _INSUFFICIENT_PRIVILEGE = "42501"
+_NO_TOKEN = (
+    "Changes need an access token, and none is set.",
+    "Set BIDBEACON_STREAM_TOKEN, start the stream again and log in; or use `bidbeacon accounts` and `bidbeacon refresh`.",
+)
 _EXAMPLE = 'Send a JSON object such as {"account": "Acme Merch · US"}.'
 
 Fields = Mapping[str, Any]
@@ -79,6 +84,7 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
             Route(path, _endpoint(settings, *change), methods=["POST"])
             for path, change in changes.items()
         ),
+        Route("/api/changes", _answer_whether_allowed),
         Route("/api/run-requests/{id:int}", desk.answer_request),
     ]
 
@@ -97,6 +103,20 @@ def user_of(request: Request, settings: Settings) -> str:
     name = given[0].encode("latin-1").decode("utf-8", "replace")
     plain = "".join(char if char.isprintable() else " " for char in name)
     return redact_text(" ".join(plain.split()))[:LONGEST_USER] or PAGE
+
+
+def _answer_whether_allowed(request: Request) -> Response:
+    """Answer whether this client may change something, and if not, why and what helps."""
+    check_known(request.query_params, frozenset(), "Use /api/changes without parameters.")
+    if _may_change(request):
+        return JSONResponse({"allowed": True, "error": None, "what_to_do": None})
+    error, what_to_do = _NO_TOKEN
+    return JSONResponse({"allowed": False, "error": error, "what_to_do": what_to_do})
+
+
+def _may_change(request: Request) -> bool:
+    access: Access = request.app.state.access
+    return access.may_change(request)
 
 
 def _endpoint(
@@ -130,7 +150,7 @@ def _endpoint(
 
 
 def _check_sender(request: Request) -> None:
-    """Refuse what another site's page may have sent, and all from other machines where the server has no token."""
+    """Refuse what another site's page may have sent, and who may not change anything."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise _RefusedError(
             403, "This request comes from another site.", "Use the buttons of the page itself."
@@ -142,13 +162,8 @@ def _check_sender(request: Request) -> None:
         raise _RefusedError(
             415, "Expected the content type application/json.", f"Send it as a header. {_EXAMPLE}"
         )
-    access: Access = request.app.state.access
-    if not access.may_change(request):
-        raise _RefusedError(
-            403,
-            "Nothing can be changed from other machines without a token.",
-            "Set BIDBEACON_STREAM_TOKEN, or use the page on the machine itself.",
-        )
+    if not _may_change(request):
+        raise _RefusedError(403, *_NO_TOKEN)
 
 
 async def _read_fields(request: Request, known: set[str]) -> Fields:

@@ -3,7 +3,8 @@
 Without a token only loopback addresses are listened on, and only requests that name a loopback host
 are answered, so that a web site whose name is made to point here (DNS rebinding) reads nothing.
 With a token every request needs it, by header or by the cookie of the login form. State-changing
-requests and WebSockets must come from the page itself (`Origin`).
+requests and WebSockets must come from the page itself (`Origin`), and changes need the token: a
+proxy on this machine need not leave a trace in what it passes on.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ _WRONG_TOKEN_PAUSE = 0.5
 _OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
 _OPEN_PREFIX = "/web/"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
+_FORWARDED = "x-forwarded-"
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
@@ -50,10 +53,13 @@ class Access:
     Args:
         token: what a reader must show; None on loopback only.
         public_url: the address that browsers reach the page at.
+        changes_without_token: whether programs and browsers on this machine may change something
+            where there is no token.
     """
 
     token: str | None = None
     public_url: str = ""
+    changes_without_token: bool = False
 
     @classmethod
     def for_host(cls, host: str) -> "Access":
@@ -66,7 +72,7 @@ class Access:
         token = settings.stream_token.get_secret_value() if settings.stream_token else None
         if not token and not is_loopback(host):
             raise UnsafeAddressError(host)
-        return cls(token or None, settings.stream_public_url)
+        return cls(token or None, settings.stream_public_url, settings.stream_changes_without_token)
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
         """Return the answer to a request that may not be served, else None."""
@@ -92,8 +98,11 @@ class Access:
         return _ask_for_token(connection)
 
     def may_change(self, connection: HTTPConnection) -> bool:
-        """Return whether a request that is served may also change something: one to this machine itself, or with the token."""
-        return self.token is not None or is_loopback(_host_of(connection))
+        """Return whether a request that is served may also change something.
+
+        With a token every request that is served has shown it.
+        """
+        return self.token is not None or (self.changes_without_token and _is_direct(connection))
 
     def knows_token(self, given: str) -> bool:
         """Return whether the text is the token; takes the same time whatever it is."""
@@ -180,6 +189,19 @@ async def log_in(request: Request) -> Response:
 def _host_of(connection: HTTPConnection) -> str:
     """Return the host that a request names, without its port; empty where it names none."""
     return _split(f"//{connection.headers.get('host', '')}").hostname or ""
+
+
+def _is_direct(connection: HTTPConnection) -> bool:
+    """Return whether a request comes from this machine without a sign of a proxy: a header of theirs, or HTTP/1.0."""
+    return (
+        connection.client is not None
+        and is_loopback(connection.client.host)
+        and is_loopback(_host_of(connection))
+        and connection.scope["http_version"] >= "1.1"
+        and not any(
+            name in _PROXY_HEADERS or name.startswith(_FORWARDED) for name in connection.headers
+        )
+    )
 
 
 def _split(address: str) -> SplitResult:

@@ -14,8 +14,9 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import get_account, list_subjects
 from bidbeacon_pipelines.store.run_requests import begin_request, list_waiting_requests
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.writes import name_subjects
-from tests.browser.conftest import NARROW_AND_WIDE
+from tests.browser.conftest import NARROW_AND_WIDE, serve_page
 from tests.browser.test_home_page import ACCOUNTS, CAUSE, WINDOWS
 
 pytestmark = pytest.mark.browser
@@ -305,3 +306,32 @@ def test_a_session_offers_the_newest_days_that_one_load_takes(
     with filled.begin() as connection:
         [request] = list_waiting_requests(connection)
     assert days[-100:] == request.windows
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/accounts/{KEY}",
+        f"/coverage?dataset=daily_targets&account={KEY}&window=DAY",
+        "/sessions/ID",
+    ],
+)
+def test_buttons_are_off_and_say_why_where_nothing_may_be_changed(
+    page: Page, filled: SessionStore, path: str
+) -> None:
+    """The reason, and what gives the right to."""
+    with filled.begin() as connection:
+        day = connection.execute(text("SELECT current_date - 5")).scalar_one()
+        session = connection.execute(
+            text("SELECT id FROM session_headers WHERE job_name = 'load-windows'")
+        ).scalar_one()
+    with serve_page(filled, access=Access()) as port:
+        page.goto(
+            f"http://127.0.0.1:{port}{path.replace('DAY', str(day)).replace('ID', str(session))}"
+        )
+        expect(page.locator(".acts .refusal")).to_have_text(
+            "Changes need an access token, and none is set. Set BIDBEACON_STREAM_TOKEN, start the stream "
+            "again and log in; or use bidbeacon accounts and bidbeacon refresh."
+        )
+        expect(page.get_by_role("button", name="Pause")).to_be_disabled()
+        expect(page.locator(".acts :is(button, input, select):enabled")).to_have_count(0)

@@ -169,6 +169,23 @@ def test_it_says_what_runs_where(start: Callable[..., Started], home: Path) -> N
     assert "Closed 2 Dagster runs whose processes are gone" in text
 
 
+def test_it_says_that_the_page_takes_changes_without_a_token(
+    start: Callable[..., Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And beside a public address that it takes none."""
+    started = start(choose_port())
+    started.wait_for("Ready in ")
+    assert (
+        "Everyone on this machine can pause accounts and start loads on the page without a token; "
+        "BIDBEACON_STREAM_TOKEN demands one.\n"
+    ) in started.text()
+    started.end(signal.SIGINT)
+    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "https://stream.example.com")
+    started = start(choose_port())
+    started.wait_for("Ready in ")
+    assert "The page is read-only: changes need BIDBEACON_STREAM_TOKEN.\n" in started.text()
+
+
 def test_a_second_start_keeps_the_data(start: Callable[..., Started], home: Path) -> None:
     """Rows written during one run are there in the next."""
     port = choose_port()

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+from pydantic import SecretStr
+
 from bidbeacon_pipelines.dev.services import make_dagster_home, service_environment, services
 from bidbeacon_pipelines.reports.gates import LARGEST_LIMIT
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
@@ -31,6 +34,24 @@ def test_a_newcomers_sandbox_makes_more_reports_at_a_time_than_amazon_is_asked_f
     assert "3" == service_environment(Settings(first_reports_in_flight=3), DATABASE_URL)[name]
     assert "2" == service_environment(Settings(ads_api_client_id="amzn1.x"), DATABASE_URL)[name]
     assert f"max_reports_in_flight={LARGEST_LIMIT:g}" in services(Settings())[0].command
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(), "true"),
+        (Settings(stream_changes_without_token=False), "false"),
+        (Settings(stream_token=SecretStr("a-long-random-token")), "false"),
+        (Settings(stream_public_url="https://stream.example.com"), "false"),
+        (Settings(stream_public_url="http://localhost:8080"), "false"),
+    ],
+)
+def test_the_stream_allows_changes_without_a_token_where_nobody_else_can_ask(
+    settings: Settings, expected: str
+) -> None:
+    """Neither beside a token, nor beside a public address, nor where the setting forbids it."""
+    environment = service_environment(settings, DATABASE_URL)
+    assert expected == environment["BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN"]
 
 
 def test_each_service_gets_its_port() -> None:

@@ -167,6 +167,7 @@ STREAM_ROUTES = [
     "/api/account/sync-entities",
     "/api/accounts",
     "/api/actions",
+    "/api/changes",
     "/api/coverage",
     "/api/explain",
     "/api/home",

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.presentation import session_url
-from bidbeacon_sessions.settings import read_settings
+from bidbeacon_sessions.settings import SessionSettings, read_settings
 
 EMPTY = "expected a value; remove the variable to use the default; got ''"
 
@@ -193,6 +193,24 @@ def test_a_port_alone_is_in_every_link(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "http://127.0.0.1:4030/sessions/1" == session_url("1")
     assert "http://127.0.0.1:4030" == get_settings().stream_public_url
     assert "http://127.0.0.1:4000" == get_settings().dagster_public_url
+
+
+def test_changes_without_a_token_are_refused_beside_a_public_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A proxy on this machine stands behind that address, and its requests look like those of this machine."""
+    monkeypatch.setenv("BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN", "true")
+    monkeypatch.setenv("BIDBEACON_STREAM_PORT", "4030")
+    assert read_settings(SessionSettings).stream_changes_without_token
+    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "http://127.0.0.1:4030")
+    assert read_settings(SessionSettings).stream_changes_without_token
+    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "https://stream.example.com")
+    with pytest.raises(SettingsError) as refused:
+        read_settings(SessionSettings)
+    assert (
+        "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN: expected false, since BIDBEACON_STREAM_PUBLIC_URL is set; "
+        "got 'true', set in the environment."
+    ) == str(refused.value)
 
 
 def test_a_relative_home_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

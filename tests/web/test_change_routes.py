@@ -21,14 +21,14 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.server import StreamServer
-from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.server import Access, StreamServer
 from tests.web.test_product_routes import AN_ACCOUNT
 
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 KEY = "US.one"
 LOAD = {"account": KEY, "dataset": "daily_targets", "windows": ["2026-11-22", "2026-11-21"]}
 TOKEN = "a-long-random-token"
+SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 USER = "X-Forwarded-User"
 
 
@@ -44,16 +44,29 @@ def stored(session_store: SessionStore, engine: Engine) -> SessionStore:
 def serve(
     stored: SessionStore, serve_stream: Serve
 ) -> Callable[..., AbstractContextManager[StreamServer]]:
-    """Serves the product with the given settings."""
-    return lambda **given: serve_stream(
-        stored, extension=pipelines_extension(stored, Settings(**given))
+    """Serves the product with the given rules of access and settings."""
+    return lambda access, **given: serve_stream(
+        stored, extension=pipelines_extension(stored, Settings(**given)), access=access
     )
 
 
 @pytest.fixture
 def product(serve: Serve) -> Iterator[httpx.Client]:
-    """A client of the product's server, which trusts a proxy's header."""
-    with serve(user_header=USER) as server, httpx.Client(base_url=server.url, timeout=15) as client:
+    """A client that shows the token to the product's server, which trusts a proxy's header."""
+    with (
+        serve(Access(TOKEN), user_header=USER) as server,
+        httpx.Client(base_url=server.url, timeout=15, headers=SHOWN) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def on_dev(serve: Serve) -> Iterator[httpx.Client]:
+    """A client on the machine of a server that `bidbeacon dev` runs, which has no token."""
+    with (
+        serve(Access(changes_without_token=True)) as server,
+        httpx.Client(base_url=server.url, timeout=15) as client,
+    ):
         yield client
 
 
@@ -106,8 +119,9 @@ def test_the_name_of_a_user_is_bounded_and_masked(
 
 def test_without_the_setting_no_header_is_trusted(serve: Serve, stored: SessionStore) -> None:
     """Anybody could send it."""
-    with serve() as server:
-        httpx.post(f"{server.url}/api/account/pause", json={"account": KEY}, headers={USER: "root"})
+    with serve(Access(TOKEN)) as server:
+        address = f"{server.url}/api/account/pause"
+        httpx.post(address, json={"account": KEY}, headers=SHOWN | {USER: "root"})
     assert "page" == account(stored).paused_by
 
 
@@ -253,7 +267,7 @@ BODY = f'{{"account": "{KEY}"}}'
     ],
 )
 def test_what_another_site_could_send_is_refused(
-    product: httpx.Client,
+    on_dev: httpx.Client,
     stored: SessionStore,
     method: str,
     headers: Mapping[str, str],
@@ -261,57 +275,82 @@ def test_what_another_site_could_send_is_refused(
     status: int,
 ) -> None:
     """A foreign origin, a form, plain text, a GET, a preflight: none changes anything, and none is allowed by CORS."""
-    answer = product.request(method, "/api/account/pause", headers=dict(headers), content=body)
+    answer = on_dev.request(method, "/api/account/pause", headers=dict(headers), content=body)
     assert status == answer.status_code, answer.text
     assert "access-control-allow-origin" not in answer.headers
     assert account(stored).enabled
 
 
-def test_a_button_of_the_page_itself_is_served(product: httpx.Client, stored: SessionStore) -> None:
+def test_a_button_of_the_page_itself_is_served(on_dev: httpx.Client, stored: SessionStore) -> None:
     """With the headers that a browser sends."""
-    headers = {"Origin": str(product.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    headers = {"Origin": str(on_dev.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
     assert (
-        200
-        == product.post("/api/account/pause", json={"account": KEY}, headers=headers).status_code
+        200 == on_dev.post("/api/account/pause", json={"account": KEY}, headers=headers).status_code
     )
     assert not account(stored).enabled
 
 
-def test_with_a_token_nothing_is_changed_without_it(
-    serve: Serve, stored: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Header or cookie, as for reading."""
-    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
-    get_session_settings.cache_clear()
+def test_with_a_token_nothing_is_changed_without_it(serve: Serve, stored: SessionStore) -> None:
+    """Header or cookie, as for reading; that this machine may do without one counts no more."""
     with (
-        serve() as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
+        serve(Access(TOKEN, changes_without_token=True)) as server,
+        httpx.Client(base_url=server.url, timeout=15) as client,
     ):
         assert 401 == client.post("/api/account/pause", json={"account": KEY}).status_code
         assert account(stored).enabled
-        shown = {"Authorization": f"Bearer {TOKEN}"}
         assert (
             200
-            == client.post("/api/account/pause", json={"account": KEY}, headers=shown).status_code
+            == client.post("/api/account/pause", json={"account": KEY}, headers=SHOWN).status_code
         )
     assert not account(stored).enabled
 
 
-def test_without_a_token_other_machines_may_only_read(
-    serve: Serve, stored: SessionStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("access", "allowed"),
+    [(Access(), False), (Access(changes_without_token=True), True), (Access(TOKEN), True)],
+)
+def test_clients_can_ask_whether_they_may_change_something(
+    serve: Serve, access: Access, *, allowed: bool
 ) -> None:
-    """A proxy may show the page to others; to change something takes a token."""
-    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "https://stream.example.com")
-    get_session_settings.cache_clear()
+    """The page's buttons are off where they would be refused, for the reason that the answer gives."""
+    with serve(access) as server:
+        told = httpx.get(f"{server.url}/api/changes", headers=SHOWN).json()
+        answer = httpx.post(f"{server.url}/api/account/pause", json={"account": KEY}, headers=SHOWN)
+    refusal = {name: answer.json().get(name) for name in ("error", "what_to_do")}
+    assert (allowed, refusal) == (told.pop("allowed"), told)
+    assert allowed == (200 == answer.status_code)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Forwarded": "for=192.0.2.7"},
+        {"Via": "1.1 proxy"},
+        {"X-Forwarded-For": "192.0.2.7"},
+        {"X-Forwarded-User": "maria"},
+        {"X-Real-IP": "192.0.2.7"},
+    ],
+)
+def test_a_header_of_a_proxy_takes_the_right_that_this_machine_has(
+    on_dev: httpx.Client, stored: SessionStore, headers: dict[str, str]
+) -> None:
+    """What comes through a proxy may come from anywhere."""
+    answer = on_dev.post("/api/account/pause", json={"account": KEY}, headers=headers)
+    assert 403 == answer.status_code
+    assert "BIDBEACON_STREAM_TOKEN" in answer.json()["what_to_do"]
+    assert account(stored).enabled
+
+
+def test_a_public_address_gives_no_right_to_change_anything(
+    serve: Serve, stored: SessionStore
+) -> None:
+    """Whoever asks by it reads, as everybody who can reach the stream."""
     outside = {"Host": "stream.example.com"}
+    access = Access(public_url="https://stream.example.com", changes_without_token=True)
     with (
-        serve(user_header=USER) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
+        serve(access) as server,
+        httpx.Client(base_url=server.url, timeout=15, headers=outside) as client,
     ):
-        assert 200 == client.get("/api/accounts", headers=outside).status_code
-        refused = client.post("/api/account/pause", json={"account": KEY}, headers=outside)
-        assert (403, True) == (
-            refused.status_code,
-            "BIDBEACON_STREAM_TOKEN" in refused.json()["what_to_do"],
-        )
+        assert 200 == client.get("/api/accounts").status_code
+        assert 403 == client.post("/api/account/pause", json={"account": KEY}).status_code
     assert account(stored).enabled

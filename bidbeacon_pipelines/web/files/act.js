@@ -17,12 +17,27 @@ export async function send(path, body) {
   return told;
 }
 
-/** Rows of buttons with one line below, which says what happens; what makes a button gets what says it. */
+let asked = null;
+
+/** Ask once whether this client may change something; resolves to `{error, what_to_do}` where it may not. */
+function findRefusal() {
+  asked ??= fetchJson("/api/changes").then((told) => (told.allowed ? null : told), () => (asked = null));
+  return asked;
+}
+
+function switchOff(acts, { error, what_to_do: whatToDo }) {
+  for (const control of acts.querySelectorAll("button, input, select")) control.disabled = true;
+  acts.querySelector(".said").before(el("p", { class: "refusal" }, withCommands(`${error} ${whatToDo}`)));
+}
+
+/** Rows of buttons with one line below, which says what happens; what makes a button gets what says it. They are off where nothing can be changed. */
 export function actions(...rows) {
   const said = el("p", { class: "said", role: "status", "aria-live": "polite" });
   const say = (...nodes) => said.replaceChildren(...nodes);
   const made = rows.map((row) => el("div", { class: "buttons" }, row.map((one) => (typeof one === "function" ? one(say) : one))));
-  return el("div", { class: "acts" }, made, said);
+  const acts = el("div", { class: "acts" }, made, said);
+  findRefusal().then((refusal) => refusal && switchOff(acts, refusal));
+  return acts;
 }
 
 /** A button that does something once at a time; `act` gets what says things, and its errors are said. */

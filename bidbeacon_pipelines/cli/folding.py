@@ -93,10 +93,15 @@ def _merged(
 def _merge(kind: str, values: Sequence[Any]) -> Any:
     """Return counts added up, all names and days once, and of anything else the last."""
     if kind == "count":
-        return sum(
-            len(value) if isinstance(value, (list, tuple)) else value or 0 for value in values
-        )
+        return _total(values)
     return list(dict.fromkeys(_flat(values))) if kind in _NAMES else values[-1]
+
+
+def _total(values: Sequence[Any]) -> int:
+    """Return numbers and lengths of lists added up; of mappings, the number of different keys."""
+    if all(isinstance(value, Mapping) for value in values):
+        return len({key for value in values for key in value})
+    return sum(len(value) if isinstance(value, (list, tuple)) else value or 0 for value in values)
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:

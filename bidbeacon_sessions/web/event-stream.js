@@ -32,7 +32,7 @@ const byId = (id) => document.getElementById(id);
 const [skeleton, older, end, newAbove, query, problem] = ["skeleton", "older", "end", "new-above", "query", "query-problem"].map(byId);
 
 const model = new Model();
-const feed = new Feed(byId("feed"), { askForAll: loadAll, accountsOf: () => namedAccounts });
+const feed = new Feed(byId("feed"), { askForAll: loadAll, accountsOf: () => namedAccounts, merges: () => !isFiltered() });
 const overview = new Overview({ navigate: goTo });
 let filter = {};
 let namedAccounts = [];
@@ -42,6 +42,7 @@ let isPaused = false;
 let waiting = 0;
 let isDrawn = false;
 
+const isFiltered = () => Object.keys(filter).length > 0;
 const isHeld = () => isPaused || window.scrollY > HOLD_BELOW_PX;
 
 async function open(nextFilter) {
@@ -106,6 +107,7 @@ const redraw = () => isDrawn && feed.refresh(model.ordered());
 const completed = new Set();
 /** The list leaves out the middle of longer sessions; where that may be the middle of a run, it is loaded, so that the run is told as one. */
 function completeRuns() {
+  if (isFiltered()) return;
   for (const { session, actions } of model.ordered()) {
     const jump = actions.findIndex((action, index) => index > 0 && action.ord !== actions[index - 1].ord + 1);
     if (jump < 0 || session.action_count > MOST_COMPLETED || completed.has(session.id) || actions[jump].type !== actions[jump - 1].type) continue;

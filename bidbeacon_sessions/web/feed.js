@@ -6,9 +6,12 @@ import { dayKey, dayName } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 export class Feed {
-  /** `accountsOf` gives the keys of the accounts that are asked for: days are told in the zone of one, and of sessions of others their actions are shown. */
-  constructor(root, { askForAll, accountsOf }) {
-    Object.assign(this, { root, askForAll, accountsOf });
+  /**
+   * `accountsOf` gives the keys of the accounts that are asked for: days are told in the zone of one, and of sessions of others their actions are
+   * shown. `merges` says whether runs of the same action are told as one.
+   */
+  constructor(root, { askForAll, accountsOf, merges }) {
+    Object.assign(this, { root, askForAll, accountsOf, merges });
     this.cards = new Map();
     this.days = new Map();
   }
@@ -46,7 +49,7 @@ export class Feed {
   card(entry) {
     const known = this.cards.get(entry.session.id);
     if (known) known.update(entry);
-    else this.cards.set(entry.session.id, new SessionCard(entry, { askForAll: this.askForAll, only: this.accountsOf() }));
+    else this.cards.set(entry.session.id, new SessionCard(entry, { askForAll: this.askForAll, only: this.accountsOf(), merges: this.merges() }));
     return this.cards.get(entry.session.id).element;
   }
 

@@ -11,6 +11,9 @@ export function setCatalogue(catalogue) {
   fields = new Map(Object.entries(catalogue).map(([type, { sentence }]) => [type, [...sentence.matchAll(FIELD)].map(([, field, kind = "text", one, many]) => ({ field, kind, one, many: many || `${one}s` }))]));
 }
 
+/** Each action as a group of its own. */
+export const eachAlone = (actions) => actions.map((action) => ({ actions: [action], parts: action.parts }));
+
 /** Group actions, which are in order: each group is `{actions, parts}`, of one action or of a run of three and more. */
 export function foldRuns(actions) {
   const groups = [];
@@ -78,14 +81,21 @@ function mergedText(run, text) {
   for (const noun of fields.get(run[0].type).filter(({ kind }) => COUNTED.includes(kind))) {
     const counted = new RegExp(`\\d[\\d,]* (${escaped(noun.many)}|${escaped(noun.one)})(?!\\w)`);
     if (!counted.test(merged)) continue;
-    const counts = run.map(({ payload }) => countOf(payload[noun.field]));
-    const total = noun.kind === "total" ? counts.at(-1) : counts.reduce((sum, count) => sum + count, 0);
+    const values = run.map(({ payload }) => payload[noun.field]);
+    const total = noun.kind === "total" ? countOf(values.at(-1)) : totalOf(values);
     const sentence = `${total.toLocaleString("en")} ${total === 1 ? noun.one : noun.many}`;
     merged = merged.replace(counted, sentence);
   }
   return merged;
 }
 
-const isThere = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
+/** Numbers and lengths of lists added up; of objects, the keys of all of them, each once. */
+function totalOf(values) {
+  if (values.every(isObject)) return new Set(values.flatMap(Object.keys)).size;
+  return values.reduce((sum, value) => sum + countOf(value), 0);
+}
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const isThere = (value) => (Array.isArray(value) ? value.length > 0 : isObject(value) ? Object.keys(value).length > 0 : Boolean(value));
 const countOf = (value) => (Array.isArray(value) ? value.length : Number(value) || 0);
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

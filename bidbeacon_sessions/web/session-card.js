@@ -9,9 +9,9 @@ import { Timeline } from "./timeline.js";
 import { zoneChoice, zoneOf } from "./zone.js";
 
 export class SessionCard {
-  constructor(entry, { askForAll, only }) {
+  constructor(entry, { askForAll, only, merges }) {
     const { session } = entry;
-    this.timeline = new Timeline({ folding: true, account: session.account, only, askForAll: () => askForAll(session.id) });
+    this.timeline = new Timeline({ folding: true, account: session.account, only, merges, askForAll: () => askForAll(session.id) });
     this.mark = el("span", { class: "mark" });
     this.word = el("span", {});
     this.length = el("span", { class: "length" });

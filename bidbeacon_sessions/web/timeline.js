@@ -1,7 +1,7 @@
 // A session's actions on a rail: rows that are made once, runs of the same action as one, folding in the middle, gaps in time.
 
 import { el, keepingFocus, reconcile, sessionPath, withCommands } from "./dom.js";
-import { foldRuns } from "./folding.js";
+import { eachAlone, foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
 import { accountTags, renderParts } from "./parts.js";
 import { clock, duration, fullTime, moment, zoneBehind } from "./time.js";
@@ -13,16 +13,17 @@ const SHOWN_LAST = 7;
 const GAP_SECONDS = 5;
 
 /**
- * The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. Where `only` names other
+ * The list of one session's actions. Runs of the same action are told as one where it `merges`. `askForAll` is called when the reader wants those that are not loaded. Where `only` names other
  * accounts than the session's, their actions are shown and the others are folded.
  */
 export class Timeline {
-  constructor({ folding, account, only = [], askForAll = null }) {
+  constructor({ folding, account, only = [], merges = true, askForAll = null }) {
     this.element = el("ol", { class: "rail", tabindex: "-1" });
     this.isExpanded = !folding;
     this.showsGaps = !folding;
     this.account = account;
     this.only = only.length === 0 || only.includes(account) ? null : new Set(only);
+    this.groupsOf = merges ? foldRuns : eachAlone;
     this.askForAll = askForAll;
     this.opened = new Set();
     this.rows = new Map();
@@ -35,7 +36,7 @@ export class Timeline {
     this.all = actions;
     this.actions = this.only === null ? actions : actions.filter(({ accounts }) => accounts.some(({ key }) => this.only.has(key)));
     this.total = total;
-    const groups = foldRuns(this.actions).flatMap((group) => (this.opened.has(group.actions[0].ord) ? unfolded(group) : [group]));
+    const groups = this.groupsOf(this.actions).flatMap((group) => (this.opened.has(group.actions[0].ord) ? unfolded(group) : [group]));
     const isShort = groups.length <= SHOWN_UNFOLDED && (this.actions.length === total || groups.length === this.actions.length && total <= SHOWN_UNFOLDED);
     const visible = this.isExpanded || isShort ? groups : groups.filter((group, index) => staysVisible(group, index, groups.length));
     const nodes = [];
@@ -122,7 +123,7 @@ export class Timeline {
 }
 
 const staysVisible = ({ actions, isOpened }, index, count) => isOpened || index < SHOWN_FIRST || index >= count - SHOWN_LAST || actions[0].tone === "error";
-const unfolded = ({ actions }) => actions.map((action) => ({ actions: [action], parts: action.parts, isOpened: true }));
+const unfolded = ({ actions }) => eachAlone(actions).map((group) => ({ ...group, isOpened: true }));
 const secondsBetween = (before, after) => (before ? (Date.parse(after.at) - Date.parse(before.at)) / 1000 : 0);
 
 function actionRow(action, account, before) {

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import text
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportSuspicious
+from bidbeacon_pipelines.actions import ReportFailed, ReportRequested, ReportSuspicious
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
@@ -168,6 +168,53 @@ def test_a_run_adds_up_what_is_counted_and_takes_the_last_of_what_goes_on(
     expect(page.locator(".session .sentence")).to_have_text(
         [f"Watched shelf {shelf}, looked 3 times, 60 changes 3 ×" for shelf in (7, 8)]
     )
+
+
+def request_reports(store: SessionStore) -> None:
+    """Record a session with reports for three accounts of one ads account, each for two of them."""
+    days = [date(2025, 7, 1), date(2025, 7, 2)]
+    with with_job_session("requests", store=store) as session:
+        for place, pair in enumerate((("US.a", "CA.a"), ("CA.a", "MX.a"), ("US.a", "MX.a"))):
+            session.add(
+                ReportRequested(
+                    account="a",
+                    dataset="daily_targets",
+                    windows=days,
+                    accounts=dict.fromkeys(pair, days),
+                    request_id=place,
+                    report_id=f"r{place}",
+                )
+            )
+
+
+def test_a_run_counts_each_account_once(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Three reports of two accounts each are about three accounts; their windows are added up."""
+    request_reports(session_store)
+    page.goto(f"{base_url}/sessions")
+    sentence = page.locator(".session .sentence")
+    expect(sentence).to_have_count(1)
+    expect(sentence).to_contain_text("for 6 windows in 3 accounts")
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"), [("job:requests", 3), ("account:CA.a", 2), ("daily_targets", 3)]
+)
+def test_no_runs_are_told_as_one_while_a_filter_is_on(
+    page: Page, base_url: str, session_store: SessionStore, typed: str, shown: int
+) -> None:
+    """What a filter has found is shown as it is; without the filter the rows are one again."""
+    request_reports(session_store)
+    page.goto(f"{base_url}/sessions")
+    rows, field = page.locator(".session .sentence"), page.locator("#query")
+    expect(rows).to_have_count(1)
+    field.fill(typed)
+    field.press("Enter")
+    expect(rows).to_have_text([re.compile("for 2 windows in 2 accounts")] * shown)
+    field.fill("")
+    field.press("Enter")
+    expect(rows).to_have_count(1)
 
 
 def test_causes_with_other_numbers_stay_apart(

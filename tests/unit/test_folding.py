@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportsPlanned, WindowsQueued
+from bidbeacon_pipelines.actions import ReportFailed, ReportRequested, ReportsPlanned, WindowsQueued
 from bidbeacon_pipelines.cli.folding import fold_runs, shorten_names
 from bidbeacon_sessions import Action
 from bidbeacon_sessions.presentation import action_json
@@ -60,6 +60,27 @@ def test_plans_of_many_datasets_are_one_sentence() -> None:
     ] == told(actions)
     [folded] = fold_runs(actions)
     assert (5, actions[0]["at"]) == (folded["folded"], folded["at"])
+
+
+def test_accounts_of_a_run_are_counted_once() -> None:
+    """Three reports of two accounts each are about three accounts."""
+    pairs = (("US.a", "CA.a"), ("CA.a", "MX.a"), ("US.a", "MX.a"))
+    actions = stored(
+        *(
+            ReportRequested(
+                account=ACCOUNT,
+                dataset="daily_targets",
+                windows=[date(2026, 7, n)],
+                accounts={key: [date(2026, 7, n)] for key in pair},
+                request_id=n,
+                report_id=f"r{n}",
+            )
+            for n, pair in enumerate(pairs, 1)
+        )
+    )
+    assert [
+        "Requested report r1, r2 and r3 of daily_targets for 3 windows in 3 accounts 2026-07-01 2026-07-02 2026-07-03"
+    ] == told(actions)
 
 
 def test_two_alike_stand_by_themselves() -> None:

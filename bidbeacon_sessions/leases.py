@@ -32,9 +32,13 @@ _BEAT = text("""
      WHERE session_id = :session_id""")
 
 
-def beat(connection: Connection, session_id: UUID, *, seconds: float) -> bool:
-    """Prolong a session's lease; return False where the session is not running any more, and so has none."""
-    return connection.execute(_BEAT, {"session_id": session_id, "seconds": seconds}).rowcount > 0
+def beat(connection: Connection, session_id: UUID, *, seconds: float) -> None:
+    """Prolong a session's lease.
+
+    Change nothing where there is none: the session's header is not stored yet, and its lease is
+    stored with it; or the session was closed.
+    """
+    connection.execute(_BEAT, {"session_id": session_id, "seconds": seconds})
 
 
 # A server that was away could hear nobody: after its start, everyone has a moment to say that he
@@ -95,7 +99,7 @@ def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | No
 
 
 class Heartbeat:
-    """Beats for one session from a thread of its own, until the block is left, and only while its work moves.
+    """Prolong the lease of one session from a thread, until the block is left and while its work moves.
 
     A database that is away for a while is waited for; the lease may run out meanwhile, and then the
     session is closed by others.
@@ -135,7 +139,7 @@ class Heartbeat:
             silent = False
             try:
                 with self._store.each() as connection:
-                    alive = beat(connection, self._session_id, seconds=self._settings.lease_seconds)
+                    beat(connection, self._session_id, seconds=self._settings.lease_seconds)
             except SQLAlchemyError as error:
                 if pause == self._every:
                     logger.warning(
@@ -144,5 +148,3 @@ class Heartbeat:
                 pause = min(self._every, AWAY_BEAT_SECONDS)
                 continue
             pause = self._every
-            if not alive:
-                return

@@ -29,6 +29,12 @@ END_OTHERS = text("""
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid()""")
 
+BEATS = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()
+       AND query LIKE '%UPDATE session_leases%'"""
+BEAT_AFTER = "SELECT count(*) FROM session_leases WHERE heartbeat_at > %s"
+
 
 class OutageNoted(Action):
     """Something was noted."""
@@ -108,6 +114,32 @@ def test_a_session_that_begins_meanwhile_is_stored_with_its_true_beginning(
     assert ("succeeded", [("outage-noted", 1), ("outage-noted", 2)]) == told(session_store)
     [row] = recorded(session_store)
     assert row.started_at <= datetime.fromisoformat(row.actions[0]["at"])
+
+
+def test_a_session_that_begins_meanwhile_keeps_its_lease(
+    session_store: SessionStore,
+    outage: Outage,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A heartbeat before the header is stored finds no lease; later ones prolong the lease that comes with the header."""
+    monkeypatch.setenv("BIDBEACON_HEARTBEAT_SECONDS", "0.05")
+    get_session_settings.cache_clear()
+    with ExitStack() as gone:
+        gone.enter_context(outage())
+        with with_job_session("x", store=session_store) as session:
+            gone.close()
+            with psycopg.connect(database_url, autocommit=True) as watcher:
+                wait_until(
+                    lambda: watcher.execute(BEATS).fetchone() == (1,), "a heartbeat came first"
+                )
+                session.add(OutageNoted(number=1))
+                now = watcher.execute("SELECT clock_timestamp()").fetchone()
+                wait_until(
+                    lambda: watcher.execute(BEAT_AFTER, now).fetchone() == (1,),
+                    "the heartbeat goes on",
+                )
+    assert ("succeeded", [("outage-noted", 1)]) == told(session_store)
 
 
 def test_a_session_that_ends_meanwhile_waits_for_the_database(

@@ -123,6 +123,7 @@ class Action(BaseModel):
     type: ClassVar[str]
     sentence: ClassVar[str] = ""
     tone: ClassVar[Tone] = "neutral"
+    warns_with: ClassVar[str | None] = None
     schema_version: ClassVar[int] = 1
     promise_lasts: ClassVar[timedelta] = timedelta(days=1)
     template: ClassVar[Template]
@@ -171,6 +172,11 @@ class Action(BaseModel):
         """Return the keys of promised work that was done with this; nothing by default."""
         return ()
 
+    def own_tone(self) -> Tone:
+        """Return the tone of this action: a warning where the field `warns_with` says something, else that of its class."""
+        warns = self.warns_with is not None and getattr(self, self.warns_with)
+        return "warning" if warns else self.tone
+
     def parts(self) -> list[Part]:
         """Return the sentence as parts."""
         return self.template.render(self.__dict__)
@@ -216,7 +222,7 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
             whole = {k: v for k, v in payload.items() if k != CUT_MARK} if cut else payload
             action = action_class.from_stored(version, whole)
             return RenderedAction(
-                [*action.parts(), *_cut_parts(cut)], action_class.tone, known=True
+                [*action.parts(), *_cut_parts(cut)], action.own_tone(), known=True
             )
         except ValueError:
             pass  # stored by other code than ours, or cut too short: shown as data below
@@ -282,6 +288,10 @@ def _checked_template(cls: type[Action]) -> Template:
         raise ActionDefinitionError(
             f"The sentence of {cls.__name__} can't be read: {error}."
         ) from error
+    if cls.warns_with is not None and cls.warns_with not in cls.model_fields:
+        raise ActionDefinitionError(
+            f"{cls.__name__} warns with {cls.warns_with!r}, its payload has {sorted(cls.model_fields)}."
+        )
     missing = template.field_names() - set(cls.model_fields)
     if missing:
         raise ActionDefinitionError(

@@ -73,7 +73,7 @@ def _entry(action_class: type[Action]) -> str:
         "",
         f"    {action_class.sentence}",
         "",
-        f"Tone {action_class.tone}. {_referenced(action_class)}",
+        f"Tone {_tone(action_class)}. {_referenced(action_class)}",
         "",
         "| field | type | default |",
         "|---|---|---|",
@@ -81,6 +81,11 @@ def _entry(action_class: type[Action]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _tone(action_class: type[Action]) -> str:
+    warns_with = action_class.warns_with
+    return action_class.tone + (f", `warning` with `{warns_with}`" if warns_with else "")
 
 
 def _field_rows(action_class: type[Action]) -> Iterator[str]:

@@ -342,7 +342,7 @@ def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
         ord=ord_,
         type=action.type,
         schema_version=action.schema_version,
-        tone=action.tone,
+        tone=action.own_tone(),
         at=at,
         payload=within(redact(action.model_dump(mode="json")), MAX_ACTION_BYTES),
         references=tuple(reference.masked() for reference in action.references()),

@@ -214,7 +214,11 @@ def _by_subject(references: Sequence[Reference]) -> list[dict[str, Any]]:
 _CLOSE = text(f"""
     WITH closed AS (
         UPDATE session_headers h
-           SET status = :status, outcome = CASE WHEN :status IN ('failed', 'crashed') AND NOT :has_successor THEN 'problems' ELSE {OUTCOME_SO_FAR} END, finished_at = greatest(:finished_at, started_at), error = CAST(:error AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
+           SET status = :status, finished_at = greatest(:finished_at, started_at),
+               outcome = CASE WHEN :status IN ('failed', 'crashed') AND NOT :has_successor THEN 'problems'
+                              WHEN :status = 'cancelled' THEN coalesce(nullif({OUTCOME_SO_FAR}, 'ok'), 'warnings')
+                              ELSE {OUTCOME_SO_FAR} END,
+               error = CAST(:error AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
          WHERE id = :id AND status = 'running'
         RETURNING id, account_key, outcome),
     accounts AS (
@@ -255,8 +259,9 @@ def close_session(
 ) -> bool:
     """End a running session and its lease, and store its outcome; return False where it had ended already.
 
-    One that failed or crashed has problems, unless a successor took up its work; earlier attempts
-    of one that succeeded have them no more.
+    One that failed or crashed has problems, unless a successor took up its work; one that was
+    cancelled has at least warnings, since it did not finish. Earlier attempts of one that succeeded
+    have no problems any more.
     """
     values = {
         "id": session_id,

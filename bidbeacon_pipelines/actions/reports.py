@@ -269,6 +269,7 @@ class ReportProcessed(_RequestEnded):
         "[, {changed} changed][, {vanished} vanished][, {summed} merged into others with the same key][, {unresolved:count:row} with unknown targets][, {quarantined} quarantined][, ignored {foreign:count:row} that no window was waiting for]"
     )
     tone = "success"
+    warns_with = "quarantined"
     effect = "loaded"
 
     report_id: str
@@ -425,6 +426,7 @@ class QuarantineReplayed(_WindowsAction):
         "[, ignored {foreign:count:row} of other countries][, {left} still invalid]"
     )
     tone = "success"
+    warns_with = "left"
     effect = "replayed"
 
     request_id: int
@@ -434,18 +436,23 @@ class QuarantineReplayed(_WindowsAction):
 
 
 class CreatesPaused(Action):
-    """Amazon throttled report creation (429): no report is created in the region for a while, and then fewer at once."""
+    """Amazon throttled report creation (429): no report is created in the region for a while, and then fewer at once.
+
+    `late_windows` are those whose reports wait for the end of the pause, and are late by then.
+    """
 
     sentence = (
         "Amazon throttled report creation in {region} (429): paused until {until:time},"
         " then at most {limit:count:report} at a time[, {refusals:total:refusal} in a row]"
+        "[, {late_windows:total:late window} waiting]"
     )
-    tone = "warning"
+    warns_with = "late_windows"
 
     region: str
     until: datetime
     limit: int
     refusals: int
+    late_windows: int = 0
 
 
 class LoadsRecorded(Action):

@@ -93,6 +93,6 @@ def quarantine_replay(
         print_json({"session_id": str(session.session_id), "reports": counts})
         return
     for action in replayed:
-        console.print(action_sentence({"parts": action.parts(), "tone": action.tone}))
+        console.print(action_sentence({"parts": action.parts(), "tone": action.own_tone()}))
     rows, left = sum(action.rows for action in replayed), sum(action.left for action in replayed)
     console.print(f"Loaded {rows:,} rows; {left:,} are still invalid.")

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.gates import (
     StoredGate,
     count_in_flight,
+    count_late_windows,
     find_gate,
     lock_gate,
     store_gate,
@@ -59,8 +60,10 @@ def note_answer(
     account: AdsAccount,
     answer: transitions.Answer,
     now: datetime,
+    *,
+    late_after: timedelta,
 ) -> None:
-    """Adapt the gate's limits to the result of a create."""
+    """Adapt the gate's limits to the result of a create; a window is late `late_after` it fell due."""
     match answer:
         case transitions.Reported():
             gate = _locked(connection, account.client_id, account.region)
@@ -72,7 +75,7 @@ def note_answer(
                 _stored(accepted(gate, in_flight, now)),
             )
         case transitions.NoAnswer(is_throttled=True, not_before=not_before):
-            _close(connection, session, account, now, not_before)
+            _close(connection, session, account, now, not_before, late_after)
 
 
 def _close(
@@ -81,6 +84,7 @@ def _close(
     account: AdsAccount,
     now: datetime,
     not_before: datetime | None,
+    late_after: timedelta,
 ) -> None:
     before = _locked(connection, account.client_id, account.region)
     gate = refused(before, now, jitter=random.random(), not_before=not_before)  # noqa: S311 - spreads load, protects nothing
@@ -92,6 +96,12 @@ def _close(
         refused_at=now,
         closed_for=gate.next_create_at - now,
     )
+    late_windows = count_late_windows(
+        connection,
+        account.client_id,
+        account.region,
+        overdue_before=gate.next_create_at - late_after,
+    )
     session.add_in(
         connection,
         CreatesPaused(
@@ -99,6 +109,7 @@ def _close(
             until=gate.next_create_at,
             limit=gate.slots,
             refusals=gate.refusals,
+            late_windows=late_windows,
         ),
     )
 

@@ -814,7 +814,12 @@ class _Driver:
                 self._session.add_in(connection, action)
             if answer is not None:
                 note_answer(
-                    connection, self._session, self._ads_account, answer, self._context.now()
+                    connection,
+                    self._session,
+                    self._ads_account,
+                    answer,
+                    self._context.now(),
+                    late_after=self._context.settings.late_after,
                 )
         self._state = state
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.store.coverage import IS_OVERDUE
 from bidbeacon_pipelines.store.requests import IS_CREATABLE
 
 
@@ -90,6 +91,22 @@ def count_in_flight(connection: Connection, client_id: str, region: str, *, now:
         {"client_id": client_id, "region": region, "now": now},
     )
     return int(counted.scalar_one())
+
+
+_LATE_WINDOWS = text(f"""
+    SELECT count(*) FROM report_requests r
+      JOIN ads_accounts o USING (account_id)
+      JOIN report_windows w ON w.request_id = r.id
+      JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+     WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent') AND {IS_OVERDUE}""")
+
+
+def count_late_windows(
+    connection: Connection, client_id: str, region: str, *, overdue_before: datetime
+) -> int:
+    """Return how many windows that fell due before an instant wait at a gate for their report to be created."""
+    values = {"client_id": client_id, "region": region, "overdue_before": overdue_before}
+    return int(connection.execute(_LATE_WINDOWS, values).scalar_one())
 
 
 @dataclass(frozen=True)

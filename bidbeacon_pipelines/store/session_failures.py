@@ -11,6 +11,14 @@ _IS_RECOVERED = """
                          AND s.started_at > h.started_at AND s.status = 'succeeded')
          ELSE EXISTS (SELECT FROM session_headers s WHERE s.job_name = h.job_name AND s.account_key = h.account_key
                          AND s.started_at > h.started_at AND s.status = 'succeeded') END"""
+# A load by hand is done once each day that it asked for was loaded after it began, by whichever
+# session.
+_IS_LOADED_SINCE = """
+    coalesce((SELECT bool_and(EXISTS (
+                  SELECT FROM session_references t
+                   WHERE t.account_key = r.account_key AND t.dataset = r.dataset AND t.window_key = r.window_key
+                     AND t.effect = 'loaded' AND t.id > r.id))
+                FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for'), false)"""
 _FAILURES = text(f"""
     SELECT job_name, status, type, count(*) AS sessions, min(started_at) AS since, max(started_at) AS last_at,
            (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(message ORDER BY started_at DESC))[1] AS message,
@@ -18,7 +26,8 @@ _FAILURES = text(f"""
            (array_agg(DISTINCT account_key) FILTER (WHERE account_key IS NOT NULL))[1:3] AS account_keys
       FROM (SELECT id, job_name, account_key, status, started_at, error ->> 'type' AS type, left(error ->> 'message', 1000) AS message,
                    {_IS_RECOVERED} AS is_recovered
-              FROM session_headers h WHERE status IN ('failed', 'crashed') AND outcome = 'problems' AND started_at >= :since) failed
+              FROM session_headers h WHERE status IN ('failed', 'crashed') AND outcome = 'problems' AND started_at >= :since
+                 AND NOT {_IS_LOADED_SINCE}) failed
      GROUP BY job_name, status, type, regexp_replace(message, '\\S*\\d\\S*', '#', 'g')
      ORDER BY is_recovered, last_at DESC LIMIT :most""")
 
@@ -26,7 +35,8 @@ _FAILURES = text(f"""
 def list_failures(connection: Connection, *, since: datetime, most: int = 20) -> list[RowMapping]:
     """Return sessions that failed or crashed since an instant by job and error, whatever the numbers in its message.
 
-    Those whose work a later attempt did are left out. Those that are not recovered come first, then
+    Those whose work a later attempt did are left out, and loads by hand whose days have all been
+    loaded since. Those that are not recovered come first, then
     the newest. Columns: job_name, status, type, sessions, since, last_at; last_id and message of
     the newest session; is_recovered, whether each of them was followed by one that succeeded for
     the same account; accounts, and account_keys of at most three.

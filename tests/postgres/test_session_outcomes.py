@@ -89,14 +89,17 @@ def test_outcome_is_the_worst_tone_while_it_runs_and_afterwards(
 
 
 @pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
-def test_failed_session_has_problems_and_cancelled_one_what_it_achieved(
+def test_failed_session_has_problems_and_cancelled_one_warnings(
     session_store: SessionStore, error: type[BaseException]
 ) -> None:
-    """Whatever its actions say."""
+    """Even where all of its actions are good: it did not finish."""
     with pytest.raises(error), with_job_session("x", store=session_store, account=OWN) as session:
         session.add(OutcomeGood())
         raise error
-    expected = {LookupError: ("failed", "problems"), KeyboardInterrupt: ("cancelled", "ok")}[error]
+    expected = {
+        LookupError: ("failed", "problems"),
+        KeyboardInterrupt: ("cancelled", "warnings"),
+    }[error]
     assert [expected] == outcomes(session_store)
     assert {"US.own": expected[1]} == by_account(session_store)
 
@@ -232,13 +235,13 @@ def test_each_account_has_an_outcome_of_its_own(session_store: SessionStore) -> 
 def test_filter_by_outcome(session_store: SessionStore, *, ended: bool) -> None:
     """Of whole sessions, or of what they achieved for one account."""
     jobs = {"good": OutcomeGood, "doubtful": OutcomeDoubtful, "bad": OutcomeBad}
+    sessions = {job: with_job_session(job, store=session_store, account=OWN) for job in jobs}
     for job, kind in jobs.items():
-        opened = with_job_session(job, store=session_store, account=OWN)
-        session = opened.__enter__()
+        session = sessions[job].__enter__()
         session.add(kind(account="DE.b"))
         session.add(OutcomeGood(account="JP.c"))
         if ended:
-            opened.__exit__(None, None, None)
+            sessions[job].__exit__(None, None, None)
     assert ["bad"] == matching(session_store, outcome="problems")
     assert ["good"] == matching(session_store, outcome="ok")
     assert ["doubtful"] == matching(session_store, outcome="warnings", account="DE.b")

@@ -22,6 +22,17 @@ class SampleQueued(Action):
     waited: float = 0
 
 
+class SampleSorted(Action):
+    """Something was sorted."""
+
+    sentence = "Sorted {kept}[, lost {lost}]"
+    tone = "success"
+    warns_with = "lost"
+
+    kept: int
+    lost: int = 0
+
+
 class SamplePriced(Action):
     """Something was sold."""
 
@@ -98,6 +109,20 @@ def test_a_class_that_can_be_no_action_is_refused(
     """The mistake is found at import, not on the page."""
     with pytest.raises(ActionDefinitionError, match=said):
         type(name, (Action,), {"sentence": sentence, "__annotations__": {field: Decimal}})
+
+
+@pytest.mark.parametrize(("lost", "tone"), [(0, "success"), (2, "warning")])
+def test_a_field_makes_an_action_a_warning(lost: int, tone: str) -> None:
+    """Where it says something; the same once it is stored."""
+    action = SampleSorted(kept=1, lost=lost)
+    stored = render_action(action.type, 1, action.model_dump(mode="json"))
+    assert (tone, tone) == (action.own_tone(), stored.tone)
+
+
+def test_a_class_that_warns_with_no_field_of_its_own_is_refused() -> None:
+    """A misspelt name is found at import."""
+    with pytest.raises(ActionDefinitionError, match="warns with 'lots'"):
+        type("SampleLots", (Action,), {"sentence": "Lost", "warns_with": "lots"})
 
 
 @pytest.mark.parametrize("is_new_module", [False, True])

@@ -1,0 +1,103 @@
+"""Which results of jobs are warnings or problems, and which are not."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.reports.problems import Problem
+from bidbeacon_pipelines.services.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.services.problems import survey
+from bidbeacon_pipelines.services.quarantine import replay_quarantine
+from bidbeacon_sessions import SessionStore, with_job_session
+from tests.postgres.job_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=3)
+LATE = timedelta(hours=13)
+INVALID = {"share": 0.05, "kinds": ("negative_metric",)}
+
+
+def outcomes(world: BenchWorld, action: str) -> list[str]:
+    """Return the outcomes of the sessions that recorded an action."""
+    rows = world.query(
+        """SELECT outcome FROM job_sessions s WHERE EXISTS (
+               SELECT FROM session_actions a WHERE a.session_id = s.id AND a.type = :action)""",
+        action=action,
+    )
+    return [row["outcome"] for row in rows]
+
+
+def throttle_once(world: BenchWorld, **options: Any) -> None:
+    """Have Amazon refuse the next report with 429."""
+    world.break_with("throttle", times=1, operation="create_report", **options)
+
+
+@pytest.mark.parametrize(("is_broken", "outcome"), [(True, "warnings"), (False, "ok")])
+def test_a_load_that_quarantines_rows_is_a_warning(
+    world: BenchWorld, outcome: str, *, is_broken: bool
+) -> None:
+    """The window is loaded, and `outcome:warnings` finds the session; a replay that leaves rows is one, too."""
+    world.context.settings.bad_row_share = 0.5
+    if is_broken:
+        world.break_with("bad_rows", **INVALID)
+    world.load(world.account(), DAY)
+    [loaded] = world.actions("report-processed")
+    assert is_broken == (loaded["quarantined"] > 0)
+    assert [outcome] == outcomes(world, "report-processed")
+    with world.session("replay-quarantine") as session:
+        replay_quarantine(world.engine, session)
+    assert [outcome] * is_broken == outcomes(world, "quarantine-replayed")
+
+
+def test_throttling_is_a_warning_only_where_windows_are_late(world: BenchWorld) -> None:
+    """A refused create whose windows can still be loaded on time is none; one that holds up late windows is, and counts them."""
+    account = world.account()
+    throttle_once(world, seconds=30)
+    world.refresh(account)
+    assert ["ok"] == outcomes(world, "creates-paused")
+    world.execute("TRUNCATE session_headers CASCADE")
+    world.advance(seconds=LATE.total_seconds())
+    throttle_once(world, seconds=30)
+    world.refresh(account)
+    [paused] = world.actions("creates-paused")
+    assert (["warnings"], True) == (outcomes(world, "creates-paused"), paused["late_windows"] > 0)
+
+
+def load_by_hand(world: BenchWorld, *days: date) -> None:
+    """Load days as a person does."""
+    store, account = SessionStore(world.engine), world.account()
+    with with_job_session("load-windows", store=store, account=account.ref) as session:
+        drive_windows(
+            world.context,
+            session,
+            account,
+            DATASET,
+            days,
+            by="Ada",
+            on_progress=lambda _: world.advance(minutes=2),
+        )
+
+
+def failed_loads(world: BenchWorld) -> list[Problem]:
+    """Return the problems on Home that are failed loads by hand."""
+    with world.engine.begin() as connection:
+        problems = survey(connection, world.context.settings, world.context.now()).problems
+    return [one for one in problems if one.kind == "load-windows failed"]
+
+
+def test_a_load_by_hand_that_was_held_is_no_problem_once_its_days_are_loaded(
+    world: BenchWorld,
+) -> None:
+    """The scheduled run accepts the second report; a load with another day that is still missing stays a problem."""
+    account = world.account()
+    load_by_hand(world, DAY)
+    world.break_with("empty_report", times=2)
+    with pytest.raises(WindowNotLoadedError, match="waiting for a second report"):
+        load_by_hand(world, DAY)
+    with pytest.raises(WindowNotLoadedError):
+        load_by_hand(world, TODAY - timedelta(days=800))
+    world.load(account, DAY)
+    assert 2 == world.window(account, DAY).load_count
+    [left] = failed_loads(world)
+    assert (1, True) == (left.count, "no longer serves this day" in left.cause)

@@ -1,7 +1,7 @@
 """Results of the checks of a dataset as Dagster shows them, and their evaluation by runs that record loads."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -23,6 +23,7 @@ from bidbeacon_pipelines.reports.checks import CHECKS, Verdict
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.services.dataset_checks import judge_dataset
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.dagster import bounded_lines, escape_markdown
 from bidbeacon_sessions.presentation import session_url
@@ -49,7 +50,7 @@ def evaluate_checks(
         datasets: their names.
     """
     step = context.get_step_execution_context()
-    now = datetime.now(UTC)
+    now = DatabaseClock(engine, get_settings())()
     link = {"session": MetadataValue.url(session_url(str(session.session_id)))}
     for dataset in map(get_dataset, datasets):
         results: Sequence[AssetCheckResult | AssetCheckEvaluation] = _find_recent_results(

@@ -1,7 +1,6 @@
 """Asset checks of a dataset as a whole, made with each materialization and once an hour."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -22,6 +21,7 @@ from bidbeacon_pipelines.reports.checks import CHECKS, RECONCILED, ROWS_RECONCIL
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.dataset_checks import check_dataset
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_sessions.dagster import session_metadata
 
 
@@ -45,8 +45,8 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
         context: AssetCheckExecutionContext, job_sessions: BidBeaconSessions
     ) -> Iterator[AssetCheckResult]:
         op_context = context.op_execution_context
-        now = datetime.now(UTC)
         store = job_sessions.store()
+        now = DatabaseClock(store.engine, get_settings())()
         with job_sessions.session(
             op_context, "check-dataset", input={"dataset": dataset.name}
         ) as session:

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.coverage import NO_WINDOW, SIGNS, list_window_letters
 from bidbeacon_pipelines.store.gates import GateState, list_gates
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.presentation import instant
 
 STATE_LETTERS: Final[Mapping[WindowState, str]] = {
@@ -53,7 +53,7 @@ class WindowCoverage:
     Args:
         store: whose database.
         late_after: how long after it fell due a window is late.
-        clock: gives the instant that states are true as of.
+        clock: returns the instant that states are true as of.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WindowCoverage:
         store: SessionStore,
         *,
         late_after: timedelta = timedelta(hours=12),
-        clock: Clock = utc_now,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._late_after = late_after

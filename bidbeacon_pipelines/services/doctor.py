@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.alerts import read_delivery
 from bidbeacon_pipelines.store.api_calls import summarize_calls
+from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
@@ -91,9 +92,9 @@ def _look_at_database(engine: Engine) -> Check:
 
 
 def _look_into_database(engine: Engine, settings: Settings) -> Iterator[Check]:
-    now = datetime.now(UTC)
     try:
         with engine.begin() as connection:
+            now = read_now(connection, settings)
             yield from look_into_tables(connection, settings, now)
             accounts = count_accounts(connection)
         first_day = first_partition_day(settings.first_window_date, now.date(), accounts)

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.store.health import find_missing_grant
 from bidbeacon_pipelines.store.home import count_windows, list_put_off
 from bidbeacon_pipelines.store.session_failures import list_lost
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.presentation import instant
 from bidbeacon_sessions.queries import count_unfulfilled
 
@@ -35,10 +35,10 @@ class Home:
     Args:
         store: whose database.
         settings: of the pipelines.
-        clock: gives the instant that everything is true as of.
+        clock: returns the instant that everything is true as of.
     """
 
-    def __init__(self, store: SessionStore, settings: Settings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, store: SessionStore, settings: Settings, *, clock: Clock) -> None:
         self._store = store
         self._settings = settings
         self._clock = clock

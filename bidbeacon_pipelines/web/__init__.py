@@ -3,26 +3,29 @@
 from pathlib import Path
 
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.web.account import account_route
 from bidbeacon_pipelines.web.changes import change_routes
 from bidbeacon_pipelines.web.coverage import coverage_routes
 from bidbeacon_pipelines.web.explain import explain_route
 from bidbeacon_pipelines.web.home import home_route
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.server import Extension
 
 
 def pipelines_extension(
-    store: SessionStore, settings: Settings, *, clock: Clock = utc_now
+    store: SessionStore, settings: Settings, *, clock: Clock | None = None
 ) -> Extension:
     """Return what `create_app` and `serve` get as their `extension`.
 
     Args:
         store: whose database knows the accounts and windows.
         settings: of the pipelines.
-        clock: gives the instant that answers are true as of.
+        clock: returns the instant that answers are true as of; by default the database's clock, which
+            alerts judge by, too.
     """
+    clock = clock or DatabaseClock(store.engine, settings)
     return Extension(
         routes=[
             home_route(store, settings, clock=clock),

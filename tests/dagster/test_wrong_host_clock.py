@@ -1,5 +1,6 @@
 """The host's clock decides nothing that cannot be taken back: the database's time does, and with the sandbox a stored offset."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -25,8 +26,43 @@ from tests.dagster.world import DATASET, World
 FORTY_DAYS = timedelta(days=40)
 
 
-def run_ahead(days: int, *arguments: str) -> None:
-    """Run Python in a process whose clock is so many days ahead."""
+JUDGE = """
+import asyncio, httpx, json, sys
+from bidbeacon_pipelines.services.alerts import AlertWatch
+from bidbeacon_pipelines.services.doctor import examine
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.server import create_app
+
+settings, account, window = get_settings(), *sys.argv[1:]
+engine = shared_engine(str(settings.database_url.get_secret_value()))
+AlertWatch(engine, settings).look_once()
+store = SessionStore(engine)
+app = create_app(store, extension=pipelines_extension(store, settings))
+
+def read(path, **query):
+    async def get():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            return (await client.get(path, params=query)).raise_for_status().json()
+    return asyncio.run(get())
+
+home, coverage = read("/api/home"), read("/api/coverage")
+print(json.dumps({
+    "home": {one["kind"]: one["count"] for one in home["problems"]},
+    "datasets": {one["name"]: one["states"] for one in home["datasets"]},
+    "map": sorted(one["cells"] for one in coverage["accounts"]),
+    "account": [one["states"] for one in read("/api/account", account=account)["datasets"]],
+    "explain": read("/api/explain", account=account, dataset="daily_targets", window=window)["verdict"],
+    "doctor": {one.name: one.level for one in examine(settings, engine) if one.name != "calls"},
+}))
+"""
+"""Prints all judgements of the page and of `doctor`, and lets alerts look."""
+
+
+def run_ahead(days: int, *arguments: str) -> str:
+    """Run Python in a process whose clock is so many days ahead; return what it prints."""
     faketime = shutil.which("faketime")
     assert faketime is not None, "this test needs faketime: apt-get install faketime"
     command = [
@@ -47,6 +83,7 @@ def run_ahead(days: int, *arguments: str) -> None:
         timeout=120,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def windows_of(world: World, account: Account) -> Sequence[Mapping[str, Any]]:
@@ -108,6 +145,45 @@ def test_cadence_set_on_host_whose_clock_is_ahead_is_of_today(stocked: World) ->
         key=account.ads_account_key,
     )
     assert row["ahead"] < timedelta(hours=7)
+
+
+def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: World) -> None:
+    """The page, `doctor` and alerts judge by the database's time: with a host two days ahead they find what they find with a right one."""
+    account = stocked.account("JP")
+    assert stocked.run_job("refresh_account", account).success
+    stocked.execute(
+        "UPDATE report_windows SET wanted_by = NULL, next_refresh_at = now() - interval '1 hour'"
+        " WHERE dataset = 'daily_targets'"
+    )
+    stocked.execute(
+        "UPDATE report_windows SET status = 'failed', failure_reason = 'Out of ink', next_refresh_at = now() + interval '1 day'"
+        " WHERE dataset = 'daily_targets' AND window_date = :day",
+        day=stocked.day(5),
+    )
+    arguments = "-c", JUDGE, account.account_key, str(stocked.yesterday_of(account))
+    right, ahead = (json.loads(run_ahead(days, *arguments)) for days in (0, 2))
+    assert right == ahead
+    assert right["datasets"]["daily_targets"]["due"] > 0
+    told = stocked.rows("SELECT problem FROM alerts WHERE closed_at IS NULL")
+    assert {"failed": 1} == ahead["home"]
+    assert ahead["home"] == {row["problem"]["kind"]: row["problem"]["count"] for row in told}
+
+
+def test_checks_on_host_whose_clock_is_ahead_find_no_late_windows(stocked: World) -> None:
+    """The hourly checks of the datasets judge by the database's time, too."""
+    assert stocked.run_job("refresh_account", stocked.account("JP")).success
+    stocked.execute(
+        "UPDATE report_windows SET wanted_by = NULL, next_refresh_at = now() - interval '1 hour'"
+    )
+    run_ahead(
+        2,
+        "-c",
+        "from bidbeacon_pipelines.definitions import defs; "
+        "assert defs.resolve_job_def('check_datasets').execute_in_process().success",
+    )
+    found = stocked.rows("SELECT payload FROM session_actions WHERE type = 'dataset-checked'")
+    assert found
+    assert {0} == {row["payload"]["failed"] for row in found}
 
 
 def test_stored_offset_moves_all_decisions(stocked: World) -> None:

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.services.alerts import AlertWatch
 from bidbeacon_pipelines.services.home import Home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.store import explain
+from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim
@@ -114,7 +115,8 @@ def test_home_says_which_right_is_missing_and_the_grant_gives_it(
     role_store: SessionStore, engine: Engine
 ) -> None:
     """What the role may not see is neither an error nor "never ran"; after the SQL that Home shows, it is seen."""
-    home = Home(role_store, get_settings())
+    clock = DatabaseClock(role_store.engine, get_settings())
+    home = Home(role_store, get_settings(), clock=clock)
     with engine.begin() as connection:
         connection.exec_driver_sql(
             "CREATE SCHEMA dagster; CREATE TABLE dagster.daemon_heartbeats (body text)"

@@ -79,7 +79,7 @@ def _size(package: ModuleType) -> float:
 
 
 def _home(client: httpx.Client, browser: Browser, url: str, world: str) -> Iterator[Figure]:
-    """Measure Home as it is once a minute, when it counts all windows anew, and in between."""
+    """Measure Home as it is after windows were created, when it counts all of them anew, and in between."""
     counted = milliseconds(partial(_get, client, "/api/home", {}))
     yield at_most(f"GET /api/home, counting anew: {world}", counted, "ms", 500)
     yield at_most(

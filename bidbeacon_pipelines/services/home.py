@@ -1,7 +1,7 @@
 """Everything at a glance, as data for the first page: what is fresh, what is wrong and why, what Amazon's limits cost, what was promised."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -17,7 +17,7 @@ from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import find_missing_grant
-from bidbeacon_pipelines.store.home import count_windows, list_put_off
+from bidbeacon_pipelines.store.home import count_windows, list_put_off, read_windows_version
 from bidbeacon_pipelines.store.session_failures import list_lost
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
@@ -26,7 +26,6 @@ from bidbeacon_sessions.queries import count_unfulfilled
 
 MOST_PROBLEMS = 20
 MOST_LOST = 5
-COUNT_AGAIN_AFTER = timedelta(minutes=1)
 
 
 class Home:
@@ -42,14 +41,14 @@ class Home:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._counted: tuple[datetime, dict[str, int]] | None = None
+        self._counted: tuple[int, dict[str, int]] | None = None
 
     def read(self) -> dict[str, Any]:
         """Return it as plain data; `docs/page.md` describes the fields."""
         now = self._clock()
         with self._store.snapshot() as connection:
             state = survey(connection, self._settings, now)
-            windows = self._count_windows(connection, now)
+            windows = self._count_windows(connection)
             return {
                 "at": instant(now),
                 "is_sandbox": self._settings.uses_sandbox,
@@ -64,12 +63,14 @@ class Home:
                 "checks": [_check_json(one) for one in state.checks],
             }
 
-    def _count_windows(self, connection: Connection, now: datetime) -> dict[str, int]:
-        """Count all windows by dataset: at most once a minute, since it reads an index of all of them, and they are created once a day."""
-        if self._counted is None or now - self._counted[0] >= COUNT_AGAIN_AFTER:
+    def _count_windows(self, connection: Connection) -> dict[str, int]:
+        """Count all windows by dataset; again only after some were created or deleted, since it reads an index of all of them."""
+        version, known = read_windows_version(connection), self._counted
+        if known is None or known[0] != version:
             counted = count_windows(connection)
-            self._counted = now, {name: counted.get(name, 0) for name in DATASETS}
-        return self._counted[1]
+            known = version, {name: counted.get(name, 0) for name in DATASETS}
+            self._counted = known
+        return known[1]
 
 
 def _accounts_json(connection: Connection) -> dict[str, int]:

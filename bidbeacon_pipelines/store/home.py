@@ -67,6 +67,19 @@ def count_windows(connection: Connection, account: Account | None = None) -> dic
     return {row.dataset: row.windows for row in rows}
 
 
+# Windows are created and deleted only by transactions that also write a row of `dataset_windows`,
+# and each version of a row has the id of the transaction that wrote it.
+_WINDOWS_VERSION = text(
+    "SELECT CAST(coalesce(sum(CAST(CAST(xmin AS text) AS bigint)), 0) AS bigint) FROM dataset_windows"
+)
+
+
+def read_windows_version(connection: Connection) -> int:
+    """Return a number that differs whenever windows were created or deleted in between; it reads one row for each account and dataset."""
+    version: int = connection.execute(_WINDOWS_VERSION).scalar_one()
+    return version
+
+
 def list_unsettled(
     connection: Connection,
     *,

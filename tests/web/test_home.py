@@ -13,8 +13,9 @@ from sqlalchemy import Engine, text
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import set_enabled
+from bidbeacon_pipelines.store.accounts import list_accounts, set_enabled
 from bidbeacon_pipelines.store.ads_accounts import set_needs_person
+from bidbeacon_pipelines.store.windows import create_windows, set_windows_through
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import StreamServer
@@ -109,6 +110,19 @@ def test_a_new_database_has_nothing_wrong_but_no_accounts(nothing: World) -> Non
     assert (0, []) == (home["accounts"]["accounts"], home["problems"])
     assert 9 == len(home["datasets"])
     assert "warning" in [one["level"] for one in home["checks"] if one["name"] == "accounts"]
+
+
+def test_windows_that_were_just_created_are_counted_in_each_state(nothing: World) -> None:
+    """While the first windows are planned, the total is as new as the states: nothing is less than zero."""
+    nothing.execute(ACCOUNTS)
+    days = [TODAY - timedelta(days=age) for age in range(1, 701)]
+    for planned in range(1, 3):
+        with nothing.engine.begin() as connection:
+            account = list_accounts(connection)[planned - 1]
+            create_windows(connection, account, DATASET, dict.fromkeys(days, NOW))
+            set_windows_through(connection, account, DATASET, TODAY)
+        [told] = [one for one in nothing.home()["datasets"] if one["name"] == DATASET]
+        assert (700 * planned, {"due": 700 * planned}) == (told["windows"], told["states"])
 
 
 def test_windows_of_all_history_are_counted_by_state(world: World) -> None:

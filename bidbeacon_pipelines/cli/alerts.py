@@ -28,14 +28,16 @@ def alerts(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _list_open(*, as_json: bool) -> None:
+    from bidbeacon_pipelines.services.alerts import list_open
     from bidbeacon_pipelines.services.receivers import list_receivers
-    from bidbeacon_pipelines.store.alerts import list_alerts, list_last_messages
+    from bidbeacon_pipelines.store.alerts import list_last_messages
+    from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_pipelines.store.engine import shared_engine
 
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
     with shared_engine(database_url(settings)).begin() as connection:
-        found = [alert for alert in list_alerts(connection) if alert.closed_at is None]
+        found = list_open(connection, settings, read_now(connection, settings))
         sent = list_last_messages(connection, [alert.problem.key for alert in found])
     rows = [_row(alert, sent[alert.problem.key], labels) for alert in found]
     if as_json:

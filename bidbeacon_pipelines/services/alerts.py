@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bidbeacon_pipelines.reports.alerts import (
     BACK_AFTER,
+    Alert,
     Event,
     Message,
     QuietHours,
@@ -63,11 +64,7 @@ def look(connection: Connection, settings: Settings, now: datetime, *, receivers
     """
     if not take_watch(connection, now, every=_ANOTHER_LOOKED):
         return False
-    problems = survey(connection, settings, now).problems
-    known = {
-        alert.problem.key: alert for alert in list_alerts(connection, told_after=now - BACK_AFTER)
-    }
-    updates = update_alerts(problems, known, now, is_quiet=_is_quiet(settings, now))
+    updates = _update(connection, settings, now)
     save_alerts(connection, [alert for alert, _ in updates])
     zone = ZoneInfo(settings.alert_time_zone)
     for alert, event in updates:
@@ -76,6 +73,27 @@ def look(connection: Connection, settings: Settings, now: datetime, *, receivers
             queue_message(connection, alert.problem.key, message, now, receivers=receivers)
     drop_messages(connection, receivers=receivers)
     return True
+
+
+def list_open(connection: Connection, settings: Settings, now: datetime) -> list[Alert]:
+    """Return what is wrong now, the newest cause first, whether anybody watches or not; store nothing.
+
+    A cause that the watch has stored and that is gone stays open until the watch counts it as over.
+    """
+    updated = [alert for alert, _ in _update(connection, settings, now)]
+    found = [alert for alert in updated if alert.closed_at is None]
+    return sorted(found, key=lambda alert: alert.began_at, reverse=True)
+
+
+def _update(
+    connection: Connection, settings: Settings, now: datetime
+) -> list[tuple[Alert, Event | None]]:
+    """Look for problems, and return the new state of each cause with the event to send a message about."""
+    problems = survey(connection, settings, now).problems
+    known = {
+        alert.problem.key: alert for alert in list_alerts(connection, told_after=now - BACK_AFTER)
+    }
+    return update_alerts(problems, known, now, is_quiet=_is_quiet(settings, now))
 
 
 def _is_quiet(settings: Settings, now: datetime) -> bool:

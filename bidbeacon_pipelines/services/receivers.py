@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 SENDING_TAKES_AT_MOST = 20.0
 """Seconds for one message to one receiver, however slowly it answers."""
 _SHORTEST_SECRET = 3
+_WEBHOOK_SCHEMES = {
+    "http": "it is no service's own. For a webhook, write json://host/path instead of http://host/path.",
+    "https": "it is no service's own, or is incomplete. For a webhook, write jsons://host/path instead of https://host/path.",
+}
+"""By scheme: what to write instead of a plain web address, which apprise only understands as Slack's, Teams' and others' own."""
 _APP: Mapping[str, Any] = {
     "app_id": "BidBeacon",
     "app_desc": "BidBeacon alerts",
@@ -79,7 +84,8 @@ class Receiver:
         with LogCapture(level=logging.WARNING, fmt="%(message)s") as warnings:  # type: ignore[no-untyped-call] # apprise's types have this gap
             is_understood = service.add(self._url)
         if not is_understood:
-            reason = self._masked(" ".join(warnings.getvalue().split()))
+            what_to_write = _WEBHOOK_SCHEMES.get(self._url.partition("://")[0].lower())
+            reason = what_to_write or self._masked(" ".join(warnings.getvalue().split()))
             raise NotSentError(f"apprise can't use this address: {reason}")
         return service
 

@@ -609,6 +609,27 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     assert SECRET not in output
 
 
+def test_the_command_lists_what_is_open_without_receivers(of_command: Place) -> None:
+    """Nobody watches then, so it looks itself: as text and as JSON, and it stores nothing."""
+    of_command.fail()
+    output = run().output
+    assert "✖ Acme Merch · US: Out of ink" in output
+    assert "Nothing is wrong" not in output
+    assert "1 open. No messages are sent: BIDBEACON_ALERT_URLS is not set." in output
+    assert ["Out of ink"] == [one["cause"] for one in json.loads(run("--json").output)]
+    assert 0 == of_command.value("SELECT count(*) FROM alerts")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "instead"), [("http", "json://host/path"), ("https", "jsons://host/path")]
+)
+def test_a_plain_web_address_is_refused_with_what_to_write(scheme: str, instead: str) -> None:
+    """Apprise has a scheme of its own for webhooks; nothing of the address is shown."""
+    with pytest.raises(NotSentError, match=instead) as raised:
+        Receiver(1, f"{scheme}://hooks.example.com/{SECRET}").send("title", "body")
+    assert SECRET not in str(raised.value)
+
+
 def test_the_command_lists_the_newest_problem_first(of_command: Place) -> None:
     """As text and as JSON, whichever of them is worse."""
     watch = of_command.watch()

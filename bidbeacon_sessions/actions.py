@@ -221,8 +221,9 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
         try:
             whole = {k: v for k, v in payload.items() if k != CUT_MARK} if cut else payload
             action = action_class.from_stored(version, whole)
+            parts = action.template.render(action.__dict__, cut) if cut else action.parts()
             return RenderedAction(
-                [*action.parts(), *_cut_parts(cut)], action.own_tone(), known=True
+                [*parts, *_cut_parts(cut, payload)], action.own_tone(), known=True
             )
         except ValueError:
             pass  # stored by other code than ours, or cut too short: shown as data below
@@ -253,12 +254,16 @@ def accounts_of(action_type: str, version: int, payload: Mapping[str, Any]) -> l
     return list(dict.fromkeys(reference.account for reference in references))
 
 
-def _cut_parts(cut: Mapping[str, int]) -> list[Part]:
-    """Say which fields of a payload were larger than an action may be, and how large they had been."""
+def _cut_parts(cut: Mapping[str, int], payload: Mapping[str, Any]) -> list[Part]:
+    """Return a note on the fields of a payload that were shortened: how much of each is stored."""
     if not cut:
         return []
-    told = ", ".join(f"{length:,} of {name}" for name, length in cut.items())
-    return [{"kind": "text", "text": f" (cut: {told})"}]
+    told = ", ".join(
+        f"the first {len(payload.get(name, ())):,} of {length:,}"
+        f" {'characters of ' if isinstance(payload.get(name), str) else ''}{name}"
+        for name, length in cut.items()
+    )
+    return [{"kind": "text", "text": f" (shortened: {told})"}]
 
 
 def _kebab_case(name: str) -> str:

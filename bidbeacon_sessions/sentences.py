@@ -30,6 +30,7 @@ _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
 MOST_SINGLE_WINDOWS = 4
 _SECONDS_IN_HOUR = 3600
 _SECONDS_IN_MINUTE = 60
+_COUNTS = frozenset({"count", "total"})
 _BLANK: Part = {"kind": "text", "text": " "}
 
 
@@ -69,8 +70,15 @@ class Template:
         }
         return currencies | {piece.name for piece in self.fields if piece.name}
 
-    def render(self, values: Mapping[str, Any]) -> list[Part]:
-        """Return the parts of the sentence for one payload (Python values, by field name)."""
+    def render(
+        self, values: Mapping[str, Any], lengths: Mapping[str, int] | None = None
+    ) -> list[Part]:
+        """Return the parts of the sentence for one payload.
+
+        Args:
+            values: Python values, by field name.
+            lengths: The original lengths of lists that were shortened; counts use them.
+        """
         parts: list[Part] = []
         text = ""
         for segment in self.segments:
@@ -80,7 +88,10 @@ class Template:
                 if piece.name is None:
                     text += piece.text
                     continue
-                shown = KINDS[piece.kind](values[piece.name], piece.argument, values)
+                value = values[piece.name]
+                if lengths and piece.kind in _COUNTS and isinstance(value, list):
+                    value = lengths.get(piece.name, value)
+                shown = KINDS[piece.kind](value, piece.argument, values)
                 text = text + shown if isinstance(shown, str) else _add_parts(parts, text, shown)
         if text:
             parts.append({"kind": "text", "text": text})

@@ -197,11 +197,13 @@ def test_a_payload_of_any_older_version_reads_as_the_newest(
     assert "Weighed 2.5 kg" == plain_text(rendered.parts)
 
 
-def test_a_payload_that_was_cut_still_reads_as_a_sentence_and_says_what_was_cut() -> None:
-    """The bound of an action does not turn it into data."""
+def test_a_payload_that_was_cut_reads_as_a_sentence_with_the_original_count() -> None:
+    """The bound of an action does not turn it into data; a note says how much is stored."""
     days = [str(date(2020, 1, 1) + timedelta(days=n)) for n in range(4_000)]
     stored = within({"windows": days, "dataset": "daily_targets"}, 16 * 1024)
     rendered = render_action("sample-queued", 1, stored)
     assert rendered.known
-    assert plain_text(rendered.parts).startswith("Queued 1,000 report windows 2020-01-01 …")
-    assert plain_text(rendered.parts).endswith("of daily_targets (cut: 4,000 of windows)")
+    assert plain_text(rendered.parts).startswith("Queued 4,000 report windows 2020-01-01 …")
+    assert plain_text(rendered.parts).endswith(
+        "of daily_targets (shortened: the first 1,000 of 4,000 windows)"
+    )

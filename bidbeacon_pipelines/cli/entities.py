@@ -8,7 +8,13 @@ import typer
 
 from bidbeacon_pipelines.cli.account_names import OnlyAccount
 from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import CommandFailedError, ExitCode, plain_errors, report_error
+from bidbeacon_pipelines.cli.errors import (
+    BadOptionError,
+    CommandFailedError,
+    ExitCode,
+    plain_errors,
+    report_error,
+)
 from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
@@ -27,12 +33,18 @@ OnlyCountry = Annotated[
 def entities_sync(
     account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False
 ) -> None:
-    """Sync entities now, account by account. Exits with 0 if all were synced, else 1."""
+    """Sync entities now, account by account.
+
+    Exits with 0 if all were synced, 1 if one was not, and 2 if all accounts of the name are paused.
+    """
     from bidbeacon_pipelines.services.job_context import open_job_context
+    from bidbeacon_pipelines.services.load_checks import check_active
 
     settings = get_settings()
     with open_job_context(settings, database_url(settings)) as context:
         chosen = _choose(context.engine, account, country)
+        if all(candidate.reason_to_skip is not None for candidate in chosen):
+            check_active(chosen[0])
         results = [
             _sync(context, chosen_account.account_key, as_json=as_json) for chosen_account in chosen
         ]
@@ -106,9 +118,8 @@ def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any
         accounts = [candidate for candidate in accounts if candidate.reason_to_skip is None]
     if not accounts:
         where = "" if country is None else f" in {country}"
-        raise CommandFailedError(
-            f"There is no account to sync{where}: `bidbeacon accounts list` shows them."
-        )
+        error = CommandFailedError if country is None else BadOptionError
+        raise error(f"There is no account to sync{where}: `bidbeacon accounts list` shows them.")
     return accounts
 
 

@@ -19,9 +19,9 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """The command failed, or something was not found."""
+    """The command failed."""
     USAGE = 2
-    """An option, an argument or a setting is invalid."""
+    """What was asked for cannot be done: an option, an argument or a setting is invalid, or names something unknown."""
     INTERRUPTED = 130
     """By Ctrl-C; `__main__` ends with it, which imports nothing before."""
 
@@ -95,18 +95,26 @@ def _is_missing_right(error: Exception) -> bool:
 def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.recordings import RecordingError
     from bidbeacon_pipelines.reports.cadence import BadCadenceError
+    from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
     from bidbeacon_pipelines.sandbox.config import OptionError
-    from bidbeacon_pipelines.services.account_names import BadAliasError
+    from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, BadAliasError
+    from bidbeacon_pipelines.services.load_checks import AccountStoppedError, DaysNotServedError
+    from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
     return (
+        AccountStoppedError,
+        AmbiguousAccountError,
         BadAliasError,
         BadOptionError,
         BadCadenceError,
+        DaysNotServedError,
         OptionError,
         RecordingError,
         SettingsError,
         InvalidDatabaseUrlError,
+        UnknownAccountError,
+        UnknownDatasetError,
         UnsafeAddressError,
     )
 
@@ -116,25 +124,21 @@ def _failures() -> tuple[type[Exception], ...]:
 
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.dev.errors import LocalError
-    from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
     from bidbeacon_pipelines.sandbox.config import SandboxError
-    from bidbeacon_pipelines.services.account_names import AmbiguousAccountError
     from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
-    from bidbeacon_pipelines.store.accounts import UnknownAccountError
+    from bidbeacon_pipelines.services.load_checks import DaysNotOverError
     from bidbeacon_pipelines.store.migrate import SchemaError
     from bidbeacon_sessions import SessionsError
 
     return (
         AdsApiError,
         AccountSkippedError,
-        AmbiguousAccountError,
         CommandFailedError,
+        DaysNotOverError,
         WindowNotLoadedError,
         LocalError,
         SchemaError,
-        UnknownDatasetError,
-        UnknownAccountError,
         SandboxError,
         SessionsError,
         TooManyPartitionsError,

@@ -1,7 +1,8 @@
 """The command that loads windows now."""
 
-from datetime import date, timedelta
-from typing import Annotated, Any
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -9,10 +10,19 @@ from rich.text import Text
 
 from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
 from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import BadOptionError, plain_errors
+from bidbeacon_pipelines.cli.errors import (
+    BadOptionError,
+    ExitCode,
+    plain_errors,
+    report_error,
+)
 from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.cli.sessions import session_with_actions
 from bidbeacon_pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.reports.datasets import Dataset
+    from bidbeacon_pipelines.store.accounts import Account
 
 
 @plain_errors
@@ -30,8 +40,9 @@ def refresh(
 ) -> None:
     """Load report windows now, and print the session's timeline live.
 
-    Exits with 0 if all were loaded, else 1. Ctrl-C and SIGTERM cancel its session (exit codes 130
-    and 143); the next run continues its requests.
+    Exits with 0 if all were loaded, 1 if a day was not, and 2 if the account is paused or disabled,
+    or Amazon serves a day no longer: then nothing is requested. Ctrl-C and SIGTERM cancel its
+    session (exit codes 130 and 143); the next run continues its requests.
     """
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.reports.datasets import get_dataset
@@ -40,14 +51,17 @@ def refresh(
     from bidbeacon_pipelines.services.backfill import Progress, drive_windows
     from bidbeacon_pipelines.services.dispatch import create_reports
     from bidbeacon_pipelines.services.job_context import open_job_context
+    from bidbeacon_pipelines.services.load_checks import check_active
     from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 
-    days = [day for value in window or [] for day in parse_days(value)]
+    asked = sorted({day for value in window or [] for day in parse_days(value)})
     chosen = get_dataset(dataset)
     settings = get_settings()
     with open_job_context(settings, database_url(settings)) as context:
         with context.engine.begin() as connection:
             found = get_named_account(connection, account, country)
+        check_active(found)
+        days = _days_to_load(found, chosen, asked, context.now())
         given = {
             "account": found.account_key,
             "dataset": dataset,
@@ -77,6 +91,35 @@ def refresh(
         finally:
             if session_id is not None:
                 _show_end(context.sessions, session_id, as_json=as_json)
+    if len(days) < len(asked):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _days_to_load(
+    account: "Account", dataset: "Dataset", asked: Sequence[date], now: datetime
+) -> list[date]:
+    """Return the days that are over in the account's time zone; print which are not.
+
+    Raises:
+        DaysNotServedError: Amazon no longer serves some of the days.
+        DaysNotOverError: none of the days is over.
+    """
+    from bidbeacon_pipelines.reports.windows import local_date
+    from bidbeacon_pipelines.services.load_checks import (
+        DaysNotOverError,
+        check_served,
+        split_at_today,
+    )
+
+    today = local_date(now, account.time_zone)
+    check_served(dataset, asked, today)
+    over, not_over = split_at_today(asked, today)
+    if not_over:
+        error = DaysNotOverError(account, not_over)
+        if not over:
+            raise error
+        report_error(error)
+    return over
 
 
 def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:

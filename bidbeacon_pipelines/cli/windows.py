@@ -7,7 +7,7 @@ import typer
 
 from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
 from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import BadOptionError, plain_errors
+from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, plain_errors
 from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
@@ -37,7 +37,7 @@ def explain(
     dataset: Dataset = "daily_targets",
     as_json: Json = False,
 ) -> None:
-    """Explain the state of a report window, what happens next and when, and list its actions; exits with 1 for unknown names."""
+    """Explain the state of a report window, what happens next and when, and list its actions; exits with 2 for unknown names."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.window_output import print_explanation
     from bidbeacon_pipelines.services.account_names import find_named_account
@@ -59,7 +59,7 @@ def explain(
     else:
         print_explanation(console, explanation)
     if explanation["verdict"]["cause"].startswith("unknown-"):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.USAGE)
 
 
 @plain_errors

@@ -7,6 +7,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.windows import is_served, local_date
+from bidbeacon_pipelines.services.load_checks import (
+    DaysNotOverError,
+    check_active,
+    check_served,
+    split_at_today,
+)
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.run_requests import (
     RunRequest,
@@ -20,13 +27,6 @@ MOST_TRIES = 3
 """Runs that are started for one request, where they die before they begin their work."""
 
 
-class AccountStoppedError(RuntimeError):
-    """An account is paused or suspended, so a run would do nothing."""
-
-    def __init__(self, account: Account) -> None:
-        super().__init__(f"No reports are requested for {account.label}: {account.reason_to_skip}.")
-
-
 def request_load(
     connection: Connection,
     account: Account,
@@ -38,13 +38,24 @@ def request_load(
 ) -> RunRequest:
     """Request windows to be loaded now, whether or not they are due; an equal open request is reused.
 
+    Days that Amazon does not serve, or that are not over, are left out.
+
     Raises:
         AccountStoppedError: the account is paused, or needs a person.
+        DaysNotServedError: Amazon no longer serves any of the days.
+        DaysNotOverError: the days that it serves are not over in the account's time zone.
     """
-    _check_active(account)
+    check_active(account)
+    today = local_date(now, account.time_zone)
+    served = [day for day in windows if is_served(dataset, day, today) or day >= today]
+    if not served:
+        check_served(dataset, windows, today)
+    over, not_over = split_at_today(served, today)
+    if not over:
+        raise DaysNotOverError(account, not_over)
     finish_requests(connection, now=now)
     request_id = request_run(
-        connection, account, "load-windows", dataset=dataset.name, windows=windows, by=by, now=now
+        connection, account, "load-windows", dataset=dataset.name, windows=over, by=by, now=now
     )
     return _get(connection, request_id)
 
@@ -57,7 +68,7 @@ def request_entity_sync(
     Raises:
         AccountStoppedError: the account is paused, or needs a person.
     """
-    _check_active(account)
+    check_active(account)
     finish_requests(connection, now=now)
     return _get(connection, request_run(connection, account, "sync-entities", by=by, now=now))
 
@@ -67,11 +78,6 @@ def _get(connection: Connection, request_id: int) -> RunRequest:
     if found is None:
         raise LookupError(f"Expected run request {request_id} to be stored.")
     return found
-
-
-def _check_active(account: Account) -> None:
-    if account.reason_to_skip is not None:
-        raise AccountStoppedError(account)
 
 
 def run_request_json(request: RunRequest) -> dict[str, Any]:

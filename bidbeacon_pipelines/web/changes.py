@@ -28,8 +28,12 @@ from bidbeacon_pipelines.services.account_names import (
     get_named_ads_account,
 )
 from bidbeacon_pipelines.services.cadence import choose_cadence
-from bidbeacon_pipelines.services.run_requests import (
+from bidbeacon_pipelines.services.load_checks import (
     AccountStoppedError,
+    DaysNotOverError,
+    DaysNotServedError,
+)
+from bidbeacon_pipelines.services.run_requests import (
     request_entity_sync,
     request_load,
     run_request_json,
@@ -55,6 +59,7 @@ _NO_TOKEN = (
     "Set BIDBEACON_STREAM_TOKEN, start the stream again and log in; or use `bidbeacon accounts` and `bidbeacon refresh`.",
 )
 _EXAMPLE = 'Send a JSON object such as {"account": "Acme Merch · US"}.'
+_LOADABLE = "Request days that are over and that Amazon still serves."
 
 Fields = Mapping[str, Any]
 Change = Callable[[Fields, str], dict[str, Any]]
@@ -259,9 +264,11 @@ class _Desk:
         with self._store.begin() as connection:
             account = _find(connection, fields)
             now = read_now(connection, self._settings)
-            return run_request_json(
-                request_load(connection, account, dataset, windows, by=by, now=now)
-            )
+            try:
+                load = request_load(connection, account, dataset, windows, by=by, now=now)
+            except (DaysNotOverError, DaysNotServedError) as error:
+                raise _RefusedError(409, str(error), _LOADABLE) from None
+            return run_request_json(load)
 
     def answer_request(self, request: Request) -> Response:
         """Answer with one request for a run, as the page follows it."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -63,34 +63,77 @@ def test_refresh_without_windows_asks_for_what_is_due(stocked: World) -> None:
         (
             ("--account", "US.nobody"),
             "No account 'US.nobody': `bidbeacon accounts list` shows them",
-            1,
+            2,
         ),
-        (("--account", "{key}", "--dataset", "weather"), "weather", 1),
+        (("--account", "{key}", "--dataset", "weather"), "weather", 2),
         (("--account", "{key}", "--window", "yesterday"), "--window: expected 2026-11-23 or", 2),
         (
             ("--account", "{key}", "--window", "2026-11-07..2026-11-01"),
             "--window: expected the earlier day first",
             2,
         ),
-        (("--account", "{key}", "--window", "2019-01-01"), "the oldest that it serves is", 1),
+        (
+            ("--account", "{key}", "--window", "2019-01-01"),
+            "on, this day is older: request later days only",
+            2,
+        ),
+        (
+            ("--account", "{key}", "--window", "2019-01-01..2019-12-31"),
+            "on, 365 of 365 days are older",
+            2,
+        ),
+        (
+            ("--account", "{key}", "--window", "2030-01-01"),
+            "1 day is not loaded, since not over in the account's time zone (America/Los_Angeles)",
+            1,
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
     stocked: World, arguments: Sequence[str], said: str, code: int
 ) -> None:
-    """Unknown accounts and datasets, days that are none or are not served: no traceback, nothing asked."""
+    """Nothing is requested from Amazon, and no session begins, so Home does not show a failed one."""
     key = stocked.account().account_key
     result = run("refresh", *(argument.format(key=key) for argument in arguments))
     assert result.exit_code == code
     assert said in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
     assert stocked.accepted_creates() == []
+    assert stocked.sessions_of("load-windows") == []
+
+
+def test_refresh_of_a_stopped_account_is_refused(stocked: World) -> None:
+    """The reason is one line, whether or not days are given; no session begins."""
+    key = stocked.account().account_key
+    assert run("accounts", "pause", key).exit_code == 0
+    for window in ((), ("--window", str(stocked.day()))):
+        result = run("refresh", "--account", key, *window)
+        assert result.exit_code == 2
+        assert "it is paused" in result.stderr
+    assert stocked.sessions_of("load-windows") == stocked.sessions_of("refresh-account") == []
+
+
+def test_refresh_of_days_that_end_in_the_future_loads_the_others_and_fails(stocked: World) -> None:
+    """Only the session's own days are its input; the command says how many are left, and exits with 1."""
+    account = stocked.account()
+    yesterday = stocked.yesterday_of(account)
+    window = f"{yesterday}..{yesterday + timedelta(days=30)}"
+    result = run("refresh", "--account", account.account_key, "--window", window)
+    assert result.exit_code == 1
+    assert (
+        f"30 days are not loaded, since not over in the account's time zone ({account.time_zone})"
+        in result.stderr.replace("\n", " ")
+    )
+    session = stocked.one_session("load-windows")
+    assert (session["status"], session["input"]["windows"]) == ("succeeded", [str(yesterday)])
+    assert stocked.true_sums(account, yesterday) == stocked.loaded_sums(account, yesterday)
 
 
 def test_a_failed_refresh_is_a_failed_session(stocked: World) -> None:
     """The error that the command shows is the one that its session keeps."""
     account = stocked.account()
-    assert run("accounts", "pause", account.account_key).exit_code == 0
+    options = FaultOptions(share=0.5, kinds=("negative_metric",))
+    stocked.sandbox.state.faults.add(FaultRule(fault="bad_rows", times=1, options=options))
     result = run("refresh", "--account", account.account_key, "--window", str(stocked.day()))
     session = stocked.one_session("load-windows")
     assert (result.exit_code, session["status"]) == (1, "failed")

@@ -116,7 +116,7 @@ def test_sync_of_nothing_is_one_line(stocked: World, arguments: tuple[str, ...],
     """Nothing is asked of Amazon."""
     key = stocked.account().account_key
     result = run("sync", *(argument.format(key=key) for argument in arguments))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert said in result.stderr.replace("\n", " ")
     assert stocked.sandbox.state.ledger.calls("create_export") == []
 
@@ -128,8 +128,10 @@ def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> No
         "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key
     )
     result = run("sync", "--account", key)
-    assert result.exit_code == 1
-    assert "Acme Merch · US is skipped: it is paused" in result.stderr.replace("\n", " ")
+    assert result.exit_code == 2
+    assert "No reports are requested for Acme Merch · US: it is paused" in result.stderr.replace(
+        "\n", " "
+    )
 
 
 def test_list_counts_each_kind_of_an_account(stocked: World) -> None:

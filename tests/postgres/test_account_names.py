@@ -214,9 +214,9 @@ def test_commands_take_and_show_names(shops: Engine, command: Sequence[str], sai
 
 
 def test_a_command_with_an_ambiguous_name_lists_the_candidates(shops: Engine) -> None:
-    """One line, and exit code 1; nothing was changed."""
+    """One line, and exit code 2; nothing was changed."""
     result = run("accounts", "pause", "Acme Merch")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "is the name of" in result.stderr
     assert "Acme Merch · US (US." in result.stderr
     assert named(shops, US).enabled

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -26,7 +27,8 @@ from tests.web.test_product_routes import AN_ACCOUNT
 
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 KEY = "US.one"
-LOAD = {"account": KEY, "dataset": "daily_targets", "windows": ["2026-11-22", "2026-11-21"]}
+DAYS = [str(utc_now().date() - timedelta(days=ago)) for ago in (5, 4)]
+LOAD = {"account": KEY, "dataset": "daily_targets", "windows": DAYS[::-1]}
 TOKEN = "a-long-random-token"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 USER = "X-Forwarded-User"
@@ -153,7 +155,7 @@ def test_a_load_is_asked_for_once_and_followed_to_its_session(
     ).json()
     assert first == again
     assert ("waiting", "maria", None) == (first["state"], first["by"], first["session"])
-    assert ["2026-11-21", "2026-11-22"] == first["windows"]
+    assert DAYS == first["windows"]
     with with_job_session("load-windows", store=stored) as session:
         with stored.begin() as connection:
             begin_request(connection, first["id"], session.session_id)
@@ -164,6 +166,16 @@ def test_a_load_is_asked_for_once_and_followed_to_its_session(
     other = product.post("/api/account/load-windows", json=LOAD).json()
     assert first["id"] != other["id"]
     assert "finished" == product.get(f"/api/run-requests/{first['id']}").json()["state"]
+
+
+def test_days_that_cannot_be_loaded_are_not_requested(product: httpx.Client) -> None:
+    """Days that Amazon no longer serves, or that are not over, are left out; without any other the request is refused."""
+    old, new = "2019-01-01", str(utc_now().date() + timedelta(days=2))
+    mixed = product.post("/api/account/load-windows", json=LOAD | {"windows": [old, *DAYS, new]})
+    assert DAYS == mixed.json()["windows"]
+    for day, said in ((old, "this day is older"), (new, "1 day is not loaded, since not over")):
+        answer = product.post("/api/account/load-windows", json=LOAD | {"windows": [day]})
+        assert (409, True) == (answer.status_code, said in answer.json()["error"])
 
 
 def test_a_request_whose_session_died_is_not_joined(

@@ -14,7 +14,7 @@ TITLE := Change tables
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults test-ui test-asgi test-clock test-newest bench coverage mutants migration chromium faketime nginx lock clean
+.PHONY: help install dev test check format docs test-faults test-ui test-asgi test-clock test-newest test-oldest bench coverage mutants migration chromium faketime nginx lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that p
 	@$(BIN)/uv pip install --quiet --python $(VENV)/newest --require-hashes --requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(VENV)/newest $(DAGSTER:%=--upgrade-package %) --group dev --editable .
 	@$(VENV)/newest/bin/python -m pytest -m "not faults" -n 3 --dist worksteal $(or $(TESTS),tests/dagster tests/postgres/test_dagster_storage.py tests/postgres/test_dagster_webserver.py tests/postgres/test_private_processes.py tests/postgres/test_run_history.py tests/postgres/test_schema_versions.py tests/unit/test_imports_are_public.py tests/unit/test_names_are_promises.py)
+
+test-oldest: $(STAMP) ## Run the tests of the database on the oldest PostgreSQL that is supported: TESTS=tests/stream for others
+	@exec $(BIN)/python -m tests.on_oldest_postgres $(TESTS)
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))

@@ -97,7 +97,7 @@ class SessionSettings(BaseSettings):
     )
 
     database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = None
-    """postgresql://… of any PostgreSQL 14 or newer, where sessions are kept."""
+    """postgresql://… of any PostgreSQL 16 or newer, where sessions are kept."""
     stream_host: Host = "127.0.0.1"
     """Where the stream listens; other than loopback needs a token."""
     stream_port: Port = 3030

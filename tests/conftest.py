@@ -1,6 +1,6 @@
 """What all tests share: one PostgreSQL cluster for the whole run, a fresh migrated database for each test that asks.
 
-`BIDBEACON_TEST_CLUSTER_URL=postgresql://…` runs the suite against another server, 15 or newer; its
+`BIDBEACON_TEST_CLUSTER_URL=postgresql://…` runs the suite against another server, 16 or newer; its
 user must be able to create databases.
 """
 

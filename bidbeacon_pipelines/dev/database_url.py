@@ -11,7 +11,7 @@ from bidbeacon_sessions.connections import connect_args, parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 from bidbeacon_sessions.redaction import names_secret
 
-OLDEST_VERSION: Final = 14
+OLDEST_VERSION: Final = 16
 ENCODING: Final = "UTF8"
 
 
@@ -20,7 +20,7 @@ def checked_database_url(database_url: str) -> str:
 
     Raises:
         InvalidDatabaseUrlError: It can't be parsed.
-        DatabaseUnavailableError: It doesn't answer, is older than PostgreSQL 14 or not in UTF-8;
+        DatabaseUnavailableError: It doesn't answer, is older than PostgreSQL 16 or not in UTF-8;
             the message has no password.
     """
     url = parse_database_url(database_url)

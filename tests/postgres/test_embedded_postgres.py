@@ -457,20 +457,20 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_server_older_than_14_is_refused() -> None:
-    """PostgreSQL 13 is named in the refusal, with what is needed."""
+def test_a_server_older_than_16_is_refused() -> None:
+    """PostgreSQL 15 is named in the refusal, with what is needed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        greeter = threading.Thread(target=greet_as_postgres_13, args=(listener,))
+        greeter = threading.Thread(target=greet_as_postgres_15, args=(listener,))
         greeter.start()
         url = f"postgresql://someone@127.0.0.1:{listener.getsockname()[1]}/db?sslmode=disable&gssencmode=disable"
         with pytest.raises(
-            DatabaseUnavailableError, match="is PostgreSQL 13: 14 or newer is needed"
+            DatabaseUnavailableError, match="is PostgreSQL 15: 16 or newer is needed"
         ):
             resolve_database_url(settings_with(url))
         greeter.join(timeout=10)
 
 
-def greet_as_postgres_13(listener: socket.socket) -> None:
+def greet_as_postgres_15(listener: socket.socket) -> None:
     """Speak the first words of PostgreSQL's protocol, version 3, as an old server would."""
 
     def message(kind: bytes, body: bytes) -> bytes:
@@ -481,7 +481,7 @@ def greet_as_postgres_13(listener: socket.socket) -> None:
         client.recv(1024)
         client.sendall(
             message(b"R", struct.pack("!i", 0))
-            + message(b"S", b"server_version\x0013.4\x00")
+            + message(b"S", b"server_version\x0015.4\x00")
             + message(b"S", b"client_encoding\x00UTF8\x00")
             + message(b"Z", b"I")
         )

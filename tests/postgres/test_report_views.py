@@ -19,6 +19,8 @@ from tests.postgres.load_world import add_account, run
 from tests.report_rows import store_rows
 
 DAY = date(2026, 3, 8)
+LEAVES_OUT_CAMPAIGNS = 180_000
+"""The first version that leaves out a join to which only another join refers that is left out."""
 IDS = {"campaign_id": "1", "ad_group_id": "2"}
 
 
@@ -179,14 +181,18 @@ def test_purchased_products_have_no_ratios() -> None:
 
 @pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
 def test_a_sum_reads_no_entities(connection: Connection, dataset: Any) -> None:
-    """Joins of names are left out of the plan of a query that asks for none."""
+    """Joins of names are left out of the plan of a query that asks for none; PostgreSQL 16 keeps campaigns, to which portfolios refer."""
     explained = connection.execute(
         text(
             f"EXPLAIN (FORMAT JSON) SELECT ad_product, sum(sales) FROM reports.{dataset.name} GROUP BY 1"
         )
     ).scalar_one()
     read = set(re.findall('"Relation Name": "(.+?)"', json.dumps(explained)))
-    assert read.isdisjoint({"campaigns", "ad_groups", "portfolios"})
+    version = connection.execute(text("SELECT current_setting('server_version_num')")).scalar_one()
+    left_out = {"campaigns", "ad_groups", "portfolios"}
+    if int(version) < LEAVES_OUT_CAMPAIGNS:
+        left_out.remove("campaigns")
+    assert read.isdisjoint(left_out)
     assert "advertiser_accounts" in read
 
 

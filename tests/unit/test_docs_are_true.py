@@ -14,6 +14,7 @@ import typer.main
 from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.dev.database_url import OLDEST_VERSION
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.services.data_dictionary import make_dictionary
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
@@ -66,6 +67,18 @@ def test_every_dataset_is_listed_with_its_asset() -> None:
         re.MULTILINE,
     )
     assert [(dataset.name, dataset.asset_name) for dataset in ALL_DATASETS] == rows
+
+
+def test_documents_promise_the_oldest_supported_postgres() -> None:
+    """Every "PostgreSQL n or newer" names the version that the check of a database demands."""
+    readme = PROJECT_ROOT / "bidbeacon_sessions" / "README.md"
+    promised = {
+        document.name: set(re.findall(r"PostgreSQL (\d+) or newer", _text(document)))
+        for document in [*DOCS, readme]
+    }
+    found = {name: versions for name, versions in promised.items() if versions}
+    assert {"README.md", "running.md", "settings.md", "sessions-library.md"} <= found.keys()
+    assert {str(OLDEST_VERSION)} == set().union(*found.values())
 
 
 @each_document

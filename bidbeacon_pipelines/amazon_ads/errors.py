@@ -149,9 +149,9 @@ class Rejected(AdsApiError):
 
 
 class TooOld(Rejected):
-    """The period lies before what Amazon keeps of this data: terminal."""
+    """The refusal reads as if the period lies before what Amazon keeps of this data; no code says so."""
 
-    advice = "Amazon no longer serves these days; don't request them again."
+    advice = "Amazon may no longer serve these days."
 
 
 class TooLarge(Rejected):

@@ -8,10 +8,8 @@ from datetime import datetime
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.explain_requests import explain_request
-from bidbeacon_pipelines.reports.lifecycle import FailureKind
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.product_states import describe_unserved
-from bidbeacon_pipelines.reports.refusals import is_surely_served
 from bidbeacon_pipelines.reports.verdicts import (
     Cause,
     KnownWindow,
@@ -31,8 +29,6 @@ from bidbeacon_pipelines.reports.verdicts import (
 )
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, WindowFacts
 from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served
-
-_TOO_OLD = "it is not requested again, since Amazon no longer serves it"
 
 
 def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdict:
@@ -157,18 +153,10 @@ def _failed(known: KnownWindow) -> Verdict | None:
     if known.window.status != "failed" or known.window.failure_reason is None:
         return None
     at = known.window.next_refresh_at
-    then = _TOO_OLD if at is None and _is_too_old(known) else describe_next_request(known)
-    sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {then}."
+    sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {describe_next_request(known)}."
     return Verdict(
         Cause.FAILED, Severity.ERROR, sentence, at, known.proven_by("requested", "failed")
     )
-
-
-def _is_too_old(known: KnownWindow) -> bool:
-    """Whether its last report was refused as too old, which is only believed of days near the end of Amazon's history."""
-    last, today = known.facts.ended, local_date(known.now, known.account.time_zone)
-    refused = last is not None and last.failure_kind == FailureKind.TOO_OLD
-    return refused and not is_surely_served(known.dataset, known.facts.window_date, today)
 
 
 def _due(known: KnownWindow) -> Verdict | None:

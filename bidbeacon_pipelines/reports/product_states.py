@@ -173,6 +173,12 @@ def unserved(state: ProductState) -> ProductState:
     return ProductState(status=NOT_SERVED, data_as_of=state.data_as_of)
 
 
+def served_again(state: ProductState, now: datetime) -> ProductState:
+    """Return the state of an ad product that may be served after all: due now, with the data that it has."""
+    status = "missing" if state.data_as_of is None else "loaded"
+    return ProductState(status=status, next_refresh_at=now, data_as_of=state.data_as_of)
+
+
 def describe_unserved(states: States | None) -> str | None:
     """Return which ad products Amazon does not serve for a window, in words; None where it serves all."""
     names = [

@@ -31,6 +31,7 @@ from bidbeacon_pipelines.services.health_checks import (
     check_database,
     check_disk,
     check_gates,
+    check_histories,
     check_jobs,
     check_partitions,
     check_requests,
@@ -54,6 +55,7 @@ from bidbeacon_pipelines.store.health import (
     read_requests,
     read_server,
 )
+from bidbeacon_pipelines.store.learned import list_learned_histories
 from bidbeacon_pipelines.store.migrate import schema_problem
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
@@ -112,6 +114,7 @@ def look_into_tables(
     yield check_gates(list_gates(connection, now=now), now)
     if with_windows:
         yield check_windows(list_failed_windows(connection))
+    yield check_histories(list_learned_histories(connection))
     lease = get_session_settings().lease_seconds
     silent = list_dead_sessions(connection, silent_for=timedelta(seconds=lease))
     yield check_sessions(silent, now)

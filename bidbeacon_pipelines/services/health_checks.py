@@ -8,12 +8,15 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from bidbeacon_pipelines.reports.histories import TRIED_AGAIN_AFTER
 from bidbeacon_pipelines.reports.partition_bound import MOST_PARTITIONS, partition_days
+from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.alerts import Delivery
 from bidbeacon_pipelines.store.api_calls import CallSummary
 from bidbeacon_pipelines.store.gates import GateState
 from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
+from bidbeacon_pipelines.store.learned import LearnedHistory
 from bidbeacon_sessions.sentences import format_duration
 
 OVERDUE_AFTER = timedelta(minutes=15)
@@ -254,6 +257,31 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
     found = f"{_count(total, 'window')} failed"
     to_do = "Days that Amazon still serves are requested again automatically. To do it now: `bidbeacon refresh --account ACCOUNT --window DAY`."
     return Check("windows", Level.WARNING, found, to_do, _shortened(details), facts)
+
+
+def check_histories(learned: Sequence[LearnedHistory]) -> Check:
+    """Return which ad products are served for fewer days than the registry says, as far as reports have shown."""
+    facts = {"learned": [dict(one.__dict__) for one in learned]}
+    if not learned:
+        found = "nothing has shown that Amazon serves an ad product for less than documented"
+        return Check("histories", Level.OK, found, facts=facts)
+    found = f"learned {_count(len(learned), 'limit')} below what is documented"
+    return Check(
+        "histories", Level.OK, found, details=tuple(map(_history_line, learned)), facts=facts
+    )
+
+
+def _history_line(one: LearnedHistory) -> str:
+    again = one.learned_at + TRIED_AGAIN_AFTER
+    days = (
+        f"{one.served_days}"
+        if one.served_days == one.refused_days - 1
+        else f"{one.served_days} to {one.refused_days - 1}"
+    )
+    return (
+        f"{one.region} {one.dataset}: {product_name(one.ad_product)} for {days} days, learned "
+        f"{one.learned_at:%Y-%m-%d}; older days are tried again from {again:%Y-%m-%d} on"
+    )
 
 
 def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: datetime) -> Check:

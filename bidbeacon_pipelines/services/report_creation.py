@@ -192,9 +192,9 @@ def _refused(
     today: date,
 ) -> transitions.Answer:
     with context.engine.begin() as connection:
-        is_searched = request.ad_products[0] in list_histories(
-            connection, account.region, request.dataset
-        )
+        histories = list_histories(connection, account.region, request.dataset, now=context.now())
+    known = histories.get(request.ad_products[0])
+    is_searched = known is not None and not known.is_on_trial
     served = not is_searched and is_surely_served(
         get_dataset(request.dataset), request.start_date, today
     )

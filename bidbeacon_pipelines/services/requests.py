@@ -32,7 +32,12 @@ from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
-from bidbeacon_pipelines.reports.histories import SURELY_SERVED_DAYS, History, after_refusal
+from bidbeacon_pipelines.reports.histories import (
+    SURELY_SERVED_DAYS,
+    History,
+    can_be_short,
+    soon_after_refusal,
+)
 from bidbeacon_pipelines.reports.lifecycle import (
     Failure,
     FailureKind,
@@ -73,7 +78,11 @@ from bidbeacon_pipelines.reports.windows import (
 )
 from bidbeacon_pipelines.services.account_suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.gate import enter_gate, note_answer
-from bidbeacon_pipelines.services.histories import days_back, learn_from_loaded
+from bidbeacon_pipelines.services.histories import (
+    days_back,
+    learn_from_loaded,
+    learn_from_refused,
+)
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.services.report_creation import (
@@ -327,11 +336,12 @@ class _Driver:
 
     def _is_too_old(self, connection: Connection, request: Request) -> bool:
         """Return whether a plan begins before its ad product is served, as learned since; it is planned again."""
-        histories = list_histories(connection, self._ads_account.region, request.dataset)
+        now = self._context.now()
+        histories = list_histories(connection, self._ads_account.region, request.dataset, now=now)
         own = [histories[product] for product in request.ad_products if product in histories]
-        back = days_back(request, self._context.now().date())
+        back = days_back(request, now.date())
         return len(own) == len(request.ad_products) and all(
-            back >= history.refused for history in own
+            back >= history.refused and not history.is_on_trial for history in own
         )
 
     def _attach(self, connection: Connection, now: datetime) -> None:
@@ -537,9 +547,7 @@ class _Driver:
             update_request(
                 connection, self._request.id, session_id, **columns_of(state, started), **columns
             )
-            if learn_from_loaded(
-                connection, self._ads_account.region, self._request, started.date()
-            ):
+            if learn_from_loaded(connection, self._ads_account.region, self._request, started):
                 forget_plans(connection, self._request.account_id)
         self._windows.clear()
         self._state = state
@@ -662,14 +670,12 @@ class _Driver:
 
     def _shorter_history(self, state: RequestState) -> History | None:
         """Return how far back the report's ad product is served, where the refusal shows that this is less than was known."""
-        if not self._is_doubtfully_old(state):
+        now = self._context.now()
+        can_be = can_be_short(self._request.ad_products, days_back(self._request, now.date()))
+        if not can_be or not self._is_doubtfully_old(state):
             return None
         with self._context.engine.begin() as connection:
-            known = list_histories(connection, self._ads_account.region, self._dataset.name)
-        products = self._request.ad_products
-        return after_refusal(
-            known.get(products[0]), products, days_back(self._request, self._context.now().date())
-        )
+            return learn_from_refused(connection, self._ads_account.region, self._request, now)
 
     def _learn_history(self, state: RequestState, step: GiveUp, history: History) -> None:
         """End a request that began before its ad product is served: that is remembered for the region, and the other days are due at once."""
@@ -679,7 +685,14 @@ class _Driver:
             update_request(
                 connection, self._request.id, self._session.session_id, **columns_of(state, now)
             )
-            set_history(connection, self._ads_account.region, self._dataset.name, product, history)
+            set_history(
+                connection,
+                self._ads_account.region,
+                self._dataset.name,
+                product,
+                history,
+                at=now,
+            )
             forget_plans(connection, self._request.account_id)
             self._release_to_split(connection, step.reason, now)
             facts = {
@@ -693,7 +706,8 @@ class _Driver:
     def _split_by_product(self, state: RequestState, step: GiveUp) -> None:
         """End a request of several ad products: its windows are due at once, with a report for each product.
 
-        That is remembered: of refused fields for the region, of a size for the ads account.
+        That is remembered: of refused fields for the region, of a size or of days that are called
+        too old for the ads account.
         """
         now, dataset = self._context.now(), self._dataset.name
         with self._context.engine.begin() as connection:
@@ -701,9 +715,7 @@ class _Driver:
             update_request(
                 connection, self._request.id, self._session.session_id, **columns_of(state, now)
             )
-            if is_refused_union(
-                state.failure, self._request.ad_products
-            ) or self._is_doubtfully_old(state):
+            if is_refused_union(state.failure, self._request.ad_products):
                 split_report(connection, self._ads_account.region, dataset, step.reason)
             else:
                 split_dataset(connection, self._request.account_id, dataset)
@@ -785,16 +797,25 @@ class _Driver:
 
         def due_again(key: str, window: Window, own: ProductState) -> datetime | None:
             # Where a person is needed nothing is asked until somebody acted, and then all of it at
-            # once; the oldest day of a report that is too old is surely one that Amazon no longer
-            # serves.
+            # once.
             if step.needs_person:
                 return now
-            if is_too_old and window.window_date == self._request.start_date:
-                return None
+            soon = self._soon_after_refusal(window, now) if is_too_old else None
             again = self._again_after_failure(self._countries[key])
-            return again(window.window_date, own.data_as_of is not None)
+            return soon or again(window.window_date, own.data_as_of is not None)
 
         return due_again
+
+    def _soon_after_refusal(self, window: Window, now: datetime) -> datetime | None:
+        """Return when a window is asked for again, sooner than usual, since its report was refused as too old: a report without its oldest days may be accepted."""
+        request = self._request
+        is_at_edge = not is_surely_served(self._dataset, request.start_date, self._today)
+        can_be = can_be_short(request.ad_products, days_back(request, now.date()))
+        if not (is_at_edge or can_be) or not _needs_report(window, now):
+            return None
+        return soon_after_refusal(
+            window.window_date, request.start_date, now, is_at_edge=is_at_edge
+        )
 
     def _store(
         self,

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.reports.windows import (
     oldest_served,
     window_dates,
 )
+from bidbeacon_pipelines.services.histories import reopen_unserved
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import correct_requests
@@ -53,6 +54,7 @@ def keep_windows(
             delete_windows_after(connection, account, dataset.name, today)
             correct_requests(connection, account.account_id, now)
         _reopen_windows(connection, session, account, dataset, now)
+        reopen_unserved(connection, session, account, dataset, now)
         zone = account.time_zone
         due = {
             day: next_refresh_at(dataset, day, zone, None) for day in window_dates(dataset, today)

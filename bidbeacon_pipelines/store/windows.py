@@ -374,7 +374,7 @@ _SET_STATES = """
                 is_still_wanted)
      WHERE w.country_code = n.country_code AND w.window_date = n.day"""
 _RELEASE = text(f"{_SET_STATES} AND w.request_id = :request_id")
-_END_UNSERVED = text(
+_SET_UNASKED = text(
     f"{_SET_STATES} AND w.account_id = :account_id AND w.dataset = :dataset AND w.request_id IS NULL"
 )
 
@@ -386,15 +386,15 @@ def release_windows(
     connection.execute(_RELEASE, {"request_id": request_id} | _states(after))
 
 
-def end_unserved_windows(
+def set_window_states(
     connection: Connection,
     account_id: str,
     dataset: str,
     after: Mapping[tuple[str, date], WindowAfter],
 ) -> None:
-    """Store what windows that are in no report are, by country and day, from when on Amazon does not serve one of their ad products."""
+    """Store the states of windows that are in no report, by country and day."""
     connection.execute(
-        _END_UNSERVED, {"account_id": account_id, "dataset": dataset} | _states(after)
+        _SET_UNASKED, {"account_id": account_id, "dataset": dataset} | _states(after)
     )
 
 
@@ -438,6 +438,20 @@ def list_windows_to_end(
     for country_code, *values in rows:
         found.setdefault(country_code, []).append(Window(*values))
     return found
+
+
+def list_unserved_windows(
+    connection: Connection, account: Account, dataset: str, ad_product: str, *, since: date
+) -> list[Window]:
+    """Return the windows from a day on that are in no report, and that Amazon was found not to serve an ad product for, by date, locked until the transaction ends."""
+    rows = connection.execute(
+        text(f"""SELECT {_COLUMNS} FROM report_windows
+                  WHERE {_OF_DATASET} AND window_date >= :since AND request_id IS NULL
+                    AND product_states -> CAST(:ad_product AS text) ->> 'status' = 'not_served'
+                  ORDER BY window_date FOR UPDATE"""),
+        account.identity | {"dataset": dataset, "ad_product": ad_product, "since": since},
+    )
+    return [Window(**row) for row in rows.mappings()]
 
 
 @dataclass(frozen=True)

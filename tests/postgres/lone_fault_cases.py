@@ -271,7 +271,7 @@ REFUSED: dict[str, Case] = {
     ),
     "too_old, of a day that Amazon serves": Confirmed(faults=(once("too_old"),)),
     "too_old, of a day that Amazon serves, always": RefusedTwice(
-        faults=(fault("too_old"),), reason="startDate is too old.*don't request them again"
+        faults=(fault("too_old"),), reason="startDate is too old.*may no longer serve these days"
     ),
 }
 

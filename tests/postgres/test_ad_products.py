@@ -19,12 +19,10 @@ from bidbeacon_pipelines.reports.fields import (
     SPONSORED_PRODUCTS,
 )
 from bidbeacon_pipelines.services.backfill import drive_windows
-from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.windows import (
     LoadedWindow,
-    list_loaded_windows,
     list_unrecorded_windows,
     record_windows,
 )
@@ -252,65 +250,6 @@ def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorl
     assert 200 == len(shelf.rows())
 
 
-@pytest.mark.parametrize("sandbox", [{"brands_history_days": 60}], indirect=True)
-def test_ad_product_with_a_short_history_is_asked_for_as_far_back_as_it_is_served(
-    world: BenchWorld,
-) -> None:
-    """The boundary is found to the day, older windows say that they lack the ad product, and nobody asks for them again."""
-    account = world.account()
-    with only_datasets(DAILY_PRODUCTS.name):
-        world.sync_entities(account)
-        world.plan(account)
-        keep_days(world, TODAY - timedelta(days=100), TODAY - timedelta(days=1))
-        load_all_that_is_due(world, account)
-        [history] = world.query(
-            "SELECT ad_product, served_days, refused_days FROM product_histories"
-        )
-        assert (SB, 60, 61) == tuple(history.values())
-        old, young = (
-            world.window(account, TODAY - timedelta(days=n), DAILY_PRODUCTS) for n in (61, 60)
-        )
-        assert ("loaded", "loaded") == (old.status, young.status)
-        assert ("not_served", "loaded") == tuple(
-            (one.states or {})[SB].status for one in (old, young)
-        )
-        before = len(asked(world, DAILY_PRODUCTS))
-        world.plan(account)
-        world.step()
-        assert before == len(asked(world, DAILY_PRODUCTS))
-        sentence = "without Sponsored Brands, which Amazon does not serve so far back"
-        assert sentence in explained(world, account, old.window_date)
-        assert sentence not in explained(world, account, young.window_date)
-        told = WindowCoverage(SessionStore(world.engine), clock=world.context.now).read_coverage(
-            DAILY_PRODUCTS.name, 2, young.window_date
-        )
-        assert "pf" == next(
-            one["cells"] for one in told["accounts"] if one["key"] == account.account_key
-        )
-        [loaded, _] = list_loaded_windows_of(world, account, old.window_date, young.window_date)
-        assert sentence == window_metadata(loaded)["not_served"].value
-    assert {"Sponsored Brands"} == {
-        one["ad_product"] for one in world.actions("product-history-learned")
-    }
-
-
-def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
-    """Go on until no window is due and no report is open."""
-    for _ in range(150):
-        world.plan(account)
-        world.step()
-        world.advance(minutes=5)
-        [count] = world.query(
-            "SELECT count(*) AS due FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)"
-            " WHERE account_key = :key AND (request_id IS NOT NULL OR next_refresh_at <= :now)",
-            key=account.account_key,
-            now=world.context.now(),
-        )
-        if not count["due"]:
-            return
-    raise AssertionError(f"still due: {count}, asked: {asked(world, DAILY_PRODUCTS)}")
-
-
 def explained(world: BenchWorld, account: Account, day: date) -> str:
     """Return what `explain` says of a day."""
     settings, now = world.context.settings, world.context.now()
@@ -319,9 +258,3 @@ def explained(world: BenchWorld, account: Account, day: date) -> str:
             connection, settings, account.account_key, DAILY_PRODUCTS.name, day, now=now
         )
     return told.verdict.sentence
-
-
-def list_loaded_windows_of(world: BenchWorld, account: Account, *days: date) -> list[LoadedWindow]:
-    """Return the last loads of some days."""
-    with world.engine.begin() as connection:
-        return list_loaded_windows(connection, account, DAILY_PRODUCTS.name, days)

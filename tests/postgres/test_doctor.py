@@ -344,6 +344,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
         "requests",
         "gates",
         "windows",
+        "histories",
         "sessions",
         "calls",
         "jobs",

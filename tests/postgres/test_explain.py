@@ -276,40 +276,22 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
     assert proves(world, told, "report-failed")
 
 
-@pytest.mark.parametrize(("loads", "kept"), [(0, "It has no data yet"), (1, "It keeps its ")])
-def test_what_amazon_calls_too_old_is_not_asked_for_again(
-    world: BenchWorld, loads: int, kept: str
-) -> None:
-    """Amazon's words, that nothing follows, and no advice to ask for what Amazon would refuse again."""
-    account, day = world.account(), oldest_served(DATASET, TODAY)
-    for _ in range(loads):
-        world.load(account, day)
+@pytest.mark.parametrize("day", [DAY, oldest_served(DATASET, TODAY)], ids=["young", "oldest"])
+def test_what_amazon_calls_too_old_is_asked_for_again(world: BenchWorld, day: date) -> None:
+    """Amazon's words may mean something else: the sentence repeats them, and says when the day is requested next."""
+    account = world.account()
     world.break_with("too_old")
     world.ask(account, day)
-    told = explained(world, account, day)
-    assert (told.verdict.cause, told.verdict.next_at) == (Cause.FAILED, None)
-    said, found, then = told.verdict.sentence.partition(kept)
-    assert (kept, True) == (found, "too old" in said)
-    assert then.endswith("it is not requested again, since Amazon no longer serves it.")
-    assert "bidbeacon refresh" not in told.verdict.sentence
-    assert proves(world, told, "report-failed")
-
-
-def test_a_day_that_amazon_surely_serves_can_be_asked_for_by_hand_though_it_called_it_too_old(
-    world: BenchWorld,
-) -> None:
-    """Two such answers are believed, and may be wrong all the same: the command is named."""
-    world.break_with("too_old")
-    account = world.account()
-    world.ask(account, DAY)
     world.advance(hours=1)
     world.step()
-    verdict = explained(world, account).verdict
-    assert (verdict.cause, verdict.next_at) == (Cause.FAILED, None)
-    assert (
-        "it is not requested again automatically; to load it, run `bidbeacon refresh --account"
-        in verdict.sentence
+    told = explained(world, account, day)
+    assert (Cause.FAILED, world.window(account, day).next_refresh_at) == (
+        told.verdict.cause,
+        told.verdict.next_at,
     )
+    assert "too old" in told.verdict.sentence
+    assert "It has no data yet; it is requested again at" in told.verdict.sentence
+    assert proves(world, told, "report-failed")
 
 
 def test_a_file_that_breaks_is_a_load_that_is_retried(world: BenchWorld) -> None:

@@ -218,8 +218,10 @@ def test_one_requests_trouble_does_not_keep_the_others_waiting(world: BenchWorld
     assert world.window(account, DAY).status == "loaded"
 
 
-def test_a_day_that_amazon_calls_too_old_is_given_up_at_once(world: BenchWorld) -> None:
-    """With the sandbox three days ahead of us the oldest day is refused: one call, no second attempt."""
+def test_oldest_day_that_amazon_calls_too_old_is_left_out_of_the_next_report(
+    world: BenchWorld,
+) -> None:
+    """With the sandbox three days ahead of us the oldest day is refused: one call, no second attempt; it comes back last, alone."""
     account = world.account()
     with world.session() as session:
         keep_windows(world.context, session, account, DATASET)
@@ -227,10 +229,13 @@ def test_a_day_that_amazon_calls_too_old_is_given_up_at_once(world: BenchWorld) 
     now = world.context.now()
     world.sandbox.state.clock.advance(3 * 86_400)
     object.__setattr__(world.context, "clock", lambda: now)
-    request_id = world.ask(account, oldest["day"])
+    request_id = world.ask(account, oldest["day"], oldest["day"] + timedelta(days=1))
     request = world.request(request_id)
     assert (request.status, request.failure_kind, request.attempts) == ("failed", "too_old", 1)
-    assert world.window(account, oldest["day"]).next_refresh_at is None
+    first, second = (
+        world.window(account, oldest["day"] + timedelta(days=n)).next_refresh_at for n in (0, 1)
+    )
+    assert (now + timedelta(days=1), now + timedelta(hours=1)) == (first, second)
 
 
 def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorld) -> None:

@@ -351,6 +351,7 @@ def test_promises_planned_reports_and_calls_are_told(
         "accounts",
         "requests",
         "gates",
+        "histories",
         "sessions",
         "calls",
         "jobs",

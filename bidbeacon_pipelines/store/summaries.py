@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.reports.datasets import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS, get_dataset
+from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.locks import lock_until_commit
 from bidbeacon_pipelines.store.report_views import ATTRIBUTION_DAYS_SQL
@@ -143,13 +144,39 @@ def replace_days(
         )
 
 
+# The days of an account in its own currency by ad product: those that are summed up as they are
+# loaded, and the others from their rows, since the next summary may be ten minutes away.
+_OWN_DAYS = f"""
+    unsummed AS (
+        SELECT w.window_date FROM report_windows w
+         WHERE w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :daily AND w.load_count > 0
+           AND w.window_date >= :first AND w.window_date < :end
+           AND NOT EXISTS (SELECT FROM account_daily_summaries s
+                            WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.summary_date = w.window_date
+                              AND s.daily_loads = w.load_count AND (w.replayed_at IS NULL OR s.summarized_at > w.replayed_at))),
+    reported AS (
+        SELECT window_date AS summary_date, ad_product, sum(spend) AS spend, sum(sales) AS sales, sum(orders) AS orders
+          FROM {get_dataset(DAILY).table}
+         WHERE account = :account AND currency_code = :currency AND window_date IN (SELECT window_date FROM unsummed)
+         GROUP BY window_date, ad_product),
+    own_days AS (
+        SELECT summary_date, ad_product, spend, sales, orders FROM account_daily_summaries
+         WHERE account_id = :account_id AND country_code = :country_code AND currency_code = :currency
+           AND summary_date >= :first AND summary_date < :end AND daily_loads > 0
+           AND summary_date NOT IN (SELECT window_date FROM unsummed)
+        UNION ALL
+        SELECT summary_date, ad_product, spend, sales, orders FROM reported
+        UNION ALL
+        SELECT u.window_date, '{SPONSORED_PRODUCTS}', 0.000000, 0.000000, 0 FROM unsummed u
+         WHERE NOT EXISTS (SELECT FROM reported r WHERE r.summary_date = u.window_date AND r.ad_product = '{SPONSORED_PRODUCTS}'))"""
+
+
 _PERIODS = text(f"""
-    WITH days AS (
+    WITH {_OWN_DAYS},
+    days AS (
         SELECT t.summary_date, t.summary_date >= CAST(:middle AS date) AS is_recent, t.ad_product, t.spend, t.sales, t.orders,
                {ATTRIBUTION_DAYS_SQL} AS attribution_days
-          FROM account_daily_summaries t JOIN advertiser_accounts a USING (account_id, country_code)
-         WHERE t.account_id = :account_id AND t.country_code = :country_code AND t.currency_code = :currency
-           AND t.summary_date >= :first AND t.summary_date < :end AND t.daily_loads > 0)
+          FROM own_days t JOIN advertiser_accounts a ON a.account_id = :account_id AND a.country_code = :country_code)
     SELECT ad_product, is_recent, max(attribution_days) AS attribution_days, count(DISTINCT summary_date) AS days,
            sum(spend) AS spend, sum(sales) AS sales, sum(orders) AS orders
       FROM days GROUP BY GROUPING SETS ((is_recent, ad_product), (is_recent)) ORDER BY ad_product NULLS LAST, is_recent""")
@@ -158,33 +185,32 @@ _PERIODS = text(f"""
 def sum_up_periods(
     connection: Connection, account: Account, *, first: date, middle: date, end: date
 ) -> list[RowMapping]:
-    """Return the sums of two periods of an account in its own currency, by ad product (null: all of them), with the number of loaded days.
+    """Return the sums of two periods of an account in its own currency as it is loaded now, by ad product (null: all of them), with the number of loaded days.
 
     Columns: ad_product, is_recent (whether it is the period from `middle` to before `end`, or that
         from `first` to before `middle`), attribution_days (null where that is unknown), days,
         spend, sales, orders.
     """
-    values = account.identity | {"currency": account.currency_code}
-    return list(
-        connection.execute(
-            _PERIODS, values | {"first": first, "middle": middle, "end": end}
-        ).mappings()
-    )
+    values = _own(account, first, end) | {"middle": middle}
+    return list(connection.execute(_PERIODS, values).mappings())
 
 
-_SUM_OF_DAYS = text("""
-    SELECT summary_date, sum(spend) AS spend, sum(sales) AS sales FROM account_daily_summaries
-     WHERE account_id = :account_id AND country_code = :country_code AND currency_code = :currency
-       AND summary_date >= :first AND summary_date < :end AND daily_loads > 0
-     GROUP BY summary_date ORDER BY summary_date""")
+_SUM_OF_DAYS = text(f"""
+    WITH {_OWN_DAYS}
+    SELECT summary_date, sum(spend) AS spend, sum(sales) AS sales FROM own_days GROUP BY summary_date ORDER BY summary_date""")
 
 
 def sum_up_days(
     connection: Connection, account: Account, *, first: date, end: date
 ) -> list[RowMapping]:
     """Return the sums of each loaded day from `first` to before `end` in the account's own currency: summary_date, spend, sales."""
-    values = account.identity | {"currency": account.currency_code, "first": first, "end": end}
-    return list(connection.execute(_SUM_OF_DAYS, values).mappings())
+    return list(connection.execute(_SUM_OF_DAYS, _own(account, first, end)).mappings())
+
+
+def _own(account: Account, first: date, end: date) -> dict[str, Any]:
+    """Return the values of `_OWN_DAYS`."""
+    values = {"account": account.id, "currency": account.currency_code, "daily": DAILY}
+    return account.identity | values | {"first": first, "end": end}
 
 
 def list_summaries(connection: Connection, account: Account, *, last: int) -> list[RowMapping]:

@@ -22,8 +22,10 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.defs.summaries import account_daily_summary, update_changed_summaries
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.sandbox.entities import AdProduct
-from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.services.account import read_account
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.summaries import DAILY, HOURLY
 from tests.dagster.world import World
 
@@ -122,6 +124,43 @@ def test_a_day_of_hours_only_has_no_daily_figures(stocked: World) -> None:
     row = of_sponsored_products(stocked)
     assert (row["daily_loads"], row["hourly_loads"]) == (1, 1)
     assert row["spend_difference"] == row["hourly_spend"] - row["spend"]
+
+
+def figures(world: World, account: Account) -> Any:
+    """Return the spend and sales that the account's page shows."""
+    with world.sessions.snapshot() as connection:
+        now = read_now(connection, get_settings())
+        return read_account(connection, get_settings(), account, now=now)["figures"]
+
+
+def test_page_has_spend_and_sales_as_soon_as_campaigns_are_loaded(stocked: World) -> None:
+    """An account's page does not wait for the summary, and shows the same before and after it, also of a day that is loaded again."""
+    account = stocked.account("DE")
+    load(stocked, account, 9, DAILY)
+    before = figures(stocked, account)
+    [products] = [one for one in before["products"] if one["ad_product"] == SP[0]]
+    true = stocked.true_sums(account, stocked.day(9), SP)
+    spend, sales = (Decimal(products["recent"][name]) for name in ("spend", "sales"))
+    assert (1, true.spend, true.sales) == (products["recent"]["days"], spend, sales)
+    assert [str(stocked.day(9))] == [day["date"] for day in before["days"]]
+    stocked.run_job("update_summaries")
+    assert before == figures(stocked, account)
+    stocked.execute("UPDATE account_daily_summaries SET orders = 0")
+    load(stocked, account, 9, DAILY)
+    assert before == figures(stocked, account)
+
+
+def test_page_has_a_day_without_rows_as_soon_as_it_is_loaded(stocked: World) -> None:
+    """It is a day of Sponsored Products without spend and sales, as in the summary."""
+    account = stocked.account("DE")
+    load(stocked, account, 9, DAILY)
+    stocked.execute(f"DELETE FROM {get_dataset(DAILY).table}")
+    before = figures(stocked, account)
+    assert [(SP[0], "0.000000"), (None, "0.000000")] == [
+        (one["ad_product"], one["recent"]["spend"]) for one in before["products"]
+    ]
+    stocked.run_job("update_summaries")
+    assert before == figures(stocked, account)
 
 
 def test_materializing_sums_up_all_days_anew(stocked: World) -> None:

@@ -11,7 +11,7 @@ const LEFT = 4;
 export function figuresSection({ figures }) {
   const { products, days, currency, from, to, before_from: beforeFrom } = figures;
   const title = el("h2", { id: "figures-title" }, "Spend and sales, 30 days");
-  if (products.length === 0) return [title, el("p", { class: "quiet" }, `No day from ${beforeFrom} to ${to} is loaded and summed up yet.`)];
+  if (products.length === 0) return [title, el("p", { class: "quiet" }, `No day from ${beforeFrom} to ${to} is loaded yet.`)];
   const total = products.find(({ ad_product: product }) => product === null);
   return [
     title,

@@ -97,8 +97,7 @@ def _field_rows(action_class: type[Action]) -> Iterator[str]:
 
 def _referenced(action_class: type[Action]) -> str:
     """Return what the class refers to, found by asking an action with sample values."""
-    schema = stored_schema(action_class)
-    sample = {name: _describe(field, schema)[1] for name, field in schema["properties"].items()}
+    sample = sample_payload(action_class)
     references = list(action_class.model_validate(sample).references())
     if not references:
         return "Refers to nothing."
@@ -106,6 +105,12 @@ def _referenced(action_class: type[Action]) -> str:
         name for name in ("account", "dataset", "window") if getattr(references[0], name)
     )
     return f"Refers to {what}: {', '.join(sorted({f'`{one.effect}`' for one in references}))}."
+
+
+def sample_payload(action_class: type[Action]) -> dict[str, Any]:
+    """Return a payload that the class accepts, with a value in each field; each text is "sample"."""
+    schema = stored_schema(action_class)
+    return {name: _describe(field, schema)[1] for name, field in schema["properties"].items()}
 
 
 def _describe(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ from bidbeacon_sessions.actions import Action
 class SessionFinalized(Action):
     """A session whose process gave no sign of life was closed by somebody else."""
 
-    sentence = "Closed as {status:badge}: {reason}[ Last sign of life {last_seen_at:time}.][ Last action: {last_action}.]"
+    sentence = "Closed as {status:badge}: {reason}.[ Last sign of life {last_seen_at:time}.][ Last action: {last_action}.]"
     tone = "warning"
 
     status: str

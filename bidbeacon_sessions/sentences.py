@@ -9,6 +9,9 @@
   action to action, and the last one counts.
 - `[…]` is left out when any field inside is `None`, empty or 0.
 
+A full stop at the end of a field is left out where the sentence goes on with a mark of its own
+(`.`, `,`, `;`, `:` or `)`), so that a reason may be a sentence or not.
+
 A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `time` and `link`
 parts carry a `value` too (for `time` an ISO instant, for `link` a URL).
 """
@@ -31,6 +34,8 @@ MOST_SINGLE_WINDOWS = 4
 _SECONDS_IN_HOUR = 3600
 _SECONDS_IN_MINUTE = 60
 _COUNTS = frozenset({"count", "total"})
+_OWN_MARKS = (".", ",", ";", ":", ")")
+_ENDS_OF_SENTENCES = (".", "!", "?", "…")
 _BLANK: Part = {"kind": "text", "text": " "}
 
 
@@ -80,14 +85,16 @@ class Template:
             lengths: The original lengths of lists that were shortened; counts use them.
         """
         parts: list[Part] = []
-        text = ""
+        text, is_after_field = "", False
         for segment in self.segments:
             if segment.needs and not all(values[name] for name in segment.needs):
                 continue
             for piece in segment.pieces:
                 if piece.name is None:
-                    text += piece.text
+                    text = _going_on(text, piece.text) if is_after_field else text + piece.text
+                    is_after_field = False
                     continue
+                is_after_field = True
                 value = values[piece.name]
                 if lengths and piece.kind in _COUNTS and isinstance(value, list):
                     value = lengths.get(piece.name, value)
@@ -96,6 +103,27 @@ class Template:
         if text:
             parts.append({"kind": "text", "text": text})
         return parts
+
+
+def _going_on(shown: str, literal: str) -> str:
+    """Return what a field shows with the literal text behind it."""
+    return (without_stop(shown) if literal.startswith(_OWN_MARKS) else shown) + literal
+
+
+def without_stop(text: str) -> str:
+    """Return a reason without its final full stop."""
+    return text.rstrip().rstrip(".")
+
+
+def join_sentences(*texts: str) -> str:
+    """Return texts, each a sentence or several, as one text: each ends with a mark, and only one; empty ones are left out."""
+    stripped = (text.strip() for text in texts)
+    return " ".join(_with_stop(text) for text in stripped if text)
+
+
+def _with_stop(text: str) -> str:
+    end = without_stop(text)
+    return end if end.endswith(_ENDS_OF_SENTENCES) else f"{end}."
 
 
 def parse_template(source: str) -> Template:

@@ -29,6 +29,7 @@ from bidbeacon_pipelines.amazon_ads.models import (
 )
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.settings import Region
+from bidbeacon_sessions.sentences import join_sentences
 
 _PAGE_SIZE = 100
 _MAX_PAGES = 1000
@@ -289,7 +290,8 @@ def _time_zone(name: str | None, country: Country) -> tuple[str, tuple[str, ...]
 def _errors_of(wire: WireAccount) -> dict[str, list[str]]:
     return {
         normalise_country(code): [
-            f"{error.error_message or error.error_code or 'not usable'}." for error in errors
+            join_sentences(error.error_message or error.error_code or "not usable")
+            for error in errors
         ]
         for code, errors in (wire.errors or {}).items()
     }

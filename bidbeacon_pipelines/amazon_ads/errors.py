@@ -36,6 +36,7 @@ AdsApiError
 from typing import ClassVar
 
 from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.sentences import join_sentences
 
 
 class AdsApiError(Exception):
@@ -89,11 +90,10 @@ class AdsApiError(Exception):
         ]
         details = "; ".join(filter(None, [self.about, ", ".join(facts)]))
         tried = (
-            f"Could not {self.operation} ({details})."
-            if details
-            else f"Could not {self.operation}."
+            f"Could not {self.operation} ({details})" if details else f"Could not {self.operation}"
         )
-        return f"{self.reason[:1].upper()}{self.reason[1:].rstrip('.')}. {self.what_to_do} {tried}"
+        reason = f"{self.reason[:1].upper()}{self.reason[1:]}"
+        return join_sentences(reason, self.what_to_do, tried)
 
     def add_facts(self, *, about: str | None, status: int | None, request_id: str | None) -> None:
         """Add facts of the exchange that are not set yet."""

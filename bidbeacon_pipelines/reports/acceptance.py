@@ -155,9 +155,9 @@ class Refuse:
     def reason(self) -> str:
         """How many rows of how many are bad, and why."""
         what = (
-            "of the report have no readable date or country"
+            "of the report had no readable date or country"
             if self.is_whole_report
-            else "are invalid"
+            else "failed validation"
         )
         return self.bad_rows.describe(self.good_rows, what)
 

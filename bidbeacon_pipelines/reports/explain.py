@@ -17,7 +17,6 @@ from bidbeacon_pipelines.reports.verdicts import (
     Verdict,
     describe_due,
     describe_next_request,
-    ended,
     entities_deadline,
     is_before_first_entities,
     is_overdue,
@@ -29,6 +28,7 @@ from bidbeacon_pipelines.reports.verdicts import (
 )
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, WindowFacts
 from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served
+from bidbeacon_sessions.sentences import without_stop
 
 
 def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdict:
@@ -112,7 +112,7 @@ def _suspicious(known: KnownWindow) -> Verdict | None:
     if known.window.suspicious_digest is None or known.window.status != "loaded":
         return None
     sentence = (
-        f"Its last report was suspicious: {ended(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
+        f"Its last report was suspicious: {without_stop(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
         f"{describe_next_request(known)}."
     )
     at = known.window.next_refresh_at
@@ -124,7 +124,7 @@ def _suspicious(known: KnownWindow) -> Verdict | None:
 def _unconfirmed(known: KnownWindow) -> Verdict | None:
     if known.window.status != "unconfirmed":
         return None
-    sentence = f"Its report had {ended(known.window.failure_reason or 'no rows')}. {known.kept}; {describe_next_request(known)}."
+    sentence = f"Its report had {without_stop(known.window.failure_reason or 'no rows')}. {known.kept}; {describe_next_request(known)}."
     at = known.window.next_refresh_at
     return Verdict(
         Cause.UNCONFIRMED, Severity.WARNING, sentence, at, known.proven_by("unconfirmed")
@@ -137,8 +137,8 @@ def _refused(known: KnownWindow) -> Verdict | None:
     if known.window.status != "failed" or last is None or last.status != "loaded":
         return None
     sentence = (
-        f"Report {last.report_id} was refused: {ended(known.window.failure_reason or 'its rows')}; "
-        f"{last.bad_rows:,} of its rows are in quarantine, `bidbeacon quarantine list` shows them. {known.kept}; {describe_next_request(known)}."
+        f"Report {last.report_id} was refused: {without_stop(known.window.failure_reason or 'its rows')}; "
+        f"{last.bad_rows:,} of its rows {'is' if last.bad_rows == 1 else 'are'} in quarantine, see `bidbeacon quarantine list`. {known.kept}; {describe_next_request(known)}."
     )
     return Verdict(
         Cause.REFUSED,
@@ -153,7 +153,7 @@ def _failed(known: KnownWindow) -> Verdict | None:
     if known.window.status != "failed" or known.window.failure_reason is None:
         return None
     at = known.window.next_refresh_at
-    sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {describe_next_request(known)}."
+    sentence = f"Its report failed: {without_stop(known.window.failure_reason)}. {known.kept}; {describe_next_request(known)}."
     return Verdict(
         Cause.FAILED, Severity.ERROR, sentence, at, known.proven_by("requested", "failed")
     )
@@ -268,13 +268,13 @@ def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
     if account.needs_person is None:
         return None
     if account.needs_person_for == "credentials":
-        reason = f"Amazon refuses our credentials ({ended(account.needs_person)})"
+        reason = f"Amazon refuses our credentials ({without_stop(account.needs_person)})"
         return (
             Cause.CREDENTIALS_NEED_PERSON,
             reason,
             "refreshes of all accounts resume when Amazon accepts them",
         )
-    reason = f"the account needs a person ({ended(account.needs_person)})"
+    reason = f"the account needs a person ({without_stop(account.needs_person)})"
     return Cause.ACCOUNT_NEEDS_PERSON, reason, "it goes on after that"
 
 

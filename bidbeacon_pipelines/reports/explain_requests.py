@@ -9,11 +9,11 @@ from bidbeacon_pipelines.reports.verdicts import (
     KnownWindow,
     Severity,
     Verdict,
-    ended,
     when,
     when_created,
 )
 from bidbeacon_pipelines.reports.window_facts import OpenRequest
+from bidbeacon_sessions.sentences import without_stop
 
 LATE_AFTER_USUAL = 4
 """A report is late when it takes so many times the usual time of its dataset …"""
@@ -90,7 +90,7 @@ def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
-        f"Attempt {request.attempts} of {known.policy.max_attempts} failed: {ended(request.failure_reason or '')}. "
+        f"Attempt {request.attempts} of {known.policy.max_attempts} failed: {without_stop(request.failure_reason or '')}. "
         f"It is requested again {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
@@ -143,7 +143,7 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
         for reference in known.facts.references
         if reference.effect == "retried" and reference.reason
     ]
-    reason = f": {ended(retried[-1])}" if retried else ""
+    reason = f": {without_stop(retried[-1])}" if retried else ""
     sentence = (
         f"Report {request.report_id} is complete at Amazon, but attempt {request.loads} of {known.policy.max_loads} to load it "
         f"failed{reason}. It is retried {_look(known, request)}. {known.kept}."

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
+from bidbeacon_sessions.sentences import join_sentences
 
 
 class RequestStatus(StrEnum):
@@ -290,9 +291,8 @@ def _failed(
 
 
 def _after_attempts(request: RequestState, reason: str) -> str:
-    return (
-        f"{reason[:1].upper()}{reason[1:].rstrip('.')}. Given up after {request.attempts} attempts."
-    )
+    said = f"{reason[:1].upper()}{reason[1:]}"
+    return join_sentences(said, f"Given up after {request.attempts} attempts.")
 
 
 def _hours(duration: timedelta) -> str:

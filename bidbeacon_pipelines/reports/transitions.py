@@ -17,6 +17,7 @@ from bidbeacon_pipelines.reports.lifecycle import (
     RetryLater,
 )
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
+from bidbeacon_sessions.sentences import join_sentences
 
 COMPLETED_WORDS = frozenset({"COMPLETED", "SUCCESS"})
 FAILURE_WORDS = {
@@ -256,7 +257,7 @@ def _not_loaded(
     if request.loads >= policy.max_loads:
         failure = Failure(
             FailureKind.UNREADABLE,
-            f"{reason.rstrip('.')}. It could not be loaded in {request.loads} attempts.",
+            join_sentences(reason, f"It could not be loaded in {request.loads} attempts."),
         )
         return replace(request, failure=failure)
     return replace(request, next_step_at=now + policy.poll_pause(request.loads or 1))

@@ -280,8 +280,3 @@ def refresh_command(known: KnownWindow) -> str:
 def when(at: datetime) -> str:
     """Return an instant as sentences show it."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def ended(text: str) -> str:
-    """Return a reason without its final full stop."""
-    return text.rstrip().rstrip(".")

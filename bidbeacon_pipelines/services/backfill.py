@@ -40,6 +40,7 @@ from bidbeacon_pipelines.store.windows import (
     want_windows,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
+from bidbeacon_sessions.sentences import join_sentences, without_stop
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class AccountSkippedError(RuntimeError):
 
     def __init__(self, account: Account, reason: str) -> None:
         self.account_key = account.account_key
-        super().__init__(f"{account.label} is skipped: {reason}.")
+        super().__init__(join_sentences(f"{account.label} is skipped: {reason}"))
 
 
 class WindowNotLoadedError(RuntimeError):
@@ -74,8 +75,8 @@ class WindowNotLoadedError(RuntimeError):
         left = len(reasons) - sum(len(days) for _, days in shown)
         super().__init__(
             f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. "
-            + "; ".join(f"{_list_days(days)}: {reason}" for reason, days in shown)
-            + (f" (and {left:,} more)" if left else "")
+            + "; ".join(f"{_list_days(days)}: {without_stop(reason)}" for reason, days in shown)
+            + (f" (and {left:,} more)." if left else ".")
         )
 
 
@@ -90,7 +91,7 @@ _BEFORE_REASON = re.compile(rf"(?:\. |; ){_DAY}(?:, {_DAY})*(?: and [\d,]+ more)
 
 def split_reasons(message: str) -> list[str]:
     """Return the reasons that the message of a `WindowNotLoadedError` gives; see its constructor."""
-    whole, *reasons = _BEFORE_REASON.split(message)
+    whole, *reasons = _BEFORE_REASON.split(without_stop(message))
     return reasons or [whole]
 
 

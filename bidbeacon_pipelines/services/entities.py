@@ -64,6 +64,7 @@ from bidbeacon_pipelines.store.entities import (
 from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.merging import resolve_targets
 from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions.sentences import join_sentences
 
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
 MOST_CREATES = 6
@@ -79,7 +80,9 @@ class ExportFailedError(RuntimeError):
     def __init__(self, kind: str, reason: str) -> None:
         self.kind = kind
         self.reason = reason
-        super().__init__(f"The export of {kind} failed: {reason} The next sync asks again.")
+        super().__init__(
+            join_sentences(f"The export of {kind} failed: {reason}", "The next sync asks again.")
+        )
 
 
 def sync_entities(
@@ -264,9 +267,9 @@ def _wait(
         if export.status is ExportStatus.COMPLETED:
             return export
         if export.is_terminal:
-            raise ExportFailedError(kind, f"{export.error_code}: {export.error_message}.")
+            raise ExportFailedError(kind, f"{export.error_code}: {export.error_message}")
         if context.now() > deadline:
-            raise ExportFailedError(kind, f"it was still {export.raw_status} after {LONGEST_WAIT}.")
+            raise ExportFailedError(kind, f"it was still {export.raw_status} after {LONGEST_WAIT}")
         context.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 

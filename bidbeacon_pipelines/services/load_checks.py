@@ -6,13 +6,18 @@ from datetime import date
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions.sentences import join_sentences
 
 
 class AccountStoppedError(RuntimeError):
     """An account is paused, disabled or suspended, so a run would do nothing."""
 
     def __init__(self, account: Account) -> None:
-        super().__init__(f"No reports are requested for {account.label}: {account.reason_to_skip}.")
+        super().__init__(
+            join_sentences(
+                f"No reports are requested for {account.label}: {account.reason_to_skip}"
+            )
+        )
 
 
 class DaysNotServedError(ValueError):

@@ -22,6 +22,7 @@ from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.request_states import reported
 from bidbeacon_pipelines.settings import Region
+from bidbeacon_sessions.sentences import join_sentences
 
 LOAD_ERRORS = (
     AdsApiError,
@@ -75,7 +76,9 @@ def failed_load(error: Exception) -> transitions.Answer:
         case AdsApiError() | BrokenPartError():
             return transitions.LoadFailed(str(error))
         case _:
-            return transitions.LoadFailed(f"The database refuses its rows: {_first_line(error)}.")
+            return transitions.LoadFailed(
+                join_sentences(f"The database refuses its rows: {_first_line(error)}")
+            )
 
 
 def _refused(kind: FailureKind, error: AdsApiError) -> transitions.Refused:

@@ -14,7 +14,7 @@ from tests.browser.conftest import NARROW_AND_WIDE
 
 pytestmark = pytest.mark.browser
 
-CAUSE = "43 of 1,500 rows (2.9%) are invalid (43 × metric.clicks: missing)"
+CAUSE = "43 of 1,500 rows (2.9%) failed validation (43 × metric.clicks: missing)"
 ACCOUNTS = """
     WITH ads_account AS (
         INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
@@ -185,6 +185,16 @@ def test_all_right_is_said_and_kept_up_to_date(
     with suppress(ValueError), with_job_session("brew", store=session_store):
         raise ValueError("No water")
     expect(page.locator("#problems .cause")).to_have_text("ValueError: No water.")
+
+
+def test_a_cause_ends_before_what_to_do(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """With a full stop, also where its last sentence has none of its own."""
+    with suppress(ValueError), with_job_session("brew", store=session_store):
+        raise ValueError("No water. Nobody paid")
+    page.goto(base_url)
+    expect(page.locator("#problems")).to_contain_text("No water. Nobody paid. This is over when")
 
 
 def test_a_newcomer_is_told_what_to_do(

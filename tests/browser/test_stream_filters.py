@@ -244,7 +244,9 @@ def test_a_report_that_failed_for_120_days_is_one_row(
     days = [date(2025, 3, 1) + timedelta(days=number) for number in range(120)]
     with with_job_session("fails", store=session_store) as session:
         about = {"account": "US.a", "dataset": "daily_targets", "windows": days}
-        session.add(ReportFailed(**about, request_id=1, reason="43 of 1,500 rows are invalid"))
+        session.add(
+            ReportFailed(**about, request_id=1, reason="43 of 1,500 rows failed validation")
+        )
     page.goto(f"{base_url}/sessions")
     expect(page.locator(".session .sentence")).to_have_count(1)
     expect(page.locator(".session .sentence")).to_contain_text("failed for 120 days")

@@ -222,7 +222,7 @@ class TooManyBad(Case):
     ends: str = "failed"
     rows: RowsAre = "none"
     reason: str | None = (
-        r"\d+ of \d+ rows \(100.0%\) (are invalid|of the report have no readable date)"
+        r"\d+ of \d+ rows \(100.0%\) (failed validation|of the report had no readable date)"
     )
 
 

@@ -209,13 +209,13 @@ def test_days_with_invalid_rows_are_one_cause_whatever_the_fields(
     """Which field is how often what differs from day to day; Home has one line for it, and one message says it."""
     place.fail(days=4)
     place.execute(
-        "UPDATE report_windows SET failure_reason = format('%s of 167 rows (25.7%%) are invalid (%s × metric.%s: missing)', extract(day FROM window_date), 5, chr(80 + CAST(extract(day FROM window_date) AS integer) % 4))"
+        "UPDATE report_windows SET failure_reason = format('%s of 167 rows (25.7%%) failed validation (%s × metric.%s: missing)', extract(day FROM window_date), 5, chr(80 + CAST(extract(day FROM window_date) AS integer) % 4))"
     )
     place.watch(inbox.url).look_once()
     [problem] = place.home("problems")
     assert (4, True) == (
         problem["count"],
-        "of 167 rows (25.7%) are invalid (5 × metric." in problem["cause"],
+        "of 167 rows (25.7%) failed validation (5 × metric." in problem["cause"],
     )
     assert [f"Acme Merch · US: {problem['cause']}"] == inbox.titles
 

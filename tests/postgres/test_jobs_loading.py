@@ -171,7 +171,7 @@ def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
     assert before == world.stored_rows(account, day)
     assert (window.status, window.load_count) == ("failed", 1)
     assert "rows" in (window.failure_reason or "")
-    assert "are invalid" in (window.failure_reason or "")
+    assert "failed validation" in (window.failure_reason or "")
     assert window.failure_reason == world.actions("report-failed")[0]["reason"]
 
 

@@ -158,7 +158,7 @@ def test_too_many_bad_rows_refuse_a_window_and_keep_its_data(shelf: LoadWorld) -
     window = shelf.window()
     assert (window.status, len(shelf.rows())) == ("failed", 20)
     assert window.failure_reason == (
-        "3 of 100 rows (3.0%) are invalid (3 × metric.clicks: expected a whole number from 0 to below 2^63, or null)"
+        "3 of 100 rows (3.0%) failed validation (3 × metric.clicks: expected a whole number from 0 to below 2^63, or null)"
     )
     assert (result.loaded, list(result.refused)) == ([NEXT_DAY], [DAY])
     assert len(shelf.rows(day=NEXT_DAY)) == 5
@@ -189,7 +189,7 @@ def test_too_many_rows_without_a_date_refuse_the_report(shelf: LoadWorld) -> Non
     result = shelf.load([*good, *[report_row(day="")] * 3], days=days)
     assert [] == result.loaded
     assert {
-        "3 of 100 rows (3.0%) of the report have no readable date or country (3 × date.value: expected a date YYYY-MM-DD)"
+        "3 of 100 rows (3.0%) of the report had no readable date or country (3 × date.value: expected a date YYYY-MM-DD)"
     } == {verdict.reason for verdict in result.refused.values()}
 
 

@@ -157,7 +157,7 @@ def test_all_ways_to_read_say_the_same(
         assert ([], readers[0].sessions) == (reader.faults, reader.sessions)
         assert readers[0].actions == reader.actions
         assert SYNC == reader.events("sync")[0][2].keys()
-    assert "Closed as crashed: no 1" == readers[0].actions[str(session_id), 1]["text"]
+    assert "Closed as crashed: no 1." == readers[0].actions[str(session_id), 1]["text"]
 
 
 def _statuses(reader: Reader) -> list[str]:

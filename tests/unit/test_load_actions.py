@@ -42,7 +42,7 @@ def test_a_report_is_refused_in_one_action_however_many_days_it_has() -> None:
     """The counts of its days are added up."""
     [action] = recorded({"US.1": LoadResult(refused=refused(120))})
     assert (
-        "Report of daily_targets failed for 120 days: 420 of 12,060 rows (3.5%) are invalid "
+        "Report of daily_targets failed for 120 days: 420 of 12,060 rows (3.5%) failed validation "
         "(420 × metric.clicks: missing) 2026-03-01 … 2026-06-28 (report rpt-1)"
     ) == text_of(action)
 

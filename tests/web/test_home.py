@@ -153,7 +153,7 @@ def test_windows_of_all_history_are_counted_by_state(world: World) -> None:
 def test_windows_that_failed_for_one_cause_are_one_problem(world: World) -> None:
     """Whatever the numbers in their reasons; with since when, of how many accounts, and a link to the map."""
     for age, account in ((3, "one"), (9, "one"), (5, "two")):
-        reason = f"{age} of 1,{age}00 rows ({age}.0%) are invalid"
+        reason = f"{age} of 1,{age}00 rows ({age}.0%) failed validation"
         world.change(age, "failed", reason, account=account, at=NOW - timedelta(hours=age))
     world.change(20, "failed", "Amazon reported INTERNAL_ERROR")
     first, second = world.problems()
@@ -242,7 +242,7 @@ def test_a_load_that_failed_is_not_shown_beside_its_windows(
 ) -> None:
     """Unless it says something that no window says, be it the reason of one day of several."""
     reason, other = (
-        "44 of 941 rows (4.7%) are invalid (6 × campaign.id: missing)",
+        "44 of 941 rows (4.7%) failed validation (6 × campaign.id: missing)",
         "Amazon said no. " * 20,
     )
     world.change(3, "failed", reason)

@@ -86,10 +86,14 @@ function problemList({ problems, more_problems: more }) {
 /** What went wrong, which is the first sentence and a link, and behind it why and what to do. */
 function whatAndWhy({ cause, to_do: toDo, link }) {
   const [what] = cause.split(". ", 1);
-  const more = [cause.slice(what.length + 2), toDo].filter(Boolean).join(" ");
-  const sentence = more && !what.endsWith(".") ? `${what}.` : what;
+  const why = cause.slice(what.length + 2);
+  const more = [toDo ? ended(why) : why, toDo].filter(Boolean).join(" ");
+  const sentence = more ? ended(what) : what;
   return el("div", { dir: "auto" }, el("a", { class: "cause", href: link }, el("bdi", {}, withCommands(sentence))), more && [" ", el("bdi", {}, withCommands(more))]);
 }
+
+/** A text with the mark that ends its last sentence. */
+const ended = (text) => (text && !/[.!?…]$/.test(text) ? `${text}.` : text);
 
 /** "Acme Merch · US, Acme Merch · CA and 4 more accounts". */
 function whose({ names, accounts }) {

@@ -253,8 +253,8 @@ def test_many_messages_are_one() -> None:
 def test_a_cause_has_one_shape_whatever_its_numbers() -> None:
     """Ids, counts and days are left out, and so is which field of invalid rows is how often what."""
     assert shape_of(
-        "3 of 90 rows (3.3%) are invalid (2 × clicks: missing, 1 × date: unreadable)"
-    ) == shape_of("9 of 91 rows (9.9%) are invalid (9 × sales: expected an amount or null)")
+        "3 of 90 rows (3.3%) failed validation (2 × clicks: missing, 1 × date: unreadable)"
+    ) == shape_of("9 of 91 rows (9.9%) failed validation (9 × sales: expected an amount or null)")
     assert shape_of("3 of 1,500 rows (0.2%) of 2026-07-25") == shape_of(
         "9 of 90 rows (10.0%) of 2026-07-01"
     )

@@ -31,8 +31,10 @@ def test_what_has_no_sign_is_fresh() -> None:
 
 def test_a_cause_is_one_problem_in_all_datasets() -> None:
     """Since when the first is so, with the dataset that has the most windows first."""
-    few = group(windows=2, reason="43 of 1,500 rows are invalid", hours=9)
-    many = group(windows=5, reason="7 of 90 rows are invalid", dataset="daily_products", hours=3)
+    few = group(windows=2, reason="43 of 1,500 rows failed validation", hours=9)
+    many = group(
+        windows=5, reason="7 of 90 rows failed validation", dataset="daily_products", hours=3
+    )
     [told] = find_problems([few, many])
     assert (7, NOON - timedelta(hours=9)) == (told.windows, told.since)
     assert ["daily_products", "daily_targets"] == list(told.datasets)

@@ -14,8 +14,8 @@ ACCOUNT = "account amzn1.ads-account.g.1kc1, 2026-01-12 to 2026-01-12"
     ("reason", "told"),
     [
         (
-            "34 of 34 rows (100.0%) are invalid (6 × clicks: missing)",
-            "34 of 34 rows (100.0%) are invalid (6 × clicks: missing)",
+            "34 of 34 rows (100.0%) failed validation (6 × clicks: missing)",
+            "34 of 34 rows (100.0%) failed validation (6 × clicks: missing)",
         ),
         (
             f"Amazon answered: Too old (at periods[0].startDate). Don't ask. Could not create a report ({ACCOUNT}; status 400, request 1000B9).",

@@ -70,7 +70,12 @@ def test_refusal_tells_the_share() -> None:
     """A refusal says how many rows of how many are bad."""
     verdict = _decided(100, 97, 3)
     assert isinstance(verdict, Refuse)
-    assert "3 of 100 rows (3.0%) are invalid" == verdict.reason
+    assert "3 of 100 rows (3.0%) failed validation" == verdict.reason
+
+
+def test_refusal_for_a_single_row_is_good_english() -> None:
+    """One row of many reads as well as several do."""
+    assert "1 of 43 rows (2.3%) failed validation" == Refuse(BadRows(1), 42).reason
 
 
 def test_refusal_tells_the_two_most_frequent_causes() -> None:
@@ -86,7 +91,7 @@ def test_refusal_tells_the_two_most_frequent_causes() -> None:
     verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, earlier=None, digest="d")
     assert isinstance(verdict, Refuse)
     assert (
-        "46 of 100 rows (46.0%) are invalid (42 × metric.clicks: missing, 3 × ad.id: missing)"
+        "46 of 100 rows (46.0%) failed validation (42 × metric.clicks: missing, 3 × ad.id: missing)"
         == verdict.reason
     )
 
@@ -109,7 +114,7 @@ def test_rows_without_a_date_are_judged_once_for_the_report(
     verdict = judge_undated(BadRows(undated), good, bad_share_limit=0.02)
     assert refused == (verdict is not None)
     assert verdict is None or verdict.reason == (
-        "3 of 100 rows (3.0%) of the report have no readable date or country"
+        "3 of 100 rows (3.0%) of the report had no readable date or country"
     )
 
 

@@ -80,6 +80,15 @@ def test_the_page_shows_who_the_account_is_and_how_it_does(
         assert width == page.evaluate("document.documentElement.scrollWidth")
 
 
+def test_an_account_without_sums_names_the_whole_range(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """Both periods together: the heading says as many days as the range has."""
+    page.goto(f"{base_url}/accounts/MX.acme")
+    expect(page.locator("#figures-title")).to_have_text("Spend and sales, 60 days")
+    expect(page.locator("#figures")).to_contain_text("is loaded and summed up yet")
+
+
 def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:

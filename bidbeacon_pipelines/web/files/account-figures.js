@@ -10,11 +10,11 @@ const LEFT = 4;
 /** The section's children, from `figures` of /api/account. */
 export function figuresSection({ figures }) {
   const { products, days, currency, from, to, before_from: beforeFrom } = figures;
-  const title = el("h2", { id: "figures-title" }, "Spend and sales, 30 days");
-  if (products.length === 0) return [title, el("p", { class: "quiet" }, `No day from ${beforeFrom} to ${to} is loaded yet.`)];
+  const title = (days) => el("h2", { id: "figures-title" }, `Spend and sales, ${days} days`);
+  if (products.length === 0) return [title(60), el("p", { class: "quiet" }, `No day from ${beforeFrom} to ${to} is loaded yet.`)];
   const total = products.find(({ ad_product: product }) => product === null);
   return [
-    title,
+    title(30),
     el("p", { class: "quiet" }, `${from} to ${to}, ${daysOf(total.recent)} of 30 days loaded, against the 30 days before (${daysOf(total.before)} loaded). Amounts in ${currency}.`),
     el("div", { class: "figures" }, days.length > 0 && chart(days, currency), table(products)),
     el("p", { class: "quiet" }, "Sales count by the day of the click or view, within the days that stand beside the ad product: Sponsored Products of sellers count 7 days, everything else 14. Amazon still adds sales to the last days, so their ACOS is too high at first."),

@@ -7,7 +7,7 @@
     of `money` is the field of its currency.
   A `count` belongs to its action alone, so that actions can be added up; a `total` goes on from
   action to action, and the last one counts.
-- `[…]` is left out when any field inside is `None`, empty or 0.
+- `[…]` is left out when any field inside is `None`, empty or 0; an amount of 0 is shown.
 
 A full stop at the end of a field is left out where the sentence goes on with a mark of its own
 (`.`, `,`, `;`, `:` or `)`), so that a reason may be a sentence or not.
@@ -54,7 +54,15 @@ class Segment:
     """Some pieces that stand or fall together: without a value for each field that it `needs`, it is left out."""
 
     pieces: tuple[Piece, ...]
-    needs: tuple[str, ...] = ()
+    needs: tuple[Piece, ...] = ()
+
+    def is_shown(self, values: Mapping[str, Any]) -> bool:
+        """Return whether each needed field says something; an amount of 0 does."""
+        return all(
+            values[piece.name or ""]
+            or (piece.kind == "money" and values[piece.name or ""] is not None)
+            for piece in self.needs
+        )
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Template:
         parts: list[Part] = []
         text, is_after_field = "", False
         for segment in self.segments:
-            if segment.needs and not all(values[name] for name in segment.needs):
+            if not segment.is_shown(values):
                 continue
             for piece in segment.pieces:
                 if piece.name is None:
@@ -137,7 +145,7 @@ def parse_template(source: str) -> Template:
     for match in _OPTIONAL.finditer(source):
         inside = tuple(_pieces(match["inside"]))
         segments.append(Segment(tuple(_pieces(source[position : match.start()]))))
-        segments.append(Segment(inside, tuple(piece.name for piece in inside if piece.name)))
+        segments.append(Segment(inside, tuple(piece for piece in inside if piece.name)))
         position = match.end()
     segments.append(Segment(tuple(_pieces(source[position:]))))
     return Template(tuple(segment for segment in segments if segment.pieces))

@@ -262,10 +262,13 @@ class ReportPending(_ReportAction):
 
 
 class ReportProcessed(_RequestEnded):
-    """A report was loaded; recorded in the transaction that wrote the rows."""
+    """A report was loaded; recorded in the transaction that wrote the rows.
+
+    `spend` and `sales` are null where the dataset has no such column.
+    """
 
     sentence = (
-        "Loaded {rows:count:row} of {dataset:badge}, spend {spend:money:currency}, for {windows:count:window} {windows:windows}"
+        "Loaded {rows:count:row} of {dataset:badge}[, spend {spend:money:currency},] for {windows:count:window} {windows:windows}"
         "[, {changed} changed][, {vanished} vanished][, {summed} merged into others with the same key][, {unresolved:count:row} with unknown targets][, {quarantined} quarantined][, ignored {foreign:count:row} that no window was waiting for]"
     )
     tone = "success"
@@ -282,8 +285,8 @@ class ReportProcessed(_RequestEnded):
     foreign: int = 0
     part_count: int = 0
     size_bytes: int = 0
-    spend: Decimal = Decimal(0)
-    sales: Decimal = Decimal(0)
+    spend: Decimal | None = None
+    sales: Decimal | None = None
     currency: str | None = None
     load_seconds: float = 0
 

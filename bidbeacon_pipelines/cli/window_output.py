@@ -137,28 +137,34 @@ def _shape(action: Mapping[str, Any]) -> str:
     )
 
 
-def print_loads(console: Console, loads: Sequence[WindowLoad]) -> None:
-    """Print a column a load, some in one table, then what they changed in all; each ad product and currency by itself."""
+def print_loads(console: Console, loads: Sequence[WindowLoad], columns: Sequence[str]) -> None:
+    """Print a column a load, some in one table, then what they changed in all; each ad product and currency by itself.
+
+    Of the metrics only those that are `columns` of the dataset are printed.
+    """
+    metrics = [name for name in _METRICS if name in columns]
     for (ad_product, currency), group in groupby(loads, key=_totalled_by):
         console.print(f"\n{product_name(ad_product)}", style="bold", highlight=False)
-        _print_loads_of(console, currency, list(group))
+        _print_loads_of(console, currency, list(group), metrics)
 
 
 def _totalled_by(load: WindowLoad) -> tuple[str, str]:
     return load.ad_product, load.currency_code
 
 
-def _print_loads_of(console: Console, currency: str, loads: Sequence[WindowLoad]) -> None:
+def _print_loads_of(
+    console: Console, currency: str, loads: Sequence[WindowLoad], metrics: Sequence[str]
+) -> None:
     ages = _ages(loads)
     for start in range(0, len(loads), _LOADS_A_TABLE):
         end = start + _LOADS_A_TABLE
-        console.print(_load_table(currency, loads[start:end], ages[start:end]))
+        console.print(_load_table(currency, loads[start:end], ages[start:end], metrics))
     if len(loads) > 1:
         changed = ", ".join(
             f"{name} {_change(loads, name):+,.2f}"
             if name in _AMOUNTS
             else f"{name} {_change(loads, name):+,}"
-            for name in _METRICS
+            for name in metrics
         )
         console.print(f"From {ages[0]} to {ages[-1]}: {changed}.", highlight=False)
 
@@ -174,7 +180,9 @@ def _ages(loads: Sequence[WindowLoad]) -> list[str]:
     return named
 
 
-def _load_table(currency: str, loads: Sequence[WindowLoad], ages: Sequence[str]) -> Table:
+def _load_table(
+    currency: str, loads: Sequence[WindowLoad], ages: Sequence[str], metrics: Sequence[str]
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column(currency)
     for age in ages:
@@ -184,7 +192,7 @@ def _load_table(currency: str, loads: Sequence[WindowLoad], ages: Sequence[str])
         *(f"{load.data_as_of.astimezone(UTC):%m-%d %H:%M}" for load in loads),
         style="dim",
     )
-    for name in _METRICS:
+    for name in metrics:
         table.add_row(name, *(_amount(name, getattr(load, name)) for load in loads))
     for name in _ROW_COUNTS:
         table.add_row(

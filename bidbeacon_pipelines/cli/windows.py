@@ -93,7 +93,7 @@ def restatements(
         print_json(named | {"dataset": dataset, "window": str(day)} | loads_json(asked))
         return
     console.print(f"{of_account.label} {dataset} {day}", highlight=False, markup=False)
-    print_loads(console, asked)
+    print_loads(console, asked, found.columns)
     if not asked:
         ages = ", ".join(dict.fromkeys(f"T+{load.age_days}" for load in loads)) or "none at all"
         console.print(f"No load of that age. Loads there are: {ages}.", highlight=False)

@@ -78,12 +78,17 @@ def add_metadata_of_partitions(
 def window_metadata(window: LoadedWindow) -> Metadata:
     """Return the figures of one loaded window; numbers, so that Dagster plots them.
 
-    Amounts are rounded to cents, as in sentences.
+    Amounts are rounded to cents, as in sentences; those that the dataset does not have are left out.
     """
+    amounts = {"spend": window.spend, "sales": window.sales}
+    columns = get_dataset(window.dataset).columns
     return {
         "dagster/row_count": MetadataValue.int(window.row_count),
-        "spend": MetadataValue.float(float(round(window.spend, 2))),
-        "sales": MetadataValue.float(float(round(window.sales, 2))),
+        **{
+            name: MetadataValue.float(float(round(amount, 2)))
+            for name, amount in amounts.items()
+            if name in columns
+        },
         "currency": MetadataValue.text(window.currency_code),
         "rows_changed": MetadataValue.int(window.restated_count),
         "rows_unresolved": MetadataValue.int(window.unresolved_count),

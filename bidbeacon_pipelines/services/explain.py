@@ -182,7 +182,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         },
         "facts": {
             "account": _as_json(facts.account),
-            "window": _as_json(facts.window),
+            "window": _window_json(facts),
             "request": _as_json(facts.request),
             "ended_request": _as_json(facts.ended),
             "planned_request": _as_json(facts.planned),
@@ -200,6 +200,15 @@ def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[st
         "session_outcome": row["session_outcome"],
         "url": session_url(str(row["session_id"])),
     }
+
+
+def _window_json(facts: WindowFacts) -> dict[str, Any] | None:
+    """Return the window; amounts that its dataset does not have are null."""
+    window = _as_json(facts.window)
+    if window is not None and facts.dataset is not None:
+        lacking = {"spend", "sales"} - set(facts.dataset.columns)
+        window |= dict.fromkeys(lacking)
+    return window
 
 
 def _as_json(

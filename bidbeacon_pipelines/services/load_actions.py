@@ -1,6 +1,6 @@
 """The actions that a load records: one for each account that was loaded, and one for each cause of suspicious or refused windows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -22,7 +22,11 @@ Reason = TypeVar("Reason", bound=str)
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """Facts about a load beside its results; `account` is the ads account's key, `currencies` are by the accounts' keys."""
+    """Facts about a load beside its results.
+
+    `account` is the ads account's key, `currencies` are by the accounts' keys; `columns` are those
+    of the dataset.
+    """
 
     account: str
     dataset: str
@@ -32,6 +36,7 @@ class LoadFacts:
     part_count: int
     size_bytes: int
     seconds: float
+    columns: Sequence[str]
 
 
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
@@ -72,8 +77,8 @@ def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, 
         "foreign": result.foreign,
         "part_count": facts.part_count,
         "size_bytes": facts.size_bytes,
-        "spend": result.spend,
-        "sales": result.sales,
+        "spend": result.spend if "spend" in facts.columns else None,
+        "sales": result.sales if "sales" in facts.columns else None,
         "currency": facts.currencies[account],
         "load_seconds": facts.seconds,
     }

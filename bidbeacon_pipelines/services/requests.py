@@ -537,6 +537,7 @@ class _Driver:
                 part_count=len(parts),
                 size_bytes=size,
                 seconds=(self._context.now() - started).total_seconds(),
+                columns=self._dataset.columns,
             )
             for action in actions_of_load(results, facts):
                 self._session.add_in(connection, action)

@@ -8,6 +8,7 @@ import pytest
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
 from bidbeacon_pipelines.ingest.load import LoadResult
 from bidbeacon_pipelines.reports.acceptance import BadRows, Cause, LostProduct, Refuse, Suspicious
+from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
 from bidbeacon_sessions import Action
 from bidbeacon_sessions.actions import render_action
@@ -17,10 +18,18 @@ FIRST = date(2026, 3, 1)
 MISSING, NEGATIVE = "metric.clicks: missing", "metric.clicks: negative"
 
 
-def recorded(results: Mapping[str, LoadResult]) -> list[Action]:
+def recorded(results: Mapping[str, LoadResult], dataset: str = "daily_targets") -> list[Action]:
     """Return what the load of a report of two countries records."""
     facts = LoadFacts(
-        "acme.1kc1bk21", "daily_targets", 7, "rpt-1", {"US.1": "USD", "DE.1": "EUR"}, 1, 9, 0.5
+        "acme.1kc1bk21",
+        dataset,
+        7,
+        "rpt-1",
+        {"US.1": "USD", "DE.1": "EUR"},
+        1,
+        9,
+        0.5,
+        get_dataset(dataset).columns,
     )
     return actions_of_load(results, facts)
 
@@ -45,6 +54,25 @@ def test_a_report_is_refused_in_one_action_however_many_days_it_has() -> None:
         "Report of daily_targets failed for 120 days: 420 of 12,060 rows (3.5%) failed validation "
         "(420 × metric.clicks: missing) 2026-03-01 … 2026-06-28 (report rpt-1)"
     ) == text_of(action)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        (
+            "daily_targets",
+            "Loaded 3 rows of daily_targets, spend 0.00 USD, for 1 window 2026-03-01",
+        ),
+        (
+            "daily_purchased_products",
+            "Loaded 3 rows of daily_purchased_products for 1 window 2026-03-01",
+        ),
+    ],
+)
+def test_spend_is_said_of_a_dataset_that_has_some(dataset: str, said: str) -> None:
+    """Also where it is 0; of a dataset without spend nothing is said."""
+    [action] = recorded({"US.1": LoadResult(loaded=[FIRST], rows=3)}, dataset)
+    assert said == text_of(action)
 
 
 def test_days_that_are_refused_for_other_causes_are_apart() -> None:

@@ -1,13 +1,19 @@
-"""Tests of the tables of a window's loads."""
+"""What is printed and recorded of a window's loads."""
 
 import io
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from rich.console import Console
 
 from bidbeacon_pipelines.cli.window_output import print_loads
+from bidbeacon_pipelines.defs.materializations import window_metadata
+from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.store.restatements import WindowLoad
+from bidbeacon_pipelines.store.windows import LoadedWindow
 
 
 def load(age_days: int, number: int) -> WindowLoad:
@@ -38,7 +44,30 @@ def load(age_days: int, number: int) -> WindowLoad:
 def test_loads_of_one_age_are_numbered() -> None:
     """The second load of a day is told from the first, in the table and in the sentence below."""
     shown = io.StringIO()
-    print_loads(Console(file=shown, width=120), [load(3, 1), load(5, 2), load(5, 3)])
+    loads = [load(3, 1), load(5, 2), load(5, 3)]
+    print_loads(Console(file=shown, width=120), loads, get_dataset("daily_targets").columns)
     heads = next(line for line in shown.getvalue().splitlines() if "T+3" in line)
     assert ["USD", "T+3", "T+5", "T+5", "#2"] == heads.split()
     assert "From T+3 to T+5 #2: " in shown.getvalue()
+
+
+def test_metrics_that_a_dataset_lacks_are_not_printed() -> None:
+    """Purchased products have sales, and no spend."""
+    shown = io.StringIO()
+    columns = get_dataset("daily_purchased_products").columns
+    print_loads(Console(file=shown, width=120), [load(3, 1), load(5, 2)], columns)
+    assert ("sales" in shown.getvalue(), "spend" in shown.getvalue()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "amounts"),
+    [("daily_targets", {"spend", "sales"}), ("daily_purchased_products", {"sales"})],
+)
+def test_a_materialization_has_the_amounts_of_its_dataset(dataset: str, amounts: set[str]) -> None:
+    """An amount that the dataset does not have would read as 0."""
+    some: dict[str, Any] = dict.fromkeys(field.name for field in fields(LoadedWindow))
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    some |= {"dataset": dataset, "currency_code": "USD", "spend": Decimal(0), "sales": Decimal(2)}
+    some |= dict.fromkeys(("row_count", "restated_count", "unresolved_count"), 0)
+    some |= {"quarantined_count": 0, "load_count": 1, "data_as_of": now, "last_loaded_at": now}
+    assert amounts == {"spend", "sales"} & window_metadata(LoadedWindow(**some)).keys()

@@ -10,6 +10,7 @@ from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.overview import DatasetSummary, summarize_datasets
 from bidbeacon_pipelines.reports.problems import Problem
+from bidbeacon_pipelines.reports.starting import Progress, describe_start, has_data
 from bidbeacon_pipelines.services.health_checks import Check, Level, gate_facts
 from bidbeacon_pipelines.services.problems import RECENTLY, survey
 from bidbeacon_pipelines.settings import Settings
@@ -17,7 +18,12 @@ from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import find_missing_grant
-from bidbeacon_pipelines.store.home import count_windows, list_put_off, read_windows_version
+from bidbeacon_pipelines.store.home import (
+    count_windows,
+    list_put_off,
+    read_windows_version,
+    were_accounts_synced,
+)
 from bidbeacon_pipelines.store.session_failures import list_lost
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
@@ -48,20 +54,20 @@ class Home:
         now = self._clock()
         with self._store.snapshot() as connection:
             state = survey(connection, self._settings, now)
-            windows = self._count_windows(connection)
-            return {
+            summaries = summarize_datasets(self._count_windows(connection), state.groups)
+            answer = {
                 "at": instant(now),
                 "is_sandbox": self._settings.uses_sandbox,
                 "accounts": _accounts_json(connection),
-                "datasets": [
-                    dataset_json(one) for one in summarize_datasets(windows, state.groups)
-                ],
+                "datasets": [dataset_json(one) for one in summaries],
                 "problems": [_problem_json(one) for one in state.problems[:MOST_PROBLEMS]],
                 "more_problems": max(0, len(state.problems) - MOST_PROBLEMS),
                 "throttling": _throttling_json(connection, now),
                 "promises": _promises_json(connection),
                 "checks": [_check_json(one) for one in state.checks],
             }
+            is_starting = not has_data(summaries, state.groups)
+            return answer | {"starting": _start_json(connection, answer) if is_starting else None}
 
     def _count_windows(self, connection: Connection) -> dict[str, int]:
         """Count all windows by dataset; again only after some were created or deleted, since it reads an index of all of them."""
@@ -81,6 +87,22 @@ def _accounts_json(connection: Connection) -> dict[str, int]:
         "countries": len({account.country_code for account in accounts}),
         "refreshed": sum(account.reason_to_skip is None for account in accounts),
     }
+
+
+def _start_json(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return what happens until the first data is loaded; None where no account is refreshed."""
+    limits, accounts = home["throttling"], home["accounts"]
+    progress = Progress(
+        accounts=accounts["accounts"],
+        refreshed=accounts["refreshed"],
+        is_synced=accounts["accounts"] > 0 or were_accounts_synced(connection),
+        windows=sum(one["windows"] for one in home["datasets"]),
+        planned=sum(one["reports"] for one in limits["put_off"]),
+        in_flight=sum(gate["in_flight"] for gate in limits["gates"]),
+        is_sandbox=home["is_sandbox"],
+    )
+    start = describe_start(progress)
+    return None if start is None else {"now": start.now, "first_data": start.first_data}
 
 
 def dataset_json(summary: DatasetSummary) -> dict[str, Any]:

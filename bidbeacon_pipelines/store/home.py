@@ -166,6 +166,12 @@ def list_unlisted_regions(connection: Connection) -> list[RowMapping]:
     return list(connection.execute(_UNLISTED_REGIONS).mappings())
 
 
+def were_accounts_synced(connection: Connection) -> bool:
+    """Return whether accounts were ever listed, as far back as sessions are kept."""
+    statement = text("SELECT EXISTS (SELECT FROM session_actions WHERE type = 'accounts-synced')")
+    return bool(connection.execute(statement).scalar_one())
+
+
 _PUT_OFF = text("""
     SELECT r.dataset, count(*) AS reports, min(r.created_at) AS since
       FROM report_requests r JOIN ads_accounts o USING (account_id)

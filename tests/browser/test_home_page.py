@@ -202,12 +202,27 @@ def test_a_newcomer_is_told_what_to_do(
 ) -> None:
     """Without accounts: what comes by itself, the command, and all datasets that there will be; or why there are none."""
     page.goto(base_url)
-    expect(page.locator("h1")).to_have_text("Nothing is set up yet")
+    expect(page.locator("h1")).to_have_text("Starting")
+    expect(page.locator("#verdict")).to_contain_text("as soon as Dagster runs")
     expect(page.locator("#verdict code")).to_have_text("bidbeacon accounts sync")
     expect(page.locator(".datasets li")).to_have_count(9)
     with suppress(PermissionError), with_job_session("sync-accounts", store=session_store):
         raise PermissionError("The refresh token is refused")
     expect(page.locator("h1")).to_contain_text("1 problem")
+
+
+def test_first_start_says_what_happens_and_when_data_comes(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Accounts are known and no data is loaded: neither all right nor days of data, until the first window is loaded."""
+    with session_store.begin() as connection:
+        connection.execute(text(ACCOUNTS))
+    page.goto(base_url)
+    expect(page.locator("h1")).to_have_text("Starting")
+    expect(page.locator("#verdict")).to_contain_text("3 accounts are being synced")
+    expect(page.locator("#verdict")).to_contain_text("The first data comes")
+    expect(page.locator("#verdict")).not_to_contain_text("0 days")
+    expect(page).to_have_title("Home · BidBeacon")
 
 
 def test_an_account_of_old_sessions_is_found_by_its_old_link(page: Page, shared_url: str) -> None:

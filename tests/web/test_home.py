@@ -109,7 +109,29 @@ def test_a_new_database_has_nothing_wrong_but_no_accounts(nothing: World) -> Non
     home = nothing.home()
     assert (0, []) == (home["accounts"]["accounts"], home["problems"])
     assert 9 == len(home["datasets"])
+    assert home["starting"]["now"].startswith("Accounts are read from Amazon")
     assert "warning" in [one["level"] for one in home["checks"] if one["name"] == "accounts"]
+
+
+def test_home_is_starting_until_a_window_is_loaded(nothing: World) -> None:
+    """With accounts and without data it says what happens now and when the first data comes; from the first load on, no more."""
+    nothing.execute(ACCOUNTS)
+    told = nothing.home()["starting"]
+    assert "2 accounts are being synced" in told["now"]
+    assert "The first data comes" in told["first_data"]
+    with nothing.engine.begin() as connection:
+        account = list_accounts(connection)[0]
+        days = [TODAY - timedelta(days=age) for age in range(1, 4)]
+        create_windows(connection, account, DATASET, dict.fromkeys(days, NOW))
+        set_windows_through(connection, account, DATASET, TODAY)
+    assert "3 days of data" in nothing.home()["starting"]["now"]
+    nothing.execute(
+        "UPDATE report_windows SET status = 'loaded', load_count = 1, last_loaded_at = :now, data_as_of = :now"
+        " WHERE window_date = :day",
+        now=NOW,
+        day=days[0],
+    )
+    assert nothing.home()["starting"] is None
 
 
 def test_windows_that_were_just_created_are_counted_in_each_state(nothing: World) -> None:

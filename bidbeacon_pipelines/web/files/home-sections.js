@@ -16,7 +16,7 @@ const WORDS = { requested: "being loaded" };
 
 /** Each section's figures, and what makes its children of them; null where it has nothing to say. */
 export const SECTIONS = {
-  verdict: { figures: ({ problems, checks, accounts, datasets, is_sandbox: sandbox }) => [problems.length, checks.map(({ level }) => level), accounts, datasets, sandbox], render: verdict },
+  verdict: { figures: ({ problems, checks, accounts, datasets, starting, is_sandbox: sandbox }) => [problems.length, checks.map(({ level }) => level), accounts, datasets, starting, sandbox], render: verdict },
   problems: { figures: ({ problems, more_problems: more }) => [problems, more], render: problemList },
   datasets: { figures: ({ datasets }) => datasets, render: datasetList },
   jobs: { figures: ({ jobs }) => jobs, render: jobTable },
@@ -33,11 +33,12 @@ const stateSum = (dataset, states) => sum(states.map((state) => dataset.states[s
 const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
 
 /** How everything is, as `{level, title}`; `level` is ok, warning, failure, or empty where nothing is known yet. */
-export function verdictOf({ problems, more_problems: more, checks, accounts }) {
+export function verdictOf({ problems, more_problems: more, checks, accounts, starting }) {
   // What a check finds broken is a problem already, and so is an account that needs a person.
   const levels = [...problems, ...checks.filter(({ name, level }) => level === "warning" && name !== "accounts")].map(({ level }) => level);
   const failures = levels.filter((level) => level === "failure").length + more;
   const warnings = levels.filter((level) => level === "warning").length;
+  if (starting !== null && failures === 0) return { level: "empty", title: "Starting" };
   if (accounts.accounts === 0 && failures === 0) return { level: "empty", title: "Nothing is set up yet" };
   if (failures > 0) return { level: "failure", title: `${counted(failures, "problem")}${warnings > 0 ? `, ${counted(warnings, "warning")}` : ""}` };
   if (warnings > 0) return { level: "warning", title: counted(warnings, "warning") };
@@ -57,18 +58,20 @@ function verdict(data) {
   const mark = { ok: "succeeded", warning: "warnings", failure: "problems", empty: "skipped" }[level];
   return [
     el("h1", {}, statusIcon(mark, true), title),
+    level === "empty" && data.starting && el("p", { class: "summary" }, data.starting.now, " ", data.starting.first_data),
     el(
       "p",
       { class: "summary" },
-      accounts === 0 ? emptyText() : [el("a", { href: "/accounts" }, counted(accounts, "account")), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, el("a", { href: "/coverage" }, `${counted(windows, "day")} of data`), ` in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
-      windows > 0 && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...inState("due"), ...inState("requested")],
+      accounts > 0 && [el("a", { href: "/accounts" }, counted(accounts, "account")), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"}`],
+      accounts > 0 && windows > 0 && !data.starting && [" · ", el("a", { href: "/coverage" }, `${counted(windows, "day")} of data`), ` in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
+      accounts === 0 && !data.starting && "Amazon lists no account. Accounts are synced once an hour by themselves. ",
+      accounts === 0 && ["To sync them now: ", el("code", {}, "bidbeacon accounts sync"), "."],
+      windows > 0 && !data.starting && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...inState("due"), ...inState("requested")],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
     el("p", { class: "purpose" }, "BidBeacon asks Amazon Ads for reports, asks again while their figures still change, and records everything it does as ", el("a", { href: "/sessions" }, "sessions"), "."),
   ];
 }
-
-const emptyText = () => ["Accounts are synced once an hour by themselves. At once: ", el("code", {}, "bidbeacon accounts sync"), "."];
 
 function problemList({ problems, more_problems: more }) {
   if (problems.length === 0) return null;

@@ -38,7 +38,7 @@ function draw(data) {
     box.hidden = children === null;
     keepingFocus(box, () => box.replaceChildren(...(children ?? []).filter(Boolean)));
   }
-  document.title = `${level === "ok" ? "" : "⚠ "}Home · BidBeacon`;
+  document.title = `${level === "ok" || level === "empty" ? "" : "⚠ "}Home · BidBeacon`;
   if (byId("home").getAttribute("aria-busy") === "true" && location.hash) byId(location.hash.slice(1))?.scrollIntoView(); // it was hidden until now
   byId("home").setAttribute("aria-busy", "false");
 }

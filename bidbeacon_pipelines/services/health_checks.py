@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping
 from bidbeacon_pipelines.reports.histories import TRIED_AGAIN_AFTER
 from bidbeacon_pipelines.reports.partition_bound import MOST_PARTITIONS, partition_days
 from bidbeacon_pipelines.reports.product_states import product_name
+from bidbeacon_pipelines.reports.problems import shape_of
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.alerts import Delivery
 from bidbeacon_pipelines.store.api_calls import CallSummary
@@ -245,15 +246,15 @@ def _gate_line(state: GateState, now: datetime) -> str:
 
 
 def check_windows(failed: Sequence[FailedWindows]) -> Check:
-    """Check for windows whose last report failed."""
+    """Check for windows whose last report failed, with one detail for each cause."""
     total = sum(group.windows for group in failed)
     facts = {"failed": total, "by_dataset": [dict(group.__dict__) for group in failed]}
     if not total:
         return Check("windows", Level.OK, "none has failed", facts=facts)
-    details = tuple(
-        f"{group.account_label} {group.dataset}: {group.windows:,}, {group.reason or 'no reason is known'}"
-        for group in failed
-    )
+    by_cause: dict[str, list[FailedWindows]] = {}
+    for group in failed:
+        by_cause.setdefault(shape_of(group.reason or ""), []).append(group)
+    details = tuple(map(_failed_line, by_cause.values()))
     found = f"{_count(total, 'window')} failed"
     to_do = "Days that Amazon still serves are requested again automatically. To do it now: `bidbeacon refresh --account ACCOUNT --window DAY`."
     return Check("windows", Level.WARNING, found, to_do, _shortened(details), facts)
@@ -282,6 +283,14 @@ def _history_line(one: LearnedHistory) -> str:
         f"{one.region} {one.dataset}: {product_name(one.ad_product)} for {days} days, learned "
         f"{one.learned_at:%Y-%m-%d}; older days are tried again from {again:%Y-%m-%d} on"
     )
+
+
+def _failed_line(groups: Sequence[FailedWindows]) -> str:
+    """Return the cause of failed windows, with how many there are, in which datasets and of which accounts."""
+    windows = _count(sum(group.windows for group in groups), "window")
+    datasets = _named(list(dict.fromkeys(group.dataset for group in groups)))
+    labels = _named(list(dict.fromkeys(group.account_label for group in groups)))
+    return f"{windows} in {datasets} of {labels}: {groups[0].reason or 'no reason is known'}"
 
 
 def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: datetime) -> Check:

@@ -203,17 +203,35 @@ def test_reports_that_nobody_looks_at_are_told(
     assert said in check.found
 
 
-def test_failed_windows_are_told_by_account_and_dataset() -> None:
-    """With the reason; only the first few."""
-    many = [
-        FailedWindows(f"US.{n}", f"Shop {n} · US", "daily_targets", 10 - n, "too old")
-        for n in range(7)
-    ]
-    check = check_windows(many)
-    assert (Level.WARNING, "49 windows failed") == (check.level, check.found)
-    assert check.details[0] == "Shop 0 · US daily_targets: 10, too old"
-    assert check.details[-1] == "… and 2 more"
+def failed(shop: int, dataset: str, windows: int, reason: str | None) -> FailedWindows:
+    """Make the failed windows of a dataset of a shop."""
+    return FailedWindows(f"US.{shop}", f"Shop {shop} · US", dataset, windows, reason)
+
+
+def test_failed_windows_are_told_once_for_each_cause() -> None:
+    """With how many windows, of which accounts and datasets; causes that differ in numbers only are one."""
+    check = check_windows(
+        [
+            *(
+                failed(shop, "daily_targets", 10, f"{shop} of 100 rows are bad")
+                for shop in range(4)
+            ),
+            failed(0, "daily_products", 5, "7 of 100 rows are bad"),
+            failed(1, "daily_products", 3, None),
+        ]
+    )
+    assert (Level.WARNING, "48 windows failed") == (check.level, check.found)
+    assert check.details == (
+        "45 windows in daily_targets, daily_products of Shop 0 · US, Shop 1 · US and 2 more: 0 of 100 rows are bad",
+        "3 windows in daily_products of Shop 1 · US: no reason is known",
+    )
     assert check_windows([]).level is Level.OK
+
+
+def test_only_the_first_causes_of_failed_windows_are_told() -> None:
+    """How many more there are is told as well."""
+    check = check_windows([failed(0, "daily_targets", 1, f"cause {name}") for name in "abcdefg"])
+    assert (6, "… and 2 more") == (len(check.details), check.details[-1])
 
 
 def test_sessions_without_a_sign_of_life_are_told() -> None:

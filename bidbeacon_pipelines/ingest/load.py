@@ -34,7 +34,12 @@ from bidbeacon_pipelines.reports.acceptance import (
     judge_undated,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.reports.product_states import ProductState, after_report, states_before
+from bidbeacon_pipelines.reports.product_states import (
+    ProductState,
+    after_report,
+    failed,
+    states_before,
+)
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.store.accounts import Account, count_countries
 from bidbeacon_pipelines.store.entities import find_first_deliverable_day
@@ -432,11 +437,9 @@ class _Load:
                     suspicious_count=own.suspicious_count + 1,
                 )
             case Refuse(reason=reason):
-                return ProductState(
-                    status="failed",
-                    next_refresh_at=rules.refused_again_at(day, own.data_as_of is not None),
-                    data_as_of=own.data_as_of,
-                    failure_reason=reason,
+                again_at = rules.refused_again_at(day, own.data_as_of is not None)
+                return failed(
+                    ProductState(status=own.status, data_as_of=own.data_as_of), reason, again_at
                 )
 
 

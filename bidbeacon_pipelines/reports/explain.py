@@ -9,7 +9,7 @@ from datetime import datetime
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.explain_requests import explain_request
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.product_states import describe_unserved
+from bidbeacon_pipelines.reports.product_states import describe_missing, describe_unserved
 from bidbeacon_pipelines.reports.verdicts import (
     Cause,
     KnownWindow,
@@ -198,20 +198,33 @@ def _due_since(known: KnownWindow) -> str:
 
 def _fresh(known: KnownWindow) -> Verdict | None:
     window = known.window
-    if window.status != "loaded" or window.data_as_of is None:
+    if window.status != "loaded" or window.last_loaded_at is None:
         return None
-    has = f"It has {window.row_count or 0:,} rows as of {when(window.data_as_of)}"
+    as_of = "" if window.data_as_of is None else f" as of {when(window.data_as_of)}"
+    has = f"It has {window.row_count or 0:,} rows{as_of}"
     if (lacks := describe_unserved(known.states)) is not None:
         has = f"{has}, {lacks}"
     proofs = known.proven_by("loaded", "replayed")
     if window.next_refresh_at is None:
-        final = f"{has}, and no further refresh is scheduled; to load it again, run {refresh_command(known)}."
-        return Verdict(Cause.FINAL, Severity.FINE, final, None, proofs)
+        return Verdict(Cause.FINAL, Severity.FINE, _final(known, has), None, proofs)
     at = window.next_refresh_at
     stopped = _stop_of(known.account)
     then = f", but not while {stopped[1]}" if stopped else ""
     sentence = f"{has}; {known.refresh_name(at)} follows at {when(at)}{then}."
     return Verdict(Cause.FRESH, Severity.FINE, sentence, at, proofs)
+
+
+def _final(known: KnownWindow, has: str) -> str:
+    """Return why a window is not refreshed any more, and how to load it all the same."""
+    reason, by_hand = known.window.failure_reason, f"to load it again, run {refresh_command(known)}"
+    if reason is None:
+        return f"{has}, and no further refresh is scheduled; {by_hand}."
+    states = describe_missing(known.states, known.now)
+    which = "" if states is None else f" ({states})"
+    return (
+        f"{has}{which}. They are final: its last refresh failed ({ended(reason)}), and is not tried again "
+        f"automatically; {by_hand}."
+    )
 
 
 def _not_due_yet(known: KnownWindow) -> Verdict | None:

@@ -30,6 +30,7 @@ class Group:
         account_keys: Some of the accounts, those with the most windows first.
         window_date: The newest day.
         reason: The newest one's reason.
+        is_stopped: Whether their accounts are paused, or disabled at Amazon.
     """
 
     dataset: str
@@ -40,6 +41,7 @@ class Group:
     account_keys: Sequence[str]
     window_date: date
     reason: str | None = None
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,14 @@ def summarize_datasets(windows: Mapping[str, int], groups: Iterable[Group]) -> l
 
 
 def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
-    """Return what is wrong, by state and cause: the worst state first, and of each the cause with the most windows."""
+    """Return what is wrong, by state and cause: the worst state first, and of each the cause with the most windows.
+
+    Windows of paused and disabled accounts are left out: nothing is to be done about them.
+    """
     found: dict[tuple[WindowState, str], WindowProblem] = {}
     for group in groups:
         state = window_state(group.signs)
-        if state in PROBLEMS:
+        if state in PROBLEMS and not group.is_stopped:
             key = state, shape_of(cause := _cause(state, group))
             found[key] = _with(found.get(key, WindowProblem(state, cause)), group)
     return sorted(

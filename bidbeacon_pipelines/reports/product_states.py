@@ -168,6 +168,13 @@ def _agreed(phrase: str, names: Sequence[str]) -> str:
     )
 
 
+def failed(state: ProductState, reason: str, again_at: datetime | None) -> ProductState:
+    """Return the state of an ad product whose report failed or was refused; with data, and not due again, it is final with that data."""
+    if again_at is None and state.data_as_of is not None:
+        return ProductState(status="loaded", data_as_of=state.data_as_of, failure_reason=reason)
+    return replace(state, status="failed", next_refresh_at=again_at, failure_reason=reason)
+
+
 def unserved(state: ProductState) -> ProductState:
     """Return the state of an ad product from when on Amazon does not serve it; it keeps the data that it has."""
     return ProductState(status=NOT_SERVED, data_as_of=state.data_as_of)
@@ -198,7 +205,9 @@ def product_name(product: str) -> str:
 
 def _to_come(state: ProductState, now: datetime) -> str:
     if state.failure_reason is not None:
-        return f"{state.status if state.status != 'loaded' else 'suspicious'} ({state.failure_reason.rstrip('.')})"
+        is_final = state.status == "loaded" and state.suspicious_digest is None
+        kept = "not refreshed" if is_final else "suspicious"
+        return f"{kept if state.status == 'loaded' else state.status} ({state.failure_reason.rstrip('.')})"
     if state.next_refresh_at is None:
         return "never came"
     return "is still to come" if state.next_refresh_at <= now else "is not due yet"

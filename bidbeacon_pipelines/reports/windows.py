@@ -8,7 +8,7 @@ rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
 """
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -18,6 +18,9 @@ from bidbeacon_pipelines.reports.datasets import Dataset
 
 EDGE_SAFETY = timedelta(days=1)
 """Left unused at the old end: Amazon counts its history in a calendar that may be a day ahead of the account's."""
+
+RETRIED_FOR = timedelta(days=7)
+"""A last refresh that fails is tried again once a day for so long."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,18 @@ def next_refresh_at(
 
 
 def again_after_failure(
-    dataset: Dataset, window_date: date, time_zone: str, failed_at: datetime, *, has_data: bool
+    dataset: Dataset,
+    window_date: date,
+    time_zone: str,
+    failed_at: datetime,
+    *,
+    has_data: bool,
+    failing_since: datetime | None = None,
 ) -> datetime | None:
-    """Return the instant at which a window is due again whose report failed or was refused.
+    """Return the instant at which a window is due again whose report failed or was refused; None where its data is final.
 
     That is its next offset. A window without any data waits a day at most, since no other refresh
-    would load it.
+    would load it. After its last offset, a window with data is tried once a day for a week.
 
     Args:
         dataset: Whose offsets count.
@@ -109,10 +118,46 @@ def again_after_failure(
         time_zone: The account's.
         failed_at: When it failed.
         has_data: Whether it was ever loaded.
+        failing_since: When its last refresh failed for the first time; None for now.
     """
     at = next_refresh_at(dataset, window_date, time_zone, failed_at)
     tomorrow = failed_at + timedelta(days=1)
-    return at if has_data else min(at or tomorrow, tomorrow)
+    if not has_data:
+        return min(at or tomorrow, tomorrow)
+    if at is not None:
+        return at
+    return tomorrow if tomorrow - (failing_since or failed_at) <= RETRIED_FOR else None
+
+
+@dataclass(frozen=True)
+class EndedReport:
+    """A report that was loaded or given up: its days, and when it ended."""
+
+    start: date
+    end: date
+    ended_at: datetime
+
+
+def failing_since(
+    dataset: Dataset, window_date: date, time_zone: str, reports: Iterable[EndedReport]
+) -> datetime | None:
+    """Return when the last refresh of a window that fails now failed first; None where it did not fail before.
+
+    Args:
+        dataset: Whose offsets count.
+        window_date: The window.
+        time_zone: The account's.
+        reports: The reports of the last days that may have covered it.
+    """
+    last = due_at(window_date, max(dataset.refresh_offsets), time_zone)
+    return min(
+        (
+            one.ended_at
+            for one in reports
+            if one.start <= window_date <= one.end and one.ended_at >= last
+        ),
+        default=None,
+    )
 
 
 def missed_offsets(

@@ -59,6 +59,7 @@ from bidbeacon_pipelines.reports.product_states import (
     ProductState,
     WindowAfter,
     after_report,
+    failed,
     product_name,
     states_before,
 )
@@ -71,7 +72,9 @@ from bidbeacon_pipelines.reports.splitting import (
     should_split_by_product,
 )
 from bidbeacon_pipelines.reports.windows import (
+    RETRIED_FOR,
     again_after_failure,
+    failing_since,
     local_date,
     missed_offsets,
     next_refresh_at,
@@ -116,6 +119,7 @@ from bidbeacon_pipelines.store.requests import (
     delete_plans,
     get_locked_request,
     keep_lock,
+    list_ended_reports,
     lock_planning,
     lock_request,
     pass_over,
@@ -196,6 +200,13 @@ class _Driver:
             countries = list_countries(connection, request.account_id)
             self._windows = list_windows_of_request(connection, request.id)
             has = find_ad_products(connection, request.account_id)
+            self._ended = list_ended_reports(
+                connection,
+                request.account_id,
+                request.dataset,
+                request.ad_products,
+                since=context.now() - RETRIED_FOR - timedelta(days=1),
+            )
         self._products = products_to_request(self._dataset, has)
         self._countries = {account.account_key: account for account in countries}
 
@@ -586,10 +597,15 @@ class _Driver:
 
     def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
         """Return the function that computes when a failed window of a country is due again, by its day and whether it has data."""
-        now, zone = self._context.now(), account.time_zone
-        return lambda day, has_data: again_after_failure(
-            self._dataset, day, zone, now, has_data=has_data
-        )
+        now, zone, dataset = self._context.now(), account.time_zone, self._dataset
+
+        def again(day: date, has_data: bool) -> datetime | None:  # noqa: FBT001 - as `LoadRules` calls it
+            first = failing_since(dataset, day, zone, self._ended)
+            return again_after_failure(
+                dataset, day, zone, now, has_data=has_data, failing_since=first
+            )
+
+        return again
 
     def _retry(self, step: RetryLater) -> None:
         action = RequestRetried(
@@ -753,23 +769,18 @@ class _Driver:
     def _fail_windows(
         self,
         connection: Connection,
-        failed: Mapping[str, Sequence[Window]],
+        released: Mapping[str, Sequence[Window]],
         reason: str,
         due_again: Callable[[str, Window, ProductState], datetime | None],
     ) -> None:
         """End the wait of windows whose report gave no data: its ad products have failed, the others are as before."""
         after, now = {}, self._context.now()
         reported, products = self._request.ad_products, self._products
-        for key, windows in failed.items():
+        for key, windows in released.items():
             for window in windows:
                 before = states_before(window.states, window.state, products, reported)
                 own = before[reported[0]]
-                outcome = replace(
-                    own,
-                    status="failed",
-                    next_refresh_at=due_again(key, window, own),
-                    failure_reason=reason,
-                )
+                outcome = failed(own, reason, due_again(key, window, own))
                 wanted = () if window.wanted_by is None else window.products_due or products
                 place = self._countries[key].country_code, window.window_date
                 after[place] = after_report(before, reported, outcome, now, wanted=wanted)

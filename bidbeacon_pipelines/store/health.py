@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL
+from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.store.migrate import list_revisions, read_revision
 
 
@@ -62,12 +62,12 @@ def read_requests(connection: Connection, *, late_since: datetime) -> RequestsSt
 
 
 def list_failed_windows(connection: Connection) -> list[FailedWindows]:
-    """Return failed windows by account and dataset, the most first."""
+    """Return failed windows of active accounts by account and dataset, the most first."""
     rows = connection.execute(
         text(f"""SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset, count(*) AS windows,
                        (array_agg(w.failure_reason ORDER BY w.window_date DESC))[1] AS reason
                   FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
-                 WHERE w.status = 'failed' GROUP BY a.account_key, account_label, w.dataset ORDER BY windows DESC, a.account_key, w.dataset""")
+                 WHERE w.status = 'failed' AND {IS_ACTIVE} GROUP BY a.account_key, account_label, w.dataset ORDER BY windows DESC, a.account_key, w.dataset""")
     )
     return [FailedWindows(**row) for row in rows.mappings()]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.accounts import IS_ACTIVE, Account
 from bidbeacon_pipelines.store.coverage import (
     DUE_SINCE,
     IS_DUE,
@@ -26,7 +26,7 @@ _OF_ALL, _OF_ONE = "true", "w.account_id = :account_id AND w.country_code = :cou
 _CAUSE = "regexp_replace(regexp_replace(left(w.failure_reason, 1000), ' \\(\\d+ × [^()]*\\)', ''), '\\S*\\d\\S*', '#', 'g')"
 _UNSETTLED_WINDOW = f"""
         SELECT w.dataset, w.status, a.account_key, w.window_date, w.failure_reason,
-               {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_SUSPICIOUS} AS is_suspicious,
+               NOT ({IS_ACTIVE}) AS is_stopped, {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_SUSPICIOUS} AS is_suspicious,
                {REQUEST_IS_LATE.format(late_if_sent_before="d.late_if_sent_before")} AS request_is_late,
                CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.suspicious_digest IS NOT NULL
                     THEN {_CAUSE} END AS cause,
@@ -52,12 +52,12 @@ _UNSETTLED_WINDOWS = (
 )
 _UNSETTLED = f"""
     {_UNSETTLED_WINDOWS}
-    SELECT dataset, status, is_due, is_overdue, is_suspicious, request_is_late, CAST(sum(windows) AS bigint) AS windows,
+    SELECT dataset, is_stopped, status, is_due, is_overdue, is_suspicious, request_is_late, CAST(sum(windows) AS bigint) AS windows,
            count(*) AS accounts, min(since) AS since, (array_agg(account_key ORDER BY windows DESC, account_key))[1:3] AS account_keys, max(window_date) AS window_date, min(reason) AS reason
-      FROM (SELECT dataset, status, is_due, is_overdue, is_suspicious, request_is_late, cause, account_key, count(*) AS windows,
+      FROM (SELECT dataset, is_stopped, status, is_due, is_overdue, is_suspicious, request_is_late, cause, account_key, count(*) AS windows,
                    min(since) AS since, max(window_date) AS window_date, min(failure_reason) AS reason
-              FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) by_account
-     GROUP BY dataset, status, is_due, is_overdue, is_suspicious, request_is_late, cause ORDER BY dataset, windows DESC"""
+              FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) by_account
+     GROUP BY dataset, is_stopped, status, is_due, is_overdue, is_suspicious, request_is_late, cause ORDER BY dataset, windows DESC"""
 
 
 def count_windows(connection: Connection, account: Account | None = None) -> dict[str, int]:
@@ -97,7 +97,7 @@ def list_unsettled(
         late_if_sent_before: by dataset, since when a report in flight takes too long.
         account: only windows of this one.
 
-    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since,
+    Columns: dataset, is_stopped, the signs of a window but for `lacks_product`, windows, accounts, since,
         account_keys of at most three accounts, the reason of one window, window_date of the newest.
     """
     values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
@@ -112,7 +112,9 @@ _UNSETTLED_BY_ACCOUNT = text(
     {_UNSETTLED_WINDOWS}
     SELECT account_key, status, is_due, is_overdue, is_suspicious, request_is_late, count(*) AS windows,
            min(window_date) AS oldest, max(window_date) AS newest, min(since) AS since
-      FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY account_key""".replace("{of}", _OF_ALL)
+      FROM unsettled WHERE NOT is_stopped GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY account_key""".replace(
+        "{of}", _OF_ALL
+    )
 )
 
 
@@ -124,7 +126,7 @@ def list_unsettled_by_account(
     overdue_before: datetime,
     late_if_sent_before: datetime,
 ) -> list[RowMapping]:
-    """Return the windows of one dataset that are not simply loaded and fresh, by account and state; arguments as of `list_unsettled`.
+    """Return the windows of one dataset of active accounts that are not simply loaded and fresh, by account and state; arguments as of `list_unsettled`.
 
     Columns: account_key, the signs of a window but for `lacks_product`, windows, oldest, newest,
         since.
@@ -134,15 +136,17 @@ def list_unsettled_by_account(
     return list(connection.execute(_UNSETTLED_BY_ACCOUNT, values).mappings())
 
 
-_STOPPED = text("""
+_STOPPED = text(f"""
     SELECT needs_person_for, needs_person AS reason, count(*) AS ads_accounts, min(needs_person_since) AS since,
            (array_agg(ads_account_key ORDER BY ads_account_key))[1:3] AS ads_account_keys,
            (SELECT account_key FROM advertiser_accounts a WHERE a.account_id = min(o.account_id) ORDER BY enabled DESC, account_key LIMIT 1) AS account_key
-      FROM ads_accounts o WHERE needs_person IS NOT NULL GROUP BY 1, 2 ORDER BY ads_accounts DESC""")
+      FROM ads_accounts o
+     WHERE needs_person IS NOT NULL AND EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = o.account_id AND {IS_ACTIVE})
+     GROUP BY 1, 2 ORDER BY ads_accounts DESC""")
 
 
 def list_stopped(connection: Connection) -> list[RowMapping]:
-    """Return why ads accounts need a person: needs_person_for, reason, ads_accounts, since, ads_account_keys of at most three, and account_key of one country."""
+    """Return why ads accounts with active countries need a person: needs_person_for, reason, ads_accounts, since, ads_account_keys of at most three, and account_key of one country."""
     return list(connection.execute(_STOPPED).mappings())
 
 

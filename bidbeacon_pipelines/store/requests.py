@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
+from bidbeacon_pipelines.reports.windows import EndedReport
 from bidbeacon_pipelines.store.accounts import IS_ACTIVE
 from bidbeacon_pipelines.store.locks import lock_until_commit
 from bidbeacon_sessions.leases import end_dead_connections
@@ -190,6 +191,24 @@ def find_request(connection: Connection, request_id: int) -> Request | None:
     )
     found = row.mappings().first()
     return None if found is None else Request(**found)
+
+
+def list_ended_reports(
+    connection: Connection,
+    account_id: str,
+    dataset: str,
+    ad_products: Sequence[str],
+    *,
+    since: datetime,
+) -> list[EndedReport]:
+    """Return the reports of a dataset of an ads account, of any of these ad products, that were sent since an instant and have ended."""
+    rows = connection.execute(
+        text("""SELECT start_date, end_date, finished_at FROM report_requests
+                 WHERE account_id = :id AND dataset = :dataset AND ad_products && :ad_products
+                   AND sent_at >= :since AND finished_at IS NOT NULL"""),
+        {"id": account_id, "dataset": dataset, "ad_products": list(ad_products), "since": since},
+    )
+    return [EndedReport(*row) for row in rows]
 
 
 def correct_requests(connection: Connection, account_id: str, now: datetime) -> None:

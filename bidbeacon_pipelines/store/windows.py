@@ -106,14 +106,18 @@ def set_windows_through(
 def expire_windows(
     connection: Connection, account: Account, dataset: str, oldest_served: date
 ) -> list[date]:
-    """End the windows that Amazon serves no longer: never loaded ones become `expired`, loaded ones are not refreshed any more.
+    """End the windows that Amazon serves no longer: never loaded ones become `expired`, loaded ones keep their data and are not refreshed any more.
 
     Return the expired ones.
     """
     values = account.identity | {"dataset": dataset, "oldest": oldest_served}
     connection.execute(
-        text(f"""UPDATE report_windows SET next_refresh_at = NULL
-                  WHERE {_OF_DATASET} AND window_date < :oldest AND next_refresh_at IS NOT NULL AND request_id IS NULL"""),
+        text(f"""UPDATE report_windows
+                    SET next_refresh_at = NULL, suspicious_digest = NULL, suspicious_rows = NULL, suspicious_count = 0,
+                        status = CASE WHEN status = 'failed' AND last_loaded_at IS NOT NULL THEN 'loaded' ELSE status END
+                  WHERE {_OF_DATASET} AND window_date < :oldest AND request_id IS NULL
+                    AND (next_refresh_at IS NOT NULL OR suspicious_digest IS NOT NULL
+                         OR status = 'failed' AND last_loaded_at IS NOT NULL)"""),
         values,
     )
     expired = connection.execute(
@@ -160,10 +164,10 @@ _MISDATED = text(f"""
            SELECT CAST(:now AS timestamptz) + interval '1 day' AS tomorrow,
                   CAST(window_date + CAST(:last_offset AS integer) AS timestamp) AT TIME ZONE :time_zone AS last_due_at) t
      WHERE {_OF_DATASET} AND window_date BETWEEN :oldest AND :today AND request_id IS NULL
-       AND ((status = 'expired' OR status = 'loaded' AND next_refresh_at IS NULL AND last_due_at > data_as_of)
+       AND ((status = 'expired' OR status = 'loaded' AND next_refresh_at IS NULL AND failure_reason IS NULL AND last_due_at > data_as_of)
             AND NOT jsonb_path_exists(coalesce(product_states, '{{}}'), '$.* ? (@.status == "not_served")')
             OR data_as_of > tomorrow
-            OR status = 'failed' AND next_refresh_at IS NULL AND last_due_at > :now AND load_count > 0
+            OR status = 'failed' AND next_refresh_at IS NULL AND load_count > 0
             OR status = 'failed' AND next_refresh_at > tomorrow AND load_count = 0)
      ORDER BY window_date FOR UPDATE OF w""")
 

@@ -1,5 +1,6 @@
 """Tests of the summary of all accounts' windows, by state and by cause."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState
@@ -58,3 +59,11 @@ def test_what_waits_is_no_problem() -> None:
     assert [] == find_problems(
         [group(due), group(WindowSigns("requested")), group(WindowSigns("expired"))]
     )
+
+
+def test_paused_and_disabled_accounts_have_no_problems() -> None:
+    """Their windows are counted all the same."""
+    stopped = replace(group(windows=2), is_stopped=True)
+    assert [] == find_problems([stopped])
+    [told] = summarize_datasets({"daily_targets": 5}, [stopped])
+    assert 2 == told.states[WindowState.FAILED]

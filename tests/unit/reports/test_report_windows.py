@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.windows import (
+    EndedReport,
     MissedOffsets,
     again_after_failure,
     due_at,
+    failing_since,
     is_served,
     local_date,
     missed_offsets,
@@ -254,13 +256,18 @@ def test_next_refresh_is_the_first_offset_not_in_the_data(
             id="at an offset: the next",
         ),
         pytest.param(
-            DAILY_TARGETS, US, "2026-03-02T08:00", None, "2026-03-03T08:00", id="at the last offset"
+            DAILY_TARGETS,
+            US,
+            "2026-03-02T08:00",
+            "2026-03-03T08:00",
+            "2026-03-03T08:00",
+            id="at the last offset",
         ),
         pytest.param(
             DAILY_TARGETS,
             US,
             "2026-08-01T12:00",
-            None,
+            "2026-08-02T12:00",
             "2026-08-02T12:00",
             id="long after the last",
         ),
@@ -279,23 +286,53 @@ def test_next_refresh_is_the_first_offset_not_in_the_data(
             HOURLY,
             JP,
             "2026-01-13T15:00",
-            None,
+            "2026-01-14T15:00",
             "2026-01-14T15:00",
             id="hourly, at the last offset",
         ),
     ],
 )
 def test_after_a_failure_the_next_offset_comes_or_a_day_later_where_there_is_no_data(
-    dataset: Dataset, zone: str, failed_at: str, with_data: str | None, without_data: str
+    dataset: Dataset, zone: str, failed_at: str, with_data: str, without_data: str
 ) -> None:
-    """A window with data waits for its next offset exactly, and for nothing after the last; one without waits a day at most."""
+    """A window with data waits for its next offset exactly, and for a day after the last; one without waits a day at most."""
     [kept, filled] = (
         again_after_failure(dataset, WINDOW, zone, _utc(failed_at), has_data=has_data)
         for has_data in (True, False)
     )
 
-    assert (None if with_data is None else _utc(with_data)) == kept
-    assert _utc(without_data) == filled
+    assert (_utc(with_data), _utc(without_data)) == (kept, filled)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, 1), (5.5, 6.5), (6, 7), (6.1, None)])
+def test_last_refresh_that_fails_is_tried_again_for_a_week(
+    days: float, expected: float | None
+) -> None:
+    """Once a day, counted from when it failed first; a window without data is tried for ever."""
+    first = due_at(WINDOW, 60, DE) + timedelta(days=40)
+    now = first + timedelta(days=days)
+    again = [
+        again_after_failure(DAILY_TARGETS, WINDOW, DE, now, has_data=has_data, failing_since=first)
+        for has_data in (True, False)
+    ]
+    assert [
+        None if expected is None else first + timedelta(days=expected),
+        now + timedelta(days=1),
+    ] == again
+
+
+def test_refresh_fails_since_its_first_report_after_it_was_due() -> None:
+    """Reports of an earlier refresh, or of other days, say nothing about the last one."""
+    last = due_at(WINDOW, 60, DE)
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    reports = [
+        EndedReport(WINDOW, WINDOW, last - hour),
+        EndedReport(WINDOW + day, WINDOW + 9 * day, last + hour),
+        EndedReport(WINDOW - day, WINDOW, last + 9 * hour),
+        EndedReport(WINDOW, WINDOW + day, last + 5 * hour),
+    ]
+    assert last + 5 * hour == failing_since(DAILY_TARGETS, WINDOW, DE, reports)
+    assert failing_since(DAILY_TARGETS, WINDOW, DE, reports[:2]) is None
 
 
 @BOTH

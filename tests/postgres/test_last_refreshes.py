@@ -1,0 +1,153 @@
+"""What becomes of a window whose last refresh fails: it is retried for a week, and then final with the data that it has."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.reports.verdicts import Cause, Verdict
+from bidbeacon_pipelines.reports.windows import oldest_served
+from bidbeacon_pipelines.sandbox.faults import FaultName
+from bidbeacon_pipelines.services.doctor import look_into_tables
+from bidbeacon_pipelines.services.explain import explain_window
+from bidbeacon_pipelines.services.problems import survey
+from bidbeacon_pipelines.services.windows import keep_windows
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions import SessionStore
+from tests.one_dataset import only_daily_targets
+from tests.postgres.job_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=59)
+"""Its last refresh is due tomorrow."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"), [("report_failed", {}), ("bad_rows", {"share": 1.0})]
+)
+def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(
+    world: BenchWorld, fault: FaultName, options: dict[str, Any]
+) -> None:
+    """Once a day; then the window keeps its data, is no problem, and `explain` says so."""
+    account = world.account()
+    for other in others(world, account):
+        world.pause(other)
+    with only_daily_targets():
+        world.load(account, DAY)
+        rows = world.window(account, DAY).row_count
+        world.break_with(fault, **options)
+        statuses = [live_a_day(world, account) for _ in range(10)]
+        assert ["failed"] * 6 == statuses[:6]
+        assert ["loaded"] * 2 == statuses[-2:]
+        window = world.window(account, DAY)
+        assert (None, rows) == (window.next_refresh_at, window.row_count)
+        assert [] == failures(world)
+        verdict = explained(world, account, DAY)
+        assert Cause.FINAL == verdict.cause
+        assert "They are final: its last refresh failed (" in verdict.sentence
+    assert [] == world.actions("windows-reopened")
+
+
+def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) -> None:
+    """It keeps its data, and is a problem for nobody."""
+    account, day = world.account(), oldest_served(DATASET, TODAY)
+    world.load(account, day)
+    world.execute(
+        "UPDATE report_windows SET status = 'failed', failure_reason = 'Out of ink' WHERE window_date = :day",
+        day=day,
+    )
+    world.advance(days=2)
+    with world.session() as session:
+        keep_windows(world.context, session, account, DATASET)
+    assert ("loaded", None) == tuple(
+        getattr(world.window(account, day), name) for name in ("status", "next_refresh_at")
+    )
+    assert Cause.FINAL == explained(world, account, day).cause
+
+
+def test_window_that_failed_for_ever_is_tried_again(world: BenchWorld) -> None:
+    """One that an earlier version left alone comes back with the next look."""
+    account, day = world.account(), TODAY - timedelta(days=90)
+    world.load(account, day)
+    world.execute(
+        "UPDATE report_windows SET status = 'failed', failure_reason = 'Out of ink', next_refresh_at = NULL WHERE window_date = :day",
+        day=day,
+    )
+    with world.session() as session:
+        keep_windows(world.context, session, account, DATASET, again=True)
+    assert world.window(account, day).next_refresh_at is not None
+
+
+@pytest.mark.parametrize("how", ["paused", "disabled at Amazon"])
+def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
+    """But that it is stopped: neither failed windows nor that it needs a person."""
+    account = world.account()
+    world.break_with("report_failed", times=5)
+    world.ask(account, TODAY - timedelta(days=3))
+    for _ in range(12):
+        world.advance(minutes=50)
+        world.step()
+    assert ["failed"] == failures(world)
+    if how == "paused":
+        world.pause(account)
+    else:
+        world.disable_at_amazon(account)
+    assert [] == failures(world)
+    for other in others(world, account):
+        world.pause(other)
+    world.execute(
+        "UPDATE ads_accounts SET needs_person = 'No rights', needs_person_for = 'account' WHERE account_id = :id",
+        id=account.account_id,
+    )
+    with world.engine.begin() as connection:
+        found = survey(connection, world.context.settings, world.context.now()).problems
+        checks = look_into_tables(connection, world.context.settings, world.context.now())
+        [windows] = [check for check in checks if check.name == "windows"]
+    assert [] == [one.kind for one in found if one.kind == "needs a person"]
+    assert "none has failed" == windows.found
+
+
+def others(world: BenchWorld, account: Account) -> Sequence[Account]:
+    """Return the other countries of an ads account."""
+    rows = world.query(
+        "SELECT country_code FROM advertiser_accounts WHERE account_id = :id AND country_code <> :country",
+        id=account.account_id,
+        country=account.country_code,
+    )
+    return [world.account_in(account.account_id, row["country_code"]) for row in rows]
+
+
+def live_a_day(world: BenchWorld, account: Account) -> str:
+    """Let a day pass in which only one window is due, with time for all attempts; return its status then."""
+    world.advance(days=1)
+    for _ in range(40):
+        with world.session() as session:
+            keep_windows(world.context, session, account, DATASET)
+        world.execute(
+            "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day AND request_id IS NULL",
+            day=DAY,
+        )
+        world.refresh(account)
+        world.advance(minutes=20)
+        window, now = world.window(account, DAY), world.context.now()
+        is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
+        if window.request_id is None and not is_due:
+            break
+    return world.window(account, DAY).status
+
+
+def failures(world: BenchWorld) -> list[str]:
+    """Return the kinds of what is wrong with windows."""
+    with world.engine.begin() as connection:
+        found = survey(connection, world.context.settings, world.context.now()).problems
+    return [one.kind for one in found if one.noun == "window"]
+
+
+def explained(world: BenchWorld, account: Account, day: date) -> Verdict:
+    """Return what `explain` says of a day."""
+    settings, now = world.context.settings, world.context.now()
+    with SessionStore(world.engine).snapshot() as connection:
+        return explain_window(
+            connection, settings, account.account_key, DATASET.name, day, now=now
+        ).verdict

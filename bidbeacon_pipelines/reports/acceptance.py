@@ -1,5 +1,6 @@
 """Whether a checked report may replace the data of a window: the guards against broken and vanished rows. Pure."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class BadRows:
         """Return whether their share of all rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
         return self.rows > limit * (good_rows + self.rows)
 
-    def describe(self, good_rows: int, what: str) -> str:
+    def describe(self, good_rows: int, what: str) -> str:  # `is_refusal` recognizes it
         """Return how many rows of how many are bad, and why."""
         rows = good_rows + self.rows
         causes = ", ".join(f"{cause.rows:,} × {cause.fault}" for cause in self.causes[:2])
@@ -180,6 +181,14 @@ class Unconfirmed:
     def plus(self, _other: "Unconfirmed") -> "Unconfirmed":
         """Return the verdict on both windows as one."""
         return self
+
+
+_REFUSAL = re.compile(r"[\d,]+ of [\d,]+ rows? \([\d.]+%\) ")
+
+
+def is_refusal(reason: str) -> bool:
+    """Return whether a stored reason is that too many rows were bad, so that they are in quarantine."""
+    return _REFUSAL.match(reason) is not None
 
 
 Verdict = Accept | Suspicious | Refuse | Unconfirmed

@@ -222,7 +222,7 @@ def _final(known: KnownWindow, has: str) -> str:
     states = describe_missing(known.states, known.now)
     which = "" if states is None else f" ({states})"
     return (
-        f"{has}{which}. They are final: its last refresh failed ({ended(reason)}), and is not tried again "
+        f"{has}{which}. They are final: its last refresh failed ({without_stop(reason)}), and is not tried again "
         f"automatically; {by_hand}."
     )
 

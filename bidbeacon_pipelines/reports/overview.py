@@ -95,9 +95,10 @@ def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
     """
     found: dict[tuple[WindowState, str], WindowProblem] = {}
     for group in groups:
-        state = window_state(group.signs)
-        if state in PROBLEMS and not group.is_stopped:
-            key = state, shape_of(cause := _cause(state, group))
+        problem = None if group.is_stopped else find_problem(group.signs, group.reason)
+        if problem is not None:
+            state, cause = problem
+            key = state, shape_of(cause)
             found[key] = _with(found.get(key, WindowProblem(state, cause)), group)
     return sorted(
         found.values(),
@@ -105,10 +106,14 @@ def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
     )
 
 
-def _cause(state: WindowState, group: Group) -> str:
+def find_problem(signs: WindowSigns, reason: str | None) -> tuple[WindowState, str] | None:
+    """Return the bad state of a window and its cause; None where nothing is wrong."""
+    state = window_state(signs)
+    if state not in PROBLEMS:
+        return None
     if state is WindowState.LATE:
-        return _SLOW if group.signs.status == "requested" else _CAUSES[state]
-    return headline(group.reason or _CAUSES.get(state, "No reason is known"))
+        return state, _SLOW if signs.status == "requested" else _CAUSES[state]
+    return state, headline(reason or _CAUSES.get(state, "No reason is known"))
 
 
 def _with(problem: WindowProblem, group: Group) -> WindowProblem:

@@ -34,6 +34,7 @@ class Problem:
             that.
         settles_after: How long it must be gone before it counts as over.
         is_recovered: Whether it is over, and only shown because it happened in the last hours.
+        is_loadable: Whether it concerns windows that can be loaded again.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Problem:
     tell_after: timedelta = timedelta(0)
     settles_after: timedelta = timedelta(0)
     is_recovered: bool = False
+    is_loadable: bool = False
 
     @property
     def extent(self) -> str:

@@ -10,8 +10,8 @@ from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.reports.histories import TRIED_AGAIN_AFTER
 from bidbeacon_pipelines.reports.partition_bound import MOST_PARTITIONS, partition_days
-from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.reports.problems import shape_of
+from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.alerts import Delivery
 from bidbeacon_pipelines.store.api_calls import CallSummary

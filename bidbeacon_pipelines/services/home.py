@@ -131,6 +131,7 @@ def _problem_json(problem: Problem) -> dict[str, Any]:
         "since": instant(problem.since),
         "is_recovered": problem.is_recovered,
         "link": problem.link,
+        "load": problem.key if problem.is_loadable else None,
     }
 
 

@@ -4,15 +4,22 @@ import builtins
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping
 
+from bidbeacon_pipelines.reports.acceptance import is_refusal
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, late_if_sent_before
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.reports.overview import Group, WindowProblem, find_problems
+from bidbeacon_pipelines.reports.overview import (
+    Group,
+    WindowProblem,
+    find_problem,
+    find_problems,
+)
 from bidbeacon_pipelines.reports.problems import (
     NAMES_SHOWN,
     SETTLES_AFTER,
@@ -32,6 +39,7 @@ from bidbeacon_pipelines.store.home import (
     list_stopped,
     list_unlisted_regions,
     list_unsettled,
+    list_unsettled_windows,
 )
 from bidbeacon_pipelines.store.session_failures import list_failures, list_lost_by_job
 
@@ -47,6 +55,7 @@ _NEXT_OF_WINDOWS = {
     WindowState.SUSPICIOUS: "A second report is requested automatically, and decides.",
     WindowState.UNCONFIRMED: "A second report is requested automatically, and decides.",
 }
+_IN_QUARANTINE = "The rows are in quarantine: `bidbeacon quarantine list` shows them."
 _SECOND_REPORT = timedelta(minutes=45)
 _NEXT_RUN = timedelta(minutes=15)
 """A run that failed is followed by another within minutes."""
@@ -130,23 +139,46 @@ def list_groups(
     connection: Connection, settings: Settings, now: datetime, account: Account | None = None
 ) -> list[Group]:
     """Return the windows that are not simply loaded and fresh, of all accounts or of one, by dataset, state and cause."""
-    rows = list_unsettled(
-        connection,
-        now=now,
-        overdue_before=now - settings.late_after,
-        late_if_sent_before={one.name: late_if_sent_before(one, now) for one in DATASETS.values()},
-        account=account,
-    )
+    rows = list_unsettled(connection, account=account, **_late_since(settings, now))
     return [_group(row) for row in rows]
 
 
-def _group(row: RowMapping) -> Group:
-    signs = {
-        name: row[name]
-        for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
+def find_windows(
+    connection: Connection, settings: Settings, now: datetime, key: str
+) -> list[tuple[str, str, date]]:
+    """Return the account key, dataset and day of each window whose problem has a key; none where it is over."""
+
+    @cache
+    def key_of(signs: WindowSigns, reason: str | None) -> str | None:
+        problem = find_problem(signs, reason)
+        return None if problem is None else _key(*problem)
+
+    rows = list_unsettled_windows(connection, **_late_since(settings, now))
+    return [
+        (row["account_key"], row["dataset"], row["window_date"])
+        for row in rows
+        if key_of(_signs(row), row["reason"]) == key
+    ]
+
+
+def _late_since(settings: Settings, now: datetime) -> dict[str, Any]:
+    """Return the instants that decide what is late, as the queries on windows take them."""
+    late = {one.name: late_if_sent_before(one, now) for one in DATASETS.values()}
+    return {
+        "now": now,
+        "overdue_before": now - settings.late_after,
+        "late_if_sent_before": late,
     }
+
+
+def _group(row: RowMapping) -> Group:
     others = {name: row[name] for name in Group.__dataclass_fields__ if name != "signs"}
-    return Group(signs=WindowSigns(**signs), **others)
+    return Group(signs=_signs(row), **others)
+
+
+def _signs(row: RowMapping) -> WindowSigns:
+    names = ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
+    return WindowSigns(**{name: row[name] for name in names})
 
 
 def _failed(checks: Sequence[Check]) -> list[Check]:
@@ -217,7 +249,7 @@ def _of_windows(problem: WindowProblem, named: Naming) -> Problem:
         key=_key(problem.state, problem.cause),
         kind=str(problem.state),
         cause=problem.cause,
-        to_do=_NEXT_OF_WINDOWS[problem.state],
+        to_do=_next_of_windows(problem),
         is_minor=is_minor,
         count=problem.windows,
         noun="window",
@@ -226,9 +258,16 @@ def _of_windows(problem: WindowProblem, named: Naming) -> Problem:
         datasets=tuple(problem.datasets),
         since=problem.since,
         link=_coverage_link(problem),
+        is_loadable=True,
         tell_after=_SECOND_REPORT if is_minor else timedelta(0),
         settles_after=SETTLES_AFTER,
     )
+
+
+def _next_of_windows(problem: WindowProblem) -> str:
+    usual = _NEXT_OF_WINDOWS[problem.state]
+    is_refused = problem.state is WindowState.FAILED and is_refusal(problem.cause)
+    return f"{_IN_QUARANTINE} {usual}" if is_refused else usual
 
 
 def _coverage_link(problem: WindowProblem) -> str:

@@ -107,6 +107,29 @@ def list_unsettled(
     return list(connection.execute(statement, values).mappings())
 
 
+_UNSETTLED_BY_WINDOW = f"""
+    {_UNSETTLED_WINDOWS}
+    SELECT account_key, dataset, window_date, status, is_due, is_overdue, is_suspicious, request_is_late, failure_reason AS reason
+      FROM unsettled WHERE NOT is_stopped""".replace("{of}", _OF_ALL)
+
+
+def list_unsettled_windows(
+    connection: Connection,
+    *,
+    now: datetime,
+    overdue_before: datetime,
+    late_if_sent_before: Mapping[str, datetime],
+) -> list[RowMapping]:
+    """Return each window of active accounts that is not simply loaded and fresh; arguments as of `list_unsettled`.
+
+    Columns: account_key, dataset, window_date, the signs of a window but for `lacks_product`,
+        reason.
+    """
+    values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
+    values |= {"datasets": list(late_if_sent_before), "late": list(late_if_sent_before.values())}
+    return list(connection.execute(text(_UNSETTLED_BY_WINDOW), values).mappings())
+
+
 _UNSETTLED_BY_ACCOUNT = text(
     f"""
     {_UNSETTLED_WINDOWS}

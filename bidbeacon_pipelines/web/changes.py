@@ -6,6 +6,7 @@ server. The server's token is needed, but under `bidbeacon dev` (`bidbeacon_sess
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -33,6 +34,7 @@ from bidbeacon_pipelines.services.load_checks import (
     DaysNotOverError,
     DaysNotServedError,
 )
+from bidbeacon_pipelines.services.problem_loads import ProblemIsOverError, request_problem_load
 from bidbeacon_pipelines.services.run_requests import (
     request_entity_sync,
     request_load,
@@ -76,13 +78,15 @@ class _RefusedError(Exception):
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
     """Return the routes that change accounts and ask for runs in a store's database."""
     desk = _Desk(store, settings)
+    account = frozenset({"account"})
     changes: dict[str, tuple[Change, frozenset[str]]] = {
-        "/api/account/pause": (desk.pause, frozenset()),
-        "/api/account/resume": (desk.resume, frozenset()),
-        "/api/account/cadence": (desk.set_cadence, frozenset({"every", "cron"})),
-        "/api/account/alias": (desk.rename, frozenset({"alias"})),
-        "/api/account/sync-entities": (desk.sync_entities, frozenset()),
-        "/api/account/load-windows": (desk.load_windows, frozenset({"dataset", "windows"})),
+        "/api/account/pause": (desk.pause, account),
+        "/api/account/resume": (desk.resume, account),
+        "/api/account/cadence": (desk.set_cadence, account | {"every", "cron"}),
+        "/api/account/alias": (desk.rename, account | {"alias"}),
+        "/api/account/sync-entities": (desk.sync_entities, account),
+        "/api/account/load-windows": (desk.load_windows, account | {"dataset", "windows"}),
+        "/api/problems/load": (desk.load_problem, frozenset({"problem"})),
     }
     return [
         *(
@@ -125,14 +129,14 @@ def _may_change(request: Request) -> bool:
 
 
 def _endpoint(
-    settings: Settings, change: Change, more: frozenset[str]
+    settings: Settings, change: Change, known: frozenset[str]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers one kind of change, whose body has `account` and perhaps more fields."""
+    """Return what answers one kind of change, whose body has some of the known fields."""
 
     async def answer(request: Request) -> Response:
         try:
             _check_sender(request)
-            fields = await _read_fields(request, {"account", *more})
+            fields = await _read_fields(request, known)
             return JSONResponse(await run_in_threadpool(change, fields, user_of(request, settings)))
         except _RefusedError as error:
             return error.response
@@ -171,7 +175,7 @@ def _check_sender(request: Request) -> None:
         raise _RefusedError(403, *_NO_TOKEN)
 
 
-async def _read_fields(request: Request, known: set[str]) -> Fields:
+async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -269,6 +273,18 @@ class _Desk:
             except (DaysNotOverError, DaysNotServedError) as error:
                 raise _RefusedError(409, str(error), _LOADABLE) from None
             return run_request_json(load)
+
+    def load_problem(self, fields: Fields, by: str) -> dict[str, Any]:
+        key = _text(fields, "problem")
+        with self._store.begin() as connection:
+            now = read_now(connection, self._settings)
+            try:
+                load = request_problem_load(connection, self._settings, key, by=by, now=now)
+            except ProblemIsOverError as error:
+                raise _RefusedError(404, str(error), "Home shows what is wrong now.") from None
+            except DaysNotServedError as error:
+                raise _RefusedError(409, str(error), _LOADABLE) from None
+        return asdict(load)
 
     def answer_request(self, request: Request) -> Response:
         """Answer with one request for a run, as the page follows it."""

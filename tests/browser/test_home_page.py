@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.browser.conftest import NARROW_AND_WIDE
+from bidbeacon_sessions.server import Access
+from tests.browser.conftest import NARROW_AND_WIDE, serve_page
 
 pytestmark = pytest.mark.browser
 
@@ -252,3 +253,46 @@ def test_light_and_dark_can_be_chosen(page: Page, shared_url: str) -> None:
     page.keyboard.press("?")
     page.get_by_label("Colours").select_option("system")
     assert light == paper()
+
+
+def test_a_problem_is_loaded_again_in_all_of_its_datasets(
+    page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
+) -> None:
+    """One button for all of its days; what it says stays when Home is renewed."""
+    fill(failing=4)
+    page.goto(base_url)
+    problem = page.locator("#problems li", has_text="are invalid")
+    expect(problem).to_contain_text(
+        "The rows are in quarantine: bidbeacon quarantine list shows them."
+    )
+    problem.get_by_role("button", name="Load all 72 windows again").click()
+    expect(problem.locator(".said")).to_have_text(
+        "Asked for 72 windows in 9 runs, which Dagster starts within half a minute."
+    )
+    with session_store.begin() as connection:
+        stored = connection.execute(
+            text("SELECT sum(cardinality(windows)), count(DISTINCT dataset) FROM run_requests")
+        ).one()
+        assert (72, 3) == tuple(stored)
+        connection.execute(
+            text("""UPDATE report_windows SET status = 'loaded', failure_reason = NULL
+                     WHERE status = 'failed' AND dataset = 'daily_targets'""")
+        )
+    with with_job_session("load-windows", store=session_store):
+        pass
+    expect(problem.get_by_role("button", name="Load all 48 windows again")).to_be_visible()
+    expect(problem.locator(".said")).to_contain_text("Asked for 72 windows in 9 runs")
+    problem.get_by_role("button").click()
+    expect(problem.locator(".said")).to_have_text("All of them wait for their run already.")
+    expect(page.locator("#problems .acts")).to_have_count(2)
+
+
+def test_a_page_that_may_change_nothing_says_so_once_on_home(
+    page: Page, session_store: SessionStore, fill: Callable[..., None]
+) -> None:
+    """At the first of the problems that have a button."""
+    fill(failing=4)
+    with serve_page(session_store, access=Access()) as port:
+        page.goto(f"http://127.0.0.1:{port}")
+        expect(page.locator("#problems .refusal:visible")).to_have_count(1)
+        expect(page.locator("#problems .acts button:disabled")).to_have_count(2)

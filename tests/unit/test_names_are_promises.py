@@ -179,6 +179,7 @@ STREAM_ROUTES = [
     "/api/job-sessions/ws",
     "/api/job-sessions/{session_id:uuid}",
     "/api/job-sessions/{session_id:uuid}/surroundings",
+    "/api/problems/load",
     "/api/run-requests/{id:int}",
     "/coverage",
     "/healthz",

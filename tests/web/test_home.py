@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.services import problem_loads
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts, set_enabled
@@ -18,7 +19,7 @@ from bidbeacon_pipelines.store.ads_accounts import set_needs_person
 from bidbeacon_pipelines.store.windows import create_windows, set_windows_through
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.server import StreamServer
+from bidbeacon_sessions.server import Access, StreamServer
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -89,8 +90,9 @@ class World:
 def nothing(session_store: SessionStore, engine: Engine, serve_stream: Serve) -> Iterator[World]:
     """A database without accounts."""
     extension = pipelines_extension(session_store, Settings(), clock=lambda: NOW)
+    access = Access(changes_without_token=True)
     with (
-        serve_stream(session_store, extension=extension) as server,
+        serve_stream(session_store, extension=extension, access=access) as server,
         httpx.Client(base_url=server.url, timeout=30) as client,
     ):
         yield World(engine, client)
@@ -387,3 +389,102 @@ def test_promises_planned_reports_and_calls_are_told(
 def test_home_takes_no_parameters(world: World) -> None:
     """An unknown one is refused, with what to do."""
     assert 400 == world.client.get("/api/home?days=3").status_code
+
+
+REFUSED = "43 of 1,500 rows (2.9%) are invalid (43 × metric.clicks: missing)"
+
+
+def load_again(world: World, problem: dict[str, Any]) -> httpx.Response:
+    """Press the button of a problem."""
+    return world.client.post("/api/problems/load", json={"problem": problem["load"]})
+
+
+def list_requests(world: World) -> list[tuple[str, str, int]]:
+    """Return the stored requests for runs: account, dataset and number of days."""
+    with world.engine.connect() as connection:
+        rows = connection.execute(
+            text("""SELECT account_id, dataset, cardinality(windows) FROM run_requests
+                     WHERE kind = 'load-windows' ORDER BY id""")
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+
+def test_all_days_of_a_problem_are_asked_for_in_all_datasets(world: World) -> None:
+    """Whatever the numbers in their reasons, of all accounts; neither those of another cause nor those that are fresh."""
+    world.execute(FRESH, dataset="daily_products", today=TODAY, now=NOW, days=700)
+    for age in range(1, 131):
+        world.change(age, "failed", REFUSED.replace("43", str(age)))
+    world.change(7, "failed", REFUSED, account="two")
+    world.change(200, "failed", "Amazon reported CANCELLED")
+    problem = world.problems()[0]
+    assert (262, ["daily_products", "daily_targets"]) == (
+        problem["count"],
+        sorted(problem["datasets"]),
+    )
+    answer = load_again(world, problem)
+    assert (200, {"runs": 6, "windows": 262, "left": 0, "stopped": []}) == (
+        answer.status_code,
+        answer.json(),
+    )
+    assert [
+        ("amzn1.one", "daily_products", 100),
+        ("amzn1.one", "daily_products", 30),
+        ("amzn1.one", "daily_targets", 100),
+        ("amzn1.one", "daily_targets", 30),
+        ("amzn1.two", "daily_products", 1),
+        ("amzn1.two", "daily_targets", 1),
+    ] == sorted(list_requests(world), key=lambda one: (one[0], one[1], -one[2]))
+
+
+def test_days_that_wait_for_their_run_are_not_asked_for_twice(world: World) -> None:
+    """A second click asks for those that failed meanwhile."""
+    world.change(1, "failed", REFUSED)
+    load_again(world, world.problems()[0])
+    world.change(2, "failed", REFUSED)
+    answer = load_again(world, world.problems()[0])
+    assert {"runs": 1, "windows": 1, "left": 0, "stopped": []} == answer.json()
+    assert [("amzn1.one", DATASET, 1)] * 2 == list_requests(world)
+
+
+def test_of_a_huge_problem_the_newest_days_are_asked_for_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others with the next click."""
+    monkeypatch.setattr(problem_loads, "MOST_RUNS", 2)
+    for age in range(1, 251):
+        world.change(age, "failed", REFUSED)
+    assert {"runs": 2, "windows": 200, "left": 50, "stopped": []} == load_again(
+        world, world.problems()[0]
+    ).json()
+    assert {"runs": 1, "windows": 50, "left": 0, "stopped": []} == load_again(
+        world, world.problems()[0]
+    ).json()
+
+
+def test_a_problem_that_is_over_is_not_loaded_again(world: World) -> None:
+    """The answer says so; nothing is stored."""
+    world.change(1, "failed", REFUSED)
+    problem = world.problems()[0]
+    world.change(1)
+    answer = load_again(world, problem)
+    assert (404, "This problem is over.") == (answer.status_code, answer.json()["error"])
+    assert [] == list_requests(world)
+
+
+def test_only_windows_can_be_loaded_again(world: World) -> None:
+    """A problem without windows has no button."""
+    with suppress(RuntimeError), with_job_session("bakes", store=SessionStore(world.engine)):
+        raise RuntimeError("no flour")
+    assert [None] == [one["load"] for one in world.problems() if one["kind"] == "bakes failed"]
+
+
+@pytest.mark.parametrize(
+    "reason", [REFUSED, "34 of 34 rows (100.0%) of the report have no readable date or country"]
+)
+def test_quarantine_is_named_where_it_has_the_rows(world: World, reason: str) -> None:
+    """With the command that shows them; of another cause it is not."""
+    world.change(1, "failed", reason)
+    world.change(2, "failed", "Amazon reported CANCELLED")
+    told = {one["cause"]: one["to_do"] for one in world.problems()}
+    assert "The rows are in quarantine: `bidbeacon quarantine list` shows them" in told[reason]
+    assert "quarantine" not in told["Amazon reported CANCELLED"]

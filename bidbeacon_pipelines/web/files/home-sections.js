@@ -1,5 +1,6 @@
 // The sections of Home, each from its figures: what is right, what is wrong and for which cause, jobs, limits, promises, checks.
 
+import { actions, loadProblem } from "./act.js";
 import { el, withCommands } from "./dom.js";
 import { statusIcon, toneIcon } from "./icons.js";
 import { ago, duration, fullTime, moment, zoneBehind } from "./time.js";
@@ -74,16 +75,27 @@ function verdict(data) {
 }
 
 function problemList({ problems, more_problems: more }) {
+  for (const key of loads.keys()) if (!problems.some(({ load }) => load === key)) loads.delete(key);
   if (problems.length === 0) return null;
   const rows = problems.map((problem) =>
     el(
       "li",
       { class: `is-${problem.level}`, "data-key": problem.link + problem.cause },
       toneIcon(TONES[problem.level]),
-      el("div", {}, whatAndWhy(problem), el("p", { class: "quiet" }, el("bdi", {}, problem.kind), problem.is_recovered && ", has succeeded since", extent(problem), since(problem.since), whose(problem))),
+      el("div", {}, whatAndWhy(problem), el("p", { class: "quiet" }, el("bdi", {}, problem.kind), problem.is_recovered && ", has succeeded since", extent(problem), since(problem.since), whose(problem)), loadButton(problem)),
     ),
   );
   return [heading("problems", "What is wrong"), el("ul", { class: "rows" }, rows), more > 0 && el("p", { class: "quiet" }, `and ${number(more)} more`)];
+}
+
+const loads = new Map();
+/** Made once for a problem, so that what its button says stays when the list is renewed; null where nothing can be loaded. */
+function loadButton({ load, count }) {
+  if (load === null) return null;
+  if (!loads.has(load)) loads.set(load, actions([loadProblem(load)]));
+  const acts = loads.get(load);
+  acts.querySelector("button").textContent = count === 1 ? "Load again" : `Load all ${number(count)} windows again`;
+  return acts;
 }
 
 /** What went wrong, which is the first sentence and a link, and behind it why and what to do. */

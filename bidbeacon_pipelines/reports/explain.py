@@ -166,10 +166,18 @@ def _due(known: KnownWindow) -> Verdict | None:
     return Verdict(
         cause,
         Severity.WARNING if is_overdue(known) else Severity.WAITING,
-        f"{_due_since(known)}: {describe_due(known)}. {known.kept}.",
+        f"{_resumed(known)}{_due_since(known)}: {describe_due(known)}. {known.kept}.",
         at,
-        known.proven_by("loaded", "skipped"),
+        known.proven_by("loaded", "skipped", "resumed"),
     )
+
+
+def _resumed(known: KnownWindow) -> str:
+    """Return since when the account is refreshed again, where the window has not been requested since; an empty text otherwise."""
+    at = max((one.at for one in known.facts.references if one.effect == "resumed"), default=None)
+    asked = known.window.last_requested_at
+    is_news = at is not None and (asked is None or asked < at)
+    return f"The account was resumed at {when(at)}. " if at is not None and is_news else ""
 
 
 def _what_it_waits_for(known: KnownWindow) -> tuple[Cause, datetime | None]:

@@ -143,7 +143,7 @@ class GateFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceFact:
-    """One action that refers to the window, or stopped its account; `reason` is what it gave as one."""
+    """One action that refers to the window, or stopped or resumed its account; `reason` is what it gave as one."""
 
     at: datetime
     effect: str

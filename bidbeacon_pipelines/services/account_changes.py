@@ -33,6 +33,7 @@ from bidbeacon_pipelines.store.account_changes import (
 from bidbeacon_pipelines.store.accounts import Account, list_subjects, set_enabled
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.clock import read_now
+from bidbeacon_pipelines.store.resumed import release_stopped_windows
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.writes import name_subjects
 
@@ -75,6 +76,7 @@ class AccountChanges:
             return
         with self._changing(account.ref) as (connection, session):
             set_enabled(connection, account.account_key, enabled=True)
+            release_stopped_windows(connection, account.account_key)
             if account.enabled:  # it only needed a person
                 session.add_in(connection, AccountResumed(account=account.account_key, by=self._by))
 
@@ -130,6 +132,8 @@ def _record(connection: Connection, session: SessionRecorder, *, by: str, at: da
 def _changes(connection: Connection, *, by: str, at: datetime) -> Iterator[Action]:
     for row in take_pauses(connection, by=by, at=at):
         kind = AccountResumed if row["enabled"] else AccountPaused
+        if row["enabled"]:
+            release_stopped_windows(connection, row["account_key"])
         yield kind(account=row["account_key"], by=by)
     for row in take_cadences(connection, by=by, at=at):
         words = describe(row["refresh_every"], row["refresh_cron"])

@@ -57,9 +57,12 @@ from bidbeacon_pipelines.store.health import (
 )
 from bidbeacon_pipelines.store.learned import list_learned_histories
 from bidbeacon_pipelines.store.migrate import schema_problem
+from bidbeacon_pipelines.store.resumed import list_resumed
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 
+RESUMED_WITHIN = timedelta(hours=24)
+"""So long after an account was resumed it is said what is planned for it."""
 _LONGEST_WAIT_SECONDS = 2.0
 
 
@@ -109,7 +112,8 @@ def look_into_tables(
     connection: Connection, settings: Settings, now: datetime, *, with_windows: bool = True
 ) -> Iterator[Check]:
     """Yield the checks of our tables; `with_windows` counts failed windows, which reads all of them."""
-    yield check_accounts(list_accounts(connection))
+    resumed = list_resumed(connection, since=now - RESUMED_WITHIN, now=now)
+    yield check_accounts(list_accounts(connection), resumed)
     yield check_requests(read_requests(connection, late_since=now - OVERDUE_AFTER), now)
     yield check_gates(list_gates(connection, now=now), now)
     if with_windows:

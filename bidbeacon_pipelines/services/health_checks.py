@@ -18,6 +18,7 @@ from bidbeacon_pipelines.store.api_calls import CallSummary
 from bidbeacon_pipelines.store.gates import GateState
 from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
 from bidbeacon_pipelines.store.learned import LearnedHistory
+from bidbeacon_pipelines.store.resumed import ResumedAccount
 from bidbeacon_sessions.sentences import format_duration
 
 OVERDUE_AFTER = timedelta(minutes=15)
@@ -154,8 +155,8 @@ def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check
     return Check("alerts", Level.OK, "watched for and delivered", facts=facts)
 
 
-def check_accounts(accounts: Sequence[Account]) -> Check:
-    """Check which accounts are refreshed, and which need manual action."""
+def check_accounts(accounts: Sequence[Account], resumed: Sequence[ResumedAccount] = ()) -> Check:
+    """Check which accounts are refreshed, which need manual action, and what is planned for those that were resumed."""
     waiting = [account for account in accounts if account.needs_person]
     active = sum(account.reason_to_skip is None for account in accounts)
     paused = sum(not account.enabled for account in accounts)
@@ -173,12 +174,24 @@ def check_accounts(accounts: Sequence[Account]) -> Check:
     found = f"{len(accounts):,} known, {active:,} refreshed"
     found += f", {paused:,} paused" if paused else ""
     found += f", {disabled:,} disabled at Amazon" if disabled else ""
+    lines = tuple(f"{one.label} {describe_resumed(one)}" for one in resumed)
     if not waiting:
-        return Check("accounts", Level.OK, found, facts=facts)
+        return Check("accounts", Level.OK, found, details=_shortened(lines), facts=facts)
     found += f", {len(waiting):,} {'needs' if len(waiting) == 1 else 'need'} a person"
     to_do = "Then run `bidbeacon accounts sync` after new credentials, otherwise `bidbeacon accounts resume ACCOUNT`."
     level = Level.WARNING if active else Level.FAILURE
-    return Check("accounts", level, found, to_do, _reasons(waiting), facts)
+    return Check("accounts", level, found, to_do, (*_reasons(waiting), *_shortened(lines)), facts)
+
+
+def describe_resumed(one: ResumedAccount) -> str:
+    """Return that an account was resumed, and what is planned for it, as the end of a sentence."""
+    planned = (
+        "reports for them are planned within a minute"
+        if not one.reports
+        else f"{_count(one.reports, 'report')} of its ads account {'is' if one.reports == 1 else 'are'} planned or being made"
+    )
+    due = f"{_count(one.windows, 'window')} {'is' if one.windows == 1 else 'are'} still to load"
+    return f"was resumed at {one.resumed_at:%Y-%m-%d %H:%M} UTC ({one.by}): {due}, {planned}"
 
 
 def check_requests(state: RequestsState, now: datetime) -> Check:

@@ -30,8 +30,8 @@ from bidbeacon_pipelines.reports.problems import (
     shape_of,
 )
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError, split_reasons
-from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
-from bidbeacon_pipelines.services.health_checks import JOBS, Check, Level
+from bidbeacon_pipelines.services.doctor import RESUMED_WITHIN, look_at_disk, look_into_tables
+from bidbeacon_pipelines.services.health_checks import JOBS, Check, Level, describe_resumed
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_subjects
 from bidbeacon_pipelines.store.home import (
@@ -41,6 +41,7 @@ from bidbeacon_pipelines.store.home import (
     list_unsettled,
     list_unsettled_windows,
 )
+from bidbeacon_pipelines.store.resumed import ResumedAccount, list_resumed
 from bidbeacon_pipelines.store.session_failures import list_failures, list_lost_by_job
 
 RECENTLY = timedelta(hours=24)
@@ -100,6 +101,7 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     failures = list_failures(connection, since=since, most=_MOST_FAILURES)
     others = [
         *windows,
+        *map(_of_resumed, list_resumed(connection, since=now - RESUMED_WITHIN, now=now)),
         *map(_of_unlisted_region, list_unlisted_regions(connection)),
         *_of_silence(list_silent(connection, since=since), named),
         *(_of_promises(row, named) for row in list_lost_by_job(connection, since=since, now=now)),
@@ -225,6 +227,23 @@ def _needs_person(row: RowMapping, named: Naming, link: str | None) -> Problem:
         accounts=row["ads_accounts"],
         since=row["since"],
         link=link or f"/sessions?{urlencode(asked)}",
+    )
+
+
+def _of_resumed(one: ResumedAccount) -> Problem:
+    return Problem(
+        key=f"resumed: {one.account_key}"[:_LONGEST_KEY],
+        kind="resumed",
+        cause=f"The account {describe_resumed(one)}",
+        to_do="Nothing is to be done: this is over when its windows are loaded.",
+        is_minor=True,
+        count=one.windows,
+        noun="window",
+        names=(one.label,),
+        accounts=1,
+        since=one.resumed_at,
+        link=f"/accounts/{one.account_key}",
+        tell_after=2 * RESUMED_WITHIN,
     )
 
 

@@ -109,7 +109,7 @@ _REFERENCES = text("""
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
           JOIN session_headers h ON h.id = t.session_id
          WHERE t.account_key = :key
-           AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect = 'needs-person')
+           AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect IN ('needs-person', 'resumed'))
          ORDER BY t.id DESC LIMIT :limit) newest
      ORDER BY reference_id""")
 
@@ -117,7 +117,7 @@ _REFERENCES = text("""
 def list_references(
     connection: Connection, key: str, dataset: str, day: date, *, limit: int
 ) -> list[RowMapping]:
-    """Return the newest actions that refer to a window, or stopped its account, oldest first.
+    """Return the newest actions that refer to a window, or stopped or resumed its account, oldest first.
 
     Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of
         `bidbeacon_sessions.queries.list_actions`.

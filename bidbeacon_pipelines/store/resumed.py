@@ -1,0 +1,63 @@
+"""SQL on accounts that were resumed: their windows, which failed while they were stopped, and what is planned for these."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, IS_ACTIVE
+
+# A window of a paused country may have waited for a report that came for the others.
+_RELEASE = text(f"""
+    UPDATE report_windows w
+       SET status = CASE WHEN w.data_as_of IS NULL THEN 'missing' ELSE 'loaded' END, failure_reason = NULL,
+           product_states = (
+               SELECT jsonb_object_agg(p.key, CASE
+                          WHEN p.value ->> 'status' = 'failed' AND p.value ->> 'failure_reason' = w.failure_reason
+                          THEN (p.value - 'failure_reason')
+                               || jsonb_build_object('status', CASE WHEN p.value ->> 'data_as_of' IS NULL THEN 'missing' ELSE 'loaded' END)
+                          ELSE p.value END)
+                 FROM jsonb_each(w.product_states) p)
+      FROM report_requests r, advertiser_accounts a JOIN ads_accounts o USING (account_id)
+     WHERE w.account_id = (SELECT account_id FROM advertiser_accounts WHERE account_key = :key)
+       AND a.account_id = w.account_id AND a.country_code = w.country_code AND {IS_ACTIVE} AND o.needs_person IS NULL
+       AND r.id = w.last_request_id AND w.status = 'failed' AND w.request_id IS NULL
+       AND (r.failure_kind IN ('account_disabled', 'not_authorized') OR w.failure_reason LIKE 'it is paused: %')""")
+
+
+def release_stopped_windows(connection: Connection, account_key: str) -> None:
+    """Take back that windows of an ads account failed because it was stopped: they are as they were before, and due."""
+    connection.execute(_RELEASE, {"key": account_key})
+
+
+@dataclass(frozen=True)
+class ResumedAccount:
+    """An account that was resumed, with the windows that have not been requested since, and the reports that are planned or being made for it."""
+
+    account_key: str
+    label: str
+    resumed_at: datetime
+    by: str
+    windows: int
+    reports: int
+
+
+_RESUMED = text(f"""
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, n.at AS resumed_at, n.by,
+           count(*) AS windows,
+           (SELECT count(*) FROM report_requests r WHERE r.account_id = a.account_id AND r.finished_at IS NULL) AS reports
+      FROM (SELECT DISTINCT ON (payload ->> 'account') payload ->> 'account' AS account_key, payload ->> 'by' AS by, at
+              FROM session_actions WHERE type = 'account-resumed' AND at >= :since
+             ORDER BY payload ->> 'account', at DESC) n
+      JOIN advertiser_accounts a USING (account_key)
+      JOIN ads_accounts o USING (account_id)
+      JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code
+     WHERE {IS_ACTIVE} AND o.needs_person IS NULL
+       AND (w.request_id IS NOT NULL OR w.next_refresh_at <= :now AND coalesce(w.last_loaded_at < n.at, true) AND w.status <> 'failed')
+     GROUP BY a.account_key, label, n.at, n.by, a.account_id ORDER BY a.account_key""")
+
+
+def list_resumed(connection: Connection, *, since: datetime, now: datetime) -> list[ResumedAccount]:
+    """Return the accounts that were resumed since an instant and whose due windows have not all been loaded."""
+    rows = connection.execute(_RESUMED, {"since": since, "now": now})
+    return [ResumedAccount(**row) for row in rows.mappings()]

@@ -1,0 +1,111 @@
+"""After an account was resumed, Home, `explain` and `doctor` say so, and what is planned; nobody is advised to resume it."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.reports.verdicts import Cause
+from bidbeacon_pipelines.services.account_changes import AccountChanges, notice_changes
+from bidbeacon_pipelines.services.doctor import look_into_tables
+from bidbeacon_pipelines.services.explain import explain_window
+from bidbeacon_pipelines.services.problems import survey
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions import SessionStore
+from tests.one_dataset import only_daily_targets
+from tests.postgres.job_world import DATASET, BenchWorld
+
+DAY = date(2026, 1, 15) - timedelta(days=3)
+RESUME = "bidbeacon accounts resume"
+
+
+@pytest.mark.parametrize("how", ["needs a person", "paused", "paused and resumed by SQL"])
+def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> None:
+    """Until its windows are loaded; then there is nothing to say."""
+    account = world.account()
+    stop(world, account, how)
+    assert RESUME in told(world, account)
+    resume(world, account, how)
+    said = told(world, account)
+    assert RESUME not in said
+    assert "Acme Merch · US was resumed at " in said
+    assert "The account was resumed at " in explained(world, account)[1]
+    assert Cause.DUE == explained(world, account)[0]
+    assert "resumed" in kinds(world)
+    with only_daily_targets():
+        world.plan(account)
+        assert "report 20" in explained(world, account)[1]
+        assert "planned or being made" in told(world, account)
+        world.sandbox.state.faults.clear()
+        for _ in range(8):
+            world.advance(minutes=5)
+            world.refresh(account)
+    assert "loaded" == world.window(account, DAY).status
+    assert "resumed at" not in told(world, account)
+
+
+def stop(world: BenchWorld, account: Account, how: str) -> None:
+    """Stop an account with a window that waits for its report."""
+    if how == "needs a person":
+        world.break_with("missing_rights", times=1)
+        world.ask(account, DAY)
+        return
+    world.ask(account, DAY)
+    world.pause(account)
+    notice_changes(SessionStore(world.engine), now=world.context.now())
+    world.advance(minutes=2)
+    world.step()
+
+
+def resume(world: BenchWorld, account: Account, how: str) -> None:
+    """Resume it."""
+    store = SessionStore(world.engine)
+    if how == "paused and resumed by SQL":
+        world.execute(
+            "UPDATE advertiser_accounts SET enabled = true WHERE account_key = :key",
+            key=account.account_key,
+        )
+        notice_changes(store, now=world.context.now())
+    else:
+        AccountChanges(store, world.context.settings, by="anna").resume(world.account())
+    world.execute(
+        "UPDATE session_actions SET at = :at WHERE type = 'account-resumed'", at=world.context.now()
+    )
+    world.execute(
+        "UPDATE report_windows SET last_requested_at = :at, last_loaded_at = NULL WHERE last_requested_at IS NOT NULL",
+        at=world.context.now() - timedelta(minutes=5),
+    )
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=DAY
+    )
+
+
+def told(world: BenchWorld, account: Account) -> str:
+    """Return all that Home, `explain` and `doctor` say."""
+    now, settings = world.context.now(), world.context.settings
+    with world.engine.begin() as connection:
+        problems = [
+            f"{one.whose} {one.cause} {one.to_do}"
+            for one in survey(connection, settings, now).problems
+        ]
+        checks = [
+            " ".join([one.found, *one.details])
+            for one in look_into_tables(connection, settings, now)
+        ]
+    return "\n".join([*problems, *checks, explained(world, account)[1]])
+
+
+def kinds(world: BenchWorld) -> list[str]:
+    """Return the kinds of problems on Home."""
+    with world.engine.begin() as connection:
+        found = survey(connection, world.context.settings, world.context.now()).problems
+    return [one.kind for one in found]
+
+
+def explained(world: BenchWorld, account: Account) -> tuple[Cause, str]:
+    """Return what `explain` says of the window."""
+    settings, now = world.context.settings, world.context.now()
+    with SessionStore(world.engine).snapshot() as connection:
+        verdict = explain_window(
+            connection, settings, account.account_key, DATASET.name, DAY, now=now
+        ).verdict
+    return verdict.cause, verdict.sentence

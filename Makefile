@@ -11,21 +11,27 @@ DAGSTER := dagster dagster-dg-cli dagster-postgres dagster-webserver
 KEEP :=
 RUNS :=
 TITLE := Change tables
+TOOLS := chromium faketime nginx
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults test-ui test-asgi test-clock test-newest test-oldest bench coverage mutants migration chromium faketime nginx lock clean
+.PHONY: help install tools dev test test-root check format docs test-faults test-ui test-asgi test-clock test-newest test-oldest bench coverage mutants migration $(TOOLS) lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Make or update the virtual environment, from the hashed lock
 
+tools: $(TOOLS) ## Install the programs that tests need; as root on Debian only
+
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
-test: $(STAMP) chromium faketime nginx ## Run all tests but the faults and Dagster's pages
+test: $(STAMP) $(TOOLS) ## Run all tests but the faults and Dagster's pages
 	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal
+
+test-root: $(STAMP) ## Run the tests of what differs for root: start, private files, embedded server
+	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py
 
 check: $(STAMP) ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .
@@ -46,7 +52,7 @@ test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bi
 test-asgi: $(STAMP) ## Run the tests of the stream under uvicorn: TESTS=tests/stream/test_access.py for some
 	@ASGI_SERVER=uvicorn $(BIN)/python -m pytest $(or $(TESTS),tests/stream) -n 3 --dist worksteal
 
-test-clock: $(STAMP) chromium faketime nginx ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
+test-clock: $(STAMP) $(TOOLS) ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)
 
 test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that pyproject.toml allows, in .venv/newest: TESTS=tests/dagster for others
@@ -61,7 +67,7 @@ test-oldest: $(STAMP) ## Run the tests of the database on the oldest PostgreSQL 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
 
-coverage: $(STAMP) chromium faketime nginx ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
+coverage: $(STAMP) $(TOOLS) ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(TESTS)
 	@$(BIN)/python -m benchmarks.rooms coverage.json
 

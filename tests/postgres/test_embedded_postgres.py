@@ -388,8 +388,11 @@ def test_a_folder_without_rights_is_told_by_what_lacks_them() -> None:
         return {str(home): refusal_of(home) for home in (own, closed)}
 
     user = ServerUser(nobody.pw_uid, nobody.pw_gid) if is_root else None
-    told = in_child_process(use_them, user)
-    shutil.rmtree(folder)
+    try:
+        told = in_child_process(use_them, user)
+    finally:
+        own.chmod(0o700)  # without rights to it, only root could remove it
+        shutil.rmtree(folder)
     expected = "Expected BIDBEACON_HOME to be a folder that you can write, got: "
     advice = "Repair it, or set BIDBEACON_HOME to a folder of your own."
     assert told == {

@@ -27,16 +27,16 @@ class ExportsSkipped(_EntityAction):
 
 
 class ExportPending(_EntityAction):
-    """The status of an export could not be read: the next sync takes it over."""
+    """An export is not ready, was throttled, or its status could not be read: the next sync goes on with it."""
 
     sentence = (
-        "Left export {export_id:badge} of {kind} for {account:account} to the next sync: {reason}"
+        "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: {reason}"
     )
     tone = "warning"
 
     kind: str
-    export_id: str
     reason: str
+    export_id: str | None = None
 
     def references(self) -> list[Reference]:
         """The account."""

@@ -25,7 +25,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.ledger import CallLog, Exchange, Tries, record_exchange
 from bidbeacon_pipelines.amazon_ads.rate_limiter import RateLimiter
-from bidbeacon_pipelines.amazon_ads.rate_limits import LocalRateLimits, RateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import LimitScope, LocalRateLimits, RateLimits
 from bidbeacon_pipelines.amazon_ads.retries import Retries, RetryPolicy, Waiting
 from bidbeacon_pipelines.amazon_ads.tokens import OPERATION as TOKEN_OPERATION
 from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS, AccessTokens
@@ -86,12 +86,15 @@ class AdsApiClient:
         self.http = open_http(transport, uses_proxy=endpoints.uses_proxy)
         self.client_id = credentials.client_id
         self._on_wait = on_wait
-        policy = retry or RetryPolicy()
-        self.retries = Retries(policy, self.clock, self._note_wait)
+        self._policy = retry or RetryPolicy()
+        self.retries = Retries(
+            self._policy, self.clock, self._note_wait, lambda: self.waits.slept_seconds
+        )
+        self._rate_limits = rate_limits or LocalRateLimits(now=self.clock.now)
         self._rate_limiter = RateLimiter(
-            rate_limits or LocalRateLimits(now=self.clock.now),
+            self._rate_limits,
             self.clock,
-            longest_wait=policy.longest_wait_seconds,
+            longest_wait=self._longest_wait,
             on_wait=self._note_wait,
         )
         self._tokens = tokens or AccessTokens(
@@ -205,6 +208,17 @@ class AdsApiClient:
             about,
         )
 
+    def pause(self, scope: LimitScope, seconds: float) -> None:
+        """Stop calls of a kind that concern an account for so long, in all processes that share its rate limits."""
+        self._rate_limits.pause(scope, seconds)
+
+    def may_wait(self, seconds: float) -> bool:
+        """Return whether the policy allows the run to wait for so long now."""
+        return seconds <= self._longest_wait()
+
+    def _longest_wait(self) -> float:
+        return self._policy.longest_wait(self.waits.slept_seconds)
+
     def _note_wait(self, wait: Waiting) -> None:
         self.waits.add(wait.operation, wait.cause, wait.seconds)
         if self._on_wait is not None:
@@ -220,6 +234,7 @@ def _may_have_been_accepted(error: AdsApiError) -> bool:
 def connect(
     settings: Settings,
     *,
+    retry: RetryPolicy | None = None,
     on_wait: Callable[[Waiting], None] | None = None,
     rate_limits: RateLimits | None = None,
     log: CallLog | None = None,
@@ -239,6 +254,7 @@ def connect(
     return AdsApiClient(
         credentials,
         endpoints,
+        retry=retry,
         on_wait=on_wait,
         rate_limits=rate_limits,
         log=log,

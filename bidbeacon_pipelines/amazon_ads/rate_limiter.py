@@ -26,7 +26,8 @@ class RateLimiter:
     Args:
         rate_limits: Reserves the slots.
         clock: Sleeps.
-        longest_wait: Seconds to wait for a slot at most.
+        longest_wait: Returns how many seconds to wait for a slot at most. A second is always
+            allowed, since calls of our own are that far apart.
         on_wait: Called when a wait of a second or more begins.
         calls_at_once: Calls of one region that run at the same time.
     """
@@ -36,7 +37,7 @@ class RateLimiter:
         rate_limits: RateLimits,
         clock: Clock,
         *,
-        longest_wait: float,
+        longest_wait: Callable[[], float],
         on_wait: Callable[[Waiting], None],
         calls_at_once: int = CALLS_AT_ONCE,
     ) -> None:
@@ -64,12 +65,12 @@ class RateLimiter:
 
     def _wait_for_slot(self, call: ApiCall) -> None:
         """Sleep until a slot is near, then reserve it: one reserved far ahead would keep its whole region waiting."""
-        left = self._longest_wait
+        left = longest = max(_RESERVED_AHEAD_SECONDS, self._longest_wait())
         while True:
             near = min(_RESERVED_AHEAD_SECONDS, left)
             seconds = self._rate_limits.reserve(call.scope, longest_wait=near)
             if seconds > left:
-                raise self._rate_limited(call, seconds)
+                raise self._rate_limited(call, seconds, longest)
             self._wait(call, seconds)
             if seconds <= near:
                 return
@@ -82,9 +83,10 @@ class RateLimiter:
         if seconds > 0:
             self._clock.sleep(seconds)
 
-    def _rate_limited(self, call: ApiCall, seconds: float) -> RateLimited:
+    def _rate_limited(self, call: ApiCall, seconds: float, longest: float) -> RateLimited:
         return RateLimited(
-            f"our own queue is {seconds:.0f} s long, and the longest wait is {self._longest_wait:.0f} s",
+            f"calls of this kind are paused for another {seconds:.0f} s, since Amazon asked for it or "
+            f"many are queued, and the longest wait is {longest:.0f} s",
             operation=call.operation,
             about=call.about,
             retry_after=seconds,

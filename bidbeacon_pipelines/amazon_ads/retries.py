@@ -1,5 +1,6 @@
 """Retries of calls: bounded, reported, and never earlier than Amazon asks."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ class RetryPolicy:
         base_seconds: Upper bound of the first wait.
         cap_seconds: Upper bound of every wait that Amazon didn't ask for.
         longest_wait_seconds: Longest single wait, between attempts and in our own queue.
-        total_wait_seconds: Longest wait in all.
+        total_wait_seconds: Longest wait of one call in all.
+        run_wait_seconds: Longest wait of all calls of a run together.
         draw: Returns a random number between two; uniform by default.
     """
 
@@ -58,6 +60,7 @@ class RetryPolicy:
     cap_seconds: float = 20.0
     longest_wait_seconds: float = 60.0
     total_wait_seconds: float = 180.0
+    run_wait_seconds: float = math.inf
     draw: Callable[[float, float], float] = draw_between
 
     def pause(self, error: BaseException | None, attempt: int) -> float:
@@ -67,13 +70,28 @@ class RetryPolicy:
         doublings = min(attempt - 1, 32)
         return self.draw(0, min(self.cap_seconds, self.base_seconds * 2**doublings))
 
-    def gives_up(self, attempt: int, waited: float, pause: float) -> bool:
-        """Return whether this attempt was the last one."""
+    def longest_wait(self, waited_in_run: float) -> float:
+        """Return how many seconds the next wait may take, in a run that has waited for so many."""
+        return max(0.0, min(self.longest_wait_seconds, self.run_wait_seconds - waited_in_run))
+
+    def gives_up(self, attempt: int, waited: float, pause: float, waited_in_run: float = 0) -> bool:
+        """Return whether this attempt was the last one.
+
+        Args:
+            attempt: Its number, from 1.
+            waited: Seconds that its call has waited.
+            pause: Seconds to wait before the next attempt.
+            waited_in_run: Seconds that all calls of the run have waited.
+        """
         return (
             attempt >= self.attempts
-            or pause > self.longest_wait_seconds
+            or pause > self.longest_wait(waited_in_run)
             or waited + pause > self.total_wait_seconds
         )
+
+
+SHORT_WAITS = RetryPolicy(longest_wait_seconds=5.0, total_wait_seconds=5.0, run_wait_seconds=5.0)
+"""For jobs: a run waits for Amazon for five seconds in all. The time to go on after a longer wait is stored."""
 
 
 class Retries:
@@ -83,14 +101,20 @@ class Retries:
         policy: The retry policy.
         clock: Sleeps.
         on_wait: Called when a wait begins.
+        waited_in_run: Returns how many seconds all calls of the run have waited.
     """
 
     def __init__(
-        self, policy: RetryPolicy, clock: Clock, on_wait: Callable[[Waiting], None]
+        self,
+        policy: RetryPolicy,
+        clock: Clock,
+        on_wait: Callable[[Waiting], None],
+        waited_in_run: Callable[[], float],
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._on_wait = on_wait
+        self._waited_in_run = waited_in_run
 
     def run(self, attempt: Callable[[], T], *, operation: str, tries: Tries | None = None) -> T:
         """Call until it succeeds or the policy gives up; raises the last error.
@@ -105,7 +129,10 @@ class Retries:
             retry=retry_if_exception(_is_transient),
             wait=lambda state: self._policy.pause(_error_of(state), state.attempt_number),
             stop=lambda state: self._policy.gives_up(
-                state.attempt_number, state.idle_for, state.upcoming_sleep
+                state.attempt_number,
+                state.idle_for,
+                state.upcoming_sleep,
+                self._waited_in_run(),
             ),
             before_sleep=lambda state: self._report(state, operation, tries or Tries()),
             reraise=True,

@@ -83,6 +83,12 @@ class Waits:
             count, before = self._sums.get((operation, cause), (0, 0.0))
             self._sums[operation, cause] = (count + 1, before + seconds)
 
+    @property
+    def slept_seconds(self) -> float:
+        """How long threads have slept, without the time for which requests rest in the database."""
+        with self._lock:
+            return sum(seconds for _, seconds in self._sums.values()) - self._rested
+
     def summary(self) -> WaitSummary:
         """Return what was added so far."""
         with self._lock:

@@ -23,6 +23,7 @@ accounts_app = typer.Typer(
 @plain_errors
 def accounts_sync(as_json: Json = False) -> None:
     """Read the accounts from Amazon; they are added and updated, never deleted."""
+    from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.services.accounts import sync_accounts
     from bidbeacon_pipelines.services.job_context import open_job_context
@@ -30,7 +31,7 @@ def accounts_sync(as_json: Json = False) -> None:
     settings = get_settings()
     given = {"via": "command line"}
     with (
-        open_job_context(settings, database_url(settings)) as context,
+        open_job_context(settings, database_url(settings), retry=RetryPolicy()) as context,
         recorded(context, "sync-accounts", input=given, as_json=as_json) as (session, _),
     ):
         keys = sync_accounts(context, session)

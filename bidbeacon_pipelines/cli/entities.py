@@ -37,11 +37,12 @@ def entities_sync(
 
     Exits with 0 if all were synced, 1 if one was not, and 2 if all accounts of the name are paused.
     """
+    from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
     from bidbeacon_pipelines.services.job_context import open_job_context
     from bidbeacon_pipelines.services.load_checks import check_active
 
     settings = get_settings()
-    with open_job_context(settings, database_url(settings)) as context:
+    with open_job_context(settings, database_url(settings), retry=RetryPolicy()) as context:
         chosen = _choose(context.engine, account, country)
         if all(candidate.reason_to_skip is not None for candidate in chosen):
             check_active(chosen[0])

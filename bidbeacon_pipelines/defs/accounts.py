@@ -1,6 +1,7 @@
 """Accounts and their entities in Dagster."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from dagster import (
     AssetObservation,
@@ -15,18 +16,25 @@ from dagster import (
     op,
 )
 
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, add_accounts, add_ads_accounts
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
-from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.entities import (
+    ExportNotReadyError,
+    is_put_off,
+    sync_entities,
+)
 from bidbeacon_pipelines.services.job_context import find_ref
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions.dagster import session_metadata, timeline
 from bidbeacon_sessions.queries import list_excerpts
 
 _MOST_ACTIONS = 50
+LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
+"""A run that waited longer would keep its place in the queue from other accounts."""
 
 
 class AccountConfig(Config):
@@ -122,7 +130,11 @@ def sync_entities_op(
             context, job_context, "sync-entities", input=given, account=ref
         ) as session:
             account = job_context.named_account(config.account)
-            sync_entities(job_context, session, account)
+            try:
+                sync_entities(job_context, session, account, longest_wait=LONGEST_WAIT_FOR_EXPORTS)
+            except (AdsApiError, ExportNotReadyError) as error:
+                if not is_put_off(error):
+                    raise  # what is put off is recorded, and the sensor starts the next sync
         metadata = session_metadata(job_context.sessions, session.session_id)
         with job_context.engine.begin() as connection:
             actions = list_excerpts(connection, [session.session_id], last=_MOST_ACTIONS)

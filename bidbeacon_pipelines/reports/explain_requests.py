@@ -121,7 +121,7 @@ def _in_flight(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
         f"Report {request.report_id} for {_days(request)} has been in flight since {when(sent_at)}"
         f"{', far longer than usual' if late else ''}: Amazon reports {request.amazon_status or 'no status yet'}. "
-        f"The next check is {_look(known, request)}{given_up if late else ''}. {known.kept}."
+        f"The next check is {_look(known, request)}{given_up if late else ''}.{_throttling(known)} {known.kept}."
     )
     return Verdict(
         Cause.LATE_AT_AMAZON if late else Cause.IN_FLIGHT,
@@ -134,7 +134,7 @@ def _in_flight(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
     if request.loads == 0:
-        sentence = f"Report {request.report_id} is complete at Amazon; it is loaded {_look(known, request)}. {known.kept}."
+        sentence = f"Report {request.report_id} is complete at Amazon; it is loaded {_look(known, request)}.{_throttling(known)} {known.kept}."
         return Verdict(
             Cause.READY_TO_LOAD, Severity.WAITING, sentence, known.now, known.proven_by("requested")
         )
@@ -151,6 +151,19 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
     at = request.next_step_at or known.now
     return Verdict(
         Cause.LOAD_RETRYING, Severity.WARNING, sentence, at, known.proven_by("requested", "retried")
+    )
+
+
+def _throttling(known: KnownWindow) -> str:
+    """Return a sentence where Amazon throttled polls or downloads of the account's reports lately; otherwise nothing."""
+    throttling = known.facts.throttling
+    if throttling is None:
+        return ""
+    paused = throttling.paused_until
+    until = "" if paused is None else f"; none is sent before {when(paused)}"
+    return (
+        f" Amazon throttles polls of this ads account: {throttling.count:,} × 429 in the last hour"
+        f"{until}."
     )
 
 

@@ -73,7 +73,10 @@ class NoAnswer:
 
 @dataclass(frozen=True)
 class RateLimited:
-    """Our own rate limits stopped a create, since Amazon had asked us to pause: certainly nothing was sent.
+    """Amazon throttles us, and what we wanted was certainly not done: it isn't counted as an attempt.
+
+    Our own rate limits stopped a create or a poll before it was sent, since Amazon had asked us to
+    pause; or the token, or a file of a completed report, was refused with 429.
 
     Attributes:
         not_before: When the pause ends.
@@ -112,9 +115,15 @@ class RowsLocked:
 
 @dataclass(frozen=True)
 class LoadFailed:
-    """Download or decoding failed (expired url, broken part); the old data is untouched."""
+    """Download or decoding failed (expired url, broken part); the old data is untouched.
+
+    Attributes:
+        reason: What went wrong, in words.
+        not_before: From `Retry-After`, if any.
+    """
 
     reason: str
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -187,8 +196,8 @@ def answered(
             return _unanswered(request, answer, now, policy)
         case RateLimited(not_before=at) | NoToken(not_before=at) | RowsLocked(not_before=at):
             return _not_made(request, at, now, policy)
-        case LoadFailed(reason=reason):
-            return _not_loaded(request, reason, now, policy)
+        case LoadFailed():
+            return _not_loaded(request, answer, now, policy)
         case Loaded():
             return replace(request, status=RequestStatus.LOADED, next_step_at=None, failure=None)
         case Refused(failure=failure):
@@ -252,15 +261,16 @@ def _not_made(
 
 
 def _not_loaded(
-    request: RequestState, reason: str, now: datetime, policy: LifecyclePolicy
+    request: RequestState, answer: LoadFailed, now: datetime, policy: LifecyclePolicy
 ) -> RequestState:
     if request.loads >= policy.max_loads:
         failure = Failure(
             FailureKind.UNREADABLE,
-            join_sentences(reason, f"It could not be loaded in {request.loads} attempts."),
+            join_sentences(answer.reason, f"It could not be loaded in {request.loads} attempts."),
         )
         return replace(request, failure=failure)
-    return replace(request, next_step_at=now + policy.poll_pause(request.loads or 1))
+    again = now + policy.poll_pause(request.loads or 1)
+    return replace(request, next_step_at=_latest(again, answer.not_before, now, policy))
 
 
 def _polled(

@@ -142,6 +142,22 @@ class GateFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ThrottlingFacts:
+    """The throttled polls and downloads of its ads account's reports.
+
+    Attributes:
+        count: How many were answered with 429 in the last hour.
+        last_at: The last of them.
+        paused_until: Until when Amazon asked us to send no other poll; None where that is over, or it
+            named no time.
+    """
+
+    count: int
+    last_at: datetime | None
+    paused_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReferenceFact:
     """One action that refers to the window, or stopped or resumed its account; `reason` is what it gave as one."""
 
@@ -171,6 +187,7 @@ class WindowFacts:
             one.
         waits_until: Until when its dataset waits for the other countries of its ads account; None
             if it doesn't.
+        throttling: Throttled polls and downloads of its ads account's reports; None without any.
     """
 
     account_key: str
@@ -186,3 +203,4 @@ class WindowFacts:
     planned: OpenRequest | None = None
     gate: GateFacts | None = None
     waits_until: datetime | None = None
+    throttling: ThrottlingFacts | None = None

@@ -58,6 +58,7 @@ from bidbeacon_pipelines.store.health import (
 from bidbeacon_pipelines.store.learned import list_learned_histories
 from bidbeacon_pipelines.store.migrate import schema_problem
 from bidbeacon_pipelines.store.resumed import list_resumed
+from bidbeacon_pipelines.store.throttling import list_throttled
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 
@@ -131,10 +132,12 @@ def look_into_tables(
 
 
 def _look_at_calls(connection: Connection, now: datetime) -> Check:
-    grant = find_missing_grant(connection, "api_calls")
-    if grant is not None:
-        return cannot_see("calls", "api_calls", grant)
-    return check_calls(summarize_calls(connection, now - timedelta(hours=24)))
+    for table in ("api_calls", "rate_limits"):
+        grant = find_missing_grant(connection, table)
+        if grant is not None:
+            return cannot_see("calls", table, grant)
+    calls = summarize_calls(connection, now - timedelta(hours=24))
+    return check_calls(calls, list_throttled(connection, now), now)
 
 
 def _look_at_dagster(connection: Connection, now: datetime) -> Check:

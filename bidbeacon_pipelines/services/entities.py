@@ -6,8 +6,8 @@ next syncs for some hours: the four exports need not succeed in one run.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from datetime import timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,6 +31,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     AuthError,
     OutcomeUnknown,
     RateLimited,
+    Throttled,
     UrlExpired,
 )
 from bidbeacon_pipelines.amazon_ads.exports import (
@@ -41,6 +42,7 @@ from bidbeacon_pipelines.amazon_ads.exports import (
     get_export,
 )
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
@@ -71,6 +73,8 @@ MOST_CREATES = 6
 LONGEST_WAIT = timedelta(minutes=20)
 UNFINISHED_LIVES = timedelta(hours=6)
 """For so long, what a sync has loaded before it failed is new enough for the sync that completes it."""
+PAUSE_AFTER_THROTTLING = timedelta(minutes=5)
+"""After exports were throttled without a `Retry-After`."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
@@ -85,10 +89,46 @@ class ExportFailedError(RuntimeError):
         )
 
 
+class ExportNotReadyError(RuntimeError):
+    """Amazon is still making an export; a later sync takes it over."""
+
+    def __init__(self, export_id: str, amazon_status: str) -> None:
+        self.export_id = export_id
+        super().__init__(
+            f"Amazon is still making export {export_id} ({amazon_status}). A later sync takes it over."
+        )
+
+
+@dataclass(frozen=True)
+class _InFlight:
+    """An export at Amazon: our id of it and Amazon's, and when it was requested."""
+
+    own_id: int
+    export_id: str
+    created_at: datetime
+
+
+def is_put_off(error: Exception) -> bool:
+    """Return whether a sync ended with this only because Amazon needs time: a later one does the rest."""
+    if isinstance(error, OutcomeUnknown):
+        return isinstance(error.cause, Throttled)
+    return isinstance(error, Throttled | ExportNotReadyError)
+
+
 def sync_entities(
-    context: JobContext, session: SessionRecorder, account: Account
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    *,
+    longest_wait: timedelta = LONGEST_WAIT,
 ) -> dict[str, int]:
     """Sync an account's entities, and resolve rows with targets that were unknown.
+
+    Args:
+        context: the tools.
+        session: records the actions.
+        account: whose entities.
+        longest_wait: how long to wait for exports that Amazon has not finished.
 
     Returns:
         How many rows of each kind were stored, without kinds that an unfinished sync of the last
@@ -96,6 +136,7 @@ def sync_entities(
 
     Raises:
         ExportFailedError: one of the four failed; those before it are stored.
+        ExportNotReadyError: Amazon needs longer than `longest_wait`; what is ready is stored.
         AuthError: Amazon refuses the account's exports, or our credentials.
         AdsApiError: see its class hierarchy.
     """
@@ -103,8 +144,16 @@ def sync_entities(
         error = ExportFailedError("everything", "Amazon names no profile for this account.")
         session.add(ExportFailed(account=account.account_key, kind=error.kind, reason=error.reason))
         raise error
+    wait_until = context.now() + longest_wait
     try:
-        return _sync_all(context, session, account, account.profile_id)
+        return _sync_all(context, session, account, account.profile_id, wait_until)
+    except Throttled as error:
+        _pause_exports(context, account, error)
+        raise
+    except OutcomeUnknown as error:
+        if isinstance(error.cause, Throttled):
+            _pause_exports(context, account, error)
+        raise
     except AuthError as error:
         with context.engine.begin() as connection:
             if is_credential_error(error):
@@ -114,8 +163,19 @@ def sync_entities(
         raise
 
 
+def _pause_exports(context: JobContext, account: Account, error: AdsApiError) -> None:
+    """Store when exports of the account may be asked for again; until then no sync of it starts."""
+    seconds = error.retry_after or PAUSE_AFTER_THROTTLING.total_seconds()
+    scope = LimitScope(account.region, CallClass.EXPORTS, account.account_id)
+    context.client.pause(scope, seconds)
+
+
 def _sync_all(
-    context: JobContext, session: SessionRecorder, account: Account, profile_id: str
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    profile_id: str,
+    wait_until: datetime,
 ) -> dict[str, int]:
     with context.engine.begin() as connection:
         done = list_kinds_done(connection, account, since=context.now() - UNFINISHED_LIVES)
@@ -123,14 +183,18 @@ def _sync_all(
     if done:
         skipped = tuple(kind for kind in KINDS if kind in done)
         session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
-    exports = [(kind, *_request(context, session, account, profile_id, kind)) for kind in wanted]
+    exports = {kind: _request(context, session, account, profile_id, kind) for kind in wanted}
     counts = _sync_portfolios(
         context, session, account, profile_id
     )  # while Amazon makes the exports
-    counts |= {
-        kind: _finish(context, session, account, profile_id, kind, own_id, export_id)
-        for kind, own_id, export_id in exports
-    }
+    late: ExportNotReadyError | None = None
+    for kind, export in exports.items():
+        try:
+            counts[kind] = _finish(context, session, account, profile_id, kind, export, wait_until)
+        except ExportNotReadyError as error:
+            late = error
+    if late is not None:
+        raise late
     _resolve(context, session, account)
     return counts
 
@@ -141,8 +205,8 @@ def _request(
     account: Account,
     profile_id: str,
     kind: ExportKind,
-) -> tuple[int, str]:
-    """Take over the export in flight, or ask for one; return our id of it and Amazon's."""
+) -> _InFlight:
+    """Take over the export in flight, or ask for one."""
     with context.engine.begin() as connection:
         running = find_export_in_flight(connection, account, kind)
     if running is not None and context.now() - running.created_at < timedelta(hours=24):
@@ -151,7 +215,7 @@ def _request(
                 account=account.account_key, kind=kind, export_id=running.export_id, adopted=True
             )
         )
-        return running.id, running.export_id
+        return _InFlight(running.id, running.export_id, running.created_at)
     if running is not None:
         _fail(
             context,
@@ -165,21 +229,20 @@ def _request(
     try:
         export = _create(context, account, profile_id, kind)
     except AdsApiError as error:
-        session.add(ExportFailed(account=account.account_key, kind=kind, reason=str(error)))
+        record = ExportPending if is_put_off(error) else ExportFailed
+        session.add(record(account=account.account_key, kind=kind, reason=str(error)))
         raise
     return _keep(context, session, account, export)
 
 
 def _keep(
     context: JobContext, session: SessionRecorder, account: Account, export: Export
-) -> tuple[int, str]:
+) -> _InFlight:
     """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
-    facts = {"account": account.account_key, "kind": export.kind}
+    facts, now = {"account": account.account_key, "kind": export.kind}, context.now()
     try:
         with context.engine.begin() as connection:
-            own_id = insert_export(
-                connection, account, export.kind, export.export_id, context.now()
-            )
+            own_id = insert_export(connection, account, export.kind, export.export_id, now)
             forget_export_refusals(connection, account)
             session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
     except IntegrityError:
@@ -188,12 +251,12 @@ def _keep(
         if theirs is None:
             raise
         session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
-        return theirs.id, theirs.export_id
-    return own_id, export.export_id
+        return _InFlight(theirs.id, theirs.export_id, theirs.created_at)
+    return _InFlight(own_id, export.export_id, now)
 
 
 def _create(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
-    """Request an export, with retries.
+    """Request an export, with retries for as long as the run may wait.
 
     Request it again if its outcome is unknown, since a second one only takes one of five slots. The
     client counts these waits, for the session to record.
@@ -203,7 +266,7 @@ def _create(context: JobContext, account: Account, profile_id: str, kind: Export
             return _request_export(context, account, profile_id, kind)
         except (OutcomeUnknown, RateLimited) as error:
             pause = error.retry_after if error.retry_after is not None else 2.0**attempt
-            if pause > LONGEST_WAIT.total_seconds():
+            if not context.client.may_wait(pause):
                 raise
             context.client.waits.add(error.operation, error.cause_word, pause)
             context.sleep(pause)
@@ -222,18 +285,18 @@ def _finish(
     account: Account,
     profile_id: str,
     kind: ExportKind,
-    own_id: int,
-    export_id: str,
+    asked: _InFlight,
+    wait_until: datetime,
 ) -> int:
     try:
-        export = _wait(context, account, profile_id, kind, export_id)
-        return _store(context, session, account, profile_id, export, own_id)
-    except AuthError as error:  # says nothing about the export: the next sync takes it over
-        facts = {"account": account.account_key, "kind": kind, "export_id": export_id}
+        export = _wait(context, account, profile_id, kind, asked, wait_until)
+        return _store(context, session, account, profile_id, export, asked)
+    except (AuthError, Throttled, ExportNotReadyError) as error:  # the next sync takes it over
+        facts = {"account": account.account_key, "kind": kind, "export_id": asked.export_id}
         session.add(ExportPending(**facts, reason=str(error)))
         raise
     except (ExportFailedError, AdsApiError, BrokenPartError) as error:
-        _fail(context, session, account, kind, own_id, export_id, str(error))
+        _fail(context, session, account, kind, asked.own_id, asked.export_id, str(error))
         raise
 
 
@@ -256,22 +319,34 @@ def _fail(
 
 
 def _wait(
-    context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str
+    context: JobContext,
+    account: Account,
+    profile_id: str,
+    kind: ExportKind,
+    asked: _InFlight,
+    wait_until: datetime,
 ) -> Export:
-    deadline = context.now() + LONGEST_WAIT
     pause = _FIRST_PAUSE
     while True:
-        export = get_export(
-            context.client, account.region, profile_id, kind, export_id, **account.identity
-        )
+        export = _get(context, account, profile_id, kind, asked.export_id)
         if export.status is ExportStatus.COMPLETED:
             return export
         if export.is_terminal:
             raise ExportFailedError(kind, f"{export.error_code}: {export.error_message}")
-        if context.now() > deadline:
+        if context.now() - asked.created_at > LONGEST_WAIT:
             raise ExportFailedError(kind, f"it was still {export.raw_status} after {LONGEST_WAIT}")
+        if context.now() + timedelta(seconds=pause) > wait_until:
+            raise ExportNotReadyError(asked.export_id, export.raw_status)
         context.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _get(
+    context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str
+) -> Export:
+    return get_export(
+        context.client, account.region, profile_id, kind, export_id, **account.identity
+    )
 
 
 def _store(
@@ -280,15 +355,19 @@ def _store(
     account: Account,
     profile_id: str,
     export: Export,
-    own_id: int,
+    asked: _InFlight,
 ) -> int:
-    with download_folder(context.downloads, f"export-{own_id}") as folder:
+    with download_folder(context.downloads, f"export-{asked.own_id}") as folder:
         file = folder / f"{export.kind}.json.gz"
         _download(context, account, profile_id, export, file)
         with context.engine.begin() as connection:
             rows, problems = store_entities(connection, account, export.kind, iter_values(file))
             end_export(
-                connection, own_id, status="loaded", row_count=rows, failure=problems.first_reason
+                connection,
+                asked.own_id,
+                status="loaded",
+                row_count=rows,
+                failure=problems.first_reason,
             )
             forget_export_refusals(connection, account)
             _record(connection, session, account, export.kind, rows, problems)
@@ -348,7 +427,7 @@ def _download(
         try:
             return _fetch(context, account, export, file)
         except UrlExpired:
-            export = _wait(context, account, profile_id, export.kind, export.export_id)
+            export = _get(context, account, profile_id, export.kind, export.export_id)
     return _fetch(context, account, export, file)
 
 

@@ -20,9 +20,11 @@ from bidbeacon_pipelines.reports.window_facts import (
     OpenRequest,
     ReferenceFact,
     StoredWindow,
+    ThrottlingFacts,
     WindowFacts,
 )
 from bidbeacon_pipelines.services.requests import lifecycle_policy
+from bidbeacon_pipelines.services.throttling import find_throttled
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.explain import (
     find_account_row,
@@ -110,6 +112,7 @@ def _read_facts(
         planned=_request(connection, planned),
         gate=_gate(connection, account, now),
         waits_until=_waits_until(connection, account, dataset, now, patience),
+        throttling=_throttling(connection, account["account_id"], now),
     )
 
 
@@ -129,6 +132,22 @@ def _gate(connection: Connection, account: RowMapping, now: datetime) -> GateFac
         places=int(found.gate.in_flight_limit),
         closed_until=found.closed_until(now),
         planned=found.planned,
+    )
+
+
+def _throttling(connection: Connection, account_id: str, now: datetime) -> ThrottlingFacts | None:
+    """Return the throttled polls and downloads of an ads account's reports in the last hour; None without any."""
+    throttled = [
+        one
+        for one in find_throttled(connection, now, account_id)
+        if one.kind in {"retrieve", "download"}
+    ]
+    if not throttled:
+        return None
+    return ThrottlingFacts(
+        count=sum(one.count for one in throttled),
+        last_at=max((one.last_at for one in throttled if one.last_at), default=None),
+        paused_until=max((one.paused_until for one in throttled if one.paused_until), default=None),
     )
 
 
@@ -159,7 +178,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as JSON data, the same for the command line and for `GET /api/explain`.
 
     Shape: `account account_label dataset window at`, `verdict` (`cause severity sentence next_at
-        sessions`), `facts` (`account window request ended_request planned_request gate`, each an
+        sessions`), `facts` (`account window request ended_request planned_request gate throttling`, each an
         object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name`
         and `url`.
     """
@@ -187,6 +206,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
             "ended_request": _as_json(facts.ended),
             "planned_request": _as_json(facts.planned),
             "gate": _as_json(facts.gate),
+            "throttling": _as_json(facts.throttling),
         },
         "timeline": [_timeline_json(row, explanation.labels) for row in explanation.timeline],
     }
@@ -212,7 +232,13 @@ def _window_json(facts: WindowFacts) -> dict[str, Any] | None:
 
 
 def _as_json(
-    facts: AccountFacts | StoredWindow | OpenRequest | EndedRequest | GateFacts | None,
+    facts: AccountFacts
+    | StoredWindow
+    | OpenRequest
+    | EndedRequest
+    | GateFacts
+    | ThrottlingFacts
+    | None,
 ) -> dict[str, Any] | None:
     return None if facts is None else {name: _plain(value) for name, value in asdict(facts).items()}
 

@@ -12,6 +12,8 @@ from bidbeacon_pipelines.reports.histories import TRIED_AGAIN_AFTER
 from bidbeacon_pipelines.reports.partition_bound import MOST_PARTITIONS, partition_days
 from bidbeacon_pipelines.reports.problems import shape_of
 from bidbeacon_pipelines.reports.product_states import product_name
+from bidbeacon_pipelines.services.throttling import TO_DO as THROTTLED_TO_DO
+from bidbeacon_pipelines.services.throttling import throttled_json, throttled_line
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.alerts import Delivery
 from bidbeacon_pipelines.store.api_calls import CallSummary
@@ -19,6 +21,7 @@ from bidbeacon_pipelines.store.gates import GateState
 from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
 from bidbeacon_pipelines.store.learned import LearnedHistory
 from bidbeacon_pipelines.store.resumed import ResumedAccount
+from bidbeacon_pipelines.store.throttling import ThrottledCalls
 from bidbeacon_sessions.sentences import format_duration
 
 OVERDUE_AFTER = timedelta(minutes=15)
@@ -227,7 +230,7 @@ def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
     found = f"{_count(planned, 'report')} planned"
     if not closed:
         return Check(
-            "gates", Level.OK, f"{found}, none throttled by Amazon", details=details, facts=facts
+            "gates", Level.OK, f"{found}, no region is closed", details=details, facts=facts
         )
     regions = " ".join(dict.fromkeys(gate.region for gate in closed))
     to_do = "Creation resumes automatically. If this lasts, ask Amazon for higher limits by ticket."
@@ -324,9 +327,11 @@ def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: dateti
     return Check("sessions", Level.WARNING, found, to_do, _shortened(details), facts)
 
 
-def check_calls(calls: Sequence[CallSummary]) -> Check:
-    """Check the calls to Amazon of the last 24 hours, and the time lost to throttling."""
-    total, failed, throttled = (
+def check_calls(
+    calls: Sequence[CallSummary], throttled: Sequence[ThrottledCalls], now: datetime
+) -> Check:
+    """Check the calls to Amazon of the last 24 hours, the time lost to throttling, and what it delays now."""
+    total, failed, refused = (
         sum(getattr(call, name) for call in calls) for name in ("calls", "failed", "throttled")
     )
     waited = sum((call.waited for call in calls), timedelta(0))
@@ -334,18 +339,22 @@ def check_calls(calls: Sequence[CallSummary]) -> Check:
     facts = {
         "calls": total,
         "failed": failed,
-        "throttled": throttled,
+        "throttled": refused,
         "waited_seconds": waited.total_seconds(),
         "queued_seconds": queued.total_seconds(),
         "by_call": [_call_facts(call) for call in calls],
+        "throttled_now": [throttled_json(one) for one in throttled],
     }
-    if not total:
+    if not total and not throttled:
         return Check("calls", Level.OK, "none in the last 24 hours", facts=facts)
     found = (
-        f"{_count(total, 'call')} in the last 24 hours, {failed / total:.1%} failed, {throttled:,} × 429; "
+        f"{_count(total, 'call')} in the last 24 hours, {failed / max(1, total):.1%} failed, {refused:,} × 429; "
         f"waited {_ago(waited)} for Amazon, {_ago(queued)} in our own queue"
     )
-    details = tuple(map(_call_line, calls))
+    details = (*map(_call_line, calls), *_shortened([throttled_line(one) for one in throttled]))
+    if any(one.delays_work(now) for one in throttled):
+        found += ". Amazon throttles us now"
+        return Check("calls", Level.WARNING, found, THROTTLED_TO_DO, details, facts)
     if total >= _ENOUGH_CALLS and failed / total > _MANY_FAILED:
         to_do = (
             "`select * from api_calls order by id desc limit 20` shows which: `bidbeacon db shell`."

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.reports.problems import Problem
 from bidbeacon_pipelines.reports.starting import Progress, describe_start, has_data
 from bidbeacon_pipelines.services.health_checks import Check, Level, gate_facts
 from bidbeacon_pipelines.services.problems import RECENTLY, survey
+from bidbeacon_pipelines.services.throttling import throttled_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.api_calls import summarize_calls
@@ -25,6 +26,7 @@ from bidbeacon_pipelines.store.home import (
     were_accounts_synced,
 )
 from bidbeacon_pipelines.store.session_failures import list_lost
+from bidbeacon_pipelines.store.throttling import ThrottledCalls
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.presentation import instant
@@ -62,7 +64,7 @@ class Home:
                 "datasets": [dataset_json(one) for one in summaries],
                 "problems": [_problem_json(one) for one in state.problems[:MOST_PROBLEMS]],
                 "more_problems": max(0, len(state.problems) - MOST_PROBLEMS),
-                "throttling": _throttling_json(connection, now),
+                "throttling": _throttling_json(connection, state.throttled, now),
                 "promises": _promises_json(connection),
                 "checks": [_check_json(one) for one in state.checks],
             }
@@ -135,9 +137,12 @@ def _problem_json(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _throttling_json(connection: Connection, now: datetime) -> dict[str, Any]:
-    """Return what Amazon's limits cost: at each gate, in the calls of the last 24 hours, and the reports that wait for their turn."""
+def _throttling_json(
+    connection: Connection, throttled: Sequence[ThrottledCalls], now: datetime
+) -> dict[str, Any]:
+    """Return what Amazon's limits cost: in throttled calls, at each gate, in the calls of the last 24 hours, and the reports that wait for their turn."""
     return {
+        "throttled": [throttled_json(one) for one in throttled],
         "gates": [_plain(gate_facts(gate, now)) for gate in list_gates(connection, now=now)],
         "calls": _calls_json(connection, now),
         "put_off": [_plain(row) for row in list_put_off(connection)],

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
+from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS, RetryPolicy
 from bidbeacon_pipelines.services.account_names import (
     AmbiguousAccountError,
     get_named_account,
@@ -123,7 +124,9 @@ def find_ref(find: Callable[[str], Account | AdsAccount], given: str) -> Subject
 
 
 @contextmanager
-def open_job_context(settings: Settings, database_url: str) -> Iterator[JobContext]:
+def open_job_context(
+    settings: Settings, database_url: str, *, retry: RetryPolicy = SHORT_WAITS
+) -> Iterator[JobContext]:
     """Open the tools for one job run, on this process's own pool of connections.
 
     Calls to Amazon share the rate limits of all processes on this database, and are written to its
@@ -133,6 +136,6 @@ def open_job_context(settings: Settings, database_url: str) -> Iterator[JobConte
     rate_limits = PostgresRateLimits(engine, CallIntervals())
     with (
         PostgresCallLog(engine) as log,
-        connect(settings, rate_limits=rate_limits, log=log) as client,
+        connect(settings, retry=retry, rate_limits=rate_limits, log=log) as client,
     ):
         yield JobContext(engine, client, settings, DatabaseClock(engine, settings))

@@ -32,6 +32,7 @@ from bidbeacon_pipelines.reports.problems import (
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError, split_reasons
 from bidbeacon_pipelines.services.doctor import RESUMED_WITHIN, look_at_disk, look_into_tables
 from bidbeacon_pipelines.services.health_checks import JOBS, Check, Level, describe_resumed
+from bidbeacon_pipelines.services.throttling import find_throttled, throttling_problems
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_subjects
 from bidbeacon_pipelines.store.home import (
@@ -43,6 +44,7 @@ from bidbeacon_pipelines.store.home import (
 )
 from bidbeacon_pipelines.store.resumed import ResumedAccount, list_resumed
 from bidbeacon_pipelines.store.session_failures import list_failures, list_lost_by_job
+from bidbeacon_pipelines.store.throttling import ThrottledCalls
 
 RECENTLY = timedelta(hours=24)
 _ALL_DAYS = 731
@@ -81,11 +83,13 @@ class Survey:
         checks: What `bidbeacon doctor` finds in the database and on the disk, but for failed
             windows.
         problems: What is wrong, the worst first.
+        throttled: What Amazon throttles; empty where the role may not see it, which a check says.
     """
 
     groups: Sequence[Group]
     checks: Sequence[Check]
     problems: Sequence[Problem]
+    throttled: Sequence[ThrottledCalls]
 
 
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
@@ -99,16 +103,18 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     stopped = _of_stopped(list_stopped(connection), named)
     windows = [_of_windows(problem, named) for problem in find_problems(groups)]
     failures = list_failures(connection, since=since, most=_MOST_FAILURES)
+    throttled = find_throttled(connection, now)
     others = [
         *windows,
         *map(_of_resumed, list_resumed(connection, since=now - RESUMED_WITHIN, now=now)),
+        *throttling_problems(throttled, now),
         *map(_of_unlisted_region, list_unlisted_regions(connection)),
         *_of_silence(list_silent(connection, since=since), named),
         *(_of_promises(row, named) for row in list_lost_by_job(connection, since=since, now=now)),
         *(_of_failures(row, named) for row in failures if not _is_shown(row, windows)),
     ]
     problems = [*map(_of_check, _failed(checks)), *stopped, *_without_consequences(others, stopped)]
-    return Survey(groups, checks, merge(problems))
+    return Survey(groups, checks, merge(problems), throttled)
 
 
 def _without_consequences(problems: Sequence[Problem], stopped: Sequence[Problem]) -> list[Problem]:

@@ -8,7 +8,6 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     AuthError,
     DuplicateReport,
     OutcomeUnknown,
-    RateLimited,
     Throttled,
     UnknownField,
 )
@@ -66,7 +65,7 @@ def request_report(
             error.cause.cause_word,
             is_throttled=isinstance(error.cause, Throttled),
         )
-    except RateLimited as error:
+    except Throttled as error:  # before the create itself, whose own 429 leaves its outcome unknown
         return transitions.RateLimited(
             not_before(context, error) or context.now(), str(error), error.cause_word
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -64,8 +65,13 @@ def parts_on_disk(
         )
 
 
-def failed_load(error: Exception) -> transitions.Answer:
-    """Return what one of the `LOAD_ERRORS` means: request the report again, retrieve it again, or load it again later."""
+def failed_load(error: Exception, not_before: datetime | None = None) -> transitions.Answer:
+    """Return what one of the `LOAD_ERRORS` means: request the report again, retrieve it again, or load it again later.
+
+    Args:
+        error: What the load failed with.
+        not_before: When Amazon may be asked again, if it said so.
+    """
     match error:
         case UrlsNotResigned():
             return _refused(FailureKind.REPORT_EXPIRED, error)
@@ -74,7 +80,7 @@ def failed_load(error: Exception) -> transitions.Answer:
         case NotFound():  # of the report: a part that isn't there is a `PartMissing`
             return _refused(FailureKind.NOT_FOUND, error)
         case AdsApiError() | BrokenPartError():
-            return transitions.LoadFailed(str(error))
+            return transitions.LoadFailed(str(error), not_before)
         case _:
             return transitions.LoadFailed(
                 join_sentences(f"The database refuses its rows: {_first_line(error)}")

@@ -26,7 +26,14 @@ from bidbeacon_pipelines.actions import (
     WindowSkipped,
     WindowsQueued,
 )
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, NotFound, Rejected
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    AuthError,
+    NotFound,
+    RateLimited,
+    Rejected,
+    Throttled,
+)
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
@@ -435,6 +442,9 @@ class _Driver:
             )
         except AuthError as error:
             self._poll_refused(error)
+        except Throttled as error:
+            word = self._state.amazon_status or "not to be seen"
+            self._pend(self._throttled_poll(error), word, error.reason)
         except AdsApiError as error:
             word = "not to be seen" if isinstance(error, Rejected) else "not to be reached"
             self._pend(
@@ -448,6 +458,13 @@ class _Driver:
                 self._store(self._answered(answer))
             else:
                 self._pend(answer, report.raw_status)
+
+    def _throttled_poll(self, error: Throttled) -> transitions.Answer:
+        """Return what a throttled poll means: it counts if it was sent."""
+        at = not_before(self._context, error)
+        if isinstance(error, RateLimited):
+            return transitions.RateLimited(at or self._context.now(), str(error))
+        return transitions.NoAnswer(at, str(error))
 
     def _poll_refused(self, error: AuthError) -> None:
         unconfirmed = transitions.NoAnswer(not_before(self._context, error), str(error))
@@ -491,13 +508,18 @@ class _Driver:
             self._put_off(error)
         except AuthError as error:
             self._load_failed(self._unauthorized(error, transitions.LoadFailed(str(error))))
+        except Throttled as error:
+            again = self._context.now() + self._policy.poll_every
+            at = not_before(self._context, error) or again
+            self._load_failed(transitions.RateLimited(at, error.reason))
         except LOAD_ERRORS as error:
-            self._load_failed(failed_load(error))
+            again_at = not_before(self._context, error) if isinstance(error, AdsApiError) else None
+            self._load_failed(failed_load(error, again_at))
 
     def _load_failed(self, answer: transitions.Answer) -> None:
         self._report = None  # the next attempt retrieves it again, at least for fresh urls
         state, action = self._answered(answer), None
-        if isinstance(answer, transitions.LoadFailed):
+        if isinstance(answer, transitions.LoadFailed | transitions.RateLimited):
             action = RequestRetried(
                 **self._facts,
                 attempt=self._state.loads,

@@ -21,7 +21,10 @@ _INSERT = text("""
 
 @dataclass(frozen=True)
 class CallSummary:
-    """Totals of the calls of one name since an instant; `failed` counts unsuccessful and missing responses."""
+    """Totals of the calls of one name since an instant; `failed` counts unsuccessful and missing responses.
+
+    `throttled` also counts a 429 inside a multi-status answer.
+    """
 
     call: str
     calls: int
@@ -56,7 +59,7 @@ def summarize_calls(connection: Connection, since: datetime) -> list[CallSummary
     rows = connection.execute(
         text("""SELECT call, count(*) AS calls,
                        count(*) FILTER (WHERE error IS NOT NULL OR status IS NULL OR status >= 400) AS failed,
-                       count(*) FILTER (WHERE status = 429) AS throttled,
+                       count(*) FILTER (WHERE status = 429 OR error = 'Throttled') AS throttled,
                        sum(waited) AS waited, sum(queued) AS queued, max(duration) AS slowest
                   FROM api_calls WHERE called_at >= :since GROUP BY call ORDER BY calls DESC, call"""),
         {"since": since},

@@ -8,6 +8,9 @@ from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS
 from bidbeacon_pipelines.defs.reports import refresh_account_job
 from bidbeacon_pipelines.defs.schedules import busy_accounts
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.store.accounts import list_keys_without_entities
+from bidbeacon_sessions.clock import utc_now
 from tests.dagster.world import World, failure_of
 
 
@@ -92,6 +95,21 @@ def test_syncing_entities_stores_all_kinds(stocked: World) -> None:
     assert observed.asset_observation is not None
     assert observed.asset_observation.partition == account.account_key
     assert str(observed.asset_observation.metadata["session"].value).endswith(str(session["id"]))
+
+
+def test_throttled_exports_are_put_off(stocked: World) -> None:
+    """The run succeeds without waiting, its session says so, and no sync of the account starts before Amazon allows it."""
+    account, ages = stocked.account(), dict.fromkeys(("synced_before", "missed_before"), utc_now())
+    with stocked.engine.begin() as connection:
+        assert account.account_key in list_keys_without_entities(connection, **ages)
+    rule = FaultRule(fault="throttle", operation="create_export", options=FaultOptions(seconds=300))
+    stocked.sandbox.state.faults.add(rule)
+    assert stocked.run_job("sync_entities", account).success
+    session = stocked.one_session("sync-entities")
+    assert ["export-pending"] == [action["type"] for action in session["actions"]]
+    assert "succeeded" == session["status"]
+    with stocked.engine.begin() as connection:
+        assert account.account_key not in list_keys_without_entities(connection, **ages)
 
 
 def test_a_job_of_an_account_is_launched_by_choosing_it_from_a_list(world: World) -> None:

@@ -56,7 +56,8 @@ class BenchWorld:
 
     @contextmanager
     def session(self, job_name: str = "test") -> Iterator[SessionRecorder]:
-        """Open a session."""
+        """Open a session; as in a run of its own, nothing was waited for before."""
+        self.context.client.waits.take()
         with with_job_session(job_name, store=SessionStore(self.engine)) as session:
             yield session
 

@@ -13,7 +13,7 @@ from tests.postgres.lone_fault_consequences import (
     Anew,
     Case,
     Confirmed,
-    EachFileFiveTimes,
+    EachFileThreeTimes,
     FewBad,
     FifteenLoadsInVain,
     FiveInVain,
@@ -95,7 +95,13 @@ THROTTLED: dict[str, Case] = {
         faults=(once("throttle", "create_report", retry_after="none"),)
     ),
     "throttle: retrieve, Retry-After that is sat out": Case(
-        faults=(once("throttle", "retrieve_report", seconds=30),), retrieves=2, seconds=180 + 30
+        faults=(once("throttle", "retrieve_report", seconds=4),), retrieves=2, seconds=180 + 4
+    ),
+    "throttle: retrieve, Retry-After shorter than the pause between polls": Case(
+        faults=(once("throttle", "retrieve_report", seconds=30),),
+        told=(*ASKED, "report-pending", "report-processed"),
+        retrieves=2,
+        seconds=180 + 60,
     ),
     "throttle: retrieve, Retry-After that is planned with": Case(
         faults=(once("throttle", "retrieve_report", seconds=900),),
@@ -104,16 +110,21 @@ THROTTLED: dict[str, Case] = {
         seconds=180 + 900,
     ),
     "throttle: retrieve, Retry-After as a date": Case(
-        faults=(once("throttle", "retrieve_report", seconds=30, retry_after="http-date"),),
+        faults=(once("throttle", "retrieve_report", seconds=300, retry_after="http-date"),),
+        told=(*ASKED, "report-pending", "report-processed"),
         retrieves=2,
-        seconds=180 + 30,
+        seconds=180 + 300,
         within=2,
     ),
     "throttle: retrieve, no Retry-After": Case(
         faults=(once("throttle", "retrieve_report", retry_after="none"),), retrieves=2, seconds=181
     ),
     "throttle: download": Case(
-        faults=(once("throttle", "download", seconds=30),), downloads=2, seconds=180 + 30
+        faults=(once("throttle", "download", seconds=30),),
+        told=AGAIN,
+        retrieves=2,
+        downloads=2,
+        seconds=180 + 30,
     ),
     "throttle_accepted": Throttled(faults=(once("throttle_accepted"),), reports=2),
     "throttle_accepted: Retry-After as a date": Throttled(
@@ -154,7 +165,12 @@ UNANSWERED: dict[str, Case] = {
     "html_body: token": Case(faults=(once("html_body", "token"),), tokens=2),
     "html_body 200: token": Case(faults=(once("html_body", "token", status=200),), tokens=2),
     "connection_cut: token": Case(faults=(once("connection_cut", "token"),), tokens=2),
-    "throttle: token": Case(faults=(once("throttle", "token", seconds=30),), tokens=2),
+    "throttle: token": Case(
+        faults=(once("throttle", "token", seconds=30),),
+        told=("windows-queued", "request-retried", *ASKED[1:], "report-processed"),
+        tokens=2,
+        seconds=180 + 30,
+    ),
     "server_error: create, always": Unanswered(faults=(fault("server_error", "create_report"),)),
     "connection_cut: create, always": Unanswered(
         faults=(fault("connection_cut", "create_report"),), reports=5
@@ -328,16 +344,16 @@ FILES: dict[str, Case] = {
         reason="No download URL works, even after 2 looks at the report: .*Request has expired",
     ),
     "wrong_size: half": Case(
-        faults=(once("wrong_size"),), told=AGAIN, retrieves=2, downloads=6, seconds=180 + 15 + 60
+        faults=(once("wrong_size"),), told=AGAIN, retrieves=2, downloads=4, seconds=180 + 3 + 60
     ),
     "wrong_size: a byte more": Case(
         faults=(once("wrong_size", factor=1),),
         told=AGAIN,
         retrieves=2,
-        downloads=6,
-        seconds=180 + 15 + 60,
+        downloads=4,
+        seconds=180 + 3 + 60,
     ),
-    "wrong_size: always": EachFileFiveTimes(
+    "wrong_size: always": EachFileThreeTimes(
         faults=(fault("wrong_size"),), strikes=(15,), reason=r"was to have \d+ bytes, got: \d+"
     ),
     "part_missing": Case(
@@ -353,7 +369,7 @@ FILES: dict[str, Case] = {
         downloads=4,
         seconds=181,
     ),
-    "truncated_gzip: always": EachFileFiveTimes(
+    "truncated_gzip: always": EachFileThreeTimes(
         faults=(fault("truncated_gzip"),), reason=r"The file is truncated after [\d,]+ bytes"
     ),
     "redirect": Case(

@@ -12,10 +12,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
+from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
@@ -58,12 +59,12 @@ def once(name: FaultName, operation: Operation | None = None, **options: Any) ->
 
 @contextmanager
 def open_context(office: Office) -> Iterator[JobContext]:
-    """Give the tools of jobs, as patient as with Amazon; a pause that is drawn is always the longest that it can be."""
+    """Give the tools of jobs, as patient as they are; a pause that is drawn is always the longest that it can be."""
     client = AdsApiClient(
         SANDBOX_CREDENTIALS,
         Endpoints.sandbox(office.sandbox.url),
         clock=office.clock,
-        retry=RetryPolicy(draw=lambda _, most: most),
+        retry=replace(SHORT_WAITS, draw=lambda _, most: most),
         rate_limits=LocalRateLimits(CallIntervals.none(), office.clock.now),
     )
     with client:

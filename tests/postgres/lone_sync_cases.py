@@ -10,6 +10,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     NotAuthorized,
     NotFound,
     OutcomeUnknown,
+    Throttled,
     Upstream,
     UrlExpired,
 )
@@ -82,32 +83,44 @@ class NotBegun(SyncCase):
     told: tuple[str, ...] = ("export-failed",)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PutOff(NotBegun):
+    """Amazon throttles the exports: nothing more is asked until the time that it names, or for five minutes."""
+
+    told: tuple[str, ...] = ("export-pending",)
+    says: str | None = "Too Many Requests"
+
+
 ENTITY_CASES: dict[str, SyncCase] = {
     "slow": Synced(faults=(once("slow", seconds=0.005),)),
     "trickle": Synced(faults=(once("trickle", bytes_per_second=FAST),)),
     "unknown_field in every answer": Synced(faults=(fault("unknown_field"),), strikes=(14,)),
-    "throttle: create": Synced(
-        faults=(once("throttle", "create_export", seconds=30),),
+    "throttle: create, Retry-After that is sat out": Synced(
+        faults=(once("throttle", "create_export", seconds=4),),
         calls=exports(create_export=1),
-        seconds=30,
+        seconds=4,
+    ),
+    "throttle: create": PutOff(
+        faults=(once("throttle", "create_export", seconds=30),), error=OutcomeUnknown
     ),
     "throttle: create, no Retry-After": Synced(
         faults=(once("throttle", "create_export", retry_after="none"),),
         calls=exports(create_export=1),
         seconds=1,
     ),
-    "throttle: create, always": NotBegun(
+    "throttle: create, always": PutOff(
         faults=(fault("throttle", "create_export", retry_after="none"),),
-        strikes=(6,),
-        calls={"token": 1, "create_export": 6},
-        seconds=1 + 2 + 4 + 8 + 16,
+        strikes=(3,),
+        calls={"token": 1, "create_export": 3},
+        seconds=1 + 2,
         error=OutcomeUnknown,
-        says="Too Many Requests",
     ),
-    "throttle: look": Synced(
+    "throttle: look": PutOff(
         faults=(once("throttle", "get_export", seconds=30),),
-        calls=exports(get_export=1),
-        seconds=30,
+        calls=exports(get_export=-3, download=-4),
+        told=("export-requested", "entities-synced", "export-pending"),
+        error=Throttled,
+        creates_next=0,
     ),
     "server_error: create": Synced(
         faults=(once("server_error", "create_export"),), calls=exports(create_export=1), seconds=1
@@ -147,8 +160,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
     ),
     "throttle: portfolios": Synced(
         faults=(once("throttle", "list_portfolios", seconds=30),),
-        calls=exports(list_portfolios=1),
-        seconds=30,
+        told=("export-requested", "portfolios-not-listed", "entities-synced"),
     ),
     "server_error: portfolios": Synced(
         faults=(once("server_error", "list_portfolios"),),
@@ -157,9 +169,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
     ),
     "server_error: portfolios, always": Synced(
         faults=(fault("server_error", "list_portfolios"),),
-        strikes=(5,),
-        calls=exports(list_portfolios=4),
-        seconds=15,
+        strikes=(3,),
+        calls=exports(list_portfolios=2),
+        seconds=3,
         told=("export-requested", "portfolios-not-listed", "entities-synced"),
     ),
     "forbidden: portfolios": Synced(
@@ -186,21 +198,20 @@ ENTITY_CASES: dict[str, SyncCase] = {
         error=ExportFailedError,
         says="The export of campaigns failed: TIMED_OUT: Too much. The next sync asks again.",
     ),
-    "throttle_accepted": Synced(
-        faults=(once("throttle_accepted", seconds=30),), calls=exports(create_export=1), seconds=30
+    "throttle_accepted": PutOff(
+        faults=(once("throttle_accepted", seconds=30),), error=OutcomeUnknown
     ),
     "throttle_accepted: no Retry-After": Synced(
         faults=(once("throttle_accepted", retry_after="none"),),
         calls=exports(create_export=1),
         seconds=1,
     ),
-    "throttle_accepted: always": NotBegun(
+    "throttle_accepted: always": PutOff(
         faults=(fault("throttle_accepted", retry_after="none"),),
-        strikes=(6,),
-        calls={"token": 1, "create_export": 6},
-        seconds=1 + 2 + 4 + 8 + 16,
+        strikes=(3,),
+        calls={"token": 1, "create_export": 3},
+        seconds=1 + 2,
         error=OutcomeUnknown,
-        says="Too Many Requests",
     ),
     "no_resign: the url lives": Synced(faults=(fault("no_resign"),), strikes=(4,)),
     "expired_url: signed anew": Synced(
@@ -230,16 +241,16 @@ ENTITY_CASES: dict[str, SyncCase] = {
     ),
     "truncated_gzip: always": FirstFailed(
         faults=(fault("truncated_gzip"),),
-        strikes=(5,),
-        calls=exports(get_export=-3, download=1),
-        seconds=15,
+        strikes=(3,),
+        calls=exports(get_export=-3, download=-1),
+        seconds=3,
         error=DownloadIncomplete,
         says="The file is truncated",
     ),
     "wrong_size": FirstFailed(
         faults=(once("wrong_size"),),
-        calls=exports(get_export=-3, download=1),
-        seconds=15,
+        calls=exports(get_export=-3, download=-1),
+        seconds=3,
         error=DownloadIncomplete,
         says=r"The file was to have \d+ bytes, got: \d+",
     ),
@@ -278,8 +289,9 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
     "unknown_field in every answer": Listed(faults=(fault("unknown_field"),), strikes=(7,)),
     "throttle: accounts": Listed(
         faults=(once("throttle", "list_accounts", seconds=30),),
-        calls=listings(list_accounts=1),
-        seconds=30,
+        calls=listings(list_profiles=-1),
+        told=ONE_REGION_TOLD,
+        unlisted="Too Many Requests.*Could not list the accounts",
     ),
     "throttle: profiles": Listed(
         faults=(once("throttle", "list_profiles", retry_after="none"),),
@@ -293,18 +305,18 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         faults=(once("server_error", "list_profiles"),), calls=listings(list_profiles=1), seconds=1
     ),
     "server_error: accounts of one region, always": Listed(
-        faults=(fault("server_error", "list_accounts", times=5),),
-        strikes=(5,),
-        calls=listings(list_accounts=4, list_profiles=-1),
-        seconds=15,
+        faults=(fault("server_error", "list_accounts", times=3),),
+        strikes=(3,),
+        calls=listings(list_accounts=2, list_profiles=-1),
+        seconds=3,
         told=ONE_REGION_TOLD,
         unlisted="An internal error has occurred.*Could not list the accounts",
     ),
     "server_error: always": NothingListed(
         faults=(fault("server_error", "list_accounts"),),
-        strikes=(15,),
-        calls={"token": 1, "list_accounts": 15},
-        seconds=45,
+        strikes=(7,),
+        calls={"token": 1, "list_accounts": 7},
+        seconds=5,
         error=Upstream,
         says="An internal error has occurred.*Could not list the accounts",
     ),

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.api_ledger import BATCH_ROWS, MOST_ROWS, PostgresCallLog
 from bidbeacon_pipelines.services.job_context import open_job_context
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.api_calls import summarize_calls
 from tests.postgres.flickering import Connector, flickering_engine, wait_until
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -55,6 +56,19 @@ def test_a_call_is_stored_with_all_that_is_known_of_it(engine: Engine) -> None:
     assert (None, None, None, None, None) == tuple(
         bare[name] for name in ("account_id", "country_code", "status", "error", "request_id")
     )
+
+
+def test_a_429_inside_a_multi_status_answer_counts_as_throttled(engine: Engine) -> None:
+    """Its own status is 207, so the error that it means is counted."""
+    told = CallRecord(
+        called_at=NOON, region="EU", call="retrieve_report", status=207, error="Throttled"
+    )
+    with PostgresCallLog(engine) as log:
+        log.record(told)
+        log.record(CALL)
+    with engine.begin() as connection:
+        throttled = {one.call: one.throttled for one in summarize_calls(connection, NOON)}
+    assert {"create_report": 0, "retrieve_report": 1} == throttled
 
 
 def test_a_hundred_calls_are_written_at_once_in_one_statement(engine: Engine) -> None:

@@ -251,7 +251,7 @@ def test_sessions_without_a_sign_of_life_are_told() -> None:
 def test_calls_tell_what_throttling_cost() -> None:
     """Calls by name, the share that failed, 429s, and both kinds of waiting."""
     check = check_calls(
-        [calls("create_report", 90, failed=9, throttled=9, waited=192), calls("token", 10)]
+        [calls("create_report", 90, failed=9, throttled=9, waited=192), calls("token", 10)], [], NOW
     )
     assert check.level is Level.OK
     assert check.found == (
@@ -275,9 +275,9 @@ def test_calls_tell_what_throttling_cost() -> None:
 
 def test_many_failed_calls_are_odd_unless_there_were_few() -> None:
     """One that failed of two says nothing."""
-    assert check_calls([calls("token", 100, failed=30)]).level is Level.WARNING
-    assert check_calls([calls("token", 2, failed=1)]).level is Level.OK
-    assert check_calls([]).found == "none in the last 24 hours"
+    assert check_calls([calls("token", 100, failed=30)], [], NOW).level is Level.WARNING
+    assert check_calls([calls("token", 2, failed=1)], [], NOW).level is Level.OK
+    assert check_calls([], [], NOW).found == "none in the last 24 hours"
 
 
 def test_a_daemon_that_is_silent_starts_nothing() -> None:

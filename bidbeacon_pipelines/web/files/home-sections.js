@@ -195,7 +195,24 @@ function sparkline({ intervals, job_name: name }) {
 }
 
 function limits({ throttling }) {
-  const { gates, calls, put_off: putOff } = throttling;
+  const { throttled, gates, calls, put_off: putOff } = throttling;
+  const throttledRows = throttled.map((one) =>
+    el(
+      "li",
+      { class: one.paused_until && "is-warning", "data-key": `${one.region} ${one.kind} ${one.account}` },
+      toneIcon(one.paused_until ? "warning" : "neutral"),
+      el(
+        "p",
+        {},
+        el("b", {}, one.region),
+        `: ${one.what}`,
+        one.account_name !== null && [" of ", el("bdi", {}, one.account_name)],
+        ` throttled ${number(one.count)} × in the last hour (429)`,
+        one.reports > 0 && `, ${counted(one.reports, "report")} waiting`,
+        one.paused_until && ["; none is sent before ", when(one.paused_until)],
+      ),
+    ),
+  );
   const gateRows = gates.map((gate) =>
     el(
       "li",
@@ -215,6 +232,7 @@ function limits({ throttling }) {
   return [
     heading("limits", "Amazon’s limits"),
     el("p", {}, callsText(calls)),
+    throttledRows.length > 0 && el("ul", { class: "rows" }, throttledRows),
     gateRows.length > 0 && el("ul", { class: "rows" }, gateRows),
     waits.length > 0 && el("h3", {}, "Put off until it is their turn"),
     waits.length > 0 && el("ul", { class: "rows" }, waits),

@@ -1,0 +1,264 @@
+"""An account that Amazon throttles holds up nobody else, and people are told what it delays."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
+from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
+from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
+from bidbeacon_pipelines.services.entities import ExportNotReadyError, sync_entities
+from bidbeacon_pipelines.services.explain import explain_window
+from bidbeacon_pipelines.services.home import Home
+from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.presentation import instant
+from tests.faults.ads.simulated_office import SimulatedClock
+from tests.postgres.job_world import DATASET, BenchWorld
+
+DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
+ASKED_SECONDS = 40
+LONGEST_INLINE_SECONDS = 5
+
+many_reports = pytest.mark.parametrize("sandbox", [{"max_reports_in_flight": 9}], indirect=True)
+
+
+@pytest.fixture
+def throttled_world(world: BenchWorld) -> Iterator[BenchWorld]:
+    """Yield a world whose client waits as those of jobs do, on the sandbox's clock, and whose limits all processes share."""
+    clock = SimulatedClock(world.sandbox.state.clock)
+    limits = PostgresRateLimits(world.engine, CallIntervals.none(), clock.now)
+    with (
+        PostgresCallLog(world.engine) as log,
+        AdsApiClient(
+            SANDBOX_CREDENTIALS,
+            Endpoints.sandbox(world.sandbox.url),
+            clock=clock,
+            retry=SHORT_WAITS,
+            rate_limits=limits,
+            log=log,
+        ) as client,
+    ):
+        settings = world.context.settings.model_copy(update={"first_reports_in_flight": 9})
+        yield replace(world, context=replace(world.context, client=client, settings=settings))
+
+
+def throttle(world: BenchWorld, account: Account, operation: Operation, seconds: float) -> None:
+    """Let Amazon answer an account's calls of one kind with 429 and this `Retry-After`."""
+    options = FaultOptions(seconds=seconds)
+    rule = FaultRule(
+        fault="throttle", account=account.account_id, operation=operation, options=options
+    )
+    world.sandbox.state.faults.add(rule)
+
+
+def step_for(world: BenchWorld) -> float:
+    """Poll and create once; return how many seconds it took."""
+    began = world.context.now()
+    world.step()
+    return (world.context.now() - began).total_seconds()
+
+
+@pytest.fixture
+def requests(throttled_world: BenchWorld) -> tuple[list[int], int]:
+    """Return three requests of an account whose polls are throttled, and a later one of another; all are due for a poll."""
+    mine, other = throttled_world.account("US"), throttled_world.account("JP")
+    throttled = [throttled_world.ask(mine, day) for day in DAYS]
+    others = throttled_world.ask(other, DAYS[0])
+    throttled_world.advance(minutes=2)
+    throttle(throttled_world, mine, "retrieve_report", ASKED_SECONDS)
+    return throttled, others
+
+
+@many_reports
+def test_a_throttled_account_does_not_hold_up_others(
+    throttled_world: BenchWorld, requests: tuple[list[int], int]
+) -> None:
+    """In one run the other account's report is loaded; the throttled one's are put off until Amazon's time, after one 429."""
+    world, (throttled, others) = throttled_world, requests
+    until = world.context.now() + timedelta(seconds=ASKED_SECONDS)
+
+    assert step_for(world) <= LONGEST_INLINE_SECONDS
+
+    assert world.request(others).status == "loaded"
+    assert all((world.request(one).next_step_at or until) >= until for one in throttled)
+    assert [429, 207] == [
+        call.status for call in world.sandbox.state.ledger.calls("retrieve_report")
+    ]
+    assert len(throttled) == len(world.actions("report-pending"))
+
+
+@many_reports
+def test_a_throttled_report_is_loaded_after_the_time_that_amazon_asked_for(
+    throttled_world: BenchWorld, requests: tuple[list[int], int]
+) -> None:
+    """Polls that were never sent count as none, so the next ones come as soon as Amazon allows."""
+    world, (throttled, _) = throttled_world, requests
+    world.step()
+    world.sandbox.state.faults.clear()
+
+    world.advance(seconds=ASKED_SECONDS - 1)
+    world.step()
+    assert {"in_flight"} == {world.request(one).status for one in throttled}
+    assert [1, 0, 0] == [world.request(one).polls for one in throttled]
+
+    world.advance(seconds=1)
+    world.step()
+    assert {"loaded"} == {world.request(one).status for one in throttled}
+
+
+@many_reports
+def test_short_waits_add_up_to_five_seconds_in_a_run(
+    throttled_world: BenchWorld, requests: tuple[list[int], int]
+) -> None:
+    """However many reports are throttled, and however short each wait is."""
+    world, (throttled, others) = throttled_world, requests
+    world.sandbox.state.faults.clear()
+    throttle(world, world.account("US"), "retrieve_report", 2)
+    assert step_for(world) <= LONGEST_INLINE_SECONDS
+    assert world.request(others).status == "loaded"
+    assert {"in_flight"} == {world.request(one).status for one in throttled}
+
+
+@many_reports
+@pytest.mark.parametrize("operation", ["download", "retrieve_report"])
+def test_a_throttled_load_is_no_failed_load(
+    throttled_world: BenchWorld, operation: Operation
+) -> None:
+    """A 429 on the way to a completed report puts its load off, as often as it takes, and it is not requested again."""
+    world, account = throttled_world, throttled_world.account("US")
+    request = world.ask(account, DAYS[0])
+    world.advance(minutes=2)
+    if operation == "retrieve_report":
+        world.execute("UPDATE report_requests SET status = 'completed'")
+    throttle(world, account, operation, ASKED_SECONDS)
+    for _ in range(4):
+        assert step_for(world) <= LONGEST_INLINE_SECONDS
+        at = world.request(request).next_step_at
+        assert at is not None
+        assert at >= world.context.now() + timedelta(seconds=ASKED_SECONDS - 5)
+        world.advance(seconds=ASKED_SECONDS)
+    assert ("completed", 0, 1) == (
+        world.request(request).status,
+        world.request(request).loads,
+        world.request(request).attempts,
+    )
+    world.sandbox.state.faults.clear()
+    world.step()
+    assert world.request(request).status == "loaded"
+
+
+@many_reports
+def test_a_throttled_token_is_no_failed_attempt(throttled_world: BenchWorld) -> None:
+    """A create that had to renew the token first, and was refused with 429 there, was not sent."""
+    world, account = throttled_world, throttled_world.account("US")
+    world.break_with("throttle", operation="token", seconds=ASKED_SECONDS)
+    request = world.ask(account, DAYS[0])
+    stored = world.request(request)
+    assert ("planned", 0) == (stored.status, stored.attempts)
+    assert stored.next_step_at is not None
+    assert stored.next_step_at >= stored.created_at + timedelta(seconds=ASKED_SECONDS)
+
+
+def look_at_home(world: BenchWorld) -> dict[str, Any]:
+    """Return what Home shows, when the calls so far are in the ledger."""
+    assert isinstance(world.context.client.log, PostgresCallLog)
+    world.context.client.log.close()
+    store = SessionStore(world.engine)
+    return Home(store, world.context.settings, clock=world.context.now).read()
+
+
+@many_reports
+def test_home_names_what_throttling_delays(
+    throttled_world: BenchWorld, requests: tuple[list[int], int]
+) -> None:
+    """Whose polls, how often, until when, and how many reports wait: as a problem, under limits, and in health."""
+    world, (throttled, _) = throttled_world, requests
+    mine, until = world.account("US"), world.context.now() + timedelta(seconds=ASKED_SECONDS)
+    world.step()
+    home = look_at_home(world)
+
+    [problem] = [one for one in home["problems"] if one["kind"] == "throttled"]
+    assert "Amazon throttles polls of reports in NA (429)" == problem["cause"]
+    assert ("warning", len(throttled), [mine.name]) == (
+        problem["level"],
+        problem["count"],
+        problem["names"],
+    )
+    [one] = home["throttling"]["throttled"]
+    assert (1, mine.ads_account_key, instant(until)) == (
+        one["count"],
+        one["account"],
+        one["paused_until"],
+    )
+    checks = {check["name"]: check for check in home["checks"]}
+    assert "none throttled" not in checks["gates"]["found"]
+    assert "1 × 429" in checks["calls"]["found"]
+    assert checks["calls"]["level"] == "warning"
+    assert f"polls of reports of {mine.name}: 1 × 429" in checks["calls"]["details"][-1]
+
+
+@many_reports
+def test_throttling_that_is_over_is_no_problem(
+    throttled_world: BenchWorld, requests: tuple[list[int], int]
+) -> None:
+    """When the reports are loaded, only the count of 429 remains."""
+    world, _ = throttled_world, requests
+    world.step()
+    world.sandbox.state.faults.clear()
+    world.advance(seconds=ASKED_SECONDS)
+    world.step()
+    home = look_at_home(world)
+    assert [] == [one for one in home["problems"] if one["kind"] == "throttled"]
+    assert [(1, None)] == [
+        (one["count"], one["paused_until"]) for one in home["throttling"]["throttled"]
+    ]
+
+
+@many_reports
+def test_a_window_that_waits_for_a_throttled_poll_is_explained(
+    throttled_world: BenchWorld, requests: tuple[list[int], int]
+) -> None:
+    """The sentence says that Amazon throttles the account, and until when."""
+    world, _ = throttled_world, requests
+    world.step()
+    look_at_home(world)
+    with world.engine.begin() as connection:
+        explained = explain_window(
+            connection,
+            world.context.settings,
+            world.account("US").account_key,
+            DATASET.name,
+            DAYS[0],
+            now=world.context.now(),
+        )
+    assert "Amazon throttles polls of this ads account: 1 × 429" in explained.verdict.sentence
+    assert "none is sent before" in explained.verdict.sentence
+
+
+@pytest.mark.parametrize("sandbox", [{"export_seconds": 60}], indirect=True)
+def test_exports_that_amazon_is_still_making_are_left_to_the_next_sync(
+    throttled_world: BenchWorld,
+) -> None:
+    """A sync waits for five seconds in all; the next one takes the four exports over, and asks for none."""
+    world, account = throttled_world, throttled_world.account("US")
+    began = world.context.now()
+    with pytest.raises(ExportNotReadyError), world.session() as session:
+        sync_entities(
+            world.context, session, account, longest_wait=timedelta(seconds=LONGEST_INLINE_SECONDS)
+        )
+    waited = (world.context.now() - began).total_seconds()
+    assert waited <= LONGEST_INLINE_SECONDS
+    assert ["campaigns", "adGroups", "ads", "targets"] == [
+        action["kind"] for action in world.actions("export-pending")
+    ]
+    world.advance(minutes=1)
+    assert world.sync_entities(account)["campaigns"] > 0
+    assert 4 == len(world.sandbox.state.ledger.calls("create_export"))

@@ -4,13 +4,18 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from bidbeacon_pipelines.sandbox.fault_rules import (
+    FaultRuleError,
+    check_fault,
+    describe_invalid,
+    read_rules,
+)
 from bidbeacon_pipelines.sandbox.faults import (
     FAULTS,
-    BadRow,
     FaultOptions,
     FaultRule,
     every_fault,
@@ -39,8 +44,6 @@ Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 """Up to 31 years: instants that are so far away can still be told."""
 FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 FASTEST: Final = 1e7
-
-_FAULT_RULES = TypeAdapter(tuple[FaultRule, ...])
 
 
 class SandboxConfig(BaseModel):
@@ -152,14 +155,13 @@ class SandboxConfig(BaseModel):
 
         Raises:
             OSError: the file can't be read.
-            pydantic.ValidationError: it doesn't hold a list of rules.
+            FaultRuleError: it doesn't hold a list of rules.
         """
         if self.faults_file is None:
             return self.faults
-        return self.faults + _FAULT_RULES.validate_python(json.loads(self.faults_file.read_text()))
+        return self.faults + read_rules(json.loads(self.faults_file.read_text()))
 
 
-_RULES = TypeAdapter(tuple[FaultRule, ...])
 _SETTINGS = tuple(name for name in SandboxConfig.model_fields if not name.startswith("faults"))
 _RULE_FIELDS = tuple(name for name in FaultRule.model_fields if name not in {"fault", "options"})
 
@@ -199,7 +201,7 @@ def read_config(
     try:
         return SandboxConfig.model_validate(given | {"faults": tuple(rules)})
     except ValidationError as error:
-        raise OptionError(_sentence(error, "the sandbox")) from error
+        raise OptionError(f"the sandbox: {describe_invalid(error)}") from error
 
 
 def parse_fault(text: str) -> FaultRule:
@@ -211,9 +213,11 @@ def parse_fault(text: str) -> FaultRule:
         OptionError: the fault or an option is unknown, or a value is none of the option's.
     """
     name, _, rest = text.partition(":")
-    fault = next((fault for fault in FAULTS if fault == name.strip()), None)
-    if fault is None:
-        raise OptionError(f"There is no fault {name.strip()!r}. There are: {', '.join(FAULTS)}")
+    try:
+        check_fault(name.strip())
+    except FaultRuleError as error:
+        raise OptionError(str(error)) from None
+    fault = next(fault for fault in FAULTS if fault == name.strip())
     rule: dict[str, Any] = {}
     options: dict[str, Any] = {}
     for key, value in _pairs(rest):
@@ -227,7 +231,7 @@ def parse_fault(text: str) -> FaultRule:
     try:
         return FaultRule(fault=fault, **rule, options=FaultOptions(**options))
     except ValidationError as error:
-        raise OptionError(_sentence(error, f"--fault {text}")) from error
+        raise OptionError(f"--fault {text}: {describe_invalid(error)}") from error
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -250,18 +254,10 @@ def _every_fault(probability: float) -> tuple[FaultRule, ...]:
 
 def _read_file(path: Path) -> tuple[FaultRule, ...]:
     try:
-        return _RULES.validate_python(json.loads(path.read_text()))
+        return read_rules(json.loads(path.read_text()))
     except OSError as error:
         raise OptionError(f"{path} can't be read: {error.strerror}") from error
-    except ValidationError as error:
-        raise OptionError(_sentence(error, str(path))) from error
+    except FaultRuleError as error:
+        raise OptionError(f"{path}: {error}") from error
     except ValueError as error:
         raise OptionError(f"{path} is not JSON: {error}") from error
-
-
-def _sentence(error: ValidationError, subject: str) -> str:
-    """Return a sentence about the first thing that is wrong, where, and what came."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the whole"
-    there_are = f". There are: {', '.join(get_args(BadRow))}" if "kinds" in first["loc"] else ""
-    return f"{subject}: {place}: {first['msg']}; got {first['input']!r}{there_are}"

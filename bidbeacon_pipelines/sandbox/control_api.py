@@ -4,6 +4,7 @@ No token is needed here.
 """
 
 import itertools
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, Self
@@ -13,7 +14,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -24,12 +24,11 @@ from starlette.responses import Response
 from bidbeacon_pipelines.sandbox.call import json_response
 from bidbeacon_pipelines.sandbox.config import FASTEST, FIRST_START, LAST_START, SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRuleError, check_accounts, read_rules
 from bidbeacon_pipelines.sandbox.state import SandboxState
 from bidbeacon_pipelines.sandbox.truth import Grain, TotalOf, day_totals, day_truth
 
 _LONGEST_TOTALS = 400
-_RULES = TypeAdapter(FaultRule | list[FaultRule])
 
 
 class ClockChange(BaseModel):
@@ -90,6 +89,8 @@ def page(answer: _Page) -> Callable[[Request], Awaitable[Response]]:
             return json_response(
                 {"errors": error.errors(include_url=False, include_context=False)}, 400
             )
+        except FaultRuleError as error:
+            return json_response({"errors": [str(error)]}, 400)
 
     return endpoint
 
@@ -128,8 +129,13 @@ async def show_faults(sandbox: SandboxState, _: Request) -> Response:
 
 async def add_faults(sandbox: SandboxState, request: Request) -> Response:
     """Put one rule or a list of rules in force; `POST /sandbox/faults`."""
-    rules = _RULES.validate_json(await request.body())
-    sandbox.faults.add(*(rules if isinstance(rules, list) else [rules]))
+    try:
+        given = json.loads(await request.body())
+    except ValueError as error:
+        raise FaultRuleError(f"expected JSON, got: {error}") from None
+    rules = read_rules(given)
+    check_accounts(rules, sandbox.world.accounts.accounts)
+    sandbox.faults.add(*rules)
     return json_response({"faults": sandbox.faults.overview()}, 201)
 
 

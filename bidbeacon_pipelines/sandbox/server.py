@@ -34,6 +34,7 @@ from bidbeacon_pipelines.sandbox.config import CannotListenError, OptionError, S
 from bidbeacon_pipelines.sandbox.control_api import page
 from bidbeacon_pipelines.sandbox.downloads import download
 from bidbeacon_pipelines.sandbox.exports import EXPORT_KINDS
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRuleError
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.ledger import LedgerMiddleware
 from bidbeacon_pipelines.sandbox.replay import create_replay_app
@@ -138,7 +139,8 @@ def serve(
 
     Raises:
         CannotListenError: something else listens there, or it is not this machine's address.
-        OptionError: there is a recording, and other options than the port.
+        OptionError: there is a recording, and other options than the port; or a fault names no
+            account of the sandbox.
         RecordingError: the file to replay is not a recording.
         StateFolderError: the state folder can't be read or written.
         SystemExit: after SIGTERM.
@@ -147,7 +149,7 @@ def serve(
     # if killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listen(host, port) as listener:
-        app = create_app(config) if replay is None else _replay_app(replay, config)
+        app = _sandbox_app(config) if replay is None else _replay_app(replay, config)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -184,6 +186,13 @@ def announcement(sandbox: SandboxState, url: str) -> str:
         "Ctrl-C stops it.",
     )
     return "\n".join(lines) + "\n"
+
+
+def _sandbox_app(config: SandboxConfig) -> Starlette:
+    try:
+        return create_app(config)
+    except FaultRuleError as error:
+        raise OptionError(f"A fault is invalid: {error}") from None
 
 
 def _replay_app(path: Path, config: SandboxConfig) -> Starlette:

@@ -10,6 +10,7 @@ from bidbeacon_pipelines.sandbox.accounts import Region, make_accounts
 from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
 from bidbeacon_pipelines.sandbox.exports import Exports
+from bidbeacon_pipelines.sandbox.fault_rules import check_accounts
 from bidbeacon_pipelines.sandbox.faults import Faults, Operation
 from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
 from bidbeacon_pipelines.sandbox.ledger import Ledger
@@ -121,12 +122,14 @@ class SandboxState:
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
         self.clock = SandboxClock(config.clock_start, config.clock_rate)
-        self.faults = Faults(config.seed, config.all_faults())
         self.ledger = Ledger()
         self.rates = Rates(config.calls_per_second)
         accounts = make_accounts(
             config.seed, config.accounts, config.rows_per_day, config.countries
         )
+        rules = config.all_faults()
+        check_accounts(rules, accounts.accounts)
+        self.faults = Faults(config.seed, rules)
         self.world = World(config.seed, accounts)
         self.tokens = Tokens(config.token_seconds)
         self.reports = Reports(config, self.world)

@@ -134,6 +134,8 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     ("options", "part"),
     [
         (["--fault", "earthquake"], "There is no fault 'earthquake'. There are: slow, "),
+        (["--fault", "throtle"], "There is no fault 'throtle'. The nearest is throttle."),
+        (["--fault", "slow:account=nobody"], "There is no ads account 'nobody'. Expected an id"),
         (["--fault", "slow:pace=1"], "slow has no option 'pace'"),
         (["--fault-all", "2"], "--fault-all is a probability"),
         (["--clock-start", "soon"], "clock_start"),

@@ -360,6 +360,7 @@ def test_faults_at_run_time(caller: Any) -> None:
     "rule",
     [
         {"fault": "earthquake"},
+        {"fault": "slow", "account": "nobody"},
         {"fault": "slow", "options": {"hours": 1}},
         {"fault": "slow", "probability": 2},
         7,
@@ -371,6 +372,22 @@ def test_bad_rules(caller: Any, rule: Any) -> None:
     assert answer.status_code == 400
     assert answer.json()["errors"]
     assert caller.http.get(f"{caller.url}/sandbox/faults").json() == {"faults": []}
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_a_misspelt_fault_is_answered_with_the_nearest_one(caller: Any, *, is_list: bool) -> None:
+    """In one sentence, whether or not it comes in a list."""
+    rule = {"fault": "throtle"}
+    answer = caller.http.post(f"{caller.url}/sandbox/faults", json=[rule] if is_list else rule)
+    assert ["There is no fault 'throtle'. The nearest is throttle."] == answer.json()["errors"]
+
+
+def test_an_unknown_account_is_answered_with_the_nearest_one(caller: Any) -> None:
+    """An account's name is none of its ids, but finds them."""
+    account = caller.account()
+    rule = {"fault": "slow", "account": account.name.upper()}
+    [told] = caller.http.post(f"{caller.url}/sandbox/faults", json=rule).json()["errors"]
+    assert told.endswith(f"The nearest is {account.account_id} ({account.name}).")
 
 
 def options_in(cell: str) -> list[str]:

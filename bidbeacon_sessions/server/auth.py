@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.errors import UnsafeAddressError
-from bidbeacon_sessions.server.problems import problem, refuse_websocket
+from bidbeacon_sessions.server.problems import problem, refuse_websocket, wants_page
 from bidbeacon_sessions.settings import get_session_settings, is_loopback
 
 COOKIE = "bidbeacon_stream"
@@ -214,7 +214,7 @@ def _split(address: str) -> SplitResult:
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
     path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
-    if _is_page(connection, path):
+    if _is_page(connection, path) or wants_page(connection):
         asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
     return problem(

@@ -26,6 +26,7 @@ _TYPES = {
     ".html": "text/html",
 }
 STREAM_PAGE = "/sessions"
+_NOT_FOUND_PAGE = "not-found.html"
 _NAVIGATION, _LINKS = "<!-- navigation -->", "<!-- links -->"
 
 
@@ -85,6 +86,11 @@ class WebFiles:
         if headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
         return Response(body, media_type=kind, headers={"ETag": tag})
+
+    def answer_not_found(self) -> Response:
+        """Return the page that says that there is none at the address that was asked for."""
+        body, kind, _ = self._files[_NOT_FOUND_PAGE]
+        return Response(body, status_code=404, media_type=kind)
 
     def _read(self, path: Path) -> tuple[bytes, str, str]:
         """Return a file's content, its type, and a tag that changes with the content."""

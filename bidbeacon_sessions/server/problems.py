@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.server.messages import json_bytes
+from bidbeacon_sessions.server.pages import WebFiles
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +58,17 @@ async def _on_bad_request(_: HTTPConnection, error: Exception) -> JSONResponse:
     return problem(400, error.error, error.what_to_do)
 
 
-async def _on_http_error(_: HTTPConnection, error: Exception) -> JSONResponse:
-    """Answer what the router or the files have no answer for."""
+def wants_page(connection: HTTPConnection) -> bool:
+    """Return whether a browser opens an address, rather than a program that asks for data."""
+    return "text/html" in connection.headers.get("accept", "")
+
+
+async def _on_http_error(connection: HTTPConnection, error: Exception) -> Response:
+    """Answer what the router or the files have no answer for: as a page to browsers, as JSON to programs."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    if error.status_code == 404 and wants_page(connection):  # noqa: PLR2004
+        files: WebFiles = connection.app.state.files
+        return files.answer_not_found()
     allowed = sorted({*(error.headers or {}).get("Allow", "").split(", ")} - {"", "HEAD"})
     usual = f"Use {' or '.join(allowed)}." if allowed else "Check the address."
     return problem(

@@ -37,6 +37,7 @@ from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 HEALTH_SECONDS = 3.0
+_FILTER_PARAMETERS = frozenset({"q", *SessionFilter.__dataclass_fields__})
 MOST_SESSIONS, USUAL_LIMIT = 200, 50
 
 
@@ -87,7 +88,7 @@ def _first_page(extension: Extension) -> Callable[[Request], Awaitable[Response]
     page = _page(extension.pages.get("/", "index.html"))
 
     async def answer(request: Request) -> Response:
-        if not SessionFilter.__dataclass_fields__.keys().isdisjoint(request.query_params):
+        if not _FILTER_PARAMETERS.isdisjoint(request.query_params):
             return RedirectResponse(f"{STREAM_PAGE}?{request.url.query}")
         return await page(request)
 

@@ -3,8 +3,8 @@
 const given = new URLSearchParams(location.search);
 given.delete("zone");
 
-// A span like `since=6h` is made an instant by modules that are not here yet.
-if (!given.has("since") && !given.has("before")) {
+// A span like `since=6h` is made an instant, and `q` is taken apart, by modules that are not here yet.
+if (!["since", "before", "q"].some((name) => given.has(name))) {
   given.set("limit", "10");
   const path = `/api/job-sessions?${given}`;
   window.earlyAnswer = { path, response: fetch(path, { headers: { Accept: "application/json" } }) };

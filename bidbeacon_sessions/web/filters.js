@@ -12,10 +12,12 @@ const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const LOCAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$/;
 const HOW = "Write a span like 30m, 6h, 7d or 2w, today, yesterday, a day like 2026-11-24, or an instant like 2026-11-24T14:00.";
 
-/** Read the address: only what we know. */
+/** Read the address: only what we know; `q` holds what could be written into the field. */
 export function fromAddress(search = location.search) {
   const given = new URLSearchParams(search);
-  return Object.fromEntries(KEYS.filter((key) => given.get(key)).map((key) => [key, given.get(key)]));
+  const typed = given.get("q") ?? "";
+  const named = Object.fromEntries(KEYS.filter((key) => given.get(key)).map((key) => [key, given.get(key)]));
+  return { ...(parse(typed).filter ?? { text: typed }), ...named };
 }
 
 export function toAddress(filter) {

@@ -154,6 +154,27 @@ def test_counts_and_broken_checks_lead_to_what_shows_them(
     expect(page.locator("#checks-title")).to_be_in_viewport()
 
 
+def test_counts_of_a_dataset_stand_in_one_line(
+    page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
+) -> None:
+    """Three states with large counts, and the number of days."""
+    fill(failing=4)
+    with session_store.begin() as connection:
+        connection.execute(
+            text("""UPDATE report_windows SET next_refresh_at = now() - CASE WHEN window_date > current_date - 350 THEN interval '1 hour' ELSE interval '20 hours' END
+                     WHERE dataset = 'daily_products' AND status = 'loaded'""")
+        )
+    page.goto(base_url)
+    counts = page.locator(".datasets li", has_text="advertised product").first.locator(".counts")
+    expect(counts.locator(".chip")).to_have_count(3)
+    for width in (1280, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        tops = counts.locator("> *").evaluate_all(
+            "all => all.map(one => { const box = one.getBoundingClientRect(); return Math.round(box.top + box.height / 2); })"
+        )
+        assert (width, 1) == (width, len(set(tops)))
+
+
 def test_what_is_due_has_a_word_beside_its_bar(
     page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
 ) -> None:

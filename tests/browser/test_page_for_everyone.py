@@ -131,6 +131,22 @@ def test_the_stream_is_for_everyone_in_all_of_its_states(
         assert (scheme, []) == (scheme, find_violations(page))
 
 
+@pytest.mark.parametrize("name", ["home", "stream"])
+def test_on_a_phone_the_search_field_has_a_line_of_its_own(
+    page: Page, views: dict[str, str], name: str
+) -> None:
+    """What stands in it is not cut after a few letters, and the days stick below the bar."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(views[name])
+    expect(page.locator(READY[name]).first).to_be_visible()
+    field, bar = page.locator("#query").bounding_box(), page.locator(".bar").bounding_box()
+    assert field is not None
+    assert bar is not None
+    assert 358 == field["width"]
+    height = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--bar')")
+    assert f"{bar['height']:.0f}px" == height.strip()
+
+
 def test_nothing_moves_for_those_who_asked_for_it(page: Page, views: dict[str, str]) -> None:
     """With reduced motion no mark turns and no dot breathes."""
     page.goto(views["stream"])

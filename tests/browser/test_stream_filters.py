@@ -271,6 +271,25 @@ def test_a_run_of_ranges_goes_from_the_first_day_to_the_last(
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("/sessions?q=throttled", ["breaks"]),
+        ("/sessions?q=job:idle", ["idle"]),
+        ("/?q=status:failed+throttled", ["breaks"]),
+        ("/sessions?q=since:1h&job=queue", ["queue"]),
+        ("/sessions?q=nonsense:x", []),
+    ],
+)
+def test_an_address_may_hold_what_is_written_into_the_field(
+    page: Page, told_url: str, address: str, shown: list[str]
+) -> None:
+    """As the form itself sends it where no script runs; what is no filter is looked for as text."""
+    page.goto(f"{told_url}{address}")
+    expect(page.locator("#feed")).to_have_attribute("aria-busy", "false")
+    expect(page.locator(".session .job")).to_have_text(shown)
+
+
 def test_marks_differ_by_shape(stream: Page) -> None:
     """A session that only skipped has a mark of its own, named, and none has another's shape."""
     marks = stream.locator(".session > .mark svg")

@@ -129,6 +129,12 @@ def test_without_the_token_nothing_is_told(guarded: httpx.Client, path: str) -> 
     assert "Bearer" in response.json()["what_to_do"]
 
 
+def test_a_browser_without_the_token_logs_in_wherever_it_goes(guarded: httpx.Client) -> None:
+    """An address without a page tells nothing of what there is, and leads to the form too."""
+    answer = guarded.get("/nothing", headers={"Accept": "text/html"})
+    assert (303, "/login?next=/nothing") == (answer.status_code, answer.headers["location"])
+
+
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", f"Basic {TOKEN}", TOKEN, "Bearer ü"])
 def test_a_wrong_token_is_refused(guarded: httpx.Client, header: str) -> None:
     """Only the token itself opens."""

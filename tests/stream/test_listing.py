@@ -142,6 +142,16 @@ def test_an_error_is_json_and_says_what_to_do(http: httpx.Client, path: str, sta
     assert all(response.json().values())
 
 
+def test_a_browser_gets_a_page_where_there_is_none(http: httpx.Client) -> None:
+    """With the views to go on with; programs get JSON at the same address."""
+    page = http.get("/nothing", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (404, "text/html; charset=utf-8") == (page.status_code, page.headers["content-type"])
+    assert '<a href="/sessions">Stream</a>' in page.text
+    for accept in ("*/*", "application/json"):
+        answer = http.get("/nothing", headers={"Accept": accept})
+        assert (404, {"error", "what_to_do"}) == (answer.status_code, answer.json().keys())
+
+
 def test_a_method_that_is_not_offered_is_refused_as_json(http: httpx.Client) -> None:
     """Nothing can be changed over HTTP."""
     response = http.delete("/api/job-sessions")

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.dev.server_user import find_server_user
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 TESTS = ("tests/postgres", "tests/stream", "tests/web")
-START_THEIR_OWN = ("test_dev_command.py", "test_embedded_postgres.py")
+START_THEIR_OWN = ("test_dev_command.py", "test_embedded_postgres.py", "test_left_running.py")
 """Files of tests about the embedded server, which is always the newest."""
 OPTIONS = (
     "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 "

@@ -51,7 +51,9 @@ LOOK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15
 """All accounts wait for the shared look at reports: where its worker is frozen, the next one starts so soon after its lease."""
 POLL_EVERY = timedelta(minutes=1)
-"""Between two runs of the shared look at reports: a run costs two CPU seconds, and Amazon asks for no more than a look a minute."""
+"""Between two runs of the shared poll of reports: a run costs two CPU seconds, and Amazon asks for no more than a poll a minute.
+
+A report whose first poll is due within a minute of its creation, as the sandbox's are, is not kept waiting."""
 COMPARE_EVERY_SECONDS = 3_600
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
@@ -100,7 +102,7 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     job=poll_reports,
     minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts one run for all reports that are due for a check or can be created now, at most one a minute.",
+    description="Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created.",
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Find reports that are due for a poll or can be created, and loads that Dagster does not know of.
@@ -277,14 +279,18 @@ def _nothing_to_poll() -> str | None:
 
 
 def _is_just_polled(instance: DagsterInstance) -> bool:
+    """Return whether the last run is so recent that the next one waits; not if a report that it created is due already."""
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
+        due = list_requests_to_step(connection, due_at=now)
     since = now - POLL_EVERY + _RUN_COMES_LATE
-    return bool(
-        instance.get_run_records(
-            RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
-        )
+    last = instance.get_run_records(
+        RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
     )
+    if not last:
+        return False
+    began = last[0].create_timestamp
+    return not any(one.polls == 0 and one.sent_at and one.sent_at >= began for one in due)
 
 
 def _why_unreachable(settings: Settings) -> str | None:

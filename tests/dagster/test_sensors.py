@@ -218,9 +218,19 @@ def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
     assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
 
 
+def test_reports_that_the_last_poll_created_are_polled_as_soon_as_due(stocked: World) -> None:
+    """The next tick asks for a run within the minute."""
+    create_reports(stocked)
+    wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
+    put_run(stocked, "poll_reports", DagsterRunStatus.SUCCESS)
+    began(stocked, "poll_reports", seconds_ago=30)
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
 def test_reports_in_flight_are_polled_once_a_minute_at_most(stocked: World) -> None:
     """However many are due: the next run waits until the last one began a minute ago; other jobs' runs don't matter."""
     create_reports(stocked)
+    stocked.execute("UPDATE report_requests SET sent_at = sent_at - interval '1 hour'")
     wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
     put_run(stocked, "poll_reports", DagsterRunStatus.SUCCESS)
     assert skipped(stocked, poll_reports_in_flight) == "The last poll began less than a minute ago."

@@ -178,6 +178,8 @@ def reopen_unserved(
         windows = list_unserved_windows(connection, account, dataset.name, product, since=oldest)
         if history is not None:
             windows = windows[-1:]
+        if not windows:
+            continue
         after = {
             (account.country_code, window.window_date): _reopened(window, product, products, now)
             for window in windows

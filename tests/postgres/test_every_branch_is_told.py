@@ -42,7 +42,7 @@ TOLD_ELSEWHERE = {
     "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
     "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
-    "product-history-learned": "tests/postgres/test_ad_products.py",
+    "product-history-learned": "tests/postgres/test_short_histories.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
     "report-split-by-product": "tests/postgres/test_ad_products.py",
     "summary-updated": "tests/dagster/test_account_summaries.py",

@@ -5,6 +5,7 @@ python -m tests.on_oldest_postgres tests/stream -x    # these, with options of p
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     own = [f"--ignore=tests/postgres/{name}" for name in START_THEIR_OWN]
     pytest = [sys.executable, "-m", "pytest", "-m", "not faults and not dagster_ui"]
     pytest += ["-n", "3", "--dist", "worksteal", *own]
+    # As Ctrl-C does, so that the server is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with running_server() as url:
         environment = os.environ | {"BIDBEACON_TEST_CLUSTER_URL": url}
         return subprocess.run(

@@ -282,7 +282,7 @@ def test_a_problem_is_loaded_again_in_all_of_its_datasets(
     """One button for all of its days; what it says stays when Home is renewed."""
     fill(failing=4)
     page.goto(base_url)
-    problem = page.locator("#problems li", has_text="are invalid")
+    problem = page.locator("#problems li", has_text="failed validation")
     expect(problem).to_contain_text(
         "The rows are in quarantine: bidbeacon quarantine list shows them."
     )

@@ -176,7 +176,7 @@ def test_a_stopped_refresh_is_a_cancelled_session(
         f"Stopped by {name}: its session is cancelled, and the next run continues with the rest.\n"
         == said
     )
-    assert "■ cancelled  load-windows" in printed
+    assert "■ cancelled with warnings  load-windows" in printed
     session = stocked.one_session("load-windows")
     assert session["status"] == "cancelled"
     assert session["error"]["message"] == f"Stopped by {name}"

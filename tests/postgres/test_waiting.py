@@ -76,11 +76,11 @@ def test_a_session_that_fails_tells_its_waits_too(world: BenchWorld) -> None:
 
 def test_an_entity_sync_tells_each_of_its_waits_once(world: BenchWorld) -> None:
     """Whether the client waited or the sync itself, since Amazon may have accepted an export."""
-    world.break_with("throttle", operation="create_export", times=2, seconds=3)
+    world.break_with("throttle", operation="create_export", times=2, seconds=2)
     with job_session(world.context, "sync-entities") as session:
         sync_entities(world.context, session, world.account())
     [action] = told(world)
-    assert (action["waits"], action["seconds"]) == (2, 6)
+    assert (action["waits"], action["seconds"]) == (2, 4)
 
 
 def test_what_older_versions_stored_still_reads() -> None:

@@ -114,8 +114,8 @@ def test_rules_of_all_sources(tmp_path: Path) -> None:
     ("content", "part"),
     [
         ("nothing", "is not JSON"),
-        ('{"fault": "slow"}', "valid tuple"),
-        ('[{"fault": "slow"}, {"fault": "x"}]', "1.fault"),
+        ('"slow"', "expected a rule"),
+        ('[{"fault": "slow"}, {"fault": "x"}]', "There is no fault 'x'"),
     ],
 )
 def test_mistakes_in_the_file(tmp_path: Path, content: str, part: str) -> None:

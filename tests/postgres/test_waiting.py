@@ -1,12 +1,16 @@
 """What a session tells of its waiting for Amazon."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from bidbeacon_pipelines.actions import WaitedForAmazon
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
@@ -76,11 +80,18 @@ def test_a_session_that_fails_tells_its_waits_too(world: BenchWorld) -> None:
 
 def test_an_entity_sync_tells_each_of_its_waits_once(world: BenchWorld) -> None:
     """Whether the client waited or the sync itself, since Amazon may have accepted an export."""
-    world.break_with("throttle", operation="create_export", times=2, seconds=2)
-    with job_session(world.context, "sync-entities") as session:
-        sync_entities(world.context, session, world.account())
+    world.break_with("throttle", operation="create_export", times=2, seconds=3)
+    with AdsApiClient(
+        SANDBOX_CREDENTIALS,
+        Endpoints.sandbox(world.sandbox.url),
+        retry=RetryPolicy(attempts=1),
+        rate_limits=LocalRateLimits(CallIntervals.none(), world.context.now),
+    ) as client:
+        context = replace(world.context, client=client)
+        with job_session(context, "sync-entities") as session:
+            sync_entities(context, session, world.account())
     [action] = told(world)
-    assert (action["waits"], action["seconds"]) == (2, 4)
+    assert (action["waits"], action["seconds"]) == (2, 6)
 
 
 def test_what_older_versions_stored_still_reads() -> None:

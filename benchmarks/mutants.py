@@ -20,6 +20,13 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, SEED = 1000, 1
+# Few examples, the same each time; simulations of whole days take minutes and check figures of docs
+PYTEST_OPTIONS = (
+    "-p",
+    "no:cacheprovider",
+    "--hypothesis-profile=mutants",
+    "--ignore=tests/unit/reports/test_planning_figures.py",
+)
 # Verdicts of mutmut that mean that some test failed, or ran into its timeout, because of the change
 NOTICED = frozenset({"killed", "timeout", "suspicious", "segfault"})
 
@@ -93,7 +100,7 @@ def _mutmut_settings(subject: Subject) -> str:
         "only_mutate": subject.sources,
         "also_copy": ["migrations", "docs", "dagster.yaml", "workspace.yaml"],
         "pytest_add_cli_args_test_selection": subject.tests,
-        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+        "pytest_add_cli_args": [*PYTEST_OPTIONS],
         "timeout_constant": 10.0,
     }
     lines = (f"{name} = {json.dumps(value)}" for name, value in settings.items())

@@ -45,6 +45,10 @@ MEMORY_PREFIX = "bidbeacon-tests-"
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)
+# `make mutants` runs the same tests hundreds of times: with few examples, the same each time.
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, max_examples=20, derandomize=True, database=None
+)
 hypothesis.settings.load_profile("any machine")
 
 

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,8 +34,13 @@ def safe_output() -> Iterator[None]:
             stream.reconfigure(errors="backslashreplace")
     try:
         yield
-    finally:
-        _flush_output()
+    except BaseException as end:
+        # What went wrong is told already, or by the caller: once is enough.
+        is_told = not isinstance(end, SystemExit) or bool(end.code)
+        with suppress(OSError) if is_told else nullcontext():
+            _flush_output()
+        raise
+    _flush_output()
 
 
 def _flush_output() -> None:

@@ -32,7 +32,7 @@ NOTICED = frozenset({"killed", "timeout", "suspicious", "segfault"})
 
 
 class Subject(NamedTuple):
-    """What is changed, and the tests that should notice it."""
+    """Source files to mutate, and the tests that should fail for a mutant."""
 
     name: str
     sources: tuple[str, ...]

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
 SURELY_SERVED_DAYS = 31
 """Every ad product is served for at least so long; a younger day that is refused says nothing about its history."""
 TRIED_AGAIN_AFTER = timedelta(days=7)
-"""What was learned is tried again after so long, and evidence counts for as long."""
+"""Older days are requested again this long after a limit was learned; older evidence is ignored."""
 _OVER_BEYOND_DAYS = 2
 """A history is over where a report reached further back than what was refused by so many days: calendars of accounts differ by one."""
 _WITHOUT_OLDEST_AFTER = timedelta(hours=1)

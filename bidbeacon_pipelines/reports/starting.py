@@ -1,4 +1,4 @@
-"""What Home says until the first data is loaded: what happens now, and when the first data comes. Pure."""
+"""The text that Home shows before the first data is loaded: the current step, and when to expect data. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -62,7 +62,7 @@ def check_accounts(rules: Iterable[FaultRule], accounts: Sequence[Account]) -> N
 
 
 def _unknown_account(given: str, words: dict[str, Account]) -> str:
-    """Say what accounts are named by, with the nearest one: by its id, or by the name that was given in its place."""
+    """Return the message for an unknown account, with the account of the nearest id or name."""
     named = {account.name.lower(): account for account in words.values()} | {
         word.lower(): account for word, account in words.items()
     }

@@ -34,7 +34,7 @@ class ProblemIsOverError(LookupError):
 
 @dataclass(frozen=True)
 class ProblemLoad:
-    """What was requested for a problem.
+    """The loads that were requested for a problem.
 
     Attributes:
         runs: How many runs.

@@ -25,6 +25,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.defs.partitions import add_accounts
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.sandbox import SandboxConfig
@@ -34,7 +35,6 @@ from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.job_context import open_job_context
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import get_account
-from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.clock import utc_now
 

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import upgrade
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from sqlalchemy import Engine, make_url, text
 
 from benchmarks.ingest_load import DATASET, NOW
 from benchmarks.ingest_reports import DAYS, Report
+from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
-from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.entities import merge_entities
-from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_pipelines.store.partitions import ensure_partitions
 
 TABLE = DATASET.table

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from dagster import AssetKey, DagsterInstance, DagsterRunStatus, materialize
 from sqlalchemy import text
 
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
@@ -16,7 +17,6 @@ from bidbeacon_pipelines.reports.datasets import (
     Dataset,
 )
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.engine import shared_engine
 
 _DATASETS = (DAILY_TARGETS, DAILY_PRODUCTS)
 

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import Engine, event
 
 from benchmarks.figures import Figure, at_least, at_most, milliseconds
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_sessions import Action, Reference, SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.settings import MAX_ACTIONS
 

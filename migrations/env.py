@@ -1,4 +1,4 @@
-"""Runs the migrations, each in a transaction of its own, on the connection that `bidbeacon_pipelines.store.migrate` hands over."""
+"""Runs the migrations, each in a transaction of its own, on the connection that `bidbeacon_pipelines.database.schema` hands over."""
 
 from alembic import context
 

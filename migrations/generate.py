@@ -24,11 +24,11 @@ from alembic.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import MetaData, make_url, text
 
+from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS, Dataset
 from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.store.report_views import (
     SCHEMA,
     ReportView,

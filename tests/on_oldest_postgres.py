@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
 
+from bidbeacon_pipelines.database.address import OLDEST_VERSION
 from bidbeacon_pipelines.dev.binaries import find_binaries, reachable_binaries, run_program
-from bidbeacon_pipelines.dev.database_url import OLDEST_VERSION
 from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.dev.server_user import find_server_user
 from bidbeacon_pipelines.settings import PROJECT_ROOT

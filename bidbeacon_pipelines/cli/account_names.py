@@ -36,9 +36,9 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
 
 def _list_accounts() -> list["Account"]:
     from bidbeacon_pipelines.cli.database import database_url
+    from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.settings import get_settings
     from bidbeacon_pipelines.store.accounts import list_accounts
-    from bidbeacon_pipelines.store.engine import shared_engine
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         return list_accounts(connection)

@@ -44,11 +44,11 @@ def accounts_sync(as_json: Json = False) -> None:
 def accounts_list(as_json: Json = False) -> None:
     """Show all accounts, and how complete their data is."""
     from bidbeacon_pipelines.cli.account_output import print_accounts
+    from bidbeacon_pipelines.database.clock import read_now
+    from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.services.cadence import describe_cadence
     from bidbeacon_pipelines.store.accounts import list_accounts
     from bidbeacon_pipelines.store.cadences import list_cadences
-    from bidbeacon_pipelines.store.clock import read_now
-    from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.windows import list_coverage
 
     with shared_engine(database_url(get_settings())).begin() as connection:

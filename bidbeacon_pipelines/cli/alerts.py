@@ -28,11 +28,11 @@ def alerts(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _list_open(*, as_json: bool) -> None:
+    from bidbeacon_pipelines.database.clock import read_now
+    from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.services.alerts import list_open
     from bidbeacon_pipelines.services.receivers import list_receivers
     from bidbeacon_pipelines.store.alerts import list_last_messages
-    from bidbeacon_pipelines.store.clock import read_now
-    from bidbeacon_pipelines.store.engine import shared_engine
 
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}

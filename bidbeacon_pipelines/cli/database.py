@@ -34,8 +34,8 @@ def database_url(settings: Settings) -> str:
 def db_upgrade() -> None:
     """Upgrade our tables and Dagster's; all other commands only check their version."""
     from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+    from bidbeacon_pipelines.database.schema import upgrade
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
-    from bidbeacon_pipelines.store.migrate import upgrade
 
     url = resolve_database_url(get_settings())
     upgrade(url, report=console.print)
@@ -61,7 +61,7 @@ def db_shell() -> None:
     """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
     from psycopg.conninfo import make_conninfo
 
-    from bidbeacon_pipelines.dev.database_url import psql_args
+    from bidbeacon_pipelines.database.address import psql_args
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
     from bidbeacon_sessions.connections import parse_database_url
 

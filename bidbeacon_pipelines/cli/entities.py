@@ -67,7 +67,7 @@ def entities_list(
 ) -> None:
     """Show how many entities of each kind are stored, no longer sent by Amazon, and set aside."""
     from bidbeacon_pipelines.cli.session_output import table_of
-    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.store.entities import count_entities
 
     engine = shared_engine(database_url(get_settings()))

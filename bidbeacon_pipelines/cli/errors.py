@@ -123,12 +123,13 @@ def _failures() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import OperationalError
 
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+    from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
+    from bidbeacon_pipelines.database.schema import SchemaError
     from bidbeacon_pipelines.dev.errors import LocalError
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
     from bidbeacon_pipelines.sandbox.config import SandboxError
     from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.services.load_checks import DaysNotOverError
-    from bidbeacon_pipelines.store.migrate import SchemaError
     from bidbeacon_sessions import SessionsError
 
     return (
@@ -137,6 +138,7 @@ def _failures() -> tuple[type[Exception], ...]:
         CommandFailedError,
         DaysNotOverError,
         WindowNotLoadedError,
+        DatabaseUnavailableError,
         LocalError,
         SchemaError,
         SandboxError,

@@ -33,9 +33,9 @@ def quarantine_list(
     """Show quarantined rows, newest first, each as received and with the reason."""
     from bidbeacon_pipelines.cli.window_output import print_quarantined_row
     from bidbeacon_pipelines.cli.windows import parse_day
+    from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_pipelines.services.account_names import get_named_account
-    from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 
     day = None if window is None else parse_day(window)
@@ -67,10 +67,10 @@ def quarantine_replay(
     """Check quarantined rows again, after a fix, and load those that are valid now."""
     from bidbeacon_pipelines.cli.recorded import ending_by_signals
     from bidbeacon_pipelines.cli.session_output import action_sentence
+    from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.quarantine import replay_quarantine
-    from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_sessions import SessionStore, with_job_session
 
     engine = shared_engine(database_url(get_settings()))

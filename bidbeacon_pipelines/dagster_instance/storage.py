@@ -8,18 +8,18 @@ from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy import create_engine, make_url, text
 
 from bidbeacon_pipelines.dagster_instance.webserver import guard_webserver
-from bidbeacon_pipelines.dev.database import open_database
-from bidbeacon_pipelines.dev.services import dagster_home
-from bidbeacon_pipelines.private_files import keep_new_files_private, make_private_folder
-from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_pipelines.store.engine import shared_engine
-from bidbeacon_pipelines.store.migrate import (
+from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.database.schema import (
     LOCK_TIMEOUT,
     Report,
     SchemaError,
     patiently,
     schema_lock,
 )
+from bidbeacon_pipelines.dev.database import open_database
+from bidbeacon_pipelines.dev.services import dagster_home
+from bidbeacon_pipelines.private_files import keep_new_files_private, make_private_folder
+from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.connections import connect_args, parse_database_url
 
 SCHEMA: Final = "dagster"

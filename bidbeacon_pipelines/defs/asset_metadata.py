@@ -14,7 +14,7 @@ from dagster import (
 from sqlalchemy import URL, Column, make_url
 from sqlalchemy.exc import ArgumentError
 
-from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.dataset_tables import TAGS

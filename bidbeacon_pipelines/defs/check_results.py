@@ -19,11 +19,11 @@ from dagster import (
 )
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.reports.checks import CHECKS, Verdict
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.services.dataset_checks import judge_dataset
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.dagster import bounded_lines, escape_markdown
 from bidbeacon_sessions.presentation import session_url

@@ -15,13 +15,13 @@ from dagster import (
     multi_asset_check,
 )
 
+from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.defs.check_results import describe_verdict
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.reports.checks import CHECKS, RECONCILED, ROWS_RECONCILE
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.dataset_checks import check_dataset
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_sessions.dagster import session_metadata
 
 

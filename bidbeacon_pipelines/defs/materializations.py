@@ -21,12 +21,12 @@ from dagster._core.events import DagsterEventBatchMetadata
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import LoadsRecorded
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.check_results import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.product_states import describe_unserved, from_json
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.window_stories import key_of, list_stories
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_unrecorded_windows, record_windows
 from bidbeacon_sessions import SessionRecorder

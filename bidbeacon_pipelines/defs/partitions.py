@@ -15,7 +15,8 @@ from dagster import (
 from dagster import MultiPartitionsDefinition as MultiPartitions
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.reports.partition_bound import (
     DAYS_AHEAD,
@@ -26,7 +27,6 @@ from bidbeacon_pipelines.reports.partition_bound import (
 from bidbeacon_pipelines.services.partition_room import count_accounts
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.account_partitions import PARTITIONS_NAME
-from bidbeacon_pipelines.store.engine import shared_engine
 
 
 def _first_day() -> date:

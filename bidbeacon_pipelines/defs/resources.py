@@ -15,6 +15,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.defs.partitions import NoPartitionError
 from bidbeacon_pipelines.dev.database import open_database
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.services.job_context import JobContext, open_job_contex
 from bidbeacon_pipelines.services.wait_log import recording_waits
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
-from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_pipelines.store.run_requests import begin_request
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata

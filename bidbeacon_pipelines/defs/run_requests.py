@@ -15,6 +15,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, BY_HAND_TAG
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.accounts import sync_entities_job
 from bidbeacon_pipelines.defs.materializations import record_loaded_windows
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
@@ -29,7 +30,6 @@ from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.run_requests import MOST_TRIES
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store import run_requests as stored
-from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_sessions.dagster import label_tag, session_metadata
 
 

@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.accounts import add_partitions, sync_accounts, sync_entities_job
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_PARTITIONS,
@@ -39,7 +40,6 @@ from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, list_open_rounds
-from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.materializations import forget_lost_recordings
 from bidbeacon_pipelines.store.requests import list_requests_to_step

@@ -9,10 +9,10 @@ from dagster import (
     op,
 )
 
+from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.services.retention import delete_old_records as delete_all_old_records
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_sessions.dagster import session_metadata
 
 

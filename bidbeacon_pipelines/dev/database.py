@@ -2,10 +2,10 @@
 
 from functools import cache
 
+from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.database.schema import check_schema, read_revision, upgrade
 from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.engine import shared_engine
-from bidbeacon_pipelines.store.migrate import check_schema, read_revision, upgrade
 
 
 def open_database(settings: Settings) -> str:

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bidbeacon_pipelines.dev.database_url import show_database_url
+from bidbeacon_pipelines.database.address import show_database_url
+from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.dev.errors import LocalError, ServiceFailedError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import check_port
@@ -87,7 +88,7 @@ class Dev:
                 with only_instance(self._settings.home), self._marked():
                     self._check_ports()
                     self._run_with_database()
-            except (LocalError, PermissionError) as error:
+            except (DatabaseUnavailableError, LocalError, PermissionError) as error:
                 from bidbeacon_sessions.redaction import redact_text
 
                 shown = UnusableHomeError(error) if isinstance(error, PermissionError) else error
@@ -223,7 +224,7 @@ def prepare_database(
     Raises:
         ServiceFailedError: Dagster could not open its storage; the message ends with what it said.
     """
-    from bidbeacon_pipelines.store.migrate import upgrade
+    from bidbeacon_pipelines.database.schema import upgrade
 
     upgrade(database_url, report=report)
     result = subprocess.run(

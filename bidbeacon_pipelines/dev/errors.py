@@ -2,8 +2,7 @@
 
 LocalError
 ├── UnusableHomeError          the home folder can't be read or written
-├── DatabaseUnavailableError   the database of BIDBEACON_DATABASE_URL doesn't answer, or is too old
-│   └── EmbeddedPostgresError  the embedded server can't be made or started
+├── EmbeddedPostgresError      the embedded server can't be made or started; a DatabaseUnavailableError
 ├── PortInUseError             another program listens where a service of ours has to
 └── ServiceFailedError         a service ended while it was started, or again and again
 """
@@ -13,6 +12,8 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+
+from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 
 
 class LocalError(RuntimeError):
@@ -45,11 +46,7 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-class DatabaseUnavailableError(LocalError):
-    """No database can be used."""
-
-
-class EmbeddedPostgresError(DatabaseUnavailableError):
+class EmbeddedPostgresError(LocalError, DatabaseUnavailableError):
     """The embedded PostgreSQL server can't be made or started."""
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from bidbeacon_pipelines.database.address import checked_database_url
 from bidbeacon_pipelines.dev.binaries import (
     checked_binaries,
     clean_environment,
@@ -23,7 +24,6 @@ from bidbeacon_pipelines.dev.cluster import (
     check_data,
     make_data,
 )
-from bidbeacon_pipelines.dev.database_url import checked_database_url
 from bidbeacon_pipelines.dev.errors import EmbeddedPostgresError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import choose_port

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.actions import (
     AccountResumed,
     CadenceChanged,
 )
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.services.account_names import check_alias
 from bidbeacon_pipelines.services.account_names import rename as rename_ads_account
@@ -32,7 +33,6 @@ from bidbeacon_pipelines.store.account_changes import (
 )
 from bidbeacon_pipelines.store.accounts import Account, list_subjects, set_enabled
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
-from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.resumed import release_stopped_windows
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.writes import name_subjects

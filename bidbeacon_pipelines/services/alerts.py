@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.reports.alerts import (
     BACK_AFTER,
     Alert,
@@ -38,7 +39,6 @@ from bidbeacon_pipelines.store.alerts import (
     save_alerts,
     take_watch,
 )
-from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.redaction import redact_text
 

@@ -14,6 +14,8 @@ from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
+from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.database.schema import schema_problem
 from bidbeacon_pipelines.reports.partition_bound import first_partition_day
 from bidbeacon_pipelines.services.account_suspension import is_credential_error
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
@@ -45,7 +47,6 @@ from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.alerts import read_delivery
 from bidbeacon_pipelines.store.api_calls import summarize_calls
-from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
@@ -56,7 +57,6 @@ from bidbeacon_pipelines.store.health import (
     read_server,
 )
 from bidbeacon_pipelines.store.learned import list_learned_histories
-from bidbeacon_pipelines.store.migrate import schema_problem
 from bidbeacon_pipelines.store.resumed import list_resumed
 from bidbeacon_pipelines.store.throttling import list_throttled
 from bidbeacon_sessions.leases import list_dead_sessions

@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS, RetryPolicy
+from bidbeacon_pipelines.database.clock import DatabaseClock
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.services.account_names import (
     AmbiguousAccountError,
     get_named_account,
@@ -26,8 +28,6 @@ from bidbeacon_pipelines.store.accounts import (
     get_account,
 )
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account
-from bidbeacon_pipelines.store.clock import DatabaseClock
-from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.progress import pause

@@ -36,6 +36,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
@@ -118,7 +119,6 @@ from bidbeacon_pipelines.store.ads_accounts import (
 from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.learned import list_histories, set_history, split_report
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
-from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.partitions import ensure_partitions
 from bidbeacon_pipelines.store.requests import (
     LockLostError,

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.web.account import account_route
 from bidbeacon_pipelines.web.changes import change_routes
 from bidbeacon_pipelines.web.coverage import coverage_routes

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.reports.cadence import BadCadenceError
 from bidbeacon_pipelines.reports.datasets import UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
@@ -43,7 +44,6 @@ from bidbeacon_pipelines.services.run_requests import (
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, UnknownAccountError
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account
-from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.run_requests import find_run_request
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day

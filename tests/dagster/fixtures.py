@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions.settings import get_session_settings
 
 

@@ -16,6 +16,7 @@ from dagster import (
     materialize,
 )
 
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.services.account import read_account
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.summaries import DAILY, HOURLY
 from tests.dagster.world import World
 

@@ -11,6 +11,8 @@ from sqlalchemy import Engine, MetaData, inspect, text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.database.schema import MIGRATIONS, upgrade
 from bidbeacon_pipelines.defs.checks import report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import report_assets
@@ -22,8 +24,6 @@ from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.base import PipelinesBase
 from bidbeacon_pipelines.store.dataset_tables import columns_of, make_dataset_table
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
 from bidbeacon_pipelines.store.report_views import read_views
 from migrations.generate import write_next
 from tests.dagster import another_dataset

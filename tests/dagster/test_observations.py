@@ -6,12 +6,12 @@ from uuid import uuid4
 import pytest
 from dagster import AssetObservation, build_op_context, serialize_value
 
+from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.dagster.world import World, ask_by_hand, wait_until
 

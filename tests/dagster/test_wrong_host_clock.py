@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
-from bidbeacon_pipelines.reports.windows import local_date, window_dates
-from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
-from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.clock import (
+from bidbeacon_pipelines.database.clock import (
     DatabaseClock,
     RealTimeOnlyError,
     read_now,
     simulate_time,
 )
+from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
+from bidbeacon_pipelines.reports.windows import local_date, window_dates
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_pipelines.store.accounts import Account
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import DATASET, World
 
@@ -31,7 +31,7 @@ import asyncio, httpx, json, sys
 from bidbeacon_pipelines.services.alerts import AlertWatch
 from bidbeacon_pipelines.services.doctor import examine
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import create_app

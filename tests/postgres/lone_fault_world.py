@@ -17,6 +17,7 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
+from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
@@ -30,7 +31,6 @@ from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.windows import Window
 from tests.faults.ads.oracle import Mismatch, Oracle
 from tests.faults.ads.simulated_office import Office

@@ -13,8 +13,8 @@ from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
+from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.store.engine import make_engine
 from tests.postgres.analysis_world import (
     BRAND,
     CHEAP,

@@ -14,6 +14,8 @@ from sqlalchemy import Engine, text
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.health_checks import (
@@ -33,7 +35,6 @@ from bidbeacon_pipelines.services.health_checks import (
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.api_calls import CallSummary
-from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_pipelines.store.gates import GateState, StoredGate
 from bidbeacon_pipelines.store.health import (
     FailedWindows,
@@ -42,7 +43,6 @@ from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
     read_requests,
 )
-from bidbeacon_pipelines.store.migrate import list_revisions, schema_problem
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30

@@ -23,9 +23,9 @@ PROGRAM = """
 import sys
 from sqlalchemy import create_engine, text
 from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
-from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sessions import SessionStore
-from bidbeacon_pipelines.dev.database_url import psycopg_args
+from bidbeacon_pipelines.database.address import psycopg_args
 from bidbeacon_sessions.connections import parse_database_url
 import psycopg
 

@@ -23,17 +23,17 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.defs.resources import session_store
-from bidbeacon_pipelines.dev.database import open_database
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
-from bidbeacon_pipelines.store.migrate import (
+from bidbeacon_pipelines.database.schema import (
     MIGRATIONS,
     SchemaError,
     list_revisions,
     schema_problem,
     upgrade,
 )
+from bidbeacon_pipelines.defs.resources import session_store
+from bidbeacon_pipelines.dev.database import open_database
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 
 OLDER = "The database's tables are at 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
 NEWER = "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, CallIntervals, LimitScope
+from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.rate_limits import LimitKey, delete_idle_limits, lock_limits
 from tests.postgres.flickering import Connector, flickering_engine, wait_until
 
@@ -191,7 +191,7 @@ def test_a_rate_limit_deleted_as_idle_is_made_anew(engine: Engine) -> None:
 _HOLD = """
 import sys, time
 from bidbeacon_pipelines.store.rate_limits import LimitKey, add_limits, lock_limits
-from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.database.engine import make_engine
 engine, keys = make_engine(sys.argv[1]), [LimitKey(*sys.argv[2:])]
 with engine.begin() as connection:
     add_limits(connection, keys)

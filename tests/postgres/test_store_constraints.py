@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import IntegrityError
 
+from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.reports.datasets import HOURLY_PRODUCTS
-from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.partitions import ensure_partitions
 from tests.postgres.load_world import add_account, run
 

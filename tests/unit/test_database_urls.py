@@ -4,7 +4,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL
 
-from bidbeacon_pipelines.dev.database_url import (
+from bidbeacon_pipelines.database.address import (
     psql_args,
     psycopg_args,
     render_database_url,

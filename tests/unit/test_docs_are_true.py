@@ -14,7 +14,7 @@ import typer.main
 from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.dev.database_url import OLDEST_VERSION
+from bidbeacon_pipelines.database.address import OLDEST_VERSION
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.services.data_dictionary import make_dictionary
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings

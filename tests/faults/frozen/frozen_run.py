@@ -4,10 +4,10 @@ import sys
 
 from dagster import DagsterInstance
 
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.engine import shared_engine
 from tests.frozen_worker import prepare
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.ingest_load import load_parts
-from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.database.engine import make_engine
 
 
 def main() -> None:

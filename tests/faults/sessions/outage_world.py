@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore
 
 OUTAGE_SECONDS = 60

@@ -8,11 +8,11 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.dev.binaries import run_program
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.dev.postmaster import find_postmaster
 from bidbeacon_pipelines.dev.server_user import find_server_user
-from bidbeacon_pipelines.store.migrate import upgrade
 
 PREPARED_AT_ONCE = 64
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from sqlalchemy import URL
 
-from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_sessions.connections import connect_args, parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 from bidbeacon_sessions.redaction import names_secret

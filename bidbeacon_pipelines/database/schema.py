@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +23,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.partitions import make_partitions_ahead
+from bidbeacon_pipelines.database.engine import make_engine
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 LOCK_TIMEOUT: Final = "3s"
@@ -121,18 +119,6 @@ def upgrade(
         _refuse_others(read_revision(connection), list_revisions(folder))
         connection.commit()
         patiently(lambda: _apply(connection, folder, revision or "head"), report, patience)
-    _make_partitions(database_url)
-
-
-def _make_partitions(database_url: str) -> None:
-    """Make the partitions of hourly tables that rows of the next weeks go into."""
-    engine = make_engine(database_url, pool_size=1)
-    try:
-        with engine.begin() as connection:
-            today: date = connection.execute(text("SELECT current_date")).scalar_one()
-        make_partitions_ahead(engine, today)
-    finally:
-        engine.dispose()
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The product's database: its address, engines, the version of its tables, locks and clock."""

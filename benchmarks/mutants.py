@@ -6,6 +6,7 @@ Markdown, which stands in `docs/test-quality.md`; the survivors' names go to the
 """
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, SEED = 1000, 1
@@ -64,7 +67,7 @@ def main() -> int:
     print("|---|---|---|---|---|")
     for subject in SUBJECTS:
         started = time.monotonic()
-        with _copy_of_project(subject) as folder:
+        with _copy_of_project(subject) as folder, _test_server(folder):
             verdicts = _try_mutants(folder, subject)
         for line in _rows(subject, verdicts):
             print(line, flush=True)
@@ -91,6 +94,18 @@ def _copy_of_project(subject: Subject) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def _test_server(folder: Path) -> Iterator[None]:
+    """Run a server for the tests: mutmut waits for its own children only, so no test may start one."""
+    server = EmbeddedPostgres(folder / "cluster", durable=False)
+    os.environ["BIDBEACON_TEST_CLUSTER_URL"] = server.ensure_running()
+    try:
+        yield
+    finally:
+        del os.environ["BIDBEACON_TEST_CLUSTER_URL"]
+        server.remove()
 
 
 def _mutmut_settings(subject: Subject) -> str:

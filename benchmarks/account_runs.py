@@ -27,7 +27,6 @@ from dagster._core.workspace.load_target import ModuleTarget
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.defs.partitions import add_accounts
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.services.accounts import sync_accounts
@@ -37,6 +36,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.clock import utc_now
+from tests.temporary_postgres import temporary_postgres
 
 _INSTANCE = """
 storage:
@@ -161,9 +161,7 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
     """Yield all that runs need, on a database server and in folders of their own, which are deleted at the end."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="bidbeacon-bench-")))
-        server = EmbeddedPostgres(home, durable=False)
-        stack.callback(server.remove)
-        url = server.ensure_running()
+        url = stack.enter_context(temporary_postgres(home))
         upgrade(url)
         upgrade_dagster(url)
         sandbox = stack.enter_context(

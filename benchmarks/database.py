@@ -9,19 +9,19 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from tests.temporary_postgres import TemporaryPostgres
 
 
 @contextmanager
-def fresh_database() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
+def fresh_database() -> Iterator[tuple[TemporaryPostgres, Engine]]:
     """Yield the server and an engine.
 
     Commits are not synced to disk: for what is read, not for what writing costs.
     """
     with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
+        server = TemporaryPostgres(Path(folder), durable=False)
         try:
-            url = server.ensure_running()
+            url = server.start()
             upgrade(url)
             engine = make_engine(url)
             yield server, engine

@@ -16,11 +16,11 @@ from benchmarks.ingest_load import DATASET, NOW
 from benchmarks.ingest_reports import DAYS, Report
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_pipelines.store.entities import merge_entities
 from bidbeacon_pipelines.store.partitions import ensure_partitions
+from tests.temporary_postgres import temporary_postgres
 
 TABLE = DATASET.table
 FIVE_INDEXES: Mapping[str, str] = {
@@ -137,17 +137,14 @@ class Contender:
 @contextmanager
 def places(names: Sequence[str]) -> Iterator[list[Place]]:
     """Yield a database for each name, on one durable server that is deleted at the end."""
-    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=True)
-        made: list[Place] = []
-        try:
-            url = server.ensure_running()
-            made += [_make_place(url, name) for name in names]
-            yield made
-        finally:
-            for place in made:
-                place.engine.dispose()
-            server.remove()
+    with (
+        TemporaryDirectory(prefix="bidbeacon-bench-") as folder,
+        temporary_postgres(Path(folder), durable=True) as url,
+    ):
+        made = [_make_place(url, name) for name in names]
+        yield made
+        for place in made:
+            place.engine.dispose()
 
 
 def _make_place(server_url: str, name: str) -> Place:

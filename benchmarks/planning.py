@@ -35,7 +35,6 @@ from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
 from benchmarks.simulation import fill
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
 from bidbeacon_pipelines.services.job_context import JobContext
@@ -46,6 +45,7 @@ from bidbeacon_pipelines.store.ads_accounts import get_ads_account, list_ads_acc
 from bidbeacon_pipelines.store.windows import create_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
+from tests.temporary_postgres import TemporaryPostgres
 
 PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
 BEAT_SECONDS, CORES, BEAT_ACCOUNTS = 300, 2, 150
@@ -77,14 +77,14 @@ def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
     yield from run_costs(runs)
 
 
-def _finding(server: EmbeddedPostgres, engine: Engine) -> Iterator[Figure]:
+def _finding(server: TemporaryPostgres, engine: Engine) -> Iterator[Figure]:
     yield from _due_work(engine, "nothing due", expected=0)
     make_due(engine, accounts=BEAT_ACCOUNTS)
     yield from _due_work(engine, f"{BEAT_ACCOUNTS} accounts due", expected=BEAT_ACCOUNTS)
     make_due(engine, accounts=ACCOUNTS + 1)
     yield from _due_work(engine, f"{ACCOUNTS:,} accounts due", expected=ACCOUNTS + 1)
     server.stop()
-    server.ensure_running()
+    server.start()
     engine.dispose()
     yield told(
         "which accounts have due work: first time after a restart",

@@ -10,11 +10,11 @@ from benchmarks.database import fresh_database
 from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
 from benchmarks.simulation import ZONES, time_zone
 from bidbeacon_pipelines.account_keys import account_key
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import window_dates
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
+from tests.temporary_postgres import TemporaryPostgres
 
 ACCOUNTS = 1000
 DAYS, ALL_DAYS = 480, 731
@@ -50,7 +50,7 @@ _HISTORY = {"days": DAYS, "all_days": ALL_DAYS, "global": GLOBAL_ACCOUNT}
 
 
 @contextmanager
-def planning_world() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
+def planning_world() -> Iterator[tuple[TemporaryPostgres, Engine]]:
     """Yield a server of its own with the full database, and delete it at the end."""
     with fresh_database() as (server, engine):
         _fill(engine)

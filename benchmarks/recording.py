@@ -5,11 +5,11 @@ from datetime import date, timedelta
 from dagster import AssetKey, DagsterInstance, DagsterRunStatus, materialize
 from sqlalchemy import text
 
+from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
-from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.reports.datasets import (
     DAILY_PRODUCTS,
     DAILY_SEARCH_TERMS,
@@ -34,7 +34,7 @@ def seconds_to_record(instance: DagsterInstance, account_key: str, windows: int)
     """Record so many windows in one run of `poll_reports`; return the seconds from the beginning of its step to the last materialization."""
     from bidbeacon_pipelines.definitions import defs
 
-    with shared_engine(resolve_database_url(get_settings())).begin() as connection:
+    with shared_engine(open_database(get_settings())).begin() as connection:
         values = {
             "datasets": [dataset.name for dataset in _DATASETS],
             "days": windows // len(_DATASETS),
@@ -72,7 +72,7 @@ def seconds_to_record_backfill(
     )
     stored = _recorded_at(instance, DAILY_SEARCH_TERMS, result.run_id, windows)
     assert len(stored) == windows, f"expected {windows} materializations, got {len(stored)}"
-    with shared_engine(resolve_database_url(get_settings())).begin() as connection:
+    with shared_engine(open_database(get_settings())).begin() as connection:
         loaded_at = connection.execute(_END_OF_SESSION, {"run_id": result.run_id}).scalar_one()
     ended_at = instance.get_run_stats(result.run_id).end_time
     assert ended_at is not None

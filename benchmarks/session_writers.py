@@ -14,9 +14,9 @@ from sqlalchemy import Engine, event
 
 from benchmarks.figures import Figure, at_least, at_most, milliseconds
 from bidbeacon_pipelines.database.schema import upgrade
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_sessions import Action, Reference, SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.settings import MAX_ACTIONS
+from tests.temporary_postgres import temporary_postgres
 
 WRITERS, WRITER_SECONDS = 8, 5.0
 _EACH, _ROUNDS = 10, 40
@@ -51,14 +51,12 @@ def writing() -> Iterator[Figure]:
 @contextmanager
 def durable_server() -> Iterator[str]:
     """Run a server of its own that syncs each commit to disk, and delete it at the end; yield its address."""
-    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder))
-        try:
-            url = server.ensure_running()
-            upgrade(url)
-            yield url
-        finally:
-            server.remove()
+    with (
+        TemporaryDirectory(prefix="bidbeacon-bench-") as folder,
+        temporary_postgres(Path(folder), durable=True) as url,
+    ):
+        upgrade(url)
+        yield url
 
 
 def _statements(store: SessionStore) -> Figure:

@@ -1,4 +1,4 @@
-"""Every setting of the pipelines, read from `BIDBEACON_…` variables or `.env`, with defaults that run locally."""
+"""Every setting of the pipelines, read from `BIDBEACON_…` variables, `.env` or what `bidbeacon dev` wrote, with defaults that run locally."""
 
 import re
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ from bidbeacon_sessions.settings import (
     read_settings,
 )
 
-__all__ = ["PROJECT_ROOT", "Region", "Settings", "get_settings"]
+__all__ = ["PROJECT_ROOT", "Mode", "Region", "Settings", "get_settings"]
 
 _SANDBOX_POLL_SECONDS = 5
 _DAY_SECONDS = 24 * 3600
@@ -34,6 +34,8 @@ _LONGEST_KEPT_DAYS = 36_500
 _NO_USER_HEADERS = frozenset({"authorization", "cookie", "host", "origin", "proxy-authorization"})
 
 Region = Literal["NA", "EU", "FE"]
+Mode = Literal["sandbox", "real"]
+"""Whether the sandbox or the real Amazon is asked."""
 
 
 def _read_day(value: object) -> date | None:
@@ -97,6 +99,9 @@ class Settings(SessionSettings):
         "127.0.0.1", description="Where Dagster's webserver and the sandbox listen."
     )
     sandbox_port: Port = 3040
+    code_server_port: Port | None = Field(
+        None, description="Where `bidbeacon dev` runs Dagster's code server; absent: any free port."
+    )
 
     user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
         None,
@@ -215,6 +220,11 @@ class Settings(SessionSettings):
         return self.ads_api_client_id is None
 
     @property
+    def mode(self) -> Mode:
+        """The mode of this process, which its database has to have too."""
+        return "sandbox" if self.uses_sandbox else "real"
+
+    @property
     def poll_every(self) -> timedelta:
         """The pause between two looks at one report: Amazon asks for at most one a minute, the sandbox is fast."""
         return timedelta(
@@ -236,6 +246,11 @@ class Settings(SessionSettings):
         if self.report_first_poll_seconds is not None:
             return timedelta(seconds=self.report_first_poll_seconds)
         return timedelta(seconds=_SANDBOX_POLL_SECONDS) if self.uses_sandbox else usual_latency
+
+    @property
+    def dagster_home(self) -> Path:
+        """The folder that is Dagster's home below `bidbeacon dev`, absolute as Dagster demands."""
+        return self.home.absolute() / "dagster"
 
     @property
     def compute_logs(self) -> Path:

@@ -1,4 +1,4 @@
-"""What can be set about job sessions, from `BIDBEACON_…` variables or `.env`; how settings are read, and what is wrong with them."""
+"""What can be set about job sessions, from `BIDBEACON_…` variables, `.env` or a running `bidbeacon dev`; how settings are read, and what is wrong with them."""
 
 import ipaddress
 import os
@@ -22,6 +22,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bidbeacon_sessions.connections import parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError
 
+RUNNING_ENV: Final = "env"
+"""Name of the file, below the home folder, with the settings of a running `bidbeacon dev` or `db start`."""
 _PREFIX: Final = "BIDBEACON_"
 _SHORTEST_TOKEN: Final = 16
 _LONGEST_SHOWN: Final = 80
@@ -169,15 +171,38 @@ def get_session_settings() -> SessionSettings:
     return read_settings(SessionSettings)
 
 
-def read_settings(kind: type[Kind], env_file: Path = PROJECT_ROOT / ".env") -> Kind:
-    """Read settings from the environment and the project's `.env`; what is in the environment counts.
+class _Home(BaseSettings):
+    model_config = SessionSettings.model_config
+    home: Path = Path(".bidbeacon")
+
+
+def find_running_env(env_file: Path = PROJECT_ROOT / ".env") -> Path:
+    """Return the file in which a running `bidbeacon dev` or `db start` of the home folder leaves its settings."""
+    return PROJECT_ROOT / _Home(_env_file=env_file).home / RUNNING_ENV
+
+
+def read_settings(
+    kind: type[Kind], env_file: Path = PROJECT_ROOT / ".env", *, running: bool = True
+) -> Kind:
+    """Read settings from the environment, the project's `.env`, and what a running `bidbeacon dev` or `db start` wrote.
+
+    The environment counts more than `.env`, which counts more than the file of the running ones.
+
+    Args:
+        kind: The class of settings.
+        env_file: The project's file.
+        running: Whether to read the file of the running ones.
 
     Raises:
-        SettingsError: some are invalid, or the file can't be read.
+        SettingsError: some are invalid, or a file can't be read.
     """
+    files = [env_file]
     _check_readable(env_file)
+    if running:
+        files.insert(0, find_running_env(env_file))
+        _check_readable(files[0])
     try:
-        return kind(_env_file=env_file)
+        return kind(_env_file=files)
     except ValidationError as error:
         problems = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
         raise SettingsError(*(_describe(kind, problem, env_file) for problem in problems)) from None

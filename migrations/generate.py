@@ -26,7 +26,6 @@ from sqlalchemy import MetaData, make_url, text
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgrade
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS, Dataset
 from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
 from bidbeacon_pipelines.store.report_views import (
@@ -50,6 +49,7 @@ from bidbeacon_sessions.tables import (
     SessionsBase,
     Xid8,
 )
+from tests.temporary_postgres import temporary_postgres
 
 VERSIONS = MIGRATIONS / "versions"
 
@@ -83,16 +83,8 @@ def main() -> None:
     parser.add_argument("title", nargs="?", default="Change tables")
     parser.add_argument("--squash", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
-        try:
-            path = (
-                _squash(server.ensure_running())
-                if options.squash
-                else write_next(server.ensure_running(), options.title)
-            )
-        finally:
-            server.remove()
+    with tempfile.TemporaryDirectory() as folder, temporary_postgres(Path(folder)) as url:
+        path = _squash(url) if options.squash else write_next(url, options.title)
     for command in (["check", "--fix-only", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(path)], check=True)
     print(path.relative_to(MIGRATIONS.parent))  # noqa: T201 - its only output

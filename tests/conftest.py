@@ -26,6 +26,7 @@ from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.settings import get_session_settings
+from tests.temporary_postgres import temporary_postgres
 
 # pytest's readline writes the terminal's size into the environment of worker processes, where rich
 # would take it for a wish.
@@ -53,10 +54,11 @@ hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
-def _settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test starts without settings from outside, and its own end with it."""
+def _settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Each test starts without settings from outside, those of a running `bidbeacon dev` included, and its own end with it."""
     for name in [name for name in os.environ if name.startswith("BIDBEACON_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / ".bidbeacon"))
     get_settings.cache_clear()
     get_session_settings.cache_clear()
     yield
@@ -77,12 +79,8 @@ def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given is not None:
         yield given
         return
-    from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-
-    with _cluster_folder(tmp_path_factory) as folder:
-        server = EmbeddedPostgres(folder, durable=False)
-        yield server.ensure_running()
-        server.remove()
+    with _cluster_folder(tmp_path_factory) as folder, temporary_postgres(folder) as url:
+        yield url
 
 
 @contextmanager

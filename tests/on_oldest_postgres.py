@@ -12,21 +12,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_urlsafe
 
 from bidbeacon_pipelines.database.address import OLDEST_VERSION
-from bidbeacon_pipelines.dev.binaries import find_binaries, reachable_binaries, run_program
-from bidbeacon_pipelines.dev.ports import choose_port
-from bidbeacon_pipelines.dev.server_user import find_server_user
+from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.temporary_postgres import TemporaryPostgres
 
 TESTS = ("tests/postgres", "tests/stream", "tests/web")
-START_THEIR_OWN = ("test_dev_command.py", "test_embedded_postgres.py", "test_left_running.py")
+START_THEIR_OWN = ("test_dev_command.py", "test_embedded_postgres.py")
 """Files of tests about the embedded server, which is always the newest."""
-OPTIONS = (
-    "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 "
-    "-c timezone=UTC -c fsync=off -c full_page_writes=off"
-)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,27 +41,15 @@ def main(arguments: Sequence[str]) -> int:
 def running_server() -> Iterator[str]:
     """Start a server on new data; yield the address of its maintenance database, and delete it all in the end."""
     with tempfile.TemporaryDirectory(prefix="bidbeacon-oldest-", dir=_memory()) as name:
-        folder, password, port = Path(name), token_urlsafe(24), choose_port()
-        user = find_server_user(folder / "data")
-        binaries = reachable_binaries(_find_oldest_binaries(), user)
-        password_file = folder / "password"
-        password_file.write_text(password)
-        for path in (folder, password_file):
-            os.chown(path, user.uid if user else -1, user.gid if user else -1)
-
-        def run(program: str, *options: str) -> None:
-            done = run_program(
-                binaries / program, *options, f"--pgdata={folder / 'data'}", user=user
-            )
-            assert done.returncode == 0, done.stdout
-
-        initial = (f"--pwfile={password_file}", "--auth=scram-sha-256", "--locale=C.UTF-8")
-        run("initdb", *initial, "--username=postgres", "--encoding=UTF8", "--no-sync")
-        run("pg_ctl", "start", "--wait", f"--log={folder / 'log'}", "-o", f"{OPTIONS} -p {port}")
+        Path(name).chmod(0o711)  # the server's own user enters it
+        server = TemporaryPostgres(Path(name), durable=False)
+        server.binaries = _find_oldest_binaries()
+        server.initial = ("--locale=C.UTF-8", "--no-sync")
         try:
-            yield f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+            server.start()
+            yield server.url("postgres")
         finally:
-            run("pg_ctl", "stop", "--mode=immediate")
+            server.remove()
 
 
 def _memory() -> Path | None:
@@ -77,7 +59,9 @@ def _memory() -> Path | None:
 
 def _find_oldest_binaries() -> Path:
     binaries = find_binaries().parent.with_name("pginstall") / "bin"
-    version = run_program(binaries / "postgres", "--version", user=None).stdout
+    version = subprocess.run(
+        [binaries / "postgres", "--version"], capture_output=True, text=True, check=True
+    ).stdout
     assert f"(PostgreSQL) {OLDEST_VERSION}." in version, f"the wheel's oldest is {version}"
     return binaries
 

@@ -39,16 +39,15 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _checks() -> "Iterator[Check]":
+    from bidbeacon_pipelines.database.address import find_database
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-    from bidbeacon_pipelines.dev.errors import LocalError
-    from bidbeacon_pipelines.dev.postgres import resolve_database_url
     from bidbeacon_pipelines.services.doctor import examine
 
     settings = get_settings()
     try:
-        url = resolve_database_url(settings)
-    except (DatabaseUnavailableError, LocalError) as error:
+        url = find_database(settings)
+    except DatabaseUnavailableError as error:
         return examine(settings, None, str(error))
     return examine(settings, shared_engine(url))
 

@@ -125,7 +125,6 @@ def _failures() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
     from bidbeacon_pipelines.database.schema import SchemaError
-    from bidbeacon_pipelines.dev.errors import LocalError
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
     from bidbeacon_pipelines.sandbox.config import SandboxError
     from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
@@ -139,7 +138,6 @@ def _failures() -> tuple[type[Exception], ...]:
         DaysNotOverError,
         WindowNotLoadedError,
         DatabaseUnavailableError,
-        LocalError,
         SchemaError,
         SandboxError,
         SessionsError,

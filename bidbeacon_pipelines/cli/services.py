@@ -8,7 +8,8 @@ import typer
 from bidbeacon_pipelines.cli.database import database_url
 from bidbeacon_pipelines.cli.errors import plain_errors
 from bidbeacon_pipelines.cli.output import console
-from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_sessions.settings import read_settings
 
 
 @plain_errors
@@ -16,7 +17,7 @@ def dev() -> None:
     """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
     from bidbeacon_pipelines.dev.dev import run_dev
 
-    raise typer.Exit(run_dev(get_settings(), console=console))
+    raise typer.Exit(run_dev(read_settings(Settings, running=False), console))
 
 
 @plain_errors

@@ -8,6 +8,7 @@ from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy import create_engine, make_url, text
 
 from bidbeacon_pipelines.dagster_instance.webserver import guard_webserver
+from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.schema import (
     LOCK_TIMEOUT,
@@ -16,8 +17,6 @@ from bidbeacon_pipelines.database.schema import (
     patiently,
     schema_lock,
 )
-from bidbeacon_pipelines.dev.database import open_database
-from bidbeacon_pipelines.dev.services import dagster_home
 from bidbeacon_pipelines.private_files import keep_new_files_private, make_private_folder
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.connections import connect_args, parse_database_url
@@ -87,26 +86,23 @@ def place_files(settings: Settings) -> None:
     So they are there with any working directory, and with or without DAGSTER_HOME.
     """
     keep_new_files_private()
-    home = dagster_home(settings)
+    home = settings.dagster_home
     make_private_folder(home)
     os.environ["BIDBEACON_DAGSTER_FILES"] = str(home)
     os.environ["BIDBEACON_DAGSTER_COMPUTE_LOGS"] = str(settings.compute_logs.absolute())
 
 
 def open_database_with_dagster() -> str:
-    """Return our database's address, after a look at our tables and at Dagster's; an embedded database gets those that are missing.
+    """Return our database's address, after a look at our tables and at Dagster's.
 
     Raises:
         SchemaError: Tables are missing, older or newer.
     """
-    settings = get_settings()
-    url = open_database(settings)
+    url = open_database(get_settings())
     if not has_dagster_tables(url):
-        if settings.database_url is not None:
-            raise SchemaError(
-                "The database has no tables of Dagster's yet: run `bidbeacon db upgrade`."
-            )
-        upgrade_dagster(url)
+        raise SchemaError(
+            "The database has no tables of Dagster's yet: run `bidbeacon db upgrade`."
+        )
     return url
 
 

@@ -1,12 +1,20 @@
-"""The address of a PostgreSQL that someone else runs: whether it can be used, how it is shown, and what psql and psycopg make of it."""
+"""The database that a process works on: its address, checked once, and how an address is written for people, psql and psycopg.
 
+Nothing here starts a server or changes a table.
+"""
+
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import psycopg
 from sqlalchemy import URL
 
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.database.mode import check_mode
+from bidbeacon_pipelines.database.schema import check_schema
+from bidbeacon_pipelines.settings import Mode, Settings
 from bidbeacon_sessions.connections import connect_args, parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 from bidbeacon_sessions.redaction import names_secret
@@ -15,23 +23,51 @@ OLDEST_VERSION: Final = 16
 ENCODING: Final = "UTF8"
 
 
-def checked_database_url(database_url: str) -> str:
-    """Return the address, as `postgresql://…`, of a database that answers, is new enough and stores all text.
+def open_database(settings: Settings) -> str:
+    """Return the address of the database, after checking once that its tables and its mode fit this program.
 
     Raises:
-        InvalidDatabaseUrlError: It can't be parsed.
-        DatabaseUnavailableError: It doesn't answer, is older than PostgreSQL 16 or not in UTF-8;
-            the message has no password.
+        DatabaseUnavailableError: The database can't be used, or holds data of the other mode.
+        SchemaError: Its tables are older or newer than this program.
     """
+    url = find_database(settings)
+    _check_contents(url, settings.mode)
+    return url
+
+
+def find_database(settings: Settings) -> str:
+    """Return the address of the database, after checking once that the server answers and can be used.
+
+    Raises:
+        DatabaseUnavailableError: No database is set, or it can't be used; the message says what to do.
+    """
+    if settings.database_url is None:
+        raise DatabaseUnavailableError(
+            "No database is running: start `bidbeacon dev` or `bidbeacon db start`, or set BIDBEACON_DATABASE_URL."
+        )
+    return _checked_address(settings.database_url.get_secret_value())
+
+
+@cache
+def _check_contents(url: str, mode: Mode) -> None:
+    engine = shared_engine(url)
+    check_schema(engine)
+    with engine.connect() as connection:
+        check_mode(connection, mode)
+
+
+@cache
+def _checked_address(database_url: str) -> str:
     url = parse_database_url(database_url)
-    name = f"The database of BIDBEACON_DATABASE_URL ({show_database_url(database_url)})"
+    name = f"The database at {show_database_url(database_url)}"
     try:
         with psycopg.connect(**psycopg_args(url)) as connection:
             version = connection.info.server_version
             encoding = connection.info.parameter_status("server_encoding")
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"{name} doesn't answer ({_first_line(error)}): start it, correct the variable, or unset it to use the embedded one."
+            f"{name} doesn't answer ({_first_line(error)}): start it (`bidbeacon dev` and `bidbeacon db start` "
+            "start the embedded one), or correct or unset BIDBEACON_DATABASE_URL."
         ) from None
     if version < OLDEST_VERSION * 10_000:
         raise DatabaseUnavailableError(

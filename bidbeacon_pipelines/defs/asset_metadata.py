@@ -14,8 +14,8 @@ from dagster import (
 from sqlalchemy import URL, Column, make_url
 from sqlalchemy.exc import ArgumentError
 
+from bidbeacon_pipelines.database.address import find_database
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.dataset_tables import TAGS
 from bidbeacon_pipelines.store.report_views import ReportView, name_type
@@ -41,7 +41,7 @@ def place_metadata(name: str) -> dict[str, Any]:
 def _database_uri() -> str | None:
     """Return the database's URI, for as long as this process runs."""
     try:
-        url = make_url(resolve_database_url(get_settings()))
+        url = make_url(find_database(get_settings()))
     except (DatabaseUnavailableError, ArgumentError):
         return None
     shown = URL.create(

@@ -15,9 +15,9 @@ from dagster import (
 from dagster import MultiPartitionsDefinition as MultiPartitions
 from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_pipelines.database.address import find_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.reports.partition_bound import (
     DAYS_AHEAD,
     check_partitions,
@@ -33,7 +33,7 @@ def _first_day() -> date:
     """Return the first day that is a partition; without a database, as where somebody only lists the definitions, there are no accounts either."""
     settings = get_settings()
     try:
-        with shared_engine(resolve_database_url(settings)).begin() as connection:
+        with shared_engine(find_database(settings)).begin() as connection:
             accounts = count_accounts(connection)
     except (DatabaseUnavailableError, SQLAlchemyError):
         accounts = 0

@@ -15,10 +15,10 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.defs.partitions import NoPartitionError
-from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
 from bidbeacon_pipelines.services.account_names import AmbiguousAccountError
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError

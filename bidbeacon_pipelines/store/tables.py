@@ -513,6 +513,23 @@ class SimulatedTime(PipelinesBase):
     __table_args__ = (CheckConstraint("only_row", name="only_row"),)
 
 
+class Installation(PipelinesBase):
+    """At most one row: whose data this database holds; see `database.mode`.
+
+    Processes of the other mode refuse the database. Without a row, both modes may use it.
+    """
+
+    __tablename__ = "installation"
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    mode: Mapped[str]
+
+    __table_args__ = (
+        CheckConstraint("only_row", name="only_row"),
+        CheckConstraint("mode IN ('sandbox', 'real')", name="mode_known"),
+    )
+
+
 class Alert(PipelinesBase):
     """One row is a cause that alerts are sent about: since when, and the last message about it.
 

@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.dev.ports import choose_port, is_free
+from bidbeacon_pipelines.dev.services import choose_port, is_free
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import World, wait_until
 

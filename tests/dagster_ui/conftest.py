@@ -1,6 +1,7 @@
 """A running `bidbeacon dev` with a small sandbox, and a tab of Dagster's own pages."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,26 +14,27 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.browser.conftest import FLAGS, find_chromium
 
 PROGRAM = """
 from dataclasses import replace
-from bidbeacon_pipelines.dev import supervisor
-from bidbeacon_pipelines.dev.dev import run_dev
-from bidbeacon_pipelines.dev.services import services
+from bidbeacon_pipelines.dev import dev, processes
+from bidbeacon_pipelines.dev.services import list_services
 from bidbeacon_pipelines.settings import get_settings
+from rich.console import Console
 
 SMALL = ("--accounts", "1", "--rows-per-day", "5", "--report-seconds", "1")
 
-def with_small_sandbox(settings):
-    found = services(settings)
+def with_small_sandbox(*arguments):
+    found = list_services(*arguments)
     return [replace(one, command=(*one.command, *SMALL)) if one.name == "sandbox" else one for one in found]
 
-supervisor.READY_SECONDS = 600  # other programs may keep the machine busy
-raise SystemExit(run_dev(get_settings(), list_services=with_small_sandbox))
+processes.READY_SECONDS = 600  # other programs may keep the machine busy
+dev.list_services = with_small_sandbox
+raise SystemExit(dev.run_dev(get_settings(), Console()))
 """
 START_SECONDS = 600
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -71,7 +73,7 @@ class Dev:
         """Wait until all runs, and the sandbox's accounts are partitions."""
         output = self._home.parent / "output"
         self.wait_until(lambda: "Ready in" in output.read_text(), START_SECONDS)
-        self._database = EmbeddedPostgres(self._home).ensure_running()
+        self._database = EmbeddedPostgres(self._home, "sandbox").url()
         by_name = "SELECT partition FROM dagster.dynamic_partitions WHERE partitions_def_name = %s ORDER BY 1"
         self.wait_until(lambda: len(self.rows(by_name, "accounts")) == 2, START_SECONDS)
         self.accounts = [row[0] for row in self.rows(by_name, "accounts")]
@@ -129,7 +131,7 @@ class Dev:
         finally:
             self._process.kill()
             self._output.close()
-            EmbeddedPostgres(self._home).remove()
+            shutil.rmtree(EmbeddedPostgres(self._home).data.resolve())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Dagster on our database, with the project's own `dagster.yaml`, and what is done about runs of the dead."""
+"""Dagster on our database, with the project's own `dagster.yaml`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,6 @@ from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_instance.run_queue import own_tags
 from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url, upgrade_dagster
-from bidbeacon_pipelines.dev.recovery import close_runs_of_the_dead
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -202,37 +201,3 @@ def test_a_broken_connection_is_noticed_before_it_is_used(
     with psycopg.connect(database_url, autocommit=True) as connection:
         assert connection.execute(statement).fetchone() == (True,)
     assert list(instance.get_runs()) == []
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (DagsterRunStatus.STARTING, DagsterRunStatus.FAILURE),
-        (DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE),
-        (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED),
-    ],
-)
-def test_a_run_underway_is_closed(
-    instance: DagsterInstance, before: DagsterRunStatus, after: DagsterRunStatus
-) -> None:
-    """A run whose process is gone gets its end, and keeps no slot."""
-    run = create_run_for_test(instance, status=before)
-    assert close_runs_of_the_dead(instance) == 1
-    closed = instance.get_run_by_id(run.run_id)
-    assert closed is not None
-    assert closed.status is after
-
-
-@pytest.mark.parametrize(
-    "status", [DagsterRunStatus.QUEUED, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
-)
-def test_other_runs_stay_as_they_are(instance: DagsterInstance, status: DagsterRunStatus) -> None:
-    """A run that waits in the queue, or has ended, is left alone."""
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("bidbeacon"), "repository")
-    run = create_run_for_test(
-        instance, status=status, remote_job_origin=repository.get_job_origin("some_job")
-    )
-    assert close_runs_of_the_dead(instance) == 0
-    kept = instance.get_run_by_id(run.run_id)
-    assert kept is not None
-    assert kept.status is status

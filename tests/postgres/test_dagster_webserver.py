@@ -18,8 +18,12 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
-from bidbeacon_pipelines.dev.ports import choose_port
-from bidbeacon_pipelines.dev.services import dagster_home, make_dagster_home, service_environment
+from bidbeacon_pipelines.dev.services import (
+    choose_port,
+    dagster_home,
+    make_dagster_home,
+    service_environment,
+)
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.settings import get_session_settings

@@ -4,11 +4,9 @@ Everything else looks at their version.
 """
 
 import contextlib
-import os
+import re
 import secrets
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,9 +29,7 @@ from bidbeacon_pipelines.database.schema import (
     upgrade,
 )
 from bidbeacon_pipelines.defs.resources import session_store
-from bidbeacon_pipelines.dev.database import open_database
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 
 OLDER = "The database's tables are at 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
 NEWER = "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
@@ -189,9 +185,10 @@ def test_a_role_without_rights_is_said_in_a_line(powerless_url: str, words: list
     """With what PostgreSQL said, and what to do."""
     result = command(powerless_url, *words)
     assert 1 == result.exit_code
-    assert (
-        "The role of BIDBEACON_DATABASE_URL may not do this (permission denied for table alembic_version): use the role that "
-        "owns the tables, or grant it the right.\n" == result.stderr
+    assert re.fullmatch(
+        r"The role of BIDBEACON_DATABASE_URL may not do this \(permission denied for table \w+\): use the role that "
+        r"owns the tables, or grant it the right\.\n",
+        result.stderr,
     )
 
 
@@ -228,26 +225,6 @@ def test_dagster_and_its_ops_refuse_them_too(
     with pytest.raises(SchemaError, match="no tables of Dagster's yet: run `bidbeacon db upgrade`"):
         DagsterInstance.from_ref(reference).get_runs()
     assert [] == run(database_url, "SELECT 1 FROM pg_namespace WHERE nspname = 'dagster'")
-
-
-def test_an_embedded_database_is_born_with_its_tables(tmp_path: Path) -> None:
-    """Plain `dagster dev` and every command work in a fresh clone; later versions are for `db upgrade` all the same."""
-    server = EmbeddedPostgres(tmp_path)
-    program = [sys.executable, "-m", "bidbeacon_pipelines", "accounts", "list"]
-    environment = {**os.environ, "BIDBEACON_HOME": str(tmp_path)}
-    try:
-        url = open_database(Settings(home=tmp_path))
-        assert [(list_revisions()[-1],)] == run(url, "SELECT version_num FROM alembic_version")
-        run(url, "UPDATE alembic_version SET version_num = '9999'")
-        result = subprocess.run(
-            program, env=environment, capture_output=True, text=True, check=False
-        )
-        assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (
-            result.returncode,
-            result.stderr,
-        )
-    finally:
-        server.remove()
 
 
 HEAD_OF_A_MIGRATION = """

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import make_url, text
 
-from bidbeacon_pipelines.dev.binaries import find_binaries
+from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_sessions import SessionStore
 from tests.stream.reading import Follow, load, wait_until
 from tests.stream.writing import (

@@ -1,7 +1,7 @@
 """The whole of `bidbeacon dev` is killed at once while a run is under way, as when a host goes down, and started again."""
 
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +13,8 @@ import psutil
 import psycopg
 import pytest
 
-from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.dev.postmaster import find_postmaster
-from bidbeacon_pipelines.dev.processes import MARK
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import wait_until
 
@@ -80,43 +78,20 @@ class Host:
         if self._process is not None and self._lives():
             self._process.send_signal(signal.SIGINT)
             self._process.wait(timeout=60)
-        EmbeddedPostgres(self.home).remove()
+        shutil.rmtree(EmbeddedPostgres(self.home).data.resolve())
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
-        found = EmbeddedPostgres(self.home).files.find_connection()
-        assert found is not None
-        with psycopg.connect(
-            host="127.0.0.1",
-            port=found.port,
-            user="bidbeacon",
-            password=found.password,
-            dbname="bidbeacon",
-        ) as connection:
+        with psycopg.connect(EmbeddedPostgres(self.home, "sandbox").url()) as connection:
             return connection.execute(statement.encode()).fetchall()
 
     def _lives(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def _processes(self) -> list[psutil.Process]:
-        record = json.loads((self.home / "dev.json").read_text())
-        server = find_postmaster(EmbeddedPostgres(self.home).files.data)
-        assert server is not None
-        postmaster = psutil.Process(server.pid)
-        marked = [process for process in psutil.process_iter() if _mark(process) == record["mark"]]
-        return [
-            psutil.Process(record["process"]),
-            postmaster,
-            *postmaster.children(recursive=True),
-            *marked,
-        ]
-
-
-def _mark(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get(MARK)
-    except psutil.Error:
-        return None
+        assert self._process is not None
+        dev = psutil.Process(self._process.pid)
+        return [dev, *dev.children(recursive=True)]
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bidbeacon_pipelines.database.schema import upgrade
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore
+from tests.temporary_postgres import TemporaryPostgres
 
 OUTAGE_SECONDS = 60
 
@@ -27,8 +27,8 @@ class OutageWorld:
     """A server that can be stopped, and what it holds of the only session."""
 
     def __init__(self, folder: Path) -> None:
-        self.server = EmbeddedPostgres(folder)
-        self.url = self.server.ensure_running()
+        self.server = TemporaryPostgres(folder)
+        self.url = self.server.start()
         upgrade(self.url)
         self.store = SessionStore.connect(self.url)
 
@@ -39,7 +39,7 @@ class OutageWorld:
         try:
             yield
         finally:
-            assert self.url == self.server.ensure_running()
+            assert self.url == self.server.start()
 
     def told(self) -> tuple[str, list[int], list[str]]:
         """Return the session's status, the pieces it tells of, and what it says was lost."""

@@ -1,18 +1,16 @@
 """The suite's own PostgreSQL: it may be crashed and restarted at any time, takes prepared transactions, and can be dumped."""
 
 import secrets
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 from psycopg import sql
 
 from bidbeacon_pipelines.database.schema import upgrade
-from bidbeacon_pipelines.dev.binaries import run_program
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.dev.postmaster import find_postmaster
-from bidbeacon_pipelines.dev.server_user import find_server_user
+from tests.temporary_postgres import TemporaryPostgres
 
 PREPARED_AT_ONCE = 64
 
@@ -24,11 +22,11 @@ class StreamCluster:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._server = EmbeddedPostgres(folder, durable=False)
-        self._url = self._server.ensure_running()
+        self._server = TemporaryPostgres(folder, durable=False)
+        self._url = self._server.start()
         self.administer(f"ALTER SYSTEM SET max_prepared_transactions = {PREPARED_AT_ONCE}")
         self._server.stop()
-        self._url = self._server.ensure_running()
+        self._url = self._server.start()
 
     def url_of(self, database: str) -> str:
         """Return the address of a database."""
@@ -55,27 +53,19 @@ class StreamCluster:
 
     def crash(self) -> None:
         """Stop the server at once, without a checkpoint and without a word to its clients."""
-        assert 0 == self._run(
-            "pg_ctl", "stop", "--mode=immediate", f"--pgdata={self._server.files.data}"
-        )
+        self._server.end_by(signal.SIGQUIT)
 
     def kill(self) -> None:
         """Kill the server's main process."""
-        server = find_postmaster(self._server.files.data)
-        assert server is not None
-        process = psutil.Process(server.pid)
-        process.kill()
-        psutil.wait_procs([process], timeout=10)
+        self._server.end_by(signal.SIGKILL)
 
     def start(self) -> None:
         """Start the server on the port that it had, or find it running."""
-        assert self._url == self._server.ensure_running()
+        assert self._url == self._server.start()
 
     def dump(self, database: str, file: Path) -> None:
         """Dump a database with pg_dump."""
-        assert 0 == self._run(
-            "pg_dump", "--format=custom", f"--file={file}", self.url_of(database), as_server=False
-        )
+        self._run("pg_dump", "--format=custom", f"--file={file}", self.url_of(database))
 
     def restore(self, database: str, file: Path) -> None:
         """Restore a dump into an empty database with pg_restore."""
@@ -85,16 +75,11 @@ class StreamCluster:
             f"--dbname={self.url_of(database)}",
             str(file),
         )
-        assert 0 == self._run("pg_restore", *arguments, as_server=False)
+        self._run("pg_restore", *arguments)
 
     def remove(self) -> None:
         """Stop the server and delete its data."""
         self._server.remove()
 
-    def _run(self, program: str, *arguments: str, as_server: bool = True) -> int:
-        user = find_server_user(self._server.files.link)
-        done = run_program(
-            self._server._programs(user) / program, *arguments, user=user if as_server else None
-        )
-        print(done.stdout)  # noqa: T201 - shown where the test failed
-        return done.returncode
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run([self._server.binaries / program, *arguments], check=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from bidbeacon_pipelines.dev.ports import choose_port
+from bidbeacon_pipelines.dev.services import choose_port
 from tests.dagster.world import wait_until
 
 HERE = Path(__file__).parent

@@ -1,0 +1,94 @@
+"""The environment of one start: what its processes get, and the files that lead other terminals and Dagster to it."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from bidbeacon_pipelines.dev.services import LOCATION, LOOPBACK, WORKSPACE, LocalError
+from bidbeacon_pipelines.private_files import make_private_folder
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_sessions.settings import RUNNING_ENV
+
+FIRST_WITH_SANDBOX: Final = 8
+"""Reports in flight at first, so that the sandbox's accounts fill in minutes; nothing is known of Amazon's own limits."""
+
+
+def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:
+    """Return the variables with which every process, of this start and of other terminals, has the same settings."""
+    names = (
+        "dagster_port",
+        "stream_port",
+        "sandbox_port",
+        "dagster_public_url",
+        "stream_public_url",
+    )
+    return {
+        **{f"BIDBEACON_{name.upper()}": str(getattr(settings, name)) for name in names},
+        "BIDBEACON_DATABASE_URL": database_url,
+        "BIDBEACON_HOME": str(settings.home.absolute()),
+        "BIDBEACON_FIRST_REPORTS_IN_FLIGHT": str(_first_reports_in_flight(settings)),
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "200"),
+    }
+
+
+def service_environment(settings: Settings, shared: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of the services of this start."""
+    own = {
+        "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN": str(changes_need_no_token(settings)).lower(),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**os.environ, **shared, **own}
+
+
+def changes_need_no_token(settings: Settings) -> bool:
+    """Return whether the page may change something without a token: only without a token and a public address, unless the setting forbids it."""
+    if settings.stream_token is not None or settings.has_public_address:
+        return False
+    is_set = "stream_changes_without_token" in settings.model_fields_set
+    return settings.stream_changes_without_token or not is_set
+
+
+def _first_reports_in_flight(settings: Settings) -> int:
+    is_set = "first_reports_in_flight" in settings.model_fields_set
+    use_setting = is_set or not settings.uses_sandbox
+    return settings.first_reports_in_flight if use_setting else FIRST_WITH_SANDBOX
+
+
+def make_dagster_home(settings: Settings, code_server_port: int) -> None:
+    """Make Dagster's home, with a link to the project's `dagster.yaml` and a workspace of the one code server."""
+    make_private_folder(settings.dagster_home)
+    link = settings.dagster_home / "dagster.yaml"
+    link.unlink(missing_ok=True)
+    link.symlink_to(PROJECT_ROOT / "dagster.yaml")
+    server = {"host": LOOPBACK, "port": code_server_port, "location_name": LOCATION}
+    workspace = json.dumps({"load_from": [{"grpc_server": server}]})  # JSON is YAML
+    (settings.dagster_home / WORKSPACE).write_text(workspace)
+
+
+@contextmanager
+def shared_with_other_terminals(settings: Settings, shared: Mapping[str, str]) -> Iterator[None]:
+    """Keep the variables in a private file of the home folder until the block ends; shells and our settings read it."""
+    file = settings.home / RUNNING_ENV
+    file.unlink(missing_ok=True)
+    file.touch(0o600)
+    file.write_text("".join(f"{name}={_quoted(name, shared[name])}\n" for name in shared))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _quoted(name: str, value: str) -> str:
+    """Return a value in the form that means the same to `sh` and to python-dotenv.
+
+    Raises:
+        LocalError: There is none.
+    """
+    if set(value) & set("'\\\n$"):
+        raise LocalError(
+            f"{name}: expected no quotes, dollar signs, backslashes and line ends, got {value!r}."
+        )
+    return f"'{value}'"

@@ -211,13 +211,13 @@ def reachable_binaries(binaries: Path) -> Path:
 def stop_server(data: Path) -> None:
     """Stop the server that runs on these data; a killed start may have left it.
 
-    A `postmaster.pid` whose number another program has by now, as after a restart of the machine, is
-    removed: PostgreSQL would refuse to start. Any other stale one is left to PostgreSQL.
+    A `postmaster.pid` whose number belongs to another program, as after a restart of the machine, or
+    to a zombie is removed: PostgreSQL would refuse to start. It deals with any other stale one itself.
     """
     pid_file = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
         server = psutil.Process(int(pid_file.read_text().split()[0]))
-        if str(data) not in server.cmdline():
+        if server.status() == psutil.STATUS_ZOMBIE or str(data) not in server.cmdline():
             pid_file.unlink()
             return
         for number in (signal.SIGINT, signal.SIGQUIT):  # PostgreSQL's fast and immediate shutdown

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.dev.services import LocalError, Service
 READY_SECONDS: Final = 120
 STOP_STAGES: Final = ((signal.SIGINT, 10), (signal.SIGTERM, 3), (signal.SIGKILL, 5))
 LOG_BYTES: Final = 10_000_000
+ROTATE_SECONDS: Final = 10
 LOG_TAIL_LINES: Final = 12
 COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -108,7 +109,7 @@ class Processes:
             ServiceFailedError: One has ended.
         """
         while True:
-            await self.while_all_live(asyncio.sleep(10))
+            await self.while_all_live(asyncio.sleep(ROTATE_SECONDS))
             for child in self._children:
                 child.rotate_log()
 

@@ -196,9 +196,9 @@ def read_settings(
     Raises:
         SettingsError: some are invalid, or a file can't be read.
     """
-    files = [env_file]
     _check_readable(env_file)
-    if running:
+    files = [env_file]
+    if running and os.access(find_running_env(env_file), os.F_OK):
         files.insert(0, find_running_env(env_file))
         _check_readable(files[0])
     try:

@@ -136,6 +136,7 @@ COMMANDS = [
     "alerts",
     "alerts test",
     "db shell",
+    "db start",
     "db upgrade",
     "db url",
     "dev",

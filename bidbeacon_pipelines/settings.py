@@ -142,6 +142,12 @@ class Settings(SessionSettings):
         le=20,
         description="Initial limit of reports in flight, for each client id and region; it adapts to Amazon's responses.",
     )
+    loads_at_once: int = Field(
+        2,
+        ge=1,
+        le=8,
+        description="How many runs of poll_reports may poll and load reports at once.",
+    )
     late_after_hours: float = Field(
         12,
         gt=0,

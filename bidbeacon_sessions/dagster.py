@@ -1,4 +1,4 @@
-"""Job sessions in Dagster: the resource that opens them, what a run shows of one, and the sensor that closes dead ones.
+"""Job sessions in Dagster: the resource that opens them, and what a run shows of one.
 
 Any Dagster project can use it: put `with sessions.session(context, "…")` into an op or asset, or
 `@sessions.recorded("…")` above it.
@@ -8,9 +8,8 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from functools import wraps
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from dagster import (
@@ -19,22 +18,13 @@ from dagster import (
     DagsterInstance,
     DagsterRun,
     DagsterRunStatus,
-    DefaultSensorStatus,
     MetadataValue,
     OpExecutionContext,
-    RunRecord,
     RunsFilter,
-    SensorDefinition,
-    SensorEvaluationContext,
-    SkipReason,
-    sensor,
 )
-from sqlalchemy import RowMapping
 
 from bidbeacon_sessions.actions import Subject
-from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.errors import masked
-from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from bidbeacon_sessions.presentation import (
     action_json,
     describe_status,
@@ -42,15 +32,13 @@ from bidbeacon_sessions.presentation import (
     session_url,
     whose,
 )
-from bidbeacon_sessions.queries import find_session, list_excerpts, list_sessions_of_run
+from bidbeacon_sessions.queries import find_session, list_excerpts
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.session import (
     SessionRecorder,
     default_store,
-    finalize_session,
     with_job_session,
 )
-from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore
 
 MAX_MARKDOWN_BYTES = 4_000
@@ -134,31 +122,13 @@ SESSION_TAG = "bidbeacon/session"
 LABEL_TAG = "bidbeacon/account"
 """What the account of a run is called; its key is in the run's own tags."""
 
-_WAITING = frozenset({DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED})
-_UNFINISHED = frozenset(
-    {DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING}
-)
-_FINISHED = frozenset(
-    {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
-)
-_BEATS_MISSED = 3
-_CLOSER_SECONDS = 15
-RUN_WITHOUT_SESSION = timedelta(minutes=3)
-"""A run has so long to start, and to end after its last session, before it counts as lost: as Dagster's own `start_timeout_seconds`."""
-_ENDS: Mapping[DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
-    None: ("crashed", "its process died."),
-    DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
-    DagsterRunStatus.CANCELING: (
-        "cancelled",
-        "its process ended while Dagster was terminating the run.",
-    ),
-    DagsterRunStatus.SUCCESS: (
-        "crashed",
-        "its process died, and a later attempt brought the run to its end.",
-    ),
-    DagsterRunStatus.FAILURE: ("crashed", "its process died, and Dagster ended the run as failed."),
-}
-"""How a session without a sign of life ends, and why, by how Dagster says that its run is."""
+_UNFINISHED = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
@@ -284,94 +254,9 @@ def _parameters_of(compute: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return parameters
 
 
-def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
-    """Make the sensor that closes sessions whose process died, as Dagster says the run ended.
+def list_runs_under_way(instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
+    """Return the unfinished runs of a job, also those that wait in the queue.
 
-    A run that Dagster still holds for started, though its only session gave no sign of life for the
-    length of a lease, is reported failed (cancelled, where it was being terminated): its worker is
-    gone or frozen, and it would keep its slot for ever. The session's connections are ended, with
-    the locks they hold.
+    The run of a dead worker is among them until the reaper has failed it.
     """
-
-    @sensor(
-        minimum_interval_seconds=_CLOSER_SECONDS,
-        default_status=DefaultSensorStatus.RUNNING,
-        description="Closes sessions whose process died or is frozen, and fails their runs, which would keep their place for ever. Starts no run.",
-    )
-    def close_crashed_sessions(context: SensorEvaluationContext) -> SkipReason:
-        """Close sessions whose process died, and fail runs whose worker is gone."""
-        closed = close_dead_sessions(store(), context.instance)
-        return SkipReason(f"Closed {closed} sessions." if closed else "All running sessions live.")
-
-    return close_crashed_sessions
-
-
-def close_dead_sessions(store: SessionStore, instance: DagsterInstance) -> int:
-    """Close every session that gives no sign of life, with what Dagster knows of its run; return how many were closed."""
-    missed = timedelta(seconds=get_session_settings().heartbeat_seconds * _BEATS_MISSED)
-    with store.begin() as connection:
-        silent = list_dead_sessions(connection, silent_for=missed)
-    return sum(_close_if_dead(store, instance, row) for row in silent)
-
-
-def _close_if_dead(store: SessionStore, instance: DagsterInstance, row: RowMapping) -> bool:
-    run = instance.get_run_by_id(row["run_id"]) if row["run_id"] else None
-    status = run.status if run else None
-    if not row["lease_ended"] and status not in _FINISHED:
-        return False  # a pause that its lease still covers
-    # The run first: a sensor that dies in between finds the session still open, and comes by here
-    # again.
-    if run is not None and status in _UNFINISHED:
-        with store.begin() as connection:
-            sessions = list_sessions_of_run(connection, run.run_id)
-        # While another session of the run is open, its worker may live.
-        if not any(other["status"] == "running" and other["id"] != row["id"] for other in sessions):
-            _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
-    ended, reason = _ENDS.get(status, ("crashed", "its process died, and nobody had told Dagster."))
-    with store.begin() as connection:
-        return finalize_session(
-            connection,
-            row["id"],
-            status=ended,
-            reason=reason,
-            now=utc_now(),
-            has_successor=status is DagsterRunStatus.SUCCESS,
-        )
-
-
-def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:
-    """Tell Dagster that a run has ended: as failed, or as cancelled where that was asked of it."""
-    if run.status is DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(run, f"{seen}: it ended while it was being terminated.")
-    else:
-        instance.report_run_failed(run, f"{seen}: the process or its host is gone.")
-
-
-def list_runs_under_way(
-    store: SessionStore, instance: DagsterInstance, job_name: str
-) -> list[DagsterRun]:
-    """Return the unfinished runs of a job that are queued or worked on, as their sessions' leases say.
-
-    Dagster's status does not tell: the run of a frozen worker is started for hours.
-    """
-    unfinished = RunsFilter(job_name=job_name, statuses=[*_WAITING, *_UNFINISHED])
-    records = instance.get_run_records(unfinished)
-    ids = [record.dagster_run.run_id for record in records]
-    with store.begin() as connection:
-        signs = find_run_signs(connection, ids)
-    now = utc_now()
-    return [
-        record.dagster_run
-        for record in records
-        if _is_under_way(record, signs.get(record.dagster_run.run_id), now)
-    ]
-
-
-def _is_under_way(record: RunRecord, signs: RowMapping | None, now: datetime) -> bool:
-    if record.dagster_run.status is DagsterRunStatus.QUEUED:
-        return True
-    if signs is not None and signs["is_open"]:
-        return bool(signs["lives"])
-    ended_at = signs["ended_at"] if signs is not None else None
-    last: datetime = max(filter(None, [record.update_timestamp, ended_at]))
-    return now - last < RUN_WITHOUT_SESSION
+    return list(instance.get_runs(RunsFilter(job_name=job_name, statuses=_UNFINISHED)))

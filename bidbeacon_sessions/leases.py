@@ -64,21 +64,28 @@ def list_dead_sessions(
     return list(connection.execute(_DEAD, values).mappings())
 
 
-_RUN_SIGNS = text(f"""
-    SELECT h.run_id, bool_or(h.status = 'running') AS is_open, bool_or(h.status = 'running' AND NOT {_LEASE_ENDED}) AS lives,
-           max(h.finished_at) AS ended_at
-      FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
-     WHERE h.run_id = ANY(:run_ids) GROUP BY h.run_id""")
+_REAPER = text("""
+    SELECT clock_timestamp() WHERE pg_try_advisory_xact_lock(hashtextextended('bidbeacon reaper', 0))""")
+
+
+def begin_reaping(connection: Connection) -> datetime | None:
+    """Return the database's time, and keep other processes from reaping until the transaction ends; None while one does."""
+    now: datetime | None = connection.execute(_REAPER).scalar()
+    return now
+
+
+_RUN_SIGNS = text("""
+    SELECT run_id, count(*) FILTER (WHERE status = 'running') AS open_sessions, max(finished_at) AS ended_at
+      FROM session_headers WHERE run_id = ANY(:run_ids) GROUP BY run_id""")
 
 
 def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return what the sessions of runs say of them, by run id; a run without sessions is missing.
 
-    Columns: is_open, whether one of its sessions has not ended; lives, whether under a lease that
-        has not ended either; ended_at, when the last one ended, or None.
+    Columns: open_sessions, how many have not ended; ended_at, when the last one ended, or None.
     """
-    values = {"run_ids": list(run_ids), "grace": _GRACE_SECONDS}
-    return {row["run_id"]: row for row in connection.execute(_RUN_SIGNS, values).mappings()}
+    found = connection.execute(_RUN_SIGNS, {"run_ids": list(run_ids)}).mappings()
+    return {row["run_id"]: row for row in found}
 
 
 def end_dead_connections(connection: Connection) -> int:

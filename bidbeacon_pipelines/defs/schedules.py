@@ -44,17 +44,20 @@ from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.materializations import forget_lost_recordings
 from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_pipelines.store.windows import list_unrecorded_windows
-from bidbeacon_sessions.dagster import build_session_closer, label_tag, list_runs_under_way
+from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
 from bidbeacon_sessions.queries import find_labels, list_sessions_of_run
+from bidbeacon_sessions.reaper import build_session_closer
 
 LOOK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15
-"""All accounts wait for the shared look at reports: where its worker is frozen, the next one starts so soon after its lease."""
+"""All accounts wait for the shared look at reports: where its worker is busy or frozen, another one starts soon."""
 POLL_EVERY = timedelta(minutes=1)
 """Between two runs of the shared poll of reports: a run costs two CPU seconds, and Amazon asks for no more than a poll a minute.
 
 A report whose first poll is due within a minute of its creation, as the sandbox's are, is not kept waiting."""
 COMPARE_EVERY_SECONDS = 3_600
+NEGLECTED_AFTER = timedelta(seconds=30)
+"""A report that has waited for so long since it was due, beside a run, gets another run: that one is busy with a large report, or frozen."""
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
@@ -102,19 +105,25 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     job=poll_reports,
     minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created.",
+    description=(
+        "Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created. "
+        "Starts another one for reports that the runs in progress don't come to."
+    ),
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Find reports that are due for a poll or can be created, and loads that Dagster does not know of.
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
+    under_way = len(list_runs_under_way(context.instance, poll_reports.name))
     reason = _why_unreachable(get_settings()) or _nothing_to_poll()
     if reason is not None:
         yield SkipReason(reason)
-    elif list_runs_under_way(session_store(), context.instance, poll_reports.name):
+    elif under_way >= get_settings().loads_at_once:
+        yield SkipReason(f"{under_way} polls are in progress, the limit (BIDBEACON_LOADS_AT_ONCE).")
+    elif under_way and not _is_any_neglected():
         yield SkipReason("The last poll is in progress.")
-    elif _is_just_polled(context.instance):
+    elif not under_way and _is_just_polled(context.instance):
         yield SkipReason("The last poll began less than a minute ago.")
     else:
         yield RunRequest()
@@ -149,12 +158,9 @@ close_crashed_sessions = build_session_closer(session_store)
 
 
 def busy_accounts(instance: DagsterInstance, job_name: str, tag: str = ACCOUNT_TAG) -> set[str]:
-    """Return the accounts (`""` for none) that have a run of a job in progress, or one that failed recently.
-
-    After a killed or frozen run, the next tick continues its work.
-    """
+    """Return the accounts (`""` for none) that have a run of a job in progress, or one that failed recently."""
     now = datetime.now(UTC)
-    under_way = list_runs_under_way(session_store(), instance, job_name)
+    under_way = list_runs_under_way(instance, job_name)
     failed = instance.get_run_records(
         RunsFilter(
             job_name=job_name,
@@ -276,6 +282,13 @@ def _nothing_to_poll() -> str | None:
         if any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates):
             return None
     return "No report in flight is due for a check, and no planned report can be created now."
+
+
+def _is_any_neglected() -> bool:
+    """Return whether a report waits for its next step though a run is in progress."""
+    with session_store().begin() as connection:
+        now = read_now(connection, get_settings())
+        return bool(list_requests_to_step(connection, due_at=now - NEGLECTED_AFTER))
 
 
 def _is_just_polled(instance: DagsterInstance) -> bool:

@@ -151,7 +151,7 @@ def update_changed_summaries(context: SensorEvaluationContext) -> RunRequest | S
         )
     if not changed:
         return SkipReason("All loads are summed up.")
-    if list_runs_under_way(session_store(), context.instance, update_summaries.name):
+    if list_runs_under_way(context.instance, update_summaries.name):
         return SkipReason("The last update is in progress.")
     return RunRequest()
 

@@ -31,22 +31,21 @@ from bidbeacon_pipelines.reports.windows import (
 from bidbeacon_pipelines.services.cadence import end_round, note_look
 from bidbeacon_pipelines.services.histories import end_unserved
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.requests import drive_locked
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.learned import list_split_reports
 from bidbeacon_pipelines.store.requests import (
-    OPEN_STATUSES,
     LockLostError,
+    Request,
     StoredPlan,
     change_plan,
     delete_plans,
-    find_request,
     insert_request,
     list_plans,
-    list_requests_to_step,
+    lock_next_request,
     lock_planning,
     set_planned,
 )
@@ -94,6 +93,9 @@ def step_requests(
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one; return how many there were.
 
+    Several processes share the work: each takes one request at a time, and passes by those that
+    another one has. A request is stepped once, also where it is due again.
+
     Args:
         context: the tools.
         session: records the actions.
@@ -105,13 +107,12 @@ def step_requests(
         Exception: the error of one request, or a group of errors; the other requests were stepped
             before.
     """
-    with context.engine.begin() as connection:
-        requests = list_requests_to_step(connection, due_at=context.now(), account_id=account_id)
+    stepped: list[int] = []
     failures: list[Exception] = []
-    for request in requests:
+    while (request := _take_next(context, session, account_id, stepped)) is not None:
+        stepped.append(request.id)
         try:
-            if drive_request(context, session, request.id) is None:
-                _record_worked_on_elsewhere(context, session, request.id)
+            drive_locked(context, session, request)
         except (LockLostError, SessionClosedError):
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
@@ -124,24 +125,19 @@ def step_requests(
             if len(failures) == 1
             else ExceptionGroup("Several requests failed", failures)
         )
-    return len(requests)
+    return len(stepped)
 
 
-def _record_worked_on_elsewhere(
-    context: JobContext, session: SessionRecorder, request_id: int
-) -> None:
-    """Record that a request was skipped since another session is working on it; nothing if it has ended."""
+def _take_next(
+    context: JobContext, session: SessionRecorder, account_id: str | None, stepped: Sequence[int]
+) -> Request | None:
     with context.engine.begin() as connection:
-        request = find_request(connection, request_id)
-    if request is not None and request.locked_by is not None and request.status in OPEN_STATUSES:
-        session.add(
-            WindowSkipped(
-                account=request.ads_account_key,
-                dataset=request.dataset,
-                windows=[],
-                reason=SkipReason.WORKED_ON_ELSEWHERE,
-                detail=f"session {request.locked_by}",
-            )
+        return lock_next_request(
+            connection,
+            session.session_id,
+            due_at=context.now(),
+            account_id=account_id,
+            stepped=stepped,
         )
 
 

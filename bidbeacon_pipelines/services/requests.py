@@ -157,21 +157,23 @@ def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
 def drive_request(
     context: JobContext, session: SessionRecorder, request_id: int, *, loads: bool = True
 ) -> RequestStatus | None:
-    """Take every step of a request that can be taken now; without `loads`, leave a completed report to another run.
+    """Lock a request and drive it as `drive_locked` does; return None if it had ended, or another session is working on it."""
+    with context.engine.begin() as connection:
+        request = lock_request(connection, request_id, session.session_id)
+    return None if request is None else drive_locked(context, session, request, loads=loads)
 
-    After an unexpected error, a request rests for a while, so that it doesn't fail every poll of
-    the others.
 
-    Returns:
-        The status of the request then; None if it had ended, or another session is working on it.
+def drive_locked(
+    context: JobContext, session: SessionRecorder, request: Request, *, loads: bool = True
+) -> RequestStatus:
+    """Take every step of a locked request that can be taken now, and unlock it; return its status then.
+
+    Without `loads`, leave a completed report to another run. After an unexpected error, a request
+    rests for a while, so that it doesn't fail every poll of the others.
 
     Raises:
         LockLostError: another session took over meanwhile; nothing half-done stays.
     """
-    with context.engine.begin() as connection:
-        request = lock_request(connection, request_id, session.session_id)
-        if request is None:
-            return None
     try:
         return _Driver(context, session, request, loads=loads).run()
     except (LockLostError, SessionClosedError):
@@ -179,12 +181,12 @@ def drive_request(
     except Exception:
         with context.engine.begin() as connection:
             put_off_request(
-                connection, request_id, session.session_id, context.now() + REST_AFTER_ERROR
+                connection, request.id, session.session_id, context.now() + REST_AFTER_ERROR
             )
         raise
     finally:
         with context.engine.begin() as connection:
-            unlock_request(connection, request_id, session.session_id)
+            unlock_request(connection, request.id, session.session_id)
 
 
 class _Driver:

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.reports.windows import EndedReport
 from bidbeacon_pipelines.store.accounts import IS_ACTIVE
 from bidbeacon_sessions.leases import end_dead_connections
 
-OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")
+_OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")
 
 
 class LockLostError(RuntimeError):
@@ -64,7 +64,7 @@ _COLUMNS = """r.id, r.account_id, o.ads_account_key, r.dataset, r.ad_products, r
     r.created_at, r.sent_at, r.next_step_at, r.failure_kind, r.failure_code, r.failure_reason,
     r.locked_by, r.requested_by"""
 _FROM = "report_requests r JOIN ads_accounts o USING (account_id)"
-_OPEN = "r.status IN ('planned', 'sent', 'in_flight', 'completed')"
+_OPEN = f"r.status IN {_OPEN_STATUSES}"
 _NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
 _TO_CREATE = (
     "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
@@ -184,15 +184,6 @@ def set_planned(connection: Connection, account_id: str, at: datetime) -> None:
     )
 
 
-def find_request(connection: Connection, request_id: int) -> Request | None:
-    """Return a request by its id; None where it was planned and is not needed any more."""
-    row = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id}
-    )
-    found = row.mappings().first()
-    return None if found is None else Request(**found)
-
-
 def list_ended_reports(
     connection: Connection,
     account_id: str,
@@ -234,22 +225,62 @@ def get_request(connection: Connection, request_id: int) -> Request:
 
 
 _LOCKABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
-_LOCK = text(f"""
-    UPDATE report_requests SET locked_by = :by WHERE id = ({_LOCKABLE} FOR NO KEY UPDATE SKIP LOCKED) RETURNING id""")
+_DUE = f"""{_OPEN} AND NOT ({_TO_CREATE}) AND {_UNLOCKED} {_NOT_RESTING}
+    AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"""
+_ORDER = "r.next_step_at NULLS FIRST, r.id"
+# Two loads of one account wait for each other's rows, so accounts that another session is at work
+# on come last.
+_NEXT = f"""
+    SELECT r.id FROM {_FROM}
+     WHERE {_DUE} AND (CAST(:account_id AS text) IS NULL OR r.account_id = :account_id)
+       AND r.id <> ALL(CAST(:stepped AS bigint[]))
+     ORDER BY r.account_id IN (
+              SELECT b.account_id FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
+               WHERE b.status IN {_OPEN_STATUSES} AND l.session_id <> :by AND l.expires_at > clock_timestamp()), {_ORDER}
+     LIMIT 1"""
 
 
 def lock_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
-    """Lock an open request for a session and return it; None where it has ended, or another session works on it.
+    """Lock an open request for a session and return it; None where it has ended, or another session works on it."""
+    return _lock(connection, _LOCKABLE, {"id": request_id, "by": session_id})
+
+
+def lock_next_request(
+    connection: Connection,
+    session_id: UUID,
+    *,
+    due_at: datetime,
+    account_id: str | None = None,
+    stepped: Sequence[int] = (),
+) -> Request | None:
+    """Lock the request at Amazon that has been due for longest and that no live session has locked; None where there is none.
+
+    Args:
+        connection: where to look.
+        session_id: whose lock it is.
+        due_at: the instant.
+        account_id: only this ads account's.
+        stepped: requests that are left out.
+    """
+    values = {"by": session_id, "now": due_at, "account_id": account_id, "stepped": list(stepped)}
+    return _lock(connection, _NEXT, values)
+
+
+def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> Request | None:
+    """Lock the request that a query finds, and return it.
 
     Never wait for a row lock. Where only a dead session's transaction is in the way, end its
     connection.
     """
-    values = {"id": request_id, "by": session_id}
-    locked = connection.execute(_LOCK, values).first()
-    if locked is None and connection.execute(text(_LOCKABLE), values).first() is not None:
+    lock = text(
+        f"""UPDATE report_requests SET locked_by = :by
+             WHERE id = ({lockable} FOR NO KEY UPDATE OF r SKIP LOCKED) RETURNING id"""
+    )
+    locked = connection.execute(lock, values).scalar()
+    if locked is None and connection.execute(text(lockable), values).first() is not None:
         end_dead_connections(connection)
-        locked = connection.execute(_LOCK, values).first()
-    return None if locked is None else get_request(connection, request_id)
+        locked = connection.execute(lock, values).scalar()
+    return None if locked is None else get_request(connection, locked)
 
 
 def get_locked_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
@@ -306,7 +337,6 @@ def list_requests_to_step(
     connection: Connection,
     *,
     due_at: datetime,
-    account_id: str | None = None,
     region: str | None = None,
 ) -> list[Request]:
     """Return the requests at Amazon whose next step is due and that no live session has locked, longest waiting first.
@@ -317,20 +347,14 @@ def list_requests_to_step(
     Args:
         connection: where to look.
         due_at: the instant.
-        account_id: only this ads account's.
         region: only those of ads accounts in this region.
     """
-    mine = "" if account_id is None else "AND r.account_id = :account_id"
-    mine += "" if region is None else " AND o.region = :region"
+    mine = "" if region is None else "AND o.region = :region"
     statement = text(
         f"""SELECT {_COLUMNS} FROM {_FROM}
-             WHERE {_OPEN} AND NOT ({_TO_CREATE}) AND {_UNLOCKED} {_NOT_RESTING} {mine}
-               AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
-             ORDER BY r.next_step_at NULLS FIRST, r.id"""
+             WHERE {_DUE} {mine} ORDER BY {_ORDER}"""
     )
-    rows = connection.execute(
-        statement, {"now": due_at, "account_id": account_id, "region": region}
-    )
+    rows = connection.execute(statement, {"now": due_at, "region": region})
     return [Request(**row) for row in rows.mappings()]
 
 

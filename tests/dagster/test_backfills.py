@@ -22,7 +22,7 @@ from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.dagster.world import ASSET_KEY, RANGE_END, RANGE_START, World, wait_until
 
 INSTANCE = """

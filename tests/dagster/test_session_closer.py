@@ -10,7 +10,7 @@ from dagster import DagsterRunStatus, SkipReason, build_sensor_context, job, op
 
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions, poll_reports_in_flight
 from bidbeacon_sessions import SessionRecorder, with_job_session
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import SessionSettings
 from tests.dagster.world import World
 

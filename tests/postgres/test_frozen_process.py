@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterInstance
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.world import wait_until
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy

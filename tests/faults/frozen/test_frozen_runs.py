@@ -13,7 +13,7 @@ from dagster import DagsterRunStatus
 
 from bidbeacon_pipelines.defs.schedules import POLL_LOOK_EVERY_SECONDS, poll_reports_in_flight
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import World, wait_until

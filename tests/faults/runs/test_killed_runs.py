@@ -11,7 +11,7 @@ from dagster import DagsterRunStatus, RunsFilter
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.dagster.world import DATASET, World, wait_until
 from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
 

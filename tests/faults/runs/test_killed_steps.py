@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterRunStatus, execute_job, reconstructable
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.dagster.world import World, wait_until
 from tests.faults.runs.stepping import dying_once
 

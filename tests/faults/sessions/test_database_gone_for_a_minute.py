@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterInstance
 
 from bidbeacon_sessions import with_job_session
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import MAX_PENDING_ACTIONS
 from tests.faults.sessions.outage_world import OUTAGE_SECONDS, OutageWorld, work
 

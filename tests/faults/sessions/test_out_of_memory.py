@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.dagster.world import World, wait_until
 from tests.faults.sessions.memory_limit import memory_limit
 

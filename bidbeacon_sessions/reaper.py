@@ -1,0 +1,210 @@
+"""The reaper: a sensor that closes sessions whose process died, and fails the runs that nobody works on any more.
+
+It ends only runs of its own code location, and measures time by the database's clock.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from threading import Thread
+from typing import Literal
+
+from dagster import (
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunsFilter,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SkipReason,
+    sensor,
+)
+from sqlalchemy import RowMapping
+
+from bidbeacon_sessions.leases import begin_reaping, find_run_signs, list_dead_sessions
+from bidbeacon_sessions.session import finalize_session
+from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.store import SessionStore
+
+logger = logging.getLogger(__name__)
+
+CODE_LOCATION_TAG = "dagster/code_location"
+"""The tag in which Dagster names a launched run's code location; a run that was not launched has none."""
+LOST_AFTER = timedelta(minutes=3)
+"""How long a started run may have neither an open session nor an event before it counts as lost."""
+
+_REAP_EVERY_SECONDS = 15
+_TERMINATE_SECONDS = 5
+_BEATS_MISSED = 3
+_AT_WORK = frozenset(
+    {DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING}
+)
+_FINISHED = frozenset(
+    {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+)
+_ENDS: Mapping[DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
+    None: ("crashed", "its process died."),
+    DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
+    DagsterRunStatus.CANCELING: (
+        "cancelled",
+        "its process ended while Dagster was terminating the run.",
+    ),
+    DagsterRunStatus.SUCCESS: (
+        "crashed",
+        "its process died, and a later attempt brought the run to its end.",
+    ),
+    DagsterRunStatus.FAILURE: ("crashed", "its process died, and Dagster ended the run as failed."),
+}
+"""How a session without a sign of life ends, and why, by the status of its run in Dagster."""
+
+
+def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
+    """Make the reaper of a code location.
+
+    A run that Dagster still holds for started, though its only session gave no sign of life for the
+    length of a lease, is terminated and reported as failed (cancelled, where it was being
+    terminated): it would keep its slot for ever. The session's connections are ended, with the
+    locks they hold. A started run without an open session is failed after three minutes without an
+    event.
+    """
+
+    @sensor(
+        minimum_interval_seconds=_REAP_EVERY_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Closes sessions whose process died or is frozen, and fails runs that nobody works on any more. Starts no run.",
+    )
+    def close_crashed_sessions(context: SensorEvaluationContext) -> SkipReason:
+        """Close sessions whose process died, and fail runs whose worker is gone."""
+        origin = context.code_location_origin
+        location = origin.location_name if origin else None
+        closed = close_dead_sessions(store(), context.instance, location)
+        failed, cursor = fail_lost_runs(store(), context.instance, location, context.cursor)
+        context.update_cursor(cursor)
+        if not closed and not failed:
+            return SkipReason("All running sessions live.")
+        return SkipReason(f"Closed {closed} sessions, failed {failed} runs without a session.")
+
+    return close_crashed_sessions
+
+
+def close_dead_sessions(
+    store: SessionStore, instance: DagsterInstance, code_location: str | None = None
+) -> int:
+    """Close every session without a sign of life, and end its run; return how many were closed.
+
+    Sessions of another code location's runs are left alone. While another process does the same,
+    do nothing.
+    """
+    missed = timedelta(seconds=get_session_settings().heartbeat_seconds * _BEATS_MISSED)
+    with store.begin() as alone:
+        now = begin_reaping(alone)
+        if now is None:
+            return 0
+        silent = list_dead_sessions(alone, silent_for=missed)
+        return sum(_close_if_dead(store, instance, code_location, row, now) for row in silent)
+
+
+def _close_if_dead(
+    store: SessionStore,
+    instance: DagsterInstance,
+    code_location: str | None,
+    row: RowMapping,
+    now: datetime,
+) -> bool:
+    run = instance.get_run_by_id(row["run_id"]) if row["run_id"] else None
+    status = run.status if run else None
+    if run is not None and run.tags.get(CODE_LOCATION_TAG, code_location) != code_location:
+        return False
+    if not row["lease_ended"] and status not in _FINISHED:
+        return False  # a pause that its lease still covers
+    # The run first: a reaper that dies in between finds the session still open the next time.
+    if run is not None and status in _AT_WORK and not _has_other_session(store, run):
+        _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
+    ended, reason = _ENDS.get(status, ("crashed", "its process died, and nobody had told Dagster."))
+    with store.begin() as connection:
+        return finalize_session(
+            connection,
+            row["id"],
+            status=ended,
+            reason=reason,
+            now=now,
+            has_successor=status is DagsterRunStatus.SUCCESS,
+        )
+
+
+def _has_other_session(store: SessionStore, run: DagsterRun) -> bool:
+    """Return whether a run has more than one open session, so that its worker may live."""
+    with store.begin() as connection:
+        return bool(find_run_signs(connection, [run.run_id])[run.run_id]["open_sessions"] > 1)
+
+
+def fail_lost_runs(
+    store: SessionStore,
+    instance: DagsterInstance,
+    code_location: str | None = None,
+    cursor: str | None = None,
+) -> tuple[int, str | None]:
+    """Fail started runs whose worker died outside of a session; return how many, and the cursor for the next look.
+
+    The cursor holds, for each run without an open session, its last sign of life and since when
+    there has been no other. Dagster's run monitoring ends runs that don't start or don't stop.
+    """
+    runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+    before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
+    seen: dict[str, tuple[str, str]] = {}
+    failed = 0
+    with store.begin() as alone:
+        now = begin_reaping(alone)
+        if now is None:
+            return 0, cursor
+        signs = find_run_signs(alone, [run.run_id for run in runs])
+        for run in runs:
+            of_sessions = signs.get(run.run_id)
+            if not _may_be_lost(run, of_sessions, code_location):
+                continue
+            sign = _last_sign(instance, run, of_sessions)
+            known, since = before.get(run.run_id, ("", ""))
+            if known != sign:
+                since = now.isoformat()
+            seen[run.run_id] = (sign, since)
+            if now - datetime.fromisoformat(since) >= LOST_AFTER:
+                _end_run(instance, run, f"It has had no session and no event since {since}")
+                failed += 1
+    return failed, json.dumps(seen)
+
+
+def _may_be_lost(run: DagsterRun, signs: RowMapping | None, code_location: str | None) -> bool:
+    """Return whether a run is of this code location, and in no session now; one that nobody launched is known by its sessions."""
+    is_ours = run.tags.get(CODE_LOCATION_TAG) == code_location or (
+        signs is not None and CODE_LOCATION_TAG not in run.tags
+    )
+    return is_ours and (signs is None or signs["open_sessions"] == 0)
+
+
+def _last_sign(instance: DagsterInstance, run: DagsterRun, signs: RowMapping | None) -> str:
+    """Return what changes with each event of a run, and with the end of each of its sessions."""
+    newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return f"{newest[0].storage_id if newest else None} {signs and signs['ended_at']}"
+
+
+def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:
+    """Terminate a run, and report it as failed whatever the launcher answers; as cancelled where that was asked of it.
+
+    A launcher may wait for a host that is gone: it has a few seconds.
+    """
+    terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
+    terminating.start()
+    terminating.join(_TERMINATE_SECONDS)
+    if run.status is DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, f"{seen}: it ended while it was being terminated.")
+    else:
+        instance.report_run_failed(run, f"{seen}: the process or its host is gone.")
+
+
+def _terminate(instance: DagsterInstance, run_id: str) -> None:
+    try:
+        instance.run_launcher.terminate(run_id)
+    except Exception:
+        logger.warning("Run %s could not be terminated", run_id, exc_info=True)

@@ -56,8 +56,8 @@ POLL_EVERY = timedelta(minutes=1)
 
 A report whose first poll is due within a minute of its creation, as the sandbox's are, is not kept waiting."""
 COMPARE_EVERY_SECONDS = 3_600
-NEGLECTED_AFTER = timedelta(seconds=30)
-"""A report that has waited for so long since it was due, beside a run, gets another run: that one is busy with a large report, or frozen."""
+HELP_AFTER = timedelta(seconds=30)
+"""Where there still is work so long after the last run began, another one starts: that one is busy with a large report, or frozen."""
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
@@ -107,7 +107,7 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     default_status=DefaultSensorStatus.RUNNING,
     description=(
         "Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created. "
-        "Starts another one for reports that the runs in progress don't come to."
+        "Starts another one where the last one is still busy after half a minute."
     ),
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
@@ -115,18 +115,8 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
-    under_way = len(list_runs_under_way(context.instance, poll_reports.name))
-    reason = _why_unreachable(get_settings()) or _nothing_to_poll()
-    if reason is not None:
-        yield SkipReason(reason)
-    elif under_way >= get_settings().loads_at_once:
-        yield SkipReason(f"{under_way} polls are in progress, the limit (BIDBEACON_LOADS_AT_ONCE).")
-    elif under_way and not _is_any_neglected():
-        yield SkipReason("The last poll is in progress.")
-    elif not under_way and _is_just_polled(context.instance):
-        yield SkipReason("The last poll began less than a minute ago.")
-    else:
-        yield RunRequest()
+    reason = _why_unreachable(get_settings()) or _nothing_to_poll() or _why_wait(context.instance)
+    yield RunRequest() if reason is None else SkipReason(reason)
 
 
 @sensor(
@@ -284,15 +274,11 @@ def _nothing_to_poll() -> str | None:
     return "No report in flight is due for a check, and no planned report can be created now."
 
 
-def _is_any_neglected() -> bool:
-    """Return whether a report waits for its next step though a run is in progress."""
-    with session_store().begin() as connection:
-        now = read_now(connection, get_settings())
-        return bool(list_requests_to_step(connection, due_at=now - NEGLECTED_AFTER))
-
-
-def _is_just_polled(instance: DagsterInstance) -> bool:
-    """Return whether the last run is so recent that the next one waits; not if a report that it created is due already."""
+def _why_wait(instance: DagsterInstance) -> str | None:
+    """Return why no run starts now, though there is work; None where one does."""
+    limit = get_settings().loads_at_once
+    if len(list_runs_under_way(instance, poll_reports.name)) >= limit:
+        return f"As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: {limit}."
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         due = list_requests_to_step(connection, due_at=now)
@@ -301,9 +287,14 @@ def _is_just_polled(instance: DagsterInstance) -> bool:
         RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
     )
     if not last:
-        return False
+        return None
     began = last[0].create_timestamp
-    return not any(one.polls == 0 and one.sent_at and one.sent_at >= began for one in due)
+    if not last[0].dagster_run.is_finished:
+        is_recent = began > now - HELP_AFTER + _RUN_COMES_LATE
+        return "The last poll is in progress." if is_recent else None
+    if any(one.polls == 0 and one.sent_at and one.sent_at >= began for one in due):
+        return None  # the last run created it
+    return "The last poll began less than a minute ago."
 
 
 def _why_unreachable(settings: Settings) -> str | None:

@@ -93,8 +93,8 @@ def step_requests(
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one; return how many there were.
 
-    Several processes share the work: each takes one request at a time, and passes by those that
-    another one has. A request is stepped once, also where it is due again.
+    Several processes share the work: each takes one request at a time, and passes by the ads
+    accounts that others are at work on. A request is stepped once, also where it is due again.
 
     Args:
         context: the tools.

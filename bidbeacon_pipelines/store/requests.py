@@ -225,19 +225,19 @@ def get_request(connection: Connection, request_id: int) -> Request:
 
 
 _LOCKABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
+# Two loads of one account would wait for each other's rows, so an ads account that a session is at
+# work on has nothing for others.
 _DUE = f"""{_OPEN} AND NOT ({_TO_CREATE}) AND {_UNLOCKED} {_NOT_RESTING}
-    AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"""
+    AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
+    AND r.account_id NOT IN (
+        SELECT b.account_id FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
+         WHERE b.status IN {_OPEN_STATUSES} AND l.expires_at > clock_timestamp())"""
 _ORDER = "r.next_step_at NULLS FIRST, r.id"
-# Two loads of one account wait for each other's rows, so accounts that another session is at work
-# on come last.
 _NEXT = f"""
     SELECT r.id FROM {_FROM}
      WHERE {_DUE} AND (CAST(:account_id AS text) IS NULL OR r.account_id = :account_id)
        AND r.id <> ALL(CAST(:stepped AS bigint[]))
-     ORDER BY r.account_id IN (
-              SELECT b.account_id FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
-               WHERE b.status IN {_OPEN_STATUSES} AND l.session_id <> :by AND l.expires_at > clock_timestamp()), {_ORDER}
-     LIMIT 1"""
+     ORDER BY {_ORDER} LIMIT 1"""
 
 
 def lock_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
@@ -253,7 +253,7 @@ def lock_next_request(
     account_id: str | None = None,
     stepped: Sequence[int] = (),
 ) -> Request | None:
-    """Lock the request at Amazon that has been due for longest and that no live session has locked; None where there is none.
+    """Lock the request at Amazon that has been due for longest; None where there is none, or other sessions are at work on their ads accounts.
 
     Args:
         connection: where to look.
@@ -339,7 +339,7 @@ def list_requests_to_step(
     due_at: datetime,
     region: str | None = None,
 ) -> list[Request]:
-    """Return the requests at Amazon whose next step is due and that no live session has locked, longest waiting first.
+    """Return the requests at Amazon whose next step is due, longest waiting first; none of an ads account that a live session is at work on.
 
     Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their
     reports are still being made. What is still to be created is the dispatcher's.

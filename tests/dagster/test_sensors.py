@@ -117,35 +117,22 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "status",
+    ("status", "is_busy"),
     [
-        DagsterRunStatus.NOT_STARTED,
-        DagsterRunStatus.STARTING,
-        DagsterRunStatus.STARTED,
-        DagsterRunStatus.FAILURE,
+        ("NOT_STARTED", True),
+        ("STARTING", True),
+        ("STARTED", True),
+        ("FAILURE", True),
+        ("SUCCESS", False),
     ],
 )
-def test_a_busy_account_gets_no_second_run(stocked: World, status: DagsterRunStatus) -> None:
+def test_a_busy_account_gets_no_second_run(stocked: World, status: str, *, is_busy: bool) -> None:
     """An account with an unfinished run, or one that failed just now, is left alone; the others are not."""
-    account = stocked.account("DE")
-    put_run(stocked, "refresh_account", status, {ADS_ACCOUNT_TAG: account.ads_account_key})
-    tags = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
-    assert account.ads_account_key not in tags
-    assert tags
-
-
-def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> None:
-    """A finished run does not keep its account from the next."""
-    account = stocked.account("DE")
-    put_run(
-        stocked,
-        "refresh_account",
-        DagsterRunStatus.SUCCESS,
-        {ADS_ACCOUNT_TAG: account.ads_account_key},
-    )
-    assert account.ads_account_key in [
-        tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)
-    ]
+    key = stocked.account("DE").ads_account_key
+    put_run(stocked, "refresh_account", DagsterRunStatus[status], {ADS_ACCOUNT_TAG: key})
+    keys = {tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)}
+    assert keys - {key}
+    assert is_busy == (key not in keys)
 
 
 def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> None:
@@ -168,13 +155,6 @@ def test_an_account_waits_for_its_own_cadence(stocked: World) -> None:
     assert key not in [
         tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)
     ]
-
-
-def test_what_starts_by_itself_lets_people_go_first(stocked: World) -> None:
-    """Runs of accounts have a lower priority in Dagster's queue than what somebody clicks, which has none."""
-    assert {"-1"} == {
-        tags["dagster/priority"] for _, tags in asked_for(stocked, refresh_due_accounts)
-    }
 
 
 def test_with_nothing_due_the_sensor_says_so(stocked: World) -> None:
@@ -210,31 +190,47 @@ def test_nothing_in_flight_is_not_polled(stocked: World) -> None:
 
 
 def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
-    """A report due for a look makes one run; while it is under way there is no second."""
-    create_reports(stocked)
-    wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
+    """A report due for a look makes one run; while that waits or is under way there is no second."""
+    looks_due(stocked)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-    put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
+    queue = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ours"), "repository")
+    create_run_for_test(
+        stocked.instance,
+        job_name="poll_reports",
+        status=DagsterRunStatus.QUEUED,
+        remote_job_origin=queue.get_job_origin("poll_reports"),
+    )
     assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
 
 
-def test_reports_that_the_last_poll_created_are_polled_as_soon_as_due(stocked: World) -> None:
-    """The next tick asks for a run within the minute."""
-    create_reports(stocked)
-    wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
+def test_reports_that_a_run_does_not_come_to_get_another_run(stocked: World) -> None:
+    """After half a minute, unless a living session works on them; never more runs than are allowed."""
+    looks_due(stocked)
+    run_id = put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
+    began(stocked, "poll_reports", seconds_ago=20)
+    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
+    began(stocked, "poll_reports", seconds_ago=30)
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    step = {"run_id": run_id, "step_key": "poll_reports_op"}
+    with with_job_session("poll-reports", store=stocked.sessions, **step) as session:
+        locked = "UPDATE report_requests SET locked_by = :by"
+        stocked.execute(locked, by=session.session_id)
+        assert "No report in flight is due" in skipped(stocked, poll_reports_in_flight)
+    put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
+    assert "As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: 2." == skipped(
+        stocked, poll_reports_in_flight
+    )
+
+
+def test_reports_in_flight_are_polled_once_a_minute_unless_the_last_poll_created_them(
+    stocked: World,
+) -> None:
+    """However many are due: the next run waits until the last one began a minute ago; other jobs' runs don't matter."""
+    looks_due(stocked)
     put_run(stocked, "poll_reports", DagsterRunStatus.SUCCESS)
     began(stocked, "poll_reports", seconds_ago=30)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-
-
-def test_reports_in_flight_are_polled_once_a_minute_at_most(stocked: World) -> None:
-    """However many are due: the next run waits until the last one began a minute ago; other jobs' runs don't matter."""
-    create_reports(stocked)
     stocked.execute("UPDATE report_requests SET sent_at = sent_at - interval '1 hour'")
-    wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
-    put_run(stocked, "poll_reports", DagsterRunStatus.SUCCESS)
-    assert skipped(stocked, poll_reports_in_flight) == "The last poll began less than a minute ago."
-    began(stocked, "poll_reports", seconds_ago=30)
     assert skipped(stocked, poll_reports_in_flight) == "The last poll began less than a minute ago."
     began(stocked, "poll_reports", seconds_ago=60)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
@@ -291,23 +287,6 @@ def looks_due(world: World) -> None:
     wait_until(lambda: bool(asked_for(world, poll_reports_in_flight)), "a look is due")
 
 
-def test_the_run_of_a_frozen_worker_is_not_under_way(stocked: World) -> None:
-    """Dagster holds it for started; its session's lease says when the next look may begin."""
-    looks_due(stocked)
-    run_id = put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
-    began(stocked, "poll_reports", seconds_ago=7_200)
-    with with_job_session(
-        "poll-reports", store=stocked.sessions, run_id=run_id, step_key="poll_reports_op"
-    ):
-        assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
-        stocked.execute(
-            "UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second' WHERE session_id = "
-            "(SELECT id FROM session_headers WHERE run_id = :run_id)",
-            run_id=run_id,
-        )
-        assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-
-
 def test_a_look_that_failed_keeps_no_report_waiting(stocked: World) -> None:
     """The next look begins a minute after it, as after any other: what went wrong concerns one request."""
     looks_due(stocked)
@@ -320,47 +299,6 @@ def test_a_look_that_failed_keeps_no_report_waiting(stocked: World) -> None:
         raise RuntimeError("one report is odd")
     began(stocked, "poll_reports", seconds_ago=61)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-
-
-@pytest.mark.parametrize("status", [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
-def test_a_run_without_a_session_is_under_way_for_a_bounded_time(
-    stocked: World, status: DagsterRunStatus
-) -> None:
-    """A worker that never opens one does not stop the looks for hours."""
-    looks_due(stocked)
-    put_run(stocked, "poll_reports", status)
-    began(stocked, "poll_reports", seconds_ago=120)
-    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
-    began(stocked, "poll_reports", seconds_ago=200)
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-
-
-def test_a_run_that_waits_in_the_queue_is_under_way_however_long(stocked: World) -> None:
-    """Nobody has begun it, so nobody can be frozen in it."""
-    looks_due(stocked)
-    queue = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ours"), "repository")
-    create_run_for_test(
-        stocked.instance,
-        job_name="poll_reports",
-        status=DagsterRunStatus.QUEUED,
-        remote_job_origin=queue.get_job_origin("poll_reports"),
-    )
-    began(stocked, "poll_reports", seconds_ago=7_200)
-    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
-
-
-def test_an_account_whose_worker_is_frozen_gets_another_run(stocked: World) -> None:
-    """The same is true of each account's own jobs."""
-    account = stocked.account("DE")
-    tags = {ADS_ACCOUNT_TAG: account.ads_account_key}
-    put_run(stocked, "refresh_account", DagsterRunStatus.STARTED, tags)
-    assert account.ads_account_key not in [
-        each[ADS_ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)
-    ]
-    began(stocked, "refresh_account", seconds_ago=200)
-    assert account.ads_account_key in [
-        each[ADS_ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)
-    ]
 
 
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:

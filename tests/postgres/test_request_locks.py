@@ -3,14 +3,15 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
@@ -25,9 +26,8 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
-    insert_request,
     keep_lock,
-    list_requests_to_step,
+    lock_next_request,
     lock_request,
     unlock_request,
     update_request,
@@ -50,21 +50,25 @@ def sessions(engine: Engine) -> Iterator[Callable[[], SessionRecorder]]:
         yield lambda: stack.enter_context(with_job_session("test", store=SessionStore(engine)))
 
 
+def put_requests(engine: Engine, account_id: str, *minutes_due: int) -> list[int]:
+    """Store requests in flight that have been due for so many minutes; return their ids."""
+    statement = """
+        INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, next_step_at)
+        VALUES (:account_id, 'daily_targets', :day, :day, 'in_flight', 'r', :due) RETURNING id"""
+    values = {"account_id": account_id, "day": DAY}
+    with engine.begin() as connection:
+        return [
+            connection.execute(
+                text(statement), values | {"due": NOW - timedelta(minutes=minutes)}
+            ).scalar_one()
+            for minutes in minutes_due
+        ]
+
+
 @pytest.fixture
 def request_id(shelf: LoadWorld) -> int:
     """Return a request that nobody has locked."""
-    with shelf.engine.begin() as connection:
-        made = insert_request(
-            connection,
-            shelf.account.account_id,
-            DATASET.name,
-            DAY,
-            DAY,
-            by_hand=False,
-            session_id=uuid4(),
-            created_at=NOW,
-        )
-    shelf.execute("UPDATE report_requests SET status = 'in_flight', report_id = 'r', attempts = 1")
+    [made] = put_requests(shelf.engine, shelf.account.account_id, 0)
     return made
 
 
@@ -85,25 +89,6 @@ def test_one_of_two_sessions_locks(lock: Lock, sessions: Callable[[], SessionRec
     assert lock(first.session_id)
     assert not lock(second.session_id)
     assert lock(first.session_id)
-
-
-def test_of_eight_that_lock_at_once_one_succeeds(
-    lock: Lock, sessions: Callable[[], SessionRecorder]
-) -> None:
-    """Exactly one succeeds; the others see its lock."""
-    ids = [sessions().session_id for _ in range(8)]
-    assert sum(at_once([partial(lock, session_id) for session_id in ids])) == 1
-
-
-def test_a_dead_sessions_lock_can_be_taken(
-    engine: Engine, lock: Lock, sessions: Callable[[], SessionRecorder]
-) -> None:
-    """When the lease is over, so is the lock."""
-    first, second = sessions(), sessions()
-    lock(first.session_id)
-    end_lease(engine, first.session_id)
-    assert lock(second.session_id)
-    assert not lock(first.session_id)
 
 
 def test_a_lock_given_back_is_free(
@@ -179,21 +164,57 @@ def test_an_ended_request_is_locked_by_nobody(
     assert not lock(sessions().session_id)
 
 
-def test_open_requests_are_listed_unless_a_living_session_holds_them(
-    engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
+def another_ads_account(engine: Engine, name: str) -> str:
+    """Store an ads account beside the shelf's; return its id."""
+    own = {"account_id": f"amzn1.ads-account.g.{name}", "account_key": f"US.{name}"}
+    with engine.begin() as connection:
+        return add_account(connection, **own).account_id
+
+
+def take(engine: Engine, session: SessionRecorder, stepped: Sequence[int] = ()) -> int | None:
+    """Lock the next due request for a session; return its id."""
+    with engine.begin() as connection:
+        taken = lock_next_request(connection, session.session_id, due_at=NOW, stepped=stepped)
+        return None if taken is None else taken.id
+
+
+def test_due_requests_are_taken_in_order_but_not_of_an_account_at_work(
+    shelf: LoadWorld, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """A locked request is somebody's; with that session dead it is in the list again."""
+    """Longest due first; those of an ads account that a living session has a request of are nobody else's.
 
-    def listed() -> list[int]:
-        with engine.begin() as connection:
-            return [request.id for request in list_requests_to_step(connection, due_at=NOW)]
+    When its lease is over, so are its locks.
+    """
+    engine, first, second = shelf.engine, sessions(), sessions()
+    own = put_requests(engine, shelf.account.account_id, 9, 7)
+    put_requests(engine, another_ads_account(engine, "three"), -1)
+    others = put_requests(engine, another_ads_account(engine, "two"), 8)
+    assert own[0] == take(engine, first)
+    assert others == [take(engine, second)]
+    assert take(engine, second) is None
+    end_lease(engine, first.session_id)
+    assert own[0] == take(engine, second)
 
-    session = sessions()
-    assert [request_id] == listed()
-    lock(session.session_id)
-    assert listed() == []
-    end_lease(engine, session.session_id)
-    assert [request_id] == listed()
+
+def test_sessions_that_take_at_once_share_the_due_requests(
+    shelf: LoadWorld, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """Four sessions step forty requests of ten ads accounts: each once, and none is left."""
+
+    def take_all(session: SessionRecorder) -> list[int]:
+        taken: list[int] = []
+        while (request_id := take(shelf.engine, session, taken)) is not None:
+            taken.append(request_id)
+            with shelf.engine.begin() as connection:
+                later = {"next_step_at": NOW + timedelta(hours=1)}
+                update_request(connection, request_id, session.session_id, **later)
+                unlock_request(connection, request_id, session.session_id)
+        return taken
+
+    accounts = [another_ads_account(shelf.engine, f"n{n}") for n in range(10)]
+    due = [put_requests(shelf.engine, account_id, 1, 2, 3, 4) for account_id in accounts]
+    taken = at_once([partial(take_all, sessions()) for _ in range(4)])
+    assert list(chain(*due)) == sorted(chain(*taken))
 
 
 def test_planners_at_once_plan_every_day_once(

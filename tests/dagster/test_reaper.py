@@ -1,0 +1,254 @@
+"""The reaper: sessions whose process died, for each end that Dagster may know of the run, and runs that nobody works on."""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+import pytest
+from dagster import (
+    DagsterEventType,
+    DagsterInstance,
+    DefaultRunLauncher,
+    SkipReason,
+    build_sensor_context,
+    job,
+    op,
+)
+from dagster import DagsterRunStatus as Status
+
+from bidbeacon_pipelines.defs.schedules import close_crashed_sessions, poll_reports_in_flight
+from bidbeacon_sessions import SessionRecorder, with_job_session
+from bidbeacon_sessions.reaper import (
+    CODE_LOCATION_TAG,
+    LOST_AFTER,
+    close_dead_sessions,
+    fail_lost_runs,
+)
+from bidbeacon_sessions.settings import SessionSettings
+from tests.dagster.world import World
+from tests.postgres.test_request_locks import at_once
+
+
+@op
+def work() -> None:
+    """Do nothing."""
+
+
+@job
+def working() -> None:
+    """One op."""
+    work()
+
+
+def leave_session(
+    world: World, run_id: str | None, stack: ExitStack, *, silent_for: int = 0, step: str = "work"
+) -> UUID:
+    """Open a session that is never closed, as a killed process leaves it, with its last sign of life so many seconds ago.
+
+    Its heartbeat stops with `stack`. It is entered in a context of its own, as this test is another
+    process and must not work for it.
+    """
+    context = with_job_session("killed", store=world.sessions, run_id=run_id, step_key=step)
+    session: SessionRecorder = copy_context().run(context.__enter__)
+    stack.callback(context.__exit__, None, None, None)
+    world.execute(
+        "UPDATE session_leases SET heartbeat_at = heartbeat_at - :ago, expires_at = expires_at - :ago WHERE session_id = :id",
+        ago=timedelta(seconds=silent_for),
+        id=session.session_id,
+    )
+    return session.session_id
+
+
+def start_run(world: World, status: Status, location: str | None = None) -> str:
+    """Bring a run into a status, as launched from a code location; return its id."""
+    tags = {CODE_LOCATION_TAG: location} if location else {}
+    return world.instance.create_run_for_job(working, status=status, tags=tags).run_id
+
+
+def status_of_run(world: World, run_id: str) -> Status:
+    """Return the status of a run."""
+    run = world.instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+def status_of(world: World, session_id: UUID) -> str:
+    """Return the status of a session."""
+    [row] = world.rows("SELECT status FROM job_sessions WHERE id = :id", id=session_id)
+    return str(row["status"])
+
+
+def look_twice(
+    world: World, location: str | None = None, between: Callable[[], object] = lambda: None
+) -> tuple[int, int]:
+    """Look for lost runs, and again three minutes later; return how many were failed each time."""
+    first, cursor = fail_lost_runs(world.sessions, world.instance, location)
+    between()
+    seen = {
+        run_id: (sign, (datetime.fromisoformat(since) - LOST_AFTER).isoformat())
+        for run_id, (sign, since) in json.loads(cursor or "{}").items()
+    }
+    return first, fail_lost_runs(world.sessions, world.instance, location, json.dumps(seen))[0]
+
+
+@pytest.mark.parametrize(
+    ("run", "run_then", "session", "outcome", "reason"),
+    [
+        (None, None, "crashed", "problems", "its process died."),
+        (Status.SUCCESS, Status.SUCCESS, "crashed", "warnings", "a later attempt brought"),
+        (Status.FAILURE, Status.FAILURE, "crashed", "problems", "Dagster ended the run as failed"),
+        (Status.STARTED, Status.FAILURE, "crashed", "problems", "nobody had told Dagster"),
+        (Status.STARTING, Status.FAILURE, "crashed", "problems", "nobody had told Dagster"),
+        (Status.CANCELED, Status.CANCELED, "cancelled", "warnings", "terminated in Dagster"),
+        (Status.CANCELING, Status.CANCELED, "cancelled", "warnings", "Dagster was terminating"),
+    ],
+)
+def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(
+    world: World,
+    run: Status | None,
+    run_then: Status | None,
+    session: str,
+    outcome: str,
+    reason: str,
+) -> None:
+    """The last action says who closed it and why.
+
+    Dagster would hold the run for unfinished for ever, with its slot and its account. This
+    instance's launcher raises where it is asked to terminate a run.
+    """
+    run_id = start_run(world, run) if run else None
+    with ExitStack() as stack:
+        leave_session(world, run_id, stack, silent_for=60)
+        assert close_dead_sessions(world.sessions, world.instance) == 1
+    closed = world.one_session("killed")
+    assert (session, outcome) == (closed["status"], closed["outcome"])
+    assert closed["actions"][-1]["type"] == "session-finalized"
+    assert reason in closed["actions"][-1]["reason"]
+    assert closed["finished_at"] is not None
+    assert (session == "cancelled") == (closed["error"] is None)
+    if run_id is not None:
+        assert run_then == status_of_run(world, run_id)
+        messages = [record.message for record in world.instance.all_logs(run_id)]
+        assert (run_then != run) == any("gave no sign of life" in message for message in messages)
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_the_launcher_terminates_a_dead_run_which_is_failed_whatever_it_answers(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, answer: bool
+) -> None:
+    """Its worker may be frozen, and wake up."""
+    asked: list[str] = []
+    launcher = DefaultRunLauncher()
+    monkeypatch.setattr(launcher, "terminate", lambda run_id: asked.append(run_id) or answer)
+    monkeypatch.setattr(DagsterInstance, "run_launcher", launcher)
+    run_id = start_run(world, Status.STARTED)
+    with ExitStack() as stack:
+        leave_session(world, run_id, stack, silent_for=60)
+        assert close_dead_sessions(world.sessions, world.instance) == 1
+    assert ([run_id], Status.FAILURE) == (asked, status_of_run(world, run_id))
+
+
+def test_a_run_with_another_living_session_goes_on(world: World) -> None:
+    """One dead step does not make a run dead whose other step beats."""
+    run_id = start_run(world, Status.STARTED)
+    with ExitStack() as stack:
+        leave_session(world, run_id, stack, silent_for=60)
+        leave_session(world, run_id, stack, step="other")
+        assert close_dead_sessions(world.sessions, world.instance) == 1
+        assert status_of_run(world, run_id) is Status.STARTED
+
+
+def test_living_sessions_and_pauses_within_the_lease_are_left_alone(world: World) -> None:
+    """Twenty seconds of silence close the session of a finished run, and not that of one that Dagster holds for started."""
+    with ExitStack() as stack:
+        lives = leave_session(world, start_run(world, Status.FAILURE), stack)
+        paused = leave_session(world, start_run(world, Status.STARTED), stack, silent_for=20)
+        ended = leave_session(world, start_run(world, Status.FAILURE), stack, silent_for=20)
+        assert close_dead_sessions(world.sessions, world.instance) == 1
+        assert {"running"} == {status_of(world, lives), status_of(world, paused)}
+        assert status_of(world, ended) == "crashed"
+
+
+def test_of_reapers_at_once_one_ends_a_run(real: World) -> None:
+    """Four daemons' ticks at the same moment: the session is closed once, and its run failed once."""
+    run_id = start_run(real, Status.STARTED)
+    with ExitStack() as stack:
+        leave_session(real, run_id, stack, silent_for=60)
+        reap = partial(close_dead_sessions, real.sessions, real.instance)
+        assert sorted(at_once([reap] * 4)) == [0, 0, 0, 1]
+    events = [record.dagster_event_type for record in real.instance.all_logs(run_id)]
+    assert events.count(DagsterEventType.RUN_FAILURE) == 1
+
+
+def test_another_code_locations_session_and_runs_are_left_alone(world: World) -> None:
+    """Only its own reaper ends them."""
+    dead, lost = (start_run(world, Status.STARTED, "theirs") for _ in range(2))
+    with ExitStack() as stack:
+        session_id = leave_session(world, dead, stack, silent_for=60)
+        assert close_dead_sessions(world.sessions, world.instance, "ours") == 0
+        assert (0, 0) == look_twice(world, "ours")
+        assert "running" == status_of(world, session_id)
+        assert {Status.STARTED} == {status_of_run(world, run_id) for run_id in (dead, lost)}
+        assert close_dead_sessions(world.sessions, world.instance, "theirs") == 1
+        assert (0, 1) == look_twice(world, "theirs")
+        assert {Status.FAILURE} == {status_of_run(world, run_id) for run_id in (dead, lost)}
+
+
+def test_a_started_run_that_died_outside_of_a_session_is_failed_after_three_minutes(
+    world: World,
+) -> None:
+    """Not while a session is open; an event or the end of a session begins the time anew."""
+    run_id = start_run(world, Status.STARTED)
+    run = world.instance.get_run_by_id(run_id)
+    assert run is not None
+    in_session = partial(with_job_session, "work", store=world.sessions, run_id=run_id)
+
+    def work_in_session() -> None:
+        with in_session(step_key="short"):
+            pass
+
+    with in_session(step_key="long"):
+        assert (0, 0) == look_twice(world)
+    assert (0, 0) == look_twice(world, between=work_in_session)
+    told = partial(world.instance.report_engine_event, "It works.", run)
+    assert (0, 0) == look_twice(world, between=told)
+    assert (0, 1) == look_twice(world)
+    assert status_of_run(world, run_id) is Status.FAILURE
+
+
+def test_runs_that_are_not_started_are_left_to_dagsters_run_monitoring(world: World) -> None:
+    """It ends those that don't start, or don't stop."""
+    statuses = [Status.NOT_STARTED, Status.STARTING, Status.CANCELING]
+    run_ids = [start_run(world, status) for status in statuses]
+    assert (0, 0) == look_twice(world)
+    assert statuses == [status_of_run(world, run_id) for run_id in run_ids]
+
+
+def test_the_sensor_says_what_it_did(world: World) -> None:
+    """A tick starts no run; its cursor says how long runs have been quiet."""
+    run_id = start_run(world, Status.STARTED)
+    said = []
+    with ExitStack() as stack:
+        leave_session(world, None, stack, silent_for=60)
+        for _ in range(2):
+            with build_sensor_context(instance=world.instance) as context:
+                answer = close_crashed_sessions(context)
+            assert isinstance(answer, SkipReason)
+            assert [run_id] == list(json.loads(context.cursor or ""))
+            said.append(answer.skip_message)
+    closed = "Closed 1 sessions, failed 0 runs without a session."
+    assert [closed, "All running sessions live."] == said
+
+
+def test_a_frozen_worker_holds_nobody_up_for_three_minutes() -> None:
+    """As things are set: its lease, the reaper that ends its run and its locks, the sensor's tick, and a minute to start and load."""
+    settings = SessionSettings(_env_file=None)
+    looks = (
+        close_crashed_sessions.minimum_interval_seconds
+        + poll_reports_in_flight.minimum_interval_seconds
+    )
+    assert 180 - 60 >= settings.lease_seconds + settings.heartbeat_seconds + looks

@@ -149,7 +149,7 @@ def test_a_launched_worker_that_is_killed_is_noticed_by_dagster_and_closed(
     assert "running" == served.one_session("load-windows")["status"]
 
     served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
-    assert close_dead_sessions(served.sessions, served.instance) == 1
+    assert close_dead_sessions(served.sessions, served.instance, "bidbeacon") == 1
     session = served.one_session("load-windows")
     assert (run.run_id, "crashed") == (session["run_id"], session["status"])
     last = session["actions"][-1]

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import DagsterRunStatus
 
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions

@@ -26,7 +26,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.database.schema import upgrade
-from bidbeacon_pipelines.defs.partitions import add_accounts
+from bidbeacon_pipelines.defs.partitions import PARTITION_TAG, add_accounts
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.services.accounts import sync_accounts
@@ -106,8 +106,7 @@ class AccountRuns:
         run = create_run_for_test(
             self.instance,
             job_name=job.name,
-            run_config={"ops": {"refresh_account_op": {"config": {"ads_account": key}}}},
-            tags={"ads_account": key},
+            tags={PARTITION_TAG: key, "ads_account": key},
             remote_job_origin=job.get_remote_origin(),
             job_code_origin=job.get_python_origin(),
         )

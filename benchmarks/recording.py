@@ -9,7 +9,7 @@ from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.reports.datasets import (
     DAILY_PRODUCTS,
     DAILY_SEARCH_TERMS,
@@ -56,15 +56,15 @@ def seconds_to_record(instance: DagsterInstance, account_key: str, windows: int)
 def seconds_to_record_backfill(
     instance: DagsterInstance, account_key: str, today: date, windows: int
 ) -> float:
-    """Load so many days of an account in one run, as a backfill of a range does; return the seconds from the end of the load to the end of the run.
+    """Load so many days of an account in one run, as a backfill of a range does; return the seconds from the last load to the end of the run.
 
-    Amazon's part and the loading are before that: they end with the run's session.
+    Amazon's part and the loading are before that.
     """
     first, last = (partition_key(account_key, today - timedelta(days=ago)) for ago in (windows, 1))
     result = materialize(
         [build_report_asset(DAILY_SEARCH_TERMS)],
         instance=instance,
-        resources={"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()},
+        resources={"job_sessions": BidBeaconSessions()},
         tags={
             "dagster/asset_partition_range_start": str(first),
             "dagster/asset_partition_range_end": str(last),
@@ -73,13 +73,13 @@ def seconds_to_record_backfill(
     stored = _recorded_at(instance, DAILY_SEARCH_TERMS, result.run_id, windows)
     assert len(stored) == windows, f"expected {windows} materializations, got {len(stored)}"
     with shared_engine(open_database(get_settings())).begin() as connection:
-        loaded_at = connection.execute(_END_OF_SESSION, {"run_id": result.run_id}).scalar_one()
+        loaded_at = connection.execute(_LAST_LOAD).scalar_one()
     ended_at = instance.get_run_stats(result.run_id).end_time
     assert ended_at is not None
     return float(ended_at - loaded_at.timestamp())
 
 
-_END_OF_SESSION = text("SELECT finished_at FROM job_sessions WHERE run_id = :run_id")
+_LAST_LOAD = text("SELECT max(last_loaded_at) FROM report_windows")
 
 
 def _recorded_at(

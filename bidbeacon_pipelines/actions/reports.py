@@ -459,16 +459,11 @@ class CreatesPaused(Action):
 
 
 class LoadsRecorded(Action):
-    """Loads that were missing in Dagster were recorded as materializations of their partitions.
+    """Loads that were missing in Dagster were recorded as materializations of their partitions."""
 
-    `again` of them had been recorded before: events were deleted, or Dagster or our tables were
-    restored to an earlier state.
-    """
-
-    sentence = "Recorded {loads:count:materialization} in Dagster[, {again} of them again]"
+    sentence = "Recorded {loads:count:materialization} in Dagster"
 
     loads: int
-    again: int = 0
 
 
 class WaitedForAmazon(Action):

@@ -1,8 +1,6 @@
-"""The assets upstream and downstream of the datasets: Amazon, accounts and entities, and the views that analysts read.
+"""The assets before and behind the datasets that nothing is run for: Amazon, and the views that analysts read.
 
-Dagster shows these assets and does not materialize them: a sync observes accounts and entities, and
-a view is always as its tables are. An arrow from A to B means that rows of B depend on rows of A,
-not only that both are of one account.
+An arrow from A to B means that rows of B depend on rows of A, not only that both are of one account.
 """
 
 from typing import Any
@@ -15,12 +13,16 @@ from bidbeacon_pipelines.defs.asset_metadata import (
     place_metadata,
     view_schema,
 )
-from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, ReportView, list_joined_entities
-from bidbeacon_pipelines.store.tables import AccountDailySummary, AdvertiserAccount
+from bidbeacon_pipelines.store.tables import AccountDailySummary
+
+ENTITY_TABLES = {
+    entity.__tablename__: entity.__table__ for entity in (Campaign, AdGroup, Ad, Target, Portfolio)
+}
+"""The tables of entities by name; the asset of each has the same name."""
 
 AMAZON_ADS = AssetSpec(
     "amazon_ads",
@@ -33,60 +35,21 @@ AMAZON_ADS = AssetSpec(
 )
 
 
-def _table_spec(
-    table: Any, name: str, group: str, grain: str, description: str, **options: Any
-) -> AssetSpec:
-    """Return the asset of a table that a job keeps as Amazon has it; one row is one `grain`."""
-    return AssetSpec(
-        name,
-        group_name=group,
-        kinds={"postgres"},
-        tags={"grain": grain},
-        owners=[OWNER],
-        description=description,
-        metadata={
-            **place_metadata(f"public.{table.name}"),
-            "dagster/column_schema": column_schema(table.columns),
-        },
-        **options,
-    )
+def table_metadata(table: Any) -> dict[str, Any]:
+    """Return the place and columns of an asset that is a table (of SQLAlchemy)."""
+    return {
+        **place_metadata(f"public.{table.name}"),
+        "dagster/column_schema": column_schema(table.columns),
+    }
 
 
-ACCOUNTS = _table_spec(
-    AdvertiserAccount.__table__,
-    "accounts",
-    "accounts",
-    "account",
-    "Ads accounts in each of their countries, as `sync_accounts` found them last: name, currency, time zone, status.",
-    deps=[AMAZON_ADS],
-)
-_ENTITIES = {
-    entity.__tablename__: _table_spec(
-        entity.__table__,
-        entity.__tablename__,
-        "entities",
-        entity.__tablename__.removesuffix("s"),
-        f"{entity.__tablename__.replace('_', ' ').capitalize()} of an account, as `sync_entities` found them last: once a day, and sooner where "
-        "rows of reports name unknown targets. Each sync is an observation, with its session.",
-        deps=[ACCOUNTS],
-        partitions_def=ACCOUNT_PARTITIONS,
-    )
-    for entity in (Campaign, AdGroup, Ad, Target, Portfolio)
-}
-ENTITIES = list(_ENTITIES.values())
-
-
-def entities_behind(dataset: Dataset) -> list[AssetSpec]:
-    """Return the entities that a dataset's rows depend on.
+def entities_behind(dataset: Dataset) -> list[str]:
+    """Return the assets of the entities that a dataset's rows depend on.
 
     Campaigns say which ad products are asked for, and whether a report without rows can be true.
     Targets give rows that name a target its id. Names are joined by the views.
     """
-    return [
-        _ENTITIES[name]
-        for name in ("campaigns", "targets")
-        if name == "campaigns" or dataset.names_targets
-    ]
+    return ["campaigns", "targets"] if dataset.names_targets else ["campaigns"]
 
 
 def _view_spec(view: ReportView) -> AssetSpec:
@@ -112,17 +75,17 @@ def _tables_behind(view: ReportView) -> list[str]:
     if view.name in DATASETS:
         dataset = DATASETS[view.name]
         return [dataset.asset_name, *list_joined_entities(dataset)]
-    return [view.name] if view.name in _ENTITIES else ["account_daily_summary"]
+    return [view.name] if view.name in ENTITY_TABLES else ["account_daily_summary"]
 
 
 def _grain(view: ReportView) -> str:
     if view.name in DATASETS:
         return DATASETS[view.name].grain
-    return view.name.removesuffix("s") if view.name in _ENTITIES else "day"
+    return view.name.removesuffix("s") if view.name in ENTITY_TABLES else "day"
 
 
 VIEWS = [
     _view_spec(view)
     for view in REPORT_VIEWS
-    if view.name in {*DATASETS, *_ENTITIES, AccountDailySummary.__tablename__}
+    if view.name in {*DATASETS, *ENTITY_TABLES, AccountDailySummary.__tablename__}
 ]

@@ -42,6 +42,8 @@ def _first_day() -> date:
 
 FIRST_DAY = _first_day()
 """The first day that is a partition, for as long as this process runs."""
+PARTITION_TAG = "dagster/partition"
+"""Dagster's tag of a run's partition; our sensors set it, also for accounts that there is no room for among the partitions."""
 ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 ADS_ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="ads_accounts")
 
@@ -59,7 +61,7 @@ class NoPartitionError(ValueError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This run has no partition, so there is nothing to load: materialize a partition (account and window) instead."
+            "This run has no partition, so there is nothing to do: choose a partition (an account, or an account and a window) instead."
         )
 
 

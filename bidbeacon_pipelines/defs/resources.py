@@ -1,14 +1,16 @@
-"""The two resources of all ops: the tools of a job, and job sessions."""
+"""The resource of all ops and assets: it opens the tools of a job together with its session."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from dagster import (
     AssetExecutionContext,
-    ConfigurableResource,
+    AssetKey,
+    AssetObservation,
     Failure,
     MetadataValue,
     OpExecutionContext,
@@ -17,54 +19,60 @@ from dagster import (
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
-from bidbeacon_pipelines.defs.partitions import NoPartitionError
+from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
+from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
-from bidbeacon_pipelines.services.account_names import AmbiguousAccountError
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
-from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
+from bidbeacon_pipelines.services.job_context import JobContext, find_ref, open_job_context
 from bidbeacon_pipelines.services.wait_log import recording_waits
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.run_requests import begin_request
-from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
-from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
-from bidbeacon_sessions.presentation import session_url
+from bidbeacon_pipelines.store.window_stories import list_unloaded_windows
+from bidbeacon_sessions import SessionRecorder, SessionStore
+from bidbeacon_sessions.dagster import (
+    JobSessionsResource,
+    list_sentences,
+    session_link,
+    session_metadata,
+)
 
 logger = logging.getLogger(__name__)
 
 RUN_REQUEST_TAG = "bidbeacon/run_request"
 """The request on the page that a run was started for."""
 
-_FORESEEN = (
+_EXPECTED = (
     AccountSkippedError,
     AdsApiError,
-    AmbiguousAccountError,
     Failure,
     NoPartitionError,
     TooManyPartitionsError,
     UnknownAccountError,
     WindowNotLoadedError,
 )
-"""Errors whose message says what happened and what to do, so that a stack trace would only be in the way."""
+"""Errors whose message says what happened and what to do, so that a traceback would only be in the way."""
+
+Context = OpExecutionContext | AssetExecutionContext
 
 
-class JobContexts(ConfigurableResource[JobContext]):
-    """Opens the tools of a job: database, Ads API, settings.
+@dataclass(frozen=True)
+class RunningJob:
+    """The tools of a job (database, Ads API, settings, clock), and its open session."""
 
-    Nothing in it is run config, so no secret shows in the UI.
-    """
+    context: JobContext
+    session: SessionRecorder
 
-    @contextmanager
-    def open(self) -> Iterator[JobContext]:
-        """Open the tools for the length of a block."""
-        settings = get_settings()
-        with open_job_context(settings, open_database(settings)) as job_context:
-            yield job_context
+    def metadata(self) -> dict[str, MetadataValue[Any]]:
+        """Return the session's metadata as it is now."""
+        return session_metadata(self.context.sessions, self.session.session_id)
 
 
 class BidBeaconSessions(JobSessionsResource):
-    """Job sessions in the product's own database."""
+    """Job sessions in the product's own database.
+
+    Nothing in it is run config, so no secret shows in the UI.
+    """
 
     def store(self) -> SessionStore:
         """Return the store on this process's pool of connections."""
@@ -73,62 +81,87 @@ class BidBeaconSessions(JobSessionsResource):
     @contextmanager
     def work(
         self,
-        context: OpExecutionContext | AssetExecutionContext,
-        job_context: JobContext,
+        context: Context,
         job_name: str,
         *,
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
-        account: Subject | None = None,
-    ) -> Iterator[SessionRecorder]:
-        """Open a session for work that calls Amazon.
+        account: str | None = None,
+        ads_account: str | None = None,
+    ) -> Iterator[RunningJob]:
+        """Open the tools of a job and its session, for the length of a block.
 
         At its end, also after an error, record the time spent waiting for Amazon, and observe
-        windows that were not loaded.
+        windows that were not loaded. The output of an op gets the session's metadata.
+
+        Args:
+            context: of the op or asset.
+            job_name: what the session is called.
+            input: what the job was given.
+            account: the key of the account that it works for, if it is one.
+            ads_account: the key of the ads account that it works for, likewise.
 
         Raises:
             Failure: the work raised an exception. Its description is the exception's message, its
-                metadata links to the session; expected
-                errors come without a traceback.
+                metadata links to the session; expected errors come without a traceback.
         """
-        session_id: UUID | None = None
-        try:
-            with (
-                self.session(context, job_name, input=input, account=account) as session,
-                recording_waits(job_context, session),
-            ):
-                session_id = session.session_id
-                _begin_run_request(context, job_context, session_id)
-                yield session
-        except Exception as error:
-            if session_id is None:
-                raise
-            observe_unloaded_windows(context, job_context.sessions, session_id)
-            metadata = _failure_metadata(job_context.sessions, session_id)
-            raise Failure(str(error) or type(error).__name__, metadata, allow_retries=False) from (
-                None if isinstance(error, _FORESEEN) else error
-            )
-        observe_unloaded_windows(context, job_context.sessions, session_id)
+        settings, session_id = get_settings(), None
+        with open_job_context(settings, open_database(settings)) as tools:
+            find = tools.account if ads_account is None else tools.ads_account
+            key = account or ads_account
+            subject = find_ref(find, key) if key else None
+            try:
+                with (
+                    self.session(context, job_name, input=input, account=subject) as session,
+                    recording_waits(tools, session),
+                ):
+                    session_id = session.session_id
+                    _begin_run_request(context, tools, session_id)
+                    yield RunningJob(tools, session)
+            except Exception as error:
+                if session_id is None:
+                    raise
+                _observe_unloaded_windows(context, tools.sessions, session_id)
+                message, link = str(error) or type(error).__name__, session_link(session_id)
+                cause = None if isinstance(error, _EXPECTED) else error
+                raise Failure(message, link, allow_retries=False) from cause
+            _observe_unloaded_windows(context, tools.sessions, session_id)
+            if isinstance(context, OpExecutionContext):
+                context.add_output_metadata(session_metadata(tools.sessions, session_id))
 
 
-def _begin_run_request(
-    context: OpExecutionContext | AssetExecutionContext, job_context: JobContext, session_id: UUID
-) -> None:
+def _begin_run_request(context: Context, tools: JobContext, session_id: UUID) -> None:
     """Link the page's request for this run to its session."""
     asked = context.run.tags.get(RUN_REQUEST_TAG, "")
     if asked.isdecimal():
-        with job_context.engine.begin() as connection:
+        with tools.engine.begin() as connection:
             begin_request(connection, int(asked), session_id)
 
 
-def _failure_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
-    """Return the metadata of a failure: at least the session's link, if the database has failed."""
+def _observe_unloaded_windows(context: Context, store: SessionStore, session_id: UUID) -> None:
+    """Record an observation, with the reason, for each window that an ended session handled and did not load.
+
+    Never fails: an error is logged, and the run continues without observations.
+    """
     try:
-        return session_metadata(store, session_id)
+        with store.begin() as connection:
+            windows = list_unloaded_windows(connection, session_id)
+        for window in windows:
+            if is_partition_day(window.window_date):
+                observation = AssetObservation(
+                    AssetKey(get_dataset(window.dataset).asset_name),
+                    partition=partition_key(window.account_key, window.window_date),
+                    metadata={
+                        **session_link(session_id),
+                        "outcome": MetadataValue.text(window.outcome),
+                        "reason": list_sentences([window.action]),
+                    },
+                )
+                context.log_event(observation)
     except Exception:
         logger.exception(
-            "Session %s could not be read for the failure that it ended with", session_id
+            "Session %s: the windows that it did not load could not be recorded in Dagster",
+            session_id,
         )
-        return {"session": MetadataValue.url(session_url(str(session_id)))}
 
 
 def session_store() -> SessionStore:

@@ -9,28 +9,22 @@ from dagster import (
     OpExecutionContext,
     RunRequest,
     RunsFilter,
-    in_process_executor,
     job,
     op,
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, BY_HAND_TAG
 from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.defs.accounts import sync_entities_job
-from bidbeacon_pipelines.defs.materializations import record_loaded_windows
-from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
-from bidbeacon_pipelines.defs.resources import (
-    RUN_REQUEST_TAG,
-    BidBeaconSessions,
-    JobContexts,
-    session_store,
-)
+from bidbeacon_pipelines.defs.entities import sync_entities
+from bidbeacon_pipelines.defs.partitions import PARTITION_TAG
+from bidbeacon_pipelines.defs.recording import record_loads
+from bidbeacon_pipelines.defs.resources import RUN_REQUEST_TAG, BidBeaconSessions, session_store
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.run_requests import MOST_TRIES
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store import run_requests as stored
-from bidbeacon_sessions.dagster import label_tag, session_metadata
+from bidbeacon_sessions.dagster import label_tag
 
 
 class LoadConfig(Config):
@@ -44,40 +38,28 @@ class LoadConfig(Config):
 
 @op
 def load_windows_op(
-    context: OpExecutionContext,
-    config: LoadConfig,
-    job_contexts: JobContexts,
-    job_sessions: BidBeaconSessions,
+    context: OpExecutionContext, config: LoadConfig, job_sessions: BidBeaconSessions
 ) -> None:
     """Load windows now, whether or not they are due, and record them as materializations.
 
     Safe to run again.
     """
-    with job_contexts.open() as job_context:
-        ref = job_context.find_account_ref(config.account)
-        given = config.model_dump()
-        with job_sessions.work(
-            context, job_context, "load-windows", input=given, account=ref
-        ) as session:
-            days = [date.fromisoformat(day) for day in config.windows]
-            try:
-                drive_windows(
-                    job_context,
-                    session,
-                    job_context.account(config.account),
-                    get_dataset(config.dataset),
-                    days,
-                    by=config.by,
-                )
-            finally:
-                record_loaded_windows(context, job_context.engine, session)
-        context.add_output_metadata(session_metadata(job_context.sessions, session.session_id))
+    given = config.model_dump()
+    with job_sessions.work(context, "load-windows", input=given, account=config.account) as job:
+        try:
+            drive_windows(
+                job.context,
+                job.session,
+                job.context.account(config.account),
+                get_dataset(config.dataset),
+                [date.fromisoformat(day) for day in config.windows],
+                by=config.by,
+            )
+        finally:
+            record_loads(context, job)
 
 
-@job(
-    executor_def=in_process_executor,
-    description="Load windows of one dataset of one account now, as requested on the page.",
-)
+@job(description="Load windows of one dataset of one account now, as requested on the page.")
 def load_windows() -> None:
     """One op: some days of one dataset of one account."""
     load_windows_op()
@@ -105,12 +87,10 @@ def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
                 )
                 stored.fail_request(connection, request.id, reason, now=now)
             continue
-        yield _run_for(instance, request, tag, tries=len(runs))
+        yield _run_for(request, tag, tries=len(runs))
 
 
-def _run_for(
-    instance: DagsterInstance, request: stored.RunRequest, tag: dict[str, str], *, tries: int
-) -> RunRequest:
+def _run_for(request: stored.RunRequest, tag: dict[str, str], *, tries: int) -> RunRequest:
     key = request.account_key
     tags = tag | {ACCOUNT_TAG: key} | label_tag(request.account_label)
     run_key = f"run-request-{request.id}-{tries + 1}"
@@ -127,12 +107,6 @@ def _run_for(
             run_config={"ops": {load_windows_op.name: {"config": config.model_dump()}}},
             tags=tags | {BY_HAND_TAG: "true"},
         )
-    is_partition = instance.has_dynamic_partition(str(ACCOUNT_PARTITIONS.name), key)
-    config_of_key = {"ops": {"sync_entities_op": {"config": {"account": key}}}}
     return RunRequest(
-        run_key=run_key,
-        job_name=sync_entities_job.name,
-        partition_key=key if is_partition else None,
-        run_config=None if is_partition else config_of_key,
-        tags=tags,
+        run_key=run_key, job_name=sync_entities.name, tags=tags | {PARTITION_TAG: key}
     )

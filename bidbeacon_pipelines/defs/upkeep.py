@@ -1,33 +1,26 @@
-"""Dagster's retention job: deletes old records once a day."""
+"""Jobs that look after records: the daily deletion of old ones, and the recording of what Dagster has lost."""
 
-from dagster import (
-    DefaultScheduleStatus,
-    OpExecutionContext,
-    ScheduleDefinition,
-    in_process_executor,
-    job,
-    op,
-)
+from dagster import DefaultScheduleStatus, OpExecutionContext, ScheduleDefinition, job, op
 
-from bidbeacon_pipelines.database.clock import DatabaseClock
+from bidbeacon_pipelines.defs.accounts import add_partitions
+from bidbeacon_pipelines.defs.partitions import FIRST_DAY
+from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.services.retention import delete_old_records as delete_all_old_records
-from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions.dagster import session_metadata
+from bidbeacon_pipelines.store.accounts import list_accounts
+from bidbeacon_pipelines.store.materializations import forget_lost_recordings
 
 
 @op
 def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Delete records past their retention time. Safe to run at any time, and again."""
-    store, settings = job_sessions.store(), get_settings()
-    now = DatabaseClock(store.engine, settings)()
-    with job_sessions.session(context, "delete-old-records") as session:
-        delete_all_old_records(store.engine, session, settings, now)
-    context.add_output_metadata(session_metadata(store, session.session_id))
+    with job_sessions.work(context, "delete-old-records") as job:
+        tools = job.context
+        delete_all_old_records(tools.engine, job.session, tools.settings, tools.now())
 
 
 @job(
-    executor_def=in_process_executor,
     description="Delete records past their retention time: sessions, events and printed lines of runs, calls to Amazon, unused rate limits.",
 )
 def delete_old_records() -> None:
@@ -43,3 +36,29 @@ delete_old_records_daily = ScheduleDefinition(
     default_status=DefaultScheduleStatus.RUNNING,
     description="Once a day, when little else is due.",
 )
+
+
+@op
+def record_again_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
+    """Record every load that Dagster has lost, and make the partitions of accounts. Safe to run again.
+
+    A load is lost if its partition's last materialization is not the one that our tables know of.
+    """
+    with job_sessions.work(context, "record-again") as job:
+        with job.context.engine.begin() as connection:
+            accounts = list_accounts(connection)
+            for dataset in DATASETS.values():
+                forget_lost_recordings(connection, dataset, first_day=FIRST_DAY)
+        record_loads(context, job)
+        add_partitions(context.instance, accounts)
+
+
+@job(
+    description=(
+        "Bring back what Dagster has lost: partitions of accounts, and materializations of loads. Launch it after assets were wiped, runs deleted, "
+        "Dagster's tables or ours restored from a backup, or BIDBEACON_PARTITION_MONTHS enlarged."
+    ),
+)
+def record_again() -> None:
+    """One op: all accounts and loads."""
+    record_again_op()

@@ -4,7 +4,7 @@ Amounts are `Decimal` in columns of objects, so that nothing passes through a fl
 is None. pandas takes half a second to import, so only what sums up imports this module.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,6 @@ import pandas as pd
 from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
 
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
-_ADDED = ("orders", "spend", "sales", "spend_difference", "sales_difference")
 _DAY = ["summary_date", "ad_product", "currency_code"]
 _GRAINS = {"daily": "", "hourly": "hourly_"}
 
@@ -118,23 +117,3 @@ def _divide(amount: Decimal | None, by: Decimal | None) -> Decimal | None:
 
 def _subtract(amount: Decimal | None, less: Decimal | None) -> Decimal | None:
     return amount - less if amount is not None and less is not None else None
-
-
-def add_up(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Add up rows of one currency: orders, spend, sales, differences, and the ratios of the sums; None where nothing is known or it divides by zero."""
-    sums = {name: _sum(row[name] for row in rows) for name in _ADDED}
-    return sums | {
-        "acos": _divide(sums["spend"], sums["sales"]),
-        "roas": _divide(sums["sales"], sums["spend"]),
-    }
-
-
-def add_up_by(rows: Sequence[dict[str, Any]], name: str) -> dict[Any, dict[str, Any]]:
-    """Add up rows of one currency by what a column says, in the order of its values."""
-    values = sorted({row[name] for row in rows})
-    return {value: add_up([row for row in rows if row[name] == value]) for value in values}
-
-
-def _sum(amounts: Iterable[Any]) -> Any:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, Decimal(0)) if known else None

@@ -13,18 +13,12 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS, RetryPolicy
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.services.account_names import (
-    AmbiguousAccountError,
-    get_named_account,
-    get_named_ads_account,
-)
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import (
     Account,
     UnknownAccountError,
-    find_account,
     get_account,
 )
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account
@@ -70,12 +64,6 @@ class JobContext:
         with self.engine.begin() as connection:
             return get_account(connection, key)
 
-    def find_account_ref(self, key: str) -> Subject | None:
-        """Return how sessions refer to an account; None for an unknown key, so that the session records the error."""
-        with self.engine.begin() as connection:
-            account = find_account(connection, key)
-        return None if account is None else account.ref
-
     def ads_account(self, key: str) -> AdsAccount:
         """Return an ads account as it is stored now, by its key or the key of one of its accounts.
 
@@ -85,41 +73,21 @@ class JobContext:
         with self.engine.begin() as connection:
             return get_ads_account(connection, key)
 
-    def named_account(self, given: str) -> Account:
-        """Return the account that matches a name or key.
-
-        Raises:
-            UnknownAccountError: no account matches.
-            AmbiguousAccountError: several accounts match.
-        """
-        with self.engine.begin() as connection:
-            return get_named_account(connection, given)
-
-    def named_ads_account(self, given: str) -> AdsAccount:
-        """Return the ads account that matches a name or key, its own or that of one of its countries.
-
-        Raises:
-            UnknownAccountError: no account matches.
-            AmbiguousAccountError: several ads accounts match.
-        """
-        with self.engine.begin() as connection:
-            return get_named_ads_account(connection, given)
-
     def now(self) -> datetime:
         """Return the present instant, UTC."""
         return self.clock()
 
 
-def find_ref(find: Callable[[str], Account | AdsAccount], given: str) -> Subject | None:
-    """Return how sessions refer to the account that matches; None if none or several match, so that the session records the error.
+def find_ref(find: Callable[[str], Account | AdsAccount], key: str) -> Subject | None:
+    """Return how sessions refer to the account with a key; None if there is none, so that the session records the error.
 
     Args:
-        find: `named_account` or `named_ads_account`.
-        given: a name or key.
+        find: `JobContext.account` or `JobContext.ads_account`.
+        key: of the account.
     """
     try:
-        return find(given).ref
-    except (UnknownAccountError, AmbiguousAccountError):
+        return find(key).ref
+    except UnknownAccountError:
         return None
 
 

@@ -1,4 +1,4 @@
-"""SQL on failed sessions and lost promises, for Home and alerts."""
+"""SQL on failed sessions and lost promises: for Home, alerts and sensors."""
 
 from datetime import datetime
 
@@ -42,6 +42,20 @@ def list_failures(connection: Connection, *, since: datetime, most: int = 20) ->
     the same account; accounts, and account_keys of at most three.
     """
     return list(connection.execute(_FAILURES, {"since": since, "most": most}).mappings())
+
+
+_ENDED = text("""
+    SELECT DISTINCT coalesce(account_key, '') FROM session_headers
+     WHERE status = :status AND job_name = :job AND finished_at >= :since
+       AND started_at >= CAST(:since AS timestamptz) - interval '1 day'""")
+
+
+def list_accounts_ended(
+    connection: Connection, job_name: str, status: str, *, since: datetime
+) -> set[str]:
+    """Return the accounts (`""` for none) that have a session of a job that ended with a status since an instant."""
+    values = {"job": job_name, "status": status, "since": since}
+    return set(connection.execute(_ENDED, values).scalars())
 
 
 _LOST = text("""

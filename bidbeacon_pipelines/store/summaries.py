@@ -64,11 +64,9 @@ _CHANGED_ACCOUNTS = text(f"""
        AND EXISTS (SELECT FROM ({_LOADS} AND w.account_id = a.account_id AND w.country_code = a.country_code {_BY_DAY}) l
                     WHERE NOT {_IS_CURRENT})
      ORDER BY a.account_key""")
-_DAYS = f"""
+_CHANGED_DAYS = text(f"""
     SELECT l.summary_date, l.daily_loads, l.daily_as_of, l.hourly_loads, l.hourly_as_of
-      FROM ({_LOADS} {_OF_ACCOUNT} {_BY_DAY}) l"""
-_CHANGED_DAYS = text(f"{_DAYS} WHERE NOT {_IS_CURRENT} ORDER BY l.summary_date")
-_ALL_DAYS = text(f"{_DAYS} ORDER BY l.summary_date")
+      FROM ({_LOADS} {_OF_ACCOUNT} {_BY_DAY}) l WHERE NOT {_IS_CURRENT} ORDER BY l.summary_date""")
 
 
 def list_accounts_to_sum_up(connection: Connection) -> list[str]:
@@ -76,26 +74,20 @@ def list_accounts_to_sum_up(connection: Connection) -> list[str]:
     return list(connection.execute(_CHANGED_ACCOUNTS, _VALUES).scalars())
 
 
-def list_summarized_accounts(connection: Connection) -> list[str]:
-    """Return the keys of accounts with days that are summed up."""
-    statement = text("""
-        SELECT account_key FROM advertiser_accounts a
-         WHERE EXISTS (SELECT FROM account_daily_summaries s
-                        WHERE s.account_id = a.account_id AND s.country_code = a.country_code)
-         ORDER BY account_key""")
-    return list(connection.execute(statement).scalars())
+def count_summaries(connection: Connection) -> int:
+    """Return how many rows the summaries of all accounts have."""
+    return int(
+        connection.execute(text("SELECT count(*) FROM account_daily_summaries")).scalar_one()
+    )
 
 
-def list_days_to_sum_up(
-    connection: Connection, account: Account, *, all_days: bool
-) -> list[RowMapping]:
-    """Return the days of an account with windows that were loaded, or got rows from quarantine, since; or all that are loaded; by date.
+def list_days_to_sum_up(connection: Connection, account: Account) -> list[RowMapping]:
+    """Return the days of an account with windows that were loaded, or got rows from quarantine, since they were summed up, by date.
 
     Each has summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of: the loads to sum
     up.
     """
-    statement = _ALL_DAYS if all_days else _CHANGED_DAYS
-    return list(connection.execute(statement, account.identity | _VALUES).mappings())
+    return list(connection.execute(_CHANGED_DAYS, account.identity | _VALUES).mappings())
 
 
 def _totals(grain: str, dataset: str) -> str:
@@ -211,22 +203,3 @@ def _own(account: Account, first: date, end: date) -> dict[str, Any]:
     """Return the values of `_OWN_DAYS`."""
     values = {"account": account.id, "currency": account.currency_code, "daily": DAILY}
     return account.identity | values | {"first": first, "end": end}
-
-
-def list_summaries(connection: Connection, account: Account, *, last: int) -> list[RowMapping]:
-    """Return the newest days of an account in its own currency, by date and ad product: the columns of `reports.account_daily_summaries`.
-
-    Args:
-        connection: where to look.
-        account: whose days.
-        last: how many days at most.
-    """
-    rows = connection.execute(
-        text("""WITH own AS (SELECT * FROM reports.account_daily_summaries
-                              WHERE account_key = :account_key AND currency_code = :currency_code)
-                SELECT * FROM own
-                 WHERE summary_date IN (SELECT DISTINCT summary_date FROM own ORDER BY summary_date DESC LIMIT :last)
-                 ORDER BY summary_date, ad_product"""),
-        {"account_key": account.account_key, "currency_code": account.currency_code, "last": last},
-    )
-    return list(rows.mappings())

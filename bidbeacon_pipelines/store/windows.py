@@ -481,29 +481,23 @@ class LoadedWindow:
     report_end: date | None
     attempts: int | None
     session_id: UUID | None
-    session_status: str | None
-    session_outcome: str | None
-    recovered_by: UUID | None
     restated_count: int
     product_states: dict[str, Any] | None
-    is_recorded_again: bool
 
 
 _LOADS = text("""
     SELECT w.account_id, w.country_code, a.account_key, a.currency_code, w.dataset, w.window_date, w.load_count, w.row_count,
            w.quarantined_count, w.unresolved_count, w.spend, w.sales, w.last_loaded_at, w.data_as_of, w.product_states, r.report_id, r.attempts,
-           r.start_date AS report_start, r.end_date AS report_end, h.id AS session_id, h.status AS session_status,
-           h.outcome AS session_outcome, h.recovered_by, w.recorded_load_count = 0 AND w.recorded_run_id IS NOT NULL AS is_recorded_again,
+           r.start_date AS report_start, r.end_date AS report_end,
+           (SELECT t.session_id FROM session_references t
+             WHERE t.account_key = a.account_key AND t.dataset = w.dataset AND t.window_key = CAST(w.window_date AS text)
+               AND t.effect = 'loaded' ORDER BY t.id DESC LIMIT 1) AS session_id,
            (SELECT count(*) FROM restatements s
              WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
                AND s.window_date = w.window_date AND s.request_id IN (
                        SELECT CAST(p.value -> 'request_id' AS bigint) FROM jsonb_each(w.product_totals) p)) AS restated_count
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
       LEFT JOIN report_requests r ON r.id = w.loaded_by_request
-      LEFT JOIN session_headers h ON h.id =
-           (SELECT t.session_id FROM session_references t
-             WHERE t.account_key = a.account_key AND t.dataset = w.dataset AND t.window_key = CAST(w.window_date AS text)
-               AND t.effect = 'loaded' ORDER BY t.id DESC LIMIT 1)
      WHERE""")
 
 

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dagster import AssetChecksDefinition, AssetKey, AssetsDefinition, materialize
+from dagster import materialize
 from sqlalchemy import Engine, MetaData, inspect, text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, upgrade
-from bidbeacon_pipelines.defs.checks import report_checks
+from bidbeacon_pipelines.defs.checks import build_report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.defs.reports import report_assets
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
+from bidbeacon_pipelines.defs.reports import build_report_asset
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.reports import datasets
 from bidbeacon_pipelines.reports.checks import CHECKS
@@ -96,32 +96,17 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     question = question_about(stocked, stocked.account("JP"))
     key = partition_key(question.account.account_key, question.day)
     result = materialize(
-        [asset_of_another(), checks_of_another()],
+        [build_report_asset(ANOTHER), build_report_checks(ANOTHER)],
         instance=stocked.instance,
-        resources={"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()},
+        resources={"job_sessions": BidBeaconSessions()},
         partition_key=key,
     )
     [told] = result.asset_materializations_for_node(ANOTHER.asset_name)
     stored = question.stored()
     assert len(stored) > 10
-    assert len(stored) == told.metadata["dagster/row_count"].value
+    assert len(stored) == told.metadata["dagster/partition_row_count"].value
     assert question.true(datetime.now(UTC)) == stored
     assert [True] * len(CHECKS) == [check.passed for check in result.get_asset_check_evaluations()]
-
-
-def checks_of_another() -> AssetChecksDefinition:
-    """Return the checks that the code location makes of it."""
-    key = AssetKey(ANOTHER.asset_name)
-    [found] = [
-        made for made in report_checks() if key in {check.asset_key for check in made.check_keys}
-    ]
-    return found
-
-
-def asset_of_another() -> AssetsDefinition:
-    """Return the asset that the code location makes of it."""
-    [found] = [asset for asset in report_assets() if asset.key == AssetKey(ANOTHER.asset_name)]
-    return found
 
 
 def test_accounts_get_its_windows_as_soon_as_it_is_registered(

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
-from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
@@ -82,13 +82,40 @@ def backfill(
         run_config=None,
     )
     world.instance.add_backfill(request)
-    failures = [
-        error
-        for error in execute_backfill_iteration(daemon, logging.getLogger("backfill"))
-        if error
-    ]
-    assert failures == []
+    iterate(daemon)
     return list(world.instance.get_runs())
+
+
+def iterate(daemon: WorkspaceProcessContext) -> None:
+    """Let the daemon look after the backfills once."""
+    errors = execute_backfill_iteration(daemon, logging.getLogger("backfill"))
+    assert [error for error in errors if error] == []
+
+
+def test_a_backfill_ends_once_its_partitions_are_loaded(
+    served: World, daemon: WorkspaceProcessContext
+) -> None:
+    """It succeeds, and each of its partitions is materialized by its own run, also where a poll was faster to load and record them."""
+    account, days = served.account(), [served.day(ago) for ago in (22, 21, 20)]
+    served.hold_reports()
+    [run] = backfill(served, daemon, [(account, day) for day in days])
+    wait_until(lambda: waiting(served) == 1, "the run waits for Amazon", seconds=60)
+    served.release_reports()
+    served.run_job("poll_reports")
+
+    def has_ended() -> bool:
+        iterate(daemon)
+        [found] = served.instance.get_backfills()
+        return found.status is not BulkActionStatus.REQUESTED
+
+    wait_until(has_ended, "the backfill ends", seconds=120)
+    [found] = served.instance.get_backfills()
+    assert found.status is BulkActionStatus.COMPLETED_SUCCESS
+    assert statuses(served) == {DagsterRunStatus.SUCCESS}
+    records = served.instance.fetch_materializations(ASSET_KEY, limit=20).records
+    assert {str(partition_key(account.account_key, day)) for day in days} == {
+        record.partition_key for record in records if record.run_id == run.run_id
+    }
 
 
 def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(

@@ -1,9 +1,7 @@
 """The jobs that keep windows fresh: `refresh_account` plans, `poll_reports` looks, loads, creates, and records materializations."""
 
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.reports.datasets import DATASETS
@@ -70,32 +68,6 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_look(
         action for session in stocked.sessions_of("poll-reports") for action in session["actions"]
     ]
     assert [("loads-recorded", 1)] == [(action["type"], action["loads"]) for action in told]
-
-
-def test_a_materialization_does_not_call_a_session_running_for_good(stocked: World) -> None:
-    """What a look records of itself leads to its session; of another session, which has ended, it tells how."""
-    _keep_days_due(stocked, 1)
-    stocked.run_job("refresh_account", stocked.account("JP"))
-    _poll_until_loaded(stocked, 1)
-    account, day = stocked.account(), stocked.day()
-    with (
-        stocked.context() as context,
-        with_job_session("killed", store=stocked.sessions) as session,
-    ):
-        drive_windows(context, session, account, DATASET, [day])
-    stocked.run_job("poll_reports")
-    (_, own), (_, others) = stocked.materializations()
-    runs = stocked.sessions_of("poll-reports")
-    [loaded_by] = [run["id"] for run in runs if _has_loaded(run)]
-    assert (True, None) == (own["loaded_by"].endswith(str(loaded_by)), own.get("session_status"))
-    assert (True, "succeeded") == (
-        others["loaded_by"].endswith(str(session.session_id)),
-        others["session_status"],
-    )
-
-
-def _has_loaded(session: Mapping[str, Any]) -> bool:
-    return "report-processed" in {action["type"] for action in session["actions"]}
 
 
 def test_a_window_older_than_the_partitions_is_loaded_without_a_materialization(

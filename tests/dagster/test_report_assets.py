@@ -3,10 +3,9 @@
 import os
 import signal
 import threading
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import date
 
-from dagster import AssetPartitionStatus, DagsterRunStatus
+from dagster import AssetPartitionStatus, DagsterEventType, DagsterRunStatus
 
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_WINDOWS,
@@ -14,48 +13,42 @@ from bidbeacon_pipelines.defs.partitions import (
     NoPartitionError,
     partition_key,
 )
+from bidbeacon_pipelines.reports.checks import CHECKS
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_sessions import SessionRecorder, with_job_session
+from bidbeacon_sessions import with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
 
 
-def test_a_materialized_window_holds_exactly_what_amazon_knows(stocked: World) -> None:
-    """Spend, sales, clicks and impressions of the day add up to the sandbox's truth, to the last digit."""
-    account, day = stocked.account("DE"), stocked.day()
-    assert stocked.materialize(account, day).success
+def test_a_materialization_shows_its_load(stocked: World) -> None:
+    """What is stored is Amazon's truth to the last digit; figures, the session's page and three sentences are metadata of the partition, and the event is small."""
+    account, day = stocked.account("JP"), stocked.day()
+    stocked.materialize(account, day)
     true = stocked.true_sums(account, day)
     assert true.spend > 0
     assert true == stocked.loaded_sums(account, day)
-
-
-def test_a_materialization_tells_of_its_load(stocked: World) -> None:
-    """Rows, amounts with their currency, the session's page and its sentences are metadata of the partition."""
-    account, day = stocked.account("JP"), stocked.day()
-    stocked.materialize(account, day)
     [(partition, told)] = stocked.materializations()
     window, session = stocked.window(account, day), stocked.one_session("load-windows")
     assert str(partition_key(account.account_key, day)) == partition
-    assert window.row_count == told["dagster/row_count"]
-    true = stocked.true_sums(account, day)
+    assert window.row_count == told["dagster/partition_row_count"]
     cents = [float(round(amount, 2)) for amount in (true.spend, true.sales)]
     assert [*cents, "JPY"] == [told[name] for name in ("spend", "sales", "currency")]
     assert told["session"].endswith(f"/sessions/{session['id']}")
-    assert told["session"] == told["loaded_by"]
-    assert told["session_status"] == "succeeded"
     figures = ("rows_changed", "rows_quarantined", "requests_used", "report_covers")
     assert [0, 0, 1, f"1 day: {day} to {day}"] == [told[name] for name in figures]
     [request] = stocked.rows("SELECT report_id FROM report_requests")
     assert request["report_id"] == told["report_id"]
-    for word in ("Queued", "Requested", str(day)):
-        assert word in told["timeline"].replace("\\", ""), told["timeline"]
+    *_, last = lines = told["actions"].replace("\\", "").splitlines()
+    assert 0 < len(lines) <= 3
+    assert f"Loaded {window.row_count} rows" in last
+    assert len(str(told)) < 2_000
+    stocked.run_job("poll_reports")
+    assert len(stocked.materializations()) == 1  # Dagster knows of it
 
 
 def test_a_materialization_is_one_session(stocked: World) -> None:
-    """The session names run, step, account, asset and partition, and tells: queued, requested, processed."""
+    """The session names run, step, account, asset and partition, and tells: queued, requested, processed; the run's log says what it waits for."""
     account, day = stocked.account(), stocked.day()
     result = stocked.materialize(account, day)
     session = stocked.one_session("load-windows")
@@ -75,41 +68,8 @@ def test_a_materialization_is_one_session(stocked: World) -> None:
     types = [action["type"] for action in session["actions"]]
     told = [kind for kind in types if kind not in {"windows-planned", "report-pending"}]
     assert told == ["load-requested", "windows-queued", "report-requested", "report-processed"]
-
-
-def test_materializing_twice_is_the_same_as_once(stocked: World) -> None:
-    """A second materialization asks for a new report and leaves the same rows."""
-    account, day = stocked.account(), stocked.day(40)
-    columns = "SELECT row_key, spend, sales, clicks, orders, impressions FROM daily_target_performance ORDER BY 1"
-    stocked.materialize(account, day)
-    first = stocked.rows(columns)
-    stocked.materialize(account, day)
-    assert first
-    assert first == stocked.rows(columns)
-    assert stocked.window(account, day).load_count == 2
-    assert len(stocked.accepted_creates()) == 2
-    assert [told["load"] for _, told in stocked.materializations()] == [1, 2]
-
-
-def test_a_report_in_flight_is_adopted(stocked: World) -> None:
-    """A window that a report in flight covers is waited for: nothing is asked a second time."""
-    account, day = stocked.account(), stocked.day()
-    stocked.hold_reports()
-    with (
-        stocked.context() as context,
-        with_job_session("earlier", store=stocked.sessions) as session,
-    ):
-        keep_windows(context, session, account, DATASET)
-        [request_id] = ask_by_hand(context, session, account, [day])
-        drive_request(context, session, request_id)
-    assert stocked.window(account, day).status == "requested"
-    stocked.release_reports()
-    stocked.materialize(account, day)
-    types = [action["type"] for action in stocked.one_session("load-windows")["actions"]]
-    assert "report-adopted" in types
-    assert "windows-queued" not in types
-    assert stocked.window(account, day).load_count == 1
-    assert len(stocked.accepted_creates()) == 1
+    logged = [entry.user_message for entry in stocked.instance.all_logs(result.run_id)]
+    assert 1 == logged.count("0 of 1 windows loaded, waiting for Amazon")
 
 
 def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> None:
@@ -122,7 +82,7 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
     assert [str(partition_key(account.account_key, day)) for day in days] == sorted(told)
     for day in days:
         own = told[str(partition_key(account.account_key, day))]
-        assert stocked.window(account, day).row_count == own["dagster/row_count"]
+        assert stocked.window(account, day).row_count == own["dagster/partition_row_count"]
         spend = round(stocked.true_sums(account, day).spend, 2)
         assert (float(spend), "USD") == (own["spend"], own["currency"])
         assert (own["requests_used"], own["report_covers"]) == (
@@ -136,38 +96,6 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
     ends = [str(partition_key(account.account_key, day)) for day in (days[0], days[-1])]
     assert " … ".join(ends) == session["labels"]["partitions"]
     assert "partition" not in session["labels"]
-
-
-def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -> None:
-    """The sentences of a day's second load in a range are those of that load, from whichever sessions they are."""
-    account, day = stocked.account(), stocked.day()
-    stocked.materialize(account, day)
-    stocked.hold_reports(times=1)
-    with (
-        stocked.context() as context,
-        with_job_session("earlier", store=stocked.sessions) as session,
-    ):
-        [request_id] = ask_by_hand(context, session, account, [day])
-        drive_request(context, session, request_id)
-    stocked.release_reports()
-    stocked.materialize_range(account, day, day + timedelta(days=1))
-    # Dagster stores a range's partitions in the order of a set.
-    key = str(partition_key(account.account_key, day))
-    again = [metadata for partition, metadata in stocked.materializations() if partition == key][-1]
-    told = again["timeline"].replace("\\", "").splitlines()
-    words = [
-        line.split()[2] for line in told if "is PENDING" not in line and "is PROCESSING" not in line
-    ]
-    assert words == ["Queued", "Requested", "Asked", "Adopted", "Loaded"]
-    assert again["load"] == 2
-
-
-def test_what_a_run_by_hand_loaded_is_not_recorded_again(stocked: World) -> None:
-    """The next look at reports in flight finds nothing that Dagster does not know of."""
-    account = stocked.account()
-    stocked.materialize(account, stocked.day())
-    stocked.run_job("poll_reports")
-    assert len(stocked.materializations()) == 1
 
 
 def test_a_run_without_a_partition_says_so(stocked: World) -> None:
@@ -210,7 +138,8 @@ def test_the_latest_partition_is_skipped_with_an_observation(stocked: World) -> 
     [observation] = stocked.observations()
     assert str(partition_key(account.account_key, latest)) == observation.partition
     told = {name: str(value.value) for name, value in observation.metadata.items()}
-    assert "the day is not over in the account's time zone" in told["timeline"]
+    assert "not-asked" == told["outcome"]
+    assert "the day is not over in the account's time zone" in told["reason"]
     assert told["session"].endswith(f"/sessions/{session['id']}")
     assert {str(latest): None} == partition_statuses(stocked, account, latest)
 
@@ -227,7 +156,7 @@ def test_in_a_range_only_days_that_are_over_are_loaded(stocked: World) -> None:
 
 
 def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: World) -> None:
-    """A report without rows is suspicious for the day that had some, and is loaded for the other; the failure leads to the session."""
+    """A report without rows is suspicious for the day that had some, and is loaded for the other; the failure leads to the session, the checks stay evaluated."""
     account, suspicious, loaded = stocked.account(), stocked.day(41), stocked.day(40)
     stocked.materialize(account, suspicious)
     stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))
@@ -247,27 +176,41 @@ def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: Wor
         str(suspicious): AssetPartitionStatus.FAILED,
         str(loaded): AssetPartitionStatus.MATERIALIZED,
     } == statuses
+    [observed] = stocked.observations()
+    assert str(partition_key(account.account_key, suspicious)) == observed.partition
+    assert "suspicious" == observed.metadata["outcome"].value
+    assert "was suspicious for 1 day" in str(observed.metadata["reason"].value)
+    logged = [entry.dagster_event for entry in stocked.instance.all_logs(result.run_id)]
+    kinds = [event.event_type for event in logged if event is not None]
+    assert len(CHECKS) == kinds.count(DagsterEventType.ASSET_CHECK_EVALUATION)
 
 
-def test_a_skipped_day_is_red_where_another_window_of_its_run_fails(stocked: World) -> None:
-    """Dagster paints every partition of a failed run that was not materialized, so the observation says that the day was skipped."""
+def test_a_report_that_a_poll_refuses_is_an_observation_of_each_of_its_days(stocked: World) -> None:
+    """Each partition shows outcome, sentence and session; once, however often is polled; no day is materialized."""
     account = stocked.account()
-    loaded = stocked.yesterday_of(account)
-    suspicious = loaded - timedelta(days=1)
-    latest = date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
-    stocked.materialize(account, suspicious)
-    stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))
-    assert not stocked.materialize_range(account, suspicious, latest, raise_on_error=False).success
-    assert {
-        str(suspicious): AssetPartitionStatus.FAILED,
-        str(loaded): AssetPartitionStatus.MATERIALIZED,
-        str(latest): AssetPartitionStatus.FAILED,
-    } == partition_statuses(stocked, account, suspicious, loaded, latest)
-    outcomes = {
-        str(each.partition): each.metadata["outcome"].value for each in stocked.observations()
+    stocked.materialize(account, stocked.day(30))
+    rule = FaultOptions(share=0.9, kinds=("negative_metric",))
+    stocked.sandbox.state.faults.add(FaultRule(fault="bad_rows", options=rule))
+    days = [stocked.day(ago) for ago in (4, 3)]
+    with stocked.context() as context, with_job_session("asked", store=stocked.sessions) as session:
+        [request_id] = ask_by_hand(context, session, account, days)
+        drive_request(context, session, request_id)
+
+    def have_all_ended() -> bool:
+        assert stocked.run_job("poll_reports").success
+        return not stocked.rows("SELECT id FROM report_requests WHERE finished_at IS NULL")
+
+    wait_until(have_all_ended, "every request has ended")
+    stocked.run_job("poll_reports")
+    found = stocked.observations()
+    assert {str(partition_key(account.account_key, day)) for day in days} == {
+        str(one.partition) for one in found
     }
-    assert outcomes[str(partition_key(account.account_key, latest))] == "not-asked"
-    assert outcomes[str(partition_key(account.account_key, suspicious))] != "not-asked"
+    assert 2 == len(found)
+    for one in found:
+        assert "failed" == one.metadata["outcome"].value
+        assert "failed for " in str(one.metadata["reason"].value)
+    assert 1 == len(stocked.materializations())
 
 
 def test_loading_three_days_of_targets_loads_nothing_of_another_dataset(stocked: World) -> None:
@@ -292,13 +235,16 @@ def test_loading_three_days_of_targets_loads_nothing_of_another_dataset(stocked:
     assert [{"dataset": DATASET.name}] == created
 
 
-def test_progress_is_logged_while_a_run_waits(stocked: World) -> None:
-    """The run's log says how many windows are loaded, and what it waits for."""
-    result = stocked.materialize(stocked.account(), stocked.day())
-    logged = [entry.user_message for entry in stocked.instance.all_logs(result.run_id)]
-    assert any(line.startswith("0 of 1 windows loaded, waiting for Amazon (") for line in logged), (
-        logged
+def test_a_session_ends_with_what_it_waited_for(stocked: World) -> None:
+    """Its session ends with the seconds that Amazon asked for, and why."""
+    rule = FaultRule(
+        fault="throttle", operation="retrieve_report", times=1, options=FaultOptions(seconds=1)
     )
+    stocked.sandbox.state.faults.add(rule)
+    stocked.materialize(stocked.account(), stocked.day())
+    *_, last = stocked.one_session("load-windows")["actions"]
+    assert ("waited-for-amazon", True) == (last["type"], last["seconds"] >= 1)
+    assert "(HTTP 429)" in last["reason"]
 
 
 def partition_statuses(
@@ -308,38 +254,6 @@ def partition_statuses(
     keys = [str(partition_key(account.account_key, day)) for day in days]
     found = world.instance.get_status_by_partition(ASSET_KEY, keys, ACCOUNT_WINDOWS) or {}
     return {key.partition("|")[2]: found.get(key) for key in keys}
-
-
-def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(
-    stocked: World,
-) -> None:
-    """A failed report leaves the window's rows as they were; its retry is told and waits for its time."""
-    account, day = stocked.account(), stocked.day(40)
-    stocked.materialize(account, day)
-    before = stocked.loaded_sums(account, day)
-    stocked.sandbox.state.faults.add(
-        FaultRule(fault="report_failed", options=FaultOptions(code="INTERNAL"))
-    )
-    with stocked.context() as context, with_job_session("again", store=stocked.sessions) as session:
-        [request_id] = ask_by_hand(context, session, account, [day])
-        drive_request(context, session, request_id)
-        wait_until(
-            lambda: _failed_at_amazon(stocked, request_id, context, session),
-            "Amazon fails the report",
-        )
-    assert before == stocked.loaded_sums(account, day)
-    assert before.spend > Decimal(0)
-    session = stocked.one_session("again")
-    assert "request-retried" in [action["type"] for action in session["actions"]]
-    assert ("succeeded", "ok") == (session["status"], session["outcome"])
-
-
-def _failed_at_amazon(
-    world: World, request_id: int, context: JobContext, session: SessionRecorder
-) -> bool:
-    drive_request(context, session, request_id)
-    [row] = world.rows("SELECT failure_kind FROM report_requests WHERE id = :id", id=request_id)
-    return row["failure_kind"] is not None
 
 
 def test_a_terminated_run_is_a_cancelled_session(stocked: World) -> None:

@@ -7,6 +7,7 @@ from dagster import DagsterRunStatus, RunRequest
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, BY_HAND_TAG
 from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs.partitions import PARTITION_TAG
 from bidbeacon_pipelines.defs.resources import RUN_REQUEST_TAG
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.services.run_requests import MOST_TRIES, request_entity_sync, request_load
@@ -107,4 +108,4 @@ def test_a_sync_of_entities_is_run_for_the_partition(stocked: World) -> None:
     with stocked.engine.begin() as connection:
         request_entity_sync(connection, account, by="page", now=utc_now())
     [run] = wanted(stocked)
-    assert ("sync_entities", account.account_key) == (run.job_name, run.partition_key)
+    assert ("sync_entities", account.account_key) == (run.job_name, run.tags[PARTITION_TAG])

@@ -13,7 +13,7 @@ from dagster._core.test_utils import create_run_for_test
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.partitions import add_ads_accounts
+from bidbeacon_pipelines.defs.partitions import PARTITION_TAG
 from bidbeacon_pipelines.defs.schedules import (
     LOW_PRIORITY,
     poll_reports_in_flight,
@@ -21,7 +21,7 @@ from bidbeacon_pipelines.defs.schedules import (
 )
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
-from bidbeacon_sessions import with_job_session
+from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.world import World, wait_until
 
@@ -55,14 +55,9 @@ def _accounts(world: World) -> list[Account]:
 def put_run(
     world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, Any] | None = None
 ) -> str:
-    """Put a run of a job into Dagster's storage, as the sensor would configure it; return its id."""
-    config = (
-        {"ops": {f"{job}_op": {"config": {"ads_account": tags[ADS_ACCOUNT_TAG]}}}} if tags else {}
-    )
+    """Put a run of a job into Dagster's storage, as the sensor would; return its id."""
     definition = defs.resolve_job_def(job)
-    run = world.instance.create_run_for_job(
-        definition, run_config=config, tags=dict(tags or {}), status=status
-    )
+    run = world.instance.create_run_for_job(definition, tags=dict(tags or {}), status=status)
     return run.run_id
 
 
@@ -80,29 +75,16 @@ def test_a_sync_under_way_is_not_asked_for_again(world: World) -> None:
     )
 
 
-def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
-    """Every ads account with an active country is due at first: one `refresh_account` each, tagged and configured with its key."""
-    answers = [
-        answer
-        for answer in evaluate(stocked, refresh_due_accounts)
-        if isinstance(answer, RunRequest)
-    ]
+def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> None:
+    """Every ads account with an active country is due at first: one `refresh_account` each, also where it is no partition."""
+    asked = asked_for(stocked, refresh_due_accounts)
     active = stocked.rows(
         "SELECT DISTINCT ads_account_key FROM advertiser_accounts JOIN ads_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
     )
     keys = sorted(row["ads_account_key"] for row in active)
-    assert {"refresh_account"} == {answer.job_name for answer in answers}
-    assert keys == sorted(answer.tags[ADS_ACCOUNT_TAG] for answer in answers)
-    configured = [
-        answer.run_config["ops"]["refresh_account_op"]["config"]["ads_account"]
-        for answer in answers
-    ]
-    assert keys == sorted(configured)
-    add_ads_accounts(stocked.instance, keys)
-    of_partitions = evaluate(stocked, refresh_due_accounts)
-    assert keys == sorted(
-        str(answer.partition_key) for answer in of_partitions if isinstance(answer, RunRequest)
-    )
+    assert {"refresh_account"} == {job for job, _ in asked}
+    for tag in (PARTITION_TAG, ADS_ACCOUNT_TAG):
+        assert keys == sorted(tags[tag] for _, tags in asked)
 
 
 def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
@@ -112,27 +94,58 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
         "UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key
     )
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
-    tags = {ACCOUNT_TAG: account.account_key, LABEL_TAG: account.label} | LOW_PRIORITY
+    key = account.account_key
+    tags = {PARTITION_TAG: key, ACCOUNT_TAG: key, LABEL_TAG: account.label} | LOW_PRIORITY
     assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
 
 
 @pytest.mark.parametrize(
-    ("status", "is_busy"),
-    [
-        ("NOT_STARTED", True),
-        ("STARTING", True),
-        ("STARTED", True),
-        ("FAILURE", True),
-        ("SUCCESS", False),
-    ],
+    "status", [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
 )
-def test_a_busy_account_gets_no_second_run(stocked: World, status: str, *, is_busy: bool) -> None:
-    """An account with an unfinished run, or one that failed just now, is left alone; the others are not."""
-    key = stocked.account("DE").ads_account_key
-    put_run(stocked, "refresh_account", DagsterRunStatus[status], {ADS_ACCOUNT_TAG: key})
-    keys = {tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)}
-    assert keys - {key}
-    assert is_busy == (key not in keys)
+def test_a_busy_account_gets_no_second_run(stocked: World, status: DagsterRunStatus) -> None:
+    """An account with an unfinished run is left alone; the others are not."""
+    account = stocked.account("DE")
+    put_run(stocked, "refresh_account", status, {PARTITION_TAG: account.ads_account_key})
+    tags = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    assert account.ads_account_key not in tags
+    assert tags
+
+
+def test_an_account_whose_run_failed_waits_for_five_minutes(stocked: World) -> None:
+    """One whose run was killed does not: the next one continues its work."""
+    account = stocked.account("DE")
+    with (
+        pytest.raises(RuntimeError),
+        with_job_session(
+            "refresh-account", store=stocked.sessions, account=Subject(account.ads_account_key)
+        ),
+    ):
+        raise RuntimeError("Amazon is odd")
+    key = account.ads_account_key
+
+    def is_asked_for() -> bool:
+        asked = asked_for(stocked, refresh_due_accounts)
+        return key in [tags[ADS_ACCOUNT_TAG] for _, tags in asked]
+
+    assert not is_asked_for()
+    stocked.execute("UPDATE session_headers SET finished_at = now() - interval '6 minutes'")
+    assert is_asked_for()
+    stocked.execute("UPDATE session_headers SET finished_at = now(), status = 'crashed'")
+    assert is_asked_for()
+
+
+def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> None:
+    """A finished run does not keep its account from the next."""
+    account = stocked.account("DE")
+    put_run(
+        stocked,
+        "refresh_account",
+        DagsterRunStatus.SUCCESS,
+        {PARTITION_TAG: account.ads_account_key},
+    )
+    assert account.ads_account_key in [
+        tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)
+    ]
 
 
 def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> None:

@@ -1,16 +1,10 @@
 """What sensors leave alone until a person acts."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from dagster import SkipReason, build_sensor_context
 from dagster._core.storage.runs.schema import RunsTable
 
-from bidbeacon_pipelines.defs.schedules import (
-    first_sync_at,
-    poll_reports_in_flight,
-    refresh_due_accounts,
-)
+from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.ads_accounts import (
@@ -69,17 +63,14 @@ def test_half_set_credentials_start_nothing(
 
 
 def test_a_first_sync_in_vain_is_not_followed_by_another_at_once(world: World) -> None:
-    """With no account known and credentials that are refused, nor where Amazon lists nobody, the next tick starts nothing."""
+    """With no account known, the next one comes five minutes after a failure, and by its schedule where Amazon lists nobody."""
     world.sandbox.state.faults.add(FaultRule(fault="invalid_grant"))
     assert not world.run_job("sync_accounts", raise_on_error=False).success
     [skipped] = tick(world, refresh_due_accounts)
     assert isinstance(skipped, SkipReason)
-
-
-def test_first_syncs_in_vain_become_rarer() -> None:
-    """The pauses are 5, 10, 20, 40 minutes, and then an hour each, from the last one on."""
-    last = datetime(2026, 3, 2, 6, tzinfo=UTC)
-    ends = [last - timedelta(hours=n) for n in range(6)]
-    pauses = [(first_sync_at(ends[: n + 1]) or last) - last for n in range(6)]
-    assert [timedelta(minutes=minutes) for minutes in (5, 10, 20, 40, 60, 60)] == pauses
-    assert first_sync_at([]) is None
+    world.execute("UPDATE session_headers SET finished_at = now() - interval '6 minutes'")
+    [started] = tick(world, refresh_due_accounts)
+    assert not isinstance(started, SkipReason)
+    world.execute("UPDATE session_headers SET finished_at = now(), status = 'succeeded'")
+    [skipped] = tick(world, refresh_due_accounts)
+    assert isinstance(skipped, SkipReason)

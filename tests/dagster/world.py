@@ -20,11 +20,10 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.partitions import add_accounts, partition_key
+from bidbeacon_pipelines.defs.partitions import PARTITION_TAG, add_accounts, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
@@ -217,24 +216,20 @@ class World:
         return self._materialize(raise_on_error=False)
 
     def _materialize(self, **options: Any) -> ExecuteInProcessResult:
-        resources = {"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()}
+        resources = {"job_sessions": BidBeaconSessions()}
         return materialize([ASSET], instance=self.instance, resources=resources, **options)
 
     def run_job(
         self, name: str, account: Account | None = None, *, raise_on_error: bool = True
     ) -> ExecuteInProcessResult:
-        """Run a job in this process; with an account, as the sensor configures it: `refresh_account` for its ads account."""
-        config, tags = None, None
+        """Run a job in this process; with an account, as the sensor does: `refresh_account` for its ads account."""
+        tags = {}
         if account is not None and name == "refresh_account":
-            config = {
-                "ops": {"refresh_account_op": {"config": {"ads_account": account.ads_account_key}}}
-            }
-            tags = {ADS_ACCOUNT_TAG: account.ads_account_key}
+            tags = {PARTITION_TAG: account.ads_account_key}
         elif account is not None:
-            config = {"ops": {f"{name}_op": {"config": {"account": account.account_key}}}}
-            tags = {ACCOUNT_TAG: account.account_key}
+            tags = {PARTITION_TAG: account.account_key}
         return defs.resolve_job_def(name).execute_in_process(
-            instance=self.instance, run_config=config, tags=tags, raise_on_error=raise_on_error
+            instance=self.instance, tags=tags, raise_on_error=raise_on_error
         )
 
     def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from bidbeacon_pipelines.defs.materializations import window_metadata
+from bidbeacon_pipelines.defs.recording import window_metadata
 from bidbeacon_pipelines.reports.datasets import (
     DAILY_PRODUCTS,
     DAILY_PURCHASED_PRODUCTS,
@@ -117,7 +117,7 @@ def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld)
         id=account.id,
         day=DAY,
     )
-    assert len(rows) == window_metadata(recorded)["dagster/row_count"].value
+    assert len(rows) == window_metadata(recorded)["dagster/partition_row_count"].value
     with world.engine.begin() as connection:
         record_windows(connection, unrecorded(world, DAILY_PRODUCTS), str(uuid4()))
     world.advance(days=2)

@@ -68,7 +68,8 @@ def test_a_window_of_any_total_is_loaded_and_summed_up(shelf: LoadWorld) -> None
     ]
     result = shelf.load(rows, dataset=DAILY_CAMPAIGNS)
     with with_job_session("sum-up-accounts", store=SessionStore(shelf.engine)) as session:
-        [day] = update_summary(shelf.engine, session, shelf.account.account_key).days
+        update_summary(shelf.engine, session, shelf.account.account_key)
+    [day] = shelf.query("SELECT spend, impressions FROM account_daily_summaries")
     window = shelf.window(dataset=DAILY_CAMPAIGNS)
     assert [30 * MOST] * 4 == [result.spend, window.spend, window.sales, day["spend"]]
     assert 30 * (2**63 - 1) == day["impressions"]

@@ -286,7 +286,7 @@ def test_a_replay_waits_for_a_sum_under_way(shelf: LoadWorld) -> None:
         replaying.start()
         wait_until_someone_waits(shelf)
         seen = [dict(total) for total in list_totals(connection, shelf.account, [DAY])]
-        windows = [dict(w) for w in list_days_to_sum_up(connection, shelf.account, all_days=True)]
+        windows = [dict(w) for w in list_days_to_sum_up(connection, shelf.account)]
         replace_days(connection, shelf.account, [DAY], summarize_days(windows, seen, "USD"))
     replaying.join(timeout=30)
     assert (495, ["US.one"]) == (summed_up(shelf, "clicks"), to_sum_up(shelf))

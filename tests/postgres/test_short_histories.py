@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.defs.materializations import window_metadata
+from bidbeacon_pipelines.defs.recording import window_metadata
 from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS
 from bidbeacon_pipelines.reports.fields import SPONSORED_BRANDS
 from bidbeacon_pipelines.services.coverage import WindowCoverage

@@ -1,224 +1,122 @@
 """Names that others rely on, written down: a change here is a change for everyone who uses them."""
 
+import inspect
+import tomllib
 from collections.abc import Iterator
+from typing import get_args
 
-from dagster import AssetKey, AssetsDefinition
+import pytest
+from dagster import AssetKey
+from dagster._core.remote_representation.external_data import RepositorySnap
 from starlette.routing import Route, WebSocketRoute
 from typer import Typer
 
 import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
+import bidbeacon_sessions
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.web import pipelines_extension
-from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions import SessionStore, tables, with_job_session
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.server import create_app
+from bidbeacon_sessions.server.messages import Event
 
+
+def _names(words: str) -> list[str]:
+    return words.split()
+
+
+TOP_LEVEL_NAMES = _names("""
+    Action ActionDefinitionError Reference SessionClosedError SessionRecorder SessionStore SessionsError Subject with_job_session
+""")
+DATASETS = _names("""
+    daily_campaign_performance daily_placement_performance daily_product_performance daily_purchased_product_performance
+    daily_search_term_performance daily_target_performance hourly_campaign_performance hourly_product_performance
+    hourly_target_performance
+""")
 ASSETS = [
-    "account_daily_summary",
-    "daily_campaign_performance",
-    "daily_placement_performance",
-    "daily_product_performance",
-    "daily_purchased_product_performance",
-    "daily_search_term_performance",
-    "daily_target_performance",
-    "hourly_campaign_performance",
-    "hourly_product_performance",
-    "hourly_target_performance",
+    *("account_daily_summary", "accounts", "ad_groups", "ads", "campaigns"),
+    *DATASETS,
+    *("portfolios", "targets"),
 ]
-EXTERNAL_ASSETS = [
-    "accounts",
-    "ad_groups",
-    "ads",
-    "amazon_ads",
-    "campaigns",
-    "portfolios",
-    "reports/account_daily_summaries",
-    "reports/ad_groups",
-    "reports/ads",
-    "reports/campaigns",
-    "reports/daily_campaigns",
-    "reports/daily_placements",
-    "reports/daily_products",
-    "reports/daily_purchased_products",
-    "reports/daily_search_terms",
-    "reports/daily_targets",
-    "reports/hourly_campaigns",
-    "reports/hourly_products",
-    "reports/hourly_targets",
-    "reports/portfolios",
-    "reports/targets",
-    "targets",
-]
+VIEWS = _names("""
+    account_daily_summaries ad_groups ads campaigns daily_campaigns daily_placements daily_products daily_purchased_products
+    daily_search_terms daily_targets hourly_campaigns hourly_products hourly_targets portfolios targets
+""")
+EXTERNAL_ASSETS = ["amazon_ads", *(f"reports/{view}" for view in VIEWS)]
 CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]
-JOBS = [
-    "check_datasets",
-    "delete_old_records",
-    "load_windows",
-    "poll_reports",
-    "refresh_account",
-    "sync_accounts",
-    "sync_entities",
-    "update_summaries",
-]
-SCHEDULES = [
-    "check_datasets_hourly",
-    "delete_old_records_daily",
-    "sync_accounts_hourly",
-]
-SENSORS = [
-    "close_crashed_sessions",
-    "poll_reports_in_flight",
-    "recover_lost_recordings",
-    "refresh_due_accounts",
-    "update_changed_summaries",
-]
-ACTION_TYPES = [
-    "account-needs-person",
-    "account-paused",
-    "account-renamed",
-    "account-resumed",
-    "account-sync-failed",
-    "accounts-synced",
-    "action-rolled-back",
-    "actions-lost",
-    "actions-omitted",
-    "cadence-changed",
-    "creates-paused",
-    "credentials-accepted",
-    "credentials-refused",
-    "dataset-checked",
-    "entities-misread",
-    "entities-synced",
-    "export-failed",
-    "export-pending",
-    "export-requested",
-    "exports-skipped",
-    "load-requested",
-    "loads-recorded",
-    "old-records-deleted",
-    "other-products-reported",
-    "portfolios-not-listed",
-    "product-history-learned",
-    "quarantine-replayed",
-    "region-not-listed",
-    "report-adopted",
-    "report-failed",
-    "report-pending",
-    "report-processed",
-    "report-requested",
-    "report-split",
-    "report-split-by-product",
-    "report-suspicious",
-    "reports-planned",
-    "request-retried",
-    "session-finalized",
-    "silence-accepted",
-    "summary-updated",
-    "targets-resolved",
-    "wait-given-up",
-    "waited-for-amazon",
-    "window-skipped",
-    "windows-expired",
-    "windows-planned",
-    "windows-queued",
-    "windows-reopened",
-    "windows-unconfirmed",
-]
-COMMANDS = [
-    "accounts cadence",
-    "accounts list",
-    "accounts pause",
-    "accounts rename",
-    "accounts resume",
-    "accounts sync",
-    "alerts",
-    "alerts test",
-    "db shell",
-    "db start",
-    "db upgrade",
-    "db url",
-    "dev",
-    "doctor",
-    "entities list",
-    "entities sync",
-    "explain",
-    "probe",
-    "quarantine list",
-    "quarantine replay",
-    "refresh",
-    "restatements",
-    "sandbox",
-    "sessions list",
-    "sessions show",
-    "sessions tail",
-    "stream",
-]
-STREAM_ROUTES = [
-    "/",
-    "/accounts",
-    "/accounts/{key}",
-    "/api/account",
-    "/api/account/alias",
-    "/api/account/cadence",
-    "/api/account/load-windows",
-    "/api/account/pause",
-    "/api/account/resume",
-    "/api/account/sync-entities",
-    "/api/accounts",
-    "/api/actions",
-    "/api/changes",
-    "/api/coverage",
-    "/api/explain",
-    "/api/home",
-    "/api/job-metrics",
-    "/api/job-sessions",
-    "/api/job-sessions/histogram",
-    "/api/job-sessions/stream",
-    "/api/job-sessions/values",
-    "/api/job-sessions/ws",
-    "/api/job-sessions/{session_id:uuid}",
-    "/api/job-sessions/{session_id:uuid}/surroundings",
-    "/api/problems/load",
-    "/api/run-requests/{id:int}",
-    "/coverage",
-    "/healthz",
-    "/login",
-    "/metrics",
-    "/readyz",
-    "/sessions",
-    "/sessions/{session_id:uuid}",
-    "/web/{name}",
-]
+JOBS = _names("""
+    check_datasets delete_old_records load_datasets load_windows poll_reports record_again refresh_account sync_accounts
+    sync_entities update_summaries
+""")
+SCHEDULES = _names("""
+    check_datasets_hourly delete_old_records_daily sync_accounts_hourly
+""")
+SENSORS = _names("""
+    close_crashed_sessions poll_reports_in_flight refresh_due_accounts update_changed_summaries
+""")
+MILESTONES = _names("windows-queued report-requested report-processed window-skipped report-failed")
+"""What becomes of a window: queued, requested, processed, skipped, failed."""
+OTHER_ACTIONS = _names("""
+    account-needs-person account-paused account-renamed account-resumed account-sync-failed accounts-synced
+    action-rolled-back actions-lost actions-omitted cadence-changed creates-paused credentials-accepted
+    credentials-refused dataset-checked entities-misread entities-synced export-failed export-pending export-requested
+    exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
+    product-history-learned quarantine-replayed region-not-listed report-adopted report-pending report-split
+    report-split-by-product report-suspicious reports-planned request-retried session-finalized silence-accepted
+    summary-updated targets-resolved wait-given-up waited-for-amazon windows-expired windows-planned windows-reopened
+    windows-unconfirmed
+""")
+COMMANDS = """
+    accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync, alerts,
+    alerts test, db shell, db start, db upgrade, db url, dev, doctor, entities list, entities sync, explain, probe,
+    quarantine list, quarantine replay, refresh, restatements, sandbox, sessions list, sessions show, sessions tail,
+    stream
+"""
+STREAM_ROUTES = _names("""
+    / /accounts /accounts/{key} /api/account /api/account/alias /api/account/cadence /api/account/load-windows
+    /api/account/pause /api/account/resume /api/account/sync-entities /api/accounts /api/actions /api/changes
+    /api/coverage /api/explain /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
+    /api/job-sessions/stream /api/job-sessions/values /api/job-sessions/ws /api/job-sessions/{session_id:uuid}
+    /api/job-sessions/{session_id:uuid}/surroundings /api/problems/load /api/run-requests/{id:int} /coverage /healthz
+    /login /metrics /readyz /sessions /sessions/{session_id:uuid} /web/{name}
+""")
+
+
+def test_promises() -> None:
+    """What stays as it is for good: packages and command, the session of a job, its view, the stream's event, the milestones."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {"bidbeacon"} == project["project"]["scripts"].keys()
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {"bidbeacon_pipelines", "bidbeacon_sessions"} <= set(packages)
+    assert sorted(bidbeacon_sessions.__all__) == TOP_LEVEL_NAMES
+    parameters = list(inspect.signature(with_job_session).parameters)
+    assert parameters[0] == "job_name"
+    assert {"input", "store", "account", "run_id", "step_key", "retry_number"} <= set(parameters)
+    assert "CREATE VIEW job_sessions AS" in inspect.getsource(tables)
+    assert "job_sessions" in (defs.resources or {})
+    assert "job-sessions:updated" in get_args(Event)
+    assert set(MILESTONES) <= action_classes().keys()
 
 
 def test_asset_names() -> None:
-    """One asset a dataset, and one that sums them up."""
-    assets = [asset for asset in defs.assets or () if isinstance(asset, AssetsDefinition)]
-    assert sorted(key.to_user_string() for asset in assets for key in asset.keys) == ASSETS
-
-
-def test_external_asset_names() -> None:
-    """What lies before and behind the datasets in the lineage."""
+    """Accounts, entities, one asset a dataset, and one that sums them up; what lies before and behind is external."""
     graph = defs.resolve_asset_graph()
-    found = [
-        key.to_user_string()
-        for key in graph.get_all_asset_keys()
-        if not graph.get(key).is_materializable
-    ]
-    assert sorted(found) == EXTERNAL_ASSETS
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for key in graph.get_all_asset_keys():
+        found[graph.get(key).is_materializable].append(key.to_user_string())
+    assert (sorted(found[True]), sorted(found[False])) == (ASSETS, EXTERNAL_ASSETS)
 
 
 def test_the_lineage_begins_at_amazon_and_ends_at_what_analysts_read() -> None:
     """Every dataset and kind of entity leads back to Amazon, and its view leads back to it."""
     graph = defs.resolve_asset_graph()
-    for view in (name for name in EXTERNAL_ASSETS if name.startswith("reports/")):
-        ancestors = {
-            key.to_user_string() for key in graph.get_ancestor_asset_keys(AssetKey(view.split("/")))
-        }
+    for view in VIEWS:
+        keys = graph.get_ancestor_asset_keys(AssetKey(["reports", view]))
+        ancestors = {key.to_user_string() for key in keys}
         assert {"amazon_ads", "accounts"} <= ancestors, view
-        assert ancestors & {*ASSETS, view.removeprefix("reports/")}, view
+        assert ancestors & {*ASSETS} - {"accounts"}, view
     roots = [key for key in graph.get_all_asset_keys() if not graph.get(key).parent_keys]
     assert [AssetKey("amazon_ads")] == roots
 
@@ -228,7 +126,7 @@ def test_check_names() -> None:
     checked: dict[str, list[str]] = {}
     for key in defs.resolve_asset_graph().asset_check_keys:
         checked.setdefault(key.asset_key.to_user_string(), []).append(key.name)
-    assert dict.fromkeys(ASSETS[1:], CHECKS) == {
+    assert dict.fromkeys(DATASETS, CHECKS) == {
         name: sorted(found) for name, found in checked.items()
     }
 
@@ -240,17 +138,46 @@ def test_job_schedule_and_sensor_names() -> None:
     assert sorted(sensor.name for sensor in defs.sensors or ()) == SENSORS
 
 
+def test_all_jobs_run_in_one_process() -> None:
+    """The executor is said once, in the definitions."""
+    assert {"in_process"} == {job.executor_def.name for job in defs.resolve_all_job_defs()}
+
+
+@pytest.mark.parametrize(
+    ("assets", "automation"),
+    [
+        (DATASETS, {"poll_reports_in_flight", "refresh_due_accounts"}),
+        (["accounts"], {"refresh_due_accounts", "sync_accounts_hourly"}),
+        (["campaigns", "targets"], {"refresh_due_accounts"}),
+        (["account_daily_summary"], {"update_changed_summaries"}),
+    ],
+)
+def test_the_page_of_an_asset_lists_what_keeps_it_fresh(
+    assets: list[str], automation: set[str]
+) -> None:
+    """Dagster finds sensors and schedules by the asset jobs that they start."""
+    repository = RepositorySnap.from_def(defs.get_repository_def())
+    for asset in assets:
+        [node] = [one for one in repository.asset_nodes if one.asset_key == AssetKey(asset)]
+        jobs = set(node.job_names)
+        triggers = [
+            *((one.name, set(one.target_dict)) for one in repository.sensors),
+            *((one.name, {one.job_name}) for one in repository.schedules),
+        ]
+        assert automation == {name for name, started in triggers if started & jobs}, asset
+
+
 def test_action_types() -> None:
     """Stored in `session_actions.type`, queried by people, sent to readers of the stream."""
     ours = {
         name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon")
     }
-    assert sorted(ours) == ACTION_TYPES
+    assert ours == {*MILESTONES, *OTHER_ACTIONS}
 
 
 def test_commands() -> None:
     """What scripts call."""
-    assert sorted(_commands(app)) == COMMANDS
+    assert ", ".join(sorted(_commands(app))) == " ".join(COMMANDS.split())
 
 
 def test_stream_routes() -> None:

@@ -175,9 +175,7 @@ class Simulation:
         began, error = self.now, None
         try:
             with self.office.open_context() as context:
-                ref = context.find_account_ref(account) or find_ref(
-                    context.named_ads_account, account
-                )
+                ref = find_ref(context.account, account) or find_ref(context.ads_account, account)
                 with job_session(context, job, account=ref) as session:
                     work(context, session)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the run has failed and the world goes on

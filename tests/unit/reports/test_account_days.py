@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from bidbeacon_pipelines.reports.account_days import add_up, add_up_by, summarize_days
+from bidbeacon_pipelines.reports.account_days import summarize_days
 
 SP, SB = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS"
 DAY, NEXT = date(2026, 3, 3), date(2026, 3, 4)
@@ -99,23 +99,6 @@ ROWS = [
     {"summary_date": DAY, "ad_product": SB, "orders": 1, "spend": Decimal(3), "sales": Decimal(10)},
     {"summary_date": NEXT, "ad_product": SP, "orders": None, "spend": None, "sales": None},
 ]
-
-
-def test_ratios_of_many_days_are_those_of_their_sums() -> None:
-    """Not the mean of the days' ratios; days without figures count for nothing."""
-    rows = [row | {"spend_difference": None, "sales_difference": None} for row in ROWS]
-    nothing = {"spend_difference": None, "sales_difference": None}
-    assert add_up(rows) == nothing | {
-        "orders": 3,
-        "spend": 4,
-        "sales": 20,
-        "acos": Decimal("0.2"),
-        "roas": 5,
-    }
-    unknown = {"orders": None, "spend": None, "sales": None, "acos": None, "roas": None}
-    assert add_up(rows[2:]) == nothing | unknown
-    assert [SB, SP] == list(add_up_by(rows, "ad_product"))
-    assert [4, None] == [totals["spend"] for totals in add_up_by(rows, "summary_date").values()]
 
 
 def test_no_days_give_no_rows() -> None:

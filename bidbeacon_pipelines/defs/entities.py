@@ -1,0 +1,97 @@
+"""The entities of accounts in Dagster: campaigns, ad groups, ads, targets and portfolios, synced together."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from dagster import (
+    AssetExecutionContext,
+    AssetSpec,
+    MaterializeResult,
+    MetadataValue,
+    define_asset_job,
+    multi_asset,
+)
+
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_pipelines.defs import lineage
+from bidbeacon_pipelines.defs.asset_metadata import OWNER
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, NoPartitionError
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, RunningJob
+from bidbeacon_pipelines.services.entities import ExportNotReadyError, is_put_off
+from bidbeacon_pipelines.services.entities import sync_entities as sync_all_entities
+from bidbeacon_sessions.dagster import list_sentences, session_link
+from bidbeacon_sessions.queries import list_excerpts
+
+_MOST_ACTIONS = 50
+LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
+"""A run that waited longer would keep its place in the queue from other accounts."""
+
+
+@multi_asset(
+    specs=[
+        AssetSpec(
+            name,
+            group_name="entities",
+            kinds={"postgres"},
+            tags={"grain": name.removesuffix("s")},
+            owners=[OWNER],
+            deps=["accounts"],
+            partitions_def=ACCOUNT_PARTITIONS,
+            skippable=True,
+            description=(
+                f"{name.replace('_', ' ').capitalize()} of an account, as Amazon had them at the last sync: once a day, and sooner where rows of "
+                "reports name unknown targets. All five kinds are synced together."
+            ),
+            metadata=lineage.table_metadata(table),
+        )
+        for name, table in lineage.ENTITY_TABLES.items()
+    ],
+)
+def entities(
+    context: AssetExecutionContext, job_sessions: BidBeaconSessions
+) -> Iterator[MaterializeResult[Any]]:
+    """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them.
+
+    Safe to run again: rows are replaced. What Amazon puts off is recorded in the session, and the
+    sensor starts the next sync.
+    """
+    key = context.partition_key if context.has_partition_key else None
+    with job_sessions.work(context, "sync-entities", input={"account": key}, account=key) as job:
+        if key is None:
+            raise NoPartitionError
+        account = job.context.account(key)
+        try:
+            sync_all_entities(
+                job.context, job.session, account, longest_wait=LONGEST_WAIT_FOR_EXPORTS
+            )
+        except (AdsApiError, ExportNotReadyError) as error:
+            if not is_put_off(error):
+                raise
+        finally:
+            yield from _results(job)
+
+
+def _results(job: RunningJob) -> Iterator[MaterializeResult[Any]]:
+    """Yield a result for each kind that the session has stored, with its own sentence."""
+    session_id = job.session.session_id
+    with job.context.engine.begin() as connection:
+        actions = list_excerpts(connection, [session_id], last=_MOST_ACTIONS)
+    tables = {name.replace("_", ""): name for name in lineage.ENTITY_TABLES}
+    for action in actions:
+        if action["type"] == "entities-synced":
+            yield MaterializeResult(
+                asset_key=tables[action["payload"]["kind"].lower()],  # Amazon writes `adGroups`
+                metadata={
+                    "dagster/partition_row_count": MetadataValue.int(action["payload"]["rows"]),
+                    **session_link(session_id),
+                    "actions": list_sentences([action]),
+                },
+            )
+
+
+sync_entities = define_asset_job(
+    "sync_entities",
+    selection=[entities],
+    description="Sync an account's campaigns, ad groups, ads, targets and portfolios, of all ad products.",
+)

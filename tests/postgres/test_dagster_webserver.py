@@ -18,12 +18,8 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
-from bidbeacon_pipelines.dev.services import (
-    choose_port,
-    dagster_home,
-    make_dagster_home,
-    service_environment,
-)
+from bidbeacon_pipelines.dev.environment import make_dagster_home, shared_environment
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.settings import get_session_settings
@@ -89,16 +85,16 @@ def webserver(
     settings = Settings(
         home=tmp_path_factory.mktemp("home"), dagster_port=port, dagster_public_url=PUBLIC_URL
     )
-    make_dagster_home(settings)
+    make_dagster_home(settings, code_server_port=1)
     with pytest.MonkeyPatch.context() as patch:
-        for variable, value in service_environment(settings, url).items():
+        for variable, value in shared_environment(settings, url).items():
             patch.setenv(variable, value)
         get_settings.cache_clear()
         get_session_settings.cache_clear()
         command = [sys.executable, "-m", "dagster_webserver", "--empty-workspace", "-p", str(port)]
         with (
             DagsterInstance.get() as instance,
-            subprocess.Popen(command, cwd=dagster_home(settings), env=os.environ) as process,
+            subprocess.Popen(command, cwd=settings.dagster_home, env=os.environ) as process,
         ):
             try:
                 _wait_until_it_answers(process, port)

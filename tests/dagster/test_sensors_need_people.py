@@ -11,6 +11,7 @@ from bidbeacon_pipelines.store.ads_accounts import (
     clear_credentials_need_person,
     set_credentials_need_person,
 )
+from bidbeacon_sessions import with_job_session
 from tests.dagster.world import World
 
 
@@ -68,9 +69,12 @@ def test_a_first_sync_in_vain_is_not_followed_by_another_at_once(world: World) -
     assert not world.run_job("sync_accounts", raise_on_error=False).success
     [skipped] = tick(world, refresh_due_accounts)
     assert isinstance(skipped, SkipReason)
-    world.execute("UPDATE session_headers SET finished_at = now() - interval '6 minutes'")
+    world.execute(
+        "UPDATE session_headers SET started_at = now() - interval '7 minutes', finished_at = now() - interval '6 minutes'"
+    )
     [started] = tick(world, refresh_due_accounts)
     assert not isinstance(started, SkipReason)
-    world.execute("UPDATE session_headers SET finished_at = now(), status = 'succeeded'")
+    with with_job_session("sync-accounts", store=world.sessions):
+        pass  # and found no account
     [skipped] = tick(world, refresh_due_accounts)
     assert isinstance(skipped, SkipReason)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from tests.temporary_postgres import temporary_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, SEED = 1000, 1
@@ -99,13 +99,9 @@ def _copy_of_project(subject: Subject) -> Iterator[Path]:
 @contextmanager
 def _test_server(folder: Path) -> Iterator[None]:
     """Run a server for the tests: mutmut waits for its own children only, so no test may start one."""
-    server = EmbeddedPostgres(folder / "cluster", durable=False)
-    os.environ["BIDBEACON_TEST_CLUSTER_URL"] = server.ensure_running()
-    try:
+    with temporary_postgres(folder / "cluster") as url:
+        os.environ["BIDBEACON_TEST_CLUSTER_URL"] = url
         yield
-    finally:
-        del os.environ["BIDBEACON_TEST_CLUSTER_URL"]
-        server.remove()
 
 
 def _mutmut_settings(subject: Subject) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +23,7 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.defs.partitions import PARTITION_TAG, add_accounts
 from bidbeacon_pipelines.sandbox import SandboxConfig
@@ -35,20 +34,19 @@ from bidbeacon_pipelines.services.job_context import open_job_context
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_sessions import with_job_session
-from bidbeacon_sessions.clock import utc_now
 from tests.temporary_postgres import temporary_postgres
 
 _INSTANCE = """
 storage:
   custom:
-    module: bidbeacon_pipelines.dagster_instance.storage
+    module: bidbeacon_pipelines.dagster_storage
     class: BidBeaconStorage
     config: {}
 telemetry:
   enabled: false
 """
-_PARTITIONED = timedelta(days=300)
-"""Days before are no partitions: 320 accounts of 15 months would be more than the product allows."""
+_PARTITION_MONTHS = "9"
+"""320 accounts with more days would be more partitions than Dagster's UI is made for."""
 _FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 
 
@@ -178,7 +176,7 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
                     "BIDBEACON_HOME": str(home),
                     "BIDBEACON_DATABASE_URL": url,
                     "BIDBEACON_SANDBOX_PORT": sandbox.url.rpartition(":")[2],
-                    "BIDBEACON_FIRST_WINDOW_DATE": str(utc_now().date() - _PARTITIONED),
+                    "BIDBEACON_PARTITION_MONTHS": _PARTITION_MONTHS,
                 }
             )
         )

@@ -1,17 +1,22 @@
-"""The code location: what the modules of `defs` define, with the executor and resources of all of it."""
+"""The code location: what the modules of `defs` define, with the executor and resources of all of it.
 
-from pathlib import Path
+Importing it reads settings and does nothing else: no database, no network, no server, no files.
+"""
 
-from dagster import Definitions, in_process_executor, load_from_defs_folder
+import warnings
 
+from dagster import PreviewWarning, in_process_executor, load_definitions_from_package_module
+
+from bidbeacon_pipelines import defs as modules
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 
-defs = Definitions.merge(
-    load_from_defs_folder(path_within_project=Path(__file__).parent),
-    Definitions(
+with warnings.catch_warnings():
+    # `load_from_defs_folder` is no preview, but needs a pyproject.toml, which a wheel has not.
+    warnings.simplefilter("ignore", PreviewWarning)
+    defs = load_definitions_from_package_module(
+        modules,
         # A run is one process, its worker: half the CPU time, and no step that works on after its
         # run was killed.
         executor=in_process_executor,
         resources={"job_sessions": BidBeaconSessions()},
-    ),
-)
+    )

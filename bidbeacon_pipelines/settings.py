@@ -1,7 +1,8 @@
 """Every setting of the pipelines, read from `BIDBEACON_…` variables, `.env` or what `bidbeacon dev` wrote, with defaults that run locally."""
 
+import os
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,20 +10,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationInfo,
     field_validator,
 )
 
-from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.settings import (
     PROJECT_ROOT,
     Host,
     Port,
     SessionSettings,
+    WebAddress,
     is_loopback,
+    local_url,
     read_settings,
 )
 
@@ -36,13 +37,6 @@ _NO_USER_HEADERS = frozenset({"authorization", "cookie", "host", "origin", "prox
 Region = Literal["NA", "EU", "FE"]
 Mode = Literal["sandbox", "real"]
 """Whether the sandbox or the real Amazon is asked."""
-
-
-def _read_day(value: object) -> date | None:
-    try:
-        return None if value is None else read_day(str(value))
-    except ValueError:
-        raise ValueError("expected a day of the years 1970 to 2999, such as 2025-08-01") from None
 
 
 def _check_alert_urls(value: SecretStr) -> SecretStr:
@@ -74,12 +68,20 @@ def _check_header(value: str) -> str:
     return value
 
 
+_HOME = PROJECT_ROOT / ".bidbeacon"
+Folder = Annotated[Path, AfterValidator(lambda path: PROJECT_ROOT / path)]
+
+
 class Settings(SessionSettings):
     """What can be set from outside: the settings of sessions, and those of the pipelines; read like them."""
 
-    home: Annotated[Path, AfterValidator(lambda path: PROJECT_ROOT / path)] = Field(
-        PROJECT_ROOT / ".bidbeacon",
-        description="Local state: embedded Postgres, downloads, logs; relative to the project.",
+    home: Folder = Field(
+        _HOME,
+        description="Local state: embedded Postgres, logs; relative to the project.",
+    )
+    scratch_folder: Folder = Field(
+        default_factory=lambda data: data.get("home", _HOME) / "downloads",
+        description="Where files from Amazon are while they are loaded; absent: `downloads` in the home folder.",
     )
 
     ads_api_client_id: str | None = Field(
@@ -102,15 +104,23 @@ class Settings(SessionSettings):
     code_server_port: Port | None = Field(
         None, description="Where `bidbeacon dev` runs Dagster's code server; absent: any free port."
     )
+    sandbox_url: WebAddress = Field(
+        default_factory=lambda data: local_url(
+            data.get("bind_host", "127.0.0.1"), data.get("sandbox_port", 3040)
+        ),
+        description="The sandbox as its clients reach it, each region a path below: `/na`, `/eu`, `/fe`; absent: on this machine.",
+    )
 
     user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
         None,
         description="Header in which a trusted proxy names the user; changes made on the page are recorded with this name.",
     )
 
-    first_window_date: Annotated[date | None, BeforeValidator(_read_day)] = Field(
-        None,
-        description="First day that is a Dagster partition; older windows live on in Postgres only. Absent: as many months or weeks as fit.",
+    partition_months: int = Field(
+        24,
+        ge=1,
+        le=60,
+        description="How many whole months before this one are Dagster's partitions; older windows are in Postgres only.",
     )
     report_first_poll_seconds: int | None = Field(
         None,
@@ -260,18 +270,13 @@ class Settings(SessionSettings):
 
     @property
     def compute_logs(self) -> Path:
-        """Where Dagster keeps what steps print: a folder a run."""
-        return self.home / "dagster" / "compute_logs"
-
-    @property
-    def sandbox_url(self) -> str:
-        """The sandbox's address; each region is a path below it: `/na`, `/eu`, `/fe`."""
-        return f"http://127.0.0.1:{self.sandbox_port}"
+        """Where Dagster keeps what steps print, a folder a run: its default below DAGSTER_HOME."""
+        return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster") / "storage"
 
     @property
     def stream_url(self) -> str:
         """The Event Stream as this machine reaches it; `stream_public_url` is for links."""
-        return f"http://127.0.0.1:{self.stream_port}"
+        return local_url(self.stream_host, self.stream_port)
 
 
 @cache

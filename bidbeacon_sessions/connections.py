@@ -36,6 +36,8 @@ _CLIENT_LIMITS: Final = {
 }
 _SERVER_OPTIONS: Final = {
     "timezone": "UTC",
+    # The role's own search path may name Dagster's schema first.
+    "search_path": "public",
     # A killed client is noticed while its statement runs, not at its end: the locks it holds block
     # the next run.
     "client_connection_check_interval": "2000",
@@ -81,15 +83,24 @@ def parse_database_url(database_url: str) -> URL:
     return url.set(drivername=_DRIVER)
 
 
-def connect_args(url: URL) -> dict[str, Any]:
-    """Return what `create_engine(connect_args=…)` needs for every connection of ours.
+def client_args(url: URL) -> dict[str, Any]:
+    """Return the arguments of a connection that concern its client only, so that PgBouncer accepts them.
 
-    Text is UTF-8 whatever `PGCLIENTENCODING` says, instants are UTC, and silence is noticed on both
-    sides. `options` and the client's limits that the address names are kept.
+    Text is UTF-8 whatever `PGCLIENTENCODING` says, and the server's silence is noticed. Limits that
+    the address names are kept.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
+    return {**limits, "client_encoding": "utf8"}
+
+
+def connect_args(url: URL) -> dict[str, Any]:
+    """Return what `create_engine(connect_args=…)` needs for every direct connection of ours.
+
+    As `client_args`; instants are UTC, tables are those of schema `public`, and silence is noticed
+    on both sides. `options` of the address are kept.
+    """
     options = [*_options(url), *(f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())]
-    return {**limits, "client_encoding": "utf8", "options": " ".join(options)}
+    return {**client_args(url), "options": " ".join(options)}
 
 
 def _options(url: URL) -> list[str]:

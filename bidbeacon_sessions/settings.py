@@ -31,8 +31,8 @@ _DAY: Final = 24 * 3600
 
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
-PROJECT_ROOT: Final = _CHECKOUT if (_CHECKOUT / "dagster.yaml").exists() else Path.cwd()
-"""The folder that holds `dagster.yaml`: the checkout, or the working directory where there is none."""
+PROJECT_ROOT: Final = _CHECKOUT if (_CHECKOUT / "workspace.yaml").exists() else Path.cwd()
+"""The folder that holds `workspace.yaml`: the checkout, or the working directory where there is none."""
 
 
 def is_loopback(host: str) -> bool:
@@ -62,6 +62,13 @@ def _check_web_address(value: str) -> str:
             "expected an address such as http://127.0.0.1:3030 or https://stream.example.com"
         )
     return value.rstrip("/")
+
+
+def local_url(host: str, port: int) -> str:
+    """Return the address at which this machine reaches a server that listens on `host`."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - recognised, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _own_address(port: int) -> str:

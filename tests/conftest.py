@@ -132,6 +132,19 @@ def _clone(cluster_url: str, template: str) -> Iterator[str]:
 @pytest.fixture
 def empty_url(cluster_url: str) -> Iterator[str]:
     """The address of a database without tables."""
+    with _make_empty(cluster_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_empty_url(cluster_url: str) -> Iterator[str]:
+    """The address of a database without tables at first, which the tests of a module share."""
+    with _make_empty(cluster_url) as url:
+        yield url
+
+
+@contextmanager
+def _make_empty(cluster_url: str) -> Iterator[str]:
     name = f"empty_{secrets.token_hex(6)}"
     _administer(cluster_url, "CREATE DATABASE {}", name)
     yield _database(cluster_url, name)

@@ -51,7 +51,7 @@ def db_upgrade() -> None:
 
     The first time, it stores whether the database is for the sandbox or for the real Amazon.
     """
-    from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+    from bidbeacon_pipelines.dagster_storage import upgrade_dagster
     from bidbeacon_pipelines.database.address import find_database
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.database.mode import check_mode, store_mode

@@ -125,7 +125,6 @@ def _failures() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
     from bidbeacon_pipelines.database.schema import SchemaError
-    from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
     from bidbeacon_pipelines.sandbox.config import SandboxError
     from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.services.load_checks import DaysNotOverError
@@ -141,7 +140,6 @@ def _failures() -> tuple[type[Exception], ...]:
         SchemaError,
         SandboxError,
         SessionsError,
-        TooManyPartitionsError,
         OperationalError,
         OSError,
     )

@@ -117,6 +117,8 @@ def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
     """
     _, address = url.get_dialect()().create_connect_args(url)
     shown = {name: value for name, value in address.items() if not names_secret(name)}
+    # As our own connections: the role's search path may name Dagster's schema first.
+    shown["options"] = f"{shown.get('options', '')} -c search_path=public".strip()
     environment = {"PGCLIENTENCODING": "UTF8"}
     if "password" in address:
         environment["PGPASSWORD"] = address["password"]

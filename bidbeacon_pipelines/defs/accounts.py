@@ -25,12 +25,7 @@ from bidbeacon_pipelines.store.tables import AdvertiserAccount
 
 
 def add_partitions(instance: DagsterInstance, accounts: Iterable[Account]) -> None:
-    """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay.
-
-    Raises:
-        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those
-            with room were added.
-    """
+    """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay."""
     active = [account for account in accounts if not account.is_disabled]
     add_ads_accounts(instance, dict.fromkeys(account.ads_account_key for account in active))
     add_accounts(instance, [account.account_key for account in active])

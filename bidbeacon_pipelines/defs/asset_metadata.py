@@ -1,7 +1,6 @@
 """Metadata of assets that are tables or views: address, column schema, owners."""
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from dagster import (
@@ -11,14 +10,12 @@ from dagster import (
     TableSchema,
     TableSchemaMetadataValue,
 )
-from sqlalchemy import URL, Column, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Column
 
-from bidbeacon_pipelines.database.address import find_database
-from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.dataset_tables import TAGS
 from bidbeacon_pipelines.store.report_views import ReportView, name_type
+from bidbeacon_sessions.connections import parse_database_url
 
 OWNER = "team:advertising"
 
@@ -26,28 +23,17 @@ OWNER = "team:advertising"
 def place_metadata(name: str) -> dict[str, Any]:
     """Return the location of a table or view: its qualified name, and its URI without user and password.
 
-    Without a database, as when only definitions are listed, there is no URI.
+    Without an address in the settings, as where definitions are only listed, there is no URI.
     """
     place: dict[str, Any] = {"dagster/table_name": name}
-    database = _database_uri()
-    return (
-        place
-        if database is None
-        else place | {"dagster/uri": f"{database}/{name.replace('.', '/')}"}
-    )
-
-
-@cache
-def _database_uri() -> str | None:
-    """Return the database's URI, for as long as this process runs."""
-    try:
-        url = make_url(find_database(get_settings()))
-    except (DatabaseUnavailableError, ArgumentError):
-        return None
+    address = get_settings().database_url
+    if address is None:
+        return place
+    url = parse_database_url(address.get_secret_value())
     shown = URL.create(
         "postgresql", host=url.host or "localhost", port=url.port, database=url.database
     )
-    return shown.render_as_string()
+    return place | {"dagster/uri": f"{shown.render_as_string()}/{name.replace('.', '/')}"}
 
 
 def column_schema(columns: Iterable[Any]) -> TableSchemaMetadataValue:

@@ -1,4 +1,4 @@
-"""Partitions: account × window.
+"""Partitions, account × window, and what limits the runs that work on them.
 
 The account's key comes from Amazon's accounts, the window is the account's own calendar day.
 """
@@ -13,38 +13,21 @@ from dagster import (
     MultiPartitionKey,
 )
 from dagster import MultiPartitionsDefinition as MultiPartitions
-from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_pipelines.database.address import find_database
-from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-from bidbeacon_pipelines.reports.partition_bound import (
-    DAYS_AHEAD,
-    check_partitions,
-    first_partition_day,
-    room_for_accounts,
-)
-from bidbeacon_pipelines.services.partition_room import count_accounts
+from bidbeacon_pipelines.reports.partition_months import DAYS_AHEAD, first_partition_day
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.account_partitions import PARTITIONS_NAME
 
+ACCOUNT_TAG = "account"
+ADS_ACCOUNT_TAG = "ads_account"
+"""`dagster.yaml` lets one run of each value of this tag work at a time."""
+BY_HAND_POOL = "by_hand"
+"""Runs of windows that a person asked for; `dagster.yaml` limits how many work at a time."""
 
-def _first_day() -> date:
-    """Return the first day that is a partition; without a database, as where somebody only lists the definitions, there are no accounts either."""
-    settings = get_settings()
-    try:
-        with shared_engine(find_database(settings)).begin() as connection:
-            accounts = count_accounts(connection)
-    except (DatabaseUnavailableError, SQLAlchemyError):
-        accounts = 0
-    return first_partition_day(settings.first_window_date, datetime.now(UTC).date(), accounts)
-
-
-FIRST_DAY = _first_day()
+FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partition_months)
 """The first day that is a partition, for as long as this process runs."""
 PARTITION_TAG = "dagster/partition"
-"""Dagster's tag of a run's partition; our sensors set it, also for accounts that there is no room for among the partitions."""
-ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
+"""Dagster's tag of a run's partition; our sensors set it, also for accounts that are no partition yet."""
+ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="accounts")
 ADS_ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="ads_accounts")
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an
@@ -87,22 +70,9 @@ def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
     return {account: sorted(days) for account, days in grouped.items()}
 
 
-def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
-    """Make partitions of accounts, of as many as there is room for; those that exist stay.
-
-    Raises:
-        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those
-            with room were added.
-    """
-    today = datetime.now(UTC).date()
-    existing = set(instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
-    new = [key for key in dict.fromkeys(keys) if key not in existing]
-    accounts = len(existing) + len(new)
-    first_day = first_partition_day(get_settings().first_window_date, today, accounts)
-    room = max(room_for_accounts(first_day, today) - len(existing), 0)
-    instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), new[:room])
-    if left_out := tuple(new[room:]):
-        check_partitions(accounts, first_day=first_day, today=today, left_out=left_out)
+def add_accounts(instance: DagsterInstance, keys: Iterable[str]) -> None:
+    """Make partitions of accounts; those that exist stay."""
+    instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), list(keys))
 
 
 def add_ads_accounts(instance: DagsterInstance, keys: Iterable[str]) -> None:

@@ -19,13 +19,15 @@ from dagster import (
     op,
 )
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import (
+    ACCOUNT_TAG,
     ACCOUNT_WINDOWS,
     ADS_ACCOUNT_PARTITIONS,
+    ADS_ACCOUNT_TAG,
+    BY_HAND_POOL,
     NoPartitionError,
     days_by_account,
 )
@@ -57,6 +59,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         deps=["accounts", *lineage.entities_behind(dataset)],
         partitions_def=ACCOUNT_WINDOWS,
         backfill_policy=BackfillPolicy.single_run(),
+        pool=BY_HAND_POOL,
         output_required=False,
         description=(
             f"{dataset.title}, from Amazon's reports: one partition is one account and one day of its own calendar. "

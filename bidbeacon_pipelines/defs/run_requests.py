@@ -13,10 +13,9 @@ from dagster import (
     op,
 )
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, BY_HAND_TAG
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.entities import sync_entities
-from bidbeacon_pipelines.defs.partitions import PARTITION_TAG
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, BY_HAND_POOL, PARTITION_TAG
 from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import RUN_REQUEST_TAG, BidBeaconSessions, session_store
 from bidbeacon_pipelines.reports.datasets import get_dataset
@@ -36,7 +35,7 @@ class LoadConfig(Config):
     by: str
 
 
-@op
+@op(pool=BY_HAND_POOL)
 def load_windows_op(
     context: OpExecutionContext, config: LoadConfig, job_sessions: BidBeaconSessions
 ) -> None:
@@ -105,7 +104,7 @@ def _run_for(request: stored.RunRequest, tag: dict[str, str], *, tries: int) -> 
             run_key=run_key,
             job_name=load_windows.name,
             run_config={"ops": {load_windows_op.name: {"config": config.model_dump()}}},
-            tags=tags | {BY_HAND_TAG: "true"},
+            tags=tags,
         )
     return RunRequest(
         run_key=run_key, job_name=sync_entities.name, tags=tags | {PARTITION_TAG: key}

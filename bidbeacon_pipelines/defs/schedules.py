@@ -14,11 +14,10 @@ from dagster import (
     sensor,
 )
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.accounts import sync_accounts
 from bidbeacon_pipelines.defs.entities import sync_entities
-from bidbeacon_pipelines.defs.partitions import PARTITION_TAG
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
 from bidbeacon_pipelines.defs.reports import load_datasets, poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.defs.run_requests import load_windows, requested_runs

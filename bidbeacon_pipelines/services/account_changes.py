@@ -23,7 +23,6 @@ from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.services.account_names import check_alias
 from bidbeacon_pipelines.services.account_names import rename as rename_ads_account
 from bidbeacon_pipelines.services.cadence import describe, keep_cadence
-from bidbeacon_pipelines.services.partition_room import check_room_to_enable
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.account_changes import (
     has_unrecorded_changes,
@@ -64,14 +63,7 @@ class AccountChanges:
             set_enabled(connection, account.account_key, enabled=False)
 
     def resume(self, account: Account) -> None:
-        """Refresh an account again, and clear why its ads account needs a person.
-
-        Raises:
-            TooManyPartitionsError: Dagster has no room for its partitions.
-        """
-        with self._store.begin() as connection:
-            today = read_now(connection, self._settings).date()
-            check_room_to_enable(connection, account.account_key, self._settings, today)
+        """Refresh an account again, and clear why its ads account needs a person."""
         if account.enabled and account.needs_person is None:
             return
         with self._changing(account.ref) as (connection, session):

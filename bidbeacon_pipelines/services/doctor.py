@@ -16,7 +16,6 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.schema import schema_problem
-from bidbeacon_pipelines.reports.partition_bound import first_partition_day
 from bidbeacon_pipelines.services.account_suspension import is_credential_error
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.health_checks import (
@@ -41,7 +40,6 @@ from bidbeacon_pipelines.services.health_checks import (
     check_windows,
     database_away,
 )
-from bidbeacon_pipelines.services.partition_room import count_accounts
 from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
@@ -85,7 +83,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
     yield check_amazon(_call_amazon(settings, usable))
     if usable is not None:
         yield from _look_into_database(usable, settings)
-    yield look_at_disk(settings.home)
+    yield look_at_disk(settings.scratch_folder)
 
 
 def _look_at_database(engine: Engine) -> Check:
@@ -102,9 +100,6 @@ def _look_into_database(engine: Engine, settings: Settings) -> Iterator[Check]:
         with engine.begin() as connection:
             now = read_now(connection, settings)
             yield from look_into_tables(connection, settings, now)
-            accounts = count_accounts(connection)
-        first_day = first_partition_day(settings.first_window_date, now.date(), accounts)
-        yield check_partitions(accounts, first_day, now.date())
     except SQLAlchemyError as error:
         yield database_away(_first_line(error))
 
@@ -114,7 +109,8 @@ def look_into_tables(
 ) -> Iterator[Check]:
     """Yield the checks of our tables; `with_windows` counts failed windows, which reads all of them."""
     resumed = list_resumed(connection, since=now - RESUMED_WITHIN, now=now)
-    yield check_accounts(list_accounts(connection), resumed)
+    accounts = list_accounts(connection)
+    yield check_accounts(accounts, resumed)
     yield check_requests(read_requests(connection, late_since=now - OVERDUE_AFTER), now)
     yield check_gates(list_gates(connection, now=now), now)
     if with_windows:
@@ -129,6 +125,8 @@ def look_into_tables(
     yield check_alerts(
         read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None
     )
+    shown = sum(not account.is_disabled for account in accounts)
+    yield check_partitions(shown, settings.partition_months, now.date())
 
 
 def _look_at_calls(connection: Connection, now: datetime) -> Check:
@@ -203,10 +201,10 @@ def _do_not_wait(waiting: Waiting) -> None:
         raise _NotNowError(waiting.reason)
 
 
-def look_at_disk(home: Path) -> Check:
+def look_at_disk(scratch: Path) -> Check:
     """Check the free disk space for downloads."""
-    usage = next(usage for folder in (home, *home.parents) if (usage := _find_usage(folder)))
-    return check_disk(str(home), usage.free, usage.total)
+    usage = next(usage for folder in (scratch, *scratch.parents) if (usage := _find_usage(folder)))
+    return check_disk(str(scratch), usage.free, usage.total)
 
 
 def _find_usage(folder: Path) -> Any:

@@ -9,7 +9,12 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.reports.histories import TRIED_AGAIN_AFTER
-from bidbeacon_pipelines.reports.partition_bound import MOST_PARTITIONS, partition_days
+from bidbeacon_pipelines.reports.partition_months import (
+    MOST_PARTITIONS,
+    NEARLY_FULL,
+    count_partition_days,
+    find_months_with_room,
+)
 from bidbeacon_pipelines.reports.problems import shape_of
 from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.services.throttling import TO_DO as THROTTLED_TO_DO
@@ -34,6 +39,7 @@ _MANY_FAILED, _ENOUGH_CALLS = 0.2, 20
 _UNDELIVERED_AFTER = timedelta(minutes=5)
 _NOT_WATCHED_AFTER = timedelta(minutes=5)
 JOBS = "jobs"
+PARTITIONS = "partitions"
 _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 
 
@@ -395,27 +401,45 @@ def cannot_see(name: str, table: str, grant: str) -> Check:
     )
 
 
-def check_partitions(accounts: int, first_day: date, today: date) -> Check:
-    """Return how many days of how many accounts Dagster shows, with a warning where its UI is not made for so many."""
-    days = partition_days(first_day, today)
-    facts = {"accounts": accounts, "days": days, "first_day": first_day}
-    found = f"{_count(accounts, 'account')} × {days:,} days from {first_day} on"
-    if accounts * days <= MOST_PARTITIONS:
-        return Check("partitions", Level.OK, found, facts=facts)
-    found += f" are more than the {MOST_PARTITIONS:,} that Dagster's UI is made for"
-    to_do = "Set BIDBEACON_FIRST_WINDOW_DATE to a later day, or remove it, and restart Dagster."
-    return Check("partitions", Level.WARNING, found, to_do, facts=facts)
+def check_partitions(accounts: int, months: int, today: date) -> Check:
+    """Check that Dagster's UI can show the partitions of all accounts, 20 % before it can't.
+
+    Args:
+        accounts: how many are partitions.
+        months: the setting.
+        today: the date in UTC.
+    """
+    days = count_partition_days(today, months)
+    facts = {"accounts": accounts, "days": days, "months": months}
+    found = (
+        f"{_count(accounts, 'account')} × {days:,} days are {accounts * days:,} partitions an asset"
+    )
+    if accounts * days < NEARLY_FULL:
+        return Check(PARTITIONS, Level.OK, found, facts=facts)
+    found += f", and Dagster's UI is made for {MOST_PARTITIONS:,}"
+    fitting = find_months_with_room(accounts, today, months)
+    to_do = (
+        "Spread the accounts over several installations."
+        if fitting is None
+        else f"Set BIDBEACON_PARTITION_MONTHS={fitting} and restart Dagster. Older days are still kept and refreshed in Postgres. "
+        "After you set more months again, launch the job record_again, which shows Dagster the days that it missed."
+    )
+    return Check(PARTITIONS, Level.WARNING, found, to_do, facts=facts)
 
 
 def check_disk(folder: str, free: int, total: int) -> Check:
-    """Check the free disk space for data and downloads, in bytes."""
+    """Check the free disk space for downloads, in bytes."""
     found = f"{free / 2**30:,.1f} GiB free of {total / 2**30:,.0f} in {folder}"
     facts = {"folder": folder, "free_bytes": free, "total_bytes": total}
     if free >= _LOW_DISK:
         return Check("disk", Level.OK, found, facts=facts)
     level = Level.FAILURE if free < _FULL_DISK else Level.WARNING
     return Check(
-        "disk", level, found, "Make room, or set BIDBEACON_HOME to a larger disk.", facts=facts
+        "disk",
+        level,
+        found,
+        "Make room, or set BIDBEACON_SCRATCH_FOLDER to a larger disk.",
+        facts=facts,
     )
 
 

@@ -53,7 +53,7 @@ class JobContext:
     @property
     def downloads(self) -> Path:
         """The folder for files on their way into the database."""
-        return self.settings.home / "downloads"
+        return self.settings.scratch_folder
 
     def account(self, key: str) -> Account:
         """Return an account as it is stored now.

@@ -31,7 +31,13 @@ from bidbeacon_pipelines.reports.problems import (
 )
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError, split_reasons
 from bidbeacon_pipelines.services.doctor import RESUMED_WITHIN, look_at_disk, look_into_tables
-from bidbeacon_pipelines.services.health_checks import JOBS, Check, Level, describe_resumed
+from bidbeacon_pipelines.services.health_checks import (
+    JOBS,
+    PARTITIONS,
+    Check,
+    Level,
+    describe_resumed,
+)
 from bidbeacon_pipelines.services.throttling import find_throttled, throttling_problems
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_subjects
@@ -68,7 +74,12 @@ _DAEMON_STARTS = timedelta(minutes=10)
 """After a weekend, the process that watches is up before Dagster has started its first run."""
 _SINCE = {JOBS: "last_at", "requests": "overdue_since"}
 """Which fact of a check says since when it is so."""
-_KINDS = {JOBS: "no job runs", "requests": "reports wait", "disk": "disk nearly full"}
+_KINDS = {
+    JOBS: "no job runs",
+    "requests": "reports wait",
+    "disk": "disk nearly full",
+    PARTITIONS: "many partitions",
+}
 """The kind of problem that a failed check is, where its name does not say it."""
 
 Naming = Callable[[Sequence[str] | None], tuple[str, ...]]
@@ -97,7 +108,7 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     groups = list_groups(connection, settings, now)
     checks = [
         *look_into_tables(connection, settings, now, with_windows=False),
-        look_at_disk(settings.home),
+        look_at_disk(settings.scratch_folder),
     ]
     since, named = now - RECENTLY, _naming(connection)
     stopped = _of_stopped(list_stopped(connection), named)
@@ -190,9 +201,15 @@ def _signs(row: RowMapping) -> WindowSigns:
 
 
 def _failed(checks: Sequence[Check]) -> list[Check]:
-    """Return the checks that failed for a cause of their own: accounts are told by what they need, and where nothing happens nobody looks at reports."""
+    """Return the checks that failed for a cause of their own, and the warning about partitions.
+
+    Accounts are told by what they need, and where nothing happens nobody looks at reports.
+    """
     failed = {
-        one.name: one for one in checks if one.level is Level.FAILURE and one.name != "accounts"
+        one.name: one
+        for one in checks
+        if (one.level is Level.FAILURE and one.name != "accounts")
+        or (one.level is Level.WARNING and one.name == PARTITIONS)
     }
     if JOBS in failed:
         failed.pop("requests", None)
@@ -205,6 +222,7 @@ def _of_check(check: Check) -> Problem:
         kind=_KINDS.get(check.name, check.name),
         cause=f"{check.found[:1].upper()}{check.found[1:]}",
         to_do=check.to_do or "",
+        is_minor=check.level is Level.WARNING,
         since=check.facts.get(_SINCE.get(check.name, "")),
         link="/#checks",
         tell_after=_DAEMON_STARTS if check.name == JOBS else timedelta(0),

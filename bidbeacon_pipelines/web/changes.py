@@ -21,7 +21,6 @@ from starlette.routing import BaseRoute, Route
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.reports.cadence import BadCadenceError
 from bidbeacon_pipelines.reports.datasets import UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
 from bidbeacon_pipelines.services.account_changes import PAGE, AccountChanges
 from bidbeacon_pipelines.services.account_names import (
     AmbiguousAccountError,
@@ -232,10 +231,7 @@ class _Desk:
 
     def resume(self, fields: Fields, by: str) -> dict[str, Any]:
         account = self._account(fields)
-        try:
-            self._changes(by).resume(account)
-        except TooManyPartitionsError as error:
-            raise _RefusedError(409, str(error), "Make room in Dagster first.") from None
+        self._changes(by).resume(account)
         return _named(account)
 
     def set_cadence(self, fields: Fields, by: str) -> dict[str, Any]:

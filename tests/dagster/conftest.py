@@ -7,7 +7,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
@@ -17,7 +17,7 @@ from tests.stream.conftest import asgi_server, base_url, http
 
 __all__ = ["asgi_server", "base_url", "environment", "http", "sandbox"]
 
-STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
+STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}"
 
 
 @pytest.fixture

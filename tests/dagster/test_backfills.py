@@ -17,7 +17,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -26,7 +26,7 @@ from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.dagster.world import ASSET_KEY, RANGE_END, RANGE_START, World, wait_until
 
 INSTANCE = """
-storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}
+storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}
 run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
 telemetry: {enabled: false}
 """

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import pytest
 from dagster import DagsterRunStatus, RunRequest
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, BY_HAND_TAG
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.partitions import PARTITION_TAG
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, PARTITION_TAG
 from bidbeacon_pipelines.defs.resources import RUN_REQUEST_TAG
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.services.run_requests import MOST_TRIES, request_entity_sync, request_load
@@ -67,11 +66,7 @@ def test_a_load_is_run_and_leads_to_its_session(stocked: World, load: StoredRequ
     [run] = wanted(stocked)
     account = stocked.account()
     assert ("load_windows", f"run-request-{load.id}-1") == (run.job_name, run.run_key)
-    assert (account.account_key, account.label, "true") == (
-        run.tags[ACCOUNT_TAG],
-        run.tags[LABEL_TAG],
-        run.tags[BY_HAND_TAG],
-    )
+    assert (account.account_key, account.label) == (run.tags[ACCOUNT_TAG], run.tags[LABEL_TAG])
     defs.resolve_job_def("load_windows").execute_in_process(
         run_config=run.run_config, tags=run.tags, instance=stocked.instance
     )

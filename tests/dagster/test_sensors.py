@@ -11,9 +11,12 @@ from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.test_utils import create_run_for_test
 
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.partitions import PARTITION_TAG
+from bidbeacon_pipelines.defs.partitions import (
+    ACCOUNT_TAG,
+    ADS_ACCOUNT_TAG,
+    PARTITION_TAG,
+)
 from bidbeacon_pipelines.defs.schedules import (
     LOW_PRIORITY,
     poll_reports_in_flight,

@@ -21,7 +21,11 @@ from dagster import (
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.partitions import PARTITION_TAG, add_accounts, partition_key
+from bidbeacon_pipelines.defs.partitions import (
+    PARTITION_TAG,
+    add_accounts,
+    partition_key,
+)
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.reports.datasets import get_dataset

@@ -9,7 +9,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.fixtures import environment, sandbox
@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parent / "results.json"
 STORAGE = """
 storage:
   custom:
-    module: bidbeacon_pipelines.dagster_instance.storage
+    module: bidbeacon_pipelines.dagster_storage
     class: BidBeaconStorage
     config: {}
 telemetry:

@@ -1,34 +1,30 @@
-"""Dagster's webserver and the sandbox's own pages refuse what web pages of other sites ask for."""
+"""Dagster's webserver, as `dg dev` starts it, and the sandbox's own pages refuse what web pages of other sites ask for."""
 
 import asyncio
-import os
-import secrets
+import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
+import psutil
 import pytest
 import websockets
 from dagster import AssetKey, AssetMaterialization, DagsterInstance
-from psycopg import sql
-from sqlalchemy import make_url
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
-from bidbeacon_pipelines.dev.environment import make_dagster_home, shared_environment
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.sandbox.server import running_sandbox
-from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from tests.dagster.world import wait_until
 
 ASSET = AssetKey("precious")
 WIPE = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["precious"]}}]) { __typename } }'
 EVIL = "http://evil.example"
 PUBLIC_URL = "https://dagster.example.com"
-START_SECONDS = 120
 
 
 class Webserver:
@@ -37,6 +33,13 @@ class Webserver:
     def __init__(self, port: int, instance: DagsterInstance) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.instance = instance
+
+    def answers(self) -> bool:
+        """Return whether it has started."""
+        try:
+            return self.request("GET", "/server_info") == httpx.codes.OK
+        except httpx.TransportError:
+            return False
 
     def remembers(self) -> bool:
         """Return whether the asset's materialization is still there."""
@@ -70,50 +73,45 @@ class Webserver:
 
 @pytest.fixture(scope="module")
 def webserver(
-    cluster_url: str, _template: str, tmp_path_factory: pytest.TempPathFactory
+    shared_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Webserver]:
-    """Yield a webserver started as `dagster dev` starts it, with an empty workspace."""
-    name = f"webserver_{secrets.token_hex(4)}"
-    with psycopg.connect(cluster_url, autocommit=True) as connection:
-        names = map(sql.Identifier, (name, _template))
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*names)
-        )
-    url = make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
-    upgrade_dagster(url)
-    port = choose_port()
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"), dagster_port=port, dagster_public_url=PUBLIC_URL
-    )
-    make_dagster_home(settings, code_server_port=1)
+    """Yield the webserver of `dg dev` with our `dagster.yaml`; an interrupt ends it and all that it has started."""
+    home, port = tmp_path_factory.mktemp("home"), choose_port()
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
+    upgrade_dagster(shared_database_url)
+    command = [Path(sys.executable).with_name("dg"), "dev", "--port", str(port)]
     with pytest.MonkeyPatch.context() as patch:
-        for variable, value in shared_environment(settings, url).items():
-            patch.setenv(variable, value)
+        patch.setenv("DAGSTER_HOME", str(home))
+        patch.setenv("BIDBEACON_DATABASE_URL", shared_database_url)
+        patch.setenv("BIDBEACON_DAGSTER_PUBLIC_URL", PUBLIC_URL)
         get_settings.cache_clear()
-        get_session_settings.cache_clear()
-        command = [sys.executable, "-m", "dagster_webserver", "--empty-workspace", "-p", str(port)]
         with (
             DagsterInstance.get() as instance,
-            subprocess.Popen(command, cwd=settings.dagster_home, env=os.environ) as process,
+            subprocess.Popen(command, cwd=PROJECT_ROOT, start_new_session=True) as process,
         ):
+            started: list[psutil.Process] = []
             try:
-                _wait_until_it_answers(process, port)
-                yield Webserver(port, instance)
+                server = Webserver(port, instance)
+                wait_until(
+                    lambda: process.poll() is not None or server.answers(), "it answers", 120
+                )
+                started = psutil.Process(process.pid).children(recursive=True)
+                yield server
+                process.send_signal(signal.SIGINT)
+                process.wait(60)
+                assert [] == psutil.wait_procs(started, timeout=60)[1]
             finally:
-                process.terminate()
+                for each in filter(psutil.Process.is_running, started):
+                    each.kill()
+                process.kill()
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        assert process.poll() is None, "the webserver ended while it started"
-        assert time.monotonic() < deadline, "the webserver does not answer"
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/server_info", timeout=2, trust_env=False)
-        except httpx.HTTPError:
-            time.sleep(0.05)
-        else:
-            return
+def test_our_definitions_are_loaded(webserver: Webserver) -> None:
+    """`dg dev` finds the code location."""
+    query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+    answer = httpx.post(f"{webserver.url}/graphql", json={"query": query}, timeout=30).json()
+    [location] = answer["data"]["workspaceOrError"]["locationEntries"]
+    assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation"
 
 
 @pytest.mark.parametrize(

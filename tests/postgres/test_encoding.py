@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 TEXT = "Zoë’s Kräuter – 東京"
@@ -22,7 +22,7 @@ TEXT = "Zoë’s Kräuter – 東京"
 PROGRAM = """
 import sys
 from sqlalchemy import create_engine, text
-from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
+from bidbeacon_pipelines.dagster_storage import dagster_database_url
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sessions import SessionStore
 from bidbeacon_pipelines.database.address import psycopg_args

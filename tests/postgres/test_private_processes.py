@@ -1,14 +1,15 @@
 """What our processes write is for their owner alone, though the shell lets everybody read new files."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
-RUN = f"""
+RUN = """
 from dagster import DagsterInstance, job, op
 
 @op
@@ -21,7 +22,7 @@ def speak(context):
 def one():
     speak()
 
-with DagsterInstance.from_config({str(PROJECT_ROOT)!r}) as instance:
+with DagsterInstance.get() as instance:
     assert one.execute_in_process(instance=instance).success
 """
 
@@ -61,11 +62,12 @@ def modes_below(folder: Path) -> dict[str, set[str]]:
 
 def test_what_a_run_of_dagster_writes_is_private(database_url: str, tmp_path: Path) -> None:
     """Artifacts and what steps print, from the first file on."""
-    home = tmp_path / "home"
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
     upgrade_dagster(database_url)
-    run_open(RUN, BIDBEACON_HOME=str(home), BIDBEACON_DATABASE_URL=database_url)
-    assert any((home / "dagster" / "compute_logs").rglob("*.out"))
-    assert {"folders": {"0o700"}, "files": {"0o600"}} == modes_below(home / "dagster")
+    run_open(RUN, DAGSTER_HOME=str(tmp_path), BIDBEACON_DATABASE_URL=database_url)
+    written = tmp_path / "storage"
+    assert any(written.rglob("*.out"))
+    assert {"folders": {"0o700"}, "files": {"0o600"}} == modes_below(written)
 
 
 def test_what_a_command_writes_is_private(tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.services import retention
 from bidbeacon_pipelines.services.retention import delete_old_records
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 
-STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
+STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}"
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_printed_lines_go_with_their_runs(
     instance: DagsterInstance, engine: Engine, tmp_path: Path
 ) -> None:
     """A folder that nothing was written to for long is deleted, a young one stays."""
-    logs = tmp_path / "home" / "dagster" / "compute_logs"
+    logs = tmp_path / "home" / "dagster" / "storage"
     for name, age in (("old", 15), ("young", 13)):
         (logs / name / "compute_logs").mkdir(parents=True)
         written = (datetime.now(UTC) - timedelta(days=age)).timestamp()

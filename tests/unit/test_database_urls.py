@@ -67,7 +67,7 @@ def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> No
 @pytest.mark.parametrize("password", ["aa/SECRET", "%zz", "a b+c", "p@ss:word?#", "ä"])
 def test_an_address_is_rendered_so_that_all_clients_read_it(password: str) -> None:
     """libpq, and so psql, comes to the same as SQLAlchemy, blanks of options included."""
-    query = {"options": "-c search_path=ours -cgeqo=on"}
+    query = {"options": "-c work_mem=64MB -cgeqo=on"}
     url = URL.create("postgresql+psycopg", "bob", password, "::1", 5433, "ads", query)
     rendered = render_database_url(url)
     given = {"user": "bob", "password": password, "host": "::1", "port": "5433", "dbname": "ads"}
@@ -76,30 +76,37 @@ def test_an_address_is_rendered_so_that_all_clients_read_it(password: str) -> No
 
 
 def test_psql_gets_everything_but_no_secret_on_its_command_line() -> None:
-    """Parameters of the address stay, the password is in the environment."""
+    """Parameters of the address stay, the password is in the environment; tables are ours, whatever the role's search path."""
     shown, environment = psql_args(
         parse_database_url("postgresql://bob:SECRET@db/ads?sslmode=verify-full&sslpassword=SECRET")
     )
-    assert {"user": "bob", "host": "db", "dbname": "ads", "sslmode": "verify-full"} == shown
+    given = {"user": "bob", "host": "db", "dbname": "ads", "sslmode": "verify-full"}
+    assert given | {"options": "-c search_path=public"} == shown
     assert {"PGPASSWORD": "SECRET", "PGCLIENTENCODING": "UTF8"} == environment
 
 
 def test_options_and_limits_of_the_address_are_kept() -> None:
-    """The search path and the time to connect of the address count; for all that it doesn't name, ours do."""
-    url = parse_database_url("postgresql://db/ads?connect_timeout=60&options=-csearch_path%3Dours")
+    """What the address sets counts; for all that it doesn't name, ours does."""
+    url = parse_database_url("postgresql://db/ads?connect_timeout=60&options=-cgeqo%3Don")
 
     for args in (connect_args(url), psycopg_args(url)):
-        assert args["options"].startswith("-csearch_path=ours -c timezone=UTC ")
+        assert args["options"].startswith("-cgeqo=on -c timezone=UTC -c search_path=public ")
         assert "utf8" == args["client_encoding"]
     assert "connect_timeout" not in connect_args(url)
     assert "60" == psycopg_args(url)["connect_timeout"]
 
 
 @pytest.mark.parametrize(
-    "query", ["options=-c%20TimeZone%3DEST", "options=--timezone%3DEST", "client_encoding=latin1"]
+    "query",
+    [
+        "options=-c%20TimeZone%3DEST",
+        "options=--timezone%3DEST",
+        "client_encoding=latin1",
+        "options=-csearch_path%3Dours",
+    ],
 )
 def test_what_we_set_ourselves_is_not_overridden_in_silence(query: str) -> None:
     """An address that sets it as well is refused: one of the two would not count."""
-    refused = r"without (timezone|client_encoding), which BidBeacon sets itself"
+    refused = r"without (timezone|client_encoding|search_path), which BidBeacon sets itself"
     with pytest.raises(InvalidDatabaseUrlError, match=refused):
         parse_database_url(f"postgresql://db/ads?{query}")

@@ -46,9 +46,9 @@ EMPTY = "expected a value; remove the variable to use the default; got ''"
         ),
         ("ADS_API_CREDENTIAL_REGION", "US", "expected 'NA', 'EU' or 'FE'; got 'US'"),
         (
-            "FIRST_WINDOW_DATE",
-            "1754006400",
-            "expected a day of the years 1970 to 2999, such as 2025-08-01; got '1754006400'",
+            "PARTITION_MONTHS",
+            "61",
+            "expected less than or equal to 60; got '61'",
         ),
         (
             "BIND_HOST",
@@ -195,6 +195,20 @@ def test_a_port_alone_is_in_every_link(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "http://127.0.0.1:4000" == get_settings().dagster_public_url
 
 
+def test_clients_find_the_sandbox_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host and port move its clients along; another machine's is a setting."""
+    monkeypatch.setenv("BIDBEACON_SANDBOX_PORT", "4040")
+    monkeypatch.setenv("BIDBEACON_BIND_HOST", "127.0.0.2")
+    assert "http://127.0.0.2:4040" == read_settings(Settings).sandbox_url
+    monkeypatch.setenv("BIDBEACON_BIND_HOST", "::1")
+    assert "http://[::1]:4040" == read_settings(Settings).sandbox_url
+    monkeypatch.setenv("BIDBEACON_ALLOW_OTHER_MACHINES", "true")
+    monkeypatch.setenv("BIDBEACON_BIND_HOST", "0.0.0.0")
+    assert "http://127.0.0.1:4040" == read_settings(Settings).sandbox_url
+    monkeypatch.setenv("BIDBEACON_SANDBOX_URL", "http://sandbox.internal:3040")
+    assert "http://sandbox.internal:3040" == read_settings(Settings).sandbox_url
+
+
 def test_changes_without_a_token_are_refused_beside_a_public_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -218,17 +232,18 @@ def test_a_relative_home_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("BIDBEACON_HOME", "state")
     monkeypatch.chdir(tmp_path)
     assert PROJECT_ROOT / "state" == get_settings().home
+    assert PROJECT_ROOT / "state" / "downloads" == get_settings().scratch_folder
 
 
 def test_every_process_reads_the_projects_file(tmp_path: Path) -> None:
-    """Sessions and pipelines see the `.env` beside `dagster.yaml`, and not one of the working directory."""
+    """Sessions and pipelines see the `.env` beside `workspace.yaml`, and not one of the working directory."""
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     elsewhere.mkdir()
     for package in ("bidbeacon_pipelines", "bidbeacon_sessions"):
         shutil.copytree(
             PROJECT_ROOT / package, project / package, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", project)
+    shutil.copy(PROJECT_ROOT / "workspace.yaml", project)
     (project / ".env").write_text(
         "BIDBEACON_STREAM_TOKEN=token-of-the-project\nBIDBEACON_SANDBOX_PORT=4040\n"
     )

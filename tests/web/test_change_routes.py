@@ -10,7 +10,6 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.run_requests import (
@@ -191,19 +190,6 @@ def test_a_request_whose_session_died_is_not_joined(
         first["id"]
         != product.post("/api/account/sync-entities", json={"account": KEY}).json()["id"]
     )
-
-
-def test_an_account_without_room_for_partitions_stays_paused(
-    product: httpx.Client, stored: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The answer says which setting makes room, and not to resume the account, which is what was tried."""
-    with stored.begin() as connection:
-        connection.execute(text("UPDATE advertiser_accounts SET enabled = false"))
-    monkeypatch.setattr(partition_bound, "MOST_PARTITIONS", 0)
-    answer = product.post("/api/account/resume", json={"account": KEY})
-    assert (answer.status_code, answer.json()["what_to_do"]) == (409, "Make room in Dagster first.")
-    assert "Disable accounts, or spread them over several installations" in answer.json()["error"]
-    assert not account(stored).enabled
 
 
 def test_nothing_is_asked_for_a_paused_account(product: httpx.Client) -> None:

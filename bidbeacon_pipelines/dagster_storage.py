@@ -1,0 +1,194 @@
+"""Dagster's storage in our database: the classes that `dagster.yaml` names, its tables, and the webserver's guard.
+
+Dagster's tables are in schema `dagster`, which the role's `search_path` names: a startup option
+would be refused by PgBouncer in transaction mode.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, Self
+
+from dagster import Field, StringSource, UPathDefsStateStorage
+from dagster_postgres import DagsterPostgresStorage
+from sqlalchemy import Engine, create_engine, event, text
+from starlette.middleware import Middleware
+
+from bidbeacon_pipelines.browser_guard import BrowserGuard
+from bidbeacon_pipelines.database.address import open_database
+from bidbeacon_pipelines.database.schema import (
+    LOCK_TIMEOUT,
+    Report,
+    SchemaError,
+    patiently,
+    schema_lock,
+)
+from bidbeacon_pipelines.private_files import keep_new_files_private
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions.connections import client_args, parse_database_url
+
+SCHEMA: Final = "dagster"
+_DRIVER: Final = "postgresql+psycopg2"
+_SET_SEARCH_PATH: Final = f"""
+    format('ALTER ROLE %I IN DATABASE %I SET search_path = {SCHEMA}, public', current_user, current_database())"""
+_FIND_TABLES: Final = text(f"""
+    SELECT current_user AS role, current_schema() AS schema, {_SET_SEARCH_PATH} AS remedy,
+           EXISTS (SELECT FROM pg_tables WHERE schemaname = '{SCHEMA}' AND tablename = 'runs') AS has_tables""")
+
+
+class BidBeaconStorage(DagsterPostgresStorage):
+    """Runs, events and schedules in schema `dagster` of our database.
+
+    Dagster hands the storage's configuration to its child processes on their command lines. The
+    address, with its password, is therefore no part of it: each process reads it from the settings,
+    or from the variable that `postgres_url: {env: …}` names.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Return the only option: another address than BIDBEACON_DATABASE_URL, such as PgBouncer's."""
+        return {"postgres_url": Field(StringSource, is_required=False)}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
+        """Make the storage when Dagster loads `dagster.yaml`.
+
+        Without an address nothing is connected to, so that definitions can be listed and checked in
+        a fresh clone; the first use says what to do.
+
+        Raises:
+            DatabaseUnavailableError: The database can't be used; the message says what to do.
+            SchemaError: Our tables or Dagster's are not as this program needs them; the message
+                says what to do.
+        """
+        keep_new_files_private()
+        # Dagster reads it from the environment only.
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
+        guard_webserver()
+        settings = get_settings()
+        if settings.database_url is None:
+            storage = cls(f"{_DRIVER}://", should_autocreate_tables=False, inst_data=inst_data)
+            event.listen(
+                storage.pool_connections(), "do_connect", lambda *_: open_database(settings)
+            )
+            return storage
+        url = open_database(settings)
+        address = dagster_database_url(config_value.get("postgres_url", url))
+        storage = cls(address, should_autocreate_tables=False, inst_data=inst_data)
+        check_dagster_tables(storage.pool_connections())
+        return storage
+
+    def pool_connections(self) -> Engine:
+        """Replace the engines of all parts by one that pools connections; return it.
+
+        dagster-postgres opens a connection for every statement, which costs a run worker more than
+        its work. Its public `optimize_for_webserver` pools as well, but does not notice before use
+        that a connection broke when the server was restarted.
+        """
+        engine = create_engine(
+            self.postgres_url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=2,
+            max_overflow=20,
+            pool_pre_ping=True,
+            pool_recycle=300,
+        )
+        parts: list[Any] = [self.run_storage, self.event_log_storage, self.schedule_storage]
+        for part in parts:
+            part._engine = engine  # noqa: SLF001 - there is no public way; its own methods replace it too
+        return engine
+
+
+class NoDefinitionsState(UPathDefsStateStorage):
+    """The state of components, of which our definitions have none: Dagster need not ask the database for it."""
+
+    def get_latest_defs_state_info(self) -> None:
+        """Return that nothing is stored."""
+
+
+def dagster_database_url(url: str, *options: str) -> str:
+    """Return an address in SQLAlchemy's form for psycopg2, which dagster-postgres needs, in UTF-8.
+
+    Args:
+        url: `postgresql://…`; its own options are kept.
+        options: More startup options, such as `-cname=value`, for a direct connection.
+    """
+    address = parse_database_url(url).set(drivername=_DRIVER)
+    address = address.update_query_dict({k: str(v) for k, v in client_args(address).items()})
+    if options:
+        given = address.query.get("options", ())
+        both = (*([given] if isinstance(given, str) else given), *options)
+        address = address.update_query_dict({"options": " ".join(both)})
+    return address.render_as_string(hide_password=False)
+
+
+def check_dagster_tables(engine: Engine) -> None:
+    """Check that Dagster's tables exist, and that this role finds them; Dagster checks their version itself.
+
+    Raises:
+        SchemaError: They don't, or it doesn't; the message says what to do.
+    """
+    with engine.connect() as connection:
+        found = connection.execute(_FIND_TABLES).one()
+    if not found.has_tables:
+        raise SchemaError(
+            "The database has no tables of Dagster's yet: run `bidbeacon db upgrade`."
+        )
+    if found.schema != SCHEMA:
+        raise SchemaError(
+            f"Role {found.role} does not find Dagster's tables in schema {SCHEMA}: run "
+            f"`{found.remedy}` as this role, and grant it the schema as docs/operations.md says."
+        )
+
+
+def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
+    """Create schema `dagster` and its tables where they are missing, and apply Dagster's own migrations.
+
+    The role that runs this gets the schema into its `search_path` in this database.
+
+    Args:
+        url: The database, without a connection pooler.
+        report: Called with a line where it has to wait.
+
+    Raises:
+        SchemaError: The tables are in use for too long.
+    """
+    with schema_lock(url, report) as connection:
+        if connection.execute(text(f"SELECT to_regnamespace('{SCHEMA}')")).scalar() is None:
+            connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+        connection.execute(text(f"DO $$ BEGIN EXECUTE {_SET_SEARCH_PATH}; END $$"))
+        connection.commit()
+        patiently(lambda: _apply_dagsters_migrations(url), report)
+
+
+def _apply_dagsters_migrations(url: str) -> None:
+    options = (f"-csearch_path={SCHEMA}", f"-clock_timeout={LOCK_TIMEOUT}")
+    storage = DagsterPostgresStorage(dagster_database_url(url, *options))
+    storage.event_log_storage.upgrade()  # runs and schedules share its history
+
+
+def guard_webserver() -> None:
+    """Refuse what pages of other sites ask of Dagster's webserver, where this process is one.
+
+    The webserver executes mutations sent by GET, checks neither `Host` nor `Origin`, and has no
+    setting for middleware. It loads this storage however it was started.
+    """
+    # Importing the webserver would cost every run a second.
+    module = sys.modules.get("dagster_webserver.webserver")
+    if module is not None:
+        _guard(module.DagsterWebserver)
+
+
+@cache
+def _guard(webserver: type[Any]) -> None:
+    """Put the guard before the middleware that a webserver class builds, once."""
+    build = webserver.build_middleware
+
+    def build_middleware(self: Any) -> list[Middleware]:
+        guard = Middleware(
+            BrowserGuard, public_url=get_settings().dagster_public_url, post_only="/graphql"
+        )
+        return [guard, *build(self)]
+
+    webserver.build_middleware = build_middleware

@@ -127,16 +127,6 @@ def test_more_than_one_row_in_500_in_quarantine_is_too_many(stocked: World) -> N
         assert (passed, "WARN") == (found.passed, found.severity.name)
 
 
-def test_a_range_is_checked_once(stocked: World) -> None:
-    """However many partitions a run loads, each check is made once."""
-    account = stocked.account()
-    first, last = (partition_key(account.account_key, stocked.day(ago)) for ago in (5, 3))
-    keys = {RANGE_START: str(first), RANGE_END: str(last)}
-    result = load(stocked, account, stocked.day(), DAILY.name, tags=keys)
-    assert len(result.get_asset_check_evaluations()) == 3
-    assert len(stocked.recorded_partitions()) == 3
-
-
 def test_checks_stay_evaluated_when_loads_are_recorded(
     stocked: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,11 +160,13 @@ def test_checks_stay_evaluated_when_loads_are_recorded(
 def test_checks_are_evaluated_after_each_batch_of_loads(
     stocked: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within a run that records two batches, the events of the checks follow those of each batch: a long run does not leave them not evaluated."""
+    """A range is checked once; within a run that records two batches, the events of the checks follow those of each, so that a long run does not leave them not evaluated."""
     account = stocked.account()
     first, last = (partition_key(account.account_key, stocked.day(ago)) for ago in (4, 3))
     keys = {RANGE_START: str(first), RANGE_END: str(last)}
-    load(stocked, account, stocked.day(), DAILY.name, tags=keys)
+    result = load(stocked, account, stocked.day(), DAILY.name, tags=keys)
+    assert 3 == len(result.get_asset_check_evaluations())
+    assert 2 == len(stocked.recorded_partitions())
     stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
     monkeypatch.setattr(recording, "_BATCH", 1)
     result = stocked.run_job("poll_reports")

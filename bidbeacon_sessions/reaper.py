@@ -94,8 +94,8 @@ def close_dead_sessions(
 ) -> int:
     """Close every session without a sign of life, and end its run; return how many were closed.
 
-    Sessions of another code location's runs are left alone. While another process does the same,
-    do nothing.
+    Sessions of another code location's runs are left alone. Do nothing while another process is
+    reaping.
     """
     missed = timedelta(seconds=get_session_settings().heartbeat_seconds * _BEATS_MISSED)
     with store.begin() as alone:
@@ -151,7 +151,6 @@ def fail_lost_runs(
     The cursor holds, for each run without an open session, its last sign of life and since when
     there has been no other. Dagster's run monitoring ends runs that don't start or don't stop.
     """
-    runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
     before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
     seen: dict[str, tuple[str, str]] = {}
     failed = 0
@@ -159,6 +158,7 @@ def fail_lost_runs(
         now = begin_reaping(alone)
         if now is None:
             return 0, cursor
+        runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
         signs = find_run_signs(alone, [run.run_id for run in runs])
         for run in runs:
             of_sessions = signs.get(run.run_id)

@@ -197,14 +197,6 @@ def test_without_a_sandbox_the_sensors_say_how_to_start_it(
     assert "BIDBEACON_ADS_API_CLIENT_ID" in reason
 
 
-def test_nothing_in_flight_is_not_polled(stocked: World) -> None:
-    """Without a report in flight there is no run."""
-    assert (
-        skipped(stocked, poll_reports_in_flight)
-        == "No report in flight is due for a check, and no planned report can be created now."
-    )
-
-
 def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
     """A report due for a look makes one run; while that waits or is under way there is no second."""
     looks_due(stocked)

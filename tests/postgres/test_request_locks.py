@@ -83,20 +83,13 @@ def lock(engine: Engine, request_id: int) -> Lock:
     return try_it
 
 
-def test_one_of_two_sessions_locks(lock: Lock, sessions: Callable[[], SessionRecorder]) -> None:
-    """The second is refused while the first lives; the first may lock again."""
-    first, second = sessions(), sessions()
-    assert lock(first.session_id)
-    assert not lock(second.session_id)
-    assert lock(first.session_id)
-
-
-def test_a_lock_given_back_is_free(
+def test_one_session_locks_until_it_gives_the_lock_back(
     engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """Releasing ends one's own lock, and never another's."""
+    """The first may lock again; releasing ends one's own lock, and never another's."""
     first, second = sessions(), sessions()
-    lock(first.session_id)
+    assert lock(first.session_id)
+    assert lock(first.session_id)
     for session in (second, first):
         assert not lock(second.session_id)
         with engine.begin() as connection:

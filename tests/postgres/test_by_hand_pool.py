@@ -61,6 +61,7 @@ def test_backfills_by_hand_leave_two_places(
     (tmp_path / "location.py").write_text(LOCATION)
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_GRPC_TIMEOUT_SECONDS", "300")  # a busy machine starts runs slowly
     monkeypatch.chdir(tmp_path)
     location = ("-f", "location.py")
     daemon = subprocess.Popen([BIN / "dagster-daemon", "run", *location])

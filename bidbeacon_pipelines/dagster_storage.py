@@ -29,6 +29,9 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.connections import client_args, parse_database_url
 
 SCHEMA: Final = "dagster"
+BY_HAND_POOL: Final = "by_hand"
+"""Runs of windows that a person asked for."""
+BY_HAND_RUNS: Final = 4
 _DRIVER: Final = "postgresql+psycopg2"
 _SET_SEARCH_PATH: Final = f"""
     format('ALTER ROLE %I IN DATABASE %I SET search_path = {SCHEMA}, public', current_user, current_database())"""
@@ -143,7 +146,7 @@ def check_dagster_tables(engine: Engine) -> None:
 
 
 def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
-    """Create schema `dagster` and its tables where they are missing, and apply Dagster's own migrations.
+    """Create schema `dagster`, its tables and our pool where they are missing, and apply Dagster's own migrations.
 
     The role that runs this gets the schema into its `search_path` in this database.
 
@@ -165,7 +168,11 @@ def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
 def _apply_dagsters_migrations(url: str) -> None:
     options = (f"-csearch_path={SCHEMA}", f"-clock_timeout={LOCK_TIMEOUT}")
     storage = DagsterPostgresStorage(dagster_database_url(url, *options))
-    storage.event_log_storage.upgrade()  # runs and schedules share its history
+    events = storage.event_log_storage
+    events.upgrade()  # runs and schedules share its history
+    # Dagster lets all runs of a pool pass until it has seen the pool once.
+    if BY_HAND_POOL not in events.get_concurrency_keys():
+        events.set_concurrency_slots(BY_HAND_POOL, BY_HAND_RUNS)
 
 
 def guard_webserver() -> None:

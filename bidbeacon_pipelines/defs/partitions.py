@@ -20,8 +20,6 @@ from bidbeacon_pipelines.settings import get_settings
 ACCOUNT_TAG = "account"
 ADS_ACCOUNT_TAG = "ads_account"
 """`dagster.yaml` lets one run of each value of this tag work at a time."""
-BY_HAND_POOL = "by_hand"
-"""Runs of windows that a person asked for; `dagster.yaml` limits how many work at a time."""
 
 FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partition_months)
 """The first day that is a partition, for as long as this process runs."""

@@ -19,6 +19,7 @@ from dagster import (
     op,
 )
 
+from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.checks import evaluate_checks
@@ -27,7 +28,6 @@ from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_WINDOWS,
     ADS_ACCOUNT_PARTITIONS,
     ADS_ACCOUNT_TAG,
-    BY_HAND_POOL,
     NoPartitionError,
     days_by_account,
 )

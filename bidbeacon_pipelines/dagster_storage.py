@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, Self
 
-from dagster import Field, StringSource, UPathDefsStateStorage
+import dagster as dg
 from dagster_postgres import DagsterPostgresStorage
 from sqlalchemy import Engine, create_engine, event, text
 from starlette.middleware import Middleware
@@ -51,7 +51,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         """Return the only option: another address than BIDBEACON_DATABASE_URL, such as PgBouncer's."""
-        return {"postgres_url": Field(StringSource, is_required=False)}
+        return {"postgres_url": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
@@ -103,7 +103,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
         return engine
 
 
-class NoDefinitionsState(UPathDefsStateStorage):
+class NoDefinitionsState(dg.UPathDefsStateStorage):
     """The state of components, of which our definitions have none: Dagster need not ask the database for it."""
 
     def get_latest_defs_state_info(self) -> None:

@@ -5,18 +5,18 @@ Importing it reads settings and does nothing else: no database, no network, no s
 
 import warnings
 
-from dagster import PreviewWarning, in_process_executor, load_definitions_from_package_module
+import dagster as dg
 
 from bidbeacon_pipelines import defs as modules
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 
 with warnings.catch_warnings():
     # `load_from_defs_folder` is no preview, but needs a pyproject.toml, which a wheel has not.
-    warnings.simplefilter("ignore", PreviewWarning)
-    defs = load_definitions_from_package_module(
+    warnings.simplefilter("ignore", dg.PreviewWarning)
+    defs = dg.load_definitions_from_package_module(
         modules,
         # A run is one process, its worker: half the CPU time, and no step that works on after its
         # run was killed.
-        executor=in_process_executor,
+        executor=dg.in_process_executor,
         resources={"job_sessions": BidBeaconSessions()},
     )

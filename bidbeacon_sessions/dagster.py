@@ -8,16 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from dagster import (
-    AssetExecutionContext,
-    ConfigurableResource,
-    DagsterInstance,
-    DagsterRun,
-    DagsterRunStatus,
-    MetadataValue,
-    OpExecutionContext,
-    RunsFilter,
-)
+import dagster as dg
 
 from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.errors import masked
@@ -42,7 +33,7 @@ _LONGEST_SENTENCE = 300
 _LONGEST_TAG = 250
 
 
-def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
+def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
     """Return the metadata of a session: its page, status, outcome, and up to three sentences, failures and then the newest first."""
     with store.begin() as connection:
         header = find_session(connection, session_id)
@@ -60,30 +51,30 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
     status = describe_status(header["status"], header["outcome"], header["recovered_by"])
     return {
         **session_link(session_id),
-        "session_status": MetadataValue.text(status),
-        "session_outcome": MetadataValue.text(header["outcome"]),
+        "session_status": dg.MetadataValue.text(status),
+        "session_outcome": dg.MetadataValue.text(header["outcome"]),
         "actions": _markdown_list(shown),
     }
 
 
-def session_link(session_id: UUID) -> dict[str, MetadataValue[Any]]:
+def session_link(session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
     """Return the metadata that links to a session's page."""
-    return {"session": MetadataValue.url(session_url(str(session_id)))}
+    return {"session": dg.MetadataValue.url(session_url(str(session_id)))}
 
 
-def list_sentences(actions: Iterable[Mapping[Any, Any]]) -> MetadataValue[Any]:
+def list_sentences(actions: Iterable[Mapping[Any, Any]]) -> dg.MetadataValue[Any]:
     """Return the sentences of a few stored actions (columns as `queries.list_actions`) as a Markdown list."""
     return _markdown_list(map(action_json, actions))
 
 
-def _markdown_list(shown: Iterable[Mapping[str, Any]]) -> MetadataValue[Any]:
+def _markdown_list(shown: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
     lines = []
     for action in shown:
         sentence = action["text"]
         if len(sentence) > _LONGEST_SENTENCE:
             sentence = f"{sentence[:_LONGEST_SENTENCE]}…"
         lines.append(f"- `{action['at'][11:19]}` {escape_markdown(sentence)}")
-    return MetadataValue.md("\n".join(lines) or "No actions.")
+    return dg.MetadataValue.md("\n".join(lines) or "No actions.")
 
 
 def escape_markdown(text: str) -> str:
@@ -98,16 +89,16 @@ LABEL_TAG = "bidbeacon/account"
 """What the account of a run is called; its key is in the run's own tags."""
 
 _UNFINISHED = [
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
 ]
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
-class JobSessionsResource(ConfigurableResource[SessionStore]):
+class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
     """Opens sessions for ops and assets, in the database of `BIDBEACON_DATABASE_URL`; override `store` for another one."""
 
     def store(self) -> SessionStore:
@@ -117,7 +108,7 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
     @contextmanager
     def session(
         self,
-        context: OpExecutionContext | AssetExecutionContext,
+        context: dg.OpExecutionContext | dg.AssetExecutionContext,
         job_name: str,
         *,
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
@@ -158,10 +149,10 @@ def label_tag(label: str | None) -> dict[str, str]:
     return {LABEL_TAG: redact_text(label)[:_LONGEST_TAG]} if label else {}
 
 
-def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, str]:
+def _labels(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> dict[str, str]:
     """Return what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset, the run that this one retries."""
     labels = {"dagster_job": context.run.job_name}
-    if isinstance(context, AssetExecutionContext):
+    if isinstance(context, dg.AssetExecutionContext):
         labels["asset"] = ", ".join(
             sorted(key.to_user_string() for key in context.selected_asset_keys)
         )
@@ -176,9 +167,9 @@ def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, st
     return labels
 
 
-def list_runs_under_way(instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
+def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.DagsterRun]:
     """Return the unfinished runs of a job, also those that wait in the queue.
 
     The run of a dead worker is among them until the reaper has failed it.
     """
-    return list(instance.get_runs(RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
+    return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))

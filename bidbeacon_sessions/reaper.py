@@ -10,17 +10,7 @@ from datetime import datetime, timedelta
 from threading import Thread
 from typing import Literal
 
-from dagster import (
-    DagsterInstance,
-    DagsterRun,
-    DagsterRunStatus,
-    DefaultSensorStatus,
-    RunsFilter,
-    SensorDefinition,
-    SensorEvaluationContext,
-    SkipReason,
-    sensor,
-)
+import dagster as dg
 from sqlalchemy import RowMapping
 
 from bidbeacon_sessions.leases import begin_reaping, find_run_signs, list_dead_sessions
@@ -39,28 +29,31 @@ _REAP_EVERY_SECONDS = 15
 _TERMINATE_SECONDS = 5
 _BEATS_MISSED = 3
 _AT_WORK = frozenset(
-    {DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING}
+    {dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
 )
 _FINISHED = frozenset(
-    {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+    {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 )
-_ENDS: Mapping[DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
+_ENDS: Mapping[dg.DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
     None: ("crashed", "its process died."),
-    DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
-    DagsterRunStatus.CANCELING: (
+    dg.DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
+    dg.DagsterRunStatus.CANCELING: (
         "cancelled",
         "its process ended while Dagster was terminating the run.",
     ),
-    DagsterRunStatus.SUCCESS: (
+    dg.DagsterRunStatus.SUCCESS: (
         "crashed",
         "its process died, and a later attempt brought the run to its end.",
     ),
-    DagsterRunStatus.FAILURE: ("crashed", "its process died, and Dagster ended the run as failed."),
+    dg.DagsterRunStatus.FAILURE: (
+        "crashed",
+        "its process died, and Dagster ended the run as failed.",
+    ),
 }
 """How a session without a sign of life ends, and why, by the status of its run in Dagster."""
 
 
-def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
+def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefinition:
     """Make the reaper of a code location.
 
     A run that Dagster still holds for started, though its only session gave no sign of life for the
@@ -70,12 +63,12 @@ def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
     event.
     """
 
-    @sensor(
+    @dg.sensor(
         minimum_interval_seconds=_REAP_EVERY_SECONDS,
-        default_status=DefaultSensorStatus.RUNNING,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description="Closes sessions whose process died or is frozen, and fails runs that nobody works on any more. Starts no run.",
     )
-    def close_crashed_sessions(context: SensorEvaluationContext) -> SkipReason:
+    def close_crashed_sessions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         """Close sessions whose process died, and fail runs whose worker is gone."""
         origin = context.code_location_origin
         location = origin.location_name if origin else None
@@ -83,14 +76,14 @@ def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
         failed, cursor = fail_lost_runs(store(), context.instance, location, context.cursor)
         context.update_cursor(cursor)
         if not closed and not failed:
-            return SkipReason("All running sessions live.")
-        return SkipReason(f"Closed {closed} sessions, failed {failed} runs without a session.")
+            return dg.SkipReason("All running sessions live.")
+        return dg.SkipReason(f"Closed {closed} sessions, failed {failed} runs without a session.")
 
     return close_crashed_sessions
 
 
 def close_dead_sessions(
-    store: SessionStore, instance: DagsterInstance, code_location: str | None = None
+    store: SessionStore, instance: dg.DagsterInstance, code_location: str | None = None
 ) -> int:
     """Close every session without a sign of life, and end its run; return how many were closed.
 
@@ -108,7 +101,7 @@ def close_dead_sessions(
 
 def _close_if_dead(
     store: SessionStore,
-    instance: DagsterInstance,
+    instance: dg.DagsterInstance,
     code_location: str | None,
     row: RowMapping,
     now: datetime,
@@ -130,11 +123,11 @@ def _close_if_dead(
             status=ended,
             reason=reason,
             now=now,
-            has_successor=status is DagsterRunStatus.SUCCESS,
+            has_successor=status is dg.DagsterRunStatus.SUCCESS,
         )
 
 
-def _has_other_session(store: SessionStore, run: DagsterRun) -> bool:
+def _has_other_session(store: SessionStore, run: dg.DagsterRun) -> bool:
     """Return whether a run has more than one open session, so that its worker may live."""
     with store.begin() as connection:
         return bool(find_run_signs(connection, [run.run_id])[run.run_id]["open_sessions"] > 1)
@@ -142,7 +135,7 @@ def _has_other_session(store: SessionStore, run: DagsterRun) -> bool:
 
 def fail_lost_runs(
     store: SessionStore,
-    instance: DagsterInstance,
+    instance: dg.DagsterInstance,
     code_location: str | None = None,
     cursor: str | None = None,
 ) -> tuple[int, str | None]:
@@ -158,7 +151,7 @@ def fail_lost_runs(
         now = begin_reaping(alone)
         if now is None:
             return 0, cursor
-        runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+        runs = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
         signs = find_run_signs(alone, [run.run_id for run in runs])
         for run in runs:
             of_sessions = signs.get(run.run_id)
@@ -175,7 +168,7 @@ def fail_lost_runs(
     return failed, json.dumps(seen)
 
 
-def _may_be_lost(run: DagsterRun, signs: RowMapping | None, code_location: str | None) -> bool:
+def _may_be_lost(run: dg.DagsterRun, signs: RowMapping | None, code_location: str | None) -> bool:
     """Return whether a run is of this code location, and in no session now; one that nobody launched is known by its sessions."""
     is_ours = run.tags.get(CODE_LOCATION_TAG) == code_location or (
         signs is not None and CODE_LOCATION_TAG not in run.tags
@@ -183,13 +176,13 @@ def _may_be_lost(run: DagsterRun, signs: RowMapping | None, code_location: str |
     return is_ours and (signs is None or signs["open_sessions"] == 0)
 
 
-def _last_sign(instance: DagsterInstance, run: DagsterRun, signs: RowMapping | None) -> str:
+def _last_sign(instance: dg.DagsterInstance, run: dg.DagsterRun, signs: RowMapping | None) -> str:
     """Return what changes with each event of a run, and with the end of each of its sessions."""
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
     return f"{newest[0].storage_id if newest else None} {signs and signs['ended_at']}"
 
 
-def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:
+def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: str) -> None:
     """Terminate a run, and report it as failed whatever the launcher answers; as cancelled where that was asked of it.
 
     A launcher may wait for a host that is gone: it has a few seconds.
@@ -197,13 +190,13 @@ def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:
     terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
     terminating.start()
     terminating.join(_TERMINATE_SECONDS)
-    if run.status is DagsterRunStatus.CANCELING:
+    if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, f"{seen}: it ended while it was being terminated.")
     else:
         instance.report_run_failed(run, f"{seen}: the process or its host is gone.")
 
 
-def _terminate(instance: DagsterInstance, run_id: str) -> None:
+def _terminate(instance: dg.DagsterInstance, run_id: str) -> None:
     try:
         instance.run_launcher.terminate(run_id)
     except Exception:

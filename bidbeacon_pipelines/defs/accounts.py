@@ -3,17 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dagster import (
-    AssetExecutionContext,
-    AssetObservation,
-    DagsterInstance,
-    DefaultScheduleStatus,
-    MaterializeResult,
-    MetadataValue,
-    ScheduleDefinition,
-    asset,
-    define_asset_job,
-)
+import dagster as dg
 
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
@@ -24,14 +14,14 @@ from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.tables import AdvertiserAccount
 
 
-def add_partitions(instance: DagsterInstance, accounts: Iterable[Account]) -> None:
+def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
     """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay."""
     active = [account for account in accounts if not account.is_disabled]
     add_ads_accounts(instance, dict.fromkeys(account.ads_account_key for account in active))
     add_accounts(instance, [account.account_key for account in active])
 
 
-@asset(
+@dg.asset(
     group_name="accounts",
     kinds={"postgres"},
     tags={"grain": "account"},
@@ -44,8 +34,8 @@ def add_partitions(instance: DagsterInstance, accounts: Iterable[Account]) -> No
     metadata=lineage.table_metadata(AdvertiserAccount.__table__),
 )
 def accounts(
-    context: AssetExecutionContext, job_sessions: BidBeaconSessions
-) -> MaterializeResult[Any]:
+    context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
+) -> dg.MaterializeResult[Any]:
     """Store the accounts that Amazon lists, and make partitions of those that aren't disabled.
 
     Safe to run again: neither is ever deleted.
@@ -58,26 +48,26 @@ def accounts(
     regions = {account.region for account in stored if account.account_key in listed}
     of_session = job.metadata()
     of_amazon = {
-        "regions": MetadataValue.text(", ".join(sorted(regions))),
-        "accounts": MetadataValue.int(len(listed)),
+        "regions": dg.MetadataValue.text(", ".join(sorted(regions))),
+        "accounts": dg.MetadataValue.int(len(listed)),
         **of_session,
     }
-    context.log_event(AssetObservation("amazon_ads", metadata=of_amazon))
-    rows = MetadataValue.int(len(stored))
-    return MaterializeResult(metadata={"dagster/row_count": rows, **of_session})
+    context.log_event(dg.AssetObservation("amazon_ads", metadata=of_amazon))
+    rows = dg.MetadataValue.int(len(stored))
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows, **of_session})
 
 
-sync_accounts = define_asset_job(
+sync_accounts = dg.define_asset_job(
     "sync_accounts",
     selection=[accounts],
     description="Read the accounts from Amazon, and create partitions for those that are not disabled.",
 )
 
-sync_accounts_hourly = ScheduleDefinition(
+sync_accounts_hourly = dg.ScheduleDefinition(
     name="sync_accounts_hourly",
     job=sync_accounts,
     cron_schedule="7 * * * *",
     execution_timezone="UTC",
-    default_status=DefaultScheduleStatus.RUNNING,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="New accounts and countries, names and statuses, a few minutes past the hour when Amazon is less busy.",
 )

@@ -3,13 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dagster import (
-    MetadataValue,
-    TableColumn,
-    TableColumnConstraints,
-    TableSchema,
-    TableSchemaMetadataValue,
-)
+import dagster as dg
 from sqlalchemy import URL, Column
 
 from bidbeacon_pipelines.settings import get_settings
@@ -36,15 +30,17 @@ def place_metadata(name: str) -> dict[str, Any]:
     return place | {"dagster/uri": f"{shown.render_as_string()}/{name.replace('.', '/')}"}
 
 
-def column_schema(columns: Iterable[Any]) -> TableSchemaMetadataValue:
+def column_schema(columns: Iterable[Any]) -> dg.TableSchemaMetadataValue:
     """Return the columns of a table (of SQLAlchemy) with types, descriptions, and the registry's words on how they may be used."""
-    return MetadataValue.table_schema(TableSchema(columns=[_column(column) for column in columns]))
+    return dg.MetadataValue.table_schema(
+        dg.TableSchema(columns=[_column(column) for column in columns])
+    )
 
 
-def view_schema(view: ReportView) -> TableSchemaMetadataValue:
+def view_schema(view: ReportView) -> dg.TableSchemaMetadataValue:
     """Return the columns of a view, as `column_schema` does those of a table."""
     columns = [
-        TableColumn(
+        dg.TableColumn(
             column.name,
             type=column.type,
             description=column.description,
@@ -52,15 +48,15 @@ def view_schema(view: ReportView) -> TableSchemaMetadataValue:
         )
         for column in view.columns
     ]
-    return MetadataValue.table_schema(TableSchema(columns=columns))
+    return dg.MetadataValue.table_schema(dg.TableSchema(columns=columns))
 
 
-def _column(column: Column[Any]) -> TableColumn:
+def _column(column: Column[Any]) -> dg.TableColumn:
     key = ("key",) if column.primary_key else ()
-    return TableColumn(
+    return dg.TableColumn(
         name=column.name,
         type=name_type(column),
         description=column.comment,
         tags=dict.fromkeys((*key, *column.info.get(TAGS, ())), ""),
-        constraints=TableColumnConstraints(nullable=bool(column.nullable)),
+        constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
     )

@@ -5,25 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dagster import (
-    AssetCheckEvaluation,
-    AssetCheckExecutionContext,
-    AssetCheckKey,
-    AssetCheckResult,
-    AssetChecksDefinition,
-    AssetCheckSeverity,
-    AssetCheckSpec,
-    AssetKey,
-    AssetSelection,
-    DagsterInstance,
-    DefaultScheduleStatus,
-    MetadataValue,
-    ScheduleDefinition,
-    TableRecord,
-    TimestampMetadataValue,
-    define_asset_job,
-    multi_asset_check,
-)
+import dagster as dg
 
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
@@ -36,7 +18,7 @@ from bidbeacon_sessions.dagster import session_link
 RECENT = timedelta(minutes=10)
 
 
-def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
+def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
     """Make the checks of a dataset's asset.
 
     They have no partitions: one result says how all accounts and windows are.
@@ -44,17 +26,17 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
     descriptions = dict(CHECKS)
     descriptions[ROWS_RECONCILE] += f" {RECONCILED[dataset.reconciles]}"
 
-    @multi_asset_check(
+    @dg.multi_asset_check(
         name=f"{dataset.asset_name}_checks",
         specs=[
-            AssetCheckSpec(name, asset=dataset.asset_name, description=description)
+            dg.AssetCheckSpec(name, asset=dataset.asset_name, description=description)
             for name, description in descriptions.items()
         ],
         can_subset=True,
     )
     def report_checks(
-        context: AssetCheckExecutionContext, job_sessions: BidBeaconSessions
-    ) -> Iterator[AssetCheckResult]:
+        context: dg.AssetCheckExecutionContext, job_sessions: BidBeaconSessions
+    ) -> Iterator[dg.AssetCheckResult]:
         op_context, engine = context.op_execution_context, job_sessions.store().engine
         now = DatabaseClock(engine, get_settings())()
         given = {"dataset": dataset.name}
@@ -81,15 +63,15 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
     """
     now = job.context.now()
     for dataset in map(get_dataset, sorted(datasets)):
-        results: Sequence[AssetCheckResult | AssetCheckEvaluation] = _find_recent_results(
+        results: Sequence[dg.AssetCheckResult | dg.AssetCheckEvaluation] = _find_recent_results(
             context.instance, dataset, now
         )
         if not results:
             verdicts = judge_dataset(job.context.engine, dataset, now, job.context.settings)
             results = [_describe(dataset, one, now, job.session.session_id) for one in verdicts]
         for result in results:
-            evaluation = AssetCheckEvaluation(
-                asset_key=AssetKey(dataset.asset_name),
+            evaluation = dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(dataset.asset_name),
                 check_name=str(result.check_name),
                 passed=result.passed,
                 metadata=result.metadata,
@@ -100,45 +82,47 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
 
 
 def _find_recent_results(
-    instance: DagsterInstance, dataset: Dataset, now: datetime
-) -> list[AssetCheckEvaluation]:
+    instance: dg.DagsterInstance, dataset: Dataset, now: datetime
+) -> list[dg.AssetCheckEvaluation]:
     """Return the last results of a dataset's checks; none where one of them is too old, or in progress."""
-    asset = AssetKey(dataset.asset_name)
+    asset = dg.AssetKey(dataset.asset_name)
     records = [
-        instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, name))
+        instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(asset, name))
         for name in CHECKS
     ]
     found = [record.evaluation for record in records if record is not None]
     results = [
-        evaluation for evaluation in found if isinstance(evaluation, AssetCheckEvaluation)
+        evaluation for evaluation in found if isinstance(evaluation, dg.AssetCheckEvaluation)
     ]  # others are only planned
     is_recent = [_checked_at(result) > (now - RECENT).timestamp() for result in results]
     return results if len(results) == len(CHECKS) and all(is_recent) else []
 
 
-def _checked_at(result: AssetCheckEvaluation) -> float:
+def _checked_at(result: dg.AssetCheckEvaluation) -> float:
     """Return when a result was found, in seconds since 1970; 0 where nothing says so."""
     at = result.metadata.get("checked_at")
-    return at.value if isinstance(at, TimestampMetadataValue) else 0.0
+    return at.value if isinstance(at, dg.TimestampMetadataValue) else 0.0
 
 
 def _describe(
     dataset: Dataset, verdict: Verdict, now: datetime, session_id: UUID
-) -> AssetCheckResult:
+) -> dg.AssetCheckResult:
     """Return a verdict as Dagster shows it: figures, failing cases, when it was found, and the session."""
-    metadata: dict[str, MetadataValue[Any]] = {
-        name: MetadataValue.int(figure) if isinstance(figure, int) else MetadataValue.float(figure)
+    metadata: dict[str, dg.MetadataValue[Any]] = {
+        name: dg.MetadataValue.int(figure)
+        if isinstance(figure, int)
+        else dg.MetadataValue.float(figure)
         for name, figure in verdict.figures.items()
     }
     if verdict.cases:
-        cases = [TableRecord(dict(case)) for case in verdict.cases]
-        metadata["cases"] = MetadataValue.table(cases)
-    metadata["checked_at"] = MetadataValue.timestamp(now)
-    return AssetCheckResult(
+        cases = [dg.TableRecord(dict(case)) for case in verdict.cases]
+        metadata["cases"] = dg.MetadataValue.table(cases)
+    metadata["checked_at"] = dg.MetadataValue.timestamp(now)
+    return dg.AssetCheckResult(
         passed=verdict.passed,
-        asset_key=AssetKey(dataset.asset_name),
+        asset_key=dg.AssetKey(dataset.asset_name),
         check_name=verdict.check,
-        severity=AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.WARN,
         description=verdict.sentence,
         metadata=metadata | session_link(session_id),
     )
@@ -146,17 +130,17 @@ def _describe(
 
 dataset_checks = [build_report_checks(dataset) for dataset in DATASETS.values()]
 
-check_datasets = define_asset_job(
+check_datasets = dg.define_asset_job(
     "check_datasets",
-    selection=AssetSelection.checks(*dataset_checks),
+    selection=dg.AssetSelection.checks(*dataset_checks),
     description="Check all datasets: fresh, reconciled, few rows quarantined.",
 )
 
-check_datasets_hourly = ScheduleDefinition(
+check_datasets_hourly = dg.ScheduleDefinition(
     name="check_datasets_hourly",
     job=check_datasets,
     cron_schedule="37 * * * *",
     execution_timezone="UTC",
-    default_status=DefaultScheduleStatus.RUNNING,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Once an hour, so that a window that is not loaded is noticed.",
 )

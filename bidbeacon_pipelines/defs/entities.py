@@ -4,14 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from dagster import (
-    AssetExecutionContext,
-    AssetSpec,
-    MaterializeResult,
-    MetadataValue,
-    define_asset_job,
-    multi_asset,
-)
+import dagster as dg
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.defs import lineage
@@ -28,9 +21,9 @@ LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
 """A run that waited longer would keep its place in the queue from other accounts."""
 
 
-@multi_asset(
+@dg.multi_asset(
     specs=[
-        AssetSpec(
+        dg.AssetSpec(
             name,
             group_name="entities",
             kinds={"postgres"},
@@ -49,8 +42,8 @@ LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
     ],
 )
 def entities(
-    context: AssetExecutionContext, job_sessions: BidBeaconSessions
-) -> Iterator[MaterializeResult[Any]]:
+    context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them.
 
     Safe to run again: rows are replaced. What Amazon puts off is recorded in the session, and the
@@ -72,7 +65,7 @@ def entities(
             yield from _results(job)
 
 
-def _results(job: RunningJob) -> Iterator[MaterializeResult[Any]]:
+def _results(job: RunningJob) -> Iterator[dg.MaterializeResult[Any]]:
     """Yield a result for each kind that the session has stored, with its own sentence."""
     session_id = job.session.session_id
     with job.context.engine.begin() as connection:
@@ -80,17 +73,17 @@ def _results(job: RunningJob) -> Iterator[MaterializeResult[Any]]:
     tables = {name.replace("_", ""): name for name in lineage.ENTITY_TABLES}
     for action in actions:
         if action["type"] == "entities-synced":
-            yield MaterializeResult(
+            yield dg.MaterializeResult(
                 asset_key=tables[action["payload"]["kind"].lower()],  # Amazon writes `adGroups`
                 metadata={
-                    "dagster/partition_row_count": MetadataValue.int(action["payload"]["rows"]),
+                    "dagster/partition_row_count": dg.MetadataValue.int(action["payload"]["rows"]),
                     **session_link(session_id),
                     "actions": list_sentences([action]),
                 },
             )
 
 
-sync_entities = define_asset_job(
+sync_entities = dg.define_asset_job(
     "sync_entities",
     selection=[entities],
     description="Sync an account's campaigns, ad groups, ads, targets and portfolios, of all ad products.",

@@ -5,7 +5,7 @@ An arrow from A to B means that rows of B depend on rows of A, not only that bot
 
 from typing import Any
 
-from dagster import AssetSpec, MetadataValue
+import dagster as dg
 
 from bidbeacon_pipelines.defs.asset_metadata import (
     OWNER,
@@ -24,14 +24,14 @@ ENTITY_TABLES = {
 }
 """The tables of entities by name; the asset of each has the same name."""
 
-AMAZON_ADS = AssetSpec(
+AMAZON_ADS = dg.AssetSpec(
     "amazon_ads",
     group_name="amazon",
     kinds={"api"},
     tags={"grain": "api"},
     owners=[OWNER],
     description="Amazon Ads, the source of everything here: accounts, their entities and reports, by its API; or the sandbox.",
-    metadata={"event_stream": MetadataValue.url(get_settings().stream_public_url)},
+    metadata={"event_stream": dg.MetadataValue.url(get_settings().stream_public_url)},
 )
 
 
@@ -52,10 +52,10 @@ def entities_behind(dataset: Dataset) -> list[str]:
     return ["campaigns", "targets"] if dataset.names_targets else ["campaigns"]
 
 
-def _view_spec(view: ReportView) -> AssetSpec:
+def _view_spec(view: ReportView) -> dg.AssetSpec:
     """Return the asset of a view."""
     tables = _tables_behind(view)
-    return AssetSpec(
+    return dg.AssetSpec(
         ["reports", view.name],
         group_name="analysis",
         kinds={"postgres", "view"},

@@ -6,13 +6,7 @@ The account's key comes from Amazon's accounts, the window is the account's own 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from dagster import (
-    DagsterInstance,
-    DailyPartitionsDefinition,
-    DynamicPartitionsDefinition,
-    MultiPartitionKey,
-)
-from dagster import MultiPartitionsDefinition as MultiPartitions
+import dagster as dg
 
 from bidbeacon_pipelines.reports.partition_months import DAYS_AHEAD, first_partition_day
 from bidbeacon_pipelines.settings import get_settings
@@ -25,16 +19,18 @@ FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partiti
 """The first day that is a partition, for as long as this process runs."""
 PARTITION_TAG = "dagster/partition"
 """Dagster's tag of a run's partition; our sensors set it, also for accounts that are no partition yet."""
-ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="accounts")
-ADS_ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="ads_accounts")
+ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name="accounts")
+ADS_ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name="ads_accounts")
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an
 # account's own day always exists.
-WINDOW_PARTITIONS = DailyPartitionsDefinition(
+WINDOW_PARTITIONS = dg.DailyPartitionsDefinition(
     start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=DAYS_AHEAD
 )
 
-ACCOUNT_WINDOWS = MultiPartitions({"account": ACCOUNT_PARTITIONS, "window": WINDOW_PARTITIONS})
+ACCOUNT_WINDOWS = dg.MultiPartitionsDefinition(
+    {"account": ACCOUNT_PARTITIONS, "window": WINDOW_PARTITIONS}
+)
 
 
 class NoPartitionError(ValueError):
@@ -46,9 +42,9 @@ class NoPartitionError(ValueError):
         )
 
 
-def partition_key(account_key: str, day: date) -> MultiPartitionKey:
+def partition_key(account_key: str, day: date) -> dg.MultiPartitionKey:
     """Return the partition of one account's day."""
-    return MultiPartitionKey({"account": account_key, "window": day.isoformat()})
+    return dg.MultiPartitionKey({"account": account_key, "window": day.isoformat()})
 
 
 def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
@@ -68,12 +64,12 @@ def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
     return {account: sorted(days) for account, days in grouped.items()}
 
 
-def add_accounts(instance: DagsterInstance, keys: Iterable[str]) -> None:
+def add_accounts(instance: dg.DagsterInstance, keys: Iterable[str]) -> None:
     """Make partitions of accounts; those that exist stay."""
     instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), list(keys))
 
 
-def add_ads_accounts(instance: DagsterInstance, keys: Iterable[str]) -> None:
+def add_ads_accounts(instance: dg.DagsterInstance, keys: Iterable[str]) -> None:
     """Make partitions of ads accounts; those that exist stay."""
     instance.add_dynamic_partitions(str(ADS_ACCOUNT_PARTITIONS.name), list(keys))
 

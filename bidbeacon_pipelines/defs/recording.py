@@ -4,12 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from dagster import (
-    AssetExecutionContext,
-    AssetKey,
-    AssetMaterialization,
-    MetadataValue,
-)
+import dagster as dg
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import LoadsRecorded
@@ -30,7 +25,7 @@ from bidbeacon_sessions.dagster import list_sentences, session_link
 
 _BATCH = 100
 
-Metadata = dict[str, MetadataValue[Any]]
+Metadata = dict[str, dg.MetadataValue[Any]]
 
 
 def record_loads(context: Context, job: RunningJob) -> None:
@@ -57,7 +52,7 @@ def _record_batch(context: Context, job: RunningJob) -> Sequence[LoadedWindow]:
 
 
 def record_days(
-    context: AssetExecutionContext,
+    context: dg.AssetExecutionContext,
     job: RunningJob,
     account: Account,
     dataset: Dataset,
@@ -84,8 +79,8 @@ def _record(
         if not is_partition_day(window.window_date):
             continue
         context.log_event(
-            AssetMaterialization(
-                AssetKey(get_dataset(window.dataset).asset_name),
+            dg.AssetMaterialization(
+                dg.AssetKey(get_dataset(window.dataset).asset_name),
                 partition=partition_key(window.account_key, window.window_date),
                 metadata={**window_metadata(window), "actions": list_sentences(actions)},
             )
@@ -101,19 +96,19 @@ def window_metadata(window: LoadedWindow) -> Metadata:
     amounts = {"spend": window.spend, "sales": window.sales}
     columns = get_dataset(window.dataset).columns
     return {
-        "dagster/partition_row_count": MetadataValue.int(window.row_count),
+        "dagster/partition_row_count": dg.MetadataValue.int(window.row_count),
         **{
-            name: MetadataValue.float(float(round(amount, 2)))
+            name: dg.MetadataValue.float(float(round(amount, 2)))
             for name, amount in amounts.items()
             if name in columns
         },
-        "currency": MetadataValue.text(window.currency_code),
-        "rows_changed": MetadataValue.int(window.restated_count),
-        "rows_unresolved": MetadataValue.int(window.unresolved_count),
-        "rows_quarantined": MetadataValue.int(window.quarantined_count),
-        "load": MetadataValue.int(window.load_count),
-        "data_as_of": MetadataValue.timestamp(window.data_as_of),
-        "loaded_at": MetadataValue.timestamp(window.last_loaded_at),
+        "currency": dg.MetadataValue.text(window.currency_code),
+        "rows_changed": dg.MetadataValue.int(window.restated_count),
+        "rows_unresolved": dg.MetadataValue.int(window.unresolved_count),
+        "rows_quarantined": dg.MetadataValue.int(window.quarantined_count),
+        "load": dg.MetadataValue.int(window.load_count),
+        "data_as_of": dg.MetadataValue.timestamp(window.data_as_of),
+        "loaded_at": dg.MetadataValue.timestamp(window.last_loaded_at),
         **_report_metadata(window),
         **(session_link(window.session_id) if window.session_id else {}),
     }
@@ -122,13 +117,15 @@ def window_metadata(window: LoadedWindow) -> Metadata:
 def _report_metadata(window: LoadedWindow) -> Metadata:
     """Return its report, the number of requests, the days it covered, and which ad products Amazon does not serve."""
     metadata: Metadata = {
-        "report_id": MetadataValue.text(window.report_id or "unknown"),
-        "requests_used": MetadataValue.int(window.attempts or 1),
+        "report_id": dg.MetadataValue.text(window.report_id or "unknown"),
+        "requests_used": dg.MetadataValue.int(window.attempts or 1),
     }
     if window.report_start is not None and window.report_end is not None:
         days = (window.report_end - window.report_start).days + 1
-        metadata["report_covers"] = MetadataValue.text(
+        metadata["report_covers"] = dg.MetadataValue.text(
             f"{days} {'day' if days == 1 else 'days'}: {window.report_start} to {window.report_end}"
         )
     unserved = describe_unserved(from_json(window.product_states))
-    return metadata if unserved is None else metadata | {"not_served": MetadataValue.text(unserved)}
+    return (
+        metadata if unserved is None else metadata | {"not_served": dg.MetadataValue.text(unserved)}
+    )

@@ -4,20 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from dagster import (
-    AssetExecutionContext,
-    AssetsDefinition,
-    BackfillPolicy,
-    Failure,
-    MaterializeResult,
-    MetadataValue,
-    OpExecutionContext,
-    PartitionedConfig,
-    asset,
-    define_asset_job,
-    job,
-    op,
-)
+import dagster as dg
 
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.defs import lineage
@@ -47,10 +34,10 @@ from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.dataset_tables import columns_of
 
 
-def build_report_asset(dataset: Dataset) -> AssetsDefinition:
+def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
     """Make the asset of a dataset: materializing a partition loads that window now, whether or not it is due."""
 
-    @asset(
+    @dg.asset(
         name=dataset.asset_name,
         group_name="reports",
         kinds={"postgres"},
@@ -58,7 +45,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         tags={"dataset": dataset.name, "grain": "hour" if dataset.is_hourly else "day"},
         deps=["accounts", *lineage.entities_behind(dataset)],
         partitions_def=ACCOUNT_WINDOWS,
-        backfill_policy=BackfillPolicy.single_run(),
+        backfill_policy=dg.BackfillPolicy.single_run(),
         pool=BY_HAND_POOL,
         output_required=False,
         description=(
@@ -70,13 +57,13 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         metadata={
             **place_metadata(f"public.{dataset.table}"),
             "dagster/column_schema": column_schema(columns_of(dataset)),
-            "event_stream": MetadataValue.url(get_settings().stream_public_url),
+            "event_stream": dg.MetadataValue.url(get_settings().stream_public_url),
             "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, in the account's time zone",
         },
     )
     def report_asset(
-        context: AssetExecutionContext, job_sessions: BidBeaconSessions
-    ) -> Iterator[MaterializeResult[Any]]:
+        context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         keys = _partition_keys(context)
         named = {key.partition("|")[0] for key in keys}
         with job_sessions.work(
@@ -93,21 +80,21 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
             evaluate_checks(context, job, [dataset.name])
             if failures:
                 raise (
-                    failures[0] if len(failures) == 1 else Failure("\n".join(map(str, failures)))
+                    failures[0] if len(failures) == 1 else dg.Failure("\n".join(map(str, failures)))
                 )
         yield from ()  # a result would materialize all partitions of the run, also skipped ones
 
     return report_asset
 
 
-def _partition_keys(context: AssetExecutionContext) -> list[str]:
+def _partition_keys(context: dg.AssetExecutionContext) -> list[str]:
     """Return the partitions of the run; none where somebody started it without any."""
     has_any = context.has_partition_key or context.has_partition_key_range
     return [str(key) for key in context.partition_keys] if has_any else []
 
 
 def _load_all(
-    context: AssetExecutionContext,
+    context: dg.AssetExecutionContext,
     job: RunningJob,
     dataset: Dataset,
     wanted: Mapping[str, Sequence[date]],
@@ -137,7 +124,7 @@ def _load_all(
     return failures
 
 
-def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
+def _progress_log(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
     """Return a function that logs the progress of a load when it changes, since each line is kept."""
     logged: tuple[object, ...] = ()
 
@@ -151,8 +138,8 @@ def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
     return show
 
 
-@op
-def refresh_account_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
+@dg.op
+def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Create the windows of an ads account and plan what is due in all of its countries.
 
     Asks Amazon for nothing; safe to run again.
@@ -166,8 +153,8 @@ def refresh_account_op(context: OpExecutionContext, job_sessions: BidBeaconSessi
         refresh_account(job.context, job.session, job.context.ads_account(key))
 
 
-@op
-def poll_reports_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
+@dg.op
+def poll_reports_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Poll every report in flight that is due, load complete ones, and create planned ones.
 
     Safe to run again.
@@ -178,9 +165,9 @@ def poll_reports_op(context: OpExecutionContext, job_sessions: BidBeaconSessions
         record_loads(context, job)
 
 
-@job(
+@dg.job(
     name="refresh_account",
-    config=PartitionedConfig(
+    config=dg.PartitionedConfig(
         ADS_ACCOUNT_PARTITIONS,
         run_config_for_partition_key_fn=lambda _: {},
         tags_for_partition_key_fn=lambda key: {ADS_ACCOUNT_TAG: key},
@@ -192,7 +179,7 @@ def refresh_account_job() -> None:
     refresh_account_op()
 
 
-@job(
+@dg.job(
     description="Poll the reports in flight of all accounts, load complete ones and create planned ones."
 )
 def poll_reports() -> None:
@@ -202,7 +189,7 @@ def poll_reports() -> None:
 
 dataset_assets = [build_report_asset(dataset) for dataset in DATASETS.values()]
 
-load_datasets = define_asset_job(
+load_datasets = dg.define_asset_job(
     "load_datasets",
     selection=dataset_assets,
     description=(

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from dagster import (
-    AssetExecutionContext,
-    AssetKey,
-    AssetObservation,
-    Failure,
-    MetadataValue,
-    OpExecutionContext,
-)
+import dagster as dg
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.database.address import open_database
@@ -44,14 +37,14 @@ RUN_REQUEST_TAG = "bidbeacon/run_request"
 _EXPECTED = (
     AccountSkippedError,
     AdsApiError,
-    Failure,
+    dg.Failure,
     NoPartitionError,
     UnknownAccountError,
     WindowNotLoadedError,
 )
 """Errors whose message says what happened and what to do, so that a traceback would only be in the way."""
 
-Context = OpExecutionContext | AssetExecutionContext
+Context = dg.OpExecutionContext | dg.AssetExecutionContext
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ class RunningJob:
     context: JobContext
     session: SessionRecorder
 
-    def metadata(self) -> dict[str, MetadataValue[Any]]:
+    def metadata(self) -> dict[str, dg.MetadataValue[Any]]:
         """Return the session's metadata as it is now."""
         return session_metadata(self.context.sessions, self.session.session_id)
 
@@ -121,9 +114,9 @@ class BidBeaconSessions(JobSessionsResource):
                 _observe_unloaded_windows(context, tools.sessions, session_id)
                 message, link = str(error) or type(error).__name__, session_link(session_id)
                 cause = None if isinstance(error, _EXPECTED) else error
-                raise Failure(message, link, allow_retries=False) from cause
+                raise dg.Failure(message, link, allow_retries=False) from cause
             _observe_unloaded_windows(context, tools.sessions, session_id)
-            if isinstance(context, OpExecutionContext):
+            if isinstance(context, dg.OpExecutionContext):
                 context.add_output_metadata(session_metadata(tools.sessions, session_id))
 
 
@@ -145,12 +138,12 @@ def _observe_unloaded_windows(context: Context, store: SessionStore, session_id:
             windows = list_unloaded_windows(connection, session_id)
         for window in windows:
             if is_partition_day(window.window_date):
-                observation = AssetObservation(
-                    AssetKey(get_dataset(window.dataset).asset_name),
+                observation = dg.AssetObservation(
+                    dg.AssetKey(get_dataset(window.dataset).asset_name),
                     partition=partition_key(window.account_key, window.window_date),
                     metadata={
                         **session_link(session_id),
-                        "outcome": MetadataValue.text(window.outcome),
+                        "outcome": dg.MetadataValue.text(window.outcome),
                         "reason": list_sentences([window.action]),
                     },
                 )

@@ -3,15 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from dagster import (
-    Config,
-    DagsterInstance,
-    OpExecutionContext,
-    RunRequest,
-    RunsFilter,
-    job,
-    op,
-)
+import dagster as dg
 
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.database.clock import read_now
@@ -27,7 +19,7 @@ from bidbeacon_pipelines.store import run_requests as stored
 from bidbeacon_sessions.dagster import label_tag
 
 
-class LoadConfig(Config):
+class LoadConfig(dg.Config):
     """Which windows an op loads: days (`2026-11-23`) of a dataset of an account, and who asked for it."""
 
     account: str
@@ -36,9 +28,9 @@ class LoadConfig(Config):
     by: str
 
 
-@op(pool=BY_HAND_POOL)
+@dg.op(pool=BY_HAND_POOL)
 def load_windows_op(
-    context: OpExecutionContext, config: LoadConfig, job_sessions: BidBeaconSessions
+    context: dg.OpExecutionContext, config: LoadConfig, job_sessions: BidBeaconSessions
 ) -> None:
     """Load windows now, whether or not they are due, and record them as materializations.
 
@@ -59,13 +51,13 @@ def load_windows_op(
             record_loads(context, job)
 
 
-@job(description="Load windows of one dataset of one account now, as requested on the page.")
+@dg.job(description="Load windows of one dataset of one account now, as requested on the page.")
 def load_windows() -> None:
     """One op: some days of one dataset of one account."""
     load_windows_op()
 
 
-def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
+def requested_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
     """Yield a run for each request that has none.
 
     A request stays open until a run has begun its work; a run that died before is repeated up to
@@ -77,7 +69,7 @@ def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         waiting = stored.list_waiting_requests(connection)
     for request in waiting:
         tag = {RUN_REQUEST_TAG: str(request.id)}
-        runs = instance.get_runs(RunsFilter(tags=tag))
+        runs = instance.get_runs(dg.RunsFilter(tags=tag))
         if any(not run.is_finished for run in runs):
             continue
         if len(runs) >= MOST_TRIES:
@@ -90,7 +82,7 @@ def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         yield _run_for(request, tag, tries=len(runs))
 
 
-def _run_for(request: stored.RunRequest, tag: dict[str, str], *, tries: int) -> RunRequest:
+def _run_for(request: stored.RunRequest, tag: dict[str, str], *, tries: int) -> dg.RunRequest:
     key = request.account_key
     tags = tag | {ACCOUNT_TAG: key} | label_tag(request.account_label)
     run_key = f"run-request-{request.id}-{tries + 1}"
@@ -101,12 +93,12 @@ def _run_for(request: stored.RunRequest, tag: dict[str, str], *, tries: int) -> 
             windows=[str(day) for day in request.windows],
             by=request.requested_by,
         )
-        return RunRequest(
+        return dg.RunRequest(
             run_key=run_key,
             job_name=load_windows.name,
             run_config={"ops": {load_windows_op.name: {"config": config.model_dump()}}},
             tags=tags,
         )
-    return RunRequest(
+    return dg.RunRequest(
         run_key=run_key, job_name=sync_entities.name, tags=tags | {PARTITION_TAG: key}
     )

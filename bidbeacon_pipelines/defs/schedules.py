@@ -3,16 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import httpx
-from dagster import (
-    DagsterInstance,
-    DefaultSensorStatus,
-    RunRequest,
-    RunsFilter,
-    SensorEvaluationContext,
-    SkipReason,
-    sensor,
-)
 
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.accounts import sync_accounts
@@ -58,54 +50,58 @@ LOW_PRIORITY = {"dagster/priority": "-1"}
 """In Dagster's queue, runs that a person started and the run that polls all reports go before runs that start by schedule."""
 
 
-@sensor(
+@dg.sensor(
     jobs=[sync_accounts, sync_entities, refresh_account_job, load_windows, load_datasets],
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
-    default_status=DefaultSensorStatus.RUNNING,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts runs requested on the page, one run for each ads account that has due work, and the first sync of accounts and entities.",
 )
-def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
+def refresh_due_accounts(
+    context: dg.SensorEvaluationContext,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Every half minute, find accounts with work to do, in one indexed query."""
     reason = _why_unreachable(get_settings())
     if reason is not None:
-        yield SkipReason(reason)
+        yield dg.SkipReason(reason)
         return
     requests = list(_wanted_runs(context.instance))
     if requests:
         yield from requests
     else:
-        yield SkipReason("No account has due work, or its run is in progress.")
+        yield dg.SkipReason("No account has due work, or its run is in progress.")
 
 
-@sensor(
+@dg.sensor(
     jobs=[poll_reports, load_datasets],
     minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
-    default_status=DefaultSensorStatus.RUNNING,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created. "
         "Starts another one where the last one is still busy after half a minute."
     ),
 )
-def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
+def poll_reports_in_flight(
+    context: dg.SensorEvaluationContext,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Find reports that are due for a poll or can be created, and loads that Dagster does not know of.
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
     reason = _why_unreachable(get_settings()) or _nothing_to_poll() or _why_wait(context.instance)
-    yield RunRequest(job_name=poll_reports.name) if reason is None else SkipReason(reason)
+    yield dg.RunRequest(job_name=poll_reports.name) if reason is None else dg.SkipReason(reason)
 
 
 close_crashed_sessions = build_session_closer(session_store)
 
 
-def busy_accounts(instance: DagsterInstance, job_name: str) -> set[str]:
+def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
     """Return the accounts (`""` for none) that have a run of a job in progress, or one that failed recently."""
     under_way = list_runs_under_way(instance, job_name)
     failed = _accounts_ended(job_name, "failed", since=datetime.now(UTC) - PAUSE_AFTER_FAILURE)
     return {run.tags.get(PARTITION_TAG, "") for run in under_way} | failed
 
 
-def _is_first_sync_due(instance: DagsterInstance) -> bool:
+def _is_first_sync_due(instance: dg.DagsterInstance) -> bool:
     """Return whether accounts have to be synced, since none are known and no sync has found that there are none."""
     name = sync_accounts.name
     return not busy_accounts(instance, name) and not _accounts_ended(
@@ -118,7 +114,7 @@ def _accounts_ended(job_name: str, status: str, *, since: datetime) -> set[str]:
         return list_accounts_ended(connection, job_name.replace("_", "-"), status, since=since)
 
 
-def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
+def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         settle_cadences(connection, now)
@@ -130,15 +126,15 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         )
         due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
     if not known and _is_first_sync_due(instance):
-        yield RunRequest(job_name=sync_accounts.name)
+        yield dg.RunRequest(job_name=sync_accounts.name)
     yield from requested_runs(instance)
     yield from _runs_for(instance, sync_entities.name, ACCOUNT_TAG, without)
     yield from _runs_for(instance, refresh_account_job.name, ADS_ACCOUNT_TAG, due)
 
 
 def _runs_for(
-    instance: DagsterInstance, job_name: str, tag: str, keys: Sequence[str]
-) -> Iterator[RunRequest]:
+    instance: dg.DagsterInstance, job_name: str, tag: str, keys: Sequence[str]
+) -> Iterator[dg.RunRequest]:
     """Yield a run for each account that has none under way: of its partition, as if a person had chosen it."""
     if not keys:
         return
@@ -148,7 +144,7 @@ def _runs_for(
     for key in keys:
         if key not in busy:
             tags = {PARTITION_TAG: key, tag: key} | label_tag(labels.get(key)) | LOW_PRIORITY
-            yield RunRequest(job_name=job_name, tags=tags)
+            yield dg.RunRequest(job_name=job_name, tags=tags)
 
 
 def _nothing_to_poll() -> str | None:
@@ -166,7 +162,7 @@ def _nothing_to_poll() -> str | None:
     return "No report in flight is due for a check, and no planned report can be created now."
 
 
-def _why_wait(instance: DagsterInstance) -> str | None:
+def _why_wait(instance: dg.DagsterInstance) -> str | None:
     """Return why no run starts now, though there is work; None where one does."""
     limit = get_settings().loads_at_once
     if len(list_runs_under_way(instance, poll_reports.name)) >= limit:
@@ -176,7 +172,7 @@ def _why_wait(instance: DagsterInstance) -> str | None:
         due = list_requests_to_step(connection, due_at=now)
     since = now - POLL_EVERY + _RUN_COMES_LATE
     last = instance.get_run_records(
-        RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
+        dg.RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
     )
     if not last:
         return None

@@ -5,18 +5,7 @@ pandas is imported by what sums up only: it would cost every other run half a se
 
 from typing import Any
 
-from dagster import (
-    AssetExecutionContext,
-    DefaultSensorStatus,
-    MaterializeResult,
-    MetadataValue,
-    RunRequest,
-    SensorEvaluationContext,
-    SkipReason,
-    asset,
-    define_asset_job,
-    sensor,
-)
+import dagster as dg
 
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
@@ -34,7 +23,7 @@ from bidbeacon_sessions.dagster import list_runs_under_way
 _UPDATE_EVERY_SECONDS = 600
 
 
-@asset(
+@dg.asset(
     group_name="summaries",
     kinds={"postgres", "pandas"},
     owners=[OWNER],
@@ -48,8 +37,8 @@ _UPDATE_EVERY_SECONDS = 600
     metadata=lineage.table_metadata(AccountDailySummary.__table__),
 )
 def account_daily_summary(
-    context: AssetExecutionContext, job_sessions: BidBeaconSessions
-) -> MaterializeResult[Any]:
+    context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
+) -> dg.MaterializeResult[Any]:
     """Sum up the days, of all accounts, whose windows were loaded since; safe to run again."""
     from bidbeacon_pipelines.services.summaries import update_summary
 
@@ -60,35 +49,35 @@ def account_daily_summary(
         days = [update_summary(engine, job.session, key) for key in keys]
         with engine.begin() as connection:
             rows = count_summaries(connection)
-    return MaterializeResult(
+    return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": MetadataValue.int(rows),
-            "accounts": MetadataValue.int(len(keys)),
-            "days": MetadataValue.int(sum(days)),
+            "dagster/row_count": dg.MetadataValue.int(rows),
+            "accounts": dg.MetadataValue.int(len(keys)),
+            "days": dg.MetadataValue.int(sum(days)),
             **job.metadata(),
         }
     )
 
 
-update_summaries = define_asset_job(
+update_summaries = dg.define_asset_job(
     "update_summaries",
     selection=[account_daily_summary],
     description="Sum up the days of all accounts with new loads.",
 )
 
 
-@sensor(
+@dg.sensor(
     job=update_summaries,
     minimum_interval_seconds=_UPDATE_EVERY_SECONDS,
-    default_status=DefaultSensorStatus.RUNNING,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts one run for all accounts with loads that are not summed up, at most one at a time.",
 )
-def update_changed_summaries(context: SensorEvaluationContext) -> RunRequest | SkipReason:
+def update_changed_summaries(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Look every ten minutes for loads that are not summed up yet."""
     with session_store().begin() as connection:
         changed = list_accounts_to_sum_up(connection)
     if not changed:
-        return SkipReason("All loads are summed up.")
+        return dg.SkipReason("All loads are summed up.")
     if list_runs_under_way(context.instance, update_summaries.name):
-        return SkipReason("The last update is in progress.")
-    return RunRequest()
+        return dg.SkipReason("The last update is in progress.")
+    return dg.RunRequest()

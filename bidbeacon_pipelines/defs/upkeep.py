@@ -1,6 +1,6 @@
 """Jobs that look after records: the daily deletion of old ones, and the recording of what Dagster has lost."""
 
-from dagster import DefaultScheduleStatus, OpExecutionContext, ScheduleDefinition, job, op
+import dagster as dg
 
 from bidbeacon_pipelines.defs.accounts import add_partitions
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY
@@ -12,15 +12,15 @@ from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.materializations import forget_lost_recordings
 
 
-@op
-def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
+@dg.op
+def delete_old_records_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Delete records past their retention time. Safe to run at any time, and again."""
     with job_sessions.work(context, "delete-old-records") as job:
         tools = job.context
         delete_all_old_records(tools.engine, job.session, tools.settings, tools.now())
 
 
-@job(
+@dg.job(
     description="Delete records past their retention time: sessions, events and printed lines of runs, calls to Amazon, unused rate limits.",
 )
 def delete_old_records() -> None:
@@ -28,18 +28,18 @@ def delete_old_records() -> None:
     delete_old_records_op()
 
 
-delete_old_records_daily = ScheduleDefinition(
+delete_old_records_daily = dg.ScheduleDefinition(
     name="delete_old_records_daily",
     job=delete_old_records,
     cron_schedule="23 3 * * *",
     execution_timezone="UTC",
-    default_status=DefaultScheduleStatus.RUNNING,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Once a day, when little else is due.",
 )
 
 
-@op
-def record_again_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
+@dg.op
+def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Record every load that Dagster has lost, and make the partitions of accounts. Safe to run again.
 
     A load is lost if its partition's last materialization is not the one that our tables know of.
@@ -53,7 +53,7 @@ def record_again_op(context: OpExecutionContext, job_sessions: BidBeaconSessions
         add_partitions(context.instance, accounts)
 
 
-@job(
+@dg.job(
     description=(
         "Bring back what Dagster has lost: partitions of accounts, and materializations of loads. Launch it after assets were wiped, runs deleted, "
         "Dagster's tables or ours restored from a backup, or BIDBEACON_PARTITION_MONTHS enlarged."

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from dagster import DagsterInstance
 
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, partition_key
 from tests.dagster.world import ASSET_KEY, World
 

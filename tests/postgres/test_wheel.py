@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from bidbeacon_pipelines.dev.ports import choose_port
 
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import wait_until
 

@@ -176,10 +176,11 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
     )
     if not last:
         return None
-    began = last[0].create_timestamp
-    if not last[0].dagster_run.is_finished:
-        is_recent = began > now - HELP_AFTER + _RUN_COMES_LATE
-        return "The last poll is in progress." if is_recent else None
+    run, began = last[0].dagster_run, last[0].create_timestamp
+    if not run.is_finished:
+        needs_help = began <= now - HELP_AFTER + _RUN_COMES_LATE
+        is_at_work = run.status is DagsterRunStatus.STARTED
+        return None if is_at_work and needs_help else "The last poll is in progress."
     if any(one.polls == 0 and one.sent_at and one.sent_at >= began for one in due):
         return None  # the last run created it
     return "The last poll began less than a minute ago."

@@ -208,6 +208,7 @@ def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
         status=DagsterRunStatus.QUEUED,
         remote_job_origin=queue.get_job_origin("poll_reports"),
     )
+    began(stocked, "poll_reports", seconds_ago=40)
     assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
 
 

@@ -179,7 +179,7 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
     run, began = last[0].dagster_run, last[0].create_timestamp
     if not run.is_finished:
         needs_help = began <= now - HELP_AFTER + _RUN_COMES_LATE
-        is_at_work = run.status is DagsterRunStatus.STARTED
+        is_at_work = run.status is dg.DagsterRunStatus.STARTED
         return None if is_at_work and needs_help else "The last poll is in progress."
     if any(one.polls == 0 and one.sent_at and one.sent_at >= began for one in due):
         return None  # the last run created it

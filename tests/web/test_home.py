@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.actions import WindowsQueued
-from bidbeacon_pipelines.services import problem_loads
+from bidbeacon_pipelines.services import health_checks, problem_loads
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts, set_enabled
@@ -381,9 +381,20 @@ def test_promises_planned_reports_and_calls_are_told(
         "jobs",
         "Dagster",
         "alerts",
+        "partitions",
         "disk",
     }
     assert ours == names
+
+
+def test_more_partitions_than_dagster_shows_well_are_a_problem(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning, with the setting that makes room."""
+    monkeypatch.setattr(health_checks, "NEARLY_FULL", 1_000)
+    [problem] = world.problems()
+    assert ("many partitions", "warning") == (problem["kind"], problem["level"])
+    assert problem["to_do"].startswith("Set BIDBEACON_PARTITION_MONTHS=")
 
 
 def test_home_takes_no_parameters(world: World) -> None:

@@ -21,6 +21,8 @@ def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:
         "dagster_port",
         "stream_port",
         "sandbox_port",
+        "sandbox_url",
+        "scratch_folder",
         "dagster_public_url",
         "stream_public_url",
     )

@@ -20,7 +20,7 @@ from tests.dagster.world import wait_until
 RECOVERY_MS = 60_000
 """Twice what the page takes to notice a silent connection, which a busy machine may cause in the minutes that this test takes."""
 README = PROJECT_ROOT / "bidbeacon_sessions" / "README.md"
-PARCELS, DEFINITIONS, DECORATED = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+PARCELS, DEFINITIONS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 @pytest.fixture
@@ -38,11 +38,7 @@ def project(tmp_path: Path) -> Path:
     [wheel] = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "home").mkdir()
-    for name, text in (
-        ("parcels", PARCELS),
-        ("definitions", DEFINITIONS),
-        ("decorated", DECORATED),
-    ):
+    for name, text in (("parcels", PARCELS), ("definitions", DEFINITIONS)):
         (tmp_path / f"{name}.py").write_text(text)
     return tmp_path
 
@@ -83,13 +79,12 @@ def _answers(url: str) -> bool:
 def test_readme_leads_to_the_first_session_on_screen(
     page: Page, project: Path, empty_url: str, unused_port: int
 ) -> None:
-    """By program, by resource, and by decorator; all from the wheel."""
+    """By program and by resource; both from the wheel."""
     given = environment(project, empty_url, unused_port)
     materialize = [str(Path(sys.executable).with_name("dagster")), "asset", "materialize"]
     commands = [
         [sys.executable, "parcels.py"],
         [*materialize, "-f", "definitions.py", "--select", "invoices"],
-        [*materialize, "-f", "decorated.py", "--select", "parcels_sent"],
     ]
     where = "import bidbeacon_sessions; print(bidbeacon_sessions.__file__)"
     used = subprocess.run(
@@ -106,8 +101,6 @@ def test_readme_leads_to_the_first_session_on_screen(
         for command in commands:
             subprocess.run(command, cwd=project, env=given, check=True, capture_output=True)
         expect(page.locator(".session .job")).to_have_text(
-            ["count-parcels", "fetch-invoices", "send-parcels"], timeout=RECOVERY_MS
+            ["fetch-invoices", "send-parcels"], timeout=RECOVERY_MS
         )
-        expect(page.locator(".session .sentence")).to_have_text(
-            ["Sent P-9", "Sent P-8", "Sent P-7"]
-        )
+        expect(page.locator(".session .sentence")).to_have_text(["Sent P-8", "Sent P-7"])

@@ -138,7 +138,7 @@ def test_start_after_everything_was_killed_keeps_the_data(terminal: Terminal) ->
     started = terminal.start("db", "start")
     with psycopg.connect(terminal.call("db", "url").stdout.strip()) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    for process in [*started.children(), psutil.Process(started.process.pid)]:
+    for process in [psutil.Process(started.process.pid), *started.children()]:
         process.kill()
     started.process.wait()
     refused = terminal.call("accounts", "list")

@@ -44,7 +44,7 @@ TOLD_ELSEWHERE = {
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
     "report-split-by-product": "tests/postgres/test_ad_products.py",
     "summary-updated": "tests/dagster/test_account_summaries.py",
-    "waited-for-amazon": "tests/dagster/test_waits_are_told.py",
+    "waited-for-amazon": "tests/dagster/test_report_assets.py",
 }
 """Actions whose branches need more than this world; their tests ask for them."""
 

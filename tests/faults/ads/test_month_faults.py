@@ -10,6 +10,8 @@ from bidbeacon_pipelines.sandbox.faults import FAULTS, FaultRule, Faults, Subjec
 from tests.faults.ads.month import PROBABILITY, START, seasons
 from tests.faults.ads.month_faults import SELDOM_MET, Season, SeasonalFaults, Struck, month_faults
 
+pytestmark = pytest.mark.faults
+
 
 def test_every_fault_has_a_rule() -> None:
     """No fault of the sandbox is left out of the month."""

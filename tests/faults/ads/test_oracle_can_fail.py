@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.reports import datasets
@@ -17,6 +18,8 @@ from tests.faults.ads.served import days_without_data, given_up_too_early
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.one_dataset import only_daily_targets
+
+pytestmark = pytest.mark.faults
 
 ONE_ROW = "ctid = (SELECT ctid FROM {} LIMIT 1)"
 ONE = ONE_ROW.format("daily_target_performance WHERE spend > 0 AND target_id IS NOT NULL")

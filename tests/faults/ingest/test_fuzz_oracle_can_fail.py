@@ -17,6 +17,8 @@ from tests.faults.ingest.fuzz_shrinking import shrunk
 from tests.faults.ingest.fuzz_verdict import find_fault
 from tests.faults.ingest.fuzz_world import FuzzWorld, Load
 
+pytestmark = pytest.mark.faults
+
 KEY = "window_date, hour_at, row_key"
 ONE_ROW = f"({KEY}) = (SELECT {KEY} FROM hourly_target_performance WHERE spend > 0 ORDER BY {KEY} LIMIT 1)"
 BREAKAGES = {

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import process_time
 
+import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.reports.windows import local_date
@@ -14,6 +15,8 @@ from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.one_dataset import only_daily_targets
+
+pytestmark = pytest.mark.faults
 
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DAYS = 60

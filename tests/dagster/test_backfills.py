@@ -154,7 +154,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
 
     served.release_reports()
     wait_until(
-        lambda: all_loaded_by_polling(served), "the next looks load what is ready", seconds=60
+        lambda: all_loaded_by_polling(served), "the next looks load what is ready", seconds=180
     )
     assert len(wanted) == windows(served)[0]["count"]
     assert len(served.accepted_creates()) == 3

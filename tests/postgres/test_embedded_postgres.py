@@ -1,14 +1,11 @@
 """The embedded server: its data made once, never in the way of another one, and clear about what is wrong."""
 
 import os
-import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -137,26 +134,3 @@ def test_folders_that_only_root_can_enter_are_no_obstacle(tmp_path: Path) -> Non
         assert 0 != psutil.Process(pid_of(server)).uids().real
     finally:
         server.remove()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user already")
-def test_ordinary_user_runs_the_server_itself() -> None:
-    """Its data are inside the home folder."""
-    home = Path(tempfile.mkdtemp())
-    os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
-    child = get_context("fork").Process(target=_run_as_nobody, args=(home,))
-    try:
-        child.start()
-        child.join(60)
-        assert 0 == child.exitcode
-    finally:
-        shutil.rmtree(home)
-
-
-def _run_as_nobody(home: Path) -> None:
-    os.setgroups([])
-    os.setuid(pwd.getpwnam("nobody").pw_uid)
-    server = TemporaryPostgres(home, durable=False)
-    assert (1,) == ask(server.start(), "SELECT 1")
-    assert os.geteuid() == psutil.Process(pid_of(server)).uids().real
-    server.remove()

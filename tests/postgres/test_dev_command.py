@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -139,7 +140,8 @@ def test_start_after_everything_was_killed_keeps_the_data(terminal: Terminal) ->
     with psycopg.connect(terminal.call("db", "url").stdout.strip()) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     for process in [psutil.Process(started.process.pid), *started.children()]:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it ended with the first
+            process.kill()
     started.process.wait()
     refused = terminal.call("accounts", "list")
     assert 1 == refused.returncode

@@ -33,7 +33,7 @@ from bidbeacon_sessions.settings import RUNNING_ENV
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STILL_DYING: Final = "pre-existing shared memory block"
-"""What PostgreSQL logs while processes of a killed server are still ending."""
+"""Part of the message that PostgreSQL logs while processes of a killed server are still ending."""
 DYING_SECONDS: Final = 20
 
 

@@ -36,7 +36,7 @@ PASSING_BY: Final = (
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override",
 )
-"""What lets an unprivileged account pass file permissions by (capabilities(7))."""
+"""Options of setpriv that let an unprivileged account bypass file permissions; see capabilities(7)."""
 STOP_SECONDS: Final = 20
 
 
@@ -116,8 +116,8 @@ class EmbeddedPostgres:
     def _program(self, name: str) -> tuple[str, ...]:
         """Return the command that runs a program of PostgreSQL, which refuses root: another account does it for root.
 
-        Where folders are closed to that account, as those below `/root` are, it may pass their
-        permissions by.
+        Where folders are closed to that account, as those below `/root` are, it bypasses their
+        permissions.
         """
         program = self.binaries / name
         if os.geteuid() != 0:

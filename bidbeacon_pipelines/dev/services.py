@@ -1,4 +1,4 @@
-"""What `bidbeacon dev` runs: the list of services, each with its command, its port and a check of its health."""
+"""The services of `bidbeacon dev`, each with its command, its port and a check of its health."""
 
 import shutil
 import socket
@@ -23,7 +23,7 @@ OURS: Final = (sys.executable, "-m", "bidbeacon_pipelines")
 LOCATION: Final = "bidbeacon"
 WORKSPACE: Final = "workspace.yaml"
 STARTING: Final = "DagsterUserCodeUnreachableError"
-"""What Dagster's webserver reports while the code server does not answer yet."""
+"""The error that Dagster's webserver reports while the code server does not answer yet."""
 QUERY: Final = """{
   workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
     __typename ... on PythonError { className message } } } } }

@@ -57,7 +57,7 @@ SENSORS = _names("""
     close_crashed_sessions poll_reports_in_flight refresh_due_accounts update_changed_summaries
 """)
 MILESTONES = _names("windows-queued report-requested report-processed window-skipped report-failed")
-"""What becomes of a window: queued, requested, processed, skipped, failed."""
+"""The milestones of a window: queued, requested, processed, skipped, failed."""
 OTHER_ACTIONS = _names("""
     account-needs-person account-paused account-renamed account-resumed account-sync-failed accounts-synced
     action-rolled-back actions-lost actions-omitted cadence-changed creates-paused credentials-accepted
@@ -85,7 +85,7 @@ STREAM_ROUTES = _names("""
 
 
 def test_promises() -> None:
-    """What stays as it is for good: packages and command, the session of a job, its view, the stream's event, the milestones."""
+    """Promised names: packages and command, the session of a job, its view, the stream's event, the milestones."""
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert {"bidbeacon"} == project["project"]["scripts"].keys()
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]

@@ -1,4 +1,4 @@
-"""What can be set about job sessions, from `BIDBEACON_…` variables, `.env` or a running `bidbeacon dev`; how settings are read, and what is wrong with them."""
+"""Settings of job sessions, read from `BIDBEACON_…` variables, `.env` or a running `bidbeacon dev`, and the errors of invalid ones."""
 
 import ipaddress
 import os

@@ -101,7 +101,7 @@ def test_a_day_is_what_amazon_knows_to_the_last_digit(stocked: World) -> None:
 
 
 def test_a_day_of_hours_only_has_no_daily_figures(stocked: World) -> None:
-    """What is not loaded is null, as are ratios and differences; the day is summed up again once it is."""
+    """Figures that are not loaded are null, as are their ratios and differences; the day is summed up again after their load."""
     account = stocked.account("DE")
     load(stocked, account, 9, HOURLY)
     stocked.run_job("update_summaries")

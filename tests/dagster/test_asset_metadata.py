@@ -90,7 +90,7 @@ def test_every_view_knows_the_types_of_its_columns(engine: Engine) -> None:
 
 
 def test_views_say_where_freshness_is_shown() -> None:
-    """Nothing observes a view: its description names the asset of its table."""
+    """A view is not observed: its description names the asset of its table."""
     graph = defs.resolve_asset_graph()
     assert "`daily_target_performance`" in (
         graph.get(AssetKey(["reports", "daily_targets"])).description or ""
@@ -126,7 +126,7 @@ def test_every_asset_but_amazon_says_where_it_lies(engine: Engine) -> None:
 def test_address_in_the_settings_is_shown_without_user_and_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing is connected to; without an address there is no URI."""
+    """The URI shows host, port and database; without an address there is none."""
     assert "dagster/uri" not in place_metadata("reports.campaigns")
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://maria:secret@db.example:5433/ads")
     get_settings.cache_clear()

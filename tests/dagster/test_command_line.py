@@ -92,7 +92,7 @@ def test_refresh_without_windows_asks_for_what_is_due(stocked: World) -> None:
 def test_what_cannot_be_done_is_one_line(
     stocked: World, arguments: Sequence[str], said: str, code: int
 ) -> None:
-    """Nothing is requested from Amazon, and no session begins, so Home does not show a failed one."""
+    """The command requests nothing from Amazon and begins no session, so Home does not show a failed one."""
     key = stocked.account().account_key
     result = run("refresh", *(argument.format(key=key) for argument in arguments))
     assert result.exit_code == code

@@ -113,7 +113,7 @@ def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
     ],
 )
 def test_sync_of_nothing_is_one_line(stocked: World, arguments: tuple[str, ...], said: str) -> None:
-    """Nothing is asked of Amazon."""
+    """The command sends no request to Amazon."""
     key = stocked.account().account_key
     result = run("sync", *(argument.format(key=key) for argument in arguments))
     assert result.exit_code == 2
@@ -122,7 +122,7 @@ def test_sync_of_nothing_is_one_line(stocked: World, arguments: tuple[str, ...],
 
 
 def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> None:
-    """Whoever names it wants to know."""
+    """A person who names the account is told."""
     key = stocked.account().account_key
     stocked.execute(
         "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key

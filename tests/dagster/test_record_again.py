@@ -91,7 +91,7 @@ def test_dagster_shows_what_we_hold_after_we_were_restored_to_an_earlier_state(
 def test_a_window_restored_to_before_its_first_load_stays_green_until_it_is_loaded_again(
     loaded: World,
 ) -> None:
-    """Nothing is recorded for a load that we do not hold; its next load is the newest materialization."""
+    """The job records nothing for a load that our tables do not have; its next load is the newest materialization."""
     before = loaded.materializations()
     for table in (*TABLES, "dataset_windows"):
         loaded.execute(f"DELETE FROM {table}")

@@ -73,7 +73,7 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_look(
 def test_a_window_older_than_the_partitions_is_loaded_without_a_materialization(
     stocked: World,
 ) -> None:
-    """What lies before the first partition lives on in Postgres only, and is not looked at again."""
+    """Days before the first partition stay in Postgres only, and are not refreshed again."""
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
     stocked.execute(

@@ -22,7 +22,7 @@ from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_
 
 
 def test_a_materialization_shows_its_load(stocked: World) -> None:
-    """What is stored is Amazon's truth to the last digit; figures, the session's page and three sentences are metadata of the partition, and the event is small."""
+    """The stored rows equal Amazon's to the last digit; the partition's metadata has figures, the session's link and three sentences, and the event is small."""
     account, day = stocked.account("JP"), stocked.day()
     stocked.materialize(account, day)
     true = stocked.true_sums(account, day)

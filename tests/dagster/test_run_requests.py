@@ -1,4 +1,4 @@
-"""What people ask for on the page: the sensor starts the run, once, and its session is what the request leads to."""
+"""Requests made on the page: the sensor starts one run for each, and the request links to its session."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What the sensors start, and why they don't: `build_sensor_context` on a real database and sandbox."""
+"""The runs that sensors request, and their reasons for skipping: `build_sensor_context` on a real database and sandbox."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -152,7 +152,7 @@ def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> 
 
 
 def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> None:
-    """Who was looked at a moment ago and has 15 months left stands behind all others, whatever its key."""
+    """An account that was refreshed a moment ago and has 15 months left comes after all others, whatever its key."""
     ordered = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
     stocked.run_job(
         "refresh_account", next(a for a in _accounts(stocked) if a.ads_account_key == ordered[0])

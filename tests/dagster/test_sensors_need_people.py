@@ -1,4 +1,4 @@
-"""What sensors leave alone until a person acts."""
+"""Accounts and windows that sensors skip until a person acts."""
 
 import pytest
 from dagster import SkipReason, build_sensor_context

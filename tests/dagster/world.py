@@ -62,7 +62,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
 
 @dataclass(frozen=True)
 class Sums:
-    """What a day's rows add up to, exactly; what is null counts as nothing."""
+    """The exact sums of a day's rows; null counts as zero."""
 
     spend: Decimal
     sales: Decimal

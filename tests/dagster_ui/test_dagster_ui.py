@@ -1,4 +1,4 @@
-"""What a Dagster engineer does first, by mouse in Dagster's own UI, on a running `bidbeacon dev` with a small sandbox."""
+"""The first steps of a Dagster engineer, by mouse in Dagster's own UI, on a running `bidbeacon dev` with a small sandbox."""
 
 import os
 import re

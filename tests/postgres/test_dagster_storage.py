@@ -108,7 +108,7 @@ def test_a_broken_connection_is_noticed_before_it_is_used(
 
 
 def test_missing_tables_are_said_in_one_line(home: Path) -> None:
-    """Nothing is created by the way."""
+    """Loading the storage creates no table."""
     with pytest.raises(SchemaError, match=r"^The database has no tables of Dagster's yet: run `b"):
         DagsterInstance.get()
 

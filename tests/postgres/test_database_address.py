@@ -30,7 +30,7 @@ def test_without_an_address_there_is_no_database() -> None:
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_each_form_of_an_address_is_used(database_url: str, scheme: str) -> None:
-    """What comes out is the form that all clients read."""
+    """The address is returned in the form that all clients read."""
     given = database_url.replace("postgresql", scheme, 1)
     assert database_url == open_database(settings_with(given))
 

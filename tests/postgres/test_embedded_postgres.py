@@ -85,7 +85,7 @@ def restarted(server: TemporaryPostgres) -> str:
 
 
 def test_server_that_a_killed_start_left_is_stopped(server: TemporaryPostgres) -> None:
-    """Whoever holds the lock of the home folder may."""
+    """The new server takes over the data on the same port."""
     left = psutil.Process(pid_of(server))
     url = server.url()
     assert url == TemporaryPostgres(server.folder.parent).start()

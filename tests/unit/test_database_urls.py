@@ -86,7 +86,7 @@ def test_psql_gets_everything_but_no_secret_on_its_command_line() -> None:
 
 
 def test_options_and_limits_of_the_address_are_kept() -> None:
-    """What the address sets counts; for all that it doesn't name, ours does."""
+    """Options of the address override our defaults."""
     url = parse_database_url("postgresql://db/ads?connect_timeout=60&options=-cgeqo%3Don")
 
     for args in (connect_args(url), psycopg_args(url)):

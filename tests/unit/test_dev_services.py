@@ -138,7 +138,7 @@ STARTING = {"__typename": "PythonError", "className": services.STARTING, "messag
 def test_dagster_is_ready_when_location_and_daemons_are(
     monkeypatch: pytest.MonkeyPatch, location: object, healthy: object, problem: str | None
 ) -> None:
-    """What is missing is named."""
+    """The message names the missing part: the location, or the daemon."""
     dagster = answering(monkeypatch, location, healthy=healthy)
     assert problem == dagster_problem(dagster)
 

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 from tenacity import (
@@ -191,6 +189,10 @@ def patiently(
 
 
 def _apply(connection: Connection, folder: Path, revision: str) -> None:
+    # Importing it takes a quarter of a second, which only upgrades need to spend.
+    from alembic import command
+    from alembic.config import Config
+
     connection.rollback()  # of an attempt that failed
     config = Config()
     config.set_main_option("script_location", str(folder))

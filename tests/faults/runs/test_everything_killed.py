@@ -62,7 +62,7 @@ class Host:
         wait_until(
             lambda: "Ready in " in self.log.read_text() or not self._lives(),
             "dev is ready",
-            seconds=120,
+            seconds=180,
         )
         assert self._lives(), self.log.read_text()
 
@@ -104,7 +104,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_runs_go_on_after_everything_was_killed(host: Host) -> None:
     """No run stays started, no session stays running, no account stays blocked: each of them gets its data."""
     host.start()
@@ -119,7 +119,7 @@ def test_runs_go_on_after_everything_was_killed(host: Host) -> None:
     listed = ", ".join(f"'{run_id}'" for run_id in killed)
     still = f"SELECT id FROM job_sessions WHERE status = 'running' AND run_id IN ({listed})"
     wait_until(lambda: host.rows(still) == [], "the killed sessions are closed", seconds=120)
-    wait_until(lambda: host.rows(WITHOUT_DATA) == [], "every account has data", seconds=300)
     started = f"SELECT run_id FROM dagster.runs WHERE status IN ('STARTING', 'STARTED') AND run_id IN ({listed})"
     wait_until(lambda: host.rows(started) == [], "the killed runs are failed", seconds=240)
+    wait_until(lambda: host.rows(WITHOUT_DATA) == [], "every account has data", seconds=1200)
     assert host.rows(LOADED)[0][0] > before

@@ -25,7 +25,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.database.schema import upgrade
-from bidbeacon_pipelines.defs.partitions import PARTITION_TAG, add_accounts
+from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.services.accounts import sync_accounts
@@ -208,7 +208,7 @@ def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
         with_job_session("stock", store=context.sessions) as session,
     ):
         keys = sync_accounts(context, session)
-        add_accounts(instance, keys)
+        instance.add_dynamic_partitions(ACCOUNTS, keys)
         with context.engine.begin() as connection:
             accounts = [get_account(connection, key) for key in keys]
         usable = [account for account in accounts if account.reason_to_skip is None]

@@ -7,7 +7,7 @@ import dagster as dg
 
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
-from bidbeacon_pipelines.defs.partitions import add_accounts, add_ads_accounts
+from bidbeacon_pipelines.defs.partitions import ACCOUNTS, ADS_ACCOUNTS
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
@@ -17,8 +17,8 @@ from bidbeacon_pipelines.store.tables import AdvertiserAccount
 def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
     """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay."""
     active = [account for account in accounts if not account.is_disabled]
-    add_ads_accounts(instance, dict.fromkeys(account.ads_account_key for account in active))
-    add_accounts(instance, [account.account_key for account in active])
+    instance.add_dynamic_partitions(ADS_ACCOUNTS, list({one.ads_account_key for one in active}))
+    instance.add_dynamic_partitions(ACCOUNTS, [one.account_key for one in active])
 
 
 @dg.asset(

@@ -19,8 +19,9 @@ FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partiti
 """The first day that is a partition, for as long as this process runs."""
 PARTITION_TAG = "dagster/partition"
 """Dagster's tag of a run's partition; our sensors set it, also for accounts that are no partition yet."""
-ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name="accounts")
-ADS_ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name="ads_accounts")
+ACCOUNTS, ADS_ACCOUNTS = "accounts", "ads_accounts"
+ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ACCOUNTS)
+ADS_ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ADS_ACCOUNTS)
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an
 # account's own day always exists.
@@ -62,16 +63,6 @@ def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
     if not grouped:
         raise NoPartitionError
     return {account: sorted(days) for account, days in grouped.items()}
-
-
-def add_accounts(instance: dg.DagsterInstance, keys: Iterable[str]) -> None:
-    """Make partitions of accounts; those that exist stay."""
-    instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), list(keys))
-
-
-def add_ads_accounts(instance: dg.DagsterInstance, keys: Iterable[str]) -> None:
-    """Make partitions of ads accounts; those that exist stay."""
-    instance.add_dynamic_partitions(str(ADS_ACCOUNT_PARTITIONS.name), list(keys))
 
 
 def is_partition_day(day: date) -> bool:

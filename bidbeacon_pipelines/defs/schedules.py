@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import httpx
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.defs.accounts import sync_accounts
@@ -22,7 +23,7 @@ from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, list_open_rounds
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_requests_to_step
-from bidbeacon_pipelines.store.session_failures import list_accounts_ended
+from bidbeacon_pipelines.store.session_failures import list_accounts_failed
 from bidbeacon_pipelines.store.windows import list_unrecorded_windows
 from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
 from bidbeacon_sessions.queries import find_labels
@@ -43,8 +44,6 @@ ENTITIES_LIVE = timedelta(hours=24)
 ENTITIES_MISSED_LIVE = timedelta(hours=6)
 """After rows with unknown targets, a sync comes sooner, but not after each load, since some targets never appear."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
-LOADED_AT = datetime.now(UTC)
-"""When this process began. A restart may have brought other credentials: what was in vain before is no reason to wait."""
 
 LOW_PRIORITY = {"dagster/priority": "-1"}
 """In Dagster's queue, runs that a person started and the run that polls all reports go before runs that start by schedule."""
@@ -87,7 +86,7 @@ def poll_reports_in_flight(
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
-    reason = _why_unreachable(get_settings()) or _nothing_to_poll() or _why_wait(context.instance)
+    reason = _why_unreachable(get_settings()) or _why_wait(context.instance)
     yield dg.RunRequest(job_name=poll_reports.name) if reason is None else dg.SkipReason(reason)
 
 
@@ -97,21 +96,17 @@ close_crashed_sessions = build_session_closer(session_store)
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
     """Return the accounts (`""` for none) that have a run of a job in progress, or one that failed recently."""
     under_way = list_runs_under_way(instance, job_name)
-    failed = _accounts_ended(job_name, "failed", since=datetime.now(UTC) - PAUSE_AFTER_FAILURE)
+    since = datetime.now(UTC) - PAUSE_AFTER_FAILURE
+    with session_store().begin() as connection:
+        failed = list_accounts_failed(connection, job_name.replace("_", "-"), since=since)
     return {run.tags.get(PARTITION_TAG, "") for run in under_way} | failed
 
 
 def _is_first_sync_due(instance: dg.DagsterInstance) -> bool:
-    """Return whether accounts have to be synced, since none are known and no sync has found that there are none."""
-    name = sync_accounts.name
-    return not busy_accounts(instance, name) and not _accounts_ended(
-        name, "succeeded", since=LOADED_AT
-    )
-
-
-def _accounts_ended(job_name: str, status: str, *, since: datetime) -> set[str]:
-    with session_store().begin() as connection:
-        return list_accounts_ended(connection, job_name.replace("_", "-"), status, since=since)
+    """Return whether it is time to look for the first accounts: every five minutes, until there are some."""
+    name, since = sync_accounts.name, datetime.now(UTC) - PAUSE_AFTER_FAILURE
+    recent = dg.RunsFilter(job_name=name, created_after=since)
+    return not list_runs_under_way(instance, name) and not instance.get_runs(recent, limit=1)
 
 
 def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
@@ -147,29 +142,28 @@ def _runs_for(
             yield dg.RunRequest(job_name=job_name, tags=tags)
 
 
-def _nothing_to_poll() -> str | None:
-    with session_store().begin() as connection:
-        now = read_now(connection, get_settings())
-        if list_requests_to_step(connection, due_at=now):
-            return None
-        if list_unrecorded_windows(connection, now=now, limit=1):
-            return None
-        if list_open_rounds(connection, now=now, datasets=tuple(DATASETS)):
-            return None
-        gates = list_gates_with_work(connection, now=now)
-        if any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates):
-            return None
-    return "No report in flight is due for a check, and no planned report can be created now."
+def _has_other_work(connection: Connection, now: datetime) -> bool:
+    """Return whether a poll has something to do beside checking reports: record loads, or create reports."""
+    if list_unrecorded_windows(connection, now=now, limit=1):
+        return True
+    if list_open_rounds(connection, now=now, datasets=tuple(DATASETS)):
+        return True
+    gates = list_gates_with_work(connection, now=now)
+    return any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates)
 
 
 def _why_wait(instance: dg.DagsterInstance) -> str | None:
-    """Return why no run starts now, though there is work; None where one does."""
-    limit = get_settings().loads_at_once
-    if len(list_runs_under_way(instance, poll_reports.name)) >= limit:
-        return f"As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: {limit}."
+    """Return why no poll starts now; None where one does."""
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         due = list_requests_to_step(connection, due_at=now)
+        if not due and not _has_other_work(connection, now):
+            return (
+                "No report in flight is due for a check, and no planned report can be created now."
+            )
+    limit = get_settings().loads_at_once
+    if len(list_runs_under_way(instance, poll_reports.name)) >= limit:
+        return f"As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: {limit}."
     since = now - POLL_EVERY + _RUN_COMES_LATE
     last = instance.get_run_records(
         dg.RunsFilter(job_name=poll_reports.name, created_after=since), limit=1

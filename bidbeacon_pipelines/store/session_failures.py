@@ -44,18 +44,15 @@ def list_failures(connection: Connection, *, since: datetime, most: int = 20) ->
     return list(connection.execute(_FAILURES, {"since": since, "most": most}).mappings())
 
 
-_ENDED = text("""
+_FAILED = text("""
     SELECT DISTINCT coalesce(account_key, '') FROM session_headers
-     WHERE status = :status AND job_name = :job AND finished_at >= :since
+     WHERE status = 'failed' AND job_name = :job AND finished_at >= :since
        AND started_at >= CAST(:since AS timestamptz) - interval '1 day'""")
 
 
-def list_accounts_ended(
-    connection: Connection, job_name: str, status: str, *, since: datetime
-) -> set[str]:
-    """Return the accounts (`""` for none) that have a session of a job that ended with a status since an instant."""
-    values = {"job": job_name, "status": status, "since": since}
-    return set(connection.execute(_ENDED, values).scalars())
+def list_accounts_failed(connection: Connection, job_name: str, *, since: datetime) -> set[str]:
+    """Return the accounts (`""` for none) that have a session of a job that failed since an instant."""
+    return set(connection.execute(_FAILED, {"job": job_name, "since": since}).scalars())
 
 
 _LOST = text("""

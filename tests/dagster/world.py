@@ -22,8 +22,8 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import (
+    ACCOUNTS,
     PARTITION_TAG,
-    add_accounts,
     partition_key,
 )
 from bidbeacon_pipelines.defs.reports import build_report_asset
@@ -97,7 +97,7 @@ class World:
             with_job_session("sync-accounts", store=self.sessions) as session,
         ):
             keys = sync_accounts(context, session)
-        add_accounts(self.instance, keys)
+        self.instance.add_dynamic_partitions(ACCOUNTS, keys)
         self.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
         return keys
 

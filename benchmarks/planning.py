@@ -15,8 +15,17 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, text
 
+from benchmarks import scarcity
 from benchmarks.account_runs import account_runs
-from benchmarks.figures import Figure, at_most, interleaved, median_milliseconds, milliseconds, told
+from benchmarks.figures import (
+    Figure,
+    at_least,
+    at_most,
+    interleaved,
+    median_milliseconds,
+    milliseconds,
+    told,
+)
 from benchmarks.planning_plans import explain_due_work, explain_planning
 from benchmarks.planning_world import (
     ACCOUNTS,
@@ -36,6 +45,7 @@ from benchmarks.simulation import fill
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS
+from bidbeacon_pipelines.reports.dispatch import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
@@ -74,7 +84,25 @@ def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
             "windows of the empty ads account", count_windows(engine, GLOBAL_ACCOUNT), "windows"
         )
         yield from _planning_empty(engine)
+    yield from _scarcity()
     yield from run_costs(runs)
+
+
+def _scarcity() -> Iterator[Figure]:
+    """Simulate accounts for which Amazon makes fewer reports than are due; bounds are shares of what is possible."""
+    due = scarcity.reports_due_a_day()
+    for share, least in ((1.25, 0.99), (1.0, 0.93), (0.5, 0.85)):
+        made = scarcity.live_month(due * share, days=6).share_on_time
+        name = f"first refreshes on time, with {share:.0%} of the reports that are due"
+        yield at_least(name, 100 * made, "%", 100 * least * scarcity.possible(share))
+    month = scarcity.live_month(due / 10)
+    name = "first refreshes on time in a month, with 10% of the reports that are due"
+    yield at_least(name, 100 * month.share_on_time, "%", 80 * scarcity.possible(0.1))
+    yield at_most("longest pause of a dataset then", month.longest_pause.days, "days", 13)
+    most_history = 0.02 * month.creates_a_day * scarcity.DAYS
+    yield at_most("reports of the history then", month.history, "reports", most_history)
+    passed_over = month.most_passed_over
+    yield at_most("reports created before an older one then", passed_over, "", WAITS_FOR_AT_MOST)
 
 
 def _finding(server: TemporaryPostgres, engine: Engine) -> Iterator[Figure]:

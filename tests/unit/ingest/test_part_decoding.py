@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, RowDecoder, iter_values
@@ -253,6 +253,7 @@ def test_memory_does_not_grow_with_the_file(part: Write) -> None:
     assert peak(50_000) < peak(5_000) * 1.5
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.recursive(VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))

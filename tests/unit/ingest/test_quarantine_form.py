@@ -71,7 +71,7 @@ def _path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kept") / "part.json.gz"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rows=st.lists(
         st.dictionaries(st.sampled_from(SPECIAL) | TEXTS, VALUES, max_size=4), max_size=4

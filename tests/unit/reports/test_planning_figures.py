@@ -7,7 +7,6 @@ import pytest
 from benchmarks import scarcity
 from benchmarks.simulation import ACCOUNTS, DAILY, WORLDWIDE, ZONES, fill, kinds, live, miss, table
 from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.reports.dispatch import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 EACH_KIND = pytest.mark.parametrize(
@@ -57,28 +56,6 @@ def test_what_was_missed_is_made_up_for_with_one_report(
 ) -> None:
     """After two days, a week or a month without any refresh."""
     assert {1} == {one.requests for one in miss(DAILY, countries, every)}
-
-
-def test_a_tenth_of_the_reports_makes_most_of_what_is_possible_and_starves_nobody() -> None:
-    """Over a month: four in five of the first refreshes that could be on time; every dataset of every ads account has its turns, history goes last.
-
-    With turns of the same length for all, each dataset would have a report every seven and a half
-    days.
-    """
-    month = scarcity.live_month(scarcity.reports_due_a_day() / 10)
-    assert month.share_on_time >= 0.8 * scarcity.possible(0.1)
-    assert month.longest_pause <= timedelta(days=13)
-    assert month.history <= 0.02 * month.creates_a_day * scarcity.DAYS
-    assert month.most_passed_over <= WAITS_FOR_AT_MOST
-
-
-@pytest.mark.parametrize(("share", "least"), [(0.5, 0.85), (1.0, 0.93), (1.25, 0.99)])
-def test_first_refreshes_are_on_time_nearly_as_far_as_possible(share: float, least: float) -> None:
-    """With half, all, and a quarter more of what is due; no order that waits for countries reaches what would be possible without."""
-    month = scarcity.live_month(scarcity.reports_due_a_day() * share, days=6)
-    assert (
-        least * scarcity.possible(share) <= month.share_on_time <= scarcity.possible(share) + 0.01
-    )
 
 
 def test_at_most_so_many_first_refreshes_can_be_on_time() -> None:

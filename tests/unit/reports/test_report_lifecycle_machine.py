@@ -209,7 +209,7 @@ def _taken(request: RequestState, step: Step, now: datetime) -> RequestState:
 
 
 TestOneRequest = OneRequest.TestCase
-TestOneRequest.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestOneRequest.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 @pytest.mark.parametrize(

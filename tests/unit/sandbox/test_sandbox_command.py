@@ -13,6 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.cli import app
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT = 120
@@ -43,21 +46,11 @@ def started(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
             process.kill()
 
 
-def refused(folder: Path, *options: str) -> tuple[int, str]:
-    """Start `bidbeacon sandbox` in vain, and return its exit code and the words of its error."""
-    command = (sys.executable, "-m", "bidbeacon_pipelines", "sandbox", *options)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "5000"}
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        env=environment,
-        cwd=folder,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
+def refused(*options: str) -> tuple[int, str]:
+    """Start `bidbeacon sandbox` in vain in this process, and return its exit code and the words of its error."""
+    done = CliRunner().invoke(app, ["sandbox", *options], env={"COLUMNS": "5000"})
     assert done.stdout == ""
-    return done.returncode, done.stderr
+    return done.exit_code, done.stderr
 
 
 def address_in(words: str) -> str:
@@ -119,13 +112,13 @@ def test_says_which_faults_are_on_and_how_time_runs(tmp_path: Path) -> None:
     assert "2026-01-15 00:00:00 UTC, frozen" in words
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_that_is_taken() -> None:
     """A port where something else listens is one clear line and exit code 1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        code, words = refused(tmp_path, "--port", str(port))
+        code, words = refused("--port", str(port))
     assert (1, 1) == (code, len(words.strip().splitlines()))
     assert f"The sandbox can't listen on 127.0.0.1:{port}: it is in use" in words
 
@@ -142,8 +135,8 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         (["--faults", "none.json"], "none.json can't be read"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path: Path, options: list[str], part: str) -> None:
+def test_mistakes_are_one_line(options: list[str], part: str) -> None:
     """An option that can't be understood is one clear line that says what there is, and exit code 2."""
-    code, words = refused(tmp_path, *options)
+    code, words = refused(*options)
     assert (2, 1) == (code, len(words.strip().splitlines()))
     assert part in words

@@ -61,7 +61,7 @@ PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
 BEAT_SECONDS, CORES, BEAT_ACCOUNTS = 300, 2, 150
 MOST_MILLISECONDS, MOST_CPU_SECONDS = 50, 3
 MOST_STEADY, MOST_EMPTY = 100, 500
-RECORDED_WINDOWS, MOST_SECONDS_TO_RECORD = 500, 3
+RECORDED_WINDOWS, MOST_SECONDS_TO_RECORD = 500, 5
 BACKFILLED_WINDOWS = 450
 """Nearly all that one daily dataset of an account has; bound in proportion to the one above."""
 

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITE :=
 AT :=
 TESTS :=
-DAGSTER := dagster dagster-dg-cli dagster-postgres dagster-webserver
+DAGSTER := dagster dagster-celery dagster-dg-cli dagster-postgres dagster-webserver
 KEEP :=
 RUNS :=
 TITLE := Change tables
@@ -58,7 +58,7 @@ test-clock: $(STAMP) $(TOOLS) ## Run tests at changes of clocks and calendars, a
 test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that pyproject.toml allows, in .venv/newest: TESTS=tests/dagster for others
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/newest
 	@$(BIN)/uv pip install --quiet --python $(VENV)/newest --require-hashes --requirement requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(VENV)/newest $(DAGSTER:%=--upgrade-package %) --group dev --editable .
+	@$(BIN)/uv pip install --quiet --python $(VENV)/newest $(DAGSTER:%=--upgrade-package %) --group dev --editable .[cluster]
 	@$(VENV)/newest/bin/python -m pytest -m "not faults" -n 3 --dist worksteal $(or $(TESTS),tests/dagster tests/postgres/test_dagster_storage.py tests/postgres/test_dagster_webserver.py tests/postgres/test_private_processes.py tests/postgres/test_run_history.py tests/postgres/test_schema_versions.py tests/unit/test_imports_are_public.py tests/unit/test_names_are_promises.py)
 
 test-oldest: $(STAMP) ## Run the tests of the database on the oldest PostgreSQL that is supported: TESTS=tests/stream for others
@@ -82,7 +82,7 @@ migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE=
 	@exec $(BIN)/python -m migrations.generate $(if $(SQUASH),--squash,"$(TITLE)")
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml \
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev pyproject.toml \
 		-o requirements.lock --no-emit-index-url --no-annotate --no-strip-extras --quiet
 
 clean: ## Delete the virtual environment and caches; data in .bidbeacon stays

@@ -48,6 +48,12 @@ def _check_alert_urls(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_redis_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"rediss?://.", value.get_secret_value()):
+        raise ValueError("expected an address such as redis://:password@redis.example.com:6379/0")
+    return value
+
+
 def _check_hours(value: str) -> str:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
         raise ValueError("expected two times of day, such as 22:00-07:00")
@@ -82,6 +88,11 @@ class Settings(SessionSettings):
     scratch_folder: Folder = Field(
         default_factory=lambda data: data.get("home", _HOME) / "downloads",
         description="Where files from Amazon are while they are loaded; absent: `downloads` in the home folder.",
+    )
+
+    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = Field(
+        None,
+        description="The Redis of a cluster, broker and result backend of its Celery workers; absent: one machine.",
     )
 
     ads_api_client_id: str | None = Field(

@@ -88,7 +88,9 @@ def test_settings_that_a_document_names_exist(document: Path) -> None:
     assert named <= {*_defaults(Settings), *_defaults(SessionSettings), *OF_TESTS}
 
 
-@pytest.mark.parametrize(("heading", "group"), [("Runtime", "runtime"), ("Development", "dev")])
+@pytest.mark.parametrize(
+    ("heading", "group"), [("Runtime", "runtime"), ("Cluster", "cluster"), ("Development", "dev")]
+)
 def test_every_dependency_has_its_reason(heading: str, group: str) -> None:
     """docs/dependencies.md lists what pyproject.toml asks for, and nothing else."""
     section = (
@@ -107,7 +109,7 @@ def test_the_lock_holds_every_dependency_with_hashes_and_no_index() -> None:
     locked = re.findall(
         r"^([a-z0-9-]+)(?:\[\S+\])?==\S+.*\\\n    --hash=sha256:", lock, re.MULTILINE
     )
-    assert {*_dependencies()["runtime"], *_dependencies()["dev"]} <= set(locked)
+    assert set().union(*_dependencies().values()) <= set(locked)
     assert len(re.findall("^[a-z]", lock, re.MULTILINE)) == len(locked)
     assert [] == re.findall(r"--(?:extra-)?index-url \S+|https?://\S+", lock)
 
@@ -190,6 +192,7 @@ def _dependencies() -> dict[str, list[str]]:
     project = tomllib.loads(_text(PROJECT_ROOT / "pyproject.toml"))
     wanted = {
         "runtime": project["project"]["dependencies"],
+        "cluster": project["project"]["optional-dependencies"]["cluster"],
         "dev": project["dependency-groups"]["dev"],
     }
     return {

@@ -1,0 +1,94 @@
+"""The Celery app of the workers that execute Dagster's runs in a cluster.
+
+Start one with `celery -A bidbeacon_pipelines.celery_worker worker`. Dagster's `CeleryRunLauncher`
+sends it whole runs. Each process of the pool executes one run at a time. Celery forks them after
+this module is imported, so they have the definitions before their first run.
+"""
+
+import signal
+import threading
+from typing import Any, Final
+
+import psutil
+from celery import Celery
+from celery.signals import task_postrun, worker_shutting_down
+from dagster_celery.make_app import make_app
+from dagster_celery.tasks import create_execute_job_task
+
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.private_files import keep_new_files_private
+from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_sessions.errors import SettingsError
+
+# `run_monitoring.max_runtime_seconds` of dagster.yaml is three hours.
+_LONGER_THAN_ANY_RUN: Final = 4 * 3600
+SHUTDOWN_SECONDS: Final = 20
+"""How long a run may go on after its worker's SIGTERM; containers need a longer grace period."""
+
+CONFIG: Final[dict[str, Any]] = {
+    "worker_concurrency": 1,
+    # Without this a worker reserves a second run, which waits behind the first while others idle.
+    "worker_prefetch_multiplier": 1,
+    "worker_disable_prefetch": True,
+    # A run is acknowledged when it starts. Dagster ignores a second delivery of a run that started,
+    # so a late acknowledgement could not repeat it either: sensors plan the work anew.
+    "task_acks_late": False,
+    # Redis delivers again what was not acknowledged for so long.
+    "broker_transport_options": {"visibility_timeout": _LONGER_THAN_ANY_RUN},
+    # Run monitoring fails a run whose task Redis no longer knows.
+    "result_expires": 24 * 3600,
+    # A new process costs a fork and returns memory that Dagster does not.
+    "worker_max_tasks_per_child": 500,
+    "broker_connection_retry_on_startup": True,
+    # Dagster's log goes to stderr as it is, and not once more through Celery's.
+    "worker_redirect_stdouts": False,
+}
+
+
+def make_worker_app(settings: Settings) -> Celery:
+    """Return the Celery app that listens on Dagster's queue in Redis.
+
+    Raises:
+        SettingsError: BIDBEACON_REDIS_URL is not set.
+    """
+    if settings.redis_url is None:
+        raise SettingsError("BIDBEACON_REDIS_URL is not set: a worker needs the cluster's Redis.")
+    url = settings.redis_url.get_secret_value()
+    app: Celery = make_app(  # type: ignore[no-untyped-call] # dagster-celery's
+        {
+            "broker": url,
+            "backend": url,
+            "task_default_queue": "dagster",
+            "config_source": CONFIG,
+        }
+    )
+    create_execute_job_task(app)
+    return app
+
+
+def _restore_sigterm(**_: object) -> None:
+    """Let SIGTERM end an idle process of the pool again.
+
+    After a run Dagster leaves SIGTERM with the handler of SIGINT, which is ignored there.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _limit_shutdown(**_: object) -> None:
+    """Interrupt the runs at work if they do not end soon after SIGTERM; Celery itself would wait for hours."""
+    timer = threading.Timer(SHUTDOWN_SECONDS, _interrupt_runs)
+    timer.daemon = True
+    timer.start()
+
+
+def _interrupt_runs() -> None:
+    """Send SIGTERM to the pool's processes, as Dagster's Terminate does: the run fails and its session is closed."""
+    for process in psutil.Process().children():
+        process.terminate()
+
+
+task_postrun.connect(_restore_sigterm)
+worker_shutting_down.connect(_limit_shutdown)
+keep_new_files_private()
+defs.get_repository_def()
+app = make_worker_app(get_settings())

@@ -1,11 +1,26 @@
 """Runs the migrations, each in a transaction of its own, on the connection that `bidbeacon_pipelines.database.schema` hands over."""
 
+from typing import Any
+
 from alembic import context
+from alembic.migration import MigrationContext, MigrationInfo
+from sqlalchemy import text
+
+_RAISE = text("UPDATE public.installation SET oldest_program = :revision")
+
+
+def raise_oldest_program(*, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
+    """Store which programs may work on the tables, where a migration says so."""
+    oldest = getattr(step.up_revision.module, "oldest_program", None)
+    if oldest is not None and ctx.connection is not None:
+        ctx.connection.execute(_RAISE, {"revision": oldest})
+
 
 context.configure(
     connection=context.config.attributes["connection"],
     version_table_schema="public",
     transaction_per_migration=True,
+    on_version_apply=raise_oldest_program,
 )
 with context.begin_transaction():
     context.run_migrations()

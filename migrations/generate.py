@@ -114,9 +114,19 @@ def write_next(
     ):  # the view has a part for each dataset
         views = f'\nPERFORMANCE_ROWS_VIEW = """{performance_rows_view(_all_datasets())}"""\n'
         body += "\n    op.execute(PERFORMANCE_ROWS_VIEW)"
-    head = f'"""{title}.\n\nRevision ID: {revision}\n"""\n{_IMPORTS}\nrevision = "{revision}"\ndown_revision = "{last}"\n'
+    head = (
+        f'"""{title}.\n\nRevision ID: {revision}\n"""\n{_IMPORTS}\nrevision = "{revision}"\n'
+        f'down_revision = "{last}"\n{_oldest_program(revision, body)}\n'
+    )
     path.write_text(f"{head}{views}\n\ndef upgrade() -> None:\n{body}\n")
     return path
+
+
+def _oldest_program(revision: str, body: str) -> str:
+    """Return the line that says which programs may use the tables after a migration; a person checks it."""
+    if re.search(r"op\.(drop_table|drop_column|alter_column|rename_table)\(", body):
+        return f'oldest_program = "{revision}"  # the newest migration that a program has to know'
+    return "oldest_program = None  # as before: programs that do not know this migration go on"
 
 
 def _view_changes(url: str, tables: MetaData) -> tuple[list[str], list[str]]:
@@ -190,6 +200,7 @@ def _squash(url: str) -> Path:
         + "\n".join(f'{name} = """{sql}"""' for name, sql in views.items())
         + f"\nREPORT_VIEWS = (\n{report_views}\n)\n{_TYPES}\n\ndef upgrade() -> None:\n    _create_session_tables()\n    _create_pipeline_tables()\n"
         '    op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")\n'
+        "    op.execute(\"INSERT INTO installation (oldest_program) VALUES ('0001')\")\n"
         + created
         + "    for statement in REPORT_VIEWS:\n        op.execute(statement)\n"
         + f"\n\ndef _create_session_tables() -> None:\n{_ops(url, SessionsBase.metadata)}\n"

@@ -49,7 +49,8 @@ def db_start() -> None:
 def db_upgrade() -> None:
     """Upgrade our tables and Dagster's; all other commands only check their version.
 
-    The first time, it stores whether the database is for the sandbox or for the real Amazon.
+    The first time, it stores whether the database is for the sandbox or for the real Amazon. It
+    changes nothing where the tables are newer than this program and still fit it.
     """
     from bidbeacon_pipelines.dagster_storage import upgrade_dagster
     from bidbeacon_pipelines.database.address import find_database
@@ -61,7 +62,9 @@ def db_upgrade() -> None:
     url = find_database(settings)
     with shared_engine(url).connect() as connection:
         check_mode(connection, settings.mode)
-    upgrade(url, report=console.print)
+    if not upgrade(url, report=console.print):
+        console.print("The tables are newer than this program, which can use them: nothing to do.")
+        return
     upgrade_dagster(url, report=console.print)
     with shared_engine(url).begin() as connection:
         store_mode(connection, settings.mode)

@@ -9,7 +9,7 @@ from bidbeacon_pipelines.settings import Mode
 
 _TABLE: Final = text("SELECT to_regclass('public.installation')")
 _MODE: Final = text("SELECT mode FROM public.installation")
-_STORE: Final = text("INSERT INTO public.installation (mode) VALUES (:mode) ON CONFLICT DO NOTHING")
+_STORE: Final = text("UPDATE public.installation SET mode = :mode WHERE mode IS NULL")
 _REFUSALS: Final = {
     "sandbox": "The database holds the sandbox's data, but Amazon credentials are set (BIDBEACON_ADS_API_CLIENT_ID): "
     "restart `bidbeacon dev` or `bidbeacon db start`, or set BIDBEACON_DATABASE_URL to another database.",

@@ -1,4 +1,8 @@
-"""The version of the database's tables, upgraded by Alembic.
+"""The version of the database's tables, upgraded by Alembic, and which programs may work on it.
+
+A program works on tables of its own newest migration, and on newer ones whose migrations left
+everything in place that it uses: `installation.oldest_program` says so. A migration that removes
+something raises it.
 
 A migration that waits for a table's lock blocks every later reader, so each waits for three seconds
 at most, then retries.
@@ -62,10 +66,28 @@ def read_revision(connection: Connection) -> str | None:
     return revision
 
 
-def schema_problem(revision: str | None, known: Sequence[str] = ()) -> str | None:
-    """Return why a program of the `known` migrations, by default this one, can't work on tables of a revision, and what to do; None where it can."""
+def read_oldest_program(connection: Connection) -> str | None:
+    """Return the revision that a program has to know to work on the tables; None where they don't say."""
+    if connection.execute(text("SELECT to_regclass('public.installation')")).scalar() is None:
+        return None
+    oldest: str | None = connection.execute(
+        text("SELECT to_jsonb(i) ->> 'oldest_program' FROM public.installation i")
+    ).scalar()
+    return oldest
+
+
+def schema_problem(
+    revision: str | None, known: Sequence[str] = (), *, oldest_program: str | None = None
+) -> str | None:
+    """Return why a program can't work on tables of a revision, and what to do; None where it can.
+
+    Args:
+        revision: Up to which migration the tables are.
+        known: The program's migrations, by default this one's.
+        oldest_program: The revision that a program has to know at least.
+    """
     known = known or list_revisions()
-    if revision == known[-1]:
+    if revision == known[-1] or (_is_newer(revision, known) and oldest_program in known):
         return None
     if revision is None:
         return "The database has no tables yet: run `bidbeacon db upgrade`."
@@ -74,7 +96,7 @@ def schema_problem(revision: str | None, known: Sequence[str] = ()) -> str | Non
             f"The database's tables are at {revision}, and this program needs {known[-1]}: "
             "run `bidbeacon db upgrade` as the role that owns them."
         )
-    if re.fullmatch(r"\d{4}", revision):
+    if _is_newer(revision, known):
         return f"The database's tables are at {revision}, newer than this program, which knows {known[-1]}: upgrade the program."
     return (
         f"The database belongs to another program, whose migrations are at {revision!r}: "
@@ -82,14 +104,20 @@ def schema_problem(revision: str | None, known: Sequence[str] = ()) -> str | Non
     )
 
 
+def _is_newer(revision: str | None, known: Sequence[str]) -> bool:
+    return re.fullmatch(r"\d{4}", revision or "") is not None and revision not in known
+
+
 def check_schema(engine: Engine) -> None:
     """Compare the tables' version with this program's.
 
     Raises:
-        SchemaError: they differ.
+        SchemaError: this program can't work on them.
     """
     with engine.connect() as connection:
-        problem = schema_problem(read_revision(connection))
+        problem = schema_problem(
+            read_revision(connection), oldest_program=read_oldest_program(connection)
+        )
     if problem is not None:
         raise SchemaError(problem)
 
@@ -101,8 +129,11 @@ def upgrade(
     report: Report = lambda _: None,
     patience: float = PATIENCE_SECONDS,
     folder: Path = MIGRATIONS,
-) -> None:
+) -> bool:
     """Apply every migration that the database does not have yet; safe to call from several processes at once.
+
+    Return False, and change nothing, where the tables are newer than this program, which may work
+    on them.
 
     Args:
         database_url: The database.
@@ -112,13 +143,15 @@ def upgrade(
         folder: Where the migrations are.
 
     Raises:
-        SchemaError: the tables are newer than this program, another program's, or in use for too
+        SchemaError: the tables are too new for this program, another program's, or in use for too
             long.
     """
     with schema_lock(database_url, report) as connection:
-        _refuse_others(read_revision(connection), list_revisions(folder))
+        is_newer = _check_before_upgrade(connection, list_revisions(folder))
         connection.commit()
-        patiently(lambda: _apply(connection, folder, revision or "head"), report, patience)
+        if not is_newer:
+            patiently(lambda: _apply(connection, folder, revision or "head"), report, patience)
+        return not is_newer
 
 
 @contextmanager
@@ -214,10 +247,19 @@ def _limit_waiting(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
 
 
-def _refuse_others(revision: str | None, known: Sequence[str]) -> None:
-    problem = schema_problem(revision, known)
-    if problem is not None and revision is not None and revision not in known:
+def _check_before_upgrade(connection: Connection, known: Sequence[str]) -> bool:
+    """Return whether the tables are newer than a program that may work on them.
+
+    Raises:
+        SchemaError: the tables are too new, or another program's.
+    """
+    revision = read_revision(connection)
+    if revision is None or revision in known:
+        return False
+    problem = schema_problem(revision, known, oldest_program=read_oldest_program(connection))
+    if problem is not None:
         raise SchemaError(problem)
+    return True
 
 
 def _sqlstate(error: BaseException) -> Any:

@@ -90,7 +90,8 @@ def _look_at_database(engine: Engine) -> Check:
     try:
         with engine.begin() as connection:
             server = read_server(connection)
-        return check_database(server, schema_problem(server.revision))
+        problem = schema_problem(server.revision, oldest_program=server.oldest_program)
+        return check_database(server, problem)
     except SQLAlchemyError as error:
         return database_away(_first_line(error))
 

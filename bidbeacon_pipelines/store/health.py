@@ -5,17 +5,18 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.database.schema import list_revisions, read_revision
+from bidbeacon_pipelines.database.schema import list_revisions, read_oldest_program, read_revision
 from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, IS_ACTIVE
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server's version as people say it, up to which migration its tables are (None where there are none), and this program's newest."""
+    """The server's version as people say it, up to which migration its tables are (None where there are none), this program's newest, and which one a program has to know."""
 
     version: str
     revision: str | None
     newest_revision: str
+    oldest_program: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ def read_server(connection: Connection) -> ServerState:
     """Return the server's version and the tables' migration."""
     version = connection.execute(text("SHOW server_version")).scalar_one()
     return ServerState(
-        str(version).partition(" ")[0], read_revision(connection), list_revisions()[-1]
+        str(version).partition(" ")[0],
+        read_revision(connection),
+        list_revisions()[-1],
+        read_oldest_program(connection),
     )
 
 

@@ -514,15 +514,17 @@ class SimulatedTime(PipelinesBase):
 
 
 class Installation(PipelinesBase):
-    """At most one row: whose data this database holds; see `database.mode`.
+    """One row: whose data this database holds, and which programs may use it; see `database.mode` and `database.schema`.
 
-    Processes of the other mode refuse the database. Without a row, both modes may use it.
+    Processes of the other mode refuse the database; while `mode` is null, both may use it.
+    `oldest_program` is the revision that a program has to know at least.
     """
 
     __tablename__ = "installation"
 
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    mode: Mapped[str]
+    mode: Mapped[str | None]
+    oldest_program: Mapped[str]
 
     __table_args__ = (
         CheckConstraint("only_row", name="only_row"),

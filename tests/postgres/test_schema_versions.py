@@ -21,9 +21,11 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.schema import (
     MIGRATIONS,
     SchemaError,
+    check_schema,
     list_revisions,
     schema_problem,
     upgrade,
@@ -75,10 +77,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 @pytest.fixture
 def set_revision(database_url: str) -> Callable[[str], None]:
-    """Return what makes the tables say that they are of another version."""
-    return lambda revision: (
-        run(database_url, f"UPDATE alembic_version SET version_num = '{revision}'") and None
-    )
+    """Return what makes the tables say that they are of another version, which a program has to know."""
+
+    def set_revision(revision: str) -> None:
+        run(database_url, f"UPDATE alembic_version SET version_num = '{revision}'")
+        run(database_url, f"UPDATE installation SET oldest_program = '{revision}'")
+
+    return set_revision
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -105,6 +110,17 @@ def test_older_tables_are_to_be_upgraded() -> None:
     """A program with more migrations than the database says what to run."""
     assert OLDER == schema_problem("0001", ["0001", "0002"])
     assert schema_problem("0002", ["0001", "0002"]) is None
+
+
+@pytest.mark.parametrize(
+    ("oldest_program", "said"), [("0001", None), ("0002", None), ("0003", NEWER), (None, NEWER)]
+)
+def test_newer_tables_say_which_programs_they_fit(
+    oldest_program: str | None, said: str | None
+) -> None:
+    """A program of 0002 works on newer tables unless they need one that knows 0003."""
+    problem = schema_problem("9999", ["0001", "0002"], oldest_program=oldest_program)
+    assert problem == (said and said.format(newest="0002"))
 
 
 def test_a_command_makes_no_tables(empty_url: str) -> None:
@@ -164,6 +180,23 @@ def test_upgrade_does_not_take_newer_tables_back(
         result.exit_code,
         result.stderr,
     )
+
+
+def test_an_older_program_works_on_until_something_is_removed(
+    database_url: str, later: Path
+) -> None:
+    """Its commands accept tables that were only added to, and its upgrade leaves them alone; it refuses them after a removal."""
+    upgrade(database_url, INDEX, folder=later)
+    assert 0 == command(database_url, "accounts", "list").exit_code
+    result = command(database_url, "db", "upgrade")
+    said = "The tables are newer than this program, which can use them: nothing to do.\n"
+    assert (0, said) == (result.exit_code, result.stdout)
+    assert [(INDEX,)] == run(database_url, "SELECT version_num FROM alembic_version")
+    upgrade(database_url, REMOVAL, folder=later)
+    with pytest.raises(SchemaError, match="upgrade the program"):
+        check_schema(shared_engine(database_url))
+    said = NEWER.format(newest=list_revisions()[-1]).replace("9999", REMOVAL)
+    assert said + "\n" == command(database_url, "db", "upgrade").stderr
 
 
 @pytest.fixture
@@ -232,6 +265,7 @@ from alembic import op
 
 revision = "{revision}"
 down_revision = "{before}"
+oldest_program = {oldest}
 
 
 def upgrade():
@@ -244,17 +278,22 @@ LATER = {
     with op.get_context().autocommit_block():
         op.drop_index("ix_noted", postgresql_concurrently=True, if_exists=True)
         op.create_index("ix_noted", "session_headers", ["job_name", "status"], postgresql_concurrently=True)""",
+    "removal": '    op.drop_column("report_requests", "note")',
 }
 
 
 @pytest.fixture(scope="session")
 def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with our migrations and three after them: two that lock a table, one that builds an index."""
+    """Return a folder with our migrations and four after them: two that lock a table, one that builds an index, one that removes a column."""
     folder = tmp_path_factory.mktemp("later") / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for place, (name, body) in enumerate(LATER.items(), start=1):
-        head = HEAD_OF_A_MIGRATION.format(revision=after_ours(place), before=after_ours(place - 1))
-        (folder / "versions" / f"{after_ours(place)}_{name}.py").write_text(f"{head}{body}\n")
+        revision = after_ours(place)
+        oldest = repr(revision) if name == "removal" else None
+        head = HEAD_OF_A_MIGRATION.format(
+            revision=revision, before=after_ours(place - 1), oldest=oldest
+        )
+        (folder / "versions" / f"{revision}_{name}.py").write_text(f"{head}{body}\n")
     return folder
 
 
@@ -263,7 +302,7 @@ def after_ours(place: int) -> str:
     return f"{int(list_revisions()[-1]) + place:04}"
 
 
-NOTE, OTHER_NOTE, INDEX = map(after_ours, (1, 2, 3))
+NOTE, OTHER_NOTE, INDEX, REMOVAL = map(after_ours, (1, 2, 3, 4))
 
 
 class Upgrading(threading.Thread):

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import psutil
 from celery import Celery
-from celery.signals import task_postrun, worker_shutting_down
+from celery.signals import task_postrun, worker_ready, worker_shutting_down
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
 
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.private_files import keep_new_files_private
+from bidbeacon_pipelines.services.presence import announce
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError
 
@@ -87,6 +88,13 @@ def _interrupt_runs() -> None:
         process.terminate()
 
 
+def _announce(**_: object) -> None:
+    url = get_settings().database_url
+    if url is not None:
+        announce("worker", url.get_secret_value())
+
+
+worker_ready.connect(_announce)
 task_postrun.connect(_restore_sigterm)
 worker_shutting_down.connect(_limit_shutdown)
 keep_new_files_private()

@@ -25,6 +25,7 @@ from bidbeacon_pipelines.database.schema import (
     schema_lock,
 )
 from bidbeacon_pipelines.private_files import keep_new_files_private
+from bidbeacon_pipelines.services.presence import announce_dagster
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.connections import client_args, parse_database_url
 
@@ -80,6 +81,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
         address = dagster_database_url(config_value.get("postgres_url", url))
         storage = cls(address, should_autocreate_tables=False, inst_data=inst_data)
         check_dagster_tables(storage.pool_connections())
+        announce_dagster(url)
         return storage
 
     def pool_connections(self) -> Engine:

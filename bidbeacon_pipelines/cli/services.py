@@ -111,6 +111,7 @@ def stream(
     import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
     from bidbeacon_pipelines.database.engine import make_engine
     from bidbeacon_pipelines.services.alerts import AlertWatch
+    from bidbeacon_pipelines.services.presence import announce
     from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.server.serve import serve
@@ -118,6 +119,7 @@ def stream(
 
     url = database_url(get_settings())
     store = SessionStore.connect(url)
+    announce("stream", url)
     AlertWatch(make_engine(url, pool_size=1), get_settings()).start()
     settings = get_session_settings()
     serve(

@@ -35,6 +35,7 @@ from bidbeacon_pipelines.services.health_checks import (
     check_histories,
     check_jobs,
     check_partitions,
+    check_processes,
     check_requests,
     check_sessions,
     check_windows,
@@ -55,6 +56,7 @@ from bidbeacon_pipelines.store.health import (
     read_server,
 )
 from bidbeacon_pipelines.store.learned import list_learned_histories
+from bidbeacon_pipelines.store.processes import list_processes
 from bidbeacon_pipelines.store.resumed import list_resumed
 from bidbeacon_pipelines.store.throttling import list_throttled
 from bidbeacon_sessions.leases import list_dead_sessions
@@ -123,6 +125,7 @@ def look_into_tables(
     yield _look_at_calls(connection, now)
     yield check_jobs(find_last_activity(connection), now, silent_after=settings.silent_after)
     yield _look_at_dagster(connection, now)
+    yield check_processes(list_processes(connection, within=timedelta(days=1)))
     yield check_alerts(
         read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None
     )

@@ -1,5 +1,7 @@
 """The checks of `bidbeacon doctor`: pure functions from facts to results, each with what to do."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -33,6 +35,7 @@ OVERDUE_AFTER = timedelta(minutes=15)
 _NOBODY_WORKS_AFTER = timedelta(hours=2)
 _OLD_REPORT = timedelta(hours=6)
 _DAEMON_SILENT_AFTER = timedelta(minutes=5)
+_PROCESS_SILENT_AFTER = timedelta(seconds=100)
 _MOST_DETAILS = 5
 _LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
 _MANY_FAILED, _ENOUGH_CALLS = 0.2, 20
@@ -393,6 +396,56 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
     return Check("Dagster", Level.OK, f"its daemon runs, seen {_ago(silent)} ago", facts=facts)
 
 
+def check_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> Check:
+    """Check the long-lived processes of the last day: their versions, how many daemons, and which kinds are silent.
+
+    On a single host silence says nothing: `bidbeacon dev` is stopped and started at will.
+    """
+    living = [one for one in processes if one["silent_for"] <= _PROCESS_SILENT_AFTER]
+    hosts = {one["host"] for one in processes}
+    problems = [*_version_problems(living), *_daemon_problems(living)]
+    if len(hosts) > 1:
+        silent = {one["kind"] for one in processes} - {one["kind"] for one in living}
+        problems += [f"no {kind} is seen any more: start one" for kind in sorted(silent)]
+    found = (
+        f"{_count(len(living), 'process', 'processes')} seen within {_ago(_PROCESS_SILENT_AFTER)}"
+    )
+    if len(hosts) > 1:
+        found += f", on {_count(len({one['host'] for one in living}), 'host')}"
+    facts = {"processes": [dict(one) for one in processes]}
+    details = tuple(map(_process_line, processes)) if len(hosts) > 1 or problems else ()
+    if not problems:
+        return Check("processes", Level.OK, found, details=details, facts=facts)
+    return Check("processes", Level.WARNING, found, f"{'; '.join(problems)}.", details, facts)
+
+
+def _version_problems(living: Sequence[RowMapping | Mapping[str, Any]]) -> list[str]:
+    """Return one sentence for each version that is not the newest."""
+    running = Counter(one["version"] for one in living)
+    newest = max(running, key=_version_key, default=None)
+    return [
+        f"{count} of {len(living)} processes run {version}: upgrade them to {newest}"
+        for version, count in sorted(running.items())
+        if version != newest
+    ]
+
+
+def _version_key(version: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", version)]
+
+
+def _daemon_problems(living: Sequence[RowMapping | Mapping[str, Any]]) -> list[str]:
+    """Return what is wrong with more daemons than the one that Dagster wants."""
+    hosts = [one["host"] for one in living if one["kind"] == "daemon"]
+    if len(hosts) < 2:  # noqa: PLR2004 - one is right
+        return []
+    return [f"{len(hosts)} daemons run ({', '.join(hosts)}): stop all but one"]
+
+
+def _process_line(one: RowMapping | Mapping[str, Any]) -> str:
+    return f"{one['kind']:<11} {one['host']} ({one['pid']}), {one['version']}, seen {_ago(one['silent_for'])} ago"
+
+
 def cannot_see(name: str, table: str, grant: str) -> Check:
     """Return the check of a table that this role may not read; `grant` is the SQL that allows it."""
     found = f"can't be checked: the role of BIDBEACON_DATABASE_URL may not read {table}"
@@ -482,8 +535,8 @@ def _call_facts(calls: CallSummary) -> dict[str, Any]:
     return counts | {f"{name}_seconds": value for name, value in seconds.items()}
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def _ago(time: timedelta) -> str:

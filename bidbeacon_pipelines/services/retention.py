@@ -16,6 +16,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.alerts import delete_messages
 from bidbeacon_pipelines.store.api_calls import delete_calls
 from bidbeacon_pipelines.store.partitions import drop_old_partitions, make_partitions_ahead
+from bidbeacon_pipelines.store.processes import delete_silent_processes
 from bidbeacon_pipelines.store.rate_limits import delete_idle_limits
 from bidbeacon_pipelines.store.restatements import delete_restatements
 from bidbeacon_pipelines.store.run_events import delete_run_events, has_run_events
@@ -26,6 +27,7 @@ from bidbeacon_sessions.writes import delete_ended_sessions
 ROWS_A_PIECE = 5_000
 SESSIONS_A_PIECE = 200
 _RATE_LIMITS_IDLE_FOR = timedelta(days=1)
+_PROCESSES_SILENT_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule(
             "alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages
         ),
+        Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
         Rule("run_requests", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_requests),
     ]
 

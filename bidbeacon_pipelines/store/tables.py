@@ -532,6 +532,23 @@ class Installation(PipelinesBase):
     )
 
 
+class Process(PipelinesBase):
+    """One row is a long-lived process: stream, worker, code server, daemon or webserver of one host.
+
+    `version` is its program's, with the newest migration that it knows. `seen_at` is when it last
+    said that it lives, by the database's clock; see `services.presence`.
+    """
+
+    __tablename__ = "processes"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(primary_key=True)
+    pid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[str]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
 class Alert(PipelinesBase):
     """One row is a cause that alerts are sent about: since when, and the last message about it.
 

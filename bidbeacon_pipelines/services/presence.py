@@ -1,0 +1,72 @@
+"""Stores every half minute that this process lives, so that `bidbeacon doctor` knows a cluster."""
+
+import logging
+import os
+import re
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Final, Literal
+
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from bidbeacon_pipelines.database.schema import list_revisions
+from bidbeacon_pipelines.store.processes import note_process
+from bidbeacon_sessions.connections import connect_args, parse_database_url
+
+Kind = Literal["code server", "daemon", "stream", "webserver", "worker"]
+
+BEAT_SECONDS: Final = 30.0
+_DAGSTERS: Final[dict[Kind, str]] = {
+    "code server": r"\bdagster (code-server start|api grpc)\b",
+    "daemon": r"\bdagster-daemon run\b",
+    "webserver": r"\bdagster-webserver\b",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def find_dagster_kind(arguments: Sequence[str]) -> Kind | None:
+    """Return which long-lived process of Dagster a command line starts, if it is one."""
+    line = re.sub(r"\S*/| -m", "", " ".join(arguments[:5]))
+    line = line.replace("dagster._daemon", "dagster-daemon").replace("_webserver", "-webserver")
+    return next((kind for kind, words in _DAGSTERS.items() if re.search(words, line)), None)
+
+
+def announce_dagster(database_url: str) -> None:
+    """Announce this process if it is a long-lived one of Dagster; runs have sessions instead."""
+    kind = find_dagster_kind(sys.orig_argv)
+    if kind is not None:
+        announce(kind, database_url)
+
+
+@cache
+def announce(kind: Kind, database_url: str) -> None:
+    """Start a thread that stores for as long as this process lives that it does, once per process."""
+    thread = threading.Thread(target=_beat, args=(kind, database_url), name="presence", daemon=True)
+    thread.start()
+
+
+def _beat(kind: Kind, database_url: str) -> None:
+    url = parse_database_url(database_url)
+    # No pool: Celery forks its processes from this one, and they must not share a connection.
+    engine = create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
+    this = (kind, socket.gethostname(), os.getpid(), program_version())
+    is_start = True
+    while True:
+        try:
+            with engine.begin() as connection:
+                note_process(connection, *this, is_start=is_start)
+            is_start = False
+        except SQLAlchemyError as error:
+            logger.debug("This process could not be noted: %s", type(error).__name__)
+        threading.Event().wait(BEAT_SECONDS)
+
+
+def program_version() -> str:
+    """Return the version of this program, with the newest migration that it knows."""
+    return f"{version('bidbeacon')} ({list_revisions()[-1]})"

@@ -1,0 +1,39 @@
+"""SQL on the long-lived processes that were seen on this database."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping, text
+
+_NOTE = text("""
+    INSERT INTO processes (kind, host, pid, version, started_at, seen_at)
+    VALUES (:kind, :host, :pid, :version, clock_timestamp(), clock_timestamp())
+        ON CONFLICT (kind, host, pid) DO UPDATE
+       SET version = excluded.version, seen_at = excluded.seen_at,
+           started_at = CASE WHEN :is_start THEN excluded.started_at ELSE processes.started_at END""")
+_LIST = text("""
+    SELECT kind, host, pid, version, started_at, seen_at, clock_timestamp() - seen_at AS silent_for
+      FROM processes WHERE seen_at > clock_timestamp() - CAST(:within AS interval)
+     ORDER BY kind, host, pid""")
+
+
+def note_process(
+    connection: Connection, kind: str, host: str, pid: int, version: str, *, is_start: bool
+) -> None:
+    """Store that a process lives now, by the database's clock; `is_start`: that it has just begun."""
+    values = {"kind": kind, "host": host, "pid": pid, "version": version, "is_start": is_start}
+    connection.execute(_NOTE, values)
+
+
+def list_processes(connection: Connection, *, within: timedelta) -> list[RowMapping]:
+    """Return the processes seen within a time, by kind and host: the columns of the table, and silent_for."""
+    return list(connection.execute(_LIST, {"within": within}).mappings())
+
+
+def delete_silent_processes(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most `limit` processes that were last seen before an instant; return how many."""
+    deleted = connection.execute(
+        text("""DELETE FROM processes WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM processes WHERE seen_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED))"""),
+        {"before": before, "limit": limit},
+    )
+    return deleted.rowcount

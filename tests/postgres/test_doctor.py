@@ -1,6 +1,9 @@
 """What `bidbeacon doctor` finds, and what it makes of it."""
 
 import json
+import os
+import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,10 +31,12 @@ from bidbeacon_pipelines.services.health_checks import (
     check_database,
     check_disk,
     check_gates,
+    check_processes,
     check_requests,
     check_sessions,
     check_windows,
 )
+from bidbeacon_pipelines.services.presence import announce, find_dagster_kind, program_version
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.api_calls import CallSummary
@@ -43,6 +48,7 @@ from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
     read_requests,
 )
+from bidbeacon_pipelines.store.processes import list_processes, note_process
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30
@@ -287,6 +293,84 @@ def test_a_daemon_that_is_silent_starts_nothing() -> None:
     assert check_dagster(None, NOW).level is Level.WARNING
 
 
+def process(
+    kind: str, host: str, *, version: str = "0.2.0 (0014)", **silent_for: float
+) -> dict[str, Any]:
+    """Make a process that was seen so long ago."""
+    silence = timedelta(**silent_for)
+    return {"kind": kind, "host": host, "pid": 1, "version": version, "silent_for": silence}
+
+
+CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c")]
+
+
+@pytest.mark.parametrize(
+    ("processes", "to_do"),
+    [
+        ([], None),
+        (CLUSTER, None),
+        ([process("daemon", "a"), process("stream", "a", hours=3)], None),
+        ([*CLUSTER, process("worker", "d", hours=3)], None),
+        (
+            [*CLUSTER, process("webserver", "d", hours=3)],
+            "no webserver is seen any more: start one.",
+        ),
+        ([*CLUSTER, process("daemon", "d")], "2 daemons run (a, d): stop all but one."),
+        (
+            [*CLUSTER, process("worker", "d", version="0.10.0 (0014)")],
+            "3 of 4 processes run 0.2.0 (0014): upgrade them to 0.10.0 (0014).",
+        ),
+    ],
+    ids=["none", "all well", "one host", "fewer workers", "a silent kind", "daemons", "versions"],
+)
+def test_processes_of_a_cluster_are_told(
+    processes: list[dict[str, Any]], to_do: str | None
+) -> None:
+    """A kind that is silent everywhere, a second daemon and old versions are odd; on one host stopping is not."""
+    check = check_processes(processes)
+    assert check.to_do == to_do
+    assert check.level is (Level.OK if to_do is None else Level.WARNING)
+
+
+def test_a_process_that_runs_is_seen(database_url: str, engine: Engine) -> None:
+    """Its row has its host, its version, and the database's time; another beat renews it."""
+    announce("stream", database_url)
+    deadline = time.monotonic() + 30
+    with engine.begin() as connection:
+        while not (seen := list_processes(connection, within=timedelta(minutes=1))):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        note_process(
+            connection, "stream", socket.gethostname(), os.getpid(), "next", is_start=False
+        )
+        again = list_processes(connection, within=timedelta(minutes=1))
+    assert [("stream", socket.gethostname(), program_version())] == [
+        (one["kind"], one["host"], one["version"]) for one in seen
+    ]
+    assert [("next", seen[0]["started_at"])] == [
+        (one["version"], one["started_at"]) for one in again
+    ]
+    assert again[0]["seen_at"] > seen[0]["seen_at"]
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("/venv/bin/python /venv/bin/dagster-daemon run -w workspace.yaml", "daemon"),
+        ("python -m dagster._daemon run", "daemon"),
+        ("/venv/bin/python /venv/bin/dagster-webserver -h 0.0.0.0", "webserver"),
+        ("python -m dagster_webserver", "webserver"),
+        ("/venv/bin/python /venv/bin/dagster code-server start -h 0.0.0.0", "code server"),
+        ("/venv/bin/python -m dagster api grpc --lazy-load-user-code", "code server"),
+        ("/venv/bin/python -m dagster api execute_run", None),
+        ("/venv/bin/python /venv/bin/celery -A bidbeacon_pipelines.celery_worker worker", None),
+    ],
+)
+def test_long_lived_processes_of_dagster_are_recognised(command: str, kind: str | None) -> None:
+    """By the command that started them; runs are not among them."""
+    assert find_dagster_kind(command.split()) == kind
+
+
 @pytest.mark.parametrize(
     ("free", "level"), [(6, Level.OK), (3, Level.WARNING), (0.5, Level.FAILURE)]
 )
@@ -367,6 +451,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
         "calls",
         "jobs",
         "Dagster",
+        "processes",
         "alerts",
         "partitions",
         "disk",

@@ -69,6 +69,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
             "printed_lines",
             "hourly_months",
             "alert_messages",
+            "processes",
             "run_requests",
         ),
     ]
@@ -90,6 +91,18 @@ def test_rate_limits_that_nobody_used_for_a_day_are_deleted(engine: Engine) -> N
     add_limit(engine, "young", timedelta(hours=23))
     assert {"rate_limits": 1} == delete(engine, Settings())
     assert count(engine, "rate_limits") == 1
+
+
+def test_processes_that_were_silent_for_a_day_are_deleted(engine: Engine) -> None:
+    """One that was seen since then stays."""
+    with engine.begin() as connection:
+        for pid, hours in enumerate((25, 23)):
+            connection.execute(
+                text("""INSERT INTO processes VALUES ('stream', 'a', :pid, '1', :at, :at)"""),
+                {"pid": pid, "at": NOON - timedelta(hours=hours)},
+            )
+    assert {"processes": 1} == delete(engine, Settings())
+    assert 1 == count(engine, "processes")
 
 
 def test_many_are_deleted_in_small_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,6 +216,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "printed_lines": 0,
         "hourly_months": 0,
         "alert_messages": 0,
+        "processes": 0,
         "run_requests": 0,
     }
     assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload

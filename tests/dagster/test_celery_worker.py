@@ -1,0 +1,75 @@
+"""What a worker of a cluster makes of a run that reaches it, once or again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import pack_value
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_sessions.errors import SettingsError
+
+JOB = "delete_old_records"
+
+
+@pytest.fixture
+def worker(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the module of the worker, in an environment with an instance of Dagster of its own."""
+    (tmp_path / "dagster.yaml").write_text("run_monitoring: {enabled: true}")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    monkeypatch.setenv("BIDBEACON_REDIS_URL", "redis://127.0.0.1:1/0")
+    get_settings.cache_clear()
+    from bidbeacon_pipelines import celery_worker
+
+    return celery_worker
+
+
+@pytest.mark.parametrize(
+    ("status", "sessions"),
+    [
+        (DagsterRunStatus.STARTING, 1),
+        (DagsterRunStatus.STARTED, 0),
+        (DagsterRunStatus.FAILURE, 0),
+    ],
+    ids=["sent", "started elsewhere", "given up"],
+)
+def test_a_run_that_is_delivered_again_does_not_work_again(
+    worker: Any, engine: Engine, status: DagsterRunStatus, sessions: int
+) -> None:
+    """Redis may deliver a run of a killed worker to another one: only a run that nobody has started is executed."""
+    repository = ReconstructableRepository.for_module(
+        "bidbeacon_pipelines.definitions", "defs", None
+    )
+    origin = repository.get_reconstructable_job(JOB).get_python_origin()
+    job = defs.resolve_job_def(JOB)
+    with DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(job, status=status, job_code_origin=origin)
+        args = ExecuteRunArgs(origin, run.run_id, instance.get_ref())
+        result = worker.app.tasks["execute_job"].apply(args=[pack_value(args)])
+        assert 0 == result.get()
+        ended = instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status is (DagsterRunStatus.SUCCESS if sessions else status)
+    with engine.begin() as connection:
+        count = connection.execute(text("SELECT count(*) FROM session_headers")).scalar_one()
+    assert sessions == count
+
+
+def test_a_worker_without_redis_says_what_to_set(worker: Any) -> None:
+    """It would wait for tasks at a broker that nobody sends to."""
+    with pytest.raises(SettingsError, match="BIDBEACON_REDIS_URL is not set"):
+        worker.make_worker_app(Settings(redis_url=None))
+
+
+def test_an_address_that_is_not_redis_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable, and shows no password."""
+    monkeypatch.setenv("BIDBEACON_REDIS_URL", "amqp://guest:secret@rabbit")
+    get_settings.cache_clear()
+    with pytest.raises(SettingsError, match="BIDBEACON_REDIS_URL: expected an address such as"):
+        get_settings()

@@ -8,8 +8,10 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import pack_value
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.celery_launcher import BidBeaconCeleryLauncher
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError
@@ -59,6 +61,24 @@ def test_a_run_that_is_delivered_again_does_not_work_again(
     with engine.begin() as connection:
         count = connection.execute(text("SELECT count(*) FROM session_headers")).scalar_one()
     assert sessions == count
+
+
+def test_terminate_cancels_a_run(worker: Any) -> None:
+    """Dagster then takes the interrupt for the end of what a person asked for, and not for a failure."""
+    launcher = BidBeaconCeleryLauncher("dagster", broker="memory://", backend="cache+memory://")
+    with DagsterInstance.get() as instance:
+        launcher.register_instance(instance)
+        run = instance.create_run_for_job(
+            defs.resolve_job_def(JOB),
+            status=DagsterRunStatus.STARTED,
+            tags={DAGSTER_CELERY_TASK_ID_TAG: "a-task"},
+        )
+        assert launcher.terminate(run.run_id)
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert found.status is DagsterRunStatus.CANCELING
+        instance.report_run_canceled(found)
+        assert not launcher.terminate(run.run_id)
 
 
 def test_a_worker_without_redis_says_what_to_set(worker: Any) -> None:

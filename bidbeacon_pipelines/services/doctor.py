@@ -125,7 +125,7 @@ def look_into_tables(
     yield _look_at_calls(connection, now)
     yield check_jobs(find_last_activity(connection), now, silent_after=settings.silent_after)
     yield _look_at_dagster(connection, now)
-    yield check_processes(list_processes(connection, within=timedelta(days=1)))
+    yield _look_at_processes(connection)
     yield check_alerts(
         read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None
     )
@@ -147,6 +147,13 @@ def _look_at_dagster(connection: Connection, now: datetime) -> Check:
     if grant is not None:
         return cannot_see("Dagster", "dagster.daemon_heartbeats", grant)
     return check_dagster(find_daemon_heartbeat(connection), now)
+
+
+def _look_at_processes(connection: Connection) -> Check:
+    grant = find_missing_grant(connection, "processes")
+    if grant is not None:
+        return cannot_see("processes", "processes", grant)
+    return check_processes(list_processes(connection, within=timedelta(days=1)))
 
 
 def _call_amazon(settings: Settings, engine: Engine | None) -> AmazonState:

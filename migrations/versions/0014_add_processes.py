@@ -16,7 +16,7 @@ def upgrade() -> None:
         "processes",
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
-        sa.Column("pid", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("pid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),

@@ -70,7 +70,7 @@ class Dev:
         self.ads_account = ""
 
     def wait_until_ready(self) -> None:
-        """Wait until all runs, and the sandbox's accounts are partitions."""
+        """Wait until all runs, and the sandbox's accounts are partitions whose entities are synced."""
         output = self._home.parent / "output"
         self.wait_until(lambda: "Ready in" in output.read_text(), START_SECONDS)
         self._database = EmbeddedPostgres(self._home, "sandbox").url()
@@ -78,6 +78,10 @@ class Dev:
         self.wait_until(lambda: len(self.rows(by_name, "accounts")) == 2, START_SECONDS)
         self.accounts = [row[0] for row in self.rows(by_name, "accounts")]
         [(self.ads_account,)] = self.rows(by_name, "ads_accounts")
+        # Until Dagster knows entities, it asks before each load whether one is sure.
+        synced = """SELECT DISTINCT partition FROM dagster.event_logs
+                     WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND asset_key IN ('["campaigns"]', '["targets"]')"""
+        self.wait_until(lambda: len(self.rows(synced)) == 2, START_SECONDS)
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""

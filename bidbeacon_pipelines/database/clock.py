@@ -62,6 +62,12 @@ def read_now(connection: Connection, settings: Settings) -> datetime:
     return now
 
 
+def read_real_now(connection: Connection) -> datetime:
+    """Return the database's present instant, UTC, without the stored offset: Dagster's runs have real times."""
+    now: datetime = connection.execute(_NOW).scalar_one()
+    return now
+
+
 def simulate_time(connection: Connection, settings: Settings, *, ahead_by: timedelta) -> None:
     """Move the time of all processes on this database; those that run follow within a minute.
 

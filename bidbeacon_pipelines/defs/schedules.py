@@ -7,7 +7,7 @@ import dagster as dg
 import httpx
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.database.clock import read_now, read_real_now
 from bidbeacon_pipelines.defs.accounts import sync_accounts
 from bidbeacon_pipelines.defs.entities import sync_entities
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
@@ -161,6 +161,7 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
             return (
                 "No report in flight is due for a check, and no planned report can be created now."
             )
+        now = read_real_now(connection)
     limit = get_settings().loads_at_once
     if len(list_runs_under_way(instance, poll_reports.name)) >= limit:
         return f"As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: {limit}."

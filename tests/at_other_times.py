@@ -24,7 +24,11 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 BOUND_TO_CPU_TIME = "tests/faults/ads/test_sixty_days.py"
 """Its clock is simulated anyway, and libfaketime makes each look at the real one expensive."""
-EVERYTHING = ["-m", "not faults and not dagster_ui", f"--deselect={BOUND_TO_CPU_TIME}"]
+EVERYTHING = [
+    "-m",
+    "not faults and not dagster_ui and not deploy",
+    f"--deselect={BOUND_TO_CPU_TIME}",
+]
 QUICK = ["tests/unit", "tests/stream", "tests/web"]
 """Run at every second hour."""
 HOURS_OF_EVERYTHING = (2, 22)

@@ -126,8 +126,9 @@ class Question:
                 rows |= found
         return rows
 
-    def _ask(self, ad_product: str, at: datetime) -> list[Mapping[str, Any]]:
-        asked: dict[str, str | bool] = {
+    def parameters(self, ad_product: str, at: datetime) -> dict[str, str | bool]:
+        """Return what the sandbox is asked for the true rows of an ad product at an instant."""
+        return {
             "account": self.account.account_id,
             "country": self.account.country_code,
             "date": str(self.day),
@@ -136,6 +137,9 @@ class Question:
             "hourly": self.dataset.is_hourly,
             "at": at.isoformat(),
         }
+
+    def _ask(self, ad_product: str, at: datetime) -> list[Mapping[str, Any]]:
+        asked = self.parameters(ad_product, at)
         answer = httpx.get(f"{self.sandbox_url}/sandbox/truth", params=asked)
         assert answer.status_code == 200, answer.text
         told = answer.json()

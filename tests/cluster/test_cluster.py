@@ -1,0 +1,222 @@
+"""A cluster on three hosts keeps all data complete and exact, whatever of it is broken.
+
+The tests follow each other on one cluster: each is a simulated day of a week, and a reader follows
+the stream all the while.
+"""
+
+import signal
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from tests.cluster.hosts import PATIENCE, Host, wait_until
+from tests.cluster.reading import read_events
+from tests.cluster.world import World
+
+pytestmark = pytest.mark.timeout(3000)
+
+GO_ON_SECONDS = 105
+"""Until others load, and the sessions and runs of a lost worker are closed: a lease, three looks, and time to start and load."""
+FILL_SECONDS = 480
+REACHED_SECONDS = 240
+"""Until a day's reports are requested, and each worker that is to be struck is in the middle of a load."""
+RECORDED_SECONDS = 180
+DAYS = 7
+READY, SPREAD = 40, 1.6
+"""So many ready reports two workers load at least so many times as fast as one."""
+SLOW = {"fault": "slow", "operation": "download", "options": {"seconds": 3}}
+HALTED = {"fault": "slow", "operation": "download", "times": 8, "options": {"seconds": 25}}
+HARMLESS = (
+    *({"fault": fault, "probability": 0.05} for fault in ("token_expiry", "truncated_gzip")),
+    *(
+        {"fault": fault, "operation": operation, "probability": 0.05}
+        for fault in ("server_error", "connection_cut", "throttle")
+        for operation in ("retrieve_report", "download")
+    ),
+)
+"""Faults that change how often something is asked for, and not what it says; after some others Amazon is left alone for minutes."""
+
+
+def test_the_first_fill_is_loaded(world: World) -> None:
+    """Sensors of one host start runs, and workers of all hosts load all datasets of all accounts."""
+    world.break_amazon(*HARMLESS)
+    wait_until(lambda: world.loaded_datasets() == 12 * len(DATASETS), "all load", FILL_SECONDS)
+    world.settle()
+    check_orderly(world)
+
+
+def test_others_go_on_while_workers_are_lost(world: World) -> None:
+    """One is killed, one frozen, one cut off from Redis: the sessions of two are closed, that of the third ends by itself."""
+    cluster = world.cluster
+    since = world.database_time()
+    start_loads(world, cluster.alpha, cluster.beta, cluster.gamma)
+    lost = world.sessions_on(cluster.alpha, cluster.beta)
+    living = world.sessions_on(cluster.gamma)
+    world.programs.pop("worker alpha").kill()
+    world.programs["worker beta"].send(signal.SIGSTOP)
+    cluster.gamma.cut_from(cluster.redis)
+    world.start("worker", cluster.alpha)  # as whatever keeps services running does
+    check_others_go_on(world, lost)
+    world.programs["worker beta"].send(signal.SIGCONT)
+    cluster.gamma.join_with(cluster.redis)
+    world.settle()
+    assert world.sessions_since(since, "crashed") == set(lost)
+    assert set(living) <= world.sessions_since(since, "succeeded", "failed")
+    check_orderly(world)
+
+
+def test_others_go_on_while_a_worker_is_cut_off_and_the_daemon_moves(world: World) -> None:
+    """All workers that were lost before work again; one can't reach the database, and the daemon is killed."""
+    cluster = world.cluster
+    since = world.database_time()
+    start_loads(world, cluster.alpha, cluster.beta, cluster.gamma)
+    lost = world.sessions_on(cluster.gamma)
+    cluster.gamma.cut_from(cluster.postgres)
+    world.programs.pop("daemon alpha").kill()
+    world.start("daemon", cluster.beta)
+    check_others_go_on(world, lost)
+    cluster.gamma.join_with(cluster.postgres)
+    world.settle()
+    assert world.sessions_since(since, "crashed") == set(lost)
+    check_orderly(world)
+
+
+def test_work_goes_on_after_redis_and_postgres_restart(world: World) -> None:
+    """Nobody's session is closed by others, and no service ends for it."""
+    cluster = world.cluster
+    since = world.database_time()
+    start_loads(world, cluster.gamma)
+    cluster.broker.stop()
+    cluster.start_broker()
+    check_others_go_on(world, {})
+    cluster.database.stop(signal.SIGINT)  # a fast shutdown, as its image is stopped
+    cluster.start_database()
+    check_others_go_on(world, {})
+    world.settle()
+    assert world.sessions_since(since, "crashed") == set()
+    assert world.ended() == []
+    check_orderly(world)
+
+
+def test_a_new_version_rolls_over_while_loads_run(world: World) -> None:
+    """Its schema comes first; then each process is replaced, and nothing fails for it."""
+    cluster = world.cluster
+    since = world.database_time()
+    start_loads(world, cluster.beta, halted=False)
+    cluster.migrate(cluster.alpha, version=2)
+    for host in cluster.members:
+        world.replace("worker", host, version=2)
+    world.replace("code-location", cluster.alpha, version=2)
+    world.replace("webserver", cluster.alpha, version=2)
+    world.replace("daemon", cluster.beta, version=2)
+    for host in (cluster.beta, cluster.gamma):
+        world.replace("stream", host, version=2)
+    world.settle()
+    assert world.sessions_since(since, "crashed", "failed", "cancelled") == set()
+    assert world.runs_failed_since(since) == []
+    check_orderly(world)
+
+
+def test_two_workers_load_faster_than_one(world: World) -> None:
+    """Reports that are ready are shared among workers, though one run could load them all."""
+    cluster = world.cluster
+    for host in cluster.members:
+        world.programs.pop(f"worker {host.name}").stop()
+    took = []
+    for host in (cluster.alpha, cluster.beta):
+        world.start("worker", host, version=2, WORKER_PROCESSES="1")
+        took.append(load_ready_reports(world))
+    world.note(f"{READY} ready reports: {took[0]:.0f} s by one worker, {took[1]:.0f} s by two")
+    for host in (cluster.alpha, cluster.beta):
+        world.programs.pop(f"worker {host.name}").stop()
+    for host in cluster.members:
+        world.start("worker", host, version=2)
+    assert took[0] / took[1] >= SPREAD
+
+
+def test_the_week_ends_true(world: World) -> None:
+    """Every dataset of every account equals the truth, and the reader of the stream has missed nothing."""
+    while world.day < DAYS:
+        world.break_amazon(*HARMLESS)
+        if world.day == DAYS - 1:
+            world.cluster.dump("earlier")
+        world.next_day()
+        world.settle()
+    world.break_amazon()
+    assert world.not_true() == []
+    check_orderly(world)
+    wait_until(lambda: world.lost_by_reader() == [], "the reader knows everything", 60)
+    assert world.reader.faults == []
+    assert world.reader.events("reset") == []
+    assert min(world.balancer.passed) > 10
+    world.stop_all()
+    world.cluster.dump("later")
+
+
+@pytest.mark.parametrize("dumps", [("earlier", "later"), ("later", "earlier")], ids=" ".join)
+def test_record_again_brings_restored_tables_in_line(world: World, dumps: tuple[str, str]) -> None:
+    """Our tables and Dagster's are restored elsewhere as of two times: readers are told to reload, and Dagster shows what we hold."""
+    cluster, cursor = world.cluster, world.reader.last
+    cluster.restore(*dumps)
+    cluster.migrate(cluster.alpha, version=2)
+    world.keep_day()
+    assert world.not_recorded() > 0
+    world.start_all(version=2)
+    assert next(read_events(world.balancer.url, cursor)).event == "reset"
+    world.settle()
+    run = world.launch("record_again")
+    wait_until(lambda: world.status_of(run) == "SUCCESS", "it is recorded", RECORDED_SECONDS)
+    assert world.not_recorded() == 0
+    assert world.not_true() == []
+    world.stop_all()
+
+
+def start_loads(world: World, *hosts: Host, halted: bool = True) -> None:
+    """Begin a day, and wait until a worker of each of some hosts is in the middle of a load; halted ones are for a while."""
+    world.break_amazon(*([HALTED] if halted else []))
+    world.next_day()
+    if halted:
+        world.skip_entities()  # whose downloads would be halted as well
+    took = wait_until(lambda: all(map(world.is_loading, hosts)), "all load", REACHED_SECONDS)
+    world.note(f"day {world.day}: {len(hosts)} workers are at a load after {took:.0f} s")
+
+
+def check_others_go_on(world: World, lost: Mapping[UUID, str]) -> None:
+    """Others load something soon, and sessions and runs of lost workers are closed."""
+    since = world.database_time()
+    loads = lambda: bool(world.loads_since(since, beside=lost))  # noqa: E731
+    took = wait_until(loads, "others load", GO_ON_SECONDS)
+    left = GO_ON_SECONDS - took / PATIENCE
+    closed = took + wait_until(lambda: world.are_over(lost), "the lost are closed", left)
+    world.note(
+        f"others load after {took:.0f} s, {len(lost)} lost ones are closed after {closed:.0f} s"
+    )
+
+
+def load_ready_reports(world: World) -> float:
+    """Let a day's reports become ready; return in how many seconds the first ones are loaded."""
+    daemon = world.programs["daemon beta"]
+    world.break_amazon()
+    world.next_day()
+    wait_until(lambda: world.in_flight() >= READY, "reports are requested", REACHED_SECONDS)
+    daemon.send(signal.SIGSTOP)
+    wait_until(lambda: world.open_work()["sessions"] == 0, "the run ends", REACHED_SECONDS)
+    assert world.in_flight() >= READY
+    world.break_amazon(SLOW)
+    since = world.database_time()
+    daemon.send(signal.SIGCONT)
+    wait_until(lambda: len(world.loads_since(since)) >= READY, "they are loaded", 400)
+    took: timedelta = world.loads_since(since)[READY - 1] - world.first_poll_since(since)
+    world.break_amazon()
+    world.settle()
+    return took.total_seconds()
+
+
+def check_orderly(world: World) -> None:
+    """Nothing was loaded twice or asked for beyond the gate, and no file is left."""
+    assert world.loaded_twice() == []
+    assert world.beyond_the_gate() == []
+    wait_until(lambda: not any(map(world.has_files, world.cluster.members)), "no file is left", 10)

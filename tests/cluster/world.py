@@ -1,0 +1,351 @@
+"""A cluster at work: its accounts, simulated days, faults of Amazon's, and what must hold whatever is broken meanwhile."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from bidbeacon_pipelines.database.clock import simulate_time
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, list_accounts
+from tests.cluster.cluster import (
+    DAGSTER_PORT,
+    SANDBOX_PORT,
+    START_SECONDS,
+    STREAM_PORT,
+    VARIABLES,
+    Cluster,
+)
+from tests.cluster.hosts import Host, Program, wait_until
+from tests.cluster.reading import Balancer, MovingReader
+from tests.dataset_truth import Question, TargetsOfRows
+from tests.faults.ads.delivered import Key, Metrics, ReportReader
+
+COUNTRIES = (("US", "CA", "MX"), ("DE", "GB", "FR", "IT"), ("JP",), ("AU",), ("ES", "NL"), ("US",))
+"""Of six ads accounts in three regions: a dozen accounts."""
+REPORTS_IN_FLIGHT = 20
+"""Reports of a gate, and of an ads account, at a time."""
+SANDBOX = {
+    "accounts": len(COUNTRIES),
+    "countries": COUNTRIES,
+    "rows_per_day": 10,
+    "max_reports_in_flight": REPORTS_IN_FLIGHT,
+}
+SETTINGS = {
+    "BIDBEACON_SANDBOX_URL": f"http://sandbox:{SANDBOX_PORT}",
+    "BIDBEACON_FIRST_REPORTS_IN_FLIGHT": str(REPORTS_IN_FLIGHT),
+    "BIDBEACON_WAIT_FOR_COUNTRIES_HOURS": "0",
+    "BIDBEACON_LOADS_AT_ONCE": "4",
+}
+"""What a person writes into `settings.env`, here with the sandbox for Amazon."""
+REPOSITORY, LOCATION = "__repository__", "bidbeacon"
+DAY_SECONDS = 420
+"""Until all that falls due in a day is loaded, on a machine that does other things as well."""
+_WATCHED_GATE = """
+    CREATE SCHEMA watched;
+    CREATE TABLE watched.beyond_the_gate (request_id bigint, in_flight bigint, in_flight_limit float);
+    CREATE FUNCTION watched.note() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
+    BEGIN
+        INSERT INTO watched.beyond_the_gate
+        SELECT NEW.id, count(*), min(g.in_flight_limit)
+          FROM report_requests r JOIN ads_accounts o USING (account_id) JOIN report_gates g USING (client_id, region)
+         WHERE (g.client_id, g.region) = (SELECT client_id, region FROM ads_accounts a WHERE a.account_id = NEW.account_id)
+           AND r.status IN ('sent', 'in_flight')
+        HAVING count(*) > floor(min(g.in_flight_limit));
+        RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER watched AFTER UPDATE ON report_requests DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (OLD.status = 'planned' AND NEW.status = 'sent') EXECUTE FUNCTION watched.note();"""
+"""Notes each create that goes out though as many reports are in flight as the gate allows, when its transaction commits."""
+_OPEN_WORK = """
+    SELECT (SELECT count(*) FROM report_requests WHERE finished_at IS NULL) AS requests,
+           (SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE a.enabled AND w.next_refresh_at <= :now) AS windows,
+           (SELECT count(*) FROM session_headers WHERE status = 'running') AS sessions,
+           (SELECT count(*) FROM dagster.runs
+             WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')) AS runs"""
+_SESSIONS_OF_HOSTS = """
+    SELECT DISTINCT h.id, h.run_id FROM pg_stat_activity a
+      JOIN session_headers h ON a.application_name = 'bidbeacon ' || h.id
+     WHERE host(a.client_addr) = ANY(:addresses) AND h.status = 'running'"""
+_ENDED_SESSIONS = """
+    SELECT id FROM session_headers WHERE finished_at >= :since AND status = ANY(:statuses)"""
+_LOADS = """
+    SELECT at FROM session_actions
+     WHERE type = 'report-processed' AND payload ->> 'more_countries' = 'false'
+       AND at >= :since AND session_id <> ALL(CAST(:beside AS uuid[]))
+     ORDER BY at"""
+_FIRST_POLL = """
+    SELECT min(started_at) FROM session_headers WHERE job_name = 'poll-reports' AND started_at >= :since"""
+_LOADED_DATASETS = """
+    SELECT count(DISTINCT (account_id, country_code, dataset)) FROM report_windows WHERE load_count > 0"""
+_IN_FLIGHT = "SELECT count(*) FROM report_requests WHERE status IN ('in_flight', 'completed')"
+_FAILED_RUNS = """
+    SELECT run_id, pipeline_name FROM dagster.runs
+     WHERE status = 'FAILURE' AND create_timestamp >= CAST(:since AS timestamptz) AT TIME ZONE 'UTC'"""
+_ARE_OVER = """
+    SELECT NOT EXISTS (SELECT FROM session_headers WHERE status = 'running' AND id = ANY(:ids))
+       AND NOT EXISTS (SELECT FROM dagster.runs WHERE run_id = ANY(:runs)
+                          AND status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED'))"""
+_NOT_RECORDED = """
+    SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN unnest(CAST(:names AS text[]), CAST(:keys AS text[])) AS d (dataset, asset_key) USING (dataset)
+     WHERE w.load_count > 0 AND CAST(w.recorded_run_id AS text) IS DISTINCT FROM (
+           SELECT e.run_id FROM dagster.event_logs e
+            WHERE e.asset_key = d.asset_key AND e.dagster_event_type = 'ASSET_MATERIALIZATION'
+              AND e.partition = a.account_key || '|' || CAST(w.window_date AS text)
+            ORDER BY e.id DESC LIMIT 1)"""
+_LAUNCH = """
+    mutation Launch($params: ExecutionParams!) {
+      launchRun(executionParams: $params) {
+        __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_LOADED_TWICE = """
+    SELECT payload ->> 'request_id' AS request, payload ->> 'account' AS account FROM session_actions
+     WHERE type = 'report-processed' GROUP BY 1, 2 HAVING count(*) > 1"""
+_LOADED = """
+    SELECT dataset, window_date, product_totals FROM report_windows
+     WHERE account_id = :account_id AND country_code = :country_code AND load_count > 0 ORDER BY 1, 2"""
+
+
+class World:
+    """A cluster, and the questions that tests ask of it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.day = 0
+        self.notes: list[str] = []
+        self.programs: dict[str, Program] = {}
+        servers = [(host.address, STREAM_PORT) for host in (cluster.beta, cluster.gamma)]
+        self.balancer = Balancer(servers)
+        self.reader: MovingReader
+
+    def begin(self) -> None:
+        """Make the database, start everything, and follow the stream from its beginning."""
+        cluster = self.cluster
+        cluster.make_database()
+        cluster.start_broker()
+        cluster.start_sandbox(SANDBOX)
+        cluster.migrate(cluster.alpha)
+        cluster.execute(_WATCHED_GATE)
+        self.start_all()
+
+    def start_all(self, *, version: int = 1) -> None:
+        """Start all services in a version, and a reader of the stream."""
+        cluster = self.cluster
+        for name in ("code-location", "webserver", "daemon"):
+            self.start(name, cluster.alpha, version=version)
+        for host in (cluster.beta, cluster.gamma):
+            self.start("stream", host, version=version)
+        for host in cluster.members:
+            self.start("worker", host, version=version)
+        serves = lambda: cluster.serves(cluster.beta) and cluster.serves(cluster.gamma)  # noqa: E731
+        wait_until(serves, "both streams are ready", START_SECONDS)
+        self.reader = MovingReader(self.balancer.url, self._load())
+        took = wait_until(cluster.is_ready, "Dagster is ready", START_SECONDS)
+        self.note(f"all services are ready after {took:.0f} s more")
+
+    def stop_all(self) -> None:
+        """Stop all services and the reader."""
+        self.reader.close()
+        for program in self.programs.values():
+            program.stop()
+        self.programs.clear()
+
+    def start(self, name: str, host: Host, *, version: int = 1, **variables: str) -> None:
+        """Start a service on a host, where wanted with other variables of the compose file."""
+        program = self.cluster.start(name, host, version=version, variables=variables)
+        self.programs[f"{name} {host.name}"] = program
+
+    def replace(self, name: str, host: Host, *, version: int = 1) -> None:
+        """Stop a service of a host, and start it again, in another version."""
+        self.programs.pop(f"{name} {host.name}").stop()
+        self.start(name, host, version=version)
+
+    def ended(self) -> list[str]:
+        """Return the services that have ended by themselves."""
+        return [name for name, program in self.programs.items() if not program.is_running]
+
+    def note(self, what: str) -> None:
+        """Keep a figure that is printed at the end."""
+        self.notes.append(what)
+
+    def now(self) -> datetime:
+        """Return the simulated instant."""
+        now: datetime = self.cluster.value(
+            "SELECT clock_timestamp() + coalesce((SELECT ahead_by FROM simulated_time), '0')"
+        )
+        return now
+
+    def next_day(self) -> None:
+        """Let a day pass, for Amazon and for us."""
+        self.day += 1
+        url = f"{self.cluster.sandbox_url}/sandbox/clock"
+        self.cluster.http.post(url, json={"advance_seconds": 86_400}).raise_for_status()
+        self.keep_day()
+
+    def keep_day(self) -> None:
+        """Store which day it is, which a restored database has forgotten."""
+        settings = Settings(sandbox_url=self.cluster.sandbox_url)
+        with self.cluster.engine.begin() as connection:
+            simulate_time(connection, settings, ahead_by=timedelta(days=self.day))
+
+    def skip_entities(self) -> None:
+        """Let no entities fall due on this day."""
+        statement = "UPDATE advertiser_accounts SET entities_synced_at = :now"
+        self.cluster.execute(statement, now=self.now())
+
+    def break_amazon(self, *rules: Mapping[str, Any]) -> None:
+        """Let the sandbox fail by these rules only."""
+        url = f"{self.cluster.sandbox_url}/sandbox/faults"
+        self.cluster.http.delete(url).raise_for_status()
+        for rule in rules:
+            self.cluster.http.post(url, json=rule).raise_for_status()
+
+    def settle(self, seconds: float = DAY_SECONDS) -> float:
+        """Wait until nothing is due, asked for or under way; return how many seconds that took."""
+        took = wait_until(lambda: not any(self.open_work().values()), "no work is left", seconds)
+        self.note(f"day {self.day}: nothing is left to do after {took:.0f} s")
+        return took
+
+    def open_work(self) -> Mapping[str, int]:
+        """Return how much is due, and how much is under way."""
+        [row] = self.cluster.rows(_OPEN_WORK, now=self.now())
+        return row
+
+    def loaded_datasets(self) -> int:
+        """Return how many datasets of accounts have data."""
+        return int(self.cluster.value(_LOADED_DATASETS))
+
+    def is_loading(self, host: Host) -> bool:
+        """Return whether a worker of a host is in the middle of a load: it has a session, and a file of Amazon's."""
+        return bool(self.sessions_on(host)) and self.has_files(host)
+
+    def has_files(self, host: Host) -> bool:
+        """Return whether files of Amazon's are in the scratch folder of a host."""
+        return any(host.path("/scratch").iterdir())
+
+    def sessions_on(self, *hosts: Host) -> dict[UUID, str]:
+        """Return the running sessions whose connections come from some hosts, each with its run."""
+        rows = self.cluster.rows(_SESSIONS_OF_HOSTS, addresses=[host.address for host in hosts])
+        return {row["id"]: row["run_id"] for row in rows}
+
+    def sessions_since(self, since: datetime, *statuses: str) -> set[UUID]:
+        """Return the sessions that ended in one of some ways since an instant of the database's own clock."""
+        rows = self.cluster.rows(_ENDED_SESSIONS, since=since, statuses=[*statuses])
+        return {row["id"] for row in rows}
+
+    def loads_since(self, since: datetime, *, beside: Collection[UUID] = ()) -> list[datetime]:
+        """Return when reports were loaded since an instant, by other sessions than some."""
+        rows = self.cluster.rows(_LOADS, since=since, beside=[*beside])
+        return [row["at"] for row in rows]
+
+    def first_poll_since(self, since: datetime) -> datetime:
+        """Return when the first run after an instant began that polls and loads reports."""
+        first: datetime = self.cluster.value(_FIRST_POLL, since=since)
+        return first
+
+    def in_flight(self) -> int:
+        """Return how many reports are requested and not loaded."""
+        return int(self.cluster.value(_IN_FLIGHT))
+
+    def are_over(self, sessions: Mapping[UUID, str]) -> bool:
+        """Return whether sessions and their runs have ended."""
+        values = {"ids": [*sessions], "runs": [*sessions.values()]}
+        return bool(self.cluster.value(_ARE_OVER, **values))
+
+    def runs_failed_since(self, since: datetime) -> list[Mapping[str, Any]]:
+        """Return the runs that failed, of those that were created since an instant."""
+        return self.cluster.rows(_FAILED_RUNS, since=since)
+
+    def database_time(self) -> datetime:
+        """Return the database's own time, in which sessions are written."""
+        now: datetime = self.cluster.value("SELECT clock_timestamp()")
+        return now
+
+    def launch(self, job: str) -> str:
+        """Launch a job as a person does in Dagster's page; return the run."""
+        selector = {
+            "repositoryName": REPOSITORY,
+            "repositoryLocationName": LOCATION,
+            "jobName": job,
+        }
+        variables = {"params": {"selector": selector, "runConfigData": {}, "mode": "default"}}
+        url = f"http://{self.cluster.alpha.address}:{DAGSTER_PORT}/graphql"
+        json = {"query": _LAUNCH, "variables": variables}
+        answer = self.cluster.http.post(url, json=json).raise_for_status().json()
+        run_id: str = answer["data"]["launchRun"]["run"]["runId"]
+        return run_id
+
+    def status_of(self, run_id: str) -> str:
+        """Return the status of a run."""
+        return str(
+            self.cluster.value("SELECT status FROM dagster.runs WHERE run_id = :id", id=run_id)
+        )
+
+    def not_recorded(self) -> int:
+        """Return how many loaded windows Dagster shows another load of, or none."""
+        names = [*DATASETS]
+        keys = [f'["{dataset.asset_name}"]' for dataset in DATASETS.values()]
+        return int(self.cluster.value(_NOT_RECORDED, names=names, keys=keys))
+
+    def accounts(self) -> list[Account]:
+        """Return the accounts."""
+        with self.cluster.engine.begin() as connection:
+            return list_accounts(connection)
+
+    def lost_by_reader(self) -> list[str]:
+        """Return what the reader of the stream does not know as the tables have it."""
+        sessions, actions = self.reader.sessions, self.reader.actions
+        rows = self.cluster.rows("SELECT id, status, outcome FROM job_sessions")
+        known = {(key, one["status"], one["outcome"]) for key, one in sessions.items()}
+        stored = {(str(row["id"]), row["status"], row["outcome"]) for row in rows}
+        rows = self.cluster.rows("SELECT session_id, ord FROM session_actions")
+        told = {(str(row["session_id"]), row["ord"]) for row in rows}
+        return [str(one) for one in (stored ^ known) | (told ^ actions.keys())]
+
+    def loaded_twice(self) -> list[Mapping[str, Any]]:
+        """Return the reports that were loaded more than once."""
+        return self.cluster.rows(_LOADED_TWICE)
+
+    def beyond_the_gate(self) -> list[Mapping[str, Any]]:
+        """Return the creates that went out though the gate was full."""
+        return self.cluster.rows("SELECT * FROM watched.beyond_the_gate")
+
+    def not_true(self) -> list[str]:
+        """Return the loaded windows whose rows differ from Amazon's at the time when they were asked for."""
+        return [
+            f"{account.account_key} {row['dataset']} {row['window_date']}"
+            for account in self.accounts()
+            for row in self.cluster.rows(_LOADED, **account.identity)
+            if not self._is_true(account, DATASETS[row["dataset"]], row)
+        ]
+
+    def _is_true(self, account: Account, dataset: Dataset, row: Mapping[str, Any]) -> bool:
+        """Return whether a window holds the true rows of each ad product, as of when it was asked for."""
+        cluster, day = self.cluster, row["window_date"]
+        question = Question(cluster.engine, cluster.sandbox_url, account, dataset, day)
+        true: dict[Key, Metrics] = {}
+        for report in dataset.reports:
+            for product in set(report.ad_products) & row["product_totals"].keys():
+                rows = self._ask_for_truth(question, product, row["product_totals"][product])
+                reader = ReportReader(account, dataset, False, TargetsOfRows(rows))
+                true |= reader.read_truth(rows, product, report.fields, day)
+        return question.without_targets(true) == question.without_targets(question.stored())
+
+    def _ask_for_truth(
+        self, question: Question, product: str, totals: Mapping[str, Any]
+    ) -> list[Mapping[str, Any]]:
+        asked = question.parameters(product, datetime.fromisoformat(totals["as_of"]))
+        answer = self.cluster.http.get(f"{self.cluster.sandbox_url}/sandbox/truth", params=asked)
+        rows: list[Mapping[str, Any]] = answer.raise_for_status().json()["rows"]
+        return rows
+
+    def _load(self) -> httpx.QueryParams:
+        """Return the cursor of the stream as it stands, before anything has happened."""
+        headers = {"Authorization": f"Bearer {VARIABLES['STREAM_TOKEN']}"}
+        url = f"{self.balancer.url}/api/job-sessions"
+        answer = self.cluster.http.get(url, headers=headers).raise_for_status().json()
+        return httpx.QueryParams(cursor=answer["cursor"])

@@ -12,23 +12,24 @@ KEEP :=
 RUNS :=
 TITLE := Change tables
 TOOLS := chromium faketime nginx
+DEPLOY_TOOLS := kustomize redis-server
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools dev test test-root check format docs test-faults test-ui test-asgi test-clock test-newest test-oldest bench coverage mutants migration $(TOOLS) lock clean
+.PHONY: help install tools root ip dev test test-root check check-deploy format docs test-faults test-ui test-asgi test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Make or update the virtual environment, from the hashed lock
 
-tools: $(TOOLS) ## Install the programs that tests need; as root on Debian only
+tools: $(TOOLS) $(DEPLOY_TOOLS) ## Install the programs that tests need; as root on Debian only
 
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
 test: $(STAMP) $(TOOLS) ## Run all tests but the faults and Dagster's pages
-	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal
+	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal
 
 test-root: $(STAMP) ## Run the tests of what differs for root: start, private files, embedded server
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py
@@ -38,6 +39,12 @@ check: $(STAMP) ## Check format, lint, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-deploy: $(STAMP) $(DEPLOY_TOOLS) ## Check the files of deploy/, and start each process as they do
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	kustomize build deploy | $(BIN)/kubernetes-validate --strict --quiet /dev/stdin deploy/kubernetes/secrets.example.yaml
+	$(BIN)/python -m pytest tests/deploy -m deploy -q
 
 format: $(STAMP) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only .
@@ -64,11 +71,14 @@ test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that p
 test-oldest: $(STAMP) ## Run the tests of the database on the oldest PostgreSQL that is supported: TESTS=tests/stream for others
 	@exec $(BIN)/python -m tests.on_oldest_postgres $(TESTS)
 
+test-cluster: root $(STAMP) redis-server ip ## Break a cluster of three hosts in every way, with Celery and Redis; as root only, since the hosts are namespaces: TESTS="-k restored" for some tests
+	@BIDBEACON_CLUSTER=1 exec unshare --net --mount --pid --uts --ipc --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/cluster -x -rA $(TESTS)
+
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
 
 coverage: $(STAMP) $(TOOLS) ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
-	@$(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(TESTS)
+	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(TESTS)
 	@$(BIN)/python -m benchmarks.rooms coverage.json
 
 mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md
@@ -82,7 +92,7 @@ migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE=
 	@exec $(BIN)/python -m migrations.generate $(if $(SQUASH),--squash,"$(TITLE)")
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev pyproject.toml \
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev --group deploy pyproject.toml \
 		-o requirements.lock --no-emit-index-url --no-annotate --no-strip-extras --quiet
 
 clean: ## Delete the virtual environment and caches; data in .bidbeacon stays
@@ -122,31 +132,41 @@ chromium:
 		exit 1; \
 	fi
 
-# Some tests give a process a wrong clock; installed as Chromium is.
-faketime:
-	@command -v faketime >/dev/null 2>&1 && exit 0; \
+# Install a program from Debian's packages where it is missing. A policy keeps a package from starting its service.
+define install
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $@ >/dev/null 2>&1 && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "Installing faketime for the tests of clocks"; \
-		export DEBIAN_FRONTEND=noninteractive; \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends faketime >/dev/null; \
-	else \
-		echo "The tests of clocks need faketime: install it (Debian: apt-get install faketime), then call make again." >&2; \
-		exit 1; \
-	fi
-
-# Tests of proxies run it themselves; the package would start it for all to reach, which a policy of no services prevents.
-nginx:
-	@PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx >/dev/null 2>&1 && exit 0; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "Installing nginx for the tests of proxies"; \
+		echo "Installing $@ for $(1)"; \
 		export DEBIAN_FRONTEND=noninteractive; \
 		policy=/usr/sbin/policy-rc.d; \
 		if [ ! -e $$policy ]; then \
 			trap "rm -f $$policy" EXIT; \
 			printf '#!/bin/sh\nexit 101\n' > $$policy && chmod 755 $$policy; \
 		fi; \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx >/dev/null; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(or $(2),$@) >/dev/null; \
 	else \
-		echo "The tests of proxies need nginx: install it (Debian: apt-get install nginx), then call make again." >&2; \
+		echo "$@ is needed for $(1): install it (Debian: apt-get install $(or $(2),$@)), then call make again." >&2; \
+		exit 1; \
+	fi
+endef
+
+faketime:
+	$(call install,the tests of clocks)
+
+nginx:
+	$(call install,the tests of proxies)
+
+kustomize:
+	$(call install,the checks of deploy/)
+
+redis-server:
+	$(call install,the tests of workers)
+
+ip:
+	$(call install,the tests of a cluster,iproute2)
+
+root:
+	@if [ "$$(id -u)" != 0 ]; then \
+		echo "make test-cluster makes hosts of network, mount and process namespaces, which only root may: call it as root." >&2; \
 		exit 1; \
 	fi

@@ -1,6 +1,7 @@
 """Dagster on our database, with the project's own `dagster.yaml`."""
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_storage import dagster_database_url, upgrade_dagster
+from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import SchemaError
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from bidbeacon_pipelines.store.processes import note_process
 
 
 @pytest.fixture
@@ -144,3 +147,29 @@ GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA dagster TO {}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA dagster TO {}",
 )
+
+
+def test_daemon_and_webserver_need_no_more_than_the_documents_grant(
+    home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/operations.md and docs/cluster.md make it, their role loads the instance and notes its process."""
+    upgrade_dagster(database_url)
+    role, name = f"dagster_{secrets.token_hex(4)}", make_url(database_url).database or ""
+    pages = [(PROJECT_ROOT / "docs" / page).read_text() for page in ("operations.md", "cluster.md")]
+    blocks = re.findall(r"```sql\n(.*?)```", "".join(pages), re.DOTALL)
+    [tables, ours] = [block for block in blocks if "TO bidbeacon_dagster" in block]
+    grants = tables.replace("IN DATABASE bidbeacon", f"IN DATABASE {name}") + ours
+    address = make_url(database_url).set(username=role, password="secret")
+    url = address.render_as_string(hide_password=False)
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", url)
+    get_settings.cache_clear()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+        try:
+            connection.execute(grants.replace("bidbeacon_dagster", role))
+            with DagsterInstance.get() as instance:
+                instance.add_dynamic_partitions("accounts", ["US.a"])
+            with make_engine(url).begin() as own:
+                note_process(own, "daemon", "here", 1, "1", is_start=True)
+        finally:
+            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")

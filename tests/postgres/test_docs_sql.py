@@ -22,6 +22,7 @@ from bidbeacon_pipelines.actions import (
     WindowSkipped,
     WindowsQueued,
 )
+from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.tables import create_tables
@@ -92,6 +93,16 @@ def test_a_query_of_the_documents_finds_something(told: SessionStore, query: str
     """Each query runs as it stands, and has an answer where sessions of each kind are stored."""
     with told.begin() as connection:
         assert connection.exec_driver_sql(query).all()
+
+
+def test_what_to_watch_in_a_cluster_can_be_asked(engine: Engine, database_url: str) -> None:
+    """Each query of docs/cluster.md runs as it stands, by a role without Dagster's search path."""
+    upgrade_dagster(database_url)
+    questions = [block for block in _blocks("docs/cluster.md", "sql") if block.startswith("SELECT")]
+    assert len(questions) >= 7
+    with engine.begin() as connection:
+        for question in questions:
+            connection.exec_driver_sql(question).all()
 
 
 def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:

@@ -89,7 +89,13 @@ def test_settings_that_a_document_names_exist(document: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "group"), [("Runtime", "runtime"), ("Cluster", "cluster"), ("Development", "dev")]
+    ("heading", "group"),
+    [
+        ("Runtime", "runtime"),
+        ("Cluster", "cluster"),
+        ("Development", "dev"),
+        ("Deployment files", "deploy"),
+    ],
 )
 def test_every_dependency_has_its_reason(heading: str, group: str) -> None:
     """docs/dependencies.md lists what pyproject.toml asks for, and nothing else."""
@@ -194,6 +200,7 @@ def _dependencies() -> dict[str, list[str]]:
         "runtime": project["project"]["dependencies"],
         "cluster": project["project"]["optional-dependencies"]["cluster"],
         "dev": project["dependency-groups"]["dev"],
+        "deploy": project["dependency-groups"]["deploy"],
     }
     return {
         group: [re.split(r"[\[~=<>! ]", line)[0] for line in lines]

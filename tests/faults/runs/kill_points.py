@@ -82,6 +82,10 @@ INSIDE_THE_LOAD = KillPoint(
 AFTER_THE_LOAD = KillPoint(
     "the rows are loaded, and Dagster's materialization is not stored",
     trigger="INSERT ON dagster.event_logs FOR EACH ROW WHEN (NEW.dagster_event_type = 'ASSET_MATERIALIZATION')",
+)
+AFTER_ITS_SESSION = KillPoint(
+    "the session has ended, and Dagster does not know that the step has",
+    trigger="INSERT ON dagster.event_logs FOR EACH ROW WHEN (NEW.dagster_event_type = 'STEP_SUCCESS')",
     after_its_session=True,
 )
 
@@ -93,4 +97,5 @@ KILL_POINTS = (
     DURING_THE_DOWNLOAD,
     INSIDE_THE_LOAD,
     AFTER_THE_LOAD,
+    AFTER_ITS_SESSION,
 )

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from bidbeacon_sessions.server.auth import Access, Gate
@@ -48,6 +49,8 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     stream: Stream = app.state.stream
+    # The first thread makes Starlette import a module, which fails while descriptors are short.
+    await run_in_threadpool(lambda: None)
     stream.start()
     yield
     await stream.stop()

@@ -382,6 +382,7 @@ def test_promises_planned_reports_and_calls_are_told(
         "Dagster",
         "alerts",
         "partitions",
+        "processes",
         "disk",
     }
     assert ours == names

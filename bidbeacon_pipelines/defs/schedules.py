@@ -38,6 +38,8 @@ POLL_EVERY = timedelta(minutes=1)
 A report whose first poll is due within a minute of its creation, as the sandbox's are, is not kept waiting."""
 HELP_AFTER = timedelta(seconds=30)
 """Where there still is work so long after the last run began, another one starts: that one is busy with a large report, or frozen."""
+MANY_DUE = 10
+"""So many due reports are more than one run loads soon: another one starts at the next tick."""
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
@@ -76,7 +78,7 @@ def refresh_due_accounts(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created. "
-        "Starts another one where the last one is still busy after half a minute."
+        "Starts another one where the last one is still busy after half a minute, or many reports are due."
     ),
 )
 def poll_reports_in_flight(
@@ -173,7 +175,8 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
         return None
     run, began = last[0].dagster_run, last[0].create_timestamp
     if not run.is_finished:
-        needs_help = began <= now - HELP_AFTER + _RUN_COMES_LATE
+        is_long = began <= now - HELP_AFTER + _RUN_COMES_LATE
+        needs_help = is_long or len(due) >= MANY_DUE
         is_at_work = run.status is dg.DagsterRunStatus.STARTED
         return None if is_at_work and needs_help else "The last poll is in progress."
     if any(one.polls == 0 and one.sent_at and one.sent_at >= began for one in due):

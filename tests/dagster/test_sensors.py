@@ -12,6 +12,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs import schedules
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_TAG,
     ADS_ACCOUNT_TAG,
@@ -229,6 +230,17 @@ def test_reports_that_a_run_does_not_come_to_get_another_run(stocked: World) -> 
     assert "As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: 2." == skipped(
         stocked, poll_reports_in_flight
     )
+
+
+def test_many_due_reports_get_another_run_at_the_next_tick(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that is under way would take long for them."""
+    looks_due(stocked)
+    put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
+    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
+    monkeypatch.setattr(schedules, "MANY_DUE", 1)
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
 
 def test_reports_in_flight_are_polled_once_a_minute_unless_the_last_poll_created_them(

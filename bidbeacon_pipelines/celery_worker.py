@@ -23,8 +23,11 @@ from bidbeacon_sessions.errors import SettingsError
 
 # `run_monitoring.max_runtime_seconds` of dagster.yaml is three hours.
 _LONGER_THAN_ANY_RUN: Final = 4 * 3600
-SHUTDOWN_SECONDS: Final = 20
-"""How long a run may go on after its worker's SIGTERM; containers need a longer grace period."""
+SHUTDOWN_SECONDS: Final = 120
+"""How long a run may go on after its worker's SIGTERM; containers need a longer grace period.
+
+A run that polls loads all reports that are due, one after the other. One that loads by hand may wait
+for Amazon for longer: it is interrupted, and its windows stay wanted."""
 
 CONFIG: Final[dict[str, Any]] = {
     "worker_concurrency": 1,

@@ -103,7 +103,8 @@ class Cluster:
         program, *options = self.services["postgres"].command
         data = ("-D", str(self._data), "-k", "", "-c", "listen_addresses=*")
         command = [str(find_binaries() / program), *data, *options]
-        self.database = self.postgres.start("postgres", command, {})
+        grace = self.services["postgres"].grace_seconds
+        self.database = self.postgres.start("postgres", command, {}, grace_seconds=grace)
         wait_until(self._has_database, "Postgres takes connections", START_SECONDS)
 
     def start_broker(self) -> None:
@@ -130,7 +131,8 @@ class Cluster:
         """Start a service of the compose file on a host; return it at once."""
         service = read_services(VARIABLES | dict(variables or {}))[name]
         environment = _of_version(version) | self._settings | service.environment
-        return host.start(name, service.command, environment)
+        grace = service.grace_seconds
+        return host.start(name, service.command, environment, grace_seconds=grace)
 
     def migrate(self, host: Host, *, version: int = 1) -> None:
         """Run the migration of the compose file."""

@@ -25,12 +25,14 @@ class Service:
         environment: Its variables.
         folders: What it may write to; nobody else does.
         files: Files of the checkout that it sees, each with its place.
+        grace_seconds: How long it has to end before it is killed.
     """
 
     command: Sequence[str]
     environment: Mapping[str, str]
     folders: Sequence[Path]
     files: Mapping[Path, Path]
+    grace_seconds: float
 
 
 def read_services(variables: Mapping[str, str]) -> dict[str, Service]:
@@ -73,7 +75,8 @@ def _read(service: Mapping[str, Any]) -> Service:
     own = [volume[0] for volume in volumes if len(volume) == 1]
     folders = [Path(each.split(":")[0]) for each in (*service.get("tmpfs", ()), *own)]
     files = {COMPOSE.parent / each[0]: Path(each[1]) for each in volumes if each[0][:1] == "."}
-    return Service(service.get("command", ()), environment, folders, files)
+    grace = float(service.get("stop_grace_period", "10s").removesuffix("s"))
+    return Service(service.get("command", ()), environment, folders, files, grace)
 
 
 def _text(value: object) -> str:

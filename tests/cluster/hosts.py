@@ -22,7 +22,7 @@ NOWHERE = "02:00:00:00:00:01"
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 SYSTEM = {Path(path): Path(path) for path in ("/etc", "/usr", sys.base_prefix, sys.prefix)}
 """What every host sees: the system's programs, this Python, and the environment with all packages."""
-STOP_SECONDS = 60
+KILL_SECONDS = 30
 PATIENCE = float(os.environ.get("BIDBEACON_CLUSTER_PATIENCE", "1"))
 """By how much all deadlines are longer, on a machine that is busy with other things."""
 _INIT = """
@@ -67,9 +67,10 @@ class Program:
         log: What it prints.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, grace_seconds: float) -> None:
         self.log = log
         self._process = process
+        self._grace_seconds = grace_seconds
 
     def wait(self, seconds: float) -> int:
         """Return its exit code once it has ended."""
@@ -92,14 +93,14 @@ class Program:
         if self.is_running:
             self.send(number, to_all=False)
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self._grace_seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def kill(self) -> None:
         """Kill it and all that it has started."""
         self.send(signal.SIGKILL)
-        self._process.wait(STOP_SECONDS)
+        self._process.wait(KILL_SECONDS)
 
     def _processes(self) -> list[psutil.Process]:
         """Return its processes, the main one first; `nsenter`, which only waits for it, is left out."""
@@ -160,7 +161,14 @@ class Host:
         self.path(path).mkdir(parents=True, exist_ok=True)
         os.chown(self.path(path), self.user, self.user)
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Program:
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        grace_seconds: float = 10,
+    ) -> Program:
         """Start a program as the host's user; what it prints goes to a file."""
         log = self._folder / f"{name}-{len(self._programs)}.log"
         own = {"HOME": str(self.home), "PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
@@ -172,7 +180,7 @@ class Host:
                 stderr=output,
                 env=own | environment,
             )
-        self._programs.append(Program(process, log))
+        self._programs.append(Program(process, log, grace_seconds))
         return self._programs[-1]
 
     def run(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> str:

@@ -1,6 +1,8 @@
 """A cluster at work: its accounts, simulated days, faults of Amazon's, and what must hold whatever is broken meanwhile."""
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -78,8 +80,6 @@ _LOADS = """
      WHERE type = 'report-processed' AND payload ->> 'more_countries' = 'false'
        AND at >= :since AND session_id <> ALL(CAST(:beside AS uuid[]))
      ORDER BY at"""
-_FIRST_POLL = """
-    SELECT min(started_at) FROM session_headers WHERE job_name = 'poll-reports' AND started_at >= :since"""
 _LOADED_DATASETS = """
     SELECT count(DISTINCT (account_id, country_code, dataset)) FROM report_windows WHERE load_count > 0"""
 _IN_FLIGHT = "SELECT count(*) FROM report_requests WHERE status IN ('in_flight', 'completed')"
@@ -182,9 +182,20 @@ class World:
     def next_day(self) -> None:
         """Let a day pass, for Amazon and for us."""
         self.day += 1
-        url = f"{self.cluster.sandbox_url}/sandbox/clock"
-        self.cluster.http.post(url, json={"advance_seconds": 86_400}).raise_for_status()
+        self._change_clock(advance_seconds=86_400)
         self.keep_day()
+
+    @contextmanager
+    def frozen_amazon(self) -> Iterator[None]:
+        """Let Amazon's time stand still, so that no report becomes ready, and catch up afterwards."""
+        began = time.monotonic()
+        self._change_clock(freeze=True)
+        yield
+        self._change_clock(advance_seconds=time.monotonic() - began, rate=1)
+
+    def _change_clock(self, **change: float) -> None:
+        url = f"{self.cluster.sandbox_url}/sandbox/clock"
+        self.cluster.http.post(url, json=change).raise_for_status()
 
     def keep_day(self) -> None:
         """Store which day it is, which a restored database has forgotten."""
@@ -241,11 +252,6 @@ class World:
         """Return when reports were loaded since an instant, by other sessions than some."""
         rows = self.cluster.rows(_LOADS, since=since, beside=[*beside])
         return [row["at"] for row in rows]
-
-    def first_poll_since(self, since: datetime) -> datetime:
-        """Return when the first run after an instant began that polls and loads reports."""
-        first: datetime = self.cluster.value(_FIRST_POLL, since=since)
-        return first
 
     def in_flight(self) -> int:
         """Return how many reports are requested and not loaded."""

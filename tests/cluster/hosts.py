@@ -23,7 +23,7 @@ NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 SYSTEM = {Path(path): Path(path) for path in ("/etc", "/usr", sys.base_prefix, sys.prefix)}
 """What every host sees: the system's programs, this Python, and the environment with all packages."""
 KILL_SECONDS = 30
-PATIENCE = float(os.environ.get("BIDBEACON_CLUSTER_PATIENCE", "1"))
+PATIENCE = float(os.environ.get("CLUSTER_PATIENCE", "1"))
 """By how much all deadlines are longer, on a machine that is busy with other things."""
 _INIT = """
 set -e

@@ -71,7 +71,7 @@ test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that p
 test-oldest: $(STAMP) ## Run the tests of the database on the oldest PostgreSQL that is supported: TESTS=tests/stream for others
 	@exec $(BIN)/python -m tests.on_oldest_postgres $(TESTS)
 
-test-cluster: root $(STAMP) redis-server ip ## Break a cluster of three hosts in every way, with Celery and Redis; as root only, since the hosts are namespaces: TESTS="-k restored" for some tests
+test-cluster: root $(STAMP) redis-server ip ## Break a cluster of three hosts in every way, with Celery and Redis; as root only, since the hosts are namespaces: CLUSTER_PATIENCE=4 on a busy machine
 	@CLUSTER_NAMESPACES=1 exec unshare --net --mount --pid --uts --ipc --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/cluster -x -rA $(TESTS)
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres, stop_server
+from tests.processes import is_alive
 
 START_SECONDS = 60
 FAKETIME = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DISABLE_SHM", "FAKETIME_DONT_FAKE_MONOTONIC")
@@ -65,7 +66,7 @@ class TemporaryPostgres(EmbeddedPostgres):
         """Send a signal to the server's main process, and wait until it has ended."""
         server = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
         server.send_signal(number)
-        while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
+        while is_alive(server):
             time.sleep(0.02)
 
     def remove(self) -> None:

@@ -1,5 +1,6 @@
 """The worlds of the tests of store, load and jobs: a database with one account, or one with a sandbox beside it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateL
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.job_world import NOON, BenchWorld
 from tests.postgres.load_world import LoadWorld
@@ -70,3 +71,13 @@ def office(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -
     """Yield the place of all cases: accounts and entities are known, and one day is due."""
     with open_office(shared_database_url, tmp_path_factory.mktemp("home")) as office:
         yield office
+
+
+@pytest.fixture
+def dagster_home(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a DAGSTER_HOME with our `dagster.yaml`, on a fresh database without Dagster's tables."""
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    get_settings.cache_clear()
+    return tmp_path

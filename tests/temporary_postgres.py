@@ -35,7 +35,7 @@ class TemporaryPostgres(EmbeddedPostgres):
             self.initial = (*self.initial, "--no-sync")
             self.settings = (*self.settings, "fsync=off", "full_page_writes=off")
 
-    def start(self, *, seconds: float = START_SECONDS) -> str:
+    def start(self) -> str:
         """Start the server, and return its address once it takes connections."""
         service = self.prepare()
         passed_on = FAKETIME if "FAKETIME" in os.environ else ()  # the clock of its tests
@@ -49,7 +49,7 @@ class TemporaryPostgres(EmbeddedPostgres):
                 stderr=output,
                 **{**service.options, "env": {**service.options["env"], **clock}},
             )
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + START_SECONDS
         while problem := self.problem():
             assert time.monotonic() < deadline, f"{problem}: {log.read_text()[-2000:]}"
             time.sleep(0.02)

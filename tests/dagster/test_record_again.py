@@ -1,4 +1,4 @@
-"""Loads whose record Dagster or our tables have lost (wiped, dropped, or restored to an earlier state) are recorded again by a job."""
+"""The job that records loads again after Dagster or our tables were wiped, dropped, or restored to an earlier state."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ TABLES = ("report_windows", "report_requests", "daily_target_performance")
 
 @pytest.fixture
 def loaded(real: World) -> World:
-    """Return a world in which a day was loaded by hand, and whose tables were kept before it was loaded again."""
+    """Return a world in which a day was loaded twice, with copies of the tables as they were in between."""
     real.add_accounts()
     assert real.materialize(real.account(), real.day()).success
     for table in TABLES:
@@ -31,37 +31,32 @@ def record_again(world: World) -> int:
 
 
 def assert_shown_as_held(world: World) -> None:
-    """Check that the last materialization is of the load that we hold, and that nothing is left to record."""
+    """Check that the last materialization is of the stored load, and that nothing is left to record."""
     partition, shown = world.materializations()[-1]
     account, day = world.account(), world.day()
     window = world.window(account, day)
     assert str(partition_key(account.account_key, day)) == partition
-    assert (window.load_count, window.row_count) == (
-        shown["load"],
-        shown["dagster/partition_row_count"],
-    )
+    figures = (shown["load"], shown["dagster/partition_row_count"])
+    assert (window.load_count, window.row_count) == figures
     assert 0 == record_again(world)
 
 
-def test_a_wiped_asset_is_recorded_again(loaded: World) -> None:
-    """Its partition is materialized again; nothing is recorded where nothing is lost."""
+def test_a_load_that_dagster_has_lost_is_recorded_again(loaded: World) -> None:
+    """Dagster was restored to before the second load, or somebody wiped the asset; otherwise nothing is recorded."""
     assert 0 == record_again(loaded)
+    second = next(run for run in loaded.instance.get_runs() if run.job_name != "record_again")
+    loaded.instance.delete_run(second.run_id)
+    assert loaded.materializations()[-1][1]["load"] == 1
+    assert 1 == record_again(loaded)
+    assert_shown_as_held(loaded)
     loaded.instance.wipe_assets([ASSET_KEY])
     assert loaded.instance.get_materialized_partitions(ASSET_KEY) == set()
     assert 1 == record_again(loaded)
     assert_shown_as_held(loaded)
 
 
-def test_a_dagster_restored_to_an_earlier_state_learns_of_later_loads(loaded: World) -> None:
-    """Without the run of the second load the partition shows the first one, until the job has run."""
-    loaded.instance.delete_run(loaded.instance.get_runs()[0].run_id)
-    assert loaded.materializations()[-1][1]["load"] == 1
-    assert 1 == record_again(loaded)
-    assert_shown_as_held(loaded)
-
-
-def test_a_dagster_made_anew_gets_accounts_and_loads_back(loaded: World) -> None:
-    """With its schema dropped and made again, accounts are partitions and the day is materialized."""
+def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
+    """With Dagster's schema dropped and created again, accounts are partitions and the day is materialized."""
     active = loaded.rows(
         "SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'"
     )
@@ -75,10 +70,8 @@ def test_a_dagster_made_anew_gets_accounts_and_loads_back(loaded: World) -> None
         assert {row["account_key"] for row in active} == set(found)
 
 
-def test_dagster_shows_what_we_hold_after_we_were_restored_to_an_earlier_state(
-    loaded: World,
-) -> None:
-    """The second load is gone from our tables; the partition then shows the first one, as we do."""
+def test_dagster_follows_our_tables_when_they_are_restored(loaded: World) -> None:
+    """Restored to the first load, the partition shows that load; restored to before it, the next load."""
     for table in TABLES:
         loaded.execute(f"DELETE FROM {table}")
         loaded.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM kept_{table}")
@@ -87,11 +80,6 @@ def test_dagster_shows_what_we_hold_after_we_were_restored_to_an_earlier_state(
     assert_shown_as_held(loaded)
     assert loaded.window(loaded.account(), loaded.day()).load_count == 1
 
-
-def test_a_window_restored_to_before_its_first_load_stays_green_until_it_is_loaded_again(
-    loaded: World,
-) -> None:
-    """The job records nothing for a load that our tables do not have; its next load is the newest materialization."""
     before = loaded.materializations()
     for table in (*TABLES, "dataset_windows"):
         loaded.execute(f"DELETE FROM {table}")

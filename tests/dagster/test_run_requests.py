@@ -1,7 +1,5 @@
 """Requests made on the page: the sensor starts one run for each, and the request links to its session."""
 
-from collections.abc import Mapping
-
 import pytest
 from dagster import DagsterRunStatus, RunRequest
 
@@ -28,13 +26,10 @@ def load(stocked: World) -> StoredRequest:
 
 
 def wanted(world: World) -> list[RunRequest]:
-    """Return the runs that the sensor asks for because of requests."""
+    """Return the runs that the sensor starts for requests."""
     answers = evaluate(world, refresh_due_accounts)
-    return [
-        answer
-        for answer in answers
-        if isinstance(answer, RunRequest) and RUN_REQUEST_TAG in answer.tags
-    ]
+    runs = [answer for answer in answers if isinstance(answer, RunRequest)]
+    return [run for run in runs if RUN_REQUEST_TAG in run.tags]
 
 
 def stored(world: World, request: StoredRequest) -> StoredRequest:
@@ -43,22 +38,6 @@ def stored(world: World, request: StoredRequest) -> StoredRequest:
         found = find_run_request(connection, request.id)
     assert found is not None
     return found
-
-
-def put_run(world: World, tags: Mapping[str, str], status: DagsterRunStatus) -> None:
-    """Put a run of the job that loads windows into Dagster's storage."""
-    world.instance.create_run_for_job(
-        defs.resolve_job_def("load_windows"),
-        run_config={
-            "ops": {
-                "load_windows_op": {
-                    "config": {"account": "x", "dataset": DATASET.name, "windows": [], "by": "x"}
-                }
-            }
-        },
-        tags=dict(tags),
-        status=status,
-    )
 
 
 def test_a_load_is_run_and_leads_to_its_session(stocked: World, load: StoredRequest) -> None:
@@ -79,26 +58,26 @@ def test_a_load_is_run_and_leads_to_its_session(stocked: World, load: StoredRequ
     assert stored(stocked, load).finished_at is not None
 
 
-def test_a_request_whose_run_is_under_way_gets_no_other(
-    stocked: World, load: StoredRequest
-) -> None:
-    """It has not begun its session yet."""
-    put_run(stocked, wanted(stocked)[0].tags, DagsterRunStatus.STARTING)
-    assert [] == wanted(stocked)
-
-
 def test_a_request_stays_until_a_run_has_begun(stocked: World, load: StoredRequest) -> None:
-    """A run that died before its session is followed by another under a key of its own; after three it is said that none came."""
+    """While its run starts there is no other; a run that dies before its session is followed by another, three at most."""
+    job = defs.resolve_job_def("load_windows")
     for number in range(1, MOST_TRIES + 1):
-        [run] = wanted(stocked)
-        assert f"run-request-{load.id}-{number}" == run.run_key
-        put_run(stocked, run.tags, DagsterRunStatus.FAILURE)
+        [asked] = wanted(stocked)
+        assert f"run-request-{load.id}-{number}" == asked.run_key
+        run = stocked.instance.create_run_for_job(
+            job,
+            run_config=asked.run_config,
+            tags=dict(asked.tags),
+            status=DagsterRunStatus.STARTING,
+        )
+        assert [] == wanted(stocked)
+        stocked.instance.report_run_failed(run)
     assert [] == wanted(stocked)
     assert "3 runs ended before they began" in (stored(stocked, load).failure or "")
 
 
 def test_a_sync_of_entities_is_run_for_the_partition(stocked: World) -> None:
-    """As if a person had chosen it in Dagster."""
+    """The run is the same as one that a person starts in Dagster."""
     account = stocked.account()
     with stocked.engine.begin() as connection:
         request_entity_sync(connection, account, by="page", now=utc_now())

@@ -1,7 +1,4 @@
-"""Every way in which a step can end, and what its session says then.
-
-Those that kill processes are in tests/faults/runs.
-"""
+"""The status of a session for each end of its step; killed processes are in tests/faults/runs."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,15 +16,17 @@ from dagster import (
     op,
 )
 
+from bidbeacon_pipelines.definitions import defs
 from bidbeacon_sessions.dagster import JobSessionsResource
 from tests.recorded_sessions import recorded
 
 INTERRUPT = DagsterExecutionInterruptedError()
+SUCCEEDED, CANCELLED = ("succeeded", None), ("cancelled", "DagsterExecutionInterruptedError")
 Outcome = Callable[[int], BaseException | None]
 
 
 def working(sessions: JobSessionsResource, outcome: Outcome, *, retries: int = 0) -> JobDefinition:
-    """Return a job whose only step raises what `outcome` says of each attempt."""
+    """Return a job whose only step raises the error that `outcome` returns for the attempt."""
 
     @op(retry_policy=RetryPolicy(max_retries=retries) if retries else None)
     def work(context: OpExecutionContext, sessions: JobSessionsResource) -> None:
@@ -44,38 +43,25 @@ def working(sessions: JobSessionsResource, outcome: Outcome, *, retries: int = 0
 
 
 @pytest.mark.parametrize(
-    ("errors", "retries", "ends"),
+    ("errors", "ends"),
     [
-        ([None], 0, [("succeeded", None)]),
-        ([LookupError("no such window")], 0, [("failed", "LookupError")]),
-        ([Failure("not today")], 0, [("failed", "Failure")]),
-        ([INTERRUPT], 0, [("cancelled", "DagsterExecutionInterruptedError")]),
+        ([None], [SUCCEEDED]),
+        ([LookupError("no such window")], [("failed", "LookupError")]),
+        ([Failure("not today")], [("failed", "Failure")]),
+        ([INTERRUPT], [CANCELLED]),
         # Dagster runs a terminated step again and calls the run a success (its issue 15026).
-        (
-            [INTERRUPT, None],
-            1,
-            [("cancelled", "DagsterExecutionInterruptedError"), ("succeeded", None)],
-        ),
-        (
-            [RetryRequested(seconds_to_wait=0), None],
-            0,
-            [("failed", "RetryRequested"), ("succeeded", None)],
-        ),
-        (
-            [LookupError(), LookupError(), None],
-            2,
-            [("failed", "LookupError"), ("failed", "LookupError"), ("succeeded", None)],
-        ),
+        ([INTERRUPT, None], [CANCELLED, SUCCEEDED]),
+        ([RetryRequested(seconds_to_wait=0), None], [("failed", "RetryRequested"), SUCCEEDED]),
+        ([LookupError(), LookupError(), None], [("failed", "LookupError")] * 2 + [SUCCEEDED]),
     ],
 )
 def test_each_attempt_ends_as_its_step_does(
     sessions: JobSessionsResource,
     errors: Sequence[BaseException | None],
-    retries: int,
     ends: Sequence[tuple[str, str | None]],
 ) -> None:
-    """Each is a session of its own, and a run that succeeds in the end does not hide those before."""
-    do_work = working(sessions, errors.__getitem__, retries=retries)
+    """Each attempt is a session, and a run that succeeds in the end does not hide earlier attempts."""
+    do_work = working(sessions, errors.__getitem__, retries=len(errors) - 1)
     with DagsterInstance.ephemeral() as instance:
         result = do_work.execute_in_process(instance=instance, raise_on_error=False)
     assert result.success == (errors[-1] is None)
@@ -88,8 +74,6 @@ def test_each_attempt_ends_as_its_step_does(
 
 def test_our_own_ops_have_no_retry_policy() -> None:
     """With one, Dagster runs a terminated step again and calls the run a success (its issue 15026)."""
-    from bidbeacon_pipelines.definitions import defs
-
     with_policy = [
         node.name
         for definition in defs.resolve_all_job_defs()
@@ -102,7 +86,7 @@ def test_our_own_ops_have_no_retry_policy() -> None:
 def test_attempts_are_no_problem_once_a_retry_of_step_or_run_succeeded(
     sessions: JobSessionsResource,
 ) -> None:
-    """Dagster names the run that another one retries in a tag."""
+    """Dagster tags a run with the run that it retries."""
     lasting = working(sessions, lambda _: LookupError(), retries=1)
     passing = working(sessions, lambda attempt: None if attempt else LookupError(), retries=1)
     with DagsterInstance.ephemeral() as instance:

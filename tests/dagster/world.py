@@ -10,8 +10,6 @@ from typing import Any
 
 from dagster import (
     AssetKey,
-    AssetObservation,
-    DagsterEvent,
     DagsterEventType,
     DagsterInstance,
     EventRecordsFilter,
@@ -21,14 +19,11 @@ from dagster import (
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.partitions import (
-    ACCOUNTS,
-    PARTITION_TAG,
-    partition_key,
-)
+from bidbeacon_pipelines.defs.checks import build_report_checks
+from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
@@ -39,21 +34,19 @@ from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.services.refresh import plan_backfill
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import Account, get_account, list_accounts
+from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 
 DATASET = get_dataset("daily_targets")
-ASSET = build_report_asset(DATASET)
 ASSET_KEY = AssetKey(DATASET.asset_name)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-ACCEPTED = range(200, 300)
 HELD_SECONDS = 1_800
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait for a condition, for so many seconds at most."""
+    """Wait until a condition is true; fail after the given number of seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"never came true: {what}"
@@ -72,7 +65,7 @@ class Sums:
 
 @dataclass(frozen=True, repr=False)
 class World:
-    """Database, sandbox and Dagster instance of one test, and the questions that tests ask of them."""
+    """Database, sandbox and Dagster instance of one test."""
 
     database_url: str
     engine: Engine
@@ -81,7 +74,7 @@ class World:
 
     @property
     def sessions(self) -> SessionStore:
-        """Where this database's sessions are kept."""
+        """Return the store of this database's sessions."""
         return SessionStore(self.engine)
 
     @contextmanager
@@ -91,7 +84,7 @@ class World:
             yield context
 
     def add_accounts(self) -> list[str]:
-        """Store the sandbox's accounts and make their partitions, as the job does; give the keys."""
+        """Store the sandbox's accounts and make their partitions; return the keys."""
         with (
             self.context() as context,
             with_job_session("sync-accounts", store=self.sessions) as session,
@@ -102,7 +95,7 @@ class World:
         return keys
 
     def account(self, country: str = "US") -> Account:
-        """Give the account of a country that Amazon has not disabled."""
+        """Return the account of a country that Amazon has not disabled."""
         with self.engine.begin() as connection:
             return next(
                 account
@@ -110,13 +103,8 @@ class World:
                 if account.country_code == country and account.amazon_status != "DISABLED"
             )
 
-    def account_of(self, key: str) -> Account:
-        """Give the account with this key."""
-        with self.engine.begin() as connection:
-            return get_account(connection, key)
-
     def day(self, ago: int = 3) -> date:
-        """Give a day, so many days ago; every account has begun it."""
+        """Return the date so many days ago, which has started in every account's time zone."""
         return datetime.now(UTC).date() - timedelta(days=ago)
 
     def yesterday_of(self, account: Account) -> date:
@@ -124,14 +112,14 @@ class World:
         return local_date(utc_now(), account.time_zone) - timedelta(days=1)
 
     def hold_reports(self, times: int | None = None) -> None:
-        """Let Amazon work on reports, on so many or on all, until `release_reports`, however slow this machine is."""
+        """Keep some or all reports pending until `release_reports`."""
         held = FaultRule(
             fault="report_pending", times=times, options=FaultOptions(seconds=HELD_SECONDS)
         )
         self.sandbox.state.faults.add(held)
 
     def release_reports(self) -> None:
-        """Let Amazon be done with the reports that are held: for the sandbox, the time has passed."""
+        """Advance the sandbox's clock until held reports are ready."""
         self.sandbox.state.clock.advance(HELD_SECONDS)
 
     def execute(self, statement: str, **values: Any) -> None:
@@ -140,34 +128,34 @@ class World:
             connection.execute(text(statement), values)
 
     def rows(self, statement: str, **values: Any) -> list[Mapping[str, Any]]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         with self.engine.begin() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
     def window(self, account: Account, day: date) -> Window:
-        """Give a stored window of the tests' dataset."""
+        """Return a stored window of the tests' dataset."""
         with self.engine.begin() as connection:
             [window] = list_windows(connection, account, DATASET.name, [day])
         return window
 
     def sessions_of(self, job_name: str) -> list[Mapping[str, Any]]:
-        """Give the sessions of a job, oldest first, as `job_sessions` shows them."""
+        """Return the sessions of a job, oldest first, as `job_sessions` shows them."""
         return self.rows(
             "SELECT * FROM job_sessions WHERE job_name = :name ORDER BY started_at", name=job_name
         )
 
     def one_session(self, job_name: str) -> Mapping[str, Any]:
-        """Give the only session of a job."""
+        """Return the only session of a job."""
         [session] = self.sessions_of(job_name)
         return session
 
     def accepted_creates(self) -> list[Call]:
-        """Give the requests for reports that the sandbox accepted."""
+        """Return the requests for reports that the sandbox accepted."""
         calls = self.sandbox.state.ledger.calls("create_report")
-        return [call for call in calls if call.status in ACCEPTED]
+        return [call for call in calls if 200 <= call.status < 300]
 
     def loaded_sums(self, account: Account, day: date) -> Sums:
-        """Give what the stored rows of a day add up to."""
+        """Return the sums of the stored rows of a day."""
         [row] = self.rows(
             """SELECT coalesce(sum(spend), 0) AS spend, coalesce(sum(sales), 0) AS sales,
                       coalesce(sum(clicks), 0) AS clicks, coalesce(sum(impressions), 0) AS impressions
@@ -180,7 +168,7 @@ class World:
     def true_sums(
         self, account: Account, day: date, ad_products: Sequence[AdProduct] = AD_PRODUCTS
     ) -> Sums:
-        """Give what the sandbox knows the day to add up to."""
+        """Return the sums of the sandbox's truth for a day."""
         world = self.sandbox.state.world
         owner = world.accounts.find(account.account_id)
         assert owner is not None
@@ -200,44 +188,43 @@ class World:
         )
 
     def materialize(
-        self, account: Account, day: date, *, raise_on_error: bool = True
+        self,
+        account: Account,
+        day: date,
+        last: date | None = None,
+        *,
+        dataset: Dataset = DATASET,
+        with_checks: bool = False,
+        raise_on_error: bool = True,
     ) -> ExecuteInProcessResult:
-        """Materialize one partition in this process."""
-        key = partition_key(account.account_key, day)
-        return self._materialize(raise_on_error=raise_on_error, partition_key=key)
-
-    def materialize_range(
-        self, account: Account, first: date, last: date, *, raise_on_error: bool = True
-    ) -> ExecuteInProcessResult:
-        """Materialize the days from first to last in one run, as a single-run backfill does."""
-        start, end = (str(partition_key(account.account_key, day)) for day in (first, last))
-        return self._materialize(
-            raise_on_error=raise_on_error, tags={RANGE_START: start, RANGE_END: end}
+        """Materialize a day, or with `last` a range in one run, as a single-run backfill does."""
+        start, end = (partition_key(account.account_key, each) for each in (day, last or day))
+        options: dict[str, Any] = {"partition_key": start}
+        if last is not None:
+            options = {"tags": {RANGE_START: str(start), RANGE_END: str(end)}}
+        checks = [build_report_checks(dataset)] if with_checks else []
+        return materialize(
+            [build_report_asset(dataset), *checks],
+            instance=self.instance,
+            resources={"job_sessions": BidBeaconSessions()},
+            raise_on_error=raise_on_error,
+            **options,
         )
-
-    def materialize_nothing(self) -> ExecuteInProcessResult:
-        """Run the asset without a partition."""
-        return self._materialize(raise_on_error=False)
-
-    def _materialize(self, **options: Any) -> ExecuteInProcessResult:
-        resources = {"job_sessions": BidBeaconSessions()}
-        return materialize([ASSET], instance=self.instance, resources=resources, **options)
 
     def run_job(
         self, name: str, account: Account | None = None, *, raise_on_error: bool = True
     ) -> ExecuteInProcessResult:
-        """Run a job in this process; with an account, as the sensor does: `refresh_account` for its ads account."""
+        """Run a job in this process; with an account, run its partition as the sensor does."""
         tags = {}
-        if account is not None and name == "refresh_account":
-            tags = {PARTITION_TAG: account.ads_account_key}
-        elif account is not None:
-            tags = {PARTITION_TAG: account.account_key}
+        if account is not None:
+            is_refresh = name == "refresh_account"
+            tags = {PARTITION_TAG: account.ads_account_key if is_refresh else account.account_key}
         return defs.resolve_job_def(name).execute_in_process(
             instance=self.instance, tags=tags, raise_on_error=raise_on_error
         )
 
     def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Give all materializations of the tests' asset, oldest first: partition and metadata values."""
+        """Return partition and metadata of all materializations of the tests' asset, oldest first."""
         records = self.instance.get_event_records(
             EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, asset_key=ASSET_KEY),
             ascending=True,
@@ -249,28 +236,14 @@ class World:
             if event is not None
         ]
 
-    def observations(self) -> list[AssetObservation]:
-        """Give all observations of the tests' asset, oldest first."""
-        records = self.instance.get_event_records(
-            EventRecordsFilter(DagsterEventType.ASSET_OBSERVATION, asset_key=ASSET_KEY),
-            ascending=True,
-        )
-        return [
-            record.asset_observation for record in records if record.asset_observation is not None
-        ]
-
     def recorded_partitions(self) -> list[str]:
-        """Give the partition of every materialization, oldest first."""
+        """Return the partition of every materialization, oldest first."""
         return [partition for partition, _ in self.materializations()]
 
 
 def failure_of(result: ExecuteInProcessResult) -> tuple[str, str]:
-    """Give the name and the message of the exception that a run's only step failed with."""
+    """Return the name and the message of the exception that a run's only step failed with."""
     [event] = [event for event in result.all_events if event.is_step_failure]
-    return _cause(event)
-
-
-def _cause(event: DagsterEvent) -> tuple[str, str]:
     error = event.step_failure_data.error
     assert error is not None
     while error.cause is not None:
@@ -281,7 +254,7 @@ def _cause(event: DagsterEvent) -> tuple[str, str]:
 def ask_by_hand(
     context: JobContext, session: SessionRecorder, account: Account, days: Sequence[date]
 ) -> list[int]:
-    """Plan a report for days that somebody wants; return the requests."""
+    """Plan a report for days requested by hand; return the requests."""
     with context.engine.begin() as connection:
         want_windows(connection, account, DATASET.name, days, session.session_id)
     return plan_backfill(context, session, account, DATASET, days)

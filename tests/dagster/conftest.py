@@ -17,7 +17,11 @@ from tests.stream.conftest import asgi_server, base_url, http
 
 __all__ = ["asgi_server", "base_url", "environment", "http", "sandbox"]
 
-STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}"
+INSTANCE = """
+storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}
+run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
+telemetry: {enabled: false}
+"""
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def real(
 ) -> Iterator[World]:
     """Yield a world without accounts whose Dagster keeps its events where the product's does: in this test's database."""
     upgrade_dagster(database_url)
-    (tmp_path / "dagster.yaml").write_text(STORAGE)
+    (tmp_path / "dagster.yaml").write_text(INSTANCE)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         yield World(database_url, engine, sandbox, instance)
 

@@ -106,7 +106,7 @@ def test_an_account_that_is_unknown_or_missing_is_one_sentence(stocked: World, n
         ({}, "NoPartitionError", str(NoPartitionError())),
     ):
         result = job.execute_in_process(instance=stocked.instance, tags=tags, raise_on_error=False)
-        failure, message = failure_of(result)
-        assert ("Failure", True, False) == (failure, message.startswith(words), "\n" in message)
+        message = failure_of(result).description or ""
+        assert (True, False) == (message.startswith(words), "\n" in message)
         session = stocked.sessions_of(name.replace("_", "-"))[-1]
         assert (session["account_key"], session["error"]["type"]) == (None, kind)

@@ -9,46 +9,26 @@ from pathlib import Path
 
 import psutil
 import pytest
-from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import DagsterRun, DagsterRunStatus
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
-from sqlalchemy import Engine
 
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.dagster.world import ASSET_KEY, RANGE_END, RANGE_START, World, wait_until
 
-INSTANCE = """
-storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}
-run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
-telemetry: {enabled: false}
-"""
-
 
 @pytest.fixture
-def served(
-    database_url: str,
-    engine: Engine,
-    sandbox: SandboxHandle,
-    environment: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
-    """Yield a stocked world whose Dagster keeps its runs in Postgres, where run processes find them."""
+def served(real: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a stocked world whose runs are stored in Postgres, where run processes find them."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    upgrade_dagster(database_url)
-    (tmp_path / "dagster.yaml").write_text(INSTANCE)
-    with DagsterInstance.from_config(str(tmp_path)) as instance:
-        world = World(database_url, engine, sandbox, instance)
-        world.add_accounts()
-        yield world
+    real.add_accounts()
+    return real
 
 
 @pytest.fixture
@@ -72,7 +52,7 @@ def backfill(
         backfill_id="backfill",
         asset_graph=daemon.create_request_context().asset_graph,
         partition_names=[str(partition_key(account.account_key, day)) for account, day in days],
-        asset_selection=[AssetKey(ASSET_KEY.path)],
+        asset_selection=[ASSET_KEY],
         backfill_timestamp=time.time(),
         tags={},
         dynamic_partitions_store=world.instance,

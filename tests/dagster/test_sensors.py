@@ -18,10 +18,6 @@ from bidbeacon_pipelines.defs.schedules import (
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts
-from bidbeacon_pipelines.store.ads_accounts import (
-    clear_credentials_need_person,
-    set_credentials_need_person,
-)
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.world import World
@@ -101,7 +97,7 @@ def test_without_accounts_a_sync_is_requested_every_five_minutes(world: World) -
 
 
 def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> None:
-    """At first every ads account with an active country is due; paused accounts never are."""
+    """At first every ads account with an active country is due, but not before its own cadence, or while it is paused."""
     asked = asked_for(stocked, refresh_due_accounts)
     active = stocked.rows(
         "SELECT DISTINCT ads_account_key FROM advertiser_accounts JOIN ads_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
@@ -110,6 +106,9 @@ def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> N
     assert {"refresh_account"} == {job for job, _ in asked}
     for tag in (PARTITION_TAG, ADS_ACCOUNT_TAG):
         assert keys == sorted(tags[tag] for _, tags in asked)
+    stocked.execute("UPDATE ads_accounts SET refresh_cron = '0 6 1 6 *'")
+    assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
+    stocked.execute("UPDATE ads_accounts SET refresh_cron = NULL, next_look_at = NULL")
     stocked.execute("UPDATE advertiser_accounts SET enabled = false")
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
 
@@ -165,54 +164,19 @@ def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> 
     assert [*others, first] == refreshed(stocked)
 
 
-def test_an_account_waits_for_its_own_cadence(stocked: World) -> None:
-    """An account whose next round begins in June gets no run, though all of its windows are due."""
-    key = stocked.account("JP").ads_account_key
-    stocked.execute(
-        "UPDATE ads_accounts SET refresh_cron = '0 6 1 6 *' WHERE ads_account_key = :key", key=key
-    )
-    assert key not in refreshed(stocked)
-
-
 @pytest.mark.parametrize("sensor", [refresh_due_accounts, poll_reports_in_flight])
-@pytest.mark.parametrize(
-    ("setting", "value", "words"),
-    [
-        (
-            "BIDBEACON_SANDBOX_PORT",
-            "1",
-            ["127.0.0.1:1 does not answer", "`bidbeacon sandbox`", "BIDBEACON_ADS_API_CLIENT_ID"],
-        ),
-        ("BIDBEACON_ADS_API_CLIENT_ID", "amzn1.1", ["BIDBEACON_ADS_API_CLIENT_SECRET"]),
-    ],
-    ids=["no sandbox", "half-set credentials"],
-)
 def test_without_amazon_no_run_starts(
-    world: World,
-    monkeypatch: pytest.MonkeyPatch,
-    sensor: SensorDefinition,
-    setting: str,
-    value: str,
-    words: list[str],
+    world: World, monkeypatch: pytest.MonkeyPatch, sensor: SensorDefinition
 ) -> None:
-    """The skip reason names the command that starts the sandbox, and the settings that are missing."""
-    monkeypatch.setenv(setting, value)
+    """The skip reason names the command that starts the sandbox, or the settings that are missing."""
+    monkeypatch.setenv("BIDBEACON_SANDBOX_PORT", "1")
     get_settings.cache_clear()
     reason = skipped(world, sensor)
-    assert [word for word in words if word not in reason] == []
-
-
-def test_no_run_starts_while_credentials_are_refused(stocked: World) -> None:
-    """Neither due windows, nor missing entities, nor reports in flight start a run."""
-    make_reports_due(stocked)
-    stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
-    with stocked.engine.begin() as connection:
-        set_credentials_need_person(connection, "the token is revoked")
-    assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
-    assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
-    with stocked.engine.begin() as connection:
-        clear_credentials_need_person(connection)
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    assert "http://127.0.0.1:1 does not answer: start it with `bidbeacon sandbox`" in reason
+    assert "BIDBEACON_ADS_API_CLIENT_ID" in reason
+    monkeypatch.setenv("BIDBEACON_ADS_API_CLIENT_ID", "amzn1.application-oa2-client.1")
+    get_settings.cache_clear()
+    assert "BIDBEACON_ADS_API_CLIENT_SECRET" in skipped(world, sensor)
 
 
 def test_a_busy_poll_gets_help_after_half_a_minute(stocked: World) -> None:
@@ -264,7 +228,7 @@ def test_reports_are_polled_once_a_minute_unless_the_last_poll_created_them(
 
 
 def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) -> None:
-    """While the gate is closed, or full, no run starts."""
+    """While the gate is closed, or full, no run starts; a round with windows in no plan starts one."""
     stocked.run_job("refresh_account", stocked.account("JP"))
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
     stocked.run_job("poll_reports")
@@ -279,10 +243,6 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
     stocked.execute("UPDATE report_gates SET in_flight_limit = 3")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
-
-def test_round_that_lacks_reports_starts_a_run(stocked: World) -> None:
-    """Windows that were due when the round began and are in no plan suffice, though the next round is a day away."""
-    stocked.run_job("refresh_account", stocked.account("JP"))
     stocked.execute("DELETE FROM report_requests")
     stocked.execute(
         "UPDATE ads_accounts SET next_look_at = now() + interval '1 day', planned_at = last_look_at"

@@ -14,6 +14,7 @@ from dagster import (
     DagsterInstance,
     EventRecordsFilter,
     ExecuteInProcessResult,
+    Failure,
     materialize,
 )
 from sqlalchemy import Engine, text
@@ -59,8 +60,8 @@ class Sums:
 
     spend: Decimal
     sales: Decimal
-    clicks: int
-    impressions: int
+    clicks: Decimal
+    impressions: Decimal
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,12 +112,10 @@ class World:
         """Return the last day that has ended in the account's time zone; it may be earlier than yesterday in UTC."""
         return local_date(utc_now(), account.time_zone) - timedelta(days=1)
 
-    def hold_reports(self, times: int | None = None) -> None:
-        """Keep some or all reports pending until `release_reports`."""
-        held = FaultRule(
-            fault="report_pending", times=times, options=FaultOptions(seconds=HELD_SECONDS)
-        )
-        self.sandbox.state.faults.add(held)
+    def hold_reports(self) -> None:
+        """Keep all reports pending until `release_reports`."""
+        held = FaultOptions(seconds=HELD_SECONDS)
+        self.sandbox.state.faults.add(FaultRule(fault="report_pending", options=held))
 
     def release_reports(self) -> None:
         """Advance the sandbox's clock until held reports are ready."""
@@ -163,28 +162,22 @@ class World:
             id=account.id,
             day=day,
         )
-        return Sums(row["spend"], row["sales"], int(row["clicks"]), int(row["impressions"]))
+        return Sums(**row)
 
     def true_sums(
         self, account: Account, day: date, ad_products: Sequence[AdProduct] = AD_PRODUCTS
     ) -> Sums:
         """Return the sums of the sandbox's truth for a day."""
-        world = self.sandbox.state.world
+        world, now = self.sandbox.state.world, self.sandbox.state.clock.now()
         owner = world.accounts.find(account.account_id)
         assert owner is not None
         country = owner.find_country(account.country_code)
         assert country is not None
-        now = self.sandbox.state.clock.now()
-        truth = [
-            row
-            for product in ad_products
-            for row in day_truth(world.catalog(owner, country, product), day, now)
-        ]
+        catalogs = [world.catalog(owner, country, product) for product in ad_products]
+        truth = [row for catalog in catalogs for row in day_truth(catalog, day, now)]
+        names = ("totalCost", "sales", "clicks", "impressions")
         return Sums(
-            sum((Decimal(row["totalCost"] or 0) for row in truth), Decimal(0)),
-            sum((Decimal(row["sales"] or 0) for row in truth), Decimal(0)),
-            sum(row["clicks"] for row in truth),
-            sum(row["impressions"] for row in truth),
+            *[sum((Decimal(row[name] or 0) for row in truth), Decimal(0)) for name in names]
         )
 
     def materialize(
@@ -241,14 +234,14 @@ class World:
         return [partition for partition, _ in self.materializations()]
 
 
-def failure_of(result: ExecuteInProcessResult) -> tuple[str, str]:
-    """Return the name and the message of the exception that a run's only step failed with."""
+def failure_of(result: ExecuteInProcessResult) -> Failure:
+    """Return the failure of a run's only step, which Dagster shows without a traceback."""
     [event] = [event for event in result.all_events if event.is_step_failure]
-    error = event.step_failure_data.error
+    failure, error = event.step_failure_data.user_failure_data, event.step_failure_data.error
+    assert failure is not None
     assert error is not None
-    while error.cause is not None:
-        error = error.cause
-    return error.cls_name or "", error.message.strip().partition(": ")[2]
+    assert error.cause is None
+    return Failure(failure.description, failure.metadata)
 
 
 def ask_by_hand(

@@ -1,7 +1,6 @@
 """Backfills as Dagster's daemon launches them, each run in its own process."""
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -83,14 +82,12 @@ def test_a_backfill_ends_once_its_partitions_are_loaded(
     served.release_reports()
     served.run_job("poll_reports")
 
-    def has_ended() -> bool:
+    def has_succeeded() -> bool:
         iterate(daemon)
         [found] = served.instance.get_backfills()
-        return found.status is not BulkActionStatus.REQUESTED
+        return found.status is BulkActionStatus.COMPLETED_SUCCESS
 
-    wait_until(has_ended, "the backfill ends", seconds=120)
-    [found] = served.instance.get_backfills()
-    assert found.status is BulkActionStatus.COMPLETED_SUCCESS
+    wait_until(has_succeeded, "the backfill succeeds", seconds=120)
     assert statuses(served) == {DagsterRunStatus.SUCCESS}
     records = served.instance.fetch_materializations(ASSET_KEY, limit=20).records
     assert {str(partition_key(account.account_key, day)) for day in days} == {
@@ -135,7 +132,6 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
 
     served.release_reports()
     wait_until(lambda: all_loaded_by_polling(served), "polls load what is ready", seconds=180)
-    assert [{"status": "loaded", "count": len(wanted)}] == windows(served)
     assert (3, len(wanted)) == (len(served.accepted_creates()), len(served.recorded_partitions()))
 
 
@@ -145,9 +141,7 @@ def kill_worker(world: World, run: DagsterRun) -> None:
         "SELECT holder FROM session_leases JOIN job_sessions ON id = session_id WHERE run_id = :id",
         id=run.run_id,
     )
-    worker = psutil.Process(int(str(lease["holder"]).rpartition(":")[2]))
-    assert worker.pid != os.getpid()
-    worker.kill()
+    psutil.Process(int(str(lease["holder"]).rpartition(":")[2])).kill()
 
 
 def waiting(world: World) -> int:

@@ -17,7 +17,6 @@ from bidbeacon_pipelines.defs.schedules import (
 )
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.world import World
@@ -116,11 +115,9 @@ def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> N
 def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     """An account whose entities were never synced gets `sync_entities`, and no refresh yet."""
     account = stocked.account("JP")
-    stocked.execute(
-        "UPDATE advertiser_accounts SET enabled = account_key = :key, entities_synced_at = NULL",
-        key=account.account_key,
-    )
     key = account.account_key
+    only = "UPDATE advertiser_accounts SET enabled = account_key = :key, entities_synced_at = NULL"
+    stocked.execute(only, key=key)
     tags = {PARTITION_TAG: key, ACCOUNT_TAG: key, LABEL_TAG: account.label} | LOW_PRIORITY
     assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
 
@@ -152,16 +149,6 @@ def test_an_account_whose_run_failed_waits_for_five_minutes(stocked: World) -> N
         "UPDATE session_headers SET started_at = now() - interval '7 minutes', finished_at = now() - interval '6 minutes'"
     )
     assert key in refreshed(stocked)
-
-
-def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> None:
-    """An account that was just refreshed and has 15 months left comes after all others."""
-    first, *others = refreshed(stocked)
-    with stocked.engine.begin() as connection:
-        accounts = list_accounts(connection)
-    stocked.run_job("refresh_account", next(a for a in accounts if a.ads_account_key == first))
-    stocked.execute("UPDATE ads_accounts SET planned_at = NULL")
-    assert [*others, first] == refreshed(stocked)
 
 
 @pytest.mark.parametrize("sensor", [refresh_due_accounts, poll_reports_in_flight])

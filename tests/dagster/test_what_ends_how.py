@@ -1,6 +1,6 @@
 """The status of a session for each end of its step; killed processes are in tests/faults/runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from dagster import (
@@ -22,16 +22,15 @@ from tests.recorded_sessions import recorded
 
 INTERRUPT = DagsterExecutionInterruptedError()
 SUCCEEDED, CANCELLED = ("succeeded", None), ("cancelled", "DagsterExecutionInterruptedError")
-Outcome = Callable[[int], BaseException | None]
 
 
-def working(sessions: JobSessionsResource, outcome: Outcome, *, retries: int = 0) -> JobDefinition:
-    """Return a job whose only step raises the error that `outcome` returns for the attempt."""
+def working(sessions: JobSessionsResource, *errors: BaseException | None) -> JobDefinition:
+    """Return a job whose only step raises one of the errors in each attempt."""
 
-    @op(retry_policy=RetryPolicy(max_retries=retries) if retries else None)
+    @op(retry_policy=RetryPolicy(max_retries=len(errors) - 1) if len(errors) > 1 else None)
     def work(context: OpExecutionContext, sessions: JobSessionsResource) -> None:
         with sessions.session(context, "work"):
-            error = outcome(context.retry_number)
+            error = errors[context.retry_number]
             if error is not None:
                 raise error
 
@@ -61,7 +60,7 @@ def test_each_attempt_ends_as_its_step_does(
     ends: Sequence[tuple[str, str | None]],
 ) -> None:
     """Each attempt is a session, and a run that succeeds in the end does not hide earlier attempts."""
-    do_work = working(sessions, errors.__getitem__, retries=len(errors) - 1)
+    do_work = working(sessions, *errors)
     with DagsterInstance.ephemeral() as instance:
         result = do_work.execute_in_process(instance=instance, raise_on_error=False)
     assert result.success == (errors[-1] is None)
@@ -87,8 +86,8 @@ def test_attempts_are_no_problem_once_a_retry_of_step_or_run_succeeded(
     sessions: JobSessionsResource,
 ) -> None:
     """Dagster tags a run with the run that it retries."""
-    lasting = working(sessions, lambda _: LookupError(), retries=1)
-    passing = working(sessions, lambda attempt: None if attempt else LookupError(), retries=1)
+    lasting = working(sessions, LookupError(), LookupError())
+    passing = working(sessions, LookupError(), None)
     with DagsterInstance.ephemeral() as instance:
         failed = lasting.execute_in_process(instance=instance, raise_on_error=False)
         assert ["problems"] * 2 == [row.outcome for row in recorded(sessions.store())]

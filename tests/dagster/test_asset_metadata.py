@@ -9,6 +9,10 @@ from bidbeacon_pipelines.defs.asset_metadata import place_metadata
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.settings import get_settings
 
+COLUMNS = text("""
+    SELECT attname, replace(format_type(atttypid, atttypmod), ',', ', '), col_description(attrelid, attnum)
+      FROM pg_attribute WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 AND NOT attisdropped""")
+
 
 def schema_of(key: AssetKey) -> TableSchema:
     """Return the columns that Dagster shows of an asset."""
@@ -44,15 +48,7 @@ def test_every_asset_but_amazon_describes_its_columns_as_the_database_does(engin
     with engine.connect() as connection:
         for key in graph.get_all_asset_keys() - {AssetKey("amazon_ads")}:
             name = _text(graph.get(key).metadata["dagster/table_name"])
-            stored = [
-                (row.name, row.type, row.description)
-                for row in connection.execute(
-                    text("""SELECT attname AS name, replace(format_type(atttypid, atttypmod), ',', ', ') AS type,
-                                   col_description(attrelid, attnum) AS description
-                              FROM pg_attribute WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 AND NOT attisdropped"""),
-                    {"name": name},
-                )
-            ]
+            stored = [tuple(row) for row in connection.execute(COLUMNS, {"name": name})]
             shown = [(one.name, one.type, one.description) for one in schema_of(key).columns]
             assert sorted(stored) == sorted(shown), name
             assert all(description for *_, description in shown), name

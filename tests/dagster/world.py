@@ -1,7 +1,6 @@
 """A small world for tests of the Dagster side: a database, a sandbox over HTTP, an ephemeral Dagster instance."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -39,19 +38,14 @@ from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
+from tests.postgres.flickering import wait_until
+
+__all__ = ["wait_until"]
 
 DATASET = get_dataset("daily_targets")
 ASSET_KEY = AssetKey(DATASET.asset_name)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 HELD_SECONDS = 1_800
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait until a condition is true; fail after the given number of seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -98,11 +92,9 @@ class World:
     def account(self, country: str = "US") -> Account:
         """Return the account of a country that Amazon has not disabled."""
         with self.engine.begin() as connection:
-            return next(
-                account
-                for account in list_accounts(connection)
-                if account.country_code == country and account.amazon_status != "DISABLED"
-            )
+            accounts = list_accounts(connection)
+        active = [account for account in accounts if account.amazon_status != "DISABLED"]
+        return next(account for account in active if account.country_code == country)
 
     def day(self, ago: int = 3) -> date:
         """Return the date so many days ago, which has started in every account's time zone."""
@@ -218,15 +210,12 @@ class World:
 
     def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return partition and metadata of all materializations of the tests' asset, oldest first."""
-        records = self.instance.get_event_records(
-            EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, asset_key=ASSET_KEY),
-            ascending=True,
-        )
-        found = [record.asset_materialization for record in records]
+        of_asset = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, asset_key=ASSET_KEY)
+        records = self.instance.get_event_records(of_asset, ascending=True)
+        found = [each.asset_materialization for each in records if each.asset_materialization]
         return [
             (str(event.partition), {name: value.value for name, value in event.metadata.items()})
             for event in found
-            if event is not None
         ]
 
     def recorded_partitions(self) -> list[str]:

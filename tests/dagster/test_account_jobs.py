@@ -1,7 +1,7 @@
 """The jobs that sync accounts and entities: assets, run in process over HTTP."""
 
 import pytest
-from dagster import AssetKey, AssetMaterialization
+from dagster import AssetKey, AssetMaterialization, RunRequest, build_schedule_context, schedule
 
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.definitions import defs
@@ -11,6 +11,8 @@ from bidbeacon_pipelines.defs.partitions import (
     PARTITION_TAG,
     NoPartitionError,
 )
+from bidbeacon_pipelines.defs.reports import refresh_account_job
+from bidbeacon_pipelines.defs.schedules import busy_accounts
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.store.accounts import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
@@ -95,6 +97,22 @@ def test_throttled_exports_are_put_off(stocked: World) -> None:
     assert not stocked.instance.get_materialized_partitions(AssetKey("campaigns"))
     with stocked.engine.begin() as connection:
         assert account.account_key not in list_keys_without_entities(connection, **ages)
+
+
+def test_a_schedule_of_one_account_works_beside_the_sensor(real: World) -> None:
+    """Its run has the tag that tells the sensor that the account has a run in progress."""
+    real.add_accounts()
+    key = real.account().ads_account_key
+
+    @schedule(job=refresh_account_job, cron_schedule="0 6 * * *")
+    def refresh_at_six() -> RunRequest:
+        return RunRequest(partition_key=key)
+
+    repository = defs.get_repository_def()
+    context = build_schedule_context(instance=real.instance, repository_def=repository)
+    [request] = refresh_at_six.evaluate_tick(context).run_requests or []
+    real.instance.create_run_for_job(refresh_account_job, tags=dict(request.tags))
+    assert key in busy_accounts(real.instance, refresh_account_job.name)
 
 
 @pytest.mark.parametrize("name", ["refresh_account", "sync_entities"])

@@ -35,7 +35,7 @@ TOLD_ELSEWHERE = {
         ("account-paused", "account-resumed", "account-renamed", "cadence-changed"),
         "tests/postgres/test_account_changes.py",
     ),
-    "load-requested": "tests/dagster/test_run_requests.py",
+    "load-requested": "tests/dagster/test_sensors.py",
     "credentials-accepted": "tests/postgres/test_credentials.py",
     "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
@@ -44,7 +44,7 @@ TOLD_ELSEWHERE = {
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
     "report-split-by-product": "tests/postgres/test_ad_products.py",
     "summary-updated": "tests/dagster/test_account_summaries.py",
-    "waited-for-amazon": "tests/dagster/test_report_assets.py",
+    "waited-for-amazon": "tests/postgres/test_waiting.py",
 }
 """Actions whose branches need more than this world; their tests ask for them."""
 

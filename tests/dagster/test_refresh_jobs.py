@@ -9,12 +9,9 @@ from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World
 
 
-def test_a_refresh_plans_and_polls_create_as_many_reports_as_the_gate_allows(
-    stocked: World,
-) -> None:
-    """An empty ads account gets planned reports of at most 120 days; of all accounts' plans two are created, newest days first."""
-    stocked.hold_reports()
-    account = stocked.account()
+def test_a_refresh_plans_all_that_is_due_and_asks_amazon_for_nothing(stocked: World) -> None:
+    """An empty ads account gets its windows, and planned reports of at most 120 days."""
+    account = stocked.account("JP")
     assert stocked.run_job("refresh_account", account).success
     requests = stocked.rows("SELECT start_date, end_date, status FROM report_requests")
     assert stocked.accepted_creates() == []
@@ -25,13 +22,18 @@ def test_a_refresh_plans_and_polls_create_as_many_reports_as_the_gate_allows(
     assert (session["status"], session["account_key"]) == ("succeeded", account.ads_account_key)
     assert {"windows-planned": len(DATASETS), "reports-planned": len(DATASETS)} == types
 
-    stocked.run_job("refresh_account", stocked.account("CA"))
+
+def test_reports_are_created_as_far_as_the_gate_allows(stocked: World) -> None:
+    """The first poll creates two, newest days first, for any number of accounts; a full gate admits no third."""
+    stocked.hold_reports()
+    for country in ("US", "CA"):
+        stocked.run_job("refresh_account", stocked.account(country))
     for _ in range(2):
         assert stocked.run_job("poll_reports").success
-    created = stocked.rows("SELECT end_date FROM report_requests WHERE status = 'in_flight'")
-    assert len(stocked.accepted_creates()) == len(created) == 2
+    requests = stocked.rows("SELECT end_date FROM report_requests WHERE status = 'in_flight'")
+    assert len(stocked.accepted_creates()) == len(requests) == 2
     [newest] = stocked.rows("SELECT max(end_date) AS day FROM report_requests")
-    assert {newest["day"]} == {row["end_date"] for row in created}
+    assert {newest["day"]} == {row["end_date"] for row in requests}
 
 
 def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(

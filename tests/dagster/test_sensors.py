@@ -220,7 +220,7 @@ def test_reports_are_polled_once_a_minute_unless_the_last_poll_created_them(
 
 
 def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) -> None:
-    """While the gate is closed, or full, no run starts; a round with windows in no plan starts one."""
+    """While the gate is closed, or full, no run starts."""
     stocked.run_job("refresh_account", stocked.account("JP"))
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
     stocked.run_job("poll_reports")
@@ -235,6 +235,10 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
     stocked.execute("UPDATE report_gates SET in_flight_limit = 3")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
+
+def test_a_round_with_windows_in_no_plan_starts_a_run(stocked: World) -> None:
+    """It does so also where the next round is a day away."""
+    stocked.run_job("refresh_account", stocked.account("JP"))
     stocked.execute("DELETE FROM report_requests")
     stocked.execute(
         "UPDATE ads_accounts SET next_look_at = now() + interval '1 day', planned_at = last_look_at"

@@ -32,7 +32,7 @@ def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -
     """Each listed account and country is a row, and a partition unless Amazon disabled it; the source shows each region."""
     result = world.run_job("sync_accounts")
     stored = world.rows(
-        "SELECT account_key, ads_account_key, amazon_status, region FROM advertiser_accounts JOIN ads_accounts USING (account_id)"
+        "SELECT account_key, ads_account_key, amazon_status, ads_accounts.region FROM advertiser_accounts JOIN ads_accounts USING (account_id)"
     )
     listed = sum(len(account.countries) for account in world.sandbox.state.world.accounts.accounts)
     active = [row for row in stored if row["amazon_status"] != "DISABLED"]
@@ -101,7 +101,7 @@ def test_throttled_exports_are_put_off(stocked: World) -> None:
 
 def test_a_schedule_of_one_account_works_beside_the_sensor(real: World) -> None:
     """Its run has the tag that tells the sensor that the account has a run in progress."""
-    real.add_accounts()
+    real.run_job("sync_accounts")
     key = real.account().ads_account_key
 
     @schedule(job=refresh_account_job, cron_schedule="0 6 * * *")

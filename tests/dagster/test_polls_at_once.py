@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import pytest
+
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_sessions import with_job_session
@@ -11,8 +13,12 @@ from tests.postgres.test_request_locks import at_once
 DUE = "SELECT 1 FROM report_requests WHERE status = 'in_flight' AND next_step_at <= now()"
 
 
-def test_polls_at_once_load_and_record_each_window_once(real: World) -> None:
+def test_polls_at_once_load_and_record_each_window_once(
+    real: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three runs share the reports of three accounts: each window is loaded once, and is one materialization."""
+    # Dagster configures logging when a run starts. Threads of one process can lock each other out there.
+    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)
     real.add_accounts()
     accounts = [real.account(country) for country in ("JP", "DE", "US")]
     days = [real.day(ago) for ago in range(20, 24)]

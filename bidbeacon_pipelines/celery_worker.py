@@ -27,7 +27,7 @@ SHUTDOWN_SECONDS: Final = 120
 """How long a run may go on after its worker's SIGTERM; containers need a longer grace period.
 
 A run that polls loads all reports that are due, one after the other. One that loads by hand may wait
-for Amazon for longer: it is interrupted, and its windows stay wanted."""
+for Amazon for longer: it is interrupted, and later polls load its reports."""
 
 CONFIG: Final[dict[str, Any]] = {
     "worker_concurrency": 1,

@@ -201,7 +201,7 @@ class Cluster:
         return self.postgres.home / "data"
 
     def _prepare(self, host: Host) -> None:
-        """Give a host the folders and files of all services."""
+        """Make the folders and files of all services on a host."""
         for service in self.services.values():
             for folder in service.folders:
                 host.make_folder(folder)

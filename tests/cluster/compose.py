@@ -1,4 +1,4 @@
-"""What `deploy/compose.yaml` says of a service: its command, its environment, and where it may write."""
+"""Services of `deploy/compose.yaml`: the command, environment and writable folders of each."""
 
 import re
 from collections.abc import Mapping, Sequence

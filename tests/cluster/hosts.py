@@ -21,7 +21,7 @@ NOWHERE = "02:00:00:00:00:01"
 """A hardware address that no host has: what is sent to it is lost without a word."""
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 SYSTEM = {Path(path): Path(path) for path in ("/etc", "/usr", sys.base_prefix, sys.prefix)}
-"""What every host sees: the system's programs, this Python, and the environment with all packages."""
+"""Folders that every host sees: the system's programs, this Python, and the environment with all packages."""
 KILL_SECONDS = 30
 PATIENCE = float(os.environ.get("CLUSTER_PATIENCE", "1"))
 """By how much all deadlines are longer, on a machine that is busy with other things."""

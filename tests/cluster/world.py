@@ -42,7 +42,7 @@ SETTINGS = {
     "BIDBEACON_WAIT_FOR_COUNTRIES_HOURS": "0",
     "BIDBEACON_LOADS_AT_ONCE": "4",
 }
-"""What a person writes into `settings.env`, here with the sandbox for Amazon."""
+"""Settings that a person writes into `settings.env`, here with the sandbox for Amazon."""
 REPOSITORY, LOCATION = "__repository__", "bidbeacon"
 DAY_SECONDS = 420
 """Until all that falls due in a day is loaded, on a machine that does other things as well."""

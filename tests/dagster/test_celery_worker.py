@@ -1,4 +1,4 @@
-"""What a worker of a cluster makes of a run that reaches it, once or again."""
+"""A Celery worker executes a run that reaches it once, and ignores a second delivery."""
 
 from pathlib import Path
 from typing import Any

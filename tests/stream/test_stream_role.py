@@ -173,7 +173,7 @@ CURSOR_COLUMNS = ("epoch", "position", "published_snapshot", "system_identifier"
 
 
 def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
-    """What PostgreSQL lists is what the document says, column by column; alerts, and its own sign of life, are its own."""
+    """The grants that PostgreSQL lists are those of the document, column by column; the role writes alerts and its own row of processes."""
     with role_store.begin() as connection:
         rights = set(connection.execute(RIGHTS).scalars())
     own = {right for right in rights if right.startswith(("alert", "processes"))}

@@ -15,9 +15,9 @@ from celery.signals import task_postrun, worker_ready, worker_shutting_down
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
 
+from bidbeacon_pipelines.database.presence import announce
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.private_files import keep_new_files_private
-from bidbeacon_pipelines.services.presence import announce
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError
 

@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 
 from bidbeacon_pipelines.browser_guard import BrowserGuard
 from bidbeacon_pipelines.database.address import open_database
+from bidbeacon_pipelines.database.presence import announce_dagster
 from bidbeacon_pipelines.database.schema import (
     LOCK_TIMEOUT,
     Report,
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.database.schema import (
     schema_lock,
 )
 from bidbeacon_pipelines.private_files import keep_new_files_private
-from bidbeacon_pipelines.services.presence import announce_dagster
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.connections import client_args, parse_database_url
 

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import schema_problem
 from bidbeacon_pipelines.services.account_suspension import is_credential_error
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
@@ -56,7 +57,6 @@ from bidbeacon_pipelines.store.health import (
     read_server,
 )
 from bidbeacon_pipelines.store.learned import list_learned_histories
-from bidbeacon_pipelines.store.processes import list_processes
 from bidbeacon_pipelines.store.resumed import list_resumed
 from bidbeacon_pipelines.store.throttling import list_throttled
 from bidbeacon_sessions.leases import list_dead_sessions

@@ -29,10 +29,10 @@ from sqlalchemy import (
     text,
 )
 
+from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.fields import DIMENSION_TAGS, Dimension, Metric
 from bidbeacon_pipelines.reports.row_keys import KEY_BYTES
-from bidbeacon_pipelines.store.base import PipelinesBase
 
 TAGS = "tags"
 """Under this name a column's `info` has the words that say how it may be used, where the registry has any."""

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
-from bidbeacon_pipelines.store.base import PipelinesBase, account_reference, amazon_id
+from bidbeacon_pipelines.database.base import PipelinesBase, account_reference, amazon_id
 
 EXPORT_STATUSES = ("in_flight", "loaded", "failed")
 ENTITY_KINDS = ("campaigns", "adGroups", "ads", "targets", "portfolios")

@@ -29,16 +29,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from bidbeacon_pipelines.database.base import TOTAL, TOTAL_COUNT, PipelinesBase
+from bidbeacon_pipelines.database.base import account_reference as _account
+from bidbeacon_pipelines.database.base import amazon_id as _id
 from bidbeacon_pipelines.store import entity_tables  # noqa: F401 - their classes belong to the same metadata
-from bidbeacon_pipelines.store.base import PipelinesBase
-from bidbeacon_pipelines.store.base import account_reference as _account
-from bidbeacon_pipelines.store.base import amazon_id as _id
 
 WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
-TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
-"""Of what many rows add up to: it must never be too much, whatever each row has."""
 LONGEST_ALIAS = 80
 _CONTROLS = r"[\x01-\x1f\x7f]"
 RUN_KINDS = ("load-windows", "sync-entities")
@@ -497,56 +495,6 @@ class DatasetWindows(PipelinesBase):
     through_date: Mapped[date]
 
     __table_args__ = (_account(),)
-
-
-class SimulatedTime(PipelinesBase):
-    """At most one row: how far simulations move the time that decisions are made by; see `store.clock`.
-
-    It is used with the sandbox only, never with Amazon credentials.
-    """
-
-    __tablename__ = "simulated_time"
-
-    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    ahead_by: Mapped[timedelta]
-
-    __table_args__ = (CheckConstraint("only_row", name="only_row"),)
-
-
-class Installation(PipelinesBase):
-    """One row: whose data this database holds, and which programs may use it; see `database.mode` and `database.schema`.
-
-    Processes of the other mode refuse the database; while `mode` is null, both may use it.
-    `oldest_program` is the revision that a program has to know at least.
-    """
-
-    __tablename__ = "installation"
-
-    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    mode: Mapped[str | None]
-    oldest_program: Mapped[str]
-
-    __table_args__ = (
-        CheckConstraint("only_row", name="only_row"),
-        CheckConstraint("mode IN ('sandbox', 'real')", name="mode_known"),
-    )
-
-
-class Process(PipelinesBase):
-    """One row is a long-lived process: stream, worker, code server, daemon or webserver of one host.
-
-    `version` is its program's, with the newest migration that it knows. `seen_at` is when it last
-    said that it lives, by the database's clock; see `services.presence`.
-    """
-
-    __tablename__ = "processes"
-
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    host: Mapped[str] = mapped_column(primary_key=True)
-    pid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    version: Mapped[str]
-    started_at: Mapped[datetime]
-    seen_at: Mapped[datetime]
 
 
 class Alert(PipelinesBase):

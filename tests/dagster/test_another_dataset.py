@@ -11,6 +11,7 @@ from sqlalchemy import Engine, MetaData, inspect, text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, upgrade
 from bidbeacon_pipelines.defs.checks import build_report_checks
@@ -22,7 +23,6 @@ from bidbeacon_pipelines.reports import datasets
 from bidbeacon_pipelines.reports.checks import CHECKS
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.base import PipelinesBase
 from bidbeacon_pipelines.store.dataset_tables import columns_of, make_dataset_table
 from bidbeacon_pipelines.store.report_views import read_views
 from migrations.generate import write_next

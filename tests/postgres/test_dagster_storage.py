@@ -12,9 +12,9 @@ from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_storage import dagster_database_url, upgrade_dagster
 from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.database.processes import note_process
 from bidbeacon_pipelines.database.schema import SchemaError
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
-from bidbeacon_pipelines.store.processes import note_process
 
 
 @pytest.fixture

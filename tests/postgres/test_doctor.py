@@ -18,6 +18,8 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, program_version
+from bidbeacon_pipelines.database.processes import list_processes, note_process
 from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
@@ -36,7 +38,6 @@ from bidbeacon_pipelines.services.health_checks import (
     check_sessions,
     check_windows,
 )
-from bidbeacon_pipelines.services.presence import announce, find_dagster_kind, program_version
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.api_calls import CallSummary
@@ -48,7 +49,6 @@ from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
     read_requests,
 )
-from bidbeacon_pipelines.store.processes import list_processes, note_process
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
-from bidbeacon_pipelines.store.base import PipelinesBase
 from bidbeacon_pipelines.store.partitions import HOURLY_DATASETS, ensure_partitions
 from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, create_statements, read_views
 from tests.postgres.load_world import add_account, run

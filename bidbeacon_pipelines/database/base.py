@@ -11,6 +11,9 @@ from sqlalchemy.types import BigInteger, DateTime
 
 from bidbeacon_sessions.tables import SessionsBase
 
+TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
+"""Types of sums over many rows: wide enough that they cannot overflow, whatever each row holds."""
+
 
 class PipelinesBase(DeclarativeBase):
     """Base of the tables of this package."""

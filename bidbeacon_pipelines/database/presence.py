@@ -14,8 +14,8 @@ from typing import Final, Literal
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_pipelines.database.processes import note_process
 from bidbeacon_pipelines.database.schema import list_revisions
-from bidbeacon_pipelines.store.processes import note_process
 from bidbeacon_sessions.connections import connect_args, parse_database_url
 
 Kind = Literal["code server", "daemon", "stream", "webserver", "worker"]

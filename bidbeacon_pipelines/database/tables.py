@@ -1,0 +1,61 @@
+"""The tables of the installation itself: its mode, its processes, and the sandbox's time."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    CheckConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bidbeacon_pipelines.database.base import PipelinesBase
+
+
+class SimulatedTime(PipelinesBase):
+    """At most one row: how far simulations move the time that decisions are made by; see `store.clock`.
+
+    It is used with the sandbox only, never with Amazon credentials.
+    """
+
+    __tablename__ = "simulated_time"
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    ahead_by: Mapped[timedelta]
+
+    __table_args__ = (CheckConstraint("only_row", name="only_row"),)
+
+
+class Installation(PipelinesBase):
+    """One row: whose data this database holds, and which programs may use it; see `database.mode` and `database.schema`.
+
+    Processes of the other mode refuse the database; while `mode` is null, both may use it.
+    `oldest_program` is the revision that a program has to know at least.
+    """
+
+    __tablename__ = "installation"
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    mode: Mapped[str | None]
+    oldest_program: Mapped[str]
+
+    __table_args__ = (
+        CheckConstraint("only_row", name="only_row"),
+        CheckConstraint("mode IN ('sandbox', 'real')", name="mode_known"),
+    )
+
+
+class Process(PipelinesBase):
+    """One row is a long-lived process: stream, worker, code server, daemon or webserver of one host.
+
+    `version` is its program's, with the newest migration that it knows. `seen_at` is when it last
+    said that it lives, by the database's clock; see `services.presence`.
+    """
+
+    __tablename__ = "processes"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(primary_key=True)
+    pid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[str]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]

@@ -128,9 +128,9 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     """Sync one account in a session of its own; return its counts by kind, or its error."""
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.cli.recorded import recorded
-    from bidbeacon_pipelines.ingest.decode import BrokenPartError
     from bidbeacon_pipelines.services.backfill import AccountSkippedError
     from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
+    from bidbeacon_pipelines.values.decode import BrokenPartError
 
     account = context.account(
         key

@@ -2,10 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    CheckConstraint,
-    text,
-)
+from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.database.base import PipelinesBase

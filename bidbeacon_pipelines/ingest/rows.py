@@ -14,8 +14,20 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from bidbeacon_pipelines.ingest.decode import Row, RowDecoder, Values, WireRow
-from bidbeacon_pipelines.ingest.field_types import (
+from bidbeacon_pipelines.ingest.target_match import digest_of_row
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.fields import (
+    AD_PRODUCT_FIELD,
+    COUNTRY_FIELD,
+    CURRENCY_FIELD,
+    DATE_FIELD,
+    HOUR_FIELD,
+    Dimension,
+    Metric,
+)
+from bidbeacon_pipelines.reports.row_keys import row_key_of
+from bidbeacon_pipelines.values.decode import Row, RowDecoder, Values, WireRow
+from bidbeacon_pipelines.values.field_types import (
     FieldError,
     as_ad_product,
     as_amazon_id,
@@ -31,19 +43,7 @@ from bidbeacon_pipelines.ingest.field_types import (
     find_ad_product,
     find_date,
 )
-from bidbeacon_pipelines.ingest.hours import as_hour, as_instant
-from bidbeacon_pipelines.ingest.target_match import digest_of_row
-from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.reports.fields import (
-    AD_PRODUCT_FIELD,
-    COUNTRY_FIELD,
-    CURRENCY_FIELD,
-    DATE_FIELD,
-    HOUR_FIELD,
-    Dimension,
-    Metric,
-)
-from bidbeacon_pipelines.reports.row_keys import row_key_of
+from bidbeacon_pipelines.values.hours import as_hour, as_instant
 
 Check = Callable[[Any], Any]
 CHECKS: Final[Mapping[str, Check]] = {

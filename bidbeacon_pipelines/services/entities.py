@@ -44,7 +44,6 @@ from bidbeacon_pipelines.amazon_ads.exports import (
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
-from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
 from bidbeacon_pipelines.services.account_suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.download_folders import download_folder
@@ -65,6 +64,7 @@ from bidbeacon_pipelines.store.entities import (
 )
 from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.merging import resolve_targets
+from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.sentences import join_sentences
 

@@ -11,7 +11,6 @@ from datetime import date
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     CheckedRow,
@@ -39,6 +38,7 @@ from bidbeacon_pipelines.store.quarantine import (
 )
 from bidbeacon_pipelines.store.staging import gather_rows, head_of, open_stage
 from bidbeacon_pipelines.store.summaries import lock_summary
+from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionRecorder
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.ingest.decode import BrokenPartError
-from bidbeacon_pipelines.ingest.part_text import read_object
+from bidbeacon_pipelines.values.decode import BrokenPartError
+from bidbeacon_pipelines.values.part_text import read_object
 from tests.postgres.load_world import (
     ASKED_AGAIN_AT,
     CAMPAIGN,

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.reports.datasets import DAILY_CAMPAIGNS, HOURLY_TARGETS
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
+from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import CAMPAIGN, DAY, LoadWorld, Raw, many_rows, report_row
 

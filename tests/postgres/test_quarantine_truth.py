@@ -10,7 +10,6 @@ import pytest
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest import rows
-from bidbeacon_pipelines.ingest.field_types import FieldError, as_count
 from bidbeacon_pipelines.reports.datasets import (
     DAILY_PURCHASED_PRODUCTS,
     DAILY_TARGETS,
@@ -19,6 +18,7 @@ from bidbeacon_pipelines.reports.datasets import (
 )
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.store.windows import Window
+from bidbeacon_pipelines.values.field_types import FieldError, as_count
 from tests.dataset_truth import Question
 from tests.postgres.job_world import BenchWorld
 

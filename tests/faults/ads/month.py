@@ -12,7 +12,6 @@ from time import monotonic
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
-from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
@@ -20,6 +19,7 @@ from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.values.decode import BrokenPartError
 from tests.faults.ads import accounting
 from tests.faults.ads.month_alerts import MonthOfAlerts
 from tests.faults.ads.month_faults import Season, SeasonalFaults, month_faults

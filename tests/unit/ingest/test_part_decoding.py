@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.ingest.decode import BrokenPartError, RowDecoder, iter_values
-from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, LONGEST_ROW_CHARS, read_object
+from bidbeacon_pipelines.values.decode import BrokenPartError, RowDecoder, iter_values
+from bidbeacon_pipelines.values.part_text import CHUNK_CHARS, LONGEST_ROW_CHARS, read_object
 
 Write = Any
 VALUES = (

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.ingest.decode import iter_values
-from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.ingest.rows import make_decoder
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
+from bidbeacon_pipelines.values.decode import iter_values
+from bidbeacon_pipelines.values.part_text import read_object
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=[]), max_size=20)
 SPECIAL = [

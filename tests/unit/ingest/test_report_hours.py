@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
-from bidbeacon_pipelines.ingest.field_types import FieldError
-from bidbeacon_pipelines.ingest.hours import (
+from bidbeacon_pipelines.values.field_types import FieldError
+from bidbeacon_pipelines.values.hours import (
     ImpossibleHourError,
     WrittenHour,
     as_hour,

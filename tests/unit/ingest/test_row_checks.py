@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     NotWaitedFor,
@@ -31,6 +30,7 @@ from bidbeacon_pipelines.reports.datasets import (
     Dataset,
 )
 from bidbeacon_pipelines.store.staging import staged_columns
+from bidbeacon_pipelines.values.part_text import read_object
 
 DAY = date(2025, 12, 29)
 RAW: dict[str, Any] = {

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.ingest.field_types import FieldError, find_date
+from bidbeacon_pipelines.values.field_types import FieldError, find_date
 
 HOURS_A_DAY = 24
 _CACHED = 1 << 12  # more than the hours of the 14 days of a report, in each of their forms

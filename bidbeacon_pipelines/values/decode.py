@@ -23,7 +23,7 @@ import msgspec
 from isal import igzip, isal_zlib
 from msgspec import UNSET, Raw
 
-from bidbeacon_pipelines.ingest.part_text import (
+from bidbeacon_pipelines.values.part_text import (
     CHUNK_CHARS,
     PartText,
     exact_number,

@@ -9,16 +9,18 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
+from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Waiting, connect
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
+from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import schema_problem
 from bidbeacon_pipelines.services.account_suspension import is_credential_error
-from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.health_checks import (
     OVERDUE_AFTER,
     AmazonState,
@@ -42,11 +44,9 @@ from bidbeacon_pipelines.services.health_checks import (
     check_windows,
     database_away,
 )
-from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.alerts import read_delivery
-from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,

@@ -24,6 +24,7 @@ from bidbeacon_pipelines.actions import (
     PortfoliosNotListed,
     TargetsResolved,
 )
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
 from bidbeacon_pipelines.amazon_ads.downloads import download_to
 from bidbeacon_pipelines.amazon_ads.errors import (
@@ -46,7 +47,6 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
 from bidbeacon_pipelines.services.account_suspension import is_credential_error, note_refusal
-from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.accounts import (
     Account,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS, RetryPolicy
+from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
-from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import (
     Account,

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.exc import DataError, IntegrityError
 
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotFound
 from bidbeacon_pipelines.amazon_ads.report_files import (
@@ -18,7 +19,6 @@ from bidbeacon_pipelines.amazon_ads.report_files import (
 from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
-from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.request_states import reported
 from bidbeacon_pipelines.settings import Region

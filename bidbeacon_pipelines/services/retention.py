@@ -11,14 +11,14 @@ from functools import partial
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import OldRecordsDeleted
+from bidbeacon_pipelines.amazon_ads.call_queries import delete_calls
+from bidbeacon_pipelines.amazon_ads.rate_limit_queries import delete_idle_limits
 from bidbeacon_pipelines.database.processes import delete_silent_processes
 from bidbeacon_pipelines.database.run_events import delete_run_events, has_run_events
 from bidbeacon_pipelines.services.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.alerts import delete_messages
-from bidbeacon_pipelines.store.api_calls import delete_calls
 from bidbeacon_pipelines.store.partitions import drop_old_partitions, make_partitions_ahead
-from bidbeacon_pipelines.store.rate_limits import delete_idle_limits
 from bidbeacon_pipelines.store.restatements import delete_restatements
 from bidbeacon_pipelines.store.run_requests import delete_requests
 from bidbeacon_sessions import SessionRecorder

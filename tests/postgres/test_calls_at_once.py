@@ -14,11 +14,11 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, CallIntervals, LimitScope
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
+from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.state import SandboxClock
-from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from tests.postgres.flickering import wait_until
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)

@@ -14,11 +14,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.amazon_ads.rate_limit_queries import (
+    LimitKey,
+    delete_idle_limits,
+    lock_limits,
+)
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, CallIntervals, LimitScope
+from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.store.rate_limits import LimitKey, delete_idle_limits, lock_limits
 from tests.postgres.flickering import Connector, flickering_engine, wait_until
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -128,7 +132,7 @@ def test_calls_go_on_while_the_database_is_away(
     """Places are this process's own then, what is held back included, and that is said once."""
     _, engine = flickering
     rate_limits = PostgresRateLimits(engine, INTERVALS, noon, look_again_after=0)
-    with caplog.at_level(logging.WARNING, "bidbeacon_pipelines.services.rate_limits"):
+    with caplog.at_level(logging.WARNING, "bidbeacon_pipelines.amazon_ads.shared_rate_limits"):
         assert [0, INTERVAL, 2 * INTERVAL] == [
             rate_limits.reserve(SCOPE, longest_wait=9) for _ in range(3)
         ]
@@ -190,7 +194,7 @@ def test_a_rate_limit_deleted_as_idle_is_made_anew(engine: Engine) -> None:
 
 _HOLD = """
 import sys, time
-from bidbeacon_pipelines.store.rate_limits import LimitKey, add_limits, lock_limits
+from bidbeacon_pipelines.amazon_ads.rate_limit_queries import LimitKey, add_limits, lock_limits
 from bidbeacon_pipelines.database.engine import make_engine
 engine, keys = make_engine(sys.argv[1]), [LimitKey(*sys.argv[2:])]
 with engine.begin() as connection:

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
+from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.entities import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.home import Home
-from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import instant

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.actions import WaitedForAmazon
+from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
+from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary
 from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.health_checks import check_calls
 from bidbeacon_pipelines.services.refresh import plan_backfill
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.wait_log import job_session, waited
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions.sentences import plain_text
 from tests.postgres.job_world import DATASET, BenchWorld

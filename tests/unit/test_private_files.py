@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.download_rules import NotWritten
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.sandbox.files import Journal, PartFiles
-from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 LONG_AGO = 1_000_000_000
@@ -23,7 +23,7 @@ LONG_AGO = 1_000_000_000
 USER = """
 import sys, threading
 from pathlib import Path
-from bidbeacon_pipelines.services.download_folders import download_folder
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 with download_folder(Path(sys.argv[1]), "request-1") as folder:
     (folder / "part-0.json.gz").write_text("rows")
     print(folder, flush=True)

@@ -14,19 +14,19 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from bidbeacon_pipelines.amazon_ads.rate_limit_queries import (
+    LimitKey,
+    LockedLimits,
+    add_limits,
+    lock_limits,
+    move_limits,
+)
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
     CallIntervals,
     LimitScope,
     LocalRateLimits,
     next_slot,
     paused_until,
-)
-from bidbeacon_pipelines.store.rate_limits import (
-    LimitKey,
-    LockedLimits,
-    add_limits,
-    lock_limits,
-    move_limits,
 )
 
 logger = logging.getLogger(__name__)

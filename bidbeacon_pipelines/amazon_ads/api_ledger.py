@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from bidbeacon_pipelines.amazon_ads.call_queries import insert_calls
 from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
-from bidbeacon_pipelines.store.api_calls import insert_calls
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,67 @@
+"""The tables of calls to Amazon and of the rate limits that all processes share."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import CheckConstraint, Identity, Index, SmallInteger, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bidbeacon_pipelines.database.base import PipelinesBase
+from bidbeacon_pipelines.database.base import amazon_id as _id
+
+CALL_CLASSES = ("create", "retrieve", "exports", "other")
+
+
+class ApiCall(PipelinesBase):
+    """One row is one call to Amazon, answered or not; kept 30 days.
+
+    `duration` is from sending to the whole answer. `queued` is the time in our own queue before,
+    `waited` the time waited since the previous attempt (for `Retry-After`, or backing off), and
+    `retry_count` how many attempts came before it. `error` is the client's name of the error;
+    without `status`, no complete response came.
+    """
+
+    __tablename__ = "api_calls"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    called_at: Mapped[datetime] = mapped_column(index=True)
+    region: Mapped[str]
+    call: Mapped[str]
+    account_id: Mapped[str | None] = _id()
+    country_code: Mapped[str | None]
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    error: Mapped[str | None]
+    duration: Mapped[timedelta]
+    queued: Mapped[timedelta]
+    waited: Mapped[timedelta]
+    retry_count: Mapped[int] = mapped_column(SmallInteger)
+    request_id: Mapped[str | None]
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint(
+            "duration >= '0' AND queued >= '0' AND waited >= '0'", name="times_positive"
+        ),
+        Index("ix_api_calls_account", "account_id", "called_at"),
+    )
+
+
+class RateLimit(PipelinesBase):
+    """One row is a rate limit that calls of all processes share: those of a class, in a region or of one account in it.
+
+    `account_id` is empty for the region's own. The next call starts no earlier than
+    `next_start_at`.
+    """
+
+    __tablename__ = "rate_limits"
+
+    region: Mapped[str] = mapped_column(primary_key=True)
+    call_class: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(
+        Text(collation="C"), primary_key=True, server_default=""
+    )
+    next_start_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint(f"call_class IN {CALL_CLASSES}", name="call_class_known"),
+    )

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import Engine, text
 
 from benchmarks.database import fresh_database
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from tests.faults.ads.simulated_office import Office

@@ -16,10 +16,10 @@ from benchmarks.ingest_load import DATASET, NOW
 from benchmarks.ingest_reports import DAYS, Report
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
+from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_pipelines.store.entities import merge_entities
-from bidbeacon_pipelines.store.partitions import ensure_partitions
 from tests.temporary_postgres import temporary_postgres
 
 TABLE = DATASET.table

@@ -50,7 +50,7 @@ SUBJECTS = (
         sources=("bidbeacon_pipelines/reports/*.py", "bidbeacon_pipelines/ingest/rows.py"),
         tests=("tests/unit/reports", "tests/unit/ingest"),
         sample=SAMPLE,
-        first="bidbeacon_pipelines.reports.row_keys.*",
+        first="bidbeacon_pipelines.datasets.row_keys.*",
     ),
     Subject(
         "change log",

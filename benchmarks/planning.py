@@ -44,7 +44,7 @@ from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
 from benchmarks.simulation import fill
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.reports.dispatch import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
 from bidbeacon_pipelines.services.job_context import JobContext

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, event
 
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.requests import insert_request, list_candidates, list_plans

@@ -10,7 +10,7 @@ from benchmarks.database import fresh_database
 from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
 from benchmarks.simulation import ZONES, time_zone
 from bidbeacon_pipelines.account_keys import account_key
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.windows import window_dates
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account

@@ -7,15 +7,15 @@ from sqlalchemy import text
 
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_SEARCH_TERMS,
     DAILY_TARGETS,
     Dataset,
 )
+from bidbeacon_pipelines.defs.partitions import partition_key
+from bidbeacon_pipelines.defs.reports import build_report_asset
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.settings import get_settings
 
 _DATASETS = (DAILY_TARGETS, DAILY_PRODUCTS)

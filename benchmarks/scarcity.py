@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from benchmarks.scarcity_bound import most_on_time
 from benchmarks.simulation import ACCOUNTS, PATIENCE, START, SimulatedDataset
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.reports.planning import PlannedRequest
 

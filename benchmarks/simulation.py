@@ -11,7 +11,7 @@ from functools import cache
 from itertools import takewhile
 
 from bidbeacon_pipelines.amazon_ads.countries import get_country
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS, HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.planning import (
     PlannedRequest,
     plan_requests,

@@ -26,8 +26,8 @@ from sqlalchemy import MetaData, make_url, text
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgrade
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS, Dataset
-from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS, Dataset
 from bidbeacon_pipelines.store.report_views import (
     SCHEMA,
     ReportView,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from bidbeacon_pipelines.reports import datasets
+from bidbeacon_pipelines.datasets import registry as datasets
 
 
 def only_daily_targets() -> AbstractContextManager[None]:

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.database.base import PipelinesBase
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
-from bidbeacon_pipelines.reports.row_keys import row_key_of
-from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
+from bidbeacon_pipelines.datasets.row_keys import row_key_of
 
 _DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
 _USUAL = {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD", "request_id": 1}

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.cli.sessions import session_with_actions
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.reports.datasets import Dataset
+    from bidbeacon_pipelines.datasets.registry import Dataset
     from bidbeacon_pipelines.store.accounts import Account
 
 
@@ -45,7 +45,7 @@ def refresh(
     session (exit codes 130 and 143); the next run continues its requests.
     """
     from bidbeacon_pipelines.cli.recorded import recorded
-    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.datasets.registry import get_dataset
     from bidbeacon_pipelines.services.account_changes import COMMAND_LINE
     from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.backfill import Progress, drive_windows

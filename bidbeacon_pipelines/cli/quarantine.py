@@ -34,7 +34,7 @@ def quarantine_list(
     from bidbeacon_pipelines.cli.window_output import print_quarantined_row
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.datasets.registry import get_dataset
     from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 
@@ -68,7 +68,7 @@ def quarantine_replay(
     from bidbeacon_pipelines.cli.recorded import ending_by_signals
     from bidbeacon_pipelines.cli.session_output import action_sentence
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.datasets.registry import get_dataset
     from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.quarantine import replay_quarantine
     from bidbeacon_sessions import SessionStore, with_job_session

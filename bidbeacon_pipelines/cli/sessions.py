@@ -204,7 +204,7 @@ def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
         UnknownDatasetError: an unknown dataset.
     """
     from bidbeacon_pipelines.cli.windows import parse_day
-    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.datasets.registry import get_dataset
     from bidbeacon_sessions.filters import SessionFilter
     from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 

@@ -79,7 +79,7 @@ def restatements(
     """Show how the numbers of a day changed from load to load, as Amazon restated them: its totals at T+1, T+3 and so on."""
     from bidbeacon_pipelines.cli.window_output import loads_json, print_loads
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.datasets.registry import get_dataset
     from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.store.restatements import list_window_loads
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import dagster as dg
 
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.defs.asset_metadata import (
     OWNER,
     column_schema,
     place_metadata,
     view_schema,
 )
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, ReportView, list_joined_entities

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from bidbeacon_pipelines.reports.partition_months import DAYS_AHEAD, first_partition_day
+from bidbeacon_pipelines.datasets.partition_months import DAYS_AHEAD, first_partition_day
 from bidbeacon_pipelines.settings import get_settings
 
 ACCOUNT_TAG = "account"

@@ -7,6 +7,8 @@ from typing import Any
 import dagster as dg
 
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
+from bidbeacon_pipelines.datasets.dataset_tables import columns_of
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.checks import evaluate_checks
@@ -20,7 +22,6 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.recording import record_days, record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, RunningJob
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.backfill import (
     AccountSkippedError,
     Progress,
@@ -31,7 +32,6 @@ from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
-from bidbeacon_pipelines.store.dataset_tables import columns_of
 
 
 def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:

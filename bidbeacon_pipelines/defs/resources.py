@@ -12,8 +12,8 @@ import dagster as dg
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
-from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.services.job_context import JobContext, find_ref, open_job_context
 from bidbeacon_pipelines.services.wait_log import recording_waits

@@ -7,11 +7,11 @@ import dagster as dg
 
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.entities import sync_entities
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, PARTITION_TAG
 from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import RUN_REQUEST_TAG, BidBeaconSessions, session_store
-from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.run_requests import MOST_TRIES
 from bidbeacon_pipelines.settings import get_settings

@@ -8,13 +8,13 @@ import httpx
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.database.clock import read_now, read_real_now
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import sync_accounts
 from bidbeacon_pipelines.defs.entities import sync_entities
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
 from bidbeacon_pipelines.defs.reports import load_datasets, poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.defs.run_requests import load_windows, requested_runs
-from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.services.account_changes import notice_changes
 from bidbeacon_pipelines.services.cadence import settle_cadences
 from bidbeacon_pipelines.services.gate import pause_before_create

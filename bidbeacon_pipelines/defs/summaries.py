@@ -7,10 +7,10 @@ from typing import Any
 
 import dagster as dg
 
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
-from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.store.summaries import (
     DAILY,
     HOURLY,

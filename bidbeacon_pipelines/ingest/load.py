@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     NotWaitedFor,
@@ -33,7 +34,6 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
     judge_undated,
 )
-from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.product_states import (
     ProductState,
     after_report,

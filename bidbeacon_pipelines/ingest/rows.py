@@ -14,9 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from bidbeacon_pipelines.ingest.target_match import digest_of_row
-from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.reports.fields import (
+from bidbeacon_pipelines.datasets.fields import (
     AD_PRODUCT_FIELD,
     COUNTRY_FIELD,
     CURRENCY_FIELD,
@@ -25,7 +23,9 @@ from bidbeacon_pipelines.reports.fields import (
     Dimension,
     Metric,
 )
-from bidbeacon_pipelines.reports.row_keys import row_key_of
+from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.datasets.row_keys import row_key_of
+from bidbeacon_pipelines.ingest.target_match import digest_of_row
 from bidbeacon_pipelines.values.decode import Row, RowDecoder, Values, WireRow
 from bidbeacon_pipelines.values.field_types import (
     FieldError,

@@ -8,6 +8,7 @@ from typing import Any
 
 from bidbeacon_pipelines.amazon_ads.countries import normalise_country
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.probe import expectations as contract
 from bidbeacon_pipelines.probe.evidence import (
     Evidence,
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.probe.expectations import Call, Refusal, ReportCheck
 from bidbeacon_pipelines.probe.leaves import Leaf, kind_of
 from bidbeacon_pipelines.probe.shapes import ENTITIES, Shape, fitting
 from bidbeacon_pipelines.recordings import Exchange
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS
 
 _TOO_MANY = 429
 _SHOWN = 5

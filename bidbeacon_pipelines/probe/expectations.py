@@ -12,11 +12,11 @@ from typing import Any
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, Rejected, TooOld, UnknownField
 from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.amazon_ads.reports import Period, ad_product_filter
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS, Dataset
 from bidbeacon_pipelines.probe import shapes
 from bidbeacon_pipelines.probe.shapes import Shape
 from bidbeacon_pipelines.recordings import Exchange
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS, Dataset
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, SHORT_NAMES
 
 FIELD_VARIANTS: Mapping[str, str] = {
     field: other for dataset in ALL_DATASETS for field, other in dataset.other_names.items()

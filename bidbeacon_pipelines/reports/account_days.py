@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
+from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 _DAY = ["summary_date", "ad_product", "currency_code"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
+from bidbeacon_pipelines.datasets.registry import Reconciles
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, is_late
-from bidbeacon_pipelines.reports.datasets import Reconciles
-from bidbeacon_pipelines.reports.fields import SHORT_NAMES
 
 WINDOW_IS_FRESH = "window_is_fresh"
 ROWS_RECONCILE = "rows_reconcile_with_daily_totals"

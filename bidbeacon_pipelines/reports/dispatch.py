@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import inf
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 
 WAITS_FOR_AT_MOST = 10
 """Reports of the same ads account and dataset that may be created before one that is planned."""

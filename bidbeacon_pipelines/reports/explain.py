@@ -6,7 +6,7 @@ The first rule that matches decides; facts that match no rule are "unknown".
 from collections.abc import Callable
 from datetime import datetime
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.explain_requests import explain_request
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.product_states import describe_missing, describe_unserved

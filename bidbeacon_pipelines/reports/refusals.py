@@ -7,7 +7,7 @@ A faulty gateway may refuse what Amazon would accept. A believed refusal gives u
 from dataclasses import replace
 from datetime import date, timedelta
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
 from bidbeacon_pipelines.reports.windows import is_served
 

@@ -6,7 +6,7 @@ What is too large is split by dates first, then by ad product.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
 
 Learned = Mapping[str, tuple[int, date]]

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 
 EDGE_SAFETY = timedelta(days=1)
 """Left unused at the old end: Amazon counts its history in a calendar that may be a day ahead of the account's."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.overview import summarize_datasets
 from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.reports.windows import local_date

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.actions import (
     SkipReason,
     WaitGivenUp,
 )
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.reports.windows import (
     is_served,

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.reports.coverage import (
     WindowSigns,
     WindowState,
     late_if_sent_before,
     window_state,
 )
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.services.health_checks import gate_facts
 from bidbeacon_pipelines.store.accounts import Account, list_accounts

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from bidbeacon_pipelines.datasets.derived import RATIOS, ratios_of
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.checks import RECONCILED
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.reports.derived import RATIOS, ratios_of
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
 from bidbeacon_pipelines.store.report_views import (
     COMMON_COLUMNS,
     REPORT_VIEWS,
@@ -25,7 +25,7 @@ _UNITS = {"count": "count", "amount": "amount in `currency_code`"}
 
 _HEAD = """# Data dictionary
 
-Made from the registry of datasets (`bidbeacon_pipelines/reports/datasets.py`) by `make docs`; a test compares them. The same descriptions are comments
+Made from the registry of datasets (`bidbeacon_pipelines/datasets/registry.py`) by `make docs`; a test compares them. The same descriptions are comments
 in the database: `\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them. Questions with their SQL are in [analysis.md](analysis.md).
 
 Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponsored Brands (with its videos), SD Sponsored Display.

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping
 
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.services.job_context import JobContext

@@ -20,6 +20,7 @@ from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import schema_problem
+from bidbeacon_pipelines.datasets.learned import list_learned_histories
 from bidbeacon_pipelines.services.account_suspension import is_credential_error
 from bidbeacon_pipelines.services.health_checks import (
     OVERDUE_AFTER,
@@ -56,7 +57,6 @@ from bidbeacon_pipelines.store.health import (
     read_requests,
     read_server,
 )
-from bidbeacon_pipelines.store.learned import list_learned_histories
 from bidbeacon_pipelines.store.resumed import list_resumed
 from bidbeacon_pipelines.store.throttling import list_throttled
 from bidbeacon_sessions.leases import list_dead_sessions

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.amazon_ads.call_queries import CallSummary
-from bidbeacon_pipelines.reports.histories import TRIED_AGAIN_AFTER
-from bidbeacon_pipelines.reports.partition_months import (
+from bidbeacon_pipelines.datasets.histories import TRIED_AGAIN_AFTER
+from bidbeacon_pipelines.datasets.learned import LearnedHistory
+from bidbeacon_pipelines.datasets.partition_months import (
     MOST_PARTITIONS,
     NEARLY_FULL,
     count_partition_days,
@@ -26,7 +27,6 @@ from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.alerts import Delivery
 from bidbeacon_pipelines.store.gates import GateState
 from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
-from bidbeacon_pipelines.store.learned import LearnedHistory
 from bidbeacon_pipelines.store.resumed import ResumedAccount
 from bidbeacon_pipelines.store.throttling import ThrottledCalls
 from bidbeacon_sessions.sentences import format_duration

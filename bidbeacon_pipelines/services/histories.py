@@ -7,9 +7,8 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import SkipReason, WindowSkipped, WindowsReopened
-from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
-from bidbeacon_pipelines.reports.histories import (
+from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
+from bidbeacon_pipelines.datasets.histories import (
     TRIED_AGAIN_AFTER,
     Histories,
     History,
@@ -18,6 +17,14 @@ from bidbeacon_pipelines.reports.histories import (
     learn,
     was_served,
 )
+from bidbeacon_pipelines.datasets.learned import (
+    delete_history,
+    find_longest_served,
+    list_histories,
+    list_outcomes,
+    set_served,
+)
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.product_states import (
     WindowAfter,
     after_report,
@@ -32,13 +39,6 @@ from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.store.entities import find_ad_products
-from bidbeacon_pipelines.store.learned import (
-    delete_history,
-    find_longest_served,
-    list_histories,
-    list_outcomes,
-    set_served,
-)
 from bidbeacon_pipelines.store.requests import Request
 from bidbeacon_pipelines.store.windows import (
     Window,

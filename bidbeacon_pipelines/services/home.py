@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.coverage import WindowState
-from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.overview import DatasetSummary, summarize_datasets
 from bidbeacon_pipelines.reports.problems import Problem
 from bidbeacon_pipelines.reports.starting import Progress, describe_start, has_data

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.sentences import join_sentences

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.reports.windows import is_served, local_date
 from bidbeacon_pipelines.services.load_checks import AccountStoppedError
 from bidbeacon_pipelines.services.problems import find_windows

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping
 
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.acceptance import is_refusal
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, late_if_sent_before
-from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.overview import (
     Group,
     WindowProblem,

@@ -11,8 +11,9 @@ from bidbeacon_pipelines.actions import (
     SkipReason,
     WindowSkipped,
 )
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.reports.histories import Histories, oldest_days
+from bidbeacon_pipelines.datasets.histories import Histories, oldest_days
+from bidbeacon_pipelines.datasets.learned import list_split_reports
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.reports.planning import (
     DueDay,
     PlannedRequest,
@@ -36,7 +37,6 @@ from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.store.entities import find_ad_products
-from bidbeacon_pipelines.store.learned import list_split_reports
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     Request,

@@ -19,18 +19,18 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     create_report,
     retrieve_report,
 )
+from bidbeacon_pipelines.datasets.learned import (
+    list_field_spellings,
+    list_histories,
+    set_field_spellings,
+)
+from bidbeacon_pipelines.datasets.registry import find_other_spelling, get_dataset, spelled
 from bidbeacon_pipelines.reports import transitions
-from bidbeacon_pipelines.reports.datasets import find_other_spelling, get_dataset, spelled
 from bidbeacon_pipelines.reports.lifecycle import Failure
 from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.request_states import failure_kind, reported
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
-from bidbeacon_pipelines.store.learned import (
-    list_field_spellings,
-    list_histories,
-    set_field_spellings,
-)
 from bidbeacon_pipelines.store.requests import Request
 
 

@@ -37,15 +37,17 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.database.locks import LockTakenError
-from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
-from bidbeacon_pipelines.reports import transitions
-from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
-from bidbeacon_pipelines.reports.histories import (
+from bidbeacon_pipelines.datasets.histories import (
     SURELY_SERVED_DAYS,
     History,
     can_be_short,
     soon_after_refusal,
 )
+from bidbeacon_pipelines.datasets.learned import list_histories, set_history, split_report
+from bidbeacon_pipelines.datasets.partitions import ensure_partitions
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
+from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
+from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.lifecycle import (
     Failure,
     FailureKind,
@@ -117,9 +119,7 @@ from bidbeacon_pipelines.store.ads_accounts import (
     split_dataset,
 )
 from bidbeacon_pipelines.store.entities import find_ad_products
-from bidbeacon_pipelines.store.learned import list_histories, set_history, split_report
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
-from bidbeacon_pipelines.store.partitions import ensure_partitions
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     Request,

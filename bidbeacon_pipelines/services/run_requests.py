@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.windows import is_served, local_date
 from bidbeacon_pipelines.services.load_checks import (
     DaysNotOverError,

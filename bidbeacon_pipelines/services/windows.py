@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.windows import (
     again_after_failure,
     local_date,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.database.locks import lock_until_commit
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.product_states import WindowAfter
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.merging import WindowTotals

@@ -8,7 +8,7 @@ from datetime import date
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.database.run_events import has_run_events
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 
 # A wiped asset keeps its events in the table; Dagster shows those since.
 _FORGET = text("""

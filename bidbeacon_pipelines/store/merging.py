@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.store.staging import WINDOWS, key_of, listed, same_key, staged_columns
 
 # An enabled target goes before a paused one before any other, then the lowest id: so a new twin

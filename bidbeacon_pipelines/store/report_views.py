@@ -13,10 +13,10 @@ from sqlalchemy import Column, Connection, Table, text
 from sqlalchemy.dialects import postgresql
 
 from bidbeacon_pipelines.database.base import PipelinesBase
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.reports.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
-from bidbeacon_pipelines.reports.fields import DIMENSION_TAGS, RATIO_TAGS, Dimension
-from bidbeacon_pipelines.store.dataset_tables import TAGS, columns_of
+from bidbeacon_pipelines.datasets.dataset_tables import TAGS, columns_of
+from bidbeacon_pipelines.datasets.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
+from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS, Dimension
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.store.tables import AccountDailySummary
 

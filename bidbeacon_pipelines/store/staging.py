@@ -17,9 +17,9 @@ from typing import IO, Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
+from bidbeacon_pipelines.datasets.dataset_tables import columns_of
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.acceptance import LOST_ROWS_DIVISOR, LostProduct
-from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_sessions.progress import note_progress
 
 MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}

@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.reports.cadence import BadCadenceError
-from bidbeacon_pipelines.reports.datasets import UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.services.account_changes import PAGE, AccountChanges
 from bidbeacon_pipelines.services.account_names import (
     AmbiguousAccountError,

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, find_named_account
 from bidbeacon_pipelines.services.explain import explain_window, explanation_json

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from tests.cluster.hosts import PATIENCE, Host, wait_until
 from tests.cluster.reading import read_events
 from tests.cluster.world import World

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
-from bidbeacon_pipelines.reports.fields import BASE, SPONSORED_PRODUCTS, Dimension
+from bidbeacon_pipelines.datasets.fields import BASE, SPONSORED_PRODUCTS, Dimension
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 
 MATCHED_TARGET = Dimension(
     field="matchedTarget.value",

@@ -14,16 +14,16 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, upgrade
+from bidbeacon_pipelines.datasets import registry as datasets
+from bidbeacon_pipelines.datasets.dataset_tables import columns_of, make_dataset_table
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.checks import build_report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
-from bidbeacon_pipelines.reports import datasets
 from bidbeacon_pipelines.reports.checks import CHECKS
-from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.dataset_tables import columns_of, make_dataset_table
 from bidbeacon_pipelines.store.report_views import read_views
 from migrations.generate import write_next
 from tests.dagster import another_dataset

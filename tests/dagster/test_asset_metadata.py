@@ -4,9 +4,9 @@ import pytest
 from dagster import AssetKey, TableSchema
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.asset_metadata import place_metadata
-from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.settings import get_settings
 
 COLUMNS = text("""

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import World, wait_until

@@ -18,12 +18,12 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.checks import build_report_checks
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.ledger import Call

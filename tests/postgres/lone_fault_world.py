@@ -18,7 +18,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateL
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS

@@ -6,18 +6,18 @@ from uuid import uuid4
 
 import pytest
 
-from bidbeacon_pipelines.defs.recording import window_metadata
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.fields import (
+    SPONSORED_BRANDS,
+    SPONSORED_DISPLAY,
+    SPONSORED_PRODUCTS,
+)
+from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_PURCHASED_PRODUCTS,
     DAILY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.reports.fields import (
-    SPONSORED_BRANDS,
-    SPONSORED_DISPLAY,
-    SPONSORED_PRODUCTS,
-)
+from bidbeacon_pipelines.defs.recording import window_metadata
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.store.accounts import Account

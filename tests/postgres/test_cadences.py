@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.cadence import Cadence
-from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.cadence import describe_cadence, keep_cadence, settle_cadences
 from bidbeacon_pipelines.services.refresh import refresh_account

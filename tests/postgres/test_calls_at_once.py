@@ -16,7 +16,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, CallIntervals,
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
 from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.state import SandboxClock
 from tests.postgres.flickering import wait_until

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, BASE
+from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_PURCHASED_PRODUCTS,
     DAILY_TARGETS,
@@ -14,7 +15,6 @@ from bidbeacon_pipelines.reports.datasets import (
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, BASE
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from tests.dataset_truth import Question
 from tests.faults.ads.delivered import AD_PRODUCT

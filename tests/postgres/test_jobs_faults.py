@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
+from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.services.windows import keep_windows
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld

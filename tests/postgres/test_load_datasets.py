@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_SEARCH_TERMS,
     DAILY_TARGETS,

@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.reports.cadence import Cadence
-from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DATASETS
-from bidbeacon_pipelines.reports.fields import (
+from bidbeacon_pipelines.datasets.fields import (
     SPONSORED_BRANDS,
     SPONSORED_DISPLAY,
     SPONSORED_PRODUCTS,
 )
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DATASETS
+from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.services.cadence import keep_cadence, settle_cadences
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import text
 
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, set_needs_person

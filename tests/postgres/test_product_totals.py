@@ -4,8 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.ingest.load import LoadResult
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.store.dataset_checks import compare_totals
 from tests.postgres.load_world import DAY, LoadWorld
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.ingest import rows
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.registry import (
     DAILY_PURCHASED_PRODUCTS,
     DAILY_TARGETS,
     HOURLY_TARGETS,
     Dataset,
 )
+from bidbeacon_pipelines.ingest import rows
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.store.windows import Window
 from bidbeacon_pipelines.values.field_types import FieldError, as_count

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DAILY_TARGETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, Dataset
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import LoadWorld, report_row
 

@@ -8,13 +8,13 @@ from itertools import groupby
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
+from bidbeacon_pipelines.datasets.registry import (
     DAILY_PURCHASED_PRODUCTS,
     HOURLY_PRODUCTS,
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.restatements import WindowLoad, list_window_loads
 from bidbeacon_sessions import SessionStore, with_job_session

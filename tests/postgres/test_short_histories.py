@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.datasets.fields import SPONSORED_BRANDS
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.defs.recording import window_metadata
-from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS
-from bidbeacon_pipelines.reports.fields import SPONSORED_BRANDS
 from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.doctor import look_into_tables
 from bidbeacon_pipelines.services.explain import explain_window

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.reports.datasets import HOURLY_PRODUCTS
-from bidbeacon_pipelines.store.partitions import ensure_partitions
+from bidbeacon_pipelines.datasets.partitions import ensure_partitions
+from bidbeacon_pipelines.datasets.registry import HOURLY_PRODUCTS
 from tests.postgres.load_world import add_account, run
 
 ACCOUNT = "amzn1.ads-account.g.one"

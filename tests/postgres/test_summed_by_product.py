@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset, get_dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_pipelines.store.summaries import DAILY
 from bidbeacon_sessions import SessionStore, with_job_session

@@ -14,8 +14,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.reports.fields import Dimension, Metric
+from bidbeacon_pipelines.datasets.fields import Dimension, Metric
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.sandbox.entities import Catalog
 from bidbeacon_pipelines.store.accounts import Account
 from tests.hours_by_walking import hours_by_walking

@@ -12,7 +12,7 @@ from time import monotonic
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.server import running_sandbox

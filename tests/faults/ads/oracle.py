@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, get_args
 
-from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.reports.windows import is_served, local_date
 from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultName

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.windows import due_at, local_date
 from bidbeacon_pipelines.sandbox.report_request import first_day_of
 from bidbeacon_pipelines.store.accounts import Account

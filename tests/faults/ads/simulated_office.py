@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, text
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.reports.windows import due_at
 from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
 from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
-from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
 from bidbeacon_pipelines.reports.windows import local_date, start_of_day
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.backfill import drive_windows

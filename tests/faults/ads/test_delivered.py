@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
 from bidbeacon_pipelines.sandbox.report_request import Condition, OnFilter, ReportRequest

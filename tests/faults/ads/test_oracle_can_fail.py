@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.reports import datasets
+from bidbeacon_pipelines.datasets import registry as datasets
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from tests.faults.ads.month import BAD_ROW_SHARE, config

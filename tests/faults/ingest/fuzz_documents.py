@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.reports.fields import RequestedReport
+from bidbeacon_pipelines.datasets.fields import RequestedReport
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 
 GROUP, CAMPAIGN = "2001", "1001"
 ADS = ("3001", "3002", "9223372036854775807")

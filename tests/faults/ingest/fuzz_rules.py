@@ -11,7 +11,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from tests.faults.ingest.fuzz_documents import Number
 from tests.hours_by_walking import hours_by_walking
 

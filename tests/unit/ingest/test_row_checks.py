@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.ingest.rows import (
-    BadRow,
-    NotWaitedFor,
-    OtherRow,
-    RowCheck,
-    WaitingAccount,
-)
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.registry import (
     DAILY_CAMPAIGNS,
     DAILY_PLACEMENTS,
     DAILY_PRODUCTS,
     DAILY_TARGETS,
     HOURLY_TARGETS,
     Dataset,
+)
+from bidbeacon_pipelines.ingest.rows import (
+    BadRow,
+    NotWaitedFor,
+    OtherRow,
+    RowCheck,
+    WaitingAccount,
 )
 from bidbeacon_pipelines.store.staging import staged_columns
 from bidbeacon_pipelines.values.part_text import read_object

@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.probe.compare import Verdict
 from bidbeacon_pipelines.probe.expectations import EXPORT_KINDS, MIXED, REFUSALS, report_checks
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS
 from bidbeacon_pipelines.sandbox.variants import Variant
 
 REPORTS = tuple(check.name for check in report_checks())

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from bidbeacon_pipelines.datasets.registry import Reconciles
 from bidbeacon_pipelines.reports.checks import (
     AccountWindows,
     Comparison,
@@ -15,7 +16,6 @@ from bidbeacon_pipelines.reports.checks import (
     judge_reconciliation,
 )
 from bidbeacon_pipelines.reports.coverage import WindowSigns, is_late
-from bidbeacon_pipelines.reports.datasets import Reconciles
 
 DAY = date(2026, 3, 3)
 SP = "SPONSORED_PRODUCTS"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import (
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, BASE
+from bidbeacon_pipelines.datasets.registry import (
     ALL_DATASETS,
     DAILY_CAMPAIGNS,
     DAILY_PRODUCTS,
@@ -20,7 +21,6 @@ from bidbeacon_pipelines.reports.datasets import (
     get_dataset,
     spelled,
 )
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, BASE
 
 HOURLY = {"hourly_campaigns", "hourly_targets", "hourly_products"}
 COMPANIONS = {

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from benchmarks.simulation import DAILY, HOURLY, ZONES
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.windows import (
     due_at,
     local_date,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.reports.explain import explain
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.verdicts import Cause, Severity, Verdict

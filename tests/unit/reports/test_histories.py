@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.fields import (
+from bidbeacon_pipelines.datasets.fields import (
     SPONSORED_BRANDS,
     SPONSORED_DISPLAY,
     SPONSORED_PRODUCTS,
 )
-from bidbeacon_pipelines.reports.histories import (
+from bidbeacon_pipelines.datasets.histories import (
     SURELY_SERVED_DAYS,
     History,
     Outcome,

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import scarcity
 from benchmarks.simulation import ACCOUNTS, DAILY, WORLDWIDE, ZONES, fill, kinds, live, miss, table
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 EACH_KIND = pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset, get_dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.reports.lifecycle import TERMINAL_FAILURES, Failure, FailureKind
 from bidbeacon_pipelines.reports.refusals import doubted, is_surely_served, weighed
 from bidbeacon_pipelines.reports.windows import oldest_served

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.windows import (
     EndedReport,
     MissedOffsets,

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
 from bidbeacon_pipelines.reports.splitting import longest_period, shorter_period
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.reports.histories import (
+from bidbeacon_pipelines.datasets.histories import (
     TRIED_AGAIN_AFTER,
     Histories,
     History,

@@ -5,7 +5,7 @@ Pure.
 
 from dataclasses import dataclass
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 
 
 @dataclass(frozen=True)

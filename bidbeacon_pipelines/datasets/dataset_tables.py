@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 
 from bidbeacon_pipelines.database.base import PipelinesBase
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.reports.fields import DIMENSION_TAGS, Dimension, Metric
-from bidbeacon_pipelines.reports.row_keys import KEY_BYTES
+from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, Dimension, Metric
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.datasets.row_keys import KEY_BYTES
 
 TAGS = "tags"
 """Under this name a column's `info` has the words that say how it may be used, where the registry has any."""

@@ -9,7 +9,7 @@ The digest is part of every stored row, so its input never changes for values th
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 
 KEY_BYTES = 16
 _VERSION = "1"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
+from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 
 SURELY_SERVED_DAYS = 31
 """Every ad product is served for at least so long; a younger day that is refused says nothing about its history."""

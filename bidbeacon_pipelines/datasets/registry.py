@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
-from bidbeacon_pipelines.reports.fields import (
+from bidbeacon_pipelines.datasets.fields import (
     AD,
     AD_GROUP,
     AD_PRODUCT_FIELD,

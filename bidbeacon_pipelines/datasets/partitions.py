@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.database.locks import lock_until_commit
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.store.dataset_tables import FILL_FACTOR
+from bidbeacon_pipelines.datasets.dataset_tables import FILL_FACTOR
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 
 HOURLY_DATASETS = tuple(dataset for dataset in ALL_DATASETS if dataset.is_hourly)
 _AHEAD = timedelta(days=45)

@@ -1,0 +1,1 @@
+"""The registry of datasets, their tables and partitions."""

@@ -14,11 +14,11 @@ from sqlalchemy import Engine, make_url, text
 
 from benchmarks.ingest_load import DATASET, NOW
 from benchmarks.ingest_reports import DAYS, Report
+from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
+from bidbeacon_pipelines.accounts.queries import Account, get_account, upsert_account
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
-from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
-from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_pipelines.store.entities import merge_entities
 from tests.temporary_postgres import temporary_postgres
 

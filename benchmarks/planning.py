@@ -42,6 +42,11 @@ from benchmarks.planning_world import (
 from benchmarks.recording import seconds_to_record, seconds_to_record_backfill
 from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
 from benchmarks.simulation import fill
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    get_ads_account,
+    list_ads_accounts_with_due_work,
+)
+from bidbeacon_pipelines.accounts.queries import Account, list_accounts, list_countries
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
@@ -50,8 +55,6 @@ from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_countries
-from bidbeacon_pipelines.store.ads_accounts import get_ads_account, list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.windows import create_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now

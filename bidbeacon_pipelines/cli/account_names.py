@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.store.accounts import Account
+    from bidbeacon_pipelines.accounts.queries import Account
 
 _HELP = "its name, its alias or its key"
 
@@ -19,7 +19,7 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
         accounts = _list_accounts()
     except Exception:  # noqa: BLE001 - a completion has nowhere to print an error
         return []
-    from bidbeacon_pipelines.services.account_names import slug_of
+    from bidbeacon_pipelines.accounts.names import slug_of
 
     slugs = [slug_of(account.label) for account in accounts]
     names = [
@@ -35,10 +35,10 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
 
 
 def _list_accounts() -> list["Account"]:
+    from bidbeacon_pipelines.accounts.queries import list_accounts
     from bidbeacon_pipelines.cli.database import database_url
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.settings import get_settings
-    from bidbeacon_pipelines.store.accounts import list_accounts
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         return list_accounts(connection)

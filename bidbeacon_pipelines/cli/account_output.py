@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from bidbeacon_pipelines.services.cadence import describe_cadence
-from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.cadences import StoredCadence
+from bidbeacon_pipelines.accounts.cadence import describe_cadence
+from bidbeacon_pipelines.accounts.cadence_queries import StoredCadence
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.store.windows import DatasetCoverage
 
 _NONE = "No accounts are stored yet: run `bidbeacon accounts sync`."

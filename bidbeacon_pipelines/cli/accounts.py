@@ -11,7 +11,7 @@ from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.services.account_changes import AccountChanges
+    from bidbeacon_pipelines.accounts.changes import AccountChanges
     from bidbeacon_sessions import SessionStore
 
 accounts_app = typer.Typer(
@@ -23,9 +23,9 @@ accounts_app = typer.Typer(
 @plain_errors
 def accounts_sync(as_json: Json = False) -> None:
     """Read the accounts from Amazon; they are added and updated, never deleted."""
+    from bidbeacon_pipelines.accounts.sync import sync_accounts
     from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
     from bidbeacon_pipelines.cli.recorded import recorded
-    from bidbeacon_pipelines.services.accounts import sync_accounts
     from bidbeacon_pipelines.services.job_context import open_job_context
 
     settings = get_settings()
@@ -43,12 +43,12 @@ def accounts_sync(as_json: Json = False) -> None:
 @plain_errors
 def accounts_list(as_json: Json = False) -> None:
     """Show all accounts, and how complete their data is."""
+    from bidbeacon_pipelines.accounts.cadence import describe_cadence
+    from bidbeacon_pipelines.accounts.cadence_queries import list_cadences
+    from bidbeacon_pipelines.accounts.queries import list_accounts
     from bidbeacon_pipelines.cli.account_output import print_accounts
     from bidbeacon_pipelines.database.clock import read_now
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.services.cadence import describe_cadence
-    from bidbeacon_pipelines.store.accounts import list_accounts
-    from bidbeacon_pipelines.store.cadences import list_cadences
     from bidbeacon_pipelines.store.windows import list_coverage
 
     with shared_engine(database_url(get_settings())).begin() as connection:
@@ -94,7 +94,7 @@ def accounts_pause(account: AccountArgument, country: CountryOption = None) -> N
 
 
 def _set_enabled(given: str, country: str | None, *, enabled: bool) -> None:
-    from bidbeacon_pipelines.services.account_names import get_named_account
+    from bidbeacon_pipelines.accounts.names import get_named_account
 
     store, changes = _open_changes()
     with store.begin() as connection:
@@ -109,7 +109,7 @@ def _set_enabled(given: str, country: str | None, *, enabled: bool) -> None:
 def _open_changes() -> "tuple[SessionStore, AccountChanges]":
     """Return the database, and the changes made as the command line."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.services.account_changes import COMMAND_LINE, AccountChanges
+    from bidbeacon_pipelines.accounts.changes import COMMAND_LINE, AccountChanges
     from bidbeacon_sessions import SessionStore
 
     settings = get_settings()
@@ -127,7 +127,7 @@ def accounts_rename(
     ] = None,
 ) -> None:
     """Set the alias of an ads account, which is shown instead of Amazon's name; both can be searched for."""
-    from bidbeacon_pipelines.services.account_names import get_named_ads_account
+    from bidbeacon_pipelines.accounts.names import get_named_ads_account
 
     store, changes = _open_changes()
     with store.begin() as connection:
@@ -157,8 +157,8 @@ def accounts_cadence(
     as_json: Json = False,
 ) -> None:
     """Set or show how often an ads account is refreshed; manual loads do not wait for it."""
-    from bidbeacon_pipelines.services.account_names import get_named_ads_account
-    from bidbeacon_pipelines.services.cadence import choose_cadence, look_up_cadence
+    from bidbeacon_pipelines.accounts.cadence import choose_cadence, look_up_cadence
+    from bidbeacon_pipelines.accounts.names import get_named_ads_account
 
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
     store, changes = _open_changes()

@@ -101,9 +101,9 @@ def entities_list(
 
 def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any]:
     """Return the accounts to sync: all that can be synced, or those that match a name, even if they can't."""
+    from bidbeacon_pipelines.accounts.names import list_named_accounts
+    from bidbeacon_pipelines.accounts.queries import list_accounts
     from bidbeacon_pipelines.amazon_ads.countries import normalise_country
-    from bidbeacon_pipelines.services.account_names import list_named_accounts
-    from bidbeacon_pipelines.store.accounts import list_accounts
 
     with engine.begin() as connection:
         accounts = (

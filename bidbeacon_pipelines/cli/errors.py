@@ -93,13 +93,13 @@ def _is_missing_right(error: Exception) -> bool:
 
 
 def _usage_errors() -> tuple[type[Exception], ...]:
+    from bidbeacon_pipelines.accounts.cadence_rules import BadCadenceError
+    from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, BadAliasError
+    from bidbeacon_pipelines.accounts.queries import UnknownAccountError
     from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
     from bidbeacon_pipelines.recordings import RecordingError
-    from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.sandbox.config import OptionError
-    from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, BadAliasError
     from bidbeacon_pipelines.services.load_checks import AccountStoppedError, DaysNotServedError
-    from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
     return (

@@ -21,8 +21,8 @@ from bidbeacon_pipelines.cli.sessions import session_with_actions
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
+    from bidbeacon_pipelines.accounts.queries import Account
     from bidbeacon_pipelines.datasets.registry import Dataset
-    from bidbeacon_pipelines.store.accounts import Account
 
 
 @plain_errors
@@ -44,10 +44,10 @@ def refresh(
     or Amazon serves a day no longer: then nothing is requested. Ctrl-C and SIGTERM cancel its
     session (exit codes 130 and 143); the next run continues its requests.
     """
+    from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
+    from bidbeacon_pipelines.accounts.names import get_named_account
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.services.account_changes import COMMAND_LINE
-    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.backfill import Progress, drive_windows
     from bidbeacon_pipelines.services.dispatch import create_reports
     from bidbeacon_pipelines.services.job_context import open_job_context

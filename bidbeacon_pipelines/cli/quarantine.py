@@ -31,11 +31,11 @@ def quarantine_list(
     as_json: Json = False,
 ) -> None:
     """Show quarantined rows, newest first, each as received and with the reason."""
+    from bidbeacon_pipelines.accounts.names import get_named_account
     from bidbeacon_pipelines.cli.window_output import print_quarantined_row
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 
     day = None if window is None else parse_day(window)
@@ -65,11 +65,11 @@ def quarantine_replay(
     as_json: Json = False,
 ) -> None:
     """Check quarantined rows again, after a fix, and load those that are valid now."""
+    from bidbeacon_pipelines.accounts.names import get_named_account
     from bidbeacon_pipelines.cli.recorded import ending_by_signals
     from bidbeacon_pipelines.cli.session_output import action_sentence
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.quarantine import replay_quarantine
     from bidbeacon_sessions import SessionStore, with_job_session
 

@@ -117,7 +117,7 @@ def sessions_list(
 
 def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
     """Raise if nothing can match, since the account or action is unknown."""
-    from bidbeacon_pipelines.services.account_names import list_named_accounts
+    from bidbeacon_pipelines.accounts.names import list_named_accounts
     from bidbeacon_sessions.actions import action_classes
     from bidbeacon_sessions.queries import find_accounts
 
@@ -229,7 +229,7 @@ def read_since(value: str, now: datetime) -> datetime:
     Raises:
         BadOptionError: it is none of these.
     """
-    from bidbeacon_pipelines.reports.cadence import BadCadenceError, parse_every
+    from bidbeacon_pipelines.accounts.cadence_rules import BadCadenceError, parse_every
     from bidbeacon_sessions.clock import read_instant
 
     try:

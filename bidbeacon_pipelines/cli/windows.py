@@ -39,9 +39,9 @@ def explain(
 ) -> None:
     """Explain the state of a report window, what happens next and when, and list its actions; exits with 2 for unknown names."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
+    from bidbeacon_pipelines.accounts.names import find_named_account
     from bidbeacon_pipelines.cli.window_output import print_explanation
     from bidbeacon_pipelines.database.clock import read_now
-    from bidbeacon_pipelines.services.account_names import find_named_account
     from bidbeacon_pipelines.services.explain import explain_window, explanation_json
     from bidbeacon_sessions import SessionStore
 
@@ -77,10 +77,10 @@ def restatements(
     as_json: Json = False,
 ) -> None:
     """Show how the numbers of a day changed from load to load, as Amazon restated them: its totals at T+1, T+3 and so on."""
+    from bidbeacon_pipelines.accounts.names import get_named_account
     from bidbeacon_pipelines.cli.window_output import loads_json, print_loads
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.store.restatements import list_window_loads
 
     day, found = parse_day(window), get_dataset(dataset)

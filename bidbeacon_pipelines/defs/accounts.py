@@ -5,13 +5,13 @@ from typing import Any
 
 import dagster as dg
 
+from bidbeacon_pipelines.accounts.queries import Account, list_accounts
+from bidbeacon_pipelines.accounts.sync import sync_accounts as sync_all_accounts
+from bidbeacon_pipelines.accounts.tables import AdvertiserAccount
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, ADS_ACCOUNTS
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
-from bidbeacon_pipelines.store.accounts import Account, list_accounts
-from bidbeacon_pipelines.store.tables import AdvertiserAccount
 
 
 def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:

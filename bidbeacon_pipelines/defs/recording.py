@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.actions import LoadsRecorded
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.defs.resources import Context, RunningJob
 from bidbeacon_pipelines.reports.product_states import describe_unserved, from_json
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.window_stories import list_actions_of_loads
 from bidbeacon_pipelines.store.windows import (
     LoadedWindow,

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
@@ -31,7 +32,6 @@ from bidbeacon_pipelines.services.backfill import (
 from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import UnknownAccountError
 
 
 def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import dagster as dg
 
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
@@ -18,7 +19,6 @@ from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNot
 from bidbeacon_pipelines.services.job_context import JobContext, find_ref, open_job_context
 from bidbeacon_pipelines.services.wait_log import recording_waits
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.run_requests import begin_request
 from bidbeacon_pipelines.store.window_stories import list_unloaded_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore

@@ -7,6 +7,13 @@ import dagster as dg
 import httpx
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    list_ads_accounts_with_due_work,
+    list_open_rounds,
+)
+from bidbeacon_pipelines.accounts.cadence import settle_cadences
+from bidbeacon_pipelines.accounts.changes import notice_changes
+from bidbeacon_pipelines.accounts.queries import list_accounts, list_keys_without_entities
 from bidbeacon_pipelines.database.clock import read_now, read_real_now
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import sync_accounts
@@ -15,12 +22,8 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PA
 from bidbeacon_pipelines.defs.reports import load_datasets, poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.defs.run_requests import load_windows, requested_runs
-from bidbeacon_pipelines.services.account_changes import notice_changes
-from bidbeacon_pipelines.services.cadence import settle_cadences
 from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, list_open_rounds
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_pipelines.store.session_failures import list_accounts_failed

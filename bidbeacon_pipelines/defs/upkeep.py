@@ -2,13 +2,13 @@
 
 import dagster as dg
 
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import add_partitions
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY
 from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.services.retention import delete_old_records as delete_all_old_records
-from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.materializations import forget_lost_recordings
 
 

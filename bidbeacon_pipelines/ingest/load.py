@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import Account, count_countries
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
@@ -41,7 +42,6 @@ from bidbeacon_pipelines.reports.product_states import (
     states_before,
 )
 from bidbeacon_pipelines.reports.windows import local_date
-from bidbeacon_pipelines.store.accounts import Account, count_countries
 from bidbeacon_pipelines.store.entities import find_first_deliverable_day
 from bidbeacon_pipelines.store.loads import (
     ReportScope,

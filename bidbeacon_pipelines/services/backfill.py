@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from bidbeacon_pipelines.accounts.queries import Account, get_account
 from bidbeacon_pipelines.actions import (
     LoadRequested,
     ReportAdopted,
@@ -28,7 +29,6 @@ from bidbeacon_pipelines.services.refresh import (
 )
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     get_request,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.reports.coverage import (
     WindowSigns,
@@ -13,7 +14,6 @@ from bidbeacon_pipelines.reports.coverage import (
 )
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.services.health_checks import gate_facts
-from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.coverage import NO_WINDOW, SIGNS, list_window_letters
 from bidbeacon_pipelines.store.gates import GateState, list_gates
 from bidbeacon_sessions import SessionStore

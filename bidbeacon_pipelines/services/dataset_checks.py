@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, RowMapping
 
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.actions import DatasetChecked
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.reports.checks import (
@@ -20,7 +21,6 @@ from bidbeacon_pipelines.reports.checks import (
 )
 from bidbeacon_pipelines.reports.coverage import WindowSigns, late_if_sent_before
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.dataset_checks import compare_totals, list_quarantined
 from bidbeacon_pipelines.store.home import list_unsettled_by_account
 from bidbeacon_sessions import SessionRecorder

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping
 
+from bidbeacon_pipelines.accounts.ads_account_queries import list_open_rounds
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.store.ads_accounts import list_open_rounds
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import LockLostError, list_candidates
 from bidbeacon_sessions import SessionClosedError, SessionRecorder

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_pipelines.accounts.queries import list_accounts
+from bidbeacon_pipelines.accounts.suspension import is_credential_error
 from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Waiting, connect
@@ -21,7 +23,6 @@ from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import schema_problem
 from bidbeacon_pipelines.datasets.learned import list_learned_histories
-from bidbeacon_pipelines.services.account_suspension import is_credential_error
 from bidbeacon_pipelines.services.health_checks import (
     OVERDUE_AFTER,
     AmazonState,
@@ -46,7 +47,6 @@ from bidbeacon_pipelines.services.health_checks import (
     database_away,
 )
 from bidbeacon_pipelines.settings import Region, Settings
-from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.alerts import read_delivery
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (

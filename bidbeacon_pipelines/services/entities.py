@@ -14,6 +14,13 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from bidbeacon_pipelines.accounts.queries import (
+    Account,
+    count_export_refusal,
+    forget_export_refusals,
+    set_entities_synced,
+)
+from bidbeacon_pipelines.accounts.suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.actions import (
     EntitiesMisread,
     EntitiesSynced,
@@ -46,14 +53,7 @@ from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
-from bidbeacon_pipelines.services.account_suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.store.accounts import (
-    Account,
-    count_export_refusal,
-    forget_export_refusals,
-    set_entities_synced,
-)
 from bidbeacon_pipelines.store.entities import (
     end_export,
     find_export_in_flight,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
 from bidbeacon_pipelines.actions import CreatesPaused
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.gates import (
@@ -15,7 +16,6 @@ from bidbeacon_pipelines.reports.gates import (
     refused,
     time_to_next_create,
 )
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.gates import (
     StoredGate,
     count_in_flight,

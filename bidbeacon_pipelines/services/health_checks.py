@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.amazon_ads.call_queries import CallSummary
 from bidbeacon_pipelines.datasets.histories import TRIED_AGAIN_AFTER
 from bidbeacon_pipelines.datasets.learned import LearnedHistory
@@ -23,7 +24,6 @@ from bidbeacon_pipelines.reports.problems import shape_of
 from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.services.throttling import TO_DO as THROTTLED_TO_DO
 from bidbeacon_pipelines.services.throttling import throttled_json, throttled_line
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.alerts import Delivery
 from bidbeacon_pipelines.store.gates import GateState
 from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState

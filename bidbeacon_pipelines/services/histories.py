@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount, get_ads_account_by_id
+from bidbeacon_pipelines.accounts.queries import Account, list_countries
 from bidbeacon_pipelines.actions import SkipReason, WindowSkipped, WindowsReopened
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.histories import (
@@ -36,8 +38,6 @@ from bidbeacon_pipelines.reports.product_states import (
 from bidbeacon_pipelines.reports.splitting import products_to_request
 from bidbeacon_pipelines.reports.windows import local_date, oldest_served
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.store.accounts import Account, list_countries
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.requests import Request
 from bidbeacon_pipelines.store.windows import (

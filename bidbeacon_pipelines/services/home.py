@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.coverage import WindowState
@@ -16,7 +17,6 @@ from bidbeacon_pipelines.services.health_checks import Check, Level, gate_facts
 from bidbeacon_pipelines.services.problems import RECENTLY, survey
 from bidbeacon_pipelines.services.throttling import throttled_json
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import find_missing_grant
 from bidbeacon_pipelines.store.home import (

@@ -8,6 +8,12 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount, get_ads_account
+from bidbeacon_pipelines.accounts.queries import (
+    Account,
+    UnknownAccountError,
+    get_account,
+)
 from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
@@ -16,12 +22,6 @@ from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import (
-    Account,
-    UnknownAccountError,
-    get_account,
-)
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account
 from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.progress import pause

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.windows import oldest_served
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.sentences import join_sentences
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping
 
+from bidbeacon_pipelines.accounts.queries import Account, list_subjects
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.acceptance import is_refusal
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, late_if_sent_before
@@ -40,7 +41,6 @@ from bidbeacon_pipelines.services.health_checks import (
 )
 from bidbeacon_pipelines.services.throttling import find_throttled, throttling_problems
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, list_subjects
 from bidbeacon_pipelines.store.home import (
     list_silent,
     list_stopped,

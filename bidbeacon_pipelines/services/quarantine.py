@@ -10,6 +10,7 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
+from bidbeacon_pipelines.accounts.queries import Account, count_countries, get_account
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.ingest.rows import (
@@ -20,7 +21,6 @@ from bidbeacon_pipelines.ingest.rows import (
     RowCheck,
     WaitingAccount,
 )
-from bidbeacon_pipelines.store.accounts import Account, count_countries, get_account
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows, window_values
 from bidbeacon_pipelines.store.merging import WindowTotals, merge_windows, total_windows
 from bidbeacon_pipelines.store.quarantine import (

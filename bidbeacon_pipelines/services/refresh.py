@@ -6,6 +6,9 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount, get_ads_account_by_id
+from bidbeacon_pipelines.accounts.cadence import end_round, note_look
+from bidbeacon_pipelines.accounts.queries import Account, list_countries
 from bidbeacon_pipelines.actions import (
     ReportsPlanned,
     SkipReason,
@@ -29,13 +32,10 @@ from bidbeacon_pipelines.reports.splitting import (
 from bidbeacon_pipelines.reports.windows import (
     local_date,
 )
-from bidbeacon_pipelines.services.cadence import end_round, note_look
 from bidbeacon_pipelines.services.histories import end_unserved
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_locked
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.accounts import Account, list_countries
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.requests import (
     LockLostError,

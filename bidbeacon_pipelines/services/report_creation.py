@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
+from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
@@ -30,7 +31,6 @@ from bidbeacon_pipelines.reports.lifecycle import Failure
 from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.request_states import failure_kind, reported
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.requests import Request
 
 

@@ -13,6 +13,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    AdsAccount,
+    forget_plans,
+    forget_refusals,
+    get_ads_account_by_id,
+    replan_released,
+    set_longest_period,
+    split_dataset,
+)
+from bidbeacon_pipelines.accounts.queries import Account, list_countries
+from bidbeacon_pipelines.accounts.suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.actions import (
     ProductHistoryLearned,
     ReportAdopted,
@@ -89,7 +100,6 @@ from bidbeacon_pipelines.reports.windows import (
     missed_offsets,
     next_refresh_at,
 )
-from bidbeacon_pipelines.services.account_suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.gate import enter_gate, note_answer
 from bidbeacon_pipelines.services.histories import (
     days_back,
@@ -108,16 +118,6 @@ from bidbeacon_pipelines.services.report_creation import (
 from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
 from bidbeacon_pipelines.services.request_states import columns_of, reported, state_of, tries_before
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, list_countries
-from bidbeacon_pipelines.store.ads_accounts import (
-    AdsAccount,
-    forget_plans,
-    forget_refusals,
-    get_ads_account_by_id,
-    replan_released,
-    set_longest_period,
-    split_dataset,
-)
 from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.requests import (

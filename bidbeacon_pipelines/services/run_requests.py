@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.windows import is_served, local_date
 from bidbeacon_pipelines.services.load_checks import (
@@ -14,7 +15,6 @@ from bidbeacon_pipelines.services.load_checks import (
     check_served,
     split_at_today,
 )
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.run_requests import (
     RunRequest,
     find_run_request,

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.actions import SummaryUpdated
 from bidbeacon_pipelines.reports.account_days import summarize_days
-from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_pipelines.store.summaries import (
     list_days_to_sum_up,
     list_totals,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.windows import (
@@ -15,7 +16,6 @@ from bidbeacon_pipelines.reports.windows import (
 )
 from bidbeacon_pipelines.services.histories import reopen_unserved
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import correct_requests
 from bidbeacon_pipelines.store.windows import (
     MisdatedWindow,

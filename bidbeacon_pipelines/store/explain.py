@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 
 _ACCOUNT = text(f"""
     SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.currency_code, a.enabled, a.paused_by, a.paused_at, a.amazon_status, o.needs_person,

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.database.schema import list_revisions, read_oldest_program, read_revision
-from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, IS_ACTIVE
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.store.accounts import IS_ACTIVE, Account
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, Account
 from bidbeacon_pipelines.store.coverage import (
     DUE_SINCE,
     IS_DUE,

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.product_states import WindowAfter
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.merging import WindowTotals
 from bidbeacon_pipelines.store.windows import release_windows
 

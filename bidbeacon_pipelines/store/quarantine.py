@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, Account
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, Account
 from bidbeacon_pipelines.store.loads import ReportScope, product_totals
 from bidbeacon_pipelines.store.merging import WindowTotals
 from bidbeacon_pipelines.store.staging import listed, staged_columns

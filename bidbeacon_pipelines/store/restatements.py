@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.store.accounts import Account
 
 _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 

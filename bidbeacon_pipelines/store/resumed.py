@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
 
 # A window of a paused country may have waited for a report that came for the others.
 _RELEASE = text(f"""

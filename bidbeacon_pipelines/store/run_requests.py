@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, Account
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, Account
 
 RunKind = Literal["load-windows", "sync-entities"]
 

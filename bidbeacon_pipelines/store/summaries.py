@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS, get_dataset
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.report_views import ATTRIBUTION_DAYS_SQL
 
 DAILY, HOURLY = DAILY_CAMPAIGNS.name, HOURLY_CAMPAIGNS.name

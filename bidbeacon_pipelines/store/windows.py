@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, Account
 from bidbeacon_pipelines.reports.product_states import ProductState, WindowAfter, from_json, to_json
-from bidbeacon_pipelines.store.accounts import IS_ACTIVE, Account
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.services.account import read_account
-from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, get_named_account
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.server.parameters import check_known, read_text

@@ -18,17 +18,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.reports.cadence import BadCadenceError
-from bidbeacon_pipelines.services.account_changes import PAGE, AccountChanges
-from bidbeacon_pipelines.services.account_names import (
+from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
+from bidbeacon_pipelines.accounts.cadence import choose_cadence
+from bidbeacon_pipelines.accounts.cadence_rules import BadCadenceError
+from bidbeacon_pipelines.accounts.changes import PAGE, AccountChanges
+from bidbeacon_pipelines.accounts.names import (
     AmbiguousAccountError,
     BadAliasError,
     get_named_account,
     get_named_ads_account,
 )
-from bidbeacon_pipelines.services.cadence import choose_cadence
+from bidbeacon_pipelines.accounts.queries import Account, UnknownAccountError
+from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.services.load_checks import (
     AccountStoppedError,
     DaysNotOverError,
@@ -41,8 +43,6 @@ from bidbeacon_pipelines.services.run_requests import (
     run_request_json,
 )
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, UnknownAccountError
-from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_pipelines.store.run_requests import find_run_request
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, find_named_account
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.reports.verdicts import Cause
-from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, find_named_account
 from bidbeacon_pipelines.services.explain import explain_window, explanation_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore

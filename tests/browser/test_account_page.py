@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
+from bidbeacon_pipelines.accounts.changes import AccountChanges
+from bidbeacon_pipelines.accounts.queries import get_account, list_subjects
 from bidbeacon_pipelines.actions import WindowsQueued
-from bidbeacon_pipelines.services.account_changes import AccountChanges
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import get_account, list_subjects
 from bidbeacon_pipelines.store.run_requests import begin_request, list_waiting_requests
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access

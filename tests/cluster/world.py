@@ -9,10 +9,10 @@ from uuid import UUID
 
 import httpx
 
+from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.database.clock import simulate_time
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from tests.cluster.cluster import (
     DAGSTER_PORT,
     SANDBOX_PORT,

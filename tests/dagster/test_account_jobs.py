@@ -3,6 +3,7 @@
 import pytest
 from dagster import AssetKey, AssetMaterialization, RunRequest, build_schedule_context, schedule
 
+from bidbeacon_pipelines.accounts.queries import list_keys_without_entities
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import (
@@ -14,7 +15,6 @@ from bidbeacon_pipelines.defs.partitions import (
 from bidbeacon_pipelines.defs.reports import refresh_account_job
 from bidbeacon_pipelines.defs.schedules import busy_accounts
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.store.accounts import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.world import World, failure_of
 

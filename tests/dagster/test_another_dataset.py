@@ -10,6 +10,7 @@ from dagster import materialize
 from sqlalchemy import Engine, MetaData, inspect, text
 from typer.testing import CliRunner
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.engine import make_engine
@@ -23,7 +24,6 @@ from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.reports.checks import CHECKS
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.report_views import read_views
 from migrations.generate import write_next
 from tests.dagster import another_dataset

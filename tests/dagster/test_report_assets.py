@@ -4,6 +4,7 @@ from datetime import date
 
 from dagster import AssetObservation, AssetPartitionStatus, DagsterEventType, EventRecordsFilter
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_WINDOWS,
@@ -13,7 +14,6 @@ from bidbeacon_pipelines.defs.partitions import (
 from bidbeacon_pipelines.reports.checks import CHECKS
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
 

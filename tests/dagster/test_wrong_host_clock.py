@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.database.clock import (
     DatabaseClock,
     RealTimeOnlyError,
@@ -19,7 +20,6 @@ from bidbeacon_pipelines.database.clock import (
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.reports.windows import local_date, window_dates
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
-from bidbeacon_pipelines.store.accounts import Account
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import DATASET, World
 

@@ -18,6 +18,8 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.accounts.queries import Account, list_accounts
+from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.checks import build_report_checks
@@ -30,11 +32,9 @@ from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
-from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.services.refresh import plan_backfill
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now

@@ -9,13 +9,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
+from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
+from bidbeacon_pipelines.accounts.cadence_rules import Cadence
+from bidbeacon_pipelines.accounts.changes import AccountChanges, notice_changes
+from bidbeacon_pipelines.accounts.names import BadAliasError
+from bidbeacon_pipelines.accounts.queries import Account, get_account
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.reports.cadence import Cadence
-from bidbeacon_pipelines.services.account_changes import AccountChanges, notice_changes
-from bidbeacon_pipelines.services.account_names import BadAliasError
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, get_account
-from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import action_json, load_labels
 from bidbeacon_sessions.queries import list_actions

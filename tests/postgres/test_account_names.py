@@ -8,21 +8,21 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.cli.account_names import complete_account
-from bidbeacon_pipelines.services.account_names import (
+from bidbeacon_pipelines.accounts.names import (
     AmbiguousAccountError,
     get_named_account,
     get_named_ads_account,
     list_named_accounts,
     slug_of,
 )
-from bidbeacon_pipelines.store.accounts import (
+from bidbeacon_pipelines.accounts.queries import (
     Account,
     UnknownAccountError,
     get_account,
     list_subjects,
 )
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.cli.account_names import complete_account
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.fields import (
     SPONSORED_BRANDS,
     SPONSORED_DISPLAY,
@@ -20,7 +21,6 @@ from bidbeacon_pipelines.datasets.registry import (
 from bidbeacon_pipelines.defs.recording import window_metadata
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.explain import explain_window
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.windows import (
     LoadedWindow,
     list_unrecorded_windows,

@@ -5,10 +5,13 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    get_ads_account,
+    list_ads_accounts_with_due_work,
+)
+from bidbeacon_pipelines.accounts.queries import Account, set_enabled
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.store.accounts import Account, set_enabled
-from bidbeacon_pipelines.store.ads_accounts import get_ads_account, list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_candidates
 from tests.one_dataset import only_datasets

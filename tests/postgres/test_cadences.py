@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.accounts.cadence import describe_cadence, keep_cadence, settle_cadences
+from bidbeacon_pipelines.accounts.cadence_queries import get_cadence
+from bidbeacon_pipelines.accounts.cadence_rules import Cadence
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.services.backfill import drive_windows
-from bidbeacon_pipelines.services.cadence import describe_cadence, keep_cadence, settle_cadences
 from bidbeacon_pipelines.services.refresh import refresh_account
-from bidbeacon_pipelines.store.accounts import UnknownAccountError
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.store.cadences import get_cadence
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld, days_before
 

@@ -8,6 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    list_ads_accounts_with_due_work,
+    set_needs_person,
+)
+from bidbeacon_pipelines.accounts.queries import Account, list_keys_without_entities, set_enabled
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import InvalidGrant, NotAuthorized
@@ -22,8 +27,6 @@ from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, list_keys_without_entities, set_enabled
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, set_needs_person
 from bidbeacon_pipelines.store.entities import insert_export
 from tests.postgres.job_world import DATASET, BenchWorld
 

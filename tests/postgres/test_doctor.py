@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner, Result
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.amazon_ads.call_queries import CallSummary
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.engine import shared_engine
@@ -40,7 +41,6 @@ from bidbeacon_pipelines.services.health_checks import (
     check_windows,
 )
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.gates import GateState, StoredGate
 from bidbeacon_pipelines.store.health import (
     FailedWindows,

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.accounts.suspension import MOST_REFUSALS
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DATASETS
-from bidbeacon_pipelines.services.account_suspension import MOST_REFUSALS
 from bidbeacon_pipelines.services.backfill import (
     AccountSkippedError,
     WindowNotLoadedError,

@@ -10,6 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import (
+    Account,
+    list_accounts,
+    list_keys_without_entities,
+    set_enabled,
+)
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
@@ -19,12 +25,6 @@ from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, Catalog
 from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import (
-    Account,
-    list_accounts,
-    list_keys_without_entities,
-    set_enabled,
-)
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
 

@@ -5,13 +5,13 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.services.backfill import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,
     drive_windows,
 )
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.windows import Window
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.store.accounts import Account
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.reports.verdicts import Cause, Verdict
 from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.sandbox.faults import FaultName
@@ -13,7 +14,6 @@ from bidbeacon_pipelines.services.doctor import look_into_tables
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.problems import survey
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld

@@ -6,16 +6,16 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.accounts.cadence import keep_cadence, settle_cadences
+from bidbeacon_pipelines.accounts.cadence_rules import Cadence
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.fields import (
     SPONSORED_BRANDS,
     SPONSORED_DISPLAY,
     SPONSORED_PRODUCTS,
 )
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DATASETS
-from bidbeacon_pipelines.reports.cadence import Cadence
-from bidbeacon_pipelines.services.cadence import keep_cadence, settle_cadences
-from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
 

@@ -8,10 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import text
 
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    list_ads_accounts_with_due_work,
+    set_needs_person,
+)
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, set_needs_person
 from bidbeacon_pipelines.store.gates import StoredGate, lock_gate
 from bidbeacon_pipelines.store.requests import lock_planning, set_planned
 from bidbeacon_pipelines.store.windows import attach_windows

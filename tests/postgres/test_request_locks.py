@@ -17,13 +17,13 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
+from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     keep_lock,

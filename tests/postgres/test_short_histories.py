@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.fields import SPONSORED_BRANDS
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.defs.recording import window_metadata
@@ -12,7 +13,6 @@ from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.doctor import look_into_tables
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.health_checks import Level
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.windows import (
     LoadedWindow,
     Window,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
@@ -17,7 +18,6 @@ from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operatio
 from bidbeacon_pipelines.services.entities import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.home import Home
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import instant
 from tests.faults.ads.simulated_office import SimulatedClock

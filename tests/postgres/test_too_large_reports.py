@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account, list_countries
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.accounts import Account, list_countries
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld
 

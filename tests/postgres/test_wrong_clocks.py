@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.accounts.cadence import settle_cadences
+from bidbeacon_pipelines.accounts.cadence_queries import get_cadence
+from bidbeacon_pipelines.accounts.queries import list_keys_without_entities
 from bidbeacon_pipelines.reports.windows import window_dates
-from bidbeacon_pipelines.services.cadence import settle_cadences
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.accounts import list_keys_without_entities
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.store.cadences import get_cadence
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.accounts.queries import Account, get_account
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.run_requests import (
     begin_request,
     finish_requests,

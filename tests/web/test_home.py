@@ -10,12 +10,12 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.accounts.ads_account_queries import set_needs_person
+from bidbeacon_pipelines.accounts.queries import list_accounts, set_enabled
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.services import health_checks, problem_loads
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import list_accounts, set_enabled
-from bidbeacon_pipelines.store.ads_accounts import set_needs_person
 from bidbeacon_pipelines.store.windows import create_windows, set_windows_through
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session

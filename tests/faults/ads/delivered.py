@@ -14,10 +14,10 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.fields import Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.sandbox.entities import Catalog
-from bidbeacon_pipelines.store.accounts import Account
 from tests.hours_by_walking import hours_by_walking
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")

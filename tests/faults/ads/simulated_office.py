@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, create_engine, text
 
+from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
@@ -23,7 +24,6 @@ from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.state import SandboxClock
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
 

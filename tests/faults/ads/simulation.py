@@ -9,10 +9,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.accounts.queries import (
+    Account,
+    list_accounts,
+    list_keys_without_entities,
+    set_enabled,
+)
+from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.reports.windows import local_date, start_of_day
-from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.entities import sync_entities
@@ -20,13 +27,6 @@ from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.services.job_context import JobContext, find_ref
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.wait_log import job_session
-from bidbeacon_pipelines.store.accounts import (
-    Account,
-    list_accounts,
-    list_keys_without_entities,
-    set_enabled,
-)
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_sessions import SessionRecorder

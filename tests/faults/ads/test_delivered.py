@@ -6,13 +6,13 @@ from typing import get_args
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
 from bidbeacon_pipelines.sandbox.report_request import Condition, OnFilter, ReportRequest
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.sandbox.truth import day_truth
-from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.delivered import (
     AD_PRODUCT,
     Asked,

@@ -7,10 +7,10 @@ from time import process_time
 import pytest
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
-from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation

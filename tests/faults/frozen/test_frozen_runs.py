@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from dagster import DagsterRunStatus
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.defs.schedules import (
     HELP_AFTER,
     POLL_LOOK_EVERY_SECONDS,
     poll_reports_in_flight,
 )
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.test_sensors import asked_for

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from dagster import DagsterRunStatus
 
+from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.reaper import LOST_AFTER, close_dead_sessions, fail_lost_runs
 from tests.dagster.world import DATASET, World, wait_until
 from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint

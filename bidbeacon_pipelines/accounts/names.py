@@ -6,21 +6,21 @@ from difflib import get_close_matches
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.amazon_ads.countries import normalise_country
-from bidbeacon_pipelines.store.accounts import (
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    AdsAccount,
+    find_ads_account,
+    get_ads_account,
+    set_alias,
+)
+from bidbeacon_pipelines.accounts.queries import (
     Account,
     UnknownAccountError,
     find_account,
     list_accounts,
     list_subjects,
 )
-from bidbeacon_pipelines.store.ads_accounts import (
-    AdsAccount,
-    find_ads_account,
-    get_ads_account,
-    set_alias,
-)
-from bidbeacon_pipelines.store.tables import LONGEST_ALIAS
+from bidbeacon_pipelines.accounts.tables import LONGEST_ALIAS
+from bidbeacon_pipelines.amazon_ads.countries import normalise_country
 from bidbeacon_sessions.writes import name_subjects
 
 _MOST_SHOWN = 8

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.store.accounts import ADS_ACCOUNT_LABEL
+from bidbeacon_pipelines.accounts.queries import ADS_ACCOUNT_LABEL
 
 _CADENCE = "coalesce(o.refresh_cron, 'every ' || extract(epoch FROM o.refresh_every)::bigint)"
 _IS_PAUSE_NEW = "a.enabled = (a.paused_at IS NOT NULL)"

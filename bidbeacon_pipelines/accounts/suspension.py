@@ -2,15 +2,15 @@
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.actions import AccountNeedsPerson, CredentialsAccepted, CredentialsRefused
-from bidbeacon_pipelines.amazon_ads.errors import AuthError, MissingRights, NotAuthorized
-from bidbeacon_pipelines.store.accounts import list_countries
-from bidbeacon_pipelines.store.ads_accounts import (
+from bidbeacon_pipelines.accounts.ads_account_queries import (
     clear_credentials_need_person,
     count_refusal,
     set_credentials_need_person,
     set_needs_person,
 )
+from bidbeacon_pipelines.accounts.queries import list_countries
+from bidbeacon_pipelines.actions import AccountNeedsPerson, CredentialsAccepted, CredentialsRefused
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, MissingRights, NotAuthorized
 from bidbeacon_sessions import SessionRecorder
 
 MOST_REFUSALS = 3

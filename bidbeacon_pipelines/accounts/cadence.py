@@ -6,7 +6,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.reports.cadence import (
+from bidbeacon_pipelines.accounts import cadence_queries as cadences
+from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
+from bidbeacon_pipelines.accounts.cadence_queries import StoredCadence
+from bidbeacon_pipelines.accounts.cadence_rules import (
     AS_SOON_AS_DUE,
     BadCadenceError,
     Cadence,
@@ -14,9 +17,6 @@ from bidbeacon_pipelines.reports.cadence import (
     parse_every,
 )
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.store import cadences
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount
-from bidbeacon_pipelines.store.cadences import StoredCadence
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.account_keys import ads_account_key
-from bidbeacon_pipelines.store.accounts import ADS_ACCOUNT_LABEL, IS_ACTIVE, UnknownAccountError
+from bidbeacon_pipelines.accounts.keys import ads_account_key
+from bidbeacon_pipelines.accounts.queries import ADS_ACCOUNT_LABEL, IS_ACTIVE, UnknownAccountError
 from bidbeacon_sessions import Subject
 
 

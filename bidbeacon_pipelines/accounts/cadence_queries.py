@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.accounts import ADS_ACCOUNT_LABEL
-from bidbeacon_pipelines.store.ads_accounts import get_ads_account
+from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
+from bidbeacon_pipelines.accounts.queries import ADS_ACCOUNT_LABEL
 
 # What next_look_at was worked out for. A cron is the ads account's wall clock, so its time zone is
 # a part of it.

@@ -12,6 +12,18 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
+from bidbeacon_pipelines.accounts.cadence import describe, keep_cadence
+from bidbeacon_pipelines.accounts.cadence_rules import Cadence
+from bidbeacon_pipelines.accounts.change_queries import (
+    has_unrecorded_changes,
+    take_aliases,
+    take_cadences,
+    take_pauses,
+)
+from bidbeacon_pipelines.accounts.names import check_alias
+from bidbeacon_pipelines.accounts.names import rename as rename_ads_account
+from bidbeacon_pipelines.accounts.queries import Account, list_subjects, set_enabled
 from bidbeacon_pipelines.actions import (
     AccountPaused,
     AccountRenamed,
@@ -19,19 +31,7 @@ from bidbeacon_pipelines.actions import (
     CadenceChanged,
 )
 from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.reports.cadence import Cadence
-from bidbeacon_pipelines.services.account_names import check_alias
-from bidbeacon_pipelines.services.account_names import rename as rename_ads_account
-from bidbeacon_pipelines.services.cadence import describe, keep_cadence
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.account_changes import (
-    has_unrecorded_changes,
-    take_aliases,
-    take_cadences,
-    take_pauses,
-)
-from bidbeacon_pipelines.store.accounts import Account, list_subjects, set_enabled
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.resumed import release_stopped_windows
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.writes import name_subjects

@@ -1,0 +1,1 @@
+"""Ads accounts and accounts: sync, names, pause, cadence, and who changed what."""

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.accounts.queries import Account, get_account, upsert_ac
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
-from bidbeacon_pipelines.store.entities import merge_entities
+from bidbeacon_pipelines.entities.queries import merge_entities
 from tests.temporary_postgres import temporary_postgres
 
 TABLE = DATASET.table

@@ -68,7 +68,7 @@ def entities_list(
     """Show how many entities of each kind are stored, no longer sent by Amazon, and set aside."""
     from bidbeacon_pipelines.cli.session_output import table_of
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.store.entities import count_entities
+    from bidbeacon_pipelines.entities.queries import count_entities
 
     engine = shared_engine(database_url(get_settings()))
     labels = {
@@ -128,8 +128,8 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     """Sync one account in a session of its own; return its counts by kind, or its error."""
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.cli.recorded import recorded
+    from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
     from bidbeacon_pipelines.services.backfill import AccountSkippedError
-    from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
     from bidbeacon_pipelines.values.decode import BrokenPartError
 
     account = context.account(

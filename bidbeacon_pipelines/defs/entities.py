@@ -11,8 +11,8 @@ from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, NoPartitionError
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, RunningJob
-from bidbeacon_pipelines.services.entities import ExportNotReadyError, is_put_off
-from bidbeacon_pipelines.services.entities import sync_entities as sync_all_entities
+from bidbeacon_pipelines.entities.sync import ExportNotReadyError, is_put_off
+from bidbeacon_pipelines.entities.sync import sync_entities as sync_all_entities
 from bidbeacon_sessions.dagster import list_sentences, session_link
 from bidbeacon_sessions.queries import list_excerpts
 

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.defs.asset_metadata import (
     place_metadata,
     view_schema,
 )
+from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, ReportView, list_joined_entities
 from bidbeacon_pipelines.store.tables import AccountDailySummary
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import Account, count_countries
 from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.entities.queries import find_first_deliverable_day
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     NotWaitedFor,
@@ -42,7 +43,6 @@ from bidbeacon_pipelines.reports.product_states import (
     states_before,
 )
 from bidbeacon_pipelines.reports.windows import local_date
-from bidbeacon_pipelines.store.entities import find_first_deliverable_day
 from bidbeacon_pipelines.store.loads import (
     ReportScope,
     RowCounts,

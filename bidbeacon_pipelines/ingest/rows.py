@@ -25,7 +25,7 @@ from bidbeacon_pipelines.datasets.fields import (
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.datasets.row_keys import row_key_of
-from bidbeacon_pipelines.ingest.target_match import digest_of_row
+from bidbeacon_pipelines.entities.target_match import digest_of_row
 from bidbeacon_pipelines.values.decode import Row, RowDecoder, Values, WireRow
 from bidbeacon_pipelines.values.field_types import (
     FieldError,

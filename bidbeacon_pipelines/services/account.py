@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.accounts.cadence import describe
 from bidbeacon_pipelines.accounts.queries import Account, get_details
 from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.entities.queries import count_entities
 from bidbeacon_pipelines.reports.overview import summarize_datasets
 from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.reports.windows import local_date
@@ -17,7 +18,6 @@ from bidbeacon_pipelines.services.home import dataset_json
 from bidbeacon_pipelines.services.problems import list_groups
 from bidbeacon_pipelines.services.run_requests import run_request_json
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.entities import count_entities
 from bidbeacon_pipelines.store.home import count_windows
 from bidbeacon_pipelines.store.run_requests import list_open_requests
 from bidbeacon_pipelines.store.summaries import sum_up_days, sum_up_periods

@@ -27,6 +27,7 @@ from bidbeacon_pipelines.datasets.learned import (
     set_served,
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.entities.queries import find_ad_products
 from bidbeacon_pipelines.reports.product_states import (
     WindowAfter,
     after_report,
@@ -38,7 +39,6 @@ from bidbeacon_pipelines.reports.product_states import (
 from bidbeacon_pipelines.reports.splitting import products_to_request
 from bidbeacon_pipelines.reports.windows import local_date, oldest_served
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.requests import Request
 from bidbeacon_pipelines.store.windows import (
     Window,

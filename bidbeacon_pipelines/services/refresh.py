@@ -17,6 +17,7 @@ from bidbeacon_pipelines.actions import (
 from bidbeacon_pipelines.datasets.histories import Histories, oldest_days
 from bidbeacon_pipelines.datasets.learned import list_split_reports
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
+from bidbeacon_pipelines.entities.queries import find_ad_products
 from bidbeacon_pipelines.reports.planning import (
     DueDay,
     PlannedRequest,
@@ -36,7 +37,6 @@ from bidbeacon_pipelines.services.histories import end_unserved
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_locked
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     Request,

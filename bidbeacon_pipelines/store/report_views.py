@@ -17,7 +17,7 @@ from bidbeacon_pipelines.datasets.dataset_tables import TAGS, columns_of
 from bidbeacon_pipelines.datasets.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
 from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS, Dimension
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
+from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.store.tables import AccountDailySummary
 
 SCHEMA = "reports"

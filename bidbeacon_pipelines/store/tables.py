@@ -31,7 +31,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bidbeacon_pipelines.database.base import TOTAL, TOTAL_COUNT, PipelinesBase
 from bidbeacon_pipelines.database.base import account_reference as _account
 from bidbeacon_pipelines.database.base import amazon_id as _id
-from bidbeacon_pipelines.store import entity_tables  # noqa: F401 - their classes belong to the same metadata
+from bidbeacon_pipelines.entities import tables as entity_tables  # noqa: F401 - their classes belong to the same metadata
 
 WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.store.entities import merge_entities
+from bidbeacon_pipelines.entities.queries import merge_entities
 from tests.postgres.load_world import AS_OF, LoadWorld, add_account, target
 
 SHIRTS, BRAND, RETARGETING, SHIRTS_DE = "Shirts", "Brand video", "Retargeting", "Hemden"

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Upstream,
     UrlExpired,
 )
+from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.services.entities import ExportFailedError
 from tests.postgres.lone_fault_world import fault, once
 
 FAST = 2_000_000

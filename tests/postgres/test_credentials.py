@@ -20,14 +20,14 @@ from bidbeacon_pipelines.amazon_ads.exports import create_export
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
+from bidbeacon_pipelines.entities.queries import insert_export
+from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, drive_windows
-from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.entities import insert_export
 from tests.postgres.job_world import DATASET, BenchWorld
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)

@@ -14,11 +14,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.ingest.entities import EntityProblems
-from bidbeacon_pipelines.ingest.target_match import digest_of_row
-from bidbeacon_pipelines.services.entities import store_entities
+from bidbeacon_pipelines.entities.queries import EntityCount, count_entities, merge_entities
+from bidbeacon_pipelines.entities.read import EntityProblems
+from bidbeacon_pipelines.entities.sync import store_entities
+from bidbeacon_pipelines.entities.target_match import digest_of_row
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.store.entities import EntityCount, count_entities, merge_entities
 from bidbeacon_pipelines.values.decode import iter_values
 from tests.postgres.job_world import execute, query
 from tests.postgres.load_world import add_account

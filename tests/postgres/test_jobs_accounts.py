@@ -19,10 +19,10 @@ from bidbeacon_pipelines.accounts.queries import (
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
+from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, Catalog
-from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from tests.postgres.job_world import BenchWorld

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
+from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.services.entities import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.home import Home
 from bidbeacon_sessions import SessionStore

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary
+from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.health_checks import check_calls
 from bidbeacon_pipelines.services.refresh import plan_backfill
 from bidbeacon_pipelines.services.requests import drive_request

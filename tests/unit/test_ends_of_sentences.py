@@ -8,7 +8,7 @@ import pytest
 from bidbeacon_pipelines import actions as _catalogue  # noqa: F401 - registers all actions
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_pipelines.amazon_ads.report_files import ReportNotReady
-from bidbeacon_pipelines.services.entities import ExportFailedError
+from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.catalogue import sample_payload
 from bidbeacon_sessions.sentences import join_sentences, plain_text

@@ -19,10 +19,10 @@ from bidbeacon_pipelines.accounts.queries import (
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
+from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.reports.windows import local_date, start_of_day
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.dispatch import create_reports
-from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.services.job_context import JobContext, find_ref
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests

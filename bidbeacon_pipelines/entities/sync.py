@@ -52,9 +52,7 @@ from bidbeacon_pipelines.amazon_ads.exports import (
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
-from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
-from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.store.entities import (
+from bidbeacon_pipelines.entities.queries import (
     end_export,
     find_export_in_flight,
     insert_export,
@@ -62,6 +60,8 @@ from bidbeacon_pipelines.store.entities import (
     merge_entities,
     replace_problems,
 )
+from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.merging import resolve_targets
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values

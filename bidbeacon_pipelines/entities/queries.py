@@ -9,7 +9,7 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.store.entity_tables import (
+from bidbeacon_pipelines.entities.tables import (
     ENTITY_KINDS,
     Ad,
     AdGroup,

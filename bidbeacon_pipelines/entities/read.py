@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bidbeacon_pipelines.ingest.entity_fields import (
+from bidbeacon_pipelines.entities.fields import (
     UnreadableFieldError,
     clean,
     exact_json,
@@ -25,7 +25,7 @@ from bidbeacon_pipelines.ingest.entity_fields import (
     read_text,
     read_word,
 )
-from bidbeacon_pipelines.ingest.target_match import digest_of_target
+from bidbeacon_pipelines.entities.target_match import digest_of_target
 
 MOST_PROBLEMS_KEPT: Final = 1_000
 """Of one kind of entity of an account; all of them are counted."""

@@ -1,0 +1,1 @@
+"""Campaigns, ad groups, ads, targets and portfolios: exported, read and stored."""

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
-from bidbeacon_pipelines.store.windows import list_windows_of_request
+from bidbeacon_pipelines.windows.queries import list_windows_of_request
 
 DATASET = HOURLY_TARGETS
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from benchmarks.ingest_load import DATASET, NOW, Cost, load_parts
 from benchmarks.ingest_reports import DAYS, Report
 from benchmarks.ingest_world import Contender, Place
 from bidbeacon_pipelines.store.requests import insert_request
-from bidbeacon_pipelines.store.windows import attach_windows, create_windows
+from bidbeacon_pipelines.windows.queries import attach_windows, create_windows
 
 OF_A_JOB = "bidbeacon_pipelines.services.refresh"
 """What `bidbeacon refresh` imports to load a report."""

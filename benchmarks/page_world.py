@@ -12,7 +12,7 @@ from benchmarks.session_world import ACCOUNTS
 from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
 from bidbeacon_pipelines.accounts.queries import upsert_account
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.windows import oldest_served
+from bidbeacon_pipelines.windows.rules import oldest_served
 
 DAYS = 456
 HOME_ACCOUNTS = 300

@@ -51,11 +51,11 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.reports.dispatch import WAITS_FOR_AT_MOST
-from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_pipelines.store.windows import create_windows
+from bidbeacon_pipelines.windows.queries import create_windows
+from bidbeacon_pipelines.windows.rules import next_refresh_at, window_dates
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.temporary_postgres import TemporaryPostgres

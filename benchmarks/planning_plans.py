@@ -12,7 +12,7 @@ from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_w
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.store.requests import insert_request, list_candidates, list_plans
-from bidbeacon_pipelines.store.windows import list_days_to_plan, list_next_due
+from bidbeacon_pipelines.windows.queries import list_days_to_plan, list_next_due
 
 Statement = tuple[str, Any]
 

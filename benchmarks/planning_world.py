@@ -13,7 +13,7 @@ from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
 from bidbeacon_pipelines.accounts.keys import account_key
 from bidbeacon_pipelines.accounts.queries import upsert_account
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.windows import window_dates
+from bidbeacon_pipelines.windows.rules import window_dates
 from tests.temporary_postgres import TemporaryPostgres
 
 ACCOUNTS = 1000

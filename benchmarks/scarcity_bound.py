@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulation import ACCOUNTS, START, time_zone
-from bidbeacon_pipelines.reports.windows import start_of_day
+from bidbeacon_pipelines.windows.rules import start_of_day
 
 SLOTS = 48
 """Half hours of a day, in UTC."""

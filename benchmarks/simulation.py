@@ -17,7 +17,7 @@ from bidbeacon_pipelines.reports.planning import (
     plan_requests,
     should_wait_for_countries,
 )
-from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served, start_of_day
+from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served, start_of_day
 
 DAILY = DAILY_TARGETS
 HOURLY = HOURLY_TARGETS

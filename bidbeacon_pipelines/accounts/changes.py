@@ -32,7 +32,7 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.resumed import release_stopped_windows
+from bidbeacon_pipelines.windows.resumed import release_stopped_windows
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.writes import name_subjects
 

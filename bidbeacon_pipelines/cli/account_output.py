@@ -9,7 +9,7 @@ from rich.text import Text
 from bidbeacon_pipelines.accounts.cadence import describe_cadence
 from bidbeacon_pipelines.accounts.cadence_queries import StoredCadence
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.store.windows import DatasetCoverage
+from bidbeacon_pipelines.windows.queries import DatasetCoverage
 
 _NONE = "No accounts are stored yet: run `bidbeacon accounts sync`."
 

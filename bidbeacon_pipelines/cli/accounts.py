@@ -49,7 +49,7 @@ def accounts_list(as_json: Json = False) -> None:
     from bidbeacon_pipelines.cli.account_output import print_accounts
     from bidbeacon_pipelines.database.clock import read_now
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.store.windows import list_coverage
+    from bidbeacon_pipelines.windows.queries import list_coverage
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         accounts = list_accounts(connection)

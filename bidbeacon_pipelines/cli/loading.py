@@ -104,12 +104,12 @@ def _days_to_load(
         DaysNotServedError: Amazon no longer serves some of the days.
         DaysNotOverError: none of the days is over.
     """
-    from bidbeacon_pipelines.reports.windows import local_date
     from bidbeacon_pipelines.services.load_checks import (
         DaysNotOverError,
         check_served,
         split_at_today,
     )
+    from bidbeacon_pipelines.windows.rules import local_date
 
     today = local_date(now, account.time_zone)
     check_served(dataset, asked, today)

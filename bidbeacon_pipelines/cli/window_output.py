@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, mark_of
-from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.store.quarantine import QuarantinedRow
 from bidbeacon_pipelines.store.restatements import WindowLoad
+from bidbeacon_pipelines.windows.product_states import product_name
 
 _SEVERITIES = {
     "fine": ("✔", "green"),

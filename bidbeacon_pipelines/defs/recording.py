@@ -13,9 +13,9 @@ from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.defs.resources import Context, RunningJob
-from bidbeacon_pipelines.reports.product_states import describe_unserved, from_json
 from bidbeacon_pipelines.store.window_stories import list_actions_of_loads
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.product_states import describe_unserved, from_json
+from bidbeacon_pipelines.windows.queries import (
     LoadedWindow,
     list_loaded_windows,
     list_unrecorded_windows,

@@ -27,7 +27,7 @@ from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_pipelines.store.session_failures import list_accounts_failed
-from bidbeacon_pipelines.store.windows import list_unrecorded_windows
+from bidbeacon_pipelines.windows.queries import list_unrecorded_windows
 from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
 from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.reaper import build_session_closer

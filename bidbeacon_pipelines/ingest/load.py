@@ -36,13 +36,6 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
     judge_undated,
 )
-from bidbeacon_pipelines.reports.product_states import (
-    ProductState,
-    after_report,
-    failed,
-    states_before,
-)
-from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.store.loads import (
     ReportScope,
     RowCounts,
@@ -72,7 +65,14 @@ from bidbeacon_pipelines.store.staging import (
     set_aside,
     tally_windows,
 )
-from bidbeacon_pipelines.store.windows import Window
+from bidbeacon_pipelines.windows.product_states import (
+    ProductState,
+    after_report,
+    failed,
+    states_before,
+)
+from bidbeacon_pipelines.windows.queries import Window
+from bidbeacon_pipelines.windows.rules import local_date
 
 
 @dataclass(frozen=True)

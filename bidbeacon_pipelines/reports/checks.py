@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.datasets.registry import Reconciles
-from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, is_late
+from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState, is_late
 
 WINDOW_IS_FRESH = "window_is_fresh"
 ROWS_RECONCILE = "rows_reconcile_with_daily_totals"

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.reports.verdicts import (
     when,
     when_created,
 )
-from bidbeacon_pipelines.reports.window_facts import OpenRequest
+from bidbeacon_pipelines.windows.facts import OpenRequest
 from bidbeacon_sessions.sentences import without_stop
 
 LATE_AFTER_USUAL = 4

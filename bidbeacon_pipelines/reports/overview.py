@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, window_state
 from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, headline, shape_of
+from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState, window_state
 
 PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)
 """The states that somebody should know of, the worst first. What is expired is counted only: it stays so for good, and nothing can be done."""

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
-from bidbeacon_pipelines.reports.windows import is_served
+from bidbeacon_pipelines.windows.rules import is_served
 
 SURELY_SERVED = timedelta(days=7)
 """A day that is younger than the oldest one that Amazon serves by so much is one that it serves, whatever calendar it counts in."""

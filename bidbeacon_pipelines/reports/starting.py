@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.overview import DatasetSummary, Group
+from bidbeacon_pipelines.windows.coverage_rules import WindowState
 
 
 @dataclass(frozen=True)

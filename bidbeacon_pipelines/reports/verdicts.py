@@ -8,19 +8,19 @@ from uuid import UUID
 
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.product_states import (
-    States,
-    describe_missing,
-    describe_unserved,
-    from_json,
-)
-from bidbeacon_pipelines.reports.window_facts import (
+from bidbeacon_pipelines.windows.facts import (
     AccountFacts,
     GateFacts,
     StoredWindow,
     WindowFacts,
 )
-from bidbeacon_pipelines.reports.windows import missed_offsets
+from bidbeacon_pipelines.windows.product_states import (
+    States,
+    describe_missing,
+    describe_unserved,
+    from_json,
+)
+from bidbeacon_pipelines.windows.rules import missed_offsets
 
 _FIRST_ENTITIES_WITHIN = timedelta(minutes=15)
 """How long a new account's first request waits for its first entity sync; the sensor's own rule."""

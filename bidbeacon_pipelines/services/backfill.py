@@ -15,11 +15,6 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.lifecycle import RequestStatus
-from bidbeacon_pipelines.reports.windows import (
-    is_served,
-    local_date,
-    oldest_served,
-)
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.load_actions import days_by_reason
 from bidbeacon_pipelines.services.refresh import (
@@ -28,16 +23,21 @@ from bidbeacon_pipelines.services.refresh import (
     skip_windows,
 )
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     get_request,
     list_requests_to_step,
 )
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import (
     Window,
     list_windows,
     want_windows,
+)
+from bidbeacon_pipelines.windows.rules import (
+    is_served,
+    local_date,
+    oldest_served,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 from bidbeacon_sessions.sentences import join_sentences, without_stop

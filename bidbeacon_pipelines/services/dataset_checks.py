@@ -19,10 +19,10 @@ from bidbeacon_pipelines.reports.checks import (
     judge_quarantine,
     judge_reconciliation,
 )
-from bidbeacon_pipelines.reports.coverage import WindowSigns, late_if_sent_before
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.dataset_checks import compare_totals, list_quarantined
 from bidbeacon_pipelines.store.home import list_unsettled_by_account
+from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, late_if_sent_before
 from bidbeacon_sessions import SessionRecorder
 
 _MOST_DIFFERENCES = 1_000

@@ -57,8 +57,8 @@ from bidbeacon_pipelines.store.health import (
     read_requests,
     read_server,
 )
-from bidbeacon_pipelines.store.resumed import list_resumed
 from bidbeacon_pipelines.store.throttling import list_throttled
+from bidbeacon_pipelines.windows.resumed import list_resumed
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 

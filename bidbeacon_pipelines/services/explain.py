@@ -13,16 +13,6 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.explain import explain
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.verdicts import Verdict
-from bidbeacon_pipelines.reports.window_facts import (
-    AccountFacts,
-    EndedRequest,
-    GateFacts,
-    OpenRequest,
-    ReferenceFact,
-    StoredWindow,
-    ThrottlingFacts,
-    WindowFacts,
-)
 from bidbeacon_pipelines.services.requests import lifecycle_policy
 from bidbeacon_pipelines.services.throttling import find_throttled
 from bidbeacon_pipelines.settings import Settings
@@ -36,6 +26,16 @@ from bidbeacon_pipelines.store.explain import (
     list_references,
 )
 from bidbeacon_pipelines.store.gates import find_gate
+from bidbeacon_pipelines.windows.facts import (
+    AccountFacts,
+    EndedRequest,
+    GateFacts,
+    OpenRequest,
+    ReferenceFact,
+    StoredWindow,
+    ThrottlingFacts,
+    WindowFacts,
+)
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 
 NEWEST_REFERENCES = 200

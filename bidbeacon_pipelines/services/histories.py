@@ -28,7 +28,10 @@ from bidbeacon_pipelines.datasets.learned import (
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
-from bidbeacon_pipelines.reports.product_states import (
+from bidbeacon_pipelines.reports.splitting import products_to_request
+from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.store.requests import Request
+from bidbeacon_pipelines.windows.product_states import (
     WindowAfter,
     after_report,
     product_name,
@@ -36,16 +39,13 @@ from bidbeacon_pipelines.reports.product_states import (
     states_before,
     unserved,
 )
-from bidbeacon_pipelines.reports.splitting import products_to_request
-from bidbeacon_pipelines.reports.windows import local_date, oldest_served
-from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.store.requests import Request
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.queries import (
     Window,
     list_unserved_windows,
     list_windows_to_end,
     set_window_states,
 )
+from bidbeacon_pipelines.windows.rules import local_date, oldest_served
 from bidbeacon_sessions import SessionRecorder
 
 

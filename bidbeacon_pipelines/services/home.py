@@ -9,7 +9,6 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.overview import DatasetSummary, summarize_datasets
 from bidbeacon_pipelines.reports.problems import Problem
 from bidbeacon_pipelines.reports.starting import Progress, describe_start, has_data
@@ -27,6 +26,7 @@ from bidbeacon_pipelines.store.home import (
 )
 from bidbeacon_pipelines.store.session_failures import list_lost
 from bidbeacon_pipelines.store.throttling import ThrottledCalls
+from bidbeacon_pipelines.windows.coverage_rules import WindowState
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.presentation import instant

@@ -5,7 +5,7 @@ from datetime import date
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.windows import oldest_served
+from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_sessions.sentences import join_sentences
 
 

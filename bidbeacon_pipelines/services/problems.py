@@ -14,7 +14,6 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.accounts.queries import Account, list_subjects
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.acceptance import is_refusal
-from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, late_if_sent_before
 from bidbeacon_pipelines.reports.overview import (
     Group,
     WindowProblem,
@@ -48,9 +47,10 @@ from bidbeacon_pipelines.store.home import (
     list_unsettled,
     list_unsettled_windows,
 )
-from bidbeacon_pipelines.store.resumed import ResumedAccount, list_resumed
 from bidbeacon_pipelines.store.session_failures import list_failures, list_lost_by_job
 from bidbeacon_pipelines.store.throttling import ThrottledCalls
+from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState, late_if_sent_before
+from bidbeacon_pipelines.windows.resumed import ResumedAccount, list_resumed
 
 RECENTLY = timedelta(hours=24)
 _ALL_DAYS = 731

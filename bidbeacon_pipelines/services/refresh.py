@@ -30,13 +30,9 @@ from bidbeacon_pipelines.reports.splitting import (
     report_groups,
     without_campaigns,
 )
-from bidbeacon_pipelines.reports.windows import (
-    local_date,
-)
 from bidbeacon_pipelines.services.histories import end_unserved
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_locked
-from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     Request,
@@ -49,12 +45,16 @@ from bidbeacon_pipelines.store.requests import (
     lock_planning,
     set_planned,
 )
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import (
     DayToPlan,
     list_days_to_plan,
     list_next_due,
     list_windows,
     list_windows_through,
+)
+from bidbeacon_pipelines.windows.rules import (
+    local_date,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 

@@ -77,14 +77,6 @@ from bidbeacon_pipelines.reports.lifecycle import (
     decide,
 )
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.product_states import (
-    ProductState,
-    WindowAfter,
-    after_report,
-    failed,
-    product_name,
-    states_before,
-)
 from bidbeacon_pipelines.reports.refusals import doubted, is_surely_served
 from bidbeacon_pipelines.reports.splitting import (
     is_refused_union,
@@ -92,14 +84,6 @@ from bidbeacon_pipelines.reports.splitting import (
     products_to_request,
     shorter_period,
     should_split_by_product,
-)
-from bidbeacon_pipelines.reports.windows import (
-    RETRIED_FOR,
-    again_after_failure,
-    failing_since,
-    local_date,
-    missed_offsets,
-    next_refresh_at,
 )
 from bidbeacon_pipelines.services.gate import enter_gate, note_answer
 from bidbeacon_pipelines.services.histories import (
@@ -134,12 +118,28 @@ from bidbeacon_pipelines.store.requests import (
     unlock_request,
     update_request,
 )
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.product_states import (
+    ProductState,
+    WindowAfter,
+    after_report,
+    failed,
+    product_name,
+    states_before,
+)
+from bidbeacon_pipelines.windows.queries import (
     Window,
     attach_windows,
     is_needed,
     list_windows_of_request,
     release_windows,
+)
+from bidbeacon_pipelines.windows.rules import (
+    RETRIED_FOR,
+    again_after_failure,
+    failing_since,
+    local_date,
+    missed_offsets,
+    next_refresh_at,
 )
 from bidbeacon_sessions import Action, SessionClosedError, SessionRecorder
 

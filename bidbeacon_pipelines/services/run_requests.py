@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.windows import is_served, local_date
 from bidbeacon_pipelines.services.load_checks import (
     DaysNotOverError,
     check_active,
@@ -21,6 +20,7 @@ from bidbeacon_pipelines.store.run_requests import (
     finish_requests,
     request_run,
 )
+from bidbeacon_pipelines.windows.rules import is_served, local_date
 from bidbeacon_sessions.presentation import instant
 
 MOST_TRIES = 3

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.coverage import IS_OVERDUE
 from bidbeacon_pipelines.store.requests import IS_CREATABLE
+from bidbeacon_pipelines.windows.coverage_queries import IS_OVERDUE
 
 
 @dataclass(frozen=True)

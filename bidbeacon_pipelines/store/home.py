@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, Account
-from bidbeacon_pipelines.store.coverage import (
+from bidbeacon_pipelines.windows.coverage_queries import (
     DUE_SINCE,
     IS_DUE,
     IS_OVERDUE,

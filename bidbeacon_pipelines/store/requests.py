@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
-from bidbeacon_pipelines.reports.windows import EndedReport
+from bidbeacon_pipelines.windows.rules import EndedReport
 from bidbeacon_sessions.leases import end_dead_connections
 
 _OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")

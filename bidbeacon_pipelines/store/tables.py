@@ -33,7 +33,6 @@ from bidbeacon_pipelines.database.base import account_reference as _account
 from bidbeacon_pipelines.database.base import amazon_id as _id
 from bidbeacon_pipelines.entities import tables as entity_tables  # noqa: F401 - their classes belong to the same metadata
 
-WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 RUN_KINDS = ("load-windows", "sync-entities")
@@ -168,120 +167,6 @@ class ReportGate(PipelinesBase):
         CheckConstraint("in_flight_limit >= 1", name="limit_lets_one_in"),
         CheckConstraint("pace > '0' AND refusals >= 0", name="pace_positive"),
     )
-
-
-class ReportWindow(PipelinesBase):
-    """One row is a window: one calendar day, in the account's time zone, of one dataset of one account.
-
-    `request_id` is the request in flight for it, `last_request_id` that one or the last before it.
-    `data_as_of` is when the loaded report was asked for: what happened later is not in it.
-    `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and
-    the next run records the rest. `recorded_run_id` is the run of the last materialization: where
-    Dagster's last one is of another run, the load is recorded again. `suspicious_*` describe a
-    suspicious report (empty, or far too small) that waits for a second one to confirm it.
-    `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the
-    account's currency), `request_id`, the report they are from, `as_of`, when that was asked for,
-    and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's
-    reports. `replayed_at` is when quarantined rows were added to what it holds, last.
-    `products_due` are the ad products that are asked for when it is due, or wanted; null for all.
-    `product_states` has the state of each ad product, where they differ: `data_as_of` is that of
-    the oldest then, and null until all have come. One that is `not_served` does not count.
-    """
-
-    __tablename__ = "report_windows"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    dataset: Mapped[str] = mapped_column(primary_key=True)
-    window_date: Mapped[date] = mapped_column(primary_key=True)
-    status: Mapped[str] = mapped_column(server_default="missing")
-    next_refresh_at: Mapped[datetime | None]
-    request_id: Mapped[int | None] = mapped_column(ForeignKey("report_requests.id"))
-    last_requested_at: Mapped[datetime | None]
-    last_loaded_at: Mapped[datetime | None]
-    data_as_of: Mapped[datetime | None]
-    load_count: Mapped[int] = mapped_column(server_default="0")
-    recorded_load_count: Mapped[int] = mapped_column(server_default="0")
-    recorded_run_id: Mapped[UUID | None]
-    loaded_by_request: Mapped[int | None]
-    row_count: Mapped[int | None]
-    quarantined_count: Mapped[int | None]
-    unresolved_count: Mapped[int | None]
-    spend: Mapped[Decimal | None] = mapped_column(TOTAL)
-    sales: Mapped[Decimal | None] = mapped_column(TOTAL)
-    product_totals: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    failure_reason: Mapped[str | None]
-    suspicious_digest: Mapped[str | None]
-    suspicious_rows: Mapped[int | None]
-    suspicious_count: Mapped[int] = mapped_column(server_default="0")
-    last_request_id: Mapped[int | None]
-    wanted_by: Mapped[UUID | None]
-    replayed_at: Mapped[datetime | None]
-    products_due: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
-    product_states: Mapped[dict[str, Any] | None]
-
-    __table_args__ = (
-        _account(),
-        CheckConstraint("cardinality(products_due) > 0", name="products_due_some"),
-        CheckConstraint(f"status IN {WINDOW_STATUSES}", name="status_known"),
-        CheckConstraint(
-            "(status = 'requested') = (request_id IS NOT NULL)", name="requested_has_request"
-        ),
-        CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
-        CheckConstraint("status <> 'expired' OR next_refresh_at IS NULL", name="expired_is_over"),
-        Index(
-            "ix_report_windows_unsettled",
-            "dataset",
-            postgresql_where=text(
-                "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR suspicious_digest IS NOT NULL"
-            ),
-        ),
-        Index(
-            "ix_report_windows_request",
-            "request_id",
-            postgresql_where=text("request_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_report_windows_due",
-            "account_id",
-            "country_code",
-            "next_refresh_at",
-            postgresql_where=text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
-        ),
-        Index(
-            "ix_report_windows_asked",
-            "account_id",
-            "country_code",
-            postgresql_where=text("request_id IS NOT NULL OR wanted_by IS NOT NULL"),
-        ),
-        Index(
-            "ix_report_windows_unresolved",
-            "account_id",
-            "country_code",
-            "data_as_of",
-            postgresql_where=text("unresolved_count > 0"),
-        ),
-        Index(
-            "ix_report_windows_unrecorded",
-            "account_id",
-            "country_code",
-            postgresql_where=text("recorded_load_count < load_count"),
-        ),
-        {"postgresql_with": {"fillfactor": 80}},
-    )
-
-
-class DatasetWindows(PipelinesBase):
-    """One row says up to which day, in the account's time zone, the windows of one dataset of an account exist."""
-
-    __tablename__ = "dataset_windows"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    dataset: Mapped[str] = mapped_column(primary_key=True)
-    through_date: Mapped[date]
-
-    __table_args__ = (_account(),)
 
 
 class Alert(PipelinesBase):

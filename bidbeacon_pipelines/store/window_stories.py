@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.windows import LoadedWindow
+from bidbeacon_pipelines.windows.queries import LoadedWindow
 from bidbeacon_sessions.queries import list_actions_at
 
 MOST_ACTIONS = 3

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.services.coverage import UnknownDatasetError, WindowCoverage
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.coverage import UnknownDatasetError, WindowCoverage
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, read_day
 from bidbeacon_sessions.server.parameters import check_known, read_number, read_text

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.services.windows import keep_windows
+from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World, ask_by_hand, wait_until
 from tests.postgres.test_request_locks import at_once

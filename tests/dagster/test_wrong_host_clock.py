@@ -18,8 +18,8 @@ from bidbeacon_pipelines.database.clock import (
     simulate_time,
 )
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
-from bidbeacon_pipelines.reports.windows import local_date, window_dates
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_pipelines.windows.rules import local_date, window_dates
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import DATASET, World
 

@@ -23,9 +23,9 @@ from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_backfill, refresh_account, step_requests
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.requests import Request, get_request
-from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, Waiting, load
 from bidbeacon_pipelines.sandbox.rows import to_json
 from bidbeacon_pipelines.store.loads import ReportScope
 from bidbeacon_pipelines.store.requests import insert_request
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.queries import (
     Window,
     attach_windows,
     create_windows,

@@ -21,7 +21,6 @@ from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_rep
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
@@ -30,8 +29,9 @@ from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import refresh_account
-from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.windows import Window
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import Window
+from bidbeacon_pipelines.windows.rules import local_date
 from tests.faults.ads.oracle import Mismatch, Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets

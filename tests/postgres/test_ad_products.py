@@ -21,7 +21,7 @@ from bidbeacon_pipelines.datasets.registry import (
 from bidbeacon_pipelines.defs.recording import window_metadata
 from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.explain import explain_window
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.queries import (
     LoadedWindow,
     list_unrecorded_windows,
     record_windows,

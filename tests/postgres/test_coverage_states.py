@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.verdicts import Cause
-from bidbeacon_pipelines.services.coverage import STATE_LETTERS, UnknownDatasetError, WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.coverage import STATE_LETTERS, UnknownDatasetError, WindowCoverage
+from bidbeacon_pipelines.windows.coverage_rules import WindowState
 from bidbeacon_sessions import SessionStore
 from tests.postgres.load_world import add_account
 

@@ -22,8 +22,8 @@ from bidbeacon_pipelines.services.backfill import (
 )
 from bidbeacon_pipelines.services.dataset_checks import check_dataset
 from bidbeacon_pipelines.services.retention import delete_old_records
-from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions.actions import action_classes
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.services.backfill import (
     WindowNotLoadedError,
     drive_windows,
 )
-from bidbeacon_pipelines.store.windows import Window
+from bidbeacon_pipelines.windows.queries import Window
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
-from bidbeacon_pipelines.services.windows import keep_windows
+from bidbeacon_pipelines.windows.make import keep_windows
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

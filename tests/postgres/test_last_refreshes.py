@@ -8,12 +8,12 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.reports.verdicts import Cause, Verdict
-from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.doctor import look_into_tables
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.problems import survey
-from bidbeacon_pipelines.services.windows import keep_windows
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.store.gates import StoredGate, lock_gate
 from bidbeacon_pipelines.store.requests import lock_planning, set_planned
-from bidbeacon_pipelines.store.windows import attach_windows
+from bidbeacon_pipelines.windows.queries import attach_windows
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

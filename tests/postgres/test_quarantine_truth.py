@@ -17,8 +17,8 @@ from bidbeacon_pipelines.datasets.registry import (
 )
 from bidbeacon_pipelines.ingest import rows
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
-from bidbeacon_pipelines.store.windows import Window
 from bidbeacon_pipelines.values.field_types import FieldError, as_count
+from bidbeacon_pipelines.windows.queries import Window
 from tests.dataset_truth import Question
 from tests.postgres.job_world import BenchWorld
 

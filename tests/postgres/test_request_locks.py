@@ -22,7 +22,6 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
-from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
@@ -32,6 +31,7 @@ from bidbeacon_pipelines.store.requests import (
     unlock_request,
     update_request,
 )
+from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.postgres.job_world import execute, query
 from tests.postgres.load_world import DATASET, LoadWorld, add_account

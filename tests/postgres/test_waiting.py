@@ -20,8 +20,8 @@ from bidbeacon_pipelines.services.health_checks import check_calls
 from bidbeacon_pipelines.services.refresh import plan_backfill
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.wait_log import job_session, waited
-from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.windows import want_windows
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_sessions.sentences import plain_text
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 from sqlalchemy import event
 
-from bidbeacon_pipelines.reports.windows import oldest_served, window_dates
-from bidbeacon_pipelines.services.windows import keep_windows
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.rules import oldest_served, window_dates
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

@@ -10,8 +10,8 @@ from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_w
 from bidbeacon_pipelines.accounts.cadence import settle_cadences
 from bidbeacon_pipelines.accounts.cadence_queries import get_cadence
 from bidbeacon_pipelines.accounts.queries import list_keys_without_entities
-from bidbeacon_pipelines.reports.windows import window_dates
-from bidbeacon_pipelines.services.windows import keep_windows
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.rules import window_dates
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.cli.window_output import print_loads
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.recording import window_metadata
 from bidbeacon_pipelines.store.restatements import WindowLoad
-from bidbeacon_pipelines.store.windows import LoadedWindow
+from bidbeacon_pipelines.windows.queries import LoadedWindow
 
 
 def load(age_days: int, number: int) -> WindowLoad:

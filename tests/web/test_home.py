@@ -16,8 +16,8 @@ from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.services import health_checks, problem_loads
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.windows import create_windows, set_windows_through
 from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_pipelines.windows.queries import create_windows, set_windows_through
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access, StreamServer
 

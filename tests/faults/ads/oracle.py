@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
-from bidbeacon_pipelines.reports.windows import is_served, local_date
 from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.sandbox.reports import Report
 from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
+from bidbeacon_pipelines.windows.rules import is_served, local_date
 from tests.faults.ads.delivered import (
     AD_PRODUCT,
     CURRENCY,

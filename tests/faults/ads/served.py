@@ -6,8 +6,8 @@ from typing import Any
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, Dataset
-from bidbeacon_pipelines.reports.windows import due_at, local_date
 from bidbeacon_pipelines.sandbox.report_request import first_day_of
+from bidbeacon_pipelines.windows.rules import due_at, local_date
 from tests.faults.ads.simulated_office import Office
 
 GIVEN_UP_AHEAD = timedelta(days=2)

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
+from bidbeacon_pipelines.windows.rules import local_date
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.entities.queries import merge_entities
 from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.requests import insert_request
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.queries import (
     attach_windows,
     create_windows,
     list_windows_of_request,

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.reports.checks import (
     judge_quarantine,
     judge_reconciliation,
 )
-from bidbeacon_pipelines.reports.coverage import WindowSigns, is_late
+from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, is_late
 
 DAY = date(2026, 3, 3)
 SP = "SPONSORED_PRODUCTS"

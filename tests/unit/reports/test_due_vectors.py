@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.simulation import DAILY, HOURLY, ZONES
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.windows import (
+from bidbeacon_pipelines.windows.rules import (
     due_at,
     local_date,
     next_refresh_at,

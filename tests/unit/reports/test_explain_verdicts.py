@@ -11,7 +11,8 @@ from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.reports.explain import explain
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.verdicts import Cause, Severity, Verdict
-from bidbeacon_pipelines.reports.window_facts import (
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.windows.facts import (
     AccountFacts,
     GateFacts,
     OpenRequest,
@@ -19,7 +20,6 @@ from bidbeacon_pipelines.reports.window_facts import (
     StoredWindow,
     WindowFacts,
 )
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ONE, TWO = UUID(int=1), UUID(int=2)

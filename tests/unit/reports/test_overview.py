@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState
 from bidbeacon_pipelines.reports.overview import Group, find_problems, summarize_datasets
+from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 FAILED = WindowSigns("failed")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.reports.planning import DueDay, plan_reports
-from bidbeacon_pipelines.reports.product_states import (
+from bidbeacon_pipelines.windows.product_states import (
     ProductState,
     WindowAfter,
     after_report,

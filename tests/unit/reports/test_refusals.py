@@ -7,7 +7,7 @@ import pytest
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.reports.lifecycle import TERMINAL_FAILURES, Failure, FailureKind
 from bidbeacon_pipelines.reports.refusals import doubted, is_surely_served, weighed
-from bidbeacon_pipelines.reports.windows import oldest_served
+from bidbeacon_pipelines.windows.rules import oldest_served
 
 TODAY = date(2026, 3, 15)
 REJECTED = Failure(FailureKind.REJECTED, "The account is not in this region", "400000")

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.reports.planning import (
     plan_requests,
     should_wait_for_countries,
 )
-from bidbeacon_pipelines.reports.windows import window_dates
+from bidbeacon_pipelines.windows.rules import window_dates
 
 TODAY = date(2026, 1, 31)
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

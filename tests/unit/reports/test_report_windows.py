@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, HOURLY_TARGETS, Dataset
-from bidbeacon_pipelines.reports.windows import (
+from bidbeacon_pipelines.windows.rules import (
     EndedReport,
     MissedOffsets,
     again_after_failure,

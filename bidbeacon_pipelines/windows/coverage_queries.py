@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
-from bidbeacon_pipelines.store.tables import WINDOW_STATUSES
+from bidbeacon_pipelines.windows.tables import WINDOW_STATUSES
 
 NO_WINDOW = " "
 _FIRST_LETTER = 161

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, TextClause, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, Account
-from bidbeacon_pipelines.reports.product_states import ProductState, WindowAfter, from_json, to_json
+from bidbeacon_pipelines.windows.product_states import ProductState, WindowAfter, from_json, to_json
 
 
 @dataclass(frozen=True)

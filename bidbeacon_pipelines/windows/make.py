@@ -7,17 +7,10 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.windows import (
-    again_after_failure,
-    local_date,
-    next_refresh_at,
-    oldest_served,
-    window_dates,
-)
 from bidbeacon_pipelines.services.histories import reopen_unserved
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.requests import correct_requests
-from bidbeacon_pipelines.store.windows import (
+from bidbeacon_pipelines.windows.queries import (
     MisdatedWindow,
     create_windows,
     delete_windows_after,
@@ -26,6 +19,13 @@ from bidbeacon_pipelines.store.windows import (
     list_misdated_windows,
     reopen_windows,
     set_windows_through,
+)
+from bidbeacon_pipelines.windows.rules import (
+    again_after_failure,
+    local_date,
+    next_refresh_at,
+    oldest_served,
+    window_dates,
 )
 from bidbeacon_sessions import SessionRecorder
 

@@ -6,16 +6,16 @@ from typing import Any, Final
 
 from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.reports.coverage import (
+from bidbeacon_pipelines.services.health_checks import gate_facts
+from bidbeacon_pipelines.store.gates import GateState, list_gates
+from bidbeacon_pipelines.windows.coverage_queries import NO_WINDOW, SIGNS, list_window_letters
+from bidbeacon_pipelines.windows.coverage_rules import (
     WindowSigns,
     WindowState,
     late_if_sent_before,
     window_state,
 )
-from bidbeacon_pipelines.reports.windows import local_date
-from bidbeacon_pipelines.services.health_checks import gate_facts
-from bidbeacon_pipelines.store.coverage import NO_WINDOW, SIGNS, list_window_letters
-from bidbeacon_pipelines.store.gates import GateState, list_gates
+from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.presentation import instant

@@ -1,0 +1,1 @@
+"""Windows: each is one account-local day of one dataset of one account."""

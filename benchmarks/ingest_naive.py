@@ -23,7 +23,7 @@ from benchmarks.ingest_world import Contender, Place
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets.row_keys import row_key_of
 from bidbeacon_pipelines.entities.target_match import digest_of_row
-from bidbeacon_pipelines.store.tables import QuarantinedRow
+from bidbeacon_pipelines.loading.tables import QuarantinedRow
 
 BATCH = 1_000
 _TABLE = PipelinesBase.metadata.tables[DATASET.table]

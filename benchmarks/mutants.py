@@ -47,7 +47,7 @@ class Subject(NamedTuple):
 SUBJECTS = (
     Subject(
         "decisions and row checks",
-        sources=("bidbeacon_pipelines/reports/*.py", "bidbeacon_pipelines/ingest/rows.py"),
+        sources=("bidbeacon_pipelines/reports/*.py", "bidbeacon_pipelines/loading/rows.py"),
         tests=("tests/unit/reports", "tests/unit/ingest"),
         sample=SAMPLE,
         first="bidbeacon_pipelines.datasets.row_keys.*",

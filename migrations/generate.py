@@ -28,17 +28,17 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it registers its tables
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS, Dataset
+from bidbeacon_pipelines.loading.restatements import (
+    PERFORMANCE_ROWS_VIEW,
+    WINDOW_RESTATEMENTS_VIEW,
+    performance_rows_view,
+)
 from bidbeacon_pipelines.store.report_views import (
     SCHEMA,
     ReportView,
     create_statements,
     make_views,
     read_views,
-)
-from bidbeacon_pipelines.store.restatements import (
-    PERFORMANCE_ROWS_VIEW,
-    WINDOW_RESTATEMENTS_VIEW,
-    performance_rows_view,
 )
 from bidbeacon_pipelines.store.tables import PipelinesBase
 from bidbeacon_sessions.tables import (

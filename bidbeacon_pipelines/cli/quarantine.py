@@ -36,7 +36,7 @@ def quarantine_list(
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
+    from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 
     day = None if window is None else parse_day(window)
     if dataset is not None:
@@ -70,7 +70,7 @@ def quarantine_replay(
     from bidbeacon_pipelines.cli.session_output import action_sentence
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.services.quarantine import replay_quarantine
+    from bidbeacon_pipelines.loading.quarantine import replay_quarantine
     from bidbeacon_sessions import SessionStore, with_job_session
 
     engine = shared_engine(database_url(get_settings()))

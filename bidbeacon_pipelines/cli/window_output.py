@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, mark_of
-from bidbeacon_pipelines.store.quarantine import QuarantinedRow
-from bidbeacon_pipelines.store.restatements import WindowLoad
+from bidbeacon_pipelines.loading.quarantine_queries import QuarantinedRow
+from bidbeacon_pipelines.loading.restatements import WindowLoad
 from bidbeacon_pipelines.windows.product_states import product_name
 
 _SEVERITIES = {

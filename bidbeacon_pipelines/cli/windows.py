@@ -81,7 +81,7 @@ def restatements(
     from bidbeacon_pipelines.cli.window_output import loads_json, print_loads
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.store.restatements import list_window_loads
+    from bidbeacon_pipelines.loading.restatements import list_window_loads
 
     day, found = parse_day(window), get_dataset(dataset)
     with shared_engine(database_url(get_settings())).begin() as connection:

@@ -14,9 +14,9 @@ from bidbeacon_pipelines.actions import (
     WaitGivenUp,
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.loading.load_actions import days_by_reason
 from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.load_actions import days_by_reason
 from bidbeacon_pipelines.services.refresh import (
     plan_backfill,
     skip_account,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.queries import Account, list_subjects
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.acceptance import is_refusal
+from bidbeacon_pipelines.loading.acceptance import is_refusal
 from bidbeacon_pipelines.reports.overview import (
     Group,
     WindowProblem,

@@ -58,7 +58,9 @@ from bidbeacon_pipelines.datasets.learned import list_histories, set_history, sp
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
-from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
+from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
+from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
+from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.lifecycle import (
     Failure,
@@ -92,7 +94,6 @@ from bidbeacon_pipelines.services.histories import (
     learn_from_refused,
 )
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.services.report_creation import (
     count_rest,
     failure_of,
@@ -103,7 +104,6 @@ from bidbeacon_pipelines.services.report_creation import (
 from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
 from bidbeacon_pipelines.services.request_states import columns_of, reported, state_of, tries_before
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.requests import (
     LockLostError,
     Request,

@@ -1,6 +1,6 @@
 """Rows of targets that nobody knew when they came, and what becomes of them once an export names the target."""
 
-from bidbeacon_pipelines.store.merging import resolve_targets
+from bidbeacon_pipelines.loading.merging import resolve_targets
 from tests.postgres.load_world import KEYWORD, LoadWorld, report_row, target
 
 LATE = "4100"

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS
-from bidbeacon_pipelines.services.quarantine import replay_quarantine
+from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionStore, with_job_session

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_pipelines.ingest.load import LoadResult
+from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.store.dataset_checks import compare_totals
 from tests.postgres.load_world import DAY, LoadWorld
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from bidbeacon_pipelines.store import loads
-from bidbeacon_pipelines.store.loads import MOST_ROWS_OF_A_REFUSED_WINDOW
+from bidbeacon_pipelines.loading import load_queries as loads
+from bidbeacon_pipelines.loading.load_queries import MOST_ROWS_OF_A_REFUSED_WINDOW
 from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
 
 MANY = MOST_ROWS_OF_A_REFUSED_WINDOW + 50

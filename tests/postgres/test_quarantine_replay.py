@@ -11,10 +11,10 @@ import pytest
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, get_dataset
+from bidbeacon_pipelines.loading.quarantine import replay_quarantine
+from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 from bidbeacon_pipelines.reports.account_days import summarize_days
-from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
-from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 from bidbeacon_pipelines.store.summaries import (
     DAILY,
     HOURLY,

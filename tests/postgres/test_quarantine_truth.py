@@ -15,8 +15,8 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.ingest import rows
-from bidbeacon_pipelines.services.quarantine import replay_quarantine
+from bidbeacon_pipelines.loading import rows
+from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.values.field_types import FieldError, as_count
 from bidbeacon_pipelines.windows.queries import Window
 from tests.dataset_truth import Question

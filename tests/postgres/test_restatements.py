@@ -15,8 +15,8 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
+from bidbeacon_pipelines.loading.restatements import WindowLoad, list_window_loads
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.store.restatements import WindowLoad, list_window_loads
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.dataset_truth import Question
 from tests.postgres.job_world import DATASET, BenchWorld

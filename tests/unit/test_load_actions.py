@@ -7,9 +7,9 @@ import pytest
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.ingest.load import LoadResult
-from bidbeacon_pipelines.reports.acceptance import BadRows, Cause, LostProduct, Refuse, Suspicious
-from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
+from bidbeacon_pipelines.loading.acceptance import BadRows, Cause, LostProduct, Refuse, Suspicious
+from bidbeacon_pipelines.loading.load import LoadResult
+from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_sessions import Action
 from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.sentences import plain_text

@@ -12,7 +12,7 @@ from rich.console import Console
 from bidbeacon_pipelines.cli.window_output import print_loads
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.recording import window_metadata
-from bidbeacon_pipelines.store.restatements import WindowLoad
+from bidbeacon_pipelines.loading.restatements import WindowLoad
 from bidbeacon_pipelines.windows.queries import LoadedWindow
 
 

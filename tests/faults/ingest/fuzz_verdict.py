@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.ingest.load import LoadResult, load_report
-from bidbeacon_pipelines.store.loads import MOST_ROWS_OF_A_REFUSED_WINDOW
+from bidbeacon_pipelines.loading.load import LoadResult, load_report
+from bidbeacon_pipelines.loading.load_queries import MOST_ROWS_OF_A_REFUSED_WINDOW
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from tests.faults.ingest.fuzz_documents import Document, Number
 from tests.faults.ingest.fuzz_oracle import Key, Reading, Row, read, summed

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
-from bidbeacon_pipelines.ingest.load import LoadResult, load_report
+from bidbeacon_pipelines.loading.load import LoadResult, load_report
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from tests.faults.ingest.fuzz_documents import FIRST_DAYS, Document, Number, valid_rows, written
 from tests.faults.ingest.fuzz_shrinking import shrunk

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
-from bidbeacon_pipelines.ingest.rows import make_decoder
+from bidbeacon_pipelines.loading.rows import make_decoder
 from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_pipelines.values.part_text import read_object
 

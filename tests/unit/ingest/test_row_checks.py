@@ -22,14 +22,14 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.ingest.rows import (
+from bidbeacon_pipelines.loading.rows import (
     BadRow,
     NotWaitedFor,
     OtherRow,
     RowCheck,
     WaitingAccount,
 )
-from bidbeacon_pipelines.store.staging import staged_columns
+from bidbeacon_pipelines.loading.staging import staged_columns
 from bidbeacon_pipelines.values.part_text import read_object
 
 DAY = date(2025, 12, 29)

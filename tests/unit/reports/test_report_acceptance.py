@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.acceptance import (
+from bidbeacon_pipelines.loading.acceptance import (
     Accept,
     BadRows,
     Cause,

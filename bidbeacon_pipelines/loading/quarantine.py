@@ -13,17 +13,9 @@ from sqlalchemy import Connection, Engine
 from bidbeacon_pipelines.accounts.queries import Account, count_countries, get_account
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
-from bidbeacon_pipelines.ingest.rows import (
-    BadRow,
-    CheckedRow,
-    NotWaitedFor,
-    OtherRow,
-    RowCheck,
-    WaitingAccount,
-)
-from bidbeacon_pipelines.store.loads import ReportScope, lock_rows, window_values
-from bidbeacon_pipelines.store.merging import WindowTotals, merge_windows, total_windows
-from bidbeacon_pipelines.store.quarantine import (
+from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows, window_values
+from bidbeacon_pipelines.loading.merging import WindowTotals, merge_windows, total_windows
+from bidbeacon_pipelines.loading.quarantine_queries import (
     QuarantinedReport,
     RawRow,
     change_bad_counts,
@@ -36,7 +28,15 @@ from bidbeacon_pipelines.store.quarantine import (
     release_rows,
     stage_held_rows,
 )
-from bidbeacon_pipelines.store.staging import gather_rows, head_of, open_stage
+from bidbeacon_pipelines.loading.rows import (
+    BadRow,
+    CheckedRow,
+    NotWaitedFor,
+    OtherRow,
+    RowCheck,
+    WaitingAccount,
+)
+from bidbeacon_pipelines.loading.staging import gather_rows, head_of, open_stage
 from bidbeacon_pipelines.store.summaries import lock_summary
 from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionRecorder

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.store.staging import WINDOWS, key_of, listed, same_key, staged_columns
+from bidbeacon_pipelines.loading.staging import WINDOWS, key_of, listed, same_key, staged_columns
 
 # An enabled target goes before a paused one before any other, then the lowest id: so a new twin
 # does not take over an old one's history.

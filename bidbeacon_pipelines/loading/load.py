@@ -17,14 +17,7 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import Account, count_countries
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import find_first_deliverable_day
-from bidbeacon_pipelines.ingest.rows import (
-    BadRow,
-    NotWaitedFor,
-    OtherRow,
-    RowCheck,
-    WaitingAccount,
-)
-from bidbeacon_pipelines.reports.acceptance import (
+from bidbeacon_pipelines.loading.acceptance import (
     Accept,
     BadRows,
     Cause,
@@ -36,7 +29,7 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
     judge_undated,
 )
-from bidbeacon_pipelines.store.loads import (
+from bidbeacon_pipelines.loading.load_queries import (
     ReportScope,
     RowCounts,
     WindowEnd,
@@ -45,14 +38,21 @@ from bidbeacon_pipelines.store.loads import (
     quarantine_rows,
     window_values,
 )
-from bidbeacon_pipelines.store.merging import (
+from bidbeacon_pipelines.loading.merging import (
     MergeCounts,
     WindowTotals,
     keep_windows,
     merge_windows,
     total_windows,
 )
-from bidbeacon_pipelines.store.staging import (
+from bidbeacon_pipelines.loading.rows import (
+    BadRow,
+    NotWaitedFor,
+    OtherRow,
+    RowCheck,
+    WaitingAccount,
+)
+from bidbeacon_pipelines.loading.staging import (
     BadCause,
     OverfullKey,
     StageWriter,

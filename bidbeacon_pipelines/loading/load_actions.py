@@ -14,7 +14,7 @@ from bidbeacon_pipelines.actions import (
     SilenceAccepted,
     WindowsUnconfirmed,
 )
-from bidbeacon_pipelines.ingest.load import LoadResult
+from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_sessions import Action
 
 Reason = TypeVar("Reason", bound=str)

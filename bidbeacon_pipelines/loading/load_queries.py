@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.store.merging import WindowTotals
+from bidbeacon_pipelines.loading.merging import WindowTotals
 from bidbeacon_pipelines.windows.product_states import WindowAfter
 from bidbeacon_pipelines.windows.queries import release_windows
 

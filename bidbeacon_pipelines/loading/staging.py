@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.acceptance import LOST_ROWS_DIVISOR, LostProduct
+from bidbeacon_pipelines.loading.acceptance import LOST_ROWS_DIVISOR, LostProduct
 from bidbeacon_sessions.progress import note_progress
 
 MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}

@@ -1,0 +1,1 @@
+"""A report's file on its way into its table: checked, staged, judged, merged; quarantine and restatements."""

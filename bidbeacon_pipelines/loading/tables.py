@@ -1,0 +1,109 @@
+"""The tables of loads, of restatements and of quarantined rows."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Identity, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bidbeacon_pipelines.database.base import PipelinesBase
+from bidbeacon_pipelines.database.base import account_reference as _account
+from bidbeacon_pipelines.database.base import amazon_id as _id
+
+
+class ReportLoad(PipelinesBase):
+    """One row is the load of a report into the windows of one account, with its row counts.
+
+    `rows_withheld` are valid rows of windows that did not take them, `rows_not_waited_for` those of
+    other countries, days and ad products.
+    """
+
+    __tablename__ = "report_loads"
+
+    request_id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    rows_read: Mapped[int]
+    rows_loaded: Mapped[int]
+    rows_summed: Mapped[int]
+    rows_quarantined: Mapped[int]
+    rows_withheld: Mapped[int]
+    rows_not_waited_for: Mapped[int]
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint(
+            "rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld + rows_not_waited_for",
+            name="every_row_is_counted",
+        ),
+        CheckConstraint(
+            "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_not_waited_for) >= 0",
+            name="counts_not_negative",
+        ),
+    )
+
+
+class Restatement(PipelinesBase):
+    """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
+
+    The first load of a window restates nothing. A replay of quarantined rows restates a report by
+    itself: `old_data_as_of` is `new_data_as_of` then. The view `window_restatements` has it by
+    load. `hour_at` is null for datasets of whole days. `row_key` is the row's key in the dataset's
+    table, `dimensions` its identifying values.
+    """
+
+    __tablename__ = "restatements"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    dataset: Mapped[str]
+    window_date: Mapped[date]
+    hour_at: Mapped[datetime | None]
+    row_key: Mapped[bytes] = mapped_column(LargeBinary)
+    dimensions: Mapped[dict[str, Any]]
+    currency_code: Mapped[str]
+    change: Mapped[str]
+    old_values: Mapped[dict[str, Any] | None]
+    new_values: Mapped[dict[str, Any] | None]
+    old_data_as_of: Mapped[datetime]
+    new_data_as_of: Mapped[datetime]
+    request_id: Mapped[int]
+    restated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint("change IN ('appeared', 'changed', 'vanished')", name="change_known"),
+        CheckConstraint("(change = 'appeared') = (old_values IS NULL)", name="old_values_fit"),
+        CheckConstraint("(change = 'vanished') = (new_values IS NULL)", name="new_values_fit"),
+        Index("ix_restatements_window", "account_id", "country_code", "dataset", "window_date"),
+        Index("ix_restatements_day", "window_date", postgresql_using="brin"),
+    )
+
+
+class QuarantinedRow(PipelinesBase):
+    r"""One row is an invalid row of a report, with the reason.
+
+    `raw` is the row's text as the report had it: JSON, but for `NaN` and `Infinity`, which some write. It is no `jsonb`, which takes
+    no `\u0000`, no lone surrogates and only the last of two equal fields.
+    """
+
+    __tablename__ = "quarantined_rows"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    dataset: Mapped[str]
+    window_date: Mapped[date | None]
+    request_id: Mapped[int]
+    row_number: Mapped[int]
+    reason: Mapped[str]
+    raw: Mapped[str]
+    quarantined_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        _account(),
+        Index("ix_quarantined_rows_window", "account_id", "country_code", "dataset", "window_date"),
+    )

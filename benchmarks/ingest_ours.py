@@ -9,10 +9,10 @@ from uuid import uuid4
 from benchmarks.ingest_load import DATASET, NOW, Cost, load_parts
 from benchmarks.ingest_reports import DAYS, Report
 from benchmarks.ingest_world import Contender, Place
-from bidbeacon_pipelines.store.requests import insert_request
+from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import attach_windows, create_windows
 
-OF_A_JOB = "bidbeacon_pipelines.services.refresh"
+OF_A_JOB = "bidbeacon_pipelines.requests.refresh"
 """What `bidbeacon refresh` imports to load a report."""
 OF_A_RUN = "bidbeacon_pipelines.definitions"
 """What a Dagster run imports."""

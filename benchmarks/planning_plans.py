@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event
 from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.store.requests import insert_request, list_candidates, list_plans
+from bidbeacon_pipelines.requests.queries import insert_request, list_candidates, list_plans
 from bidbeacon_pipelines.windows.queries import list_days_to_plan, list_next_due
 
 Statement = tuple[str, Any]

@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from benchmarks.scarcity_bound import most_on_time
 from benchmarks.simulation import ACCOUNTS, PATIENCE, START, SimulatedDataset
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
-from bidbeacon_pipelines.reports.planning import PlannedRequest
+from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
+from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 
 ADS_ACCOUNTS, EMPTY = 30, 5
 """A third each of one, five and 18 countries; five of them have nothing at first, and their history to fill."""

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from bidbeacon_pipelines.amazon_ads.countries import get_country
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS, HOURLY_TARGETS, Dataset
-from bidbeacon_pipelines.reports.planning import (
+from bidbeacon_pipelines.requests.planning_rules import (
     PlannedRequest,
     plan_requests,
     should_wait_for_countries,

@@ -98,8 +98,8 @@ def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.accounts.queries import UnknownAccountError
     from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
     from bidbeacon_pipelines.recordings import RecordingError
+    from bidbeacon_pipelines.requests.load_checks import AccountStoppedError, DaysNotServedError
     from bidbeacon_pipelines.sandbox.config import OptionError
-    from bidbeacon_pipelines.services.load_checks import AccountStoppedError, DaysNotServedError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
     return (
@@ -125,9 +125,9 @@ def _failures() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
     from bidbeacon_pipelines.database.schema import SchemaError
+    from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
+    from bidbeacon_pipelines.requests.load_checks import DaysNotOverError
     from bidbeacon_pipelines.sandbox.config import SandboxError
-    from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
-    from bidbeacon_pipelines.services.load_checks import DaysNotOverError
     from bidbeacon_sessions import SessionsError
 
     return (

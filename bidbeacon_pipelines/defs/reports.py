@@ -23,14 +23,14 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.recording import record_days, record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, RunningJob
-from bidbeacon_pipelines.services.backfill import (
+from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,
     drive_windows,
 )
-from bidbeacon_pipelines.services.dispatch import create_reports
-from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
+from bidbeacon_pipelines.requests.dispatch import create_reports
+from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.settings import get_settings
 
 

@@ -12,10 +12,10 @@ from bidbeacon_pipelines.defs.entities import sync_entities
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, PARTITION_TAG
 from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import RUN_REQUEST_TAG, BidBeaconSessions, session_store
-from bidbeacon_pipelines.services.backfill import drive_windows
-from bidbeacon_pipelines.services.run_requests import MOST_TRIES
+from bidbeacon_pipelines.requests import run_request_queries as stored
+from bidbeacon_pipelines.requests.backfill import drive_windows
+from bidbeacon_pipelines.requests.run_requests import MOST_TRIES
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store import run_requests as stored
 from bidbeacon_sessions.dagster import label_tag
 
 

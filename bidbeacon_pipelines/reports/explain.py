@@ -8,7 +8,6 @@ from datetime import datetime
 
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.reports.explain_requests import explain_request
-from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.verdicts import (
     Cause,
     KnownWindow,
@@ -25,6 +24,7 @@ from bidbeacon_pipelines.reports.verdicts import (
     waits_for_countries,
     when,
 )
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.windows.facts import AccountFacts, WindowFacts
 from bidbeacon_pipelines.windows.product_states import describe_missing, describe_unserved
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.reports.verdicts import (
     Cause,
     KnownWindow,
@@ -12,6 +11,7 @@ from bidbeacon_pipelines.reports.verdicts import (
     when,
     when_created,
 )
+from bidbeacon_pipelines.requests.lifecycle import RequestStatus
 from bidbeacon_pipelines.windows.facts import OpenRequest
 from bidbeacon_sessions.sentences import without_stop
 

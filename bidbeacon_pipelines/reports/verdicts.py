@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.windows.facts import (
     AccountFacts,
     GateFacts,

@@ -23,6 +23,7 @@ from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import schema_problem
 from bidbeacon_pipelines.datasets.learned import list_learned_histories
+from bidbeacon_pipelines.requests.gate_queries import list_gates
 from bidbeacon_pipelines.services.health_checks import (
     OVERDUE_AFTER,
     AmazonState,
@@ -48,7 +49,6 @@ from bidbeacon_pipelines.services.health_checks import (
 )
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.alerts import read_delivery
-from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
     find_last_activity,

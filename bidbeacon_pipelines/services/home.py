@@ -12,11 +12,11 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.reports.overview import DatasetSummary, summarize_datasets
 from bidbeacon_pipelines.reports.problems import Problem
 from bidbeacon_pipelines.reports.starting import Progress, describe_start, has_data
+from bidbeacon_pipelines.requests.gate_queries import list_gates
 from bidbeacon_pipelines.services.health_checks import Check, Level, gate_facts
 from bidbeacon_pipelines.services.problems import RECENTLY, survey
 from bidbeacon_pipelines.services.throttling import throttled_json
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import find_missing_grant
 from bidbeacon_pipelines.store.home import (
     count_windows,

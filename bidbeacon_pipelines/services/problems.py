@@ -29,7 +29,7 @@ from bidbeacon_pipelines.reports.problems import (
     merge,
     shape_of,
 )
-from bidbeacon_pipelines.services.backfill import WindowNotLoadedError, split_reasons
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, split_reasons
 from bidbeacon_pipelines.services.doctor import RESUMED_WITHIN, look_at_disk, look_into_tables
 from bidbeacon_pipelines.services.health_checks import (
     JOBS,

@@ -31,19 +31,19 @@ from bidbeacon_pipelines.accounts.names import (
 from bidbeacon_pipelines.accounts.queries import Account, UnknownAccountError
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.services.load_checks import (
+from bidbeacon_pipelines.requests.load_checks import (
     AccountStoppedError,
     DaysNotOverError,
     DaysNotServedError,
 )
-from bidbeacon_pipelines.services.problem_loads import ProblemIsOverError, request_problem_load
-from bidbeacon_pipelines.services.run_requests import (
+from bidbeacon_pipelines.requests.run_request_queries import find_run_request
+from bidbeacon_pipelines.requests.run_requests import (
     request_entity_sync,
     request_load,
     run_request_json,
 )
+from bidbeacon_pipelines.services.problem_loads import ProblemIsOverError, request_problem_load
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.run_requests import find_run_request
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.redaction import redact_text

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import get_account, list_subjects
 from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.requests.run_request_queries import begin_request, list_waiting_requests
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.run_requests import begin_request, list_waiting_requests
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.writes import name_subjects

@@ -4,7 +4,7 @@ from collections import Counter
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.services.backfill import drive_windows
+from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World
 

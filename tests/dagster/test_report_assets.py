@@ -12,8 +12,8 @@ from bidbeacon_pipelines.defs.partitions import (
     partition_key,
 )
 from bidbeacon_pipelines.reports.checks import CHECKS
+from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
 

@@ -16,11 +16,11 @@ from bidbeacon_pipelines.defs.schedules import (
     poll_reports_in_flight,
     refresh_due_accounts,
 )
+from bidbeacon_pipelines.requests.run_request_queries import RunRequest as StoredRequest
+from bidbeacon_pipelines.requests.run_request_queries import find_run_request
+from bidbeacon_pipelines.requests.run_requests import MOST_TRIES, request_entity_sync, request_load
 from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.services.run_requests import MOST_TRIES, request_entity_sync, request_load
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.run_requests import RunRequest as StoredRequest
-from bidbeacon_pipelines.store.run_requests import find_run_request
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG

@@ -20,8 +20,8 @@ from bidbeacon_pipelines.entities.queries import merge_entities
 from bidbeacon_pipelines.entities.target_match import digest_of_target
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
+from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.sandbox.rows import to_json
-from bidbeacon_pipelines.store.requests import insert_request
 from bidbeacon_pipelines.windows.queries import (
     Window,
     attach_windows,

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.datasets.registry import (
     Dataset,
 )
 from bidbeacon_pipelines.defs.recording import window_metadata
-from bidbeacon_pipelines.services.backfill import drive_windows
+from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.windows.queries import (
     LoadedWindow,

@@ -12,8 +12,8 @@ from bidbeacon_pipelines.accounts.ads_account_queries import (
 from bidbeacon_pipelines.accounts.queries import Account, set_enabled
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.store.gates import list_gates_with_work
-from bidbeacon_pipelines.store.requests import list_candidates
+from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
+from bidbeacon_pipelines.requests.queries import list_candidates
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -13,8 +13,8 @@ from bidbeacon_pipelines.accounts.cadence_queries import get_cadence
 from bidbeacon_pipelines.accounts.cadence_rules import Cadence
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.services.backfill import drive_windows
-from bidbeacon_pipelines.services.refresh import refresh_account
+from bidbeacon_pipelines.requests.backfill import drive_windows
+from bidbeacon_pipelines.requests.refresh import refresh_account
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld, days_before
 

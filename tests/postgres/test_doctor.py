@@ -23,6 +23,7 @@ from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, program_version
 from bidbeacon_pipelines.database.processes import list_processes, note_process
 from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
+from bidbeacon_pipelines.requests.gate_queries import GateState, StoredGate
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.health_checks import (
@@ -41,7 +42,6 @@ from bidbeacon_pipelines.services.health_checks import (
     check_windows,
 )
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.gates import GateState, StoredGate
 from bidbeacon_pipelines.store.health import (
     FailedWindows,
     RequestsState,

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DATASETS
 from bidbeacon_pipelines.entities.sync import ExportFailedError
-from bidbeacon_pipelines.services.backfill import (
+from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     WindowNotLoadedError,
     drive_windows,

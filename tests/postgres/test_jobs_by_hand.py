@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.services.backfill import (
+from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.reports import Report
-from bidbeacon_pipelines.services.report_creation import poll_report
-from bidbeacon_pipelines.services.report_parts import parts_on_disk
+from bidbeacon_pipelines.requests.create import poll_report
+from bidbeacon_pipelines.requests.report_parts import parts_on_disk
 from tests.postgres.job_world import BenchWorld, days_before
 
 Download = Callable[[], AbstractContextManager[list[Path]]]

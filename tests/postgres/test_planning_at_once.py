@@ -14,9 +14,9 @@ from bidbeacon_pipelines.accounts.ads_account_queries import (
 )
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.store.gates import StoredGate, lock_gate
-from bidbeacon_pipelines.store.requests import lock_planning, set_planned
+from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.gate_queries import StoredGate, lock_gate
+from bidbeacon_pipelines.requests.queries import lock_planning, set_planned
 from bidbeacon_pipelines.windows.queries import attach_windows
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -20,10 +20,7 @@ from sqlalchemy.exc import OperationalError
 from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.refresh import plan_due
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.requests import (
+from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     keep_lock,
     lock_next_request,
@@ -31,6 +28,9 @@ from bidbeacon_pipelines.store.requests import (
     unlock_request,
     update_request,
 )
+from bidbeacon_pipelines.requests.refresh import plan_due
+from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.postgres.job_world import execute, query

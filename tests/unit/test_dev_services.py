@@ -15,7 +15,7 @@ from bidbeacon_pipelines.dev.environment import (
     shared_with_other_terminals,
 )
 from bidbeacon_pipelines.dev.services import LocalError, dagster_problem, list_services
-from bidbeacon_pipelines.reports.gates import LARGEST_LIMIT
+from bidbeacon_pipelines.requests.gate_rules import LARGEST_LIMIT
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.settings import read_settings
 

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.services.backfill import WindowNotLoadedError, split_reasons
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, split_reasons
 
 DAY = date(2026, 11, 16)
 

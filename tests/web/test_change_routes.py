@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.accounts.queries import Account, get_account
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.run_requests import (
+from bidbeacon_pipelines.requests.run_request_queries import (
     begin_request,
     finish_requests,
     list_waiting_requests,
 )
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
 from bidbeacon_sessions import SessionStore, with_job_session

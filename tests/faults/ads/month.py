@@ -15,10 +15,10 @@ from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.entities.sync import ExportFailedError
+from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.server import running_sandbox
-from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from tests.faults.ads import accounting
 from tests.faults.ads.month_alerts import MonthOfAlerts

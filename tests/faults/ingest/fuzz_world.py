@@ -15,7 +15,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import merge_entities
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows
-from bidbeacon_pipelines.store.requests import insert_request
+from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import (
     attach_windows,
     create_windows,

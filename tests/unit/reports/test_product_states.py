@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.planning import DueDay, plan_reports
+from bidbeacon_pipelines.requests.planning_rules import DueDay, plan_reports
 from bidbeacon_pipelines.windows.product_states import (
     ProductState,
     WindowAfter,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.gates import (
+from bidbeacon_pipelines.requests.gate_rules import (
     FIRST_CLOSURE,
     LARGEST_LIMIT,
     LONGEST_CLOSURE,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.lifecycle import (
+from bidbeacon_pipelines.requests.lifecycle import (
     Failure,
     FailureKind,
     GiveUp,
@@ -25,8 +25,8 @@ from bidbeacon_pipelines.reports.lifecycle import (
     Wait,
     decide,
 )
-from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
-from bidbeacon_pipelines.reports.transitions import (
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy, next_poll_at
+from bidbeacon_pipelines.requests.transitions import (
     Answer,
     Loaded,
     LoadFailed,

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bidbeacon_pipelines.reports.lifecycle import (
+from bidbeacon_pipelines.requests.lifecycle import (
     Failure,
     FailureKind,
     GiveUp,
@@ -24,8 +24,8 @@ from bidbeacon_pipelines.reports.lifecycle import (
     Wait,
     decide,
 )
-from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.transitions import (
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy
+from bidbeacon_pipelines.requests.transitions import (
     COMPLETED_WORDS,
     FAILURE_WORDS,
     Answer,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
-from bidbeacon_pipelines.reports.planning import (
+from bidbeacon_pipelines.requests.planning_rules import (
     PlannedRequest,
     plan_requests,
     should_wait_for_countries,

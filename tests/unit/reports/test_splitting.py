@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
-from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
-from bidbeacon_pipelines.reports.splitting import longest_period, shorter_period
+from bidbeacon_pipelines.requests.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.requests.splitting import longest_period, shorter_period
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,19 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.loading.load_actions import days_by_reason
-from bidbeacon_pipelines.reports.lifecycle import RequestStatus
-from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.refresh import (
-    plan_backfill,
-    skip_account,
-    skip_windows,
-)
-from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.store.requests import (
+from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.lifecycle import RequestStatus
+from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     get_request,
     list_requests_to_step,
 )
+from bidbeacon_pipelines.requests.refresh import (
+    plan_backfill,
+    skip_account,
+    skip_windows,
+)
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     Window,

@@ -8,7 +8,7 @@ the attempt.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bidbeacon_pipelines.reports.lifecycle import (
+from bidbeacon_pipelines.requests.lifecycle import (
     Failure,
     FailureKind,
     GiveUp,
@@ -16,7 +16,7 @@ from bidbeacon_pipelines.reports.lifecycle import (
     RequestStatus,
     RetryLater,
 )
-from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy, next_poll_at
 from bidbeacon_sessions.sentences import join_sentences
 
 COMPLETED_WORDS = frozenset({"COMPLETED", "SUCCESS"})

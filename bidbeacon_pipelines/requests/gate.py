@@ -7,22 +7,22 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
 from bidbeacon_pipelines.actions import CreatesPaused
-from bidbeacon_pipelines.reports import transitions
-from bidbeacon_pipelines.reports.gates import (
-    Gate,
-    accepted,
-    entered,
-    may_create,
-    refused,
-    time_to_next_create,
-)
-from bidbeacon_pipelines.store.gates import (
+from bidbeacon_pipelines.requests import transitions
+from bidbeacon_pipelines.requests.gate_queries import (
     StoredGate,
     count_in_flight,
     count_late_windows,
     find_gate,
     lock_gate,
     store_gate,
+)
+from bidbeacon_pipelines.requests.gate_rules import (
+    Gate,
+    accepted,
+    entered,
+    may_create,
+    refused,
+    time_to_next_create,
 )
 from bidbeacon_sessions import SessionRecorder
 

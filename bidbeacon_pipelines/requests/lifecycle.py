@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy, next_poll_at
 from bidbeacon_sessions.sentences import join_sentences
 
 

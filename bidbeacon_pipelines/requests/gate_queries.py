@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.requests import IS_CREATABLE
+from bidbeacon_pipelines.requests.queries import IS_CREATABLE
 from bidbeacon_pipelines.windows.coverage_queries import IS_OVERDUE
 
 

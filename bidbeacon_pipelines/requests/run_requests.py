@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.services.load_checks import (
+from bidbeacon_pipelines.requests.load_checks import (
     DaysNotOverError,
     check_active,
     check_served,
     split_at_today,
 )
-from bidbeacon_pipelines.store.run_requests import (
+from bidbeacon_pipelines.requests.run_request_queries import (
     RunRequest,
     find_run_request,
     finish_requests,

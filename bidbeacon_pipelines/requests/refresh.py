@@ -18,22 +18,15 @@ from bidbeacon_pipelines.datasets.histories import Histories, oldest_days
 from bidbeacon_pipelines.datasets.learned import list_split_reports
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
-from bidbeacon_pipelines.reports.planning import (
+from bidbeacon_pipelines.requests.drive import drive_locked
+from bidbeacon_pipelines.requests.histories import end_unserved
+from bidbeacon_pipelines.requests.planning_rules import (
     DueDay,
     PlannedRequest,
     plan_reports,
     should_wait_for_countries,
 )
-from bidbeacon_pipelines.reports.splitting import (
-    longest_period,
-    products_to_request,
-    report_groups,
-    without_campaigns,
-)
-from bidbeacon_pipelines.services.histories import end_unserved
-from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.requests import drive_locked
-from bidbeacon_pipelines.store.requests import (
+from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     Request,
     StoredPlan,
@@ -45,6 +38,13 @@ from bidbeacon_pipelines.store.requests import (
     lock_planning,
     set_planned,
 )
+from bidbeacon_pipelines.requests.splitting import (
+    longest_period,
+    products_to_request,
+    report_groups,
+    without_campaigns,
+)
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     DayToPlan,

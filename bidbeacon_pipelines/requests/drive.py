@@ -61,8 +61,21 @@ from bidbeacon_pipelines.entities.queries import find_ad_products
 from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows
-from bidbeacon_pipelines.reports import transitions
-from bidbeacon_pipelines.reports.lifecycle import (
+from bidbeacon_pipelines.requests import transitions
+from bidbeacon_pipelines.requests.create import (
+    count_rest,
+    failure_of,
+    not_before,
+    poll_report,
+    request_report,
+)
+from bidbeacon_pipelines.requests.gate import enter_gate, note_answer
+from bidbeacon_pipelines.requests.histories import (
+    days_back,
+    learn_from_loaded,
+    learn_from_refused,
+)
+from bidbeacon_pipelines.requests.lifecycle import (
     Failure,
     FailureKind,
     GiveUp,
@@ -78,33 +91,8 @@ from bidbeacon_pipelines.reports.lifecycle import (
     Wait,
     decide,
 )
-from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.refusals import doubted, is_surely_served
-from bidbeacon_pipelines.reports.splitting import (
-    is_refused_union,
-    longest_period,
-    products_to_request,
-    shorter_period,
-    should_split_by_product,
-)
-from bidbeacon_pipelines.services.gate import enter_gate, note_answer
-from bidbeacon_pipelines.services.histories import (
-    days_back,
-    learn_from_loaded,
-    learn_from_refused,
-)
-from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.report_creation import (
-    count_rest,
-    failure_of,
-    not_before,
-    poll_report,
-    request_report,
-)
-from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
-from bidbeacon_pipelines.services.request_states import columns_of, reported, state_of, tries_before
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.requests import (
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy
+from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     Request,
     delete_plans,
@@ -118,6 +106,18 @@ from bidbeacon_pipelines.store.requests import (
     unlock_request,
     update_request,
 )
+from bidbeacon_pipelines.requests.refusals import doubted, is_surely_served
+from bidbeacon_pipelines.requests.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
+from bidbeacon_pipelines.requests.splitting import (
+    is_refused_union,
+    longest_period,
+    products_to_request,
+    shorter_period,
+    should_split_by_product,
+)
+from bidbeacon_pipelines.requests.states import columns_of, reported, state_of, tries_before
+from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.product_states import (
     ProductState,
     WindowAfter,

@@ -14,14 +14,14 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.amazon_ads.failures import TOO_LARGE
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
-from bidbeacon_pipelines.reports import transitions
-from bidbeacon_pipelines.reports.lifecycle import (
+from bidbeacon_pipelines.requests import transitions
+from bidbeacon_pipelines.requests.lifecycle import (
     Failure,
     FailureKind,
     RequestState,
     RequestStatus,
 )
-from bidbeacon_pipelines.store.requests import (
+from bidbeacon_pipelines.requests.queries import (
     Request,
 )
 

@@ -1,0 +1,1 @@
+"""Report requests: planned, created, polled, loaded; and loads by hand."""

@@ -11,13 +11,13 @@ from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
-from bidbeacon_pipelines.store.summaries import (
+from bidbeacon_pipelines.summaries.queries import (
     DAILY,
     HOURLY,
     count_summaries,
     list_accounts_to_sum_up,
 )
-from bidbeacon_pipelines.store.tables import AccountDailySummary
+from bidbeacon_pipelines.summaries.tables import AccountDailySummary
 from bidbeacon_sessions.dagster import list_runs_under_way
 
 _UPDATE_EVERY_SECONDS = 600
@@ -40,7 +40,7 @@ def account_daily_summary(
     context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
 ) -> dg.MaterializeResult[Any]:
     """Sum up the days, of all accounts, whose windows were loaded since; safe to run again."""
-    from bidbeacon_pipelines.services.summaries import update_summary
+    from bidbeacon_pipelines.summaries.update import update_summary
 
     with job_sessions.work(context, "sum-up-accounts") as job:
         engine = job.context.engine

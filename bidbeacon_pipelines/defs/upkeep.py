@@ -9,7 +9,7 @@ from bidbeacon_pipelines.defs.partitions import FIRST_DAY
 from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.services.retention import delete_old_records as delete_all_old_records
-from bidbeacon_pipelines.store.materializations import forget_lost_recordings
+from bidbeacon_pipelines.summaries.materializations import forget_lost_recordings
 
 
 @dg.op

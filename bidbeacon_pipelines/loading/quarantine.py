@@ -37,7 +37,7 @@ from bidbeacon_pipelines.loading.rows import (
     WaitingAccount,
 )
 from bidbeacon_pipelines.loading.staging import gather_rows, head_of, open_stage
-from bidbeacon_pipelines.store.summaries import lock_summary
+from bidbeacon_pipelines.summaries.queries import lock_summary
 from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionRecorder
 

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.services.home import dataset_json
 from bidbeacon_pipelines.services.problems import list_groups
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.home import count_windows
-from bidbeacon_pipelines.store.summaries import sum_up_days, sum_up_periods
+from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
 from bidbeacon_pipelines.windows.product_states import product_name
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sessions.presentation import instant

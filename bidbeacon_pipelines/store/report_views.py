@@ -18,7 +18,7 @@ from bidbeacon_pipelines.datasets.derived import ATTRIBUTION, ATTRIBUTION_DAYS, 
 from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS, Dimension
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
-from bidbeacon_pipelines.store.tables import AccountDailySummary
+from bidbeacon_pipelines.summaries.tables import AccountDailySummary
 
 SCHEMA = "reports"
 COMMON_COLUMNS = (

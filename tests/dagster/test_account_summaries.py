@@ -13,7 +13,7 @@ from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.summaries import update_changed_summaries
 from bidbeacon_pipelines.services.account import read_account
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
-from bidbeacon_pipelines.store import summaries
+from bidbeacon_pipelines.summaries import queries as summaries
 from tests.dagster.world import World
 
 SP = "SPONSORED_PRODUCTS"

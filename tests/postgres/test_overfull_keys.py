@@ -6,7 +6,7 @@ import pytest
 
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
-from bidbeacon_pipelines.services.summaries import update_summary
+from bidbeacon_pipelines.summaries.update import update_summary
 from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import CAMPAIGN, DAY, LoadWorld, Raw, many_rows, report_row

@@ -13,9 +13,7 @@ from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, get_dataset
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
-from bidbeacon_pipelines.reports.account_days import summarize_days
-from bidbeacon_pipelines.services.summaries import update_summary
-from bidbeacon_pipelines.store.summaries import (
+from bidbeacon_pipelines.summaries.queries import (
     DAILY,
     HOURLY,
     list_accounts_to_sum_up,
@@ -24,6 +22,8 @@ from bidbeacon_pipelines.store.summaries import (
     lock_summary,
     replace_days,
 )
+from bidbeacon_pipelines.summaries.rules import summarize_days
+from bidbeacon_pipelines.summaries.update import update_summary
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
 from tests.postgres.load_world import (
     DATASET,

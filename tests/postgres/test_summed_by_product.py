@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
-from bidbeacon_pipelines.services.summaries import update_summary
-from bidbeacon_pipelines.store.summaries import DAILY
+from bidbeacon_pipelines.summaries.queries import DAILY
+from bidbeacon_pipelines.summaries.update import update_summary
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.job_world import BenchWorld
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from bidbeacon_pipelines.reports.account_days import summarize_days
+from bidbeacon_pipelines.summaries.rules import summarize_days
 
 SP, SB = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS"
 DAY, NEXT = date(2026, 3, 3), date(2026, 3, 4)

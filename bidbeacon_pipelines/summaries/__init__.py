@@ -1,0 +1,1 @@
+"""Account days: what all datasets say about one day of one account."""

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.reports.alerts import Alert
+    from bidbeacon_pipelines.problems.alert_rules import Alert
 
 alerts_app = typer.Typer(
     invoke_without_command=True,
@@ -30,9 +30,9 @@ def alerts(context: typer.Context, as_json: Json = False) -> None:
 def _list_open(*, as_json: bool) -> None:
     from bidbeacon_pipelines.database.clock import read_now
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.services.alerts import list_open
-    from bidbeacon_pipelines.services.receivers import list_receivers
-    from bidbeacon_pipelines.store.alerts import list_last_messages
+    from bidbeacon_pipelines.problems.alert_queries import list_last_messages
+    from bidbeacon_pipelines.problems.alerts import list_open
+    from bidbeacon_pipelines.problems.receivers import list_receivers
 
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
@@ -108,7 +108,7 @@ def test() -> None:
 
     Exits with 1 if one did not accept it.
     """
-    from bidbeacon_pipelines.services.receivers import NotSentError, list_receivers
+    from bidbeacon_pipelines.problems.receivers import NotSentError, list_receivers
 
     settings = get_settings()
     receivers = list_receivers(settings)

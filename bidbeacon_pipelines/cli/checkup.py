@@ -13,7 +13,7 @@ from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.services.health_checks import Check
+    from bidbeacon_pipelines.problems.health_checks import Check
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("!", "bold yellow"), "failure": ("✖", "bold red")}
 
@@ -42,7 +42,7 @@ def _checks() -> "Iterator[Check]":
     from bidbeacon_pipelines.database.address import find_database
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-    from bidbeacon_pipelines.services.doctor import examine
+    from bidbeacon_pipelines.problems.doctor import examine
 
     settings = get_settings()
     try:

@@ -111,7 +111,7 @@ def stream(
     import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
     from bidbeacon_pipelines.database.engine import make_engine
     from bidbeacon_pipelines.database.presence import announce
-    from bidbeacon_pipelines.services.alerts import AlertWatch
+    from bidbeacon_pipelines.problems.alerts import AlertWatch
     from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.server.serve import serve

@@ -42,7 +42,7 @@ def explain(
     from bidbeacon_pipelines.accounts.names import find_named_account
     from bidbeacon_pipelines.cli.window_output import print_explanation
     from bidbeacon_pipelines.database.clock import read_now
-    from bidbeacon_pipelines.services.explain import explain_window, explanation_json
+    from bidbeacon_pipelines.problems.explain import explain_window, explanation_json
     from bidbeacon_sessions import SessionStore
 
     day, settings = parse_day(window), get_settings()

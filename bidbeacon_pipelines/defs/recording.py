@@ -13,7 +13,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.defs.resources import Context, RunningJob
-from bidbeacon_pipelines.store.window_stories import list_actions_of_loads
+from bidbeacon_pipelines.problems.window_stories import list_actions_of_loads
 from bidbeacon_pipelines.windows.product_states import describe_unserved, from_json
 from bidbeacon_pipelines.windows.queries import (
     LoadedWindow,

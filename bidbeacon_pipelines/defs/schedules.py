@@ -22,11 +22,11 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PA
 from bidbeacon_pipelines.defs.reports import load_datasets, poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.defs.run_requests import load_windows, requested_runs
+from bidbeacon_pipelines.problems.session_failures import list_accounts_failed
 from bidbeacon_pipelines.requests.gate import pause_before_create
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_pipelines.store.session_failures import list_accounts_failed
 from bidbeacon_pipelines.windows.queries import list_unrecorded_windows
 from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
 from bidbeacon_sessions.queries import find_labels

@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
-from bidbeacon_pipelines.services.account import read_account
+from bidbeacon_pipelines.problems.account_page import read_account
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock

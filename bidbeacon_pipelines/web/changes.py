@@ -31,6 +31,7 @@ from bidbeacon_pipelines.accounts.names import (
 from bidbeacon_pipelines.accounts.queries import Account, UnknownAccountError
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
+from bidbeacon_pipelines.problems.loads import ProblemIsOverError, request_problem_load
 from bidbeacon_pipelines.requests.load_checks import (
     AccountStoppedError,
     DaysNotOverError,
@@ -42,7 +43,6 @@ from bidbeacon_pipelines.requests.run_requests import (
     request_load,
     run_request_json,
 )
-from bidbeacon_pipelines.services.problem_loads import ProblemIsOverError, request_problem_load
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day

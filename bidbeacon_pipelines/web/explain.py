@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, find_named_account
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.reports.verdicts import Cause
-from bidbeacon_pipelines.services.explain import explain_window, explanation_json
+from bidbeacon_pipelines.problems.explain import explain_window, explanation_json
+from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, read_day

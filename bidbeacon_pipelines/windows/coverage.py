@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
+from bidbeacon_pipelines.problems.health_checks import gate_facts
 from bidbeacon_pipelines.requests.gate_queries import GateState, list_gates
-from bidbeacon_pipelines.services.health_checks import gate_facts
 from bidbeacon_pipelines.windows.coverage_queries import NO_WINDOW, SIGNS, list_window_letters
 from bidbeacon_pipelines.windows.coverage_rules import (
     WindowSigns,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.explain_requests import LATE_AFTER, LATE_AFTER_USUAL
+from bidbeacon_pipelines.problems.explain_requests import LATE_AFTER, LATE_AFTER_USUAL
 
 
 class WindowState(StrEnum):

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
-from bidbeacon_pipelines.reports.verdicts import Cause
+from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_pipelines.windows.coverage_rules import WindowState
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import add_account

@@ -14,8 +14,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from bidbeacon_pipelines.actions import WindowsQueued
-from bidbeacon_pipelines.services.alerts import AlertWatch
-from bidbeacon_pipelines.services.home import Home
+from bidbeacon_pipelines.problems.alerts import AlertWatch
+from bidbeacon_pipelines.problems.home import Home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.summaries import update_changed_summaries
-from bidbeacon_pipelines.services.account import read_account
+from bidbeacon_pipelines.problems.account_page import read_account
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries import queries as summaries
 from tests.dagster.world import World

@@ -14,7 +14,11 @@ from dagster import (
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs import checks, recording
-from bidbeacon_pipelines.reports.checks import QUARANTINE_IS_SMALL, ROWS_RECONCILE, WINDOW_IS_FRESH
+from bidbeacon_pipelines.problems.check_rules import (
+    QUARANTINE_IS_SMALL,
+    ROWS_RECONCILE,
+    WINDOW_IS_FRESH,
+)
 from tests.dagster.world import ASSET_KEY, World
 
 SPEND = "{SPONSORED_PRODUCTS,spend}"

@@ -28,8 +28,8 @@ FORTY_DAYS = timedelta(days=40)
 
 JUDGE = """
 import asyncio, httpx, json, sys
-from bidbeacon_pipelines.services.alerts import AlertWatch
-from bidbeacon_pipelines.services.doctor import examine
+from bidbeacon_pipelines.problems.alerts import AlertWatch
+from bidbeacon_pipelines.problems.doctor import examine
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.web import pipelines_extension

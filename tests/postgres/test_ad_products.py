@@ -19,8 +19,8 @@ from bidbeacon_pipelines.datasets.registry import (
     Dataset,
 )
 from bidbeacon_pipelines.defs.recording import window_metadata
+from bidbeacon_pipelines.problems.explain import explain_window
 from bidbeacon_pipelines.requests.backfill import drive_windows
-from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.windows.queries import (
     LoadedWindow,
     list_unrecorded_windows,

@@ -20,12 +20,12 @@ from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.services import receivers as receivers_module
-from bidbeacon_pipelines.services.alerts import AlertWatch, look, send_waiting
-from bidbeacon_pipelines.services.home import Home
-from bidbeacon_pipelines.services.receivers import NotSentError, Receiver, list_receivers
+from bidbeacon_pipelines.problems import receivers as receivers_module
+from bidbeacon_pipelines.problems.alert_queries import claim_messages
+from bidbeacon_pipelines.problems.alerts import AlertWatch, look, send_waiting
+from bidbeacon_pipelines.problems.home import Home
+from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_pipelines.store.alerts import claim_messages
 from bidbeacon_sessions import SessionStore
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)

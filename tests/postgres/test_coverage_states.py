@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.reports.verdicts import Cause
-from bidbeacon_pipelines.services.explain import explain_window
+from bidbeacon_pipelines.problems.explain import explain_window
+from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.coverage import STATE_LETTERS, UnknownDatasetError, WindowCoverage
 from bidbeacon_pipelines.windows.coverage_rules import WindowState

@@ -23,10 +23,7 @@ from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, program_version
 from bidbeacon_pipelines.database.processes import list_processes, note_process
 from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
-from bidbeacon_pipelines.requests.gate_queries import GateState, StoredGate
-from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.services.health_checks import (
+from bidbeacon_pipelines.problems.health_checks import (
     AmazonState,
     Level,
     check_accounts,
@@ -41,14 +38,17 @@ from bidbeacon_pipelines.services.health_checks import (
     check_sessions,
     check_windows,
 )
-from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.health import (
+from bidbeacon_pipelines.problems.health_queries import (
     FailedWindows,
     RequestsState,
     ServerState,
     find_daemon_heartbeat,
     read_requests,
 )
+from bidbeacon_pipelines.requests.gate_queries import GateState, StoredGate
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_pipelines.settings import get_settings
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30

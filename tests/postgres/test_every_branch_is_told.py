@@ -15,12 +15,12 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DATASETS
 from bidbeacon_pipelines.entities.sync import ExportFailedError
+from bidbeacon_pipelines.problems.dataset_checks import check_dataset
 from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     WindowNotLoadedError,
     drive_windows,
 )
-from bidbeacon_pipelines.services.dataset_checks import check_dataset
 from bidbeacon_pipelines.services.retention import delete_old_records
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.make import keep_windows

@@ -12,10 +12,10 @@ import pytest
 from bidbeacon_pipelines.accounts.ads_account_queries import set_credentials_need_person
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.loading.load_queries import lock_rows
-from bidbeacon_pipelines.reports.verdicts import Cause, Severity
+from bidbeacon_pipelines.problems.explain import Explanation, explain_window, explanation_json
+from bidbeacon_pipelines.problems.verdicts import Cause, Severity
 from bidbeacon_pipelines.requests.queries import lock_request
 from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.services.explain import Explanation, explain_window, explanation_json
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_pipelines.windows.rules import oldest_served

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
-from bidbeacon_pipelines.reports.problems import Problem
+from bidbeacon_pipelines.problems.problem_rules import Problem
+from bidbeacon_pipelines.problems.problems import survey
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
-from bidbeacon_pipelines.services.problems import survey
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.reports.verdicts import Cause, Verdict
+from bidbeacon_pipelines.problems.doctor import look_into_tables
+from bidbeacon_pipelines.problems.explain import explain_window
+from bidbeacon_pipelines.problems.problems import survey
+from bidbeacon_pipelines.problems.verdicts import Cause, Verdict
 from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.services.doctor import look_into_tables
-from bidbeacon_pipelines.services.explain import explain_window
-from bidbeacon_pipelines.services.problems import survey
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_sessions import SessionStore

@@ -6,7 +6,7 @@ from typing import Any
 
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.loading.load import LoadResult
-from bidbeacon_pipelines.store.dataset_checks import compare_totals
+from bidbeacon_pipelines.problems.dataset_check_queries import compare_totals
 from tests.postgres.load_world import DAY, LoadWorld
 
 DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}

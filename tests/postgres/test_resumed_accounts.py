@@ -6,10 +6,10 @@ import pytest
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges, notice_changes
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.reports.verdicts import Cause
-from bidbeacon_pipelines.services.doctor import look_into_tables
-from bidbeacon_pipelines.services.explain import explain_window
-from bidbeacon_pipelines.services.problems import survey
+from bidbeacon_pipelines.problems.doctor import look_into_tables
+from bidbeacon_pipelines.problems.explain import explain_window
+from bidbeacon_pipelines.problems.problems import survey
+from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld

@@ -9,9 +9,9 @@ from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.fields import SPONSORED_BRANDS
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.defs.recording import window_metadata
-from bidbeacon_pipelines.services.doctor import look_into_tables
-from bidbeacon_pipelines.services.explain import explain_window
-from bidbeacon_pipelines.services.health_checks import Level
+from bidbeacon_pipelines.problems.doctor import look_into_tables
+from bidbeacon_pipelines.problems.explain import explain_window
+from bidbeacon_pipelines.problems.health_checks import Level
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.queries import (
     LoadedWindow,

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.services.explain import explain_window
+from bidbeacon_pipelines.problems.explain import explain_window
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

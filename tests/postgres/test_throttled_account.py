@@ -15,9 +15,9 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
+from bidbeacon_pipelines.problems.explain import explain_window
+from bidbeacon_pipelines.problems.home import Home
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.services.explain import explain_window
-from bidbeacon_pipelines.services.home import Home
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import instant
 from tests.faults.ads.simulated_office import SimulatedClock

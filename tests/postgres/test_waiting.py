@@ -15,10 +15,10 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary
 from bidbeacon_pipelines.entities.sync import sync_entities
+from bidbeacon_pipelines.problems.health_checks import check_calls
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.refresh import plan_backfill
 from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.services.health_checks import check_calls
 from bidbeacon_pipelines.services.wait_log import job_session, waited
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import want_windows

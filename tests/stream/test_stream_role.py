@@ -12,10 +12,10 @@ from sqlalchemy import Engine, TextClause, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.database.clock import DatabaseClock
-from bidbeacon_pipelines.services.alerts import AlertWatch
-from bidbeacon_pipelines.services.home import Home
+from bidbeacon_pipelines.problems import explain_queries as explain
+from bidbeacon_pipelines.problems.alerts import AlertWatch
+from bidbeacon_pipelines.problems.home import Home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
-from bidbeacon_pipelines.store import explain
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim

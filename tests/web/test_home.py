@@ -13,8 +13,9 @@ from sqlalchemy import Engine, text
 from bidbeacon_pipelines.accounts.ads_account_queries import set_needs_person
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_enabled
 from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.problems import health_checks
+from bidbeacon_pipelines.problems import loads as problem_loads
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
-from bidbeacon_pipelines.services import health_checks, problem_loads
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import create_windows, set_windows_through

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from bidbeacon_pipelines.reports.alerts import BACK_AFTER
-from bidbeacon_pipelines.services.alerts import look
+from bidbeacon_pipelines.problems.alert_rules import BACK_AFTER
+from bidbeacon_pipelines.problems.alerts import look
 from tests.faults.ads.simulated_office import Office
 
 TOLD_WITHIN = BACK_AFTER + timedelta(hours=1)

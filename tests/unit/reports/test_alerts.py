@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bidbeacon_pipelines.reports.alerts import (
+from bidbeacon_pipelines.problems.alert_rules import (
     MOST_SINGLY,
     Alert,
     Event,
@@ -17,7 +17,7 @@ from bidbeacon_pipelines.reports.alerts import (
     update_alerts,
     write_message,
 )
-from bidbeacon_pipelines.reports.problems import Problem, shape_of
+from bidbeacon_pipelines.problems.problem_rules import Problem, shape_of
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

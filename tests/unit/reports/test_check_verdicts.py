@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import Reconciles
-from bidbeacon_pipelines.reports.checks import (
+from bidbeacon_pipelines.problems.check_rules import (
     AccountWindows,
     Comparison,
     Difference,

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
-from bidbeacon_pipelines.reports.explain import explain
-from bidbeacon_pipelines.reports.verdicts import Cause, Severity, Verdict
+from bidbeacon_pipelines.problems.explain_rules import explain
+from bidbeacon_pipelines.problems.verdicts import Cause, Severity, Verdict
 from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.facts import (

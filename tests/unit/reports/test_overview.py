@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from bidbeacon_pipelines.reports.overview import Group, find_problems, summarize_datasets
+from bidbeacon_pipelines.problems.overview import Group, find_problems, summarize_datasets
 from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)

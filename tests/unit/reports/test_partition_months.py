@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from bidbeacon_pipelines.datasets.partition_months import first_partition_day
-from bidbeacon_pipelines.services.health_checks import Level, check_partitions
+from bidbeacon_pipelines.problems.health_checks import Level, check_partitions
 
 TODAY = date(2026, 11, 24)
 

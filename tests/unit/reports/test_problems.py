@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bidbeacon_pipelines.reports.problems import Problem, first_sentence, headline, merge
+from bidbeacon_pipelines.problems.problem_rules import Problem, first_sentence, headline, merge
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 ACCOUNT = "account amzn1.ads-account.g.1kc1, 2026-01-12 to 2026-01-12"

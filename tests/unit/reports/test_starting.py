@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bidbeacon_pipelines.reports.starting import Progress, describe_start
+from bidbeacon_pipelines.problems.starting import Progress, describe_start
 
 LISTED = Progress(3, 3, is_synced=True, windows=0, planned=0, in_flight=0, is_sandbox=False)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.reports.explain_requests import explain_request
-from bidbeacon_pipelines.reports.verdicts import (
+from bidbeacon_pipelines.problems.explain_requests import explain_request
+from bidbeacon_pipelines.problems.verdicts import (
     Cause,
     KnownWindow,
     Severity,

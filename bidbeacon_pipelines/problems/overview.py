@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, headline, shape_of
+from bidbeacon_pipelines.problems.problem_rules import NAMES_SHOWN, headline, shape_of
 from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState, window_state
 
 PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, SETTLES_AFTER, Problem
-from bidbeacon_pipelines.store.health import find_missing_grant
-from bidbeacon_pipelines.store.throttling import ThrottledCalls, list_throttled
+from bidbeacon_pipelines.problems.health_queries import find_missing_grant
+from bidbeacon_pipelines.problems.problem_rules import NAMES_SHOWN, SETTLES_AFTER, Problem
+from bidbeacon_pipelines.problems.throttling_queries import ThrottledCalls, list_throttled
 from bidbeacon_sessions.presentation import instant
 
 TO_DO = "It goes on automatically at the time that Amazon asked for. If this lasts, ask Amazon for higher limits by ticket."

@@ -14,21 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bidbeacon_pipelines.database.clock import DatabaseClock
-from bidbeacon_pipelines.reports.alerts import (
-    BACK_AFTER,
-    Alert,
-    Event,
-    Message,
-    QuietHours,
-    bundle,
-    show_instant,
-    update_alerts,
-    write_message,
-)
-from bidbeacon_pipelines.services.problems import survey
-from bidbeacon_pipelines.services.receivers import NotSentError, Receiver, list_receivers
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.alerts import (
+from bidbeacon_pipelines.problems.alert_queries import (
     QueuedMessage,
     claim_messages,
     drop_messages,
@@ -39,6 +25,20 @@ from bidbeacon_pipelines.store.alerts import (
     save_alerts,
     take_watch,
 )
+from bidbeacon_pipelines.problems.alert_rules import (
+    BACK_AFTER,
+    Alert,
+    Event,
+    Message,
+    QuietHours,
+    bundle,
+    show_instant,
+    update_alerts,
+    write_message,
+)
+from bidbeacon_pipelines.problems.problems import survey
+from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.redaction import redact_text
 

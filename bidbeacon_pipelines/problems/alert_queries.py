@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from bidbeacon_pipelines.reports.alerts import Alert, Message
-from bidbeacon_pipelines.reports.problems import Problem
+from bidbeacon_pipelines.problems.alert_rules import Alert, Message
+from bidbeacon_pipelines.problems.problem_rules import Problem
 
 GIVE_UP_AFTER = timedelta(days=3)
 """A message that could not be sent for so long is not sent any more."""

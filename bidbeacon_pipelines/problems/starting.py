@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bidbeacon_pipelines.reports.overview import DatasetSummary, Group
+from bidbeacon_pipelines.problems.overview import DatasetSummary, Group
 from bidbeacon_pipelines.windows.coverage_rules import WindowState
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from bidbeacon_pipelines.reports.verdicts import (
+from bidbeacon_pipelines.problems.verdicts import (
     Cause,
     KnownWindow,
     Severity,

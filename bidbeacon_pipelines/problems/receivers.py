@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from bidbeacon_pipelines.reports.alerts import Event
+from bidbeacon_pipelines.problems.alert_rules import Event
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.redaction import MASK, redact_text
 

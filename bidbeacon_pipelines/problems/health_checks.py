@@ -20,13 +20,13 @@ from bidbeacon_pipelines.datasets.partition_months import (
     count_partition_days,
     find_months_with_room,
 )
-from bidbeacon_pipelines.reports.problems import shape_of
+from bidbeacon_pipelines.problems.alert_queries import Delivery
+from bidbeacon_pipelines.problems.health_queries import FailedWindows, RequestsState, ServerState
+from bidbeacon_pipelines.problems.problem_rules import shape_of
+from bidbeacon_pipelines.problems.throttling import TO_DO as THROTTLED_TO_DO
+from bidbeacon_pipelines.problems.throttling import throttled_json, throttled_line
+from bidbeacon_pipelines.problems.throttling_queries import ThrottledCalls
 from bidbeacon_pipelines.requests.gate_queries import GateState
-from bidbeacon_pipelines.services.throttling import TO_DO as THROTTLED_TO_DO
-from bidbeacon_pipelines.services.throttling import throttled_json, throttled_line
-from bidbeacon_pipelines.store.alerts import Delivery
-from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
-from bidbeacon_pipelines.store.throttling import ThrottledCalls
 from bidbeacon_pipelines.windows.product_states import product_name
 from bidbeacon_pipelines.windows.resumed import ResumedAccount
 from bidbeacon_sessions.sentences import format_duration

@@ -14,13 +14,28 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.accounts.queries import Account, list_subjects
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.loading.acceptance import is_refusal
-from bidbeacon_pipelines.reports.overview import (
+from bidbeacon_pipelines.problems.doctor import RESUMED_WITHIN, look_at_disk, look_into_tables
+from bidbeacon_pipelines.problems.health_checks import (
+    JOBS,
+    PARTITIONS,
+    Check,
+    Level,
+    describe_resumed,
+)
+from bidbeacon_pipelines.problems.home_queries import (
+    list_silent,
+    list_stopped,
+    list_unlisted_regions,
+    list_unsettled,
+    list_unsettled_windows,
+)
+from bidbeacon_pipelines.problems.overview import (
     Group,
     WindowProblem,
     find_problem,
     find_problems,
 )
-from bidbeacon_pipelines.reports.problems import (
+from bidbeacon_pipelines.problems.problem_rules import (
     NAMES_SHOWN,
     SETTLES_AFTER,
     Problem,
@@ -29,26 +44,11 @@ from bidbeacon_pipelines.reports.problems import (
     merge,
     shape_of,
 )
+from bidbeacon_pipelines.problems.session_failures import list_failures, list_lost_by_job
+from bidbeacon_pipelines.problems.throttling import find_throttled, throttling_problems
+from bidbeacon_pipelines.problems.throttling_queries import ThrottledCalls
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, split_reasons
-from bidbeacon_pipelines.services.doctor import RESUMED_WITHIN, look_at_disk, look_into_tables
-from bidbeacon_pipelines.services.health_checks import (
-    JOBS,
-    PARTITIONS,
-    Check,
-    Level,
-    describe_resumed,
-)
-from bidbeacon_pipelines.services.throttling import find_throttled, throttling_problems
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.home import (
-    list_silent,
-    list_stopped,
-    list_unlisted_regions,
-    list_unsettled,
-    list_unsettled_windows,
-)
-from bidbeacon_pipelines.store.session_failures import list_failures, list_lost_by_job
-from bidbeacon_pipelines.store.throttling import ThrottledCalls
 from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState, late_if_sent_before
 from bidbeacon_pipelines.windows.resumed import ResumedAccount, list_resumed
 

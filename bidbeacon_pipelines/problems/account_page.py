@@ -11,13 +11,13 @@ from bidbeacon_pipelines.accounts.cadence import describe
 from bidbeacon_pipelines.accounts.queries import Account, get_details
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.queries import count_entities
-from bidbeacon_pipelines.reports.overview import summarize_datasets
+from bidbeacon_pipelines.problems.home import dataset_json
+from bidbeacon_pipelines.problems.home_queries import count_windows
+from bidbeacon_pipelines.problems.overview import summarize_datasets
+from bidbeacon_pipelines.problems.problems import list_groups
 from bidbeacon_pipelines.requests.run_request_queries import list_open_requests
 from bidbeacon_pipelines.requests.run_requests import run_request_json
-from bidbeacon_pipelines.services.home import dataset_json
-from bidbeacon_pipelines.services.problems import list_groups
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.home import count_windows
 from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
 from bidbeacon_pipelines.windows.product_states import product_name
 from bidbeacon_pipelines.windows.rules import local_date

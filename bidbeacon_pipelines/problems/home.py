@@ -9,23 +9,23 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.overview import DatasetSummary, summarize_datasets
-from bidbeacon_pipelines.reports.problems import Problem
-from bidbeacon_pipelines.reports.starting import Progress, describe_start, has_data
-from bidbeacon_pipelines.requests.gate_queries import list_gates
-from bidbeacon_pipelines.services.health_checks import Check, Level, gate_facts
-from bidbeacon_pipelines.services.problems import RECENTLY, survey
-from bidbeacon_pipelines.services.throttling import throttled_json
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.health import find_missing_grant
-from bidbeacon_pipelines.store.home import (
+from bidbeacon_pipelines.problems.health_checks import Check, Level, gate_facts
+from bidbeacon_pipelines.problems.health_queries import find_missing_grant
+from bidbeacon_pipelines.problems.home_queries import (
     count_windows,
     list_put_off,
     read_windows_version,
     were_accounts_synced,
 )
-from bidbeacon_pipelines.store.session_failures import list_lost
-from bidbeacon_pipelines.store.throttling import ThrottledCalls
+from bidbeacon_pipelines.problems.overview import DatasetSummary, summarize_datasets
+from bidbeacon_pipelines.problems.problem_rules import Problem
+from bidbeacon_pipelines.problems.problems import RECENTLY, survey
+from bidbeacon_pipelines.problems.session_failures import list_lost
+from bidbeacon_pipelines.problems.starting import Progress, describe_start, has_data
+from bidbeacon_pipelines.problems.throttling import throttled_json
+from bidbeacon_pipelines.problems.throttling_queries import ThrottledCalls
+from bidbeacon_pipelines.requests.gate_queries import list_gates
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.coverage_rules import WindowState
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock

@@ -23,8 +23,8 @@ from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import schema_problem
 from bidbeacon_pipelines.datasets.learned import list_learned_histories
-from bidbeacon_pipelines.requests.gate_queries import list_gates
-from bidbeacon_pipelines.services.health_checks import (
+from bidbeacon_pipelines.problems.alert_queries import read_delivery
+from bidbeacon_pipelines.problems.health_checks import (
     OVERDUE_AFTER,
     AmazonState,
     Check,
@@ -47,9 +47,7 @@ from bidbeacon_pipelines.services.health_checks import (
     check_windows,
     database_away,
 )
-from bidbeacon_pipelines.settings import Region, Settings
-from bidbeacon_pipelines.store.alerts import read_delivery
-from bidbeacon_pipelines.store.health import (
+from bidbeacon_pipelines.problems.health_queries import (
     find_daemon_heartbeat,
     find_last_activity,
     find_missing_grant,
@@ -57,7 +55,9 @@ from bidbeacon_pipelines.store.health import (
     read_requests,
     read_server,
 )
-from bidbeacon_pipelines.store.throttling import list_throttled
+from bidbeacon_pipelines.problems.throttling_queries import list_throttled
+from bidbeacon_pipelines.requests.gate_queries import list_gates
+from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.windows.resumed import list_resumed
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.reports.problems import Problem
+from bidbeacon_pipelines.problems.problem_rules import Problem
 
 GREW_AFTER = timedelta(hours=1)
 """The shortest time from any message about a cause to one that there is more of it."""

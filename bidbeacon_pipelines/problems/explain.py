@@ -10,14 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.reports.explain import explain
-from bidbeacon_pipelines.reports.verdicts import Verdict
-from bidbeacon_pipelines.requests.drive import lifecycle_policy
-from bidbeacon_pipelines.requests.gate_queries import find_gate
-from bidbeacon_pipelines.requests.policy import LifecyclePolicy
-from bidbeacon_pipelines.services.throttling import find_throttled
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.explain import (
+from bidbeacon_pipelines.problems.explain_queries import (
     find_account_row,
     find_ended_request_row,
     find_first_due,
@@ -26,6 +19,13 @@ from bidbeacon_pipelines.store.explain import (
     find_window_row,
     list_references,
 )
+from bidbeacon_pipelines.problems.explain_rules import explain
+from bidbeacon_pipelines.problems.throttling import find_throttled
+from bidbeacon_pipelines.problems.verdicts import Verdict
+from bidbeacon_pipelines.requests.drive import lifecycle_policy
+from bidbeacon_pipelines.requests.gate_queries import find_gate
+from bidbeacon_pipelines.requests.policy import LifecyclePolicy
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.facts import (
     AccountFacts,
     EndedRequest,

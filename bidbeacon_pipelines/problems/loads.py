@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.problems.problems import find_windows
 from bidbeacon_pipelines.requests.load_checks import AccountStoppedError
 from bidbeacon_pipelines.requests.run_request_queries import list_waiting_requests
 from bidbeacon_pipelines.requests.run_requests import request_load
-from bidbeacon_pipelines.services.problems import find_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import is_served, local_date
 

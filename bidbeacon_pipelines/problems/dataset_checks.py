@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.actions import DatasetChecked
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
-from bidbeacon_pipelines.reports.checks import (
+from bidbeacon_pipelines.problems.check_rules import (
     LONGEST_GAP,
     AccountWindows,
     Comparison,
@@ -19,9 +19,9 @@ from bidbeacon_pipelines.reports.checks import (
     judge_quarantine,
     judge_reconciliation,
 )
+from bidbeacon_pipelines.problems.dataset_check_queries import compare_totals, list_quarantined
+from bidbeacon_pipelines.problems.home_queries import list_unsettled_by_account
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.dataset_checks import compare_totals, list_quarantined
-from bidbeacon_pipelines.store.home import list_unsettled_by_account
 from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, late_if_sent_before
 from bidbeacon_sessions import SessionRecorder
 

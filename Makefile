@@ -86,7 +86,7 @@ mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and
 
 docs: $(STAMP) ## Make docs/actions.md and docs/data-dictionary.md anew, from the action classes and the registry of datasets
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md
-	$(BIN)/python -m bidbeacon_pipelines.services.data_dictionary > docs/data-dictionary.md
+	$(BIN)/python -m bidbeacon_pipelines.data_dictionary > docs/data-dictionary.md
 
 migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 writes 0001 anew
 	@exec $(BIN)/python -m migrations.generate $(if $(SQUASH),--squash,"$(TITLE)")

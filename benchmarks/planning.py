@@ -50,9 +50,9 @@ from bidbeacon_pipelines.accounts.queries import Account, list_accounts, list_co
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.requests.refresh import plan_due
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.windows.queries import create_windows
 from bidbeacon_pipelines.windows.rules import next_refresh_at, window_dates

@@ -33,14 +33,14 @@ from bidbeacon_pipelines.loading.restatements import (
     WINDOW_RESTATEMENTS_VIEW,
     performance_rows_view,
 )
-from bidbeacon_pipelines.store.report_views import (
+from bidbeacon_pipelines.tables import PipelinesBase
+from bidbeacon_pipelines.views import (
     SCHEMA,
     ReportView,
     create_statements,
     make_views,
     read_views,
 )
-from bidbeacon_pipelines.store.tables import PipelinesBase
 from bidbeacon_sessions.tables import (
     JOB_PROMISES_VIEW,
     JOB_SESSION_ACCOUNTS_VIEW,

@@ -18,8 +18,8 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore, with_job_session
 

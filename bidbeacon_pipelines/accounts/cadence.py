@@ -16,7 +16,7 @@ from bidbeacon_pipelines.accounts.cadence_rules import (
     next_start,
     parse_every,
 )
-from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.job_context import JobContext
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.accounts.suspension import (
 from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed, RegionNotListed
 from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, AdsAccount, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
-from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import name_subjects
 

@@ -26,7 +26,7 @@ def accounts_sync(as_json: Json = False) -> None:
     from bidbeacon_pipelines.accounts.sync import sync_accounts
     from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
     from bidbeacon_pipelines.cli.recorded import recorded
-    from bidbeacon_pipelines.services.job_context import open_job_context
+    from bidbeacon_pipelines.job_context import open_job_context
 
     settings = get_settings()
     given = {"via": "command line"}

@@ -38,8 +38,8 @@ def entities_sync(
     Exits with 0 if all were synced, 1 if one was not, and 2 if all accounts of the name are paused.
     """
     from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
+    from bidbeacon_pipelines.job_context import open_job_context
     from bidbeacon_pipelines.requests.load_checks import check_active
-    from bidbeacon_pipelines.services.job_context import open_job_context
 
     settings = get_settings()
     with open_job_context(settings, database_url(settings), retry=RetryPolicy()) as context:

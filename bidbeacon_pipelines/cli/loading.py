@@ -48,11 +48,11 @@ def refresh(
     from bidbeacon_pipelines.accounts.names import get_named_account
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.datasets.registry import get_dataset
+    from bidbeacon_pipelines.job_context import open_job_context
     from bidbeacon_pipelines.requests.backfill import Progress, drive_windows
     from bidbeacon_pipelines.requests.dispatch import create_reports
     from bidbeacon_pipelines.requests.load_checks import check_active
     from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
-    from bidbeacon_pipelines.services.job_context import open_job_context
 
     asked = sorted({day for value in window or [] for day in parse_days(value)})
     chosen = get_dataset(dataset)

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from bidbeacon_pipelines.cli.output import console, errors
 from bidbeacon_pipelines.cli.session_output import StatusLine, following
-from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.wait_log import job_session
+from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.wait_log import job_session
 from bidbeacon_sessions import SessionRecorder, Subject
 
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}

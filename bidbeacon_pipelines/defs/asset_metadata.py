@@ -8,7 +8,7 @@ from sqlalchemy import URL, Column
 
 from bidbeacon_pipelines.datasets.dataset_tables import TAGS
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.report_views import ReportView, name_type
+from bidbeacon_pipelines.views import ReportView, name_type
 from bidbeacon_sessions.connections import parse_database_url
 
 OWNER = "team:advertising"

@@ -16,8 +16,8 @@ from bidbeacon_pipelines.defs.asset_metadata import (
 )
 from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, ReportView, list_joined_entities
 from bidbeacon_pipelines.summaries.tables import AccountDailySummary
+from bidbeacon_pipelines.views import REPORT_VIEWS, ReportView, list_joined_entities
 
 ENTITY_TABLES = {
     entity.__tablename__: entity.__table__ for entity in (Campaign, AdGroup, Ad, Target, Portfolio)

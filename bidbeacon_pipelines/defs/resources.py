@@ -15,12 +15,12 @@ from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
+from bidbeacon_pipelines.job_context import JobContext, find_ref, open_job_context
 from bidbeacon_pipelines.problems.window_stories import list_unloaded_windows
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.requests.run_request_queries import begin_request
-from bidbeacon_pipelines.services.job_context import JobContext, find_ref, open_job_context
-from bidbeacon_pipelines.services.wait_log import recording_waits
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.wait_log import recording_waits
 from bidbeacon_sessions import SessionRecorder, SessionStore
 from bidbeacon_sessions.dagster import (
     JobSessionsResource,

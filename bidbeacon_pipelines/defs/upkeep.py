@@ -8,7 +8,7 @@ from bidbeacon_pipelines.defs.accounts import add_partitions
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY
 from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.services.retention import delete_old_records as delete_all_old_records
+from bidbeacon_pipelines.retention import delete_old_records as delete_all_old_records
 from bidbeacon_pipelines.summaries.materializations import forget_lost_recordings
 
 

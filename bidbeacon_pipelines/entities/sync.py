@@ -61,9 +61,9 @@ from bidbeacon_pipelines.entities.queries import (
     replace_problems,
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load_queries import lock_rows
 from bidbeacon_pipelines.loading.merging import resolve_targets
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.sentences import join_sentences

@@ -26,12 +26,12 @@ from bidbeacon_pipelines.datasets.learned import (
     set_field_spellings,
 )
 from bidbeacon_pipelines.datasets.registry import find_other_spelling, get_dataset, spelled
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests import transitions
 from bidbeacon_pipelines.requests.lifecycle import Failure
 from bidbeacon_pipelines.requests.queries import Request
 from bidbeacon_pipelines.requests.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.requests.states import failure_kind, reported
-from bidbeacon_pipelines.services.job_context import JobContext
 
 
 def request_report(

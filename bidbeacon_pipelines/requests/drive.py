@@ -58,6 +58,7 @@ from bidbeacon_pipelines.datasets.learned import list_histories, set_history, sp
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows
@@ -116,7 +117,6 @@ from bidbeacon_pipelines.requests.splitting import (
     should_split_by_product,
 )
 from bidbeacon_pipelines.requests.states import columns_of, reported, state_of, tries_before
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.product_states import (
     ProductState,

@@ -28,9 +28,9 @@ from bidbeacon_pipelines.datasets.learned import (
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.queries import Request
 from bidbeacon_pipelines.requests.splitting import products_to_request
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.windows.product_states import (
     WindowAfter,
     after_report,

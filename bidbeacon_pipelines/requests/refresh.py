@@ -18,6 +18,7 @@ from bidbeacon_pipelines.datasets.histories import Histories, oldest_days
 from bidbeacon_pipelines.datasets.learned import list_split_reports
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.histories import end_unserved
 from bidbeacon_pipelines.requests.planning_rules import (
@@ -44,7 +45,6 @@ from bidbeacon_pipelines.requests.splitting import (
     report_groups,
     without_campaigns,
 )
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     DayToPlan,

@@ -17,10 +17,10 @@ from bidbeacon_pipelines.amazon_ads.report_files import (
     download_report,
 )
 from bidbeacon_pipelines.amazon_ads.reports import Report
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests import transitions
 from bidbeacon_pipelines.requests.lifecycle import Failure, FailureKind
 from bidbeacon_pipelines.requests.states import reported
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Region
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_sessions.sentences import join_sentences

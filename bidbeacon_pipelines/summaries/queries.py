@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS, get_dataset
-from bidbeacon_pipelines.store.report_views import ATTRIBUTION_DAYS_SQL
+from bidbeacon_pipelines.views import ATTRIBUTION_DAYS_SQL
 
 DAILY, HOURLY = DAILY_CAMPAIGNS.name, HOURLY_CAMPAIGNS.name
 """The datasets that are summed up: of the day and of its hours. Campaigns have the fewest rows."""

@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
 from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.histories import reopen_unserved
 from bidbeacon_pipelines.requests.queries import correct_requests
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.windows.queries import (
     MisdatedWindow,
     create_windows,

@@ -24,7 +24,7 @@ from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.problems.check_rules import CHECKS
-from bidbeacon_pipelines.store.report_views import read_views
+from bidbeacon_pipelines.views import read_views
 from migrations.generate import write_next
 from tests.dagster import another_dataset
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER

@@ -26,13 +26,13 @@ from bidbeacon_pipelines.defs.checks import build_report_checks
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
+from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.requests.refresh import plan_backfill
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
-from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.queries import Window, list_windows, want_windows
 from bidbeacon_pipelines.windows.rules import local_date

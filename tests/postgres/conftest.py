@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.job_world import NOON, BenchWorld

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.lifecycle import RequestStatus
@@ -23,7 +24,6 @@ from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRul
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session

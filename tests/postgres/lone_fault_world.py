@@ -21,6 +21,7 @@ from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_rep
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.refresh import refresh_account
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS
@@ -28,7 +29,6 @@ from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRul
 from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
 from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import Window
 from bidbeacon_pipelines.windows.rules import local_date

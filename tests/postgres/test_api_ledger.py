@@ -13,8 +13,8 @@ from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
 from bidbeacon_pipelines.amazon_ads.api_ledger import BATCH_ROWS, MOST_ROWS, PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
+from bidbeacon_pipelines.job_context import open_job_context
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.services.job_context import open_job_context
 from bidbeacon_pipelines.settings import Settings
 from tests.postgres.flickering import Connector, flickering_engine, wait_until
 

@@ -22,11 +22,11 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.entities.queries import insert_export
 from bidbeacon_pipelines.entities.sync import sync_entities
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.problems.explain import explain_window
 from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, drive_windows
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.requests.backfill import (
     WindowNotLoadedError,
     drive_windows,
 )
-from bidbeacon_pipelines.services.retention import delete_old_records
+from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions.actions import action_classes

@@ -20,9 +20,9 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, Catalog
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import local_date
 from tests.postgres.job_world import BenchWorld

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - registers its tables
 from bidbeacon_pipelines.loading.restatements import PERFORMANCE_ROWS_VIEW, WINDOW_RESTATEMENTS_VIEW
-from bidbeacon_pipelines.store.tables import PipelinesBase
+from bidbeacon_pipelines.tables import PipelinesBase
 from bidbeacon_sessions.tables import (
     JOB_PROMISES_VIEW,
     JOB_SESSION_ACCOUNTS_VIEW,

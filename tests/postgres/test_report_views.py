@@ -14,7 +14,7 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it registers its tables
 from bidbeacon_pipelines.datasets.partitions import HOURLY_DATASETS, ensure_partitions
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, create_statements, read_views
+from bidbeacon_pipelines.views import REPORT_VIEWS, create_statements, read_views
 from tests.postgres.load_world import add_account, run
 from tests.report_rows import store_rows
 

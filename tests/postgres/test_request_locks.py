@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     keep_lock,
@@ -29,7 +30,6 @@ from bidbeacon_pipelines.requests.queries import (
     update_request,
 )
 from bidbeacon_pipelines.requests.refresh import plan_due
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session

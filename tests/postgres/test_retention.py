@@ -7,14 +7,14 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines import retention
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
 from bidbeacon_pipelines.amazon_ads.call_queries import insert_calls
 from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, ensure_partitions
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.upkeep import delete_old_records as delete_old_records_job
-from bidbeacon_pipelines.services import retention
-from bidbeacon_pipelines.services.retention import delete_old_records
+from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import add_account

@@ -22,9 +22,9 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines import retention
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.services import retention
-from bidbeacon_pipelines.services.retention import delete_old_records
+from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 

@@ -8,9 +8,9 @@ import pytest
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
-from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_datasets
 from tests.postgres.conftest import IMPATIENT

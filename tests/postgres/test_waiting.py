@@ -19,7 +19,7 @@ from bidbeacon_pipelines.problems.health_checks import check_calls
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.refresh import plan_backfill
 from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.services.wait_log import job_session, waited
+from bidbeacon_pipelines.wait_log import job_session, waited
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_sessions.sentences import plain_text

@@ -14,9 +14,9 @@ import typer.main
 from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.data_dictionary import make_dictionary
 from bidbeacon_pipelines.database.address import OLDEST_VERSION
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_pipelines.services.data_dictionary import make_dictionary
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions.catalogue import markdown_catalogue
 from bidbeacon_sessions.settings import SessionSettings

@@ -20,14 +20,14 @@ from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.entities.sync import sync_entities
+from bidbeacon_pipelines.job_context import JobContext, find_ref
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.gate import pause_before_create
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
-from bidbeacon_pipelines.services.job_context import JobContext, find_ref
-from bidbeacon_pipelines.services.wait_log import job_session
+from bidbeacon_pipelines.wait_log import job_session
 from bidbeacon_pipelines.windows.rules import local_date, start_of_day
 from bidbeacon_sessions import SessionRecorder
 from tests.faults.ads.simulated_office import Office

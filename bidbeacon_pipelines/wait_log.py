@@ -7,7 +7,7 @@ from typing import Any
 
 from bidbeacon_pipelines.actions import WaitedForAmazon
 from bidbeacon_pipelines.amazon_ads.waits import WaitSummary
-from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_sessions import SessionRecorder, Subject, with_job_session
 
 logger = logging.getLogger(__name__)

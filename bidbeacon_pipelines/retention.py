@@ -17,9 +17,9 @@ from bidbeacon_pipelines.database.processes import delete_silent_processes
 from bidbeacon_pipelines.database.run_events import delete_run_events, has_run_events
 from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_partitions_ahead
 from bidbeacon_pipelines.loading.restatements import delete_restatements
+from bidbeacon_pipelines.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.problems.alert_queries import delete_messages
 from bidbeacon_pipelines.requests.run_request_queries import delete_requests
-from bidbeacon_pipelines.services.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions

@@ -1,4 +1,4 @@
-"""The data dictionary, made from the registry: `python -m bidbeacon_pipelines.services.data_dictionary` prints it."""
+"""The data dictionary, made from the registry: `python -m bidbeacon_pipelines.data_dictionary` prints it."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -7,7 +7,7 @@ from bidbeacon_pipelines.datasets.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.problems.check_rules import RECONCILED
-from bidbeacon_pipelines.store.report_views import (
+from bidbeacon_pipelines.views import (
     COMMON_COLUMNS,
     REPORT_VIEWS,
     ReportView,

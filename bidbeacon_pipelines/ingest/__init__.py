@@ -1,1 +1,0 @@
-"""From Amazon's files to rows in Postgres: download, decode, check, resolve targets, load."""

@@ -16,11 +16,11 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from benchmarks.ingest_reports import DAYS
-from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.queries import get_account, lock_rows
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
-from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows
+from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
 
 DATASET = HOURLY_TARGETS

@@ -8,12 +8,6 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount, get_ads_account
-from bidbeacon_pipelines.accounts.queries import (
-    Account,
-    UnknownAccountError,
-    get_account,
-)
 from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
@@ -22,7 +16,7 @@ from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_sessions import SessionStore, Subject
+from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.progress import pause
 
@@ -55,40 +49,9 @@ class JobContext:
         """The folder for files on their way into the database."""
         return self.settings.scratch_folder
 
-    def account(self, key: str) -> Account:
-        """Return an account as it is stored now.
-
-        Raises:
-            UnknownAccountError: no account has this key.
-        """
-        with self.engine.begin() as connection:
-            return get_account(connection, key)
-
-    def ads_account(self, key: str) -> AdsAccount:
-        """Return an ads account as it is stored now, by its key or the key of one of its accounts.
-
-        Raises:
-            UnknownAccountError: no account has this key.
-        """
-        with self.engine.begin() as connection:
-            return get_ads_account(connection, key)
-
     def now(self) -> datetime:
         """Return the present instant, UTC."""
         return self.clock()
-
-
-def find_ref(find: Callable[[str], Account | AdsAccount], key: str) -> Subject | None:
-    """Return how sessions refer to the account with a key; None if there is none, so that the session records the error.
-
-    Args:
-        find: `JobContext.account` or `JobContext.ads_account`.
-        key: of the account.
-    """
-    try:
-        return find(key).ref
-    except UnknownAccountError:
-        return None
 
 
 @contextmanager

@@ -14,7 +14,13 @@ from sqlalchemy.dialects import postgresql
 
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets.dataset_tables import TAGS, columns_of
-from bidbeacon_pipelines.datasets.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
+from bidbeacon_pipelines.datasets.derived import (
+    ATTRIBUTION,
+    ATTRIBUTION_DAYS,
+    ATTRIBUTION_DAYS_SQL,
+    Ratio,
+    ratios_of,
+)
 from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS, Dimension
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
@@ -97,8 +103,6 @@ class ReportView:
         ]
 
 
-ATTRIBUTION_DAYS_SQL = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
-            WHEN a.account_type = 'seller' THEN 7 END"""
 _ATTRIBUTION_DAYS = ViewColumn(
     ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION, "integer", DIMENSION_TAGS
 )

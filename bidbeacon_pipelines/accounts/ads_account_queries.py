@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 
 from bidbeacon_pipelines.accounts.keys import ads_account_key
 from bidbeacon_pipelines.accounts.queries import ADS_ACCOUNT_LABEL, IS_ACTIVE, UnknownAccountError
@@ -98,6 +98,16 @@ def get_ads_account(connection: Connection, key: str) -> AdsAccount:
     if found is None:
         raise UnknownAccountError(key)
     return found
+
+
+def read_ads_account(engine: Engine, key: str) -> AdsAccount:
+    """Return the ads account with a key, its own or of one of its accounts, in a transaction of its own.
+
+    Raises:
+        UnknownAccountError: no account has this key.
+    """
+    with engine.begin() as connection:
+        return get_ads_account(connection, key)
 
 
 def get_ads_account_by_id(connection: Connection, account_id: str) -> AdsAccount:

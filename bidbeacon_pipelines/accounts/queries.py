@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 
+from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_sessions import Subject
 
 IS_ACTIVE = "a.enabled AND a.amazon_status <> 'DISABLED'"
@@ -168,6 +169,16 @@ def get_account(connection: Connection, key: str) -> Account:
     return account
 
 
+def read_account(engine: Engine, key: str) -> Account:
+    """Return the account with a key, in a transaction of its own.
+
+    Raises:
+        UnknownAccountError: no account has this key.
+    """
+    with engine.begin() as connection:
+        return get_account(connection, key)
+
+
 def count_countries(connection: Connection, account_id: str) -> int:
     """Return how many countries an ads account has, disabled ones among them."""
     statement = text("SELECT count(*) FROM advertiser_accounts WHERE account_id = :account_id")
@@ -269,6 +280,24 @@ def list_keys_without_entities(
         {"synced": synced_before, "missed": missed_before},
     )
     return list(rows.scalars())
+
+
+def lock_rows(connection: Connection, account: Account) -> None:
+    """Lock loading and resolving of this account's rows until the transaction ends: two at once could deadlock.
+
+    Raises:
+        LockTakenError: another job has been at work on them for too long.
+    """
+    lock_until_commit(connection, f"rows {account.account_id} {account.country_code}")
+
+
+def lock_summary(connection: Connection, account: Account) -> None:
+    """Lock the summary of this account until the transaction ends.
+
+    Raises:
+        LockTakenError: another job held the lock for too long.
+    """
+    lock_until_commit(connection, f"summary {account.account_id} {account.country_code}")
 
 
 def _account(row: RowMapping) -> Account:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.cli.account_names import OnlyAccount
 from bidbeacon_pipelines.cli.database import database_url
 from bidbeacon_pipelines.cli.errors import (
@@ -132,9 +133,8 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     from bidbeacon_pipelines.requests.backfill import AccountSkippedError
     from bidbeacon_pipelines.values.decode import BrokenPartError
 
-    account = context.account(
-        key
-    )  # read again: the previous account may have found that Amazon refuses our credentials
+    # Read again: the previous account may have found that Amazon refuses our credentials.
+    account = read_account(context.engine, key)
     if account.reason_to_skip is not None:
         return _failed(key, AccountSkippedError(account, account.reason_to_skip))
     given = {"account": key, "via": "command line"}

@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
 from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
 from bidbeacon_pipelines.cli.database import database_url
 from bidbeacon_pipelines.cli.errors import (
@@ -86,7 +87,9 @@ def refresh(
                     )
                 else:
                     step_requests(context, session, account_id=found.account_id)
-                    refresh_account(context, session, context.ads_account(found.account_key))
+                    refresh_account(
+                        context, session, read_ads_account(context.engine, found.account_key)
+                    )
                     create_reports(context, session)
         finally:
             if session_id is not None:

@@ -29,6 +29,8 @@ RATIOS = (
 )
 
 ATTRIBUTION_DAYS = "attribution_days"
+ATTRIBUTION_DAYS_SQL = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
+            WHEN a.account_type = 'seller' THEN 7 END"""
 ATTRIBUTION = (
     "Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other "
     "ad products; null where Amazon does not say which of the two the account is."

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
@@ -53,7 +54,7 @@ def entities(
     with job_sessions.work(context, "sync-entities", input={"account": key}, account=key) as job:
         if key is None:
             raise NoPartitionError
-        account = job.context.account(key)
+        account = read_account(job.context.engine, key)
         try:
             sync_all_entities(
                 job.context, job.session, account, longest_wait=LONGEST_WAIT_FOR_EXPORTS

@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_account
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
@@ -103,7 +104,7 @@ def _load_all(
     failures: list[Exception] = []
     for key, days in wanted.items():
         try:
-            account = job.context.account(key)
+            account = read_account(job.context.engine, key)
             windows = drive_windows(
                 job.context,
                 job.session,
@@ -150,7 +151,7 @@ def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSe
     ) as job:
         if key is None:
             raise NoPartitionError
-        refresh_account(job.context, job.session, job.context.ads_account(key))
+        refresh_account(job.context, job.session, read_ads_account(job.context.engine, key))
 
 
 @dg.op

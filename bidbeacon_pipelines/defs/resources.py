@@ -8,20 +8,22 @@ from typing import Any
 from uuid import UUID
 
 import dagster as dg
+from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_account
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
-from bidbeacon_pipelines.job_context import JobContext, find_ref, open_job_context
+from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.window_stories import list_unloaded_windows
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.requests.run_request_queries import begin_request
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.wait_log import recording_waits
-from bidbeacon_sessions import SessionRecorder, SessionStore
+from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
 from bidbeacon_sessions.dagster import (
     JobSessionsResource,
     list_sentences,
@@ -97,9 +99,7 @@ class BidBeaconSessions(JobSessionsResource):
         """
         settings, session_id = get_settings(), None
         with open_job_context(settings, open_database(settings)) as tools:
-            find = tools.account if ads_account is None else tools.ads_account
-            key = account or ads_account
-            subject = find_ref(find, key) if key else None
+            subject = _find_subject(tools.engine, account, ads_account)
             try:
                 with (
                     self.session(context, job_name, input=input, account=subject) as session,
@@ -158,3 +158,13 @@ def _observe_unloaded_windows(context: Context, store: SessionStore, session_id:
 def session_store() -> SessionStore:
     """Return the store of sessions on this process's pool of connections."""
     return SessionStore(shared_engine(open_database(get_settings())))
+
+
+def _find_subject(engine: Engine, account: str | None, ads_account: str | None) -> Subject | None:
+    """Return how sessions refer to an account or ads account; None if there is none, so that the session records the error."""
+    try:
+        if account is not None:
+            return read_account(engine, account).ref
+        return None if ads_account is None else read_ads_account(engine, ads_account).ref
+    except UnknownAccountError:
+        return None

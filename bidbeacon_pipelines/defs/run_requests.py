@@ -5,6 +5,7 @@ from datetime import date
 
 import dagster as dg
 
+from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import get_dataset
@@ -42,7 +43,7 @@ def load_windows_op(
             drive_windows(
                 job.context,
                 job.session,
-                job.context.account(config.account),
+                read_account(job.context.engine, config.account),
                 get_dataset(config.dataset),
                 [date.fromisoformat(day) for day in config.windows],
                 by=config.by,

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.accounts.queries import (
     Account,
     count_export_refusal,
     forget_export_refusals,
+    lock_rows,
     set_entities_synced,
 )
 from bidbeacon_pipelines.accounts.suspension import is_credential_error, note_refusal
@@ -62,7 +63,6 @@ from bidbeacon_pipelines.entities.queries import (
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.loading.load_queries import lock_rows
 from bidbeacon_pipelines.loading.merging import resolve_targets
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_sessions import SessionRecorder

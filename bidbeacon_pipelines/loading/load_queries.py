@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.loading.merging import WindowTotals
 from bidbeacon_pipelines.windows.product_states import WindowAfter
@@ -43,15 +42,6 @@ def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
         "days": [day for _, day in windows],
         "currencies": [account.currency_code for account, _ in windows],
     }
-
-
-def lock_rows(connection: Connection, account: Account) -> None:
-    """Lock loading and resolving of this account's rows until the transaction ends: two at once could deadlock.
-
-    Raises:
-        LockTakenError: another job has been at work on them for too long.
-    """
-    lock_until_commit(connection, f"rows {account.account_id} {account.country_code}")
 
 
 @dataclass(frozen=True)

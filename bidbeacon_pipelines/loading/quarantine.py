@@ -10,10 +10,16 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
-from bidbeacon_pipelines.accounts.queries import Account, count_countries, get_account
+from bidbeacon_pipelines.accounts.queries import (
+    Account,
+    count_countries,
+    get_account,
+    lock_rows,
+    lock_summary,
+)
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
-from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows, window_values
+from bidbeacon_pipelines.loading.load_queries import ReportScope, window_values
 from bidbeacon_pipelines.loading.merging import WindowTotals, merge_windows, total_windows
 from bidbeacon_pipelines.loading.quarantine_queries import (
     QuarantinedReport,
@@ -37,7 +43,6 @@ from bidbeacon_pipelines.loading.rows import (
     WaitingAccount,
 )
 from bidbeacon_pipelines.loading.staging import gather_rows, head_of, open_stage
-from bidbeacon_pipelines.summaries.queries import lock_summary
 from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionRecorder
 

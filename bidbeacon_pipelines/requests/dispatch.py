@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping
 
-from bidbeacon_pipelines.accounts.ads_account_queries import list_open_rounds
+from bidbeacon_pipelines.accounts.ads_account_queries import list_open_rounds, read_ads_account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
@@ -53,7 +53,7 @@ def _continue_rounds(
         rounds = list_open_rounds(connection, now=context.now(), datasets=tuple(DATASETS))
     for key, began_at in rounds:
         try:
-            plan_due(context, session, context.ads_account(key), (), due_by=began_at)
+            plan_due(context, session, read_ads_account(context.engine, key), (), due_by=began_at)
         except SessionClosedError:
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.accounts.ads_account_queries import (
     set_longest_period,
     split_dataset,
 )
-from bidbeacon_pipelines.accounts.queries import Account, list_countries
+from bidbeacon_pipelines.accounts.queries import Account, list_countries, lock_rows
 from bidbeacon_pipelines.accounts.suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.actions import (
     ProductHistoryLearned,
@@ -61,7 +61,7 @@ from bidbeacon_pipelines.entities.queries import find_ad_products
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
-from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows
+from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests import transitions
 from bidbeacon_pipelines.requests.create import (
     count_rest,

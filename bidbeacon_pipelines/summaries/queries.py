@@ -7,10 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.database.locks import lock_until_commit
+from bidbeacon_pipelines.datasets.derived import ATTRIBUTION_DAYS_SQL
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS, get_dataset
-from bidbeacon_pipelines.views import ATTRIBUTION_DAYS_SQL
 
 DAILY, HOURLY = DAILY_CAMPAIGNS.name, HOURLY_CAMPAIGNS.name
 """The datasets that are summed up: of the day and of its hours. Campaigns have the fewest rows."""
@@ -108,15 +107,6 @@ def list_totals(connection: Connection, account: Account, days: Sequence[date]) 
     """Return the sums of the rows of days: grain (`daily`, `hourly`), summary_date, ad_product, currency_code and the metrics, None where there was none."""
     values = {"account": account.id, "days": list(days)}
     return list(connection.execute(_TOTALS, values).mappings())
-
-
-def lock_summary(connection: Connection, account: Account) -> None:
-    """Lock the summary of this account until the transaction ends.
-
-    Raises:
-        LockTakenError: another job held the lock for too long.
-    """
-    lock_until_commit(connection, f"summary {account.account_id} {account.country_code}")
 
 
 def replace_days(

@@ -2,12 +2,11 @@
 
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.queries import get_account, lock_summary
 from bidbeacon_pipelines.actions import SummaryUpdated
 from bidbeacon_pipelines.summaries.queries import (
     list_days_to_sum_up,
     list_totals,
-    lock_summary,
     replace_days,
 )
 from bidbeacon_pipelines.summaries.rules import summarize_days

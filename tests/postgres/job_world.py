@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
 from bidbeacon_pipelines.accounts.queries import Account, list_accounts, set_enabled
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
@@ -98,7 +99,9 @@ class BenchWorld:
     def plan(self, account: Account) -> None:
         """Run the scheduled refresh of an account's ads account once: it plans only."""
         with self.session("refresh-account") as session:
-            refresh_account(self.context, session, self.context.ads_account(account.account_key))
+            refresh_account(
+                self.context, session, read_ads_account(self.context.engine, account.account_key)
+            )
 
     def step(self) -> int:
         """Run the shared polling once: look, load, create."""

@@ -12,7 +12,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    list_ads_accounts_with_due_work,
+    read_ads_account,
+)
 from bidbeacon_pipelines.accounts.queries import set_enabled
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
@@ -130,7 +133,7 @@ class LoneFaultWorld(BenchWorld):
             )
         for key in due:
             with self.session("refresh-account") as session:
-                refresh_account(self.context, session, self.context.ads_account(key))
+                refresh_account(self.context, session, read_ads_account(self.context.engine, key))
         if due:
             self.step()
 

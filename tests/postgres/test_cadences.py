@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    list_ads_accounts_with_due_work,
+    read_ads_account,
+)
 from bidbeacon_pipelines.accounts.cadence import describe_cadence, keep_cadence, settle_cadences
 from bidbeacon_pipelines.accounts.cadence_queries import get_cadence
 from bidbeacon_pipelines.accounts.cadence_rules import Cadence
@@ -180,7 +183,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     active = due()
     with world.session() as session:
-        refresh_account(world.context, session, world.context.ads_account(active[0]))
+        refresh_account(world.context, session, read_ads_account(world.context.engine, active[0]))
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     assert due() == [*active[1:], active[0]]
 

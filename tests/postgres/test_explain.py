@@ -10,8 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.ads_account_queries import set_credentials_need_person
-from bidbeacon_pipelines.accounts.queries import Account
-from bidbeacon_pipelines.loading.load_queries import lock_rows
+from bidbeacon_pipelines.accounts.queries import Account, lock_rows
 from bidbeacon_pipelines.problems.explain import Explanation, explain_window, explanation_json
 from bidbeacon_pipelines.problems.verdicts import Cause, Severity
 from bidbeacon_pipelines.requests.queries import lock_request

@@ -7,10 +7,9 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.queries import Account, lock_rows
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
-from bidbeacon_pipelines.loading.load_queries import lock_rows
 from bidbeacon_sessions import SessionStore, connections, with_job_session
 from tests.postgres.job_world import BenchWorld, days_before
 from tests.recorded_sessions import end_lease

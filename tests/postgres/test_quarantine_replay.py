@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import lock_summary
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, get_dataset
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
@@ -19,7 +20,6 @@ from bidbeacon_pipelines.summaries.queries import (
     list_accounts_to_sum_up,
     list_days_to_sum_up,
     list_totals,
-    lock_summary,
     replace_days,
 )
 from bidbeacon_pipelines.summaries.rules import summarize_days

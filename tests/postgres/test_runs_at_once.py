@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.database.engine import make_engine
@@ -42,7 +43,9 @@ def run(world: BenchWorld, database_url: str) -> None:
             )
             step_requests(context, session)
             refresh_account(
-                context, session, context.ads_account(world.account("JP").ads_account_key)
+                context,
+                session,
+                read_ads_account(context.engine, world.account("JP").ads_account_key),
             )
             create_reports(context, session)
     finally:

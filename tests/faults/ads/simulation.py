@@ -9,18 +9,23 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.accounts.ads_account_queries import (
+    list_ads_accounts_with_due_work,
+    read_ads_account,
+)
 from bidbeacon_pipelines.accounts.queries import (
     Account,
     list_accounts,
     list_keys_without_entities,
+    list_subjects,
+    read_account,
     set_enabled,
 )
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.entities.sync import sync_entities
-from bidbeacon_pipelines.job_context import JobContext, find_ref
+from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.gate import pause_before_create
@@ -29,7 +34,7 @@ from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.wait_log import job_session
 from bidbeacon_pipelines.windows.rules import local_date, start_of_day
-from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions import SessionRecorder, Subject
 from tests.faults.ads.simulated_office import Office
 
 LOOK_EVERY = timedelta(seconds=30)
@@ -158,12 +163,16 @@ class Simulation:
 
     def sync_entities(self, key: str) -> Run:
         """Run the job that syncs an account's entities."""
-        return self.run("sync-entities", key, lambda b, s: sync_entities(b, s, b.account(key)))
+        return self.run(
+            "sync-entities", key, lambda b, s: sync_entities(b, s, read_account(b.engine, key))
+        )
 
     def refresh(self, key: str) -> Run:
         """Run the job that plans what is due for an ads account."""
         return self.run(
-            "refresh-account", key, lambda b, s: refresh_account(b, s, b.ads_account(key))
+            "refresh-account",
+            key,
+            lambda b, s: refresh_account(b, s, read_ads_account(b.engine, key)),
         )
 
     def poll(self) -> Run:
@@ -175,7 +184,7 @@ class Simulation:
         began, error = self.now, None
         try:
             with self.office.open_context() as context:
-                ref = find_ref(context.account, account) or find_ref(context.ads_account, account)
+                ref = self._find_subject(account)
                 with job_session(context, job, account=ref) as session:
                     work(context, session)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the run has failed and the world goes on
@@ -183,6 +192,10 @@ class Simulation:
             self._paused[job, account] = self.now + PAUSE_AFTER_FAILURE
         self.runs.append(Run(job, account, began, error))
         return self.runs[-1]
+
+    def _find_subject(self, key: str) -> Subject | None:
+        with self.office.engine.begin() as connection:
+            return next((one for one in list_subjects(connection) if one.key == key), None)
 
     def takes_part(self, account: Account) -> bool:
         """Tell whether an account is part of the simulation."""
@@ -243,7 +256,7 @@ def _drive_patiently(
     patient = replace(
         context, sleep=lambda seconds: context.sleep(max(seconds, LOOK_BY_HAND_EVERY))
     )
-    drive_windows(patient, session, context.account(key), get_dataset(dataset), days)
+    drive_windows(patient, session, read_account(context.engine, key), get_dataset(dataset), days)
 
 
 def _poll(context: JobContext, session: SessionRecorder) -> None:

@@ -10,11 +10,12 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
 
+from bidbeacon_pipelines.accounts.queries import lock_rows
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import merge_entities
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
-from bidbeacon_pipelines.loading.load_queries import ReportScope, lock_rows
+from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import (
     attach_windows,

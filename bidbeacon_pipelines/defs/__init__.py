@@ -1,4 +1,4 @@
 """Dagster's side: assets, jobs, schedules and sensors, thin.
 
-What they do is in `bidbeacon_pipelines.services`.
+The work itself is in the rooms: `accounts`, `entities`, `requests`, `loading`, `summaries`, `problems`.
 """

@@ -162,7 +162,7 @@ def test_record_again_brings_restored_tables_in_line(world: World, dumps: tuple[
     cluster, cursor = world.cluster, world.reader.last
     cluster.restore(*dumps)
     cluster.migrate(cluster.alpha, version=2)
-    world.keep_day()
+    world.keep_time()
     assert world.not_recorded() > 0
     world.start_all(version=2)
     assert next(read_events(world.balancer.url, cursor)).event == "reset"

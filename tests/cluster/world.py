@@ -46,6 +46,8 @@ SETTINGS = {
 REPOSITORY, LOCATION = "__repository__", "bidbeacon"
 DAY_SECONDS = 420
 """Until all that falls due in a day is loaded, on a machine that does other things as well."""
+SHORTEST_REST = timedelta(seconds=20)
+"""Shorter ones pass by themselves."""
 _WATCHED_GATE = """
     CREATE SCHEMA watched;
     CREATE TABLE watched.beyond_the_gate (request_id bigint, in_flight bigint, in_flight_limit float);
@@ -69,6 +71,12 @@ _OPEN_WORK = """
            (SELECT count(*) FROM session_headers WHERE status = 'running') AS sessions,
            (SELECT count(*) FROM dagster.runs
              WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')) AS runs"""
+_RESTING = """
+    SELECT CASE WHEN bool_and(coalesce(next_step_at > CAST(:now AS timestamptz) + :shortest, false))
+                 AND NOT EXISTS (SELECT FROM session_headers WHERE status = 'running')
+                THEN min(next_step_at) - CAST(:now AS timestamptz) END
+      FROM report_requests WHERE finished_at IS NULL"""
+"""How long all requests rest from now on; null where something can be done before."""
 _SESSIONS_OF_HOSTS = """
     SELECT DISTINCT h.id, h.run_id FROM pg_stat_activity a
       JOIN session_headers h ON a.application_name = 'bidbeacon ' || h.id
@@ -116,6 +124,7 @@ class World:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.day = 0
+        self._ahead_by = timedelta()
         self.notes: list[str] = []
         self.programs: dict[str, Program] = {}
         servers = [(host.address, STREAM_PORT) for host in (cluster.beta, cluster.gamma)]
@@ -182,8 +191,13 @@ class World:
     def next_day(self) -> None:
         """Let a day pass, for Amazon and for us."""
         self.day += 1
-        self._change_clock(advance_seconds=86_400)
-        self.keep_day()
+        self.let_pass(timedelta(days=1))
+
+    def let_pass(self, duration: timedelta) -> None:
+        """Let time pass, for Amazon and for us."""
+        self._ahead_by += duration
+        self._change_clock(advance_seconds=duration.total_seconds())
+        self.keep_time()
 
     @contextmanager
     def frozen_amazon(self) -> Iterator[None]:
@@ -197,11 +211,11 @@ class World:
         url = f"{self.cluster.sandbox_url}/sandbox/clock"
         self.cluster.http.post(url, json=change).raise_for_status()
 
-    def keep_day(self) -> None:
-        """Store which day it is, which a restored database has forgotten."""
+    def keep_time(self) -> None:
+        """Store what time it is, which a restored database has forgotten."""
         settings = Settings(sandbox_url=self.cluster.sandbox_url)
         with self.cluster.engine.begin() as connection:
-            simulate_time(connection, settings, ahead_by=timedelta(days=self.day))
+            simulate_time(connection, settings, ahead_by=self._ahead_by)
 
     def skip_entities(self) -> None:
         """Let no entities fall due on this day."""
@@ -216,10 +230,21 @@ class World:
             self.cluster.http.post(url, json=rule).raise_for_status()
 
     def settle(self, seconds: float = DAY_SECONDS) -> float:
-        """Wait until nothing is due, asked for or under way; return how many seconds that took."""
-        took = wait_until(lambda: not any(self.open_work().values()), "no work is left", seconds)
+        """Wait until nothing is due, asked for or under way; return how many seconds that took.
+
+        Where all requests rest until a later time, that time comes at once.
+        """
+        took = wait_until(self._is_settled, "no work is left", seconds)
         self.note(f"day {self.day}: nothing is left to do after {took:.0f} s")
         return took
+
+    def _is_settled(self) -> bool:
+        if not any(self.open_work().values()):
+            return True
+        resting = self.cluster.value(_RESTING, now=self.now(), shortest=SHORTEST_REST)
+        if resting is not None:
+            self.let_pass(resting)
+        return False
 
     def open_work(self) -> Mapping[str, int]:
         """Return how much is due, and how much is under way."""

@@ -34,7 +34,7 @@ def build_version(folder: Path) -> Path:
     subprocess.run(build, check=True, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
     [wheel] = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "program")
-    registry = folder / "program" / "bidbeacon_pipelines" / "reports" / "datasets.py"
+    registry = folder / "program" / "bidbeacon_pipelines" / "datasets" / "registry.py"
     history = f"history_days={HISTORY_DAYS},"
     text, changed = re.subn(r"history_(months=24|days=14),", history, registry.read_text())
     assert changed > 0

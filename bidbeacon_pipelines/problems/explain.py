@@ -22,8 +22,8 @@ from bidbeacon_pipelines.problems.explain_queries import (
 from bidbeacon_pipelines.problems.explain_rules import explain
 from bidbeacon_pipelines.problems.throttling import find_throttled
 from bidbeacon_pipelines.problems.verdicts import Verdict
-from bidbeacon_pipelines.requests.drive import lifecycle_policy
 from bidbeacon_pipelines.requests.gate_queries import find_gate
+from bidbeacon_pipelines.requests.locked import lifecycle_policy
 from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.facts import (

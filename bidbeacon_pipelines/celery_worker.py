@@ -19,6 +19,7 @@ from bidbeacon_pipelines.database.presence import announce
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.private_files import keep_new_files_private
 from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_pipelines.stopping import stop
 from bidbeacon_sessions.errors import SettingsError
 
 # `run_monitoring.max_runtime_seconds` of dagster.yaml is three hours.
@@ -26,8 +27,8 @@ _LONGER_THAN_ANY_RUN: Final = 4 * 3600
 SHUTDOWN_SECONDS: Final = 120
 """How long a run may go on after its worker's SIGTERM; containers need a longer grace period.
 
-A run that polls loads all reports that are due, one after the other. One that loads by hand may wait
-for Amazon for longer: it is interrupted, and later polls load its reports."""
+A run that polls ends after the report that it is loading. One that loads by hand may wait for Amazon
+for longer: it is interrupted, and later polls load its reports."""
 
 CONFIG: Final[dict[str, Any]] = {
     "worker_concurrency": 1,
@@ -79,7 +80,11 @@ def _restore_sigterm(**_: object) -> None:
 
 
 def _limit_shutdown(**_: object) -> None:
-    """Interrupt the runs at work if they do not end soon after SIGTERM; Celery itself would wait for hours."""
+    """Have the runs at work begin nothing more, and interrupt those that do not end soon after SIGTERM.
+
+    Celery itself would wait for hours.
+    """
+    stop()
     timer = threading.Timer(SHUTDOWN_SECONDS, _interrupt_runs)
     timer.daemon = True
     timer.start()

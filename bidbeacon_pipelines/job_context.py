@@ -16,6 +16,7 @@ from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.stopping import is_stopping
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.progress import pause
@@ -31,6 +32,7 @@ class JobContext:
         settings: what can be set.
         clock: returns the present instant in UTC; the database's, or a simulated one.
         sleep: sleeps for the given number of seconds.
+        is_stopping: returns whether the run's worker is being stopped, so that it begins nothing more.
     """
 
     engine: Engine
@@ -38,6 +40,7 @@ class JobContext:
     settings: Settings
     clock: Clock
     sleep: Callable[[float], None] = pause
+    is_stopping: Callable[[], bool] = is_stopping
 
     @property
     def sessions(self) -> SessionStore:

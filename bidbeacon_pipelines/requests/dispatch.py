@@ -79,7 +79,9 @@ def _create_at(
 
 
 def _next_request(context: JobContext, client_id: str, region: str, tried: set[int]) -> int | None:
-    """Return the planned request to create next, after the pace between two; None where the gate is full or closed."""
+    """Return the planned request to create next, after the pace between two; None where the gate is full or closed, or the worker is being stopped."""
+    if context.is_stopping():
+        return None
     with context.engine.begin() as connection:
         pause = pause_before_create(connection, client_id, region, context.now())
         if pause is None or pause > LONGEST_PAUSE:

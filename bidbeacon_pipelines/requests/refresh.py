@@ -94,7 +94,8 @@ def step_requests(
     """Take the next steps of all reports at Amazon that are due for one; return how many there were.
 
     Several processes share the work: each takes one request at a time, and passes by the ads
-    accounts that others are at work on. A request is stepped once, also where it is due again.
+    accounts that others are at work on. A request is stepped once, also where it is due again. None
+    is taken once the run's worker is being stopped.
 
     Args:
         context: the tools.
@@ -109,7 +110,10 @@ def step_requests(
     """
     stepped: list[int] = []
     failures: list[Exception] = []
-    while (request := _take_next(context, session, account_id, stepped)) is not None:
+    while not context.is_stopping():
+        request = _take_next(context, session, account_id, stepped)
+        if request is None:
+            break
         stepped.append(request.id)
         try:
             drive_locked(context, session, request)

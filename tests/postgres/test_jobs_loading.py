@@ -1,5 +1,6 @@
 """Whole jobs against the sandbox over HTTP: what the tables say is what Amazon knows."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.requests.refresh import step_requests
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
 
@@ -196,3 +198,15 @@ def test_a_report_that_lost_its_rows_is_suspicious_and_asked_for_again(
         world.window(account, day).load_count,
         world.window(account, day).suspicious_digest,
     ) == (2, None)
+
+
+def test_run_of_a_stopping_worker_takes_no_further_request(world: BenchWorld) -> None:
+    """A complete report stays for the next run, which loads it."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    world.ask(account, day)
+    world.advance(minutes=2)
+    stopping = replace(world.context, is_stopping=lambda: True)
+    with world.session() as session:
+        assert 0 == step_requests(stopping, session)
+    assert 1 == world.step()
+    assert "loaded" == world.window(account, day).status

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import ForeignKeyConstraint, MetaData, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -26,6 +26,18 @@ class PipelinesBase(DeclarativeBase):
         Decimal: Numeric(20, 6),
         dict[str, Any]: JSONB,
     }
+
+    def with_changes(self, **changes: Any) -> Self:
+        """Return a changed copy of a row."""
+        return type(self)(**self._values() | changes)
+
+    def changes_from(self, before: Self) -> dict[str, Any]:
+        """Return the columns in which a row differs from what it was before."""
+        old = before._values()
+        return {name: value for name, value in self._values().items() if value != old[name]}
+
+    def _values(self) -> dict[str, Any]:
+        return {column.key: getattr(self, column.key) for column in self.__table__.columns}
 
 
 def amazon_id(*, primary_key: bool = False, sort_order: int = 0, comment: str | None = None) -> Any:

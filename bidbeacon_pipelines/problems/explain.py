@@ -23,8 +23,6 @@ from bidbeacon_pipelines.problems.explain_rules import explain
 from bidbeacon_pipelines.problems.throttling import find_throttled
 from bidbeacon_pipelines.problems.verdicts import Verdict
 from bidbeacon_pipelines.requests.gate_queries import find_gate
-from bidbeacon_pipelines.requests.locked import lifecycle_policy
-from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.facts import (
     AccountFacts,
@@ -60,7 +58,7 @@ def explain_window(
 
     Args:
         connection: an open transaction; REPEATABLE READ, so that the facts are of one moment.
-        settings: how patient requests are.
+        settings: how long countries wait for each other.
         key: the account's key.
         dataset: the dataset's name.
         day: the window, an account-local day.
@@ -69,11 +67,8 @@ def explain_window(
     timeline = list_references(connection, key, dataset, day, limit=NEWEST_REFERENCES)
     patience = timedelta(hours=settings.wait_for_countries_hours)
     facts = _read_facts(connection, key, dataset, day, timeline, now, patience)
-    policy = (
-        LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
-    )
     labels = load_labels(connection, timeline)
-    return Explanation(explain(facts, now, policy), facts, timeline, labels, now)
+    return Explanation(explain(facts, now), facts, timeline, labels, now)
 
 
 def _read_facts(
@@ -127,7 +122,7 @@ def _gate(connection: Connection, account: RowMapping, now: datetime) -> GateFac
     if found is None:
         return None
     return GateFacts(
-        region=found.region,
+        region=found.gate.region,
         in_flight=found.in_flight,
         places=int(found.gate.in_flight_limit),
         closed_until=found.closed_until(now),

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.problems.verdicts import (
     when,
     when_created,
 )
-from bidbeacon_pipelines.requests.lifecycle import RequestStatus
+from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.windows.facts import OpenRequest
 from bidbeacon_sessions.sentences import without_stop
 
@@ -90,7 +90,7 @@ def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
-        f"Attempt {request.attempts} of {known.policy.max_attempts} failed: {without_stop(request.failure_reason or '')}. "
+        f"Attempt {request.attempts} of {MAX_ATTEMPTS} failed: {without_stop(request.failure_reason or '')}. "
         f"It is requested again {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
@@ -106,7 +106,7 @@ def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
 def _answer_unknown(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
         f"It was requested at {when(request.sent_at or request.created_at)}, but no response arrived: Amazon may have accepted it. "
-        f"Attempt {request.attempts} of {known.policy.max_attempts}; it is sent again {_create(known, request)}. {known.kept}."
+        f"Attempt {request.attempts} of {MAX_ATTEMPTS}; it is sent again {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
     return Verdict(
@@ -117,7 +117,7 @@ def _answer_unknown(known: KnownWindow, request: OpenRequest) -> Verdict:
 def _in_flight(known: KnownWindow, request: OpenRequest) -> Verdict:
     sent_at = request.sent_at or request.created_at
     late = known.now - sent_at > max(LATE_AFTER, LATE_AFTER_USUAL * known.dataset.usual_latency)
-    given_up = f"; it is given up and requested again at {when(sent_at + known.policy.max_pending)}"
+    given_up = f"; it is given up and requested again at {when(sent_at + MAX_PENDING)}"
     sentence = (
         f"Report {request.report_id} for {_days(request)} has been in flight since {when(sent_at)}"
         f"{', far longer than usual' if late else ''}: Amazon reports {request.amazon_status or 'no status yet'}. "
@@ -145,7 +145,7 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
     ]
     reason = f": {without_stop(retried[-1])}" if retried else ""
     sentence = (
-        f"Report {request.report_id} is complete at Amazon, but attempt {request.loads} of {known.policy.max_loads} to load it "
+        f"Report {request.report_id} is complete at Amazon, but attempt {request.loads} of {MAX_LOADS} to load it "
         f"failed{reason}. It is retried {_look(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now

@@ -24,20 +24,18 @@ from bidbeacon_pipelines.problems.verdicts import (
     waits_for_countries,
     when,
 )
-from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.windows.facts import AccountFacts, WindowFacts
 from bidbeacon_pipelines.windows.product_states import describe_missing, describe_unserved
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
 from bidbeacon_sessions.sentences import without_stop
 
 
-def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdict:
+def explain(facts: WindowFacts, now: datetime) -> Verdict:
     """Explain the state of a window.
 
     Args:
         facts: What is known of it.
         now: The instant of the question, UTC.
-        policy: The retry policy of its requests.
     """
     if facts.account is None:
         unknown = (
@@ -49,7 +47,7 @@ def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdi
         return Verdict(Cause.UNKNOWN_DATASET, Severity.ERROR, unknown)
     if facts.window is None:
         return _without_window(facts, facts.account, facts.dataset, now)
-    known = KnownWindow(facts, facts.account, facts.dataset, facts.window, now, policy)
+    known = KnownWindow(facts, facts.account, facts.dataset, facts.window, now)
     return next((verdict for rule in _RULES if (verdict := rule(known))), None) or _unknown(known)
 
 

@@ -241,7 +241,7 @@ def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
         return Check(
             "gates", Level.OK, f"{found}, no region is closed", details=details, facts=facts
         )
-    regions = " ".join(dict.fromkeys(gate.region for gate in closed))
+    regions = " ".join(dict.fromkeys(state.gate.region for state in closed))
     to_do = "Creation resumes automatically. If this lasts, ask Amazon for higher limits by ticket."
     return Check("gates", Level.WARNING, f"{found}, {regions} refused (429)", to_do, details, facts)
 
@@ -249,25 +249,25 @@ def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
 def gate_facts(state: GateState, now: datetime) -> dict[str, Any]:
     """Return a gate as data, the same for `bidbeacon doctor --json` and `GET /api/coverage`."""
     return {
-        "client_id": state.client_id,
-        "region": state.region,
+        "client_id": state.gate.client_id,
+        "region": state.gate.region,
         "in_flight": state.in_flight,
         "places": int(state.gate.in_flight_limit),
         "planned": state.planned,
         "pace_seconds": state.gate.pace.total_seconds(),
         "closed_until": state.closed_until(now),
-        "refused": state.refused_count,
-        "last_refused_at": state.last_refused_at,
-        "closed_seconds": state.closed_for.total_seconds(),
+        "refused": state.gate.refused_count,
+        "last_refused_at": state.gate.last_refused_at,
+        "closed_seconds": state.gate.closed_for.total_seconds(),
     }
 
 
 def _gate_line(state: GateState, now: datetime) -> str:
     until = state.closed_until(now)
-    sentence = f"{state.region}: {state.in_flight} of {int(state.gate.in_flight_limit)} in flight, {state.planned:,} planned"
-    cost = f", {state.refused_count:,} × 429 so far, closed for {_ago(state.closed_for)} in all"
+    sentence = f"{state.gate.region}: {state.in_flight} of {int(state.gate.in_flight_limit)} in flight, {state.planned:,} planned"
+    cost = f", {state.gate.refused_count:,} × 429 so far, closed for {_ago(state.gate.closed_for)} in all"
     closed = f", nothing created before {until:%Y-%m-%d %H:%M} UTC" if until else ""
-    return sentence + closed + (cost if state.refused_count else "")
+    return sentence + closed + (cost if state.gate.refused_count else "")
 
 
 def check_windows(failed: Sequence[FailedWindows]) -> Check:

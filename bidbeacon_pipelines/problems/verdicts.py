@@ -7,7 +7,6 @@ from enum import StrEnum
 from uuid import UUID
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.windows.facts import (
     AccountFacts,
     GateFacts,
@@ -107,7 +106,6 @@ class KnownWindow:
         dataset: The dataset.
         window: The stored window.
         now: The instant of the question.
-        policy: How patient requests are.
     """
 
     facts: WindowFacts
@@ -115,7 +113,6 @@ class KnownWindow:
     dataset: Dataset
     window: StoredWindow
     now: datetime
-    policy: LifecyclePolicy
 
     @property
     def is_due(self) -> bool:

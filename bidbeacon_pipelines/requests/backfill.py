@@ -17,7 +17,6 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load_actions import days_by_reason
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.lifecycle import RequestStatus
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     get_request,
@@ -28,6 +27,7 @@ from bidbeacon_pipelines.requests.refresh import (
     skip_account,
     skip_windows,
 )
+from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     Window,

@@ -28,30 +28,21 @@ from bidbeacon_pipelines.datasets.histories import (
     soon_after_refusal,
 )
 from bidbeacon_pipelines.datasets.learned import list_histories, set_history, split_report
-from bidbeacon_pipelines.requests import transitions
 from bidbeacon_pipelines.requests.histories import (
     days_back,
     learn_from_refused,
 )
-from bidbeacon_pipelines.requests.lifecycle import (
-    FailureKind,
-    GiveUp,
-    RequestState,
-)
 from bidbeacon_pipelines.requests.locked import LockedRequest
-from bidbeacon_pipelines.requests.queries import (
-    Request,
-    lock_planning,
-    update_request,
-)
+from bidbeacon_pipelines.requests.queries import lock_planning, update_request
 from bidbeacon_pipelines.requests.refusals import is_surely_served
+from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp, failure_of
 from bidbeacon_pipelines.requests.splitting import (
     is_refused_union,
     longest_period,
     shorter_period,
     should_split_by_product,
 )
-from bidbeacon_pipelines.requests.states import columns_of
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.product_states import (
     ProductState,
     WindowAfter,
@@ -76,7 +67,7 @@ class EndingRequest(LockedRequest):
     def _give_up(self, step: GiveUp) -> None:
         """End the request: its windows are due again at their next offset, or stay failed with the reason."""
         now = self._context.now()
-        state = transitions.given_up(self._state, step)
+        state = self._after(step)
         if (days := self._shorter_period(state)) is not None:
             self._split(state, step, days)
             return
@@ -86,26 +77,23 @@ class EndingRequest(LockedRequest):
         if (history := self._shorter_history(state)) is not None:
             self._learn_history(state, step, history)
             return
-        code = state.failure.code if state.failure else None
         action = ReportFailed(
-            **self._facts, report_id=self._state.report_id, code=code, reason=step.reason
+            **self._facts, report_id=state.report_id, code=state.failure_code, reason=step.reason
         )
         with self._context.engine.begin() as connection:
-            update_request(
-                connection, self._request.id, self._session.session_id, **columns_of(state, now)
-            )
+            update_request(connection, self._request, state, self._session.session_id)
             self._fail_windows(
                 connection, self._windows, step.reason, self._due_again(state, step, now)
             )
             self._replan_released(connection)
             self._session.add_in(connection, action)
-        self._state = state
+        self._request = state
 
-    def _is_too_long(self, request: Request) -> bool:
+    def _is_too_long(self, request: ReportRequest) -> bool:
         """Return whether a plan is longer than the limit learned since; it is planned again."""
         return _days(request) > self._longest_period(self._ads_account)
 
-    def _is_too_old(self, connection: Connection, request: Request) -> bool:
+    def _is_too_old(self, connection: Connection, request: ReportRequest) -> bool:
         """Return whether a plan begins before its ad product is served, as learned since; it is planned again."""
         now = self._context.now()
         histories = list_histories(connection, self._ads_account.region, request.dataset, now=now)
@@ -115,50 +103,48 @@ class EndingRequest(LockedRequest):
             back >= history.refused and not history.is_on_trial for history in own
         )
 
-    def _shorter_period(self, state: RequestState) -> int | None:
+    def _shorter_period(self, state: ReportRequest) -> int | None:
         """Return the new longest period in days, if the report was too large."""
         with self._context.engine.begin() as connection:
             ads_account = get_ads_account_by_id(connection, self._request.account_id)
         longest = self._longest_period(ads_account)
-        return shorter_period(state.failure, days=_days(self._request), longest_days=longest)
+        return shorter_period(failure_of(state), days=_days(self._request), longest_days=longest)
 
     def _longest_period(self, ads_account: AdsAccount) -> int:
         return longest_period(
             self._dataset, ads_account.longest_periods, self._context.now().date()
         )
 
-    def _split(self, state: RequestState, step: GiveUp, days: int) -> None:
+    def _split(self, state: ReportRequest, step: GiveUp, days: int) -> None:
         """End a request that was too large: its windows, of all countries, are due at once, in shorter periods, and this is remembered."""
         now = self._context.now()
         with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
-            update_request(
-                connection, self._request.id, self._session.session_id, **columns_of(state, now)
-            )
+            update_request(connection, self._request, state, self._session.session_id)
             self._learn_longest_period(connection, days)
             self._release_to_split(connection, step.reason, now)
             self._session.add_in(
                 connection, ReportSplit(**self._facts, reason=step.reason, days=days)
             )
-        self._state = state
+        self._request = state
 
-    def _may_come_by_product(self, state: RequestState) -> bool:
+    def _may_come_by_product(self, state: ReportRequest) -> bool:
         """Return whether Amazon may make a report for each ad product, though not one for all."""
         products, days = self._request.ad_products, _days(self._request)
         return (
-            is_refused_union(state.failure, products)
-            or should_split_by_product(state.failure, days=days, ad_products=products)
+            is_refused_union(failure_of(state), products)
+            or should_split_by_product(failure_of(state), days=days, ad_products=products)
             or (len(products) > 1 and self._is_doubtfully_old(state))
         )
 
-    def _is_doubtfully_old(self, state: RequestState) -> bool:
+    def _is_doubtfully_old(self, state: ReportRequest) -> bool:
         """Return whether Amazon calls days too old that it serves of Sponsored Products, and may not serve of others."""
-        is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
+        is_too_old = state.failure_kind == FailureKind.TOO_OLD
         back = days_back(self._request, self._context.now().date())
         is_served = is_surely_served(self._dataset, self._request.start_date, self._today)
         return is_too_old and is_served and back > SURELY_SERVED_DAYS
 
-    def _shorter_history(self, state: RequestState) -> History | None:
+    def _shorter_history(self, state: ReportRequest) -> History | None:
         """Return how far back the report's ad product is served, where the refusal shows that this is less than was known."""
         now = self._context.now()
         can_be = can_be_short(self._request.ad_products, days_back(self._request, now.date()))
@@ -167,14 +153,12 @@ class EndingRequest(LockedRequest):
         with self._context.engine.begin() as connection:
             return learn_from_refused(connection, self._ads_account.region, self._request, now)
 
-    def _learn_history(self, state: RequestState, step: GiveUp, history: History) -> None:
+    def _learn_history(self, state: ReportRequest, step: GiveUp, history: History) -> None:
         """End a request that began before its ad product is served: that is remembered for the region, and the other days are due at once."""
         now, product = self._context.now(), self._request.ad_products[0]
         with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
-            update_request(
-                connection, self._request.id, self._session.session_id, **columns_of(state, now)
-            )
+            update_request(connection, self._request, state, self._session.session_id)
             set_history(
                 connection,
                 self._ads_account.region,
@@ -191,9 +175,9 @@ class EndingRequest(LockedRequest):
                 "days": history.refused,
             }
             self._session.add_in(connection, ProductHistoryLearned(**self._facts, **facts))
-        self._state = state
+        self._request = state
 
-    def _split_by_product(self, state: RequestState, step: GiveUp) -> None:
+    def _split_by_product(self, state: ReportRequest, step: GiveUp) -> None:
         """End a request of several ad products: its windows are due at once, with a report for each product.
 
         That is remembered: of refused fields for the region, of a size or of days that are called
@@ -202,10 +186,8 @@ class EndingRequest(LockedRequest):
         now, dataset = self._context.now(), self._dataset.name
         with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
-            update_request(
-                connection, self._request.id, self._session.session_id, **columns_of(state, now)
-            )
-            if is_refused_union(state.failure, self._request.ad_products):
+            update_request(connection, self._request, state, self._session.session_id)
+            if is_refused_union(failure_of(state), self._request.ad_products):
                 split_report(connection, self._ads_account.region, dataset, step.reason)
             else:
                 split_dataset(connection, self._request.account_id, dataset)
@@ -214,7 +196,7 @@ class EndingRequest(LockedRequest):
             products = ", ".join(map(product_name, self._request.ad_products))
             action = ReportSplitByProduct(**self._facts, reason=step.reason, ad_products=products)
             self._session.add_in(connection, action)
-        self._state = state
+        self._request = state
 
     def _release_to_split(self, connection: Connection, reason: str, now: datetime) -> None:
         """Release all windows: due and manually requested ones stay so.
@@ -275,10 +257,10 @@ class EndingRequest(LockedRequest):
         replan_released(connection, self._request.account_id, self._request.id)
 
     def _due_again(
-        self, state: RequestState, step: GiveUp, now: datetime
+        self, state: ReportRequest, step: GiveUp, now: datetime
     ) -> Callable[[str, Window, ProductState], datetime | None]:
         """Return the function that computes when a window is due again after its request has ended."""
-        is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
+        is_too_old = state.failure_kind == FailureKind.TOO_OLD
 
         def due_again(key: str, window: Window, own: ProductState) -> datetime | None:
             # Where a person is needed nothing is asked until somebody acted, and then all of it at
@@ -321,6 +303,6 @@ def _needs_report(window: Window, now: datetime) -> bool:
     return is_due or window.wanted_by is not None or window.data_as_of is None
 
 
-def _days(request: Request) -> int:
+def _days(request: ReportRequest) -> int:
     """Return how many days a request covers."""
     return (request.end_date - request.start_date).days + 1

@@ -1,4 +1,4 @@
-"""The gate through which all processes create reports, in the database: whether a report may be created, and what a response changes."""
+"""The gate through which all processes create reports, in the database: whether a report may be created, and what a result changes."""
 
 import random
 from datetime import datetime, timedelta
@@ -7,23 +7,20 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
 from bidbeacon_pipelines.actions import CreatesPaused
-from bidbeacon_pipelines.requests import transitions
 from bidbeacon_pipelines.requests.gate_queries import (
-    StoredGate,
-    count_in_flight,
     count_late_windows,
     find_gate,
     lock_gate,
     store_gate,
 )
 from bidbeacon_pipelines.requests.gate_rules import (
-    Gate,
     accepted,
     entered,
-    may_create,
     refused,
     time_to_next_create,
 )
+from bidbeacon_pipelines.requests.rules import NoAnswer, Reported, Result
+from bidbeacon_pipelines.requests.tables import ReportGate
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -32,11 +29,7 @@ def pause_before_create(
 ) -> timedelta | None:
     """Return the time until a report may be created; None if the limit of reports in flight is reached."""
     found = find_gate(connection, client_id, region, now=now)
-    return (
-        timedelta(0)
-        if found is None
-        else time_to_next_create(_gate(found.gate), found.in_flight, now)
-    )
+    return timedelta(0) if found is None else time_to_next_create(found.gate, found.in_flight, now)
 
 
 def enter_gate(
@@ -46,83 +39,43 @@ def enter_gate(
 
     Where no report was created through it yet, `first_limit` is how many may be in flight.
     """
-    gate = _locked(connection, account.client_id, account.region, Gate(limit=first_limit))
-    in_flight = count_in_flight(connection, account.client_id, account.region, now=now)
-    if not may_create(gate, in_flight, now):
+    key = (account.client_id, account.region)
+    state = lock_gate(connection, *key, now=now, first_limit=first_limit)
+    if time_to_next_create(state.gate, state.in_flight, now) != timedelta(0):
         return False
-    store_gate(connection, account.client_id, account.region, _stored(entered(gate, now)))
+    store_gate(connection, state.gate, entered(state.gate, now))
     return True
 
 
-def note_answer(
+def note_result(
     connection: Connection,
     session: SessionRecorder,
     account: AdsAccount,
-    answer: transitions.Answer,
+    result: Result,
     now: datetime,
     *,
     late_after: timedelta,
 ) -> None:
     """Adapt the gate's limits to the result of a create; a window is late `late_after` it fell due."""
-    match answer:
-        case transitions.Reported():
-            gate = _locked(connection, account.client_id, account.region)
-            in_flight = count_in_flight(connection, account.client_id, account.region, now=now)
-            store_gate(
-                connection,
-                account.client_id,
-                account.region,
-                _stored(accepted(gate, in_flight, now)),
-            )
-        case transitions.NoAnswer(is_throttled=True, not_before=not_before):
-            _close(connection, session, account, now, not_before, late_after)
+    state = lock_gate(connection, account.client_id, account.region, now=now, first_limit=1)
+    match result:
+        case Reported():
+            store_gate(connection, state.gate, accepted(state.gate, state.in_flight, now))
+        case NoAnswer(is_throttled=True, not_before=not_before):
+            jitter = random.random()  # noqa: S311 - spreads load, protects nothing
+            closed = refused(state.gate, now, jitter=jitter, not_before=not_before)
+            store_gate(connection, state.gate, closed)
+            session.add_in(connection, _paused(connection, closed, late_after))
 
 
-def _close(
-    connection: Connection,
-    session: SessionRecorder,
-    account: AdsAccount,
-    now: datetime,
-    not_before: datetime | None,
-    late_after: timedelta,
-) -> None:
-    before = _locked(connection, account.client_id, account.region)
-    gate = refused(before, now, jitter=random.random(), not_before=not_before)  # noqa: S311 - spreads load, protects nothing
-    store_gate(
-        connection,
-        account.client_id,
-        account.region,
-        _stored(gate),
-        refused_at=now,
-        closed_for=gate.next_create_at - now,
-    )
-    late_windows = count_late_windows(
-        connection,
-        account.client_id,
-        account.region,
-        overdue_before=gate.next_create_at - late_after,
-    )
-    session.add_in(
-        connection,
-        CreatesPaused(
-            region=account.region,
-            until=gate.next_create_at,
-            limit=gate.slots,
-            refusals=gate.refusals,
-            late_windows=late_windows,
+def _paused(connection: Connection, gate: ReportGate, late_after: timedelta) -> CreatesPaused:
+    overdue_before = gate.next_create_at - late_after
+    return CreatesPaused(
+        region=gate.region,
+        until=gate.next_create_at,
+        limit=int(gate.in_flight_limit),
+        refusals=gate.refusals,
+        late_windows=count_late_windows(
+            connection, gate.client_id, gate.region, overdue_before=overdue_before
         ),
     )
-
-
-def _locked(connection: Connection, client_id: str, region: str, new: Gate | None = None) -> Gate:
-    return _gate(lock_gate(connection, client_id, region, new=_stored(new or Gate())))
-
-
-def _gate(stored: StoredGate) -> Gate:
-    gate = Gate(limit=stored.in_flight_limit, pace=stored.pace, refusals=stored.refusals)
-    at = stored.next_create_at
-    return gate if at is None else Gate(gate.limit, gate.pace, at, gate.refusals)
-
-
-def _stored(gate: Gate) -> StoredGate:
-    return StoredGate(gate.limit, gate.pace, gate.next_create_at, gate.refusals)

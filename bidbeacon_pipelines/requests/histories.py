@@ -29,8 +29,8 @@ from bidbeacon_pipelines.datasets.learned import (
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.queries import Request
 from bidbeacon_pipelines.requests.splitting import products_to_request
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.product_states import (
     WindowAfter,
     after_report,
@@ -49,12 +49,14 @@ from bidbeacon_pipelines.windows.rules import local_date, oldest_served
 from bidbeacon_sessions import SessionRecorder
 
 
-def days_back(request: Request, today: date) -> int:
+def days_back(request: ReportRequest, today: date) -> int:
     """Return how many days ago a request's first day was."""
     return (today - request.start_date).days
 
 
-def learn_from_loaded(connection: Connection, region: str, request: Request, now: datetime) -> bool:
+def learn_from_loaded(
+    connection: Connection, region: str, request: ReportRequest, now: datetime
+) -> bool:
     """Record how far back a completed report reached, where the limit was learned; return whether that was new.
 
     A report that reached beyond it ends what was learned: windows are reopened once a day.
@@ -72,7 +74,7 @@ def learn_from_loaded(connection: Connection, region: str, request: Request, now
 
 
 def learn_from_refused(
-    connection: Connection, region: str, request: Request, now: datetime
+    connection: Connection, region: str, request: ReportRequest, now: datetime
 ) -> History | None:
     """Return how far back a region serves the ad product of a report that was refused as too old; None where that shows nothing.
 

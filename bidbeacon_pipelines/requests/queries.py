@@ -5,20 +5,20 @@ dies.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, RowMapping, Select, insert, select, text, update
+from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
+from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
 from bidbeacon_pipelines.windows.rules import EndedReport
 from bidbeacon_sessions.leases import end_dead_connections
-
-_OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")
 
 
 class LockLostError(RuntimeError):
@@ -31,44 +31,13 @@ class LockLostError(RuntimeError):
         )
 
 
-@dataclass(frozen=True)
-class Request:
-    """A report request as stored; see the table's description."""
-
-    id: int
-    account_id: str
-    ads_account_key: str
-    dataset: str
-    ad_products: list[str]
-    start_date: date
-    end_date: date
-    status: str
-    by_hand: bool
-    report_id: str | None
-    amazon_status: str | None
-    attempts: int
-    polls: int
-    loads: int
-    created_at: datetime
-    sent_at: datetime | None
-    next_step_at: datetime | None
-    failure_kind: str | None
-    failure_code: str | None
-    failure_reason: str | None
-    locked_by: UUID | None
-    requested_by: UUID | None
-
-
-_COLUMNS = """r.id, r.account_id, o.ads_account_key, r.dataset, r.ad_products, r.start_date, r.end_date, r.status, r.by_hand,
-    r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
-    r.created_at, r.sent_at, r.next_step_at, r.failure_kind, r.failure_code, r.failure_reason,
-    r.locked_by, r.requested_by"""
-_FROM = "report_requests r JOIN ads_accounts o USING (account_id)"
-_OPEN = f"r.status IN {_OPEN_STATUSES}"
+_R, _O = aliased(ReportRequest, name="r"), aliased(AdsAccount, name="o")
+_OPEN = f"r.{OPEN_REQUEST}"
 _NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
-_TO_CREATE = (
-    "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
-)
+# An instant beyond the longest pause was stored by a wrong clock, and counts as now.
+_READY = """(r.next_step_at IS NULL OR r.next_step_at <= :now
+             OR r.next_step_at > CAST(:now AS timestamptz) + interval '1 day')"""
+_TO_CREATE = f"r.status IN ('planned', 'sent') AND {_READY}"
 _UNLOCKED = """(r.locked_by IS NULL OR NOT EXISTS (
     SELECT FROM session_leases l WHERE l.session_id = r.locked_by AND l.expires_at > clock_timestamp()))"""
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
@@ -85,33 +54,18 @@ def lock_planning(connection: Connection, account_id: str) -> None:
     lock_until_commit(connection, f"plan {account_id}")
 
 
-@dataclass(frozen=True)
-class StoredPlan:
-    """A request that is planned and was never sent: the next planning may change it."""
-
-    id: int
-    dataset: str
-    start: date
-    end: date
-    by_hand: bool
-    ad_products: list[str]
-
-
 _UNSENT = """r.status = 'planned' AND r.attempts = 0
     AND NOT EXISTS (SELECT FROM report_windows w WHERE w.request_id = r.id)"""
 
 
-def list_plans(connection: Connection, account_id: str) -> list[StoredPlan]:
+def list_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
     """Return the requests of an ads account that were never sent, newest days first, locked until the transaction ends.
 
-    One that is being sent right now is waited for, and is no plan any more.
+    The next planning may change them. One that is being sent right now is waited for, and is no
+    plan any more.
     """
-    rows = connection.execute(
-        text(f"""SELECT r.id, r.dataset, r.start_date, r.end_date, r.by_hand, r.ad_products FROM report_requests r
-                  WHERE r.account_id = :id AND {_UNSENT} ORDER BY r.end_date DESC, r.id FOR UPDATE"""),
-        {"id": account_id},
-    )
-    return [StoredPlan(*row) for row in rows]
+    plans = select(_R).where(_R.account_id == account_id, text(_UNSENT))
+    return _rows(connection, plans.order_by(_R.end_date.desc(), _R.id).with_for_update())
 
 
 def insert_request(
@@ -127,20 +81,17 @@ def insert_request(
     ad_products: Sequence[str] = (SPONSORED_PRODUCTS,),
 ) -> int:
     """Store a request as planned; return its id."""
-    statement = text("""
-        INSERT INTO report_requests (account_id, dataset, ad_products, start_date, end_date, by_hand, requested_by, created_at)
-        VALUES (:account_id, :dataset, :ad_products, :start, :end, :by_hand, :by, :created_at) RETURNING id""")
-    values = {
-        "ad_products": list(ad_products),
-        "account_id": account_id,
-        "dataset": dataset,
-        "start": start,
-        "end": end,
-        "by_hand": by_hand,
-        "by": session_id,
-        "created_at": created_at,
-    }
-    return int(connection.execute(statement, values).scalar_one())
+    new = insert(ReportRequest).values(
+        account_id=account_id,
+        dataset=dataset,
+        ad_products=list(ad_products),
+        start_date=start,
+        end_date=end,
+        by_hand=by_hand,
+        requested_by=session_id,
+        created_at=created_at,
+    )
+    return int(connection.execute(new.returning(ReportRequest.id)).scalar_one())
 
 
 def change_plan(
@@ -216,31 +167,35 @@ def correct_requests(connection: Connection, account_id: str, now: datetime) -> 
     )
 
 
-def get_request(connection: Connection, request_id: int) -> Request:
+def get_request(connection: Connection, request_id: int) -> ReportRequest:
     """Return a request by its id."""
-    row = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id}
-    )
-    return Request(**row.mappings().one())
+    [found] = _rows(connection, select(_R).where(_R.id == request_id))
+    return found
+
+
+def _rows(
+    connection: Connection, statement: Select[ReportRequest], **values: Any
+) -> list[ReportRequest]:
+    """Return the requests that a statement selects, each an unattached copy of its row."""
+    return [ReportRequest(**row) for row in connection.execute(statement, values).mappings()]
 
 
 _LOCKABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
 # Two loads of one account would wait for each other's rows, so an ads account that a session is at
 # work on has nothing for others.
 _DUE = f"""{_OPEN} AND NOT ({_TO_CREATE}) AND {_UNLOCKED} {_NOT_RESTING}
-    AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
-    AND r.account_id NOT IN (
+    AND {_READY} AND r.account_id NOT IN (
         SELECT b.account_id FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
-         WHERE b.status IN {_OPEN_STATUSES} AND l.expires_at > clock_timestamp())"""
+         WHERE b.{OPEN_REQUEST} AND l.expires_at > clock_timestamp())"""
 _ORDER = "r.next_step_at NULLS FIRST, r.id"
 _NEXT = f"""
-    SELECT r.id FROM {_FROM}
+    SELECT r.id FROM report_requests r JOIN ads_accounts o USING (account_id)
      WHERE {_DUE} AND (CAST(:account_id AS text) IS NULL OR r.account_id = :account_id)
        AND r.id <> ALL(CAST(:stepped AS bigint[]))
      ORDER BY {_ORDER} LIMIT 1"""
 
 
-def lock_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
+def lock_request(connection: Connection, request_id: int, session_id: UUID) -> ReportRequest | None:
     """Lock an open request for a session and return it; None where it has ended, or another session works on it."""
     return _lock(connection, _LOCKABLE, {"id": request_id, "by": session_id})
 
@@ -252,7 +207,7 @@ def lock_next_request(
     due_at: datetime,
     account_id: str | None = None,
     stepped: Sequence[int] = (),
-) -> Request | None:
+) -> ReportRequest | None:
     """Lock the request at Amazon that has been due for longest; None where there is none, or other sessions are at work on their ads accounts.
 
     Args:
@@ -266,7 +221,7 @@ def lock_next_request(
     return _lock(connection, _NEXT, values)
 
 
-def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> Request | None:
+def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> ReportRequest | None:
     """Lock the request that a query finds, and return it.
 
     Never wait for a row lock. Where only a dead session's transaction is in the way, end its
@@ -283,21 +238,20 @@ def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> Requ
     return None if locked is None else get_request(connection, locked)
 
 
-def get_locked_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
+def get_locked_request(
+    connection: Connection, request_id: int, session_id: UUID
+) -> ReportRequest | None:
     """Return a locked request as it is now, and keep it from changing until this transaction ends; None where it was deleted.
 
     Raises:
         LockLostError: another session has locked it.
     """
-    row = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id FOR UPDATE OF r"), {"id": request_id}
-    )
-    found = row.mappings().first()
-    if found is None:
+    found = _rows(connection, select(_R).where(_R.id == request_id).with_for_update())
+    if not found:
         return None
-    if found["locked_by"] != session_id:
+    if found[0].locked_by != session_id:
         raise LockLostError(request_id)
-    return Request(**found)
+    return found[0]
 
 
 def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> None:
@@ -306,39 +260,24 @@ def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> None
     Raises:
         LockLostError: another session has locked it already.
     """
-    locked = connection.execute(
-        text("SELECT id FROM report_requests WHERE id = :id AND locked_by = :by FOR UPDATE"),
-        {"id": request_id, "by": session_id},
-    ).first()
-    if locked is None:
+    if get_locked_request(connection, request_id, session_id) is None:
         raise LockLostError(request_id)
 
 
-def unlock_request(connection: Connection, request_id: int, session_id: UUID) -> None:
-    """Release the lock on a request."""
-    connection.execute(
-        text("UPDATE report_requests SET locked_by = NULL WHERE id = :id AND locked_by = :by"),
-        {"id": request_id, "by": session_id},
-    )
-
-
-def put_off_request(
-    connection: Connection, request_id: int, session_id: UUID, until: datetime
+def unlock_request(
+    connection: Connection, request_id: int, session_id: UUID, *, not_before: datetime | None = None
 ) -> None:
-    """Put off the next step of a locked request until an instant, if it is due earlier."""
+    """Release the lock on a request, and put its next step off until an instant, if it is due earlier."""
     connection.execute(
-        text("""UPDATE report_requests SET next_step_at = greatest(next_step_at, :until)
+        text("""UPDATE report_requests SET locked_by = NULL, next_step_at = greatest(next_step_at, :not_before)
                  WHERE id = :id AND locked_by = :by"""),
-        {"id": request_id, "by": session_id, "until": until},
+        {"id": request_id, "by": session_id, "not_before": not_before},
     )
 
 
 def list_requests_to_step(
-    connection: Connection,
-    *,
-    due_at: datetime,
-    region: str | None = None,
-) -> list[Request]:
+    connection: Connection, *, due_at: datetime, region: str | None = None
+) -> list[ReportRequest]:
     """Return the requests at Amazon whose next step is due, longest waiting first; none of an ads account that a live session is at work on.
 
     Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their
@@ -349,32 +288,24 @@ def list_requests_to_step(
         due_at: the instant.
         region: only those of ads accounts in this region.
     """
-    mine = "" if region is None else "AND o.region = :region"
-    statement = text(
-        f"""SELECT {_COLUMNS} FROM {_FROM}
-             WHERE {_DUE} {mine} ORDER BY {_ORDER}"""
-    )
-    rows = connection.execute(statement, {"now": due_at, "region": region})
-    return [Request(**row) for row in rows.mappings()]
+    due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
+    if region is not None:
+        due = due.where(_O.region == region)
+    return _rows(connection, due.order_by(text(_ORDER)), now=due_at)
 
 
 def update_request(
-    connection: Connection, request_id: int, session_id: UUID, **values: Any
+    connection: Connection, before: ReportRequest, after: ReportRequest, session_id: UUID
 ) -> None:
-    """Write columns of a request that this session has locked.
+    """Store the changes of a request that this session has locked.
 
     Raises:
         LockLostError: it no longer has.
     """
-    assignments = ", ".join(f"{column} = :{column}" for column in values)
-    changed = connection.execute(
-        text(
-            f"UPDATE report_requests SET {assignments} WHERE id = :id AND locked_by = :by RETURNING id"
-        ),
-        values | {"id": request_id, "by": session_id},
-    ).first()
-    if changed is None:
-        raise LockLostError(request_id)
+    changes = {"locked_by": session_id} | after.changes_from(before)
+    mine = (ReportRequest.id == before.id, ReportRequest.locked_by == session_id)
+    if not connection.execute(update(ReportRequest).where(*mine).values(changes)).rowcount:
+        raise LockLostError(before.id)
 
 
 _CANDIDATES = text(f"""
@@ -420,7 +351,7 @@ def list_candidates(
     return list(connection.execute(_CANDIDATES, values).mappings())
 
 
-def pass_over(connection: Connection, request: Request) -> None:
+def pass_over(connection: Connection, request: ReportRequest) -> None:
     """Increment `passed_over` of the other planned requests of the same ads account and dataset.
 
     One that another process is about to create is left alone: both would wait for each other.

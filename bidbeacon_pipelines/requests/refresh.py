@@ -29,8 +29,6 @@ from bidbeacon_pipelines.requests.planning_rules import (
 )
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
-    Request,
-    StoredPlan,
     change_plan,
     delete_plans,
     insert_request,
@@ -45,6 +43,7 @@ from bidbeacon_pipelines.requests.splitting import (
     report_groups,
     without_campaigns,
 )
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     DayToPlan,
@@ -134,7 +133,7 @@ def step_requests(
 
 def _take_next(
     context: JobContext, session: SessionRecorder, account_id: str | None, stepped: Sequence[int]
-) -> Request | None:
+) -> ReportRequest | None:
     with context.engine.begin() as connection:
         return lock_next_request(
             connection,
@@ -163,7 +162,7 @@ class _Draft:
     days: Sequence[DayToPlan]
     groups: Sequence[tuple[str, ...]]
     histories: Histories
-    stored: Sequence[StoredPlan]
+    stored: Sequence[ReportRequest]
     next_due: datetime | None
 
     @property
@@ -281,8 +280,10 @@ def _drafts(
     ]
 
 
-def _is_planned(plans: Sequence[StoredPlan], dataset: str, day: date) -> bool:
-    return any(plan.dataset == dataset and plan.start <= day <= plan.end for plan in plans)
+def _is_planned(plans: Sequence[ReportRequest], dataset: str, day: date) -> bool:
+    return any(
+        plan.dataset == dataset and plan.start_date <= day <= plan.end_date for plan in plans
+    )
 
 
 def _plan_dataset(
@@ -300,7 +301,7 @@ def _plan_dataset(
         oldest=oldest_days(draft.groups, draft.histories, now.date()),
     )
     before = [
-        PlannedRequest(plan.start, plan.end, plan.by_hand, tuple(plan.ad_products))
+        PlannedRequest(plan.start_date, plan.end_date, plan.by_hand, tuple(plan.ad_products))
         for plan in draft.stored
     ]
     if planned == before:
@@ -378,7 +379,9 @@ def plan_backfill(
             _insert(connection, session, ads_account, dataset, request, context.now())
             for request in requests
         ]
-    serving = [plan.id for plan in planned if any(plan.start <= day <= plan.end for day in days)]
+    serving = [
+        plan.id for plan in planned if any(plan.start_date <= day <= plan.end_date for day in days)
+    ]
     return [*serving, *added]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.requests.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.requests.rules import Failure, FailureKind
 from bidbeacon_pipelines.windows.rules import is_served
 
 SURELY_SERVED = timedelta(days=7)

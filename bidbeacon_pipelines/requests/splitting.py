@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.requests.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.requests.rules import Failure, FailureKind
 
 Learned = Mapping[str, tuple[int, date]]
 """By dataset, the most days of a report that Amazon made, and the day on which it refused more."""

@@ -18,9 +18,10 @@ from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.lifecycle import RequestStatus
-from bidbeacon_pipelines.requests.queries import Request, get_request
+from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.refresh import plan_backfill, refresh_account, step_requests
+from bidbeacon_pipelines.requests.rules import RequestStatus
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
@@ -172,7 +173,7 @@ class BenchWorld:
             one for one in found if (one.account_id, one.country_code) == (account_id, country)
         )
 
-    def request(self, request_id: int) -> Request:
+    def request(self, request_id: int) -> ReportRequest:
         """Give a request as stored."""
         with self.engine.begin() as connection:
             return get_request(connection, request_id)

@@ -5,7 +5,6 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +44,8 @@ from bidbeacon_pipelines.problems.health_queries import (
     find_daemon_heartbeat,
     read_requests,
 )
-from bidbeacon_pipelines.requests.gate_queries import GateState, StoredGate
+from bidbeacon_pipelines.requests.gate_queries import GateState
+from bidbeacon_pipelines.requests.tables import ReportGate
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import get_settings
@@ -92,20 +92,32 @@ def calls(
 
 def gate(**changes: Any) -> GateState:
     """Make a gate with two reports in flight of two, and three planned."""
-    stored = StoredGate(2.0, timedelta(seconds=1), NOW - timedelta(minutes=1), 0)
-    state = GateState("client", "EU", stored, 2, 3, 0, timedelta(0), None)
-    return replace(state, **changes)
+    stored = ReportGate(
+        client_id="client",
+        region="EU",
+        in_flight_limit=2.0,
+        pace=timedelta(seconds=1),
+        next_create_at=NOW - timedelta(minutes=1),
+        refusals=0,
+        refused_count=0,
+        closed_for=timedelta(0),
+    )
+    return GateState(2, 3, stored.with_changes(**changes))
 
 
 def test_a_gate_that_amazon_keeps_closed_is_told_with_what_it_costs() -> None:
     """An open one is fine however much waits; a closed one says until when, how often 429 came, and for how long nothing was created."""
     fine = check_gates([gate()], NOW)
     assert (fine.level, fine.details) == (Level.OK, ("EU: 2 of 2 in flight, 3 planned",))
-    closed = StoredGate(1.0, timedelta(seconds=2), NOW + timedelta(minutes=4), 1)
-    told = check_gates(
-        [gate(), gate(gate=closed, region="NA", refused_count=5, closed_for=timedelta(minutes=21))],
-        NOW,
+    closed = gate(
+        in_flight_limit=1.0,
+        next_create_at=NOW + timedelta(minutes=4),
+        refusals=1,
+        region="NA",
+        refused_count=5,
+        closed_for=timedelta(minutes=21),
     )
+    told = check_gates([gate(), closed], NOW)
     assert (told.level, told.found) == (Level.WARNING, "6 reports planned, NA refused (429)")
     assert told.details[1] == (
         "NA: 2 of 1 in flight, 3 planned, nothing created before 2026-03-15 12:04 UTC, "

@@ -1,14 +1,15 @@
 """Where a report's files are while it is loaded: a process that was frozen, and its successor, must not share them."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
+from bidbeacon_pipelines.amazon_ads.report_files import download_report
 from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.requests.create import poll_report
-from bidbeacon_pipelines.requests.report_parts import parts_on_disk
 from tests.postgres.job_world import BenchWorld, days_before
 
 Download = Callable[[], AbstractContextManager[list[Path]]]
@@ -25,14 +26,12 @@ def download(world: BenchWorld) -> Download:
     def retrieve() -> Report:
         return poll_report(world.context, account, report_id)
 
-    return lambda: parts_on_disk(
-        world.context,
-        retrieve(),
-        name=f"request-{request_id}",
-        region=account.region,
-        account_id=account.account_id,
-        retrieve=retrieve,
-    )
+    @contextmanager
+    def downloaded() -> Iterator[list[Path]]:
+        with download_folder(world.context.downloads, f"request-{request_id}") as folder:
+            yield download_report(world.context.client, retrieve(), folder, retrieve=retrieve)
+
+    return downloaded
 
 
 def test_a_process_that_wakes_up_leaves_its_successors_files_alone(download: Download) -> None:

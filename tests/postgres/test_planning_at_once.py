@@ -15,7 +15,7 @@ from bidbeacon_pipelines.accounts.ads_account_queries import (
 from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.gate_queries import StoredGate, lock_gate
+from bidbeacon_pipelines.requests.gate_queries import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning, set_planned
 from bidbeacon_pipelines.windows.queries import attach_windows
 from tests.postgres.job_world import DATASET, BenchWorld
@@ -24,7 +24,6 @@ TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=2)
 MIDNIGHT = datetime(2026, 1, 15, 23, tzinfo=UTC)
 """In Berlin: three days after `DAY` was over it is due again."""
-NEW_GATE = StoredGate(2.0, timedelta(seconds=1), None, 0)
 WAITING = """
     SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 
@@ -203,7 +202,7 @@ def test_two_creators_of_one_dataset_get_through(world: BenchWorld) -> None:
     )
     [client_id] = {row["client_id"] for row in world.query("SELECT client_id FROM ads_accounts")}
     with world.engine.begin() as gate:
-        lock_gate(gate, client_id, account.region, new=NEW_GATE)
+        lock_gate(gate, client_id, account.region, now=world.context.now(), first_limit=2)
         with meanwhile(lambda: drive(world, mine)), meanwhile(lambda: drive(world, other)):
             wait_until_someone_waits(world, 2)
             gate.commit()

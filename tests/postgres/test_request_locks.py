@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
@@ -23,6 +23,7 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
+    get_request,
     keep_lock,
     lock_next_request,
     lock_request,
@@ -83,6 +84,12 @@ def lock(engine: Engine, request_id: int) -> Lock:
     return try_it
 
 
+def change(connection: Connection, request_id: int, session_id: UUID, **changes: Any) -> None:
+    """Change a request as a session that has locked it."""
+    before = get_request(connection, request_id)
+    update_request(connection, before, before.with_changes(**changes), session_id)
+
+
 def test_one_session_locks_until_it_gives_the_lock_back(
     engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
@@ -110,7 +117,7 @@ def test_who_lost_its_lock_cannot_write(
         keep_lock(connection, request_id, first.session_id)
     with pytest.raises(LockLostError), engine.begin() as connection:
         add_account(connection, "MX")
-        update_request(connection, request_id, first.session_id, polls=7)
+        change(connection, request_id, first.session_id, polls=7)
     assert [("US", 0)] == [
         (row["country_code"], row["polls"])
         for row in query(
@@ -141,7 +148,7 @@ def test_a_dead_sessions_transaction_is_ended_by_whoever_takes_over(
     lock(first.session_id)
     with pytest.raises(OperationalError), engine.begin() as connection:
         keep_lock(connection, request_id, first.session_id)
-        update_request(connection, request_id, first.session_id, status="loaded", finished_at=NOW)
+        change(connection, request_id, first.session_id, status="loaded", finished_at=NOW)
         second = sessions()
         end_lease(engine, first.session_id)
         assert lock(second.session_id)
@@ -200,7 +207,7 @@ def test_sessions_that_take_at_once_share_the_due_requests(
             taken.append(request_id)
             with shelf.engine.begin() as connection:
                 later = {"next_step_at": NOW + timedelta(hours=1)}
-                update_request(connection, request_id, session.session_id, **later)
+                change(connection, request_id, session.session_id, **later)
                 unlock_request(connection, request_id, session.session_id)
         return taken
 

@@ -10,7 +10,6 @@ import pytest
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.problems.explain_rules import explain
 from bidbeacon_pipelines.problems.verdicts import Cause, Severity, Verdict
-from bidbeacon_pipelines.requests.policy import LifecyclePolicy
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.facts import (
     AccountFacts,
@@ -93,7 +92,7 @@ FACTS = WindowFacts(
 def verdict_of(facts: WindowFacts = FACTS, now: datetime = NOW, **request: object) -> Verdict:
     """Explain facts whose open request differs in some fields."""
     changed = replace(facts, request=replace(REQUEST, **request)) if request else facts  # type: ignore[arg-type]  # fields by name
-    return explain(changed, now, LifecyclePolicy())
+    return explain(changed, now)
 
 
 @pytest.mark.parametrize(

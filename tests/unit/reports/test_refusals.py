@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
-from bidbeacon_pipelines.requests.lifecycle import TERMINAL_FAILURES, Failure, FailureKind
 from bidbeacon_pipelines.requests.refusals import doubted, is_surely_served, weighed
+from bidbeacon_pipelines.requests.rules import TERMINAL_FAILURES, Failure, FailureKind
 from bidbeacon_pipelines.windows.rules import oldest_served
 
 TODAY = date(2026, 3, 15)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
-from bidbeacon_pipelines.requests.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.requests.rules import Failure, FailureKind
 from bidbeacon_pipelines.requests.splitting import longest_period, shorter_period
 
 

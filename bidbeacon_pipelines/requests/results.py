@@ -1,0 +1,137 @@
+"""What Amazon's responses and the client's errors mean for a request: the results that `rules.apply` takes."""
+
+from datetime import datetime, timedelta
+
+import psycopg
+from sqlalchemy.exc import DataError, IntegrityError
+
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    AuthError,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Throttled,
+    TooLarge,
+    TooOld,
+)
+from bidbeacon_pipelines.amazon_ads.failures import TOO_LARGE
+from bidbeacon_pipelines.amazon_ads.report_files import ReportNotReady, UrlsNotResigned
+from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.requests.rules import (
+    Failure,
+    FailureKind,
+    NoAnswer,
+    NotMade,
+    Reported,
+    Result,
+)
+from bidbeacon_pipelines.values.decode import BrokenPartError
+from bidbeacon_sessions.sentences import join_sentences
+
+LOAD_ERRORS = (
+    AdsApiError,
+    BrokenPartError,
+    DataError,
+    IntegrityError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+)
+"""Errors of a load that are no fault of ours; `of_failed_load` says what follows."""
+
+
+def not_before(error: AdsApiError, now: datetime) -> datetime | None:
+    """Return the instant that Amazon asked us to wait for, if any."""
+    return None if error.retry_after is None else now + timedelta(seconds=error.retry_after)
+
+
+def of_report(report: Report, *, adopted: bool = False) -> Reported:
+    """Return the status that Amazon reported; an unknown word is kept as it came."""
+    failure = f"{report.failure_code or ''} {report.failure_reason or ''}"
+    return Reported(
+        report.report_id,
+        report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value,
+        report.failure_code,
+        report.failure_reason,
+        adopted,
+        too_large=TOO_LARGE.search(failure) is not None,
+        made_at=report.created_at,
+    )
+
+
+def failure_from(error: AdsApiError, now: datetime, kind: FailureKind | None = None) -> Failure:
+    """Return an error as a failure, of this kind or of the one that its class means."""
+    return Failure(kind or _kind_of(error), str(error), error.code, not_before(error, now))
+
+
+def _kind_of(error: AdsApiError) -> FailureKind:
+    match error:
+        case TooOld():
+            return FailureKind.TOO_OLD
+        case TooLarge():
+            return FailureKind.TOO_LARGE
+        case AuthError():
+            return FailureKind.NOT_AUTHORIZED
+        case Rejected():
+            return FailureKind.REJECTED
+        case _:
+            return FailureKind.NOT_SENT
+
+
+def no_answer(error: AdsApiError, now: datetime) -> NoAnswer:
+    """Return the result of a step after which nothing is known."""
+    return NoAnswer(str(error), not_before(error, now))
+
+
+def of_failed_create(error: AdsApiError, now: datetime) -> Result:
+    """Return what an error of a create means, but for a duplicate report and refused rights."""
+    match error:
+        case OutcomeUnknown(cause=cause):
+            is_throttled = isinstance(cause, Throttled)
+            return NoAnswer(str(error), not_before(error, now), is_throttled)
+        case Throttled():  # before the create itself, whose own 429 leaves its outcome unknown
+            return NotMade(not_before(error, now) or now, str(error))
+        case _:
+            return failure_from(error, now)
+
+
+def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
+    """Return what an error of a poll means, but for refused rights."""
+    match error:
+        case NotFound():
+            return Failure(FailureKind.NOT_FOUND, str(error), error.code)
+        case RateLimited():
+            return NotMade(not_before(error, now) or now, str(error))
+        case _:
+            return no_answer(error, now)
+
+
+def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Result:
+    """Return what one of the `LOAD_ERRORS` means: request the report again, retrieve it again, or load it again later.
+
+    Args:
+        error: What the load failed with, but for refused rights.
+        now: The instant.
+        again_at: When it is loaded again after a 429 without a `Retry-After`.
+    """
+    match error:
+        case Throttled():
+            return NotMade(not_before(error, now) or again_at, error.reason)
+        case ReportNotReady(report=report):
+            return of_report(report)
+        case UrlsNotResigned() | NotFound():  # a part that isn't there is a `PartMissing`
+            is_expired = isinstance(error, UrlsNotResigned)
+            kind = FailureKind.REPORT_EXPIRED if is_expired else FailureKind.NOT_FOUND
+            return Failure(kind, str(error), error.code)
+        case AdsApiError():
+            return no_answer(error, now)
+        case BrokenPartError():
+            return NoAnswer(str(error))
+        case _:
+            return NoAnswer(join_sentences(f"The database refuses its rows: {_first_line(error)}"))
+
+
+def _first_line(error: Exception) -> str:
+    """Return PostgreSQL's message, without the statement and values that SQLAlchemy adds."""
+    return str(getattr(error, "orig", error)).partition("\n")[0]

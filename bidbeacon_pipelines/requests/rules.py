@@ -1,0 +1,452 @@
+"""The life of a report request: `next_step` decides what to do with its row, and `apply` returns the row after it.
+
+Pure: rows are read and copied, never queried. A step that doesn't end the request moves a bounded
+counter or a deadline, so every request ends; only a throttled create (429) is not counted.
+
+    planned ──Create──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
+       ▲                 │               │                    │
+       └─────Retry───────┴───────────────┴────────────────────┘ ──GiveUp──▶ failed
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from bidbeacon_sessions.sentences import join_sentences
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.requests.tables import ReportRequest
+
+MAX_ATTEMPTS = 5
+"""How many times a report is requested in all."""
+MAX_LOADS = 3
+"""How many times loading one completed report is begun."""
+MAX_PENDING = timedelta(hours=24)
+"""How long a report may stay unfinished before it is requested again, and how long a wish of Amazon's is heeded at most."""
+LONGEST_POLL_PAUSE = timedelta(minutes=15)
+FIRST_RETRY_PAUSE = timedelta(minutes=5)
+FIRST_GRACE = timedelta(minutes=10)
+"""Pause after a create with an unknown outcome."""
+LONGEST_PAUSE = timedelta(hours=2)
+"""Where pauses between attempts stop growing."""
+FIRST_SUSPICIOUS_PAUSE = timedelta(minutes=15)
+LONGEST_SUSPICIOUS_PAUSE = timedelta(hours=24)
+_SHORTEST_PAUSE = timedelta(seconds=1)
+_GROWTH_STEPS = 20
+"""Bounds the exponent: longer pauses than this gives are cut anyway."""
+
+
+class RequestStatus(StrEnum):
+    """Where a request is: `sent` until it is known whether Amazon accepted it, `completed` until its report is loaded."""
+
+    PLANNED = "planned"
+    SENT = "sent"
+    IN_FLIGHT = "in_flight"
+    COMPLETED = "completed"
+    LOADED = "loaded"
+    FAILED = "failed"
+
+
+class FailureKind(StrEnum):
+    """What went wrong with a report, as far as it decides what happens next.
+
+    A report that is too large is requested in several. The kinds that end in "once" are refusals that
+    are not believed yet: see `refusals`.
+    """
+
+    REPORT_FAILED = "report_failed"
+    REPORT_CANCELLED = "report_cancelled"
+    REPORT_EXPIRED = "report_expired"
+    NOT_FOUND = "not_found"
+    NOT_SENT = "not_sent"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    STUCK = "stuck"
+    UNREADABLE = "unreadable"
+    TOO_OLD = "too_old"
+    TOO_LARGE = "too_large"
+    REJECTED = "rejected"
+    ACCOUNT_DISABLED = "account_disabled"
+    NOT_AUTHORIZED = "not_authorized"
+    TOO_OLD_ONCE = "too_old_once"
+    REJECTED_ONCE = "rejected_once"
+    NOT_AUTHORIZED_ONCE = "not_authorized_once"
+
+
+NEEDS_PERSON = frozenset({FailureKind.ACCOUNT_DISABLED, FailureKind.NOT_AUTHORIZED})
+TERMINAL_FAILURES = NEEDS_PERSON | {
+    FailureKind.TOO_OLD,
+    FailureKind.TOO_LARGE,
+    FailureKind.REJECTED,
+}
+"""Requesting it again would bring the same answer."""
+COMPLETED_WORDS = frozenset({"COMPLETED", "SUCCESS"})
+FAILURE_WORDS = {
+    "FAILED": FailureKind.REPORT_FAILED,
+    "FAILURE": FailureKind.REPORT_FAILED,
+    "CANCELLED": FailureKind.REPORT_CANCELLED,
+    "CANCELED": FailureKind.REPORT_CANCELLED,
+    "EXPIRED": FailureKind.REPORT_EXPIRED,
+}
+"""Amazon's words that end a report; a request with a word in neither list waits."""
+
+
+@dataclass(frozen=True)
+class Polling:
+    """When a report is polled.
+
+    The first poll comes when the dataset's reports usually are ready, the next one `every` later, and
+    each further pause is half as long again.
+    """
+
+    first_after: timedelta = timedelta(minutes=3)
+    every: timedelta = timedelta(seconds=60)
+
+    def pause(self, polls: int) -> timedelta:
+        """Return the pause before the next poll, after this many polls of the same report."""
+        if polls == 0:
+            return self.first_after
+        grown = self.every * 1.5 ** min(polls - 1, _GROWTH_STEPS)
+        return max(self.every, min(grown, LONGEST_POLL_PAUSE))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, in words for a person and by Amazon's code; also the result of a step that was refused.
+
+    `not_before` is from Amazon's `Retry-After`, if any.
+    """
+
+    kind: FailureKind
+    reason: str
+    code: str | None = None
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Create:
+    """Store the attempt, then create the report."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """Poll the report."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Store the attempt, then download the report and load it."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Drop this report and request a new one, not before `at`."""
+
+    at: datetime
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """End the request as failed."""
+
+    failure: Failure
+
+    @property
+    def reason(self) -> str:
+        """Why, for a person."""
+        return self.failure.reason
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether nothing is requested for the account until a person acts."""
+        return self.failure.kind in NEEDS_PERSON
+
+
+Step = Create | Poll | Load | Retry | GiveUp
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Amazon reported a report's status, after a create or a poll, or when it was adopted.
+
+    Attributes:
+        amazon_status: Amazon's word, as it came.
+        adopted: Amazon was already making the report, and it was adopted.
+        too_large: It failed because it would be too large.
+        made_at: When Amazon began to make it, where Amazon says so; UTC.
+    """
+
+    report_id: str
+    amazon_status: str
+    failure_code: str | None = None
+    failure_reason: str | None = None
+    adopted: bool = False
+    too_large: bool = False
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The step was tried, and gave no usable result.
+
+    After a create, Amazon may have accepted it anyway; after a poll, the report may be fine; after a
+    failed download or load, the old data is untouched. A create that Amazon throttled (429) is no
+    failed attempt.
+    """
+
+    reason: str
+    not_before: datetime | None = None
+    is_throttled: bool = False
+
+
+@dataclass(frozen=True)
+class NotMade:
+    """The step was certainly not taken, which is no failed attempt.
+
+    Our own rate limits, or a 429 of the token or of a file, stopped it before; our credentials are
+    refused; or another job has locked the account's rows. `reason` is None where an action of the
+    session says it already.
+    """
+
+    not_before: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All windows of the report have ended: loaded, suspicious or refused; the counts are the report's."""
+
+    part_count: int | None = None
+    byte_count: int | None = None
+    row_count: int | None = None
+
+
+Result = Reported | Failure | NoAnswer | NotMade | Loaded
+
+
+def failure_of(row: "ReportRequest") -> Failure | None:
+    """Return what last went wrong with a request; for a planned one, that is why it is requested again."""
+    if row.failure_kind is None:
+        return None
+    kind = FailureKind(row.failure_kind)
+    return Failure(kind, row.failure_reason or kind.value, row.failure_code, row.next_step_at)
+
+
+def next_step(row: "ReportRequest", now: datetime) -> Step | None:
+    """Return what to do with a request now; None where it has ended or has to wait."""
+    failure = failure_of(row)
+    match row.status:
+        case RequestStatus.LOADED | RequestStatus.FAILED:
+            return None
+        case RequestStatus.PLANNED:
+            return _creation(row, now)
+        case RequestStatus.SENT if failure is None or failure.kind is FailureKind.OUTCOME_UNKNOWN:
+            return _creation(row, now)
+    failure = failure or _found_wrong(row, now)
+    if failure is not None:
+        return _retry_or_end(row, failure, now)
+    if _is_ahead(row.next_step_at, now):
+        return None
+    return Poll() if row.status == RequestStatus.IN_FLIGHT else Load()
+
+
+def apply(
+    row: "ReportRequest", change: Step | Result, now: datetime, polling: Polling | None = None
+) -> "ReportRequest":
+    """Return the row after a step was begun or decided, or after its result; `next_step` goes on from there.
+
+    The caller stores each row before it goes on, and that of a `Create` or `Load` before it acts, so
+    a process that dies in between has counted the attempt.
+
+    Args:
+        row: The request.
+        change: The step, or its result.
+        now: The instant.
+        polling: When its report is polled.
+    """
+    if isinstance(change, Create | Poll | Load | Retry | GiveUp):
+        return _after_step(row, change, now)
+    return _after_result(row, change, now, polling or Polling())
+
+
+def retry_pause(attempts: int) -> timedelta:
+    """Return the pause before a report is requested again, after this many failed attempts."""
+    return min(_doubled(FIRST_RETRY_PAUSE, attempts), LONGEST_PAUSE)
+
+
+def grace(attempts: int) -> timedelta:
+    """Return how long the attempt with this number is left alone where its outcome is unknown."""
+    return min(_doubled(FIRST_GRACE, attempts), LONGEST_PAUSE)
+
+
+def suspicious_pause(suspicious_before: int) -> timedelta:
+    """Return the pause before a window is requested again, after this many earlier suspicious reports."""
+    grown = _doubled(FIRST_SUSPICIOUS_PAUSE, 2 * suspicious_before + 1)
+    return min(grown, LONGEST_SUSPICIOUS_PAUSE)
+
+
+def _creation(row: "ReportRequest", now: datetime) -> Step | None:
+    if _is_ahead(row.next_step_at, now):
+        return None
+    if row.attempts < MAX_ATTEMPTS:
+        return Create()
+    unanswered = Failure(FailureKind.STUCK, "no response to the last one arrived")
+    return _after_attempts(row, failure_of(row) or unanswered)
+
+
+def _found_wrong(row: "ReportRequest", now: datetime) -> Failure | None:
+    """Return why a report is not waited for any longer.
+
+    A late one is polled once more shortly before it is given up: nobody may have polled it for long.
+    """
+    if row.status == RequestStatus.COMPLETED:
+        if row.loads < MAX_LOADS:
+            return None
+        unreadable = f"it could not be loaded in {row.loads} attempts"
+        return Failure(FailureKind.UNREADABLE, unreadable)
+    deadline = (row.sent_at or row.created_at) + MAX_PENDING
+    if now < deadline or row.next_step_at is None or row.next_step_at <= deadline:
+        return None
+    hours = f"{MAX_PENDING / timedelta(hours=1):g} hours"
+    late = f"still {row.amazon_status or 'without a status'} after {hours}"
+    return Failure(FailureKind.STUCK, late)
+
+
+def _retry_or_end(row: "ReportRequest", failure: Failure, now: datetime) -> Step:
+    if failure.kind in TERMINAL_FAILURES:
+        return GiveUp(failure)
+    if row.attempts >= MAX_ATTEMPTS:
+        return _after_attempts(row, failure)
+    at = now + retry_pause(row.attempts)
+    return Retry(_latest(at, failure.not_before, now), failure)
+
+
+def _after_attempts(row: "ReportRequest", failure: Failure) -> GiveUp:
+    said = f"{failure.reason[:1].upper()}{failure.reason[1:]}"
+    reason = join_sentences(said, f"Given up after {row.attempts} attempts.")
+    return GiveUp(replace(failure, reason=reason))
+
+
+def _after_step(row: "ReportRequest", step: Step, now: datetime) -> "ReportRequest":
+    match step:
+        case Create():
+            attempts = row.attempts + 1
+            again_at = now + grace(attempts)
+            sent = {"status": RequestStatus.SENT.value, "attempts": attempts, "sent_at": now}
+            return row.with_changes(**sent, **_failed(None, again_at))
+        case Poll():
+            return row
+        case Load():
+            return row.with_changes(loads=row.loads + 1)
+        case Retry(at=at, failure=failure):
+            nothing = {"report_id": None, "amazon_status": None, "polls": 0, "loads": 0}
+            planned = RequestStatus.PLANNED.value
+            return row.with_changes(status=planned, **nothing, **_failed(failure, at))
+        case GiveUp(failure=failure):
+            ended = {"status": RequestStatus.FAILED.value, "finished_at": now}
+            return row.with_changes(**ended, **_failed(failure, None))
+
+
+def _after_result(
+    row: "ReportRequest", result: Result, now: datetime, polling: Polling
+) -> "ReportRequest":
+    match result:
+        case Reported():
+            return _reported(row, result, now, polling)
+        case NoAnswer():
+            return _unanswered(row, result, now, polling)
+        case NotMade(not_before=at):
+            return _not_made(row, _latest(now + _SHORTEST_PAUSE, at, now))
+        case Failure(not_before=at):
+            return row.with_changes(**_failed(result, at and _latest(now, at, now)))
+        case Loaded():
+            ended = {"status": RequestStatus.LOADED.value, "finished_at": now}
+            return row.with_changes(**ended, **vars(result), **_failed(None, None))
+
+
+def _reported(
+    row: "ReportRequest", report: Reported, now: datetime, polling: Polling
+) -> "ReportRequest":
+    word = report.amazon_status.strip().upper()
+    # A sent_at in the future comes from a wrong clock: the report would never count as late.
+    made_at = report.made_at if report.adopted else None
+    sent_at = min(at for at in (row.sent_at, made_at, now) if at is not None)
+    known = row.with_changes(
+        report_id=report.report_id, amazon_status=report.amazon_status, sent_at=sent_at
+    )
+    if word in COMPLETED_WORDS:
+        return known.with_changes(status=RequestStatus.COMPLETED.value, **_failed(None, None))
+    in_flight = known.with_changes(status=RequestStatus.IN_FLIGHT.value)
+    if word in FAILURE_WORDS:
+        kind = FailureKind.TOO_LARGE if report.too_large else FAILURE_WORDS[word]
+        why = ": ".join(filter(None, [report.failure_code, report.failure_reason]))
+        reason = f"Amazon reported {report.amazon_status} ({why or 'no reason given'})"
+        failure = Failure(kind, reason, report.failure_code)
+        return in_flight.with_changes(**_failed(failure, None))
+    if row.status == RequestStatus.IN_FLIGHT:
+        return _polled(in_flight, None, now, polling)
+    return in_flight.with_changes(**_failed(None, sent_at + polling.pause(0)))
+
+
+def _unanswered(
+    row: "ReportRequest", answer: NoAnswer, now: datetime, polling: Polling
+) -> "ReportRequest":
+    match row.status:
+        case RequestStatus.IN_FLIGHT:
+            return _polled(row, answer.not_before, now, polling)
+        case RequestStatus.COMPLETED if row.loads >= MAX_LOADS:
+            given_up = f"It could not be loaded in {row.loads} attempts."
+            failure = Failure(FailureKind.UNREADABLE, join_sentences(answer.reason, given_up))
+            return row.with_changes(**_failed(failure, None))
+        case RequestStatus.COMPLETED:
+            again_at = now + polling.pause(row.loads or 1)
+            return row.with_changes(next_step_at=_latest(again_at, answer.not_before, now))
+    # From now on, not from when the attempt was stored: the call may have been queued since.
+    again_at = _latest(now + grace(row.attempts), answer.not_before, now)
+    unknown = Failure(FailureKind.OUTCOME_UNKNOWN, answer.reason)
+    attempts = row.attempts - answer.is_throttled
+    return row.with_changes(attempts=attempts, **_failed(unknown, again_at))
+
+
+def _polled(
+    row: "ReportRequest", not_before: datetime | None, now: datetime, polling: Polling
+) -> "ReportRequest":
+    polls = row.polls + 1
+    again_at = _latest(now + polling.pause(polls), not_before, now)
+    return row.with_changes(polls=polls, **_failed(None, again_at))
+
+
+def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
+    """Uncount an attempt, or a load, that was not made."""
+    changes: dict[str, Any] = {}
+    if row.status == RequestStatus.SENT:
+        changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}
+        changes["sent_at"] = None
+    elif row.status == RequestStatus.COMPLETED:
+        changes = {"loads": row.loads - 1}
+    return row.with_changes(next_step_at=again_at, **changes)
+
+
+def _failed(failure: Failure | None, next_step_at: datetime | None) -> dict[str, Any]:
+    """Return the columns for a failure, or for none, and for the instant of the next step."""
+    return {
+        "failure_kind": failure and failure.kind.value,
+        "failure_code": failure and failure.code,
+        "failure_reason": failure and failure.reason,
+        "next_step_at": next_step_at,
+    }
+
+
+def _is_ahead(at: datetime | None, now: datetime) -> bool:
+    """Return whether an instant is still to come; one beyond the longest pause was stored by a wrong clock."""
+    return at is not None and now < at <= now + MAX_PENDING
+
+
+def _latest(ours: datetime, wished: datetime | None, now: datetime) -> datetime:
+    """Return Amazon's instant if it is later than ours, but at most the longest time a report may take."""
+    return ours if wished is None else max(ours, min(wished, now + MAX_PENDING))
+
+
+def _doubled(first: timedelta, times: int) -> timedelta:
+    return first * (1 << min(max(times - 1, 0), _GROWTH_STEPS))

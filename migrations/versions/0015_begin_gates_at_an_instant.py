@@ -1,0 +1,13 @@
+"""Begin gates at an instant instead of at minus infinity, which Python cannot read.
+
+Revision ID: 0015
+"""
+
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    op.execute("UPDATE report_gates SET next_create_at = now() WHERE next_create_at = '-infinity'")

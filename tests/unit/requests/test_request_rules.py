@@ -1,0 +1,311 @@
+"""The two rules of a request: what is done next with its row, and what its row is afterwards."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.requests.rules import (
+    MAX_PENDING,
+    Create,
+    Failure,
+    FailureKind,
+    GiveUp,
+    Load,
+    Loaded,
+    NoAnswer,
+    NotMade,
+    Poll,
+    Polling,
+    Reported,
+    RequestStatus,
+    Result,
+    Retry,
+    Step,
+    apply,
+    grace,
+    next_step,
+    retry_pause,
+    suspicious_pause,
+)
+from bidbeacon_pipelines.requests.tables import ReportRequest
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+DAY = date(2026, 1, 30)
+
+
+def minutes(count: float) -> timedelta:
+    """Return a duration."""
+    return timedelta(minutes=count)
+
+
+def after(row: ReportRequest, *changes: Step | Result, at: datetime = NOW) -> ReportRequest:
+    """Return a request after steps and results that all come at one instant."""
+    for change in changes:
+        row = apply(row, change, at)
+    return row
+
+
+PLANNED = ReportRequest(
+    id=7,
+    account_id="amzn1.ads-account.g.1",
+    dataset="daily_targets",
+    ad_products=["SPONSORED_PRODUCTS"],
+    start_date=DAY,
+    end_date=DAY,
+    status="planned",
+    attempts=0,
+    polls=0,
+    loads=0,
+    created_at=NOW,
+)
+SENT = after(PLANNED, Create())
+IN_FLIGHT = after(SENT, Reported("rpt-1", "PENDING"))
+COMPLETED = after(IN_FLIGHT, Reported("rpt-1", "COMPLETED"))
+
+
+def test_attempt_is_counted_before_it_is_sent() -> None:
+    """The row that is stored before a create has the attempt counted and its outcome open."""
+    assert Create() == next_step(PLANNED, NOW)
+    assert ("sent", 1, NOW, None) == (SENT.status, SENT.attempts, SENT.sent_at, SENT.report_id)
+
+
+@pytest.mark.parametrize(
+    ("row", "waits", "then"),
+    [
+        (SENT, minutes(10), Create()),
+        (after(SENT, NoAnswer("timed out"), at=NOW + minutes(1.5)), minutes(11.5), Create()),
+        (after(SENT, NoAnswer("HTTP 429", NOW + minutes(45))), minutes(45), Create()),
+        (after(SENT, NoAnswer("HTTP 429", NOW + timedelta(days=9))), MAX_PENDING, Create()),
+        (after(SENT, NotMade(NOW + minutes(10), "paused")), minutes(10), Create()),
+        (after(SENT, NotMade(NOW)), timedelta(seconds=1), Create()),
+        (IN_FLIGHT, minutes(3), Poll()),
+        (after(IN_FLIGHT, Reported("rpt-1", "PENDING")), minutes(1), Poll()),
+        (after(IN_FLIGHT, NoAnswer("HTTP 500")), minutes(1), Poll()),
+        (after(IN_FLIGHT, NoAnswer("HTTP 429", NOW + minutes(7))), minutes(7), Poll()),
+        (after(IN_FLIGHT, NotMade(NOW + minutes(7))), minutes(7), Poll()),
+        (after(COMPLETED, Load(), NoAnswer("cut short")), minutes(1), Load()),
+        (after(COMPLETED, Load(), NotMade(NOW + minutes(2))), minutes(2), Load()),
+    ],
+)
+def test_request_waits_until_its_time(row: ReportRequest, waits: timedelta, then: Step) -> None:
+    """Nothing is done before a pause is over, or Amazon's `Retry-After` of at most a day."""
+    assert next_step(row, NOW + waits - timedelta(microseconds=1)) is None
+    assert then == next_step(row, NOW + waits)
+
+
+@pytest.mark.parametrize("word", ["PENDING", "PROCESSING", "IN_PROGRESS", "WARMING_UP", ""])
+def test_words_that_end_nothing_wait(word: str) -> None:
+    """Amazon's words for work in progress, and unknown ones, wait for the first poll, and are kept."""
+    row = after(SENT, Reported("rpt-1", word))
+    assert (None, Poll()) == (next_step(row, NOW), next_step(row, NOW + minutes(3)))
+    assert ("in_flight", word) == (row.status, row.amazon_status)
+
+
+@pytest.mark.parametrize("word", ["COMPLETED", "completed", " Success "])
+@pytest.mark.parametrize("before", [SENT, IN_FLIGHT], ids=lambda row: row.status)
+def test_completed_report_is_loaded(before: ReportRequest, word: str) -> None:
+    """It is loaded at once, however the word is written, also where it is adopted in that state."""
+    assert Load() == next_step(after(before, Reported("rpt-1", word)), NOW)
+
+
+def test_adopted_report_is_as_old_as_amazon_says() -> None:
+    """Its data may be older than the create that found it; a report of ours is as of our create."""
+    begun = {"made_at": NOW - minutes(5)}
+    adopted = after(SENT, Reported("rpt-1", "PENDING", adopted=True, **begun))
+    assert NOW - minutes(5) == adopted.sent_at
+    assert NOW == after(SENT, Reported("rpt-1", "PENDING", **begun)).sent_at
+
+
+FAILED = Reported("rpt-1", "FAILED", "INTERNAL_ERROR", "Report generation failed")
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "reason"),
+    [
+        (
+            after(IN_FLIGHT, FAILED),
+            "report_failed",
+            "Amazon reported FAILED (INTERNAL_ERROR: Report generation failed)",
+        ),
+        (
+            after(IN_FLIGHT, Reported("rpt-1", "CANCELED")),
+            "report_cancelled",
+            "Amazon reported CANCELED (no reason given)",
+        ),
+        (
+            after(IN_FLIGHT, Reported("rpt-1", "EXPIRED")),
+            "report_expired",
+            "Amazon reported EXPIRED (no reason given)",
+        ),
+        (after(SENT, Failure(FailureKind.NOT_SENT, "no connection")), "not_sent", "no connection"),
+        (
+            after(SENT, Failure(FailureKind.REJECTED_ONCE, "it said no")),
+            "rejected_once",
+            "it said no",
+        ),
+        (COMPLETED.with_changes(loads=3), "unreadable", "it could not be loaded in 3 attempts"),
+        (
+            after(COMPLETED.with_changes(loads=3), NoAnswer("part 2 is cut short")),
+            "unreadable",
+            "part 2 is cut short. It could not be loaded in 3 attempts.",
+        ),
+    ],
+)
+def test_failed_report_is_requested_again(row: ReportRequest, kind: str, reason: str) -> None:
+    """After a pause, with a new report, and with the reason kept until then."""
+    step = next_step(row, NOW)
+    assert isinstance(step, Retry)
+    assert (NOW + minutes(5), kind, reason) == (step.at, step.failure.kind, step.failure.reason)
+    again = after(row, step)
+    assert ("planned", None, 0, 0, reason) == (
+        again.status,
+        again.report_id,
+        again.polls,
+        again.loads,
+        again.failure_reason,
+    )
+    assert (None, Create()) == (next_step(again, NOW), next_step(again, NOW + minutes(5)))
+
+
+def test_retry_after_of_a_refusal_is_heeded() -> None:
+    """Where Amazon names a time with its refusal, it isn't asked before."""
+    refusal = Failure(FailureKind.NOT_SENT, "busy", not_before=NOW + minutes(90))
+    step = next_step(after(SENT, refusal), NOW)
+    assert isinstance(step, Retry)
+    assert NOW + minutes(90) == step.at
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (
+            SENT.with_changes(attempts=5),
+            "No response to the last one arrived. Given up after 5 attempts.",
+        ),
+        (
+            after(SENT.with_changes(attempts=5), NoAnswer("the connection broke")),
+            "The connection broke. Given up after 5 attempts.",
+        ),
+        (
+            after(IN_FLIGHT.with_changes(attempts=5), Reported("rpt-1", "FAILED", None, "Broken")),
+            "Amazon reported FAILED (Broken). Given up after 5 attempts.",
+        ),
+    ],
+)
+def test_fifth_attempt_is_the_last(row: ReportRequest, reason: str) -> None:
+    """The request ends with what went wrong last."""
+    step = next_step(row, NOW + timedelta(hours=3))
+    assert isinstance(step, GiveUp)
+    assert (reason, False) == (step.reason, step.needs_person)
+    ended = after(row, step)
+    assert ("failed", NOW, reason) == (ended.status, ended.finished_at, ended.failure_reason)
+    assert next_step(ended, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs_person"),
+    [
+        (FailureKind.TOO_OLD, False),
+        (FailureKind.TOO_LARGE, False),
+        (FailureKind.REJECTED, False),
+        (FailureKind.ACCOUNT_DISABLED, True),
+        (FailureKind.NOT_AUTHORIZED, True),
+    ],
+)
+@pytest.mark.parametrize("before", [SENT, IN_FLIGHT, COMPLETED], ids=lambda row: row.status)
+def test_refusal_that_would_come_again_ends_the_request(
+    before: ReportRequest, kind: FailureKind, *, needs_person: bool
+) -> None:
+    """At once, with Amazon's words and code; without rights nothing is requested until a person acts."""
+    step = next_step(after(before, Failure(kind, "older than 15 months", "400")), NOW)
+    assert isinstance(step, GiveUp)
+    assert (kind, "older than 15 months", needs_person) == (
+        step.failure.kind,
+        step.reason,
+        step.needs_person,
+    )
+    assert "400" == after(before, step).failure_code
+
+
+def test_report_too_large_is_told_from_one_that_failed() -> None:
+    """Requesting the same days again would fail again."""
+    row = after(IN_FLIGHT, Reported("rpt-1", "FAILED", too_large=True))
+    assert FailureKind.TOO_LARGE == row.failure_kind
+
+
+def test_throttled_create_is_no_attempt() -> None:
+    """Neither is one that our own rate limits held back; its report may exist only if it was sent."""
+    throttled = after(SENT, NoAnswer("HTTP 429", is_throttled=True))
+    held_back = after(SENT, NotMade(NOW, "paused"))
+    assert ("sent", 0, NOW) == (throttled.status, throttled.attempts, throttled.sent_at)
+    assert ("planned", 0, None) == (held_back.status, held_back.attempts, held_back.sent_at)
+
+
+def test_load_that_was_not_begun_is_no_load() -> None:
+    """A load counts before it begins, and not where another job had locked the rows."""
+    begun = after(COMPLETED, Load())
+    assert (1, 0) == (begun.loads, after(begun, NotMade(NOW)).loads)
+
+
+def test_loaded_report_ends_its_request() -> None:
+    """After the load there is nothing left to do; the row has the file's size."""
+    loaded = after(COMPLETED, Load(), Loaded(2, 900, 31))
+    assert next_step(loaded, NOW) is None
+    assert ("loaded", NOW, 2, 900, 31) == (
+        loaded.status,
+        loaded.finished_at,
+        loaded.part_count,
+        loaded.byte_count,
+        loaded.row_count,
+    )
+
+
+def test_report_pending_for_a_day_is_requested_again() -> None:
+    """It is polled until a day has passed, and once more where nobody has polled it for long."""
+    deadline = NOW + MAX_PENDING
+    polled = after(IN_FLIGHT, Reported("rpt-1", "PROCESSING"), at=deadline - minutes(0.5))
+    step = next_step(polled, deadline + minutes(1))
+    assert isinstance(step, Retry)
+    assert "still PROCESSING after 24 hours" == step.failure.reason
+    assert Poll() == next_step(IN_FLIGHT, NOW + timedelta(days=2))
+
+
+@pytest.mark.parametrize(
+    ("row", "step"),
+    [(PLANNED, Create()), (SENT, Create()), (IN_FLIGHT, Poll()), (COMPLETED, Load())],
+    ids=lambda value: getattr(value, "status", ""),
+)
+def test_instant_of_a_wrong_clock_stops_nothing(row: ReportRequest, step: Step) -> None:
+    """No pause is longer than a day, so an instant beyond counts as now; a poll corrects `sent_at`."""
+    ahead = NOW + timedelta(days=30)
+    row = row.with_changes(next_step_at=ahead, sent_at=ahead)
+    assert step == next_step(row, NOW)
+    assert NOW == after(row, Reported("rpt-1", "PENDING")).sent_at
+
+
+@pytest.mark.parametrize(
+    ("pause", "expected"),
+    [
+        (Polling().pause, [3, 1, 1.5, 2.25, 3.375, 5.0625]),
+        (lambda polls: Polling().pause(polls + 8), [15, 15, 15, 15, 15, 15]),
+        (lambda polls: Polling(every=minutes(30)).pause(polls + 1), [30, 30, 30, 30, 30, 30]),
+        (lambda attempts: retry_pause(attempts + 1), [5, 10, 20, 40, 80, 120]),
+        (lambda attempts: grace(attempts + 1), [10, 20, 40, 80, 120, 120]),
+        (suspicious_pause, [15, 60, 240, 960, 1440, 1440]),
+    ],
+)
+def test_pauses_grow_up_to_a_limit(pause: Any, expected: list[float]) -> None:
+    """Polls: first when reports usually are ready, then from a minute to 15, or as rarely as set; the others in minutes."""
+    assert expected == [pause(count) / minutes(1) for count in range(6)]
+    assert pause(500) <= timedelta(days=1)
+
+
+def test_every_status_is_known_to_the_table() -> None:
+    """The table's CHECK lists the same words."""
+    [known] = [
+        constraint
+        for constraint in ReportRequest.__table__.constraints
+        if str(constraint.name).endswith("status_known")
+    ]
+    assert all(f"'{status}'" in str(known.sqltext) for status in RequestStatus)  # type: ignore[attr-defined] # a CheckConstraint

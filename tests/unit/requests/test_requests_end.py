@@ -1,0 +1,132 @@
+"""A request at random, with crashes at every place and a clock that jumps: it always ends, and is never requested twice at once."""
+
+from datetime import timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from bidbeacon_pipelines.requests.rules import (
+    COMPLETED_WORDS,
+    FAILURE_WORDS,
+    MAX_ATTEMPTS,
+    MAX_LOADS,
+    Create,
+    Failure,
+    FailureKind,
+    GiveUp,
+    Load,
+    Loaded,
+    NoAnswer,
+    NotMade,
+    Poll,
+    Reported,
+    Result,
+    Retry,
+    apply,
+    grace,
+    next_step,
+)
+from tests.unit.requests.test_request_rules import NOW, PLANNED
+
+MOST_STEPS = MAX_ATTEMPTS * 2 * (24 * 4 + 40)
+"""Waits and polls of all attempts, with pauses of 15 minutes after the first ones."""
+INSTANTS = st.timedeltas(timedelta(days=-40), timedelta(days=40)).map(lambda offset: NOW + offset)
+NOT_BEFORE = st.none() | INSTANTS
+FAILURES = st.builds(
+    Failure, st.sampled_from(FailureKind), reason=st.just("why"), not_before=NOT_BEFORE
+)
+WORDS = st.sampled_from(["PENDING", "PROCESSING", "ODD", *COMPLETED_WORDS, *FAILURE_WORDS])
+RESULTS = (
+    st.builds(Reported, st.just("rpt"), WORDS)
+    | st.builds(NoAnswer, st.just("it broke"), NOT_BEFORE)
+    | st.builds(NotMade, INSTANTS)
+    | FAILURES
+)
+
+
+class OneRequest(RuleBasedStateMachine):
+    """One stored request. A crash loses what wasn't stored; the next run decides anew from what was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row, self.now, self.end = PLANNED, NOW, None
+        self.is_in_flight = False
+        self.unanswered_until = NOW
+
+    @rule(result=RESULTS, loaded=st.booleans())
+    def go_on(self, result: Result, *, loaded: bool) -> None:
+        """Take the next step, with any result; wait where there is none."""
+        step = next_step(self.row, self.now)
+        if step is None and self.row.next_step_at is not None:
+            self.now = max(self.now, self.row.next_step_at)
+        if step is None:
+            return
+        self.begin()
+        if isinstance(step, Create | Poll | Load):
+            self.row = apply(
+                self.row, Loaded() if loaded and isinstance(step, Load) else result, self.now
+            )
+            self.is_in_flight = self.row.report_id is not None and self.row.failure_kind is None
+            if not isinstance(result, NoAnswer):
+                self.unanswered_until = self.now
+
+    @rule()
+    def begin(self) -> None:
+        """Begin the next step, and die before its result is stored."""
+        step = next_step(self.row, self.now)
+        if isinstance(step, Create):
+            assert not self.is_in_flight, "requested twice"
+            assert self.now >= self.unanswered_until, "requested again within its grace"
+            self.unanswered_until = self.now + grace(self.row.attempts + 1)
+        if isinstance(step, Retry | GiveUp):
+            self.is_in_flight = False
+        if step is not None:
+            self.row = apply(self.row, step, self.now)
+
+    @rule(by=st.timedeltas(timedelta(0), timedelta(days=30)))
+    def be_away(self, by: timedelta) -> None:
+        """Let time pass while no process looks."""
+        self.now += by
+
+    @rule(by=st.timedeltas(timedelta(0), timedelta(days=30)))
+    def set_back(self, by: timedelta) -> None:
+        """Set the clock back: nothing is known of graces then."""
+        self.now -= by
+        self.unanswered_until = self.now
+
+    @invariant()
+    def an_end_is_for_ever(self) -> None:
+        """Once it has ended nothing is to be done; a failure has its reason."""
+        if self.row.status in {"loaded", "failed"}:
+            self.end = self.end or self.row
+            assert next_step(self.row, self.now) is None
+            assert self.row.finished_at is not None
+            assert self.row.status == "loaded" or self.row.failure_reason
+        assert self.end is None or self.end is self.row
+
+    @invariant()
+    def counters_are_bounded(self) -> None:
+        """Five attempts and three loads of each are the most."""
+        assert 0 <= self.row.attempts <= MAX_ATTEMPTS
+        assert 0 <= self.row.loads <= MAX_LOADS
+
+    def teardown(self) -> None:
+        """From wherever it is, it ends, though no report is ever ready and no file can be loaded."""
+        for _ in range(MOST_STEPS):
+            step = next_step(self.row, self.now)
+            if step is not None:
+                self.row = apply(self.row, step, self.now)
+            if isinstance(step, Create | Poll):
+                self.row = apply(self.row, Reported("rpt", "PENDING"), self.now)
+            elif isinstance(step, Load):
+                self.row = apply(self.row, NoAnswer("cut short"), self.now)
+            elif step is None and self.row.finished_at is None:
+                assert self.row.next_step_at is not None
+                assert self.row.next_step_at > self.now
+                self.now = self.row.next_step_at
+        assert self.row.finished_at is not None, f"no end in sight: {self.row.status}"
+
+
+TestOneRequest = OneRequest.TestCase
+TestOneRequest.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

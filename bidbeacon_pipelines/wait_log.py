@@ -60,7 +60,6 @@ def waited(summary: WaitSummary) -> WaitedForAmazon | None:
     return WaitedForAmazon(
         seconds=summary.seconds,
         queued_seconds=sum(cause.seconds for cause in summary.causes if cause.cause == _OWN_QUEUE),
-        rested_seconds=summary.rested_seconds,
         waits=summary.count,
         reason=_reason(summary),
     )

@@ -469,17 +469,15 @@ class LoadsRecorded(Action):
 class WaitedForAmazon(Action):
     """The total time a session spent waiting for Amazon: after throttling or failures, or in our own queue.
 
-    `seconds` includes `queued_seconds` and `rested_seconds`, for which no thread slept: a request
-    rests in the database until it is sent again. Threads that wait at once add up.
+    `seconds` includes `queued_seconds`. Threads that wait at once add up.
     """
 
     sentence = (
         "Waited {seconds:duration} for Amazon[, {queued_seconds:duration} of it in our own queue]"
-        "[, {rested_seconds:duration} of it between attempts]: {reason}"
+        ": {reason}"
     )
 
     seconds: float
     reason: str
     waits: int = 0
     queued_seconds: float = 0
-    rested_seconds: float = 0

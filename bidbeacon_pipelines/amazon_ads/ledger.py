@@ -70,17 +70,15 @@ class Tries:
     """What came before the next exchange of one call; belongs to the one thread that makes the call.
 
     `waited` is the time slept that no record has yet: the first exchange after a wait takes it, so
-    that a sum over records counts no wait twice. `rests` is the same by call, for waits without
-    sleeping, while a request rested.
+    that a sum over records counts no wait twice.
     """
 
     waited: float = 0.0
-    rests: dict[CallName, float] = field(default_factory=dict)
     made: Counter[str] = field(default_factory=Counter)
 
     def begin(self, call: CallName) -> tuple[int, float]:
         """Count an exchange that begins; return its `retry_count` and what it `waited`."""
-        retry_count, waited = self.made[call], self.waited + self.rests.pop(call, 0.0)
+        retry_count, waited = self.made[call], self.waited
         self.made[call] += 1
         self.waited = 0.0
         return retry_count, waited

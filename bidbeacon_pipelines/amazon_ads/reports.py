@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.failures import partial_error
-from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.models import (
     WireReport,
     WireReportAnswer,
@@ -122,7 +121,6 @@ def create_report(
     end: date,
     row_filter: Mapping[str, Any] | None = None,
     format: str = "GZIP_JSON",  # noqa: A002 - Amazon's own word for it
-    tries: Tries | None = None,
 ) -> Report:
     """Create a report over an account's days, with all of its countries.
 
@@ -136,7 +134,6 @@ def create_report(
         end: Last day, inclusive.
         row_filter: Which rows to report, for example an `ad_product_filter`; None for all of them.
         format: `GZIP_JSON` or `PARTITIONED_GZIP_JSON`.
-        tries: Previous attempts, for the log of calls.
 
     Raises:
         OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection, an unreadable
@@ -171,7 +168,7 @@ def create_report(
         about=f"account {account_id}, {start} to {end}",
         creates=True,
     )
-    return client.call(call, _read_report, tries)
+    return client.call(call, _read_report)
 
 
 def retrieve_report(

@@ -24,15 +24,9 @@ class WaitCause:
 
 @dataclass(frozen=True)
 class WaitSummary:
-    """Time spent waiting.
-
-    Attributes:
-        causes: The causes, longest time first.
-        rested_seconds: The part for which no thread slept: the request rested in the database.
-    """
+    """Time spent waiting, by cause, longest time first."""
 
     causes: tuple[WaitCause, ...] = ()
-    rested_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -74,35 +68,32 @@ class Waits:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: dict[tuple[str, str], tuple[int, float]] = {}
-        self._rested = 0.0
 
-    def add(self, operation: str, cause: str, seconds: float, *, rests: bool = False) -> None:
-        """Add a wait that begins; `rests` if no thread sleeps meanwhile."""
+    def add(self, operation: str, cause: str, seconds: float) -> None:
+        """Add a wait that begins."""
         with self._lock:
-            self._rested += seconds if rests else 0.0
             count, before = self._sums.get((operation, cause), (0, 0.0))
             self._sums[operation, cause] = (count + 1, before + seconds)
 
     @property
     def slept_seconds(self) -> float:
-        """How long threads have slept, without the time for which requests rest in the database."""
+        """How long threads have slept."""
         with self._lock:
-            return sum(seconds for _, seconds in self._sums.values()) - self._rested
+            return sum(seconds for _, seconds in self._sums.values())
 
     def summary(self) -> WaitSummary:
         """Return what was added so far."""
         with self._lock:
-            sums, rested = dict(self._sums), self._rested
-        return _summary(sums, rested)
+            sums = dict(self._sums)
+        return _summary(sums)
 
     def take(self) -> WaitSummary:
         """Return what was added so far, and reset: for a client that serves one session after another."""
         with self._lock:
             sums, self._sums = self._sums, {}
-            rested, self._rested = self._rested, 0.0
-        return _summary(sums, rested)
+        return _summary(sums)
 
 
-def _summary(sums: Mapping[tuple[str, str], tuple[int, float]], rested: float) -> WaitSummary:
+def _summary(sums: Mapping[tuple[str, str], tuple[int, float]]) -> WaitSummary:
     causes = [WaitCause(*key, count, seconds) for key, (count, seconds) in sums.items()]
-    return WaitSummary(tuple(sorted(causes, key=lambda cause: -cause.seconds)), rested)
+    return WaitSummary(tuple(sorted(causes, key=lambda cause: -cause.seconds)))

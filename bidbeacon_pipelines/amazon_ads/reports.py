@@ -38,7 +38,12 @@ class ReportStatus(StrEnum):
 _TERMINAL = frozenset(
     {ReportStatus.COMPLETED, ReportStatus.FAILED, ReportStatus.CANCELLED, ReportStatus.EXPIRED}
 )
-_SYNONYMS = {"IN_PROGRESS": ReportStatus.PROCESSING, "CANCELED": ReportStatus.CANCELLED}
+_SYNONYMS = {
+    "IN_PROGRESS": ReportStatus.PROCESSING,
+    "SUCCESS": ReportStatus.COMPLETED,
+    "FAILURE": ReportStatus.FAILED,
+    "CANCELED": ReportStatus.CANCELLED,
+}
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class _Driver(LoadableRequest):
 
     def _action_of_create(self, result: Result, after: ReportRequest) -> Action | None:
         match result:
-            case Reported(report_id=report_id, adopted=True):
+            case Reported(report_id=report_id, is_adopted=True):
                 return ReportAdopted(**self._facts, report_id=report_id)
             case Reported(report_id=report_id):
                 made = {"attempt": after.attempts, "bridged": self._bridged()}

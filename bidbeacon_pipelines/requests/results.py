@@ -39,6 +39,11 @@ LOAD_ERRORS = (
     psycopg.IntegrityError,
 )
 """Errors of a load that are no fault of ours; `of_failed_load` says what follows."""
+_FAILED = {
+    ReportStatus.FAILED: FailureKind.REPORT_FAILED,
+    ReportStatus.CANCELLED: FailureKind.REPORT_CANCELLED,
+    ReportStatus.EXPIRED: FailureKind.REPORT_EXPIRED,
+}
 
 
 def not_before(error: AdsApiError, now: datetime) -> datetime | None:
@@ -46,18 +51,16 @@ def not_before(error: AdsApiError, now: datetime) -> datetime | None:
     return None if error.retry_after is None else now + timedelta(seconds=error.retry_after)
 
 
-def of_report(report: Report, *, adopted: bool = False) -> Reported:
-    """Return the status that Amazon reported; an unknown word is kept as it came."""
-    failure = f"{report.failure_code or ''} {report.failure_reason or ''}"
-    return Reported(
-        report.report_id,
-        report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value,
-        report.failure_code,
-        report.failure_reason,
-        adopted,
-        too_large=TOO_LARGE.search(failure) is not None,
-        made_at=report.created_at,
-    )
+def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
+    """Return what Amazon says of a report; a status that is not known counts as being made."""
+    if report.status not in _FAILED:
+        is_complete = report.status is ReportStatus.COMPLETED
+        status = (report.raw_status, is_complete)
+        return Reported(report.report_id, *status, adopted, report.created_at)
+    why = ": ".join(filter(None, [report.failure_code, report.failure_reason]))
+    kind = FailureKind.TOO_LARGE if TOO_LARGE.search(why) else _FAILED[report.status]
+    reason = f"Amazon reported {report.status} ({why or 'no reason given'})"
+    return Failure(kind, reason, report.failure_code)
 
 
 def failure_from(error: AdsApiError, now: datetime, kind: FailureKind | None = None) -> Failure:

@@ -80,15 +80,6 @@ TERMINAL_FAILURES = NEEDS_PERSON | {
     FailureKind.REJECTED,
 }
 """Requesting it again would bring the same answer."""
-COMPLETED_WORDS = frozenset({"COMPLETED", "SUCCESS"})
-FAILURE_WORDS = {
-    "FAILED": FailureKind.REPORT_FAILED,
-    "FAILURE": FailureKind.REPORT_FAILED,
-    "CANCELLED": FailureKind.REPORT_CANCELLED,
-    "CANCELED": FailureKind.REPORT_CANCELLED,
-    "EXPIRED": FailureKind.REPORT_EXPIRED,
-}
-"""Amazon's words that end a report; a request with a word in neither list waits."""
 
 
 @dataclass(frozen=True)
@@ -168,21 +159,19 @@ Step = Create | Poll | Load | Retry | GiveUp
 
 @dataclass(frozen=True)
 class Reported:
-    """Amazon reported a report's status, after a create or a poll, or when it was adopted.
+    """Amazon makes a report, or has made it; known after a create or a poll.
 
     Attributes:
-        amazon_status: Amazon's word, as it came.
-        adopted: Amazon was already making the report, and it was adopted.
-        too_large: It failed because it would be too large.
+        amazon_status: Amazon's word for its status, as it came.
+        is_complete: Whether it can be loaded.
+        is_adopted: Whether Amazon was already making it.
         made_at: When Amazon began to make it, where Amazon says so; UTC.
     """
 
     report_id: str
     amazon_status: str
-    failure_code: str | None = None
-    failure_reason: str | None = None
-    adopted: bool = False
-    too_large: bool = False
+    is_complete: bool = False
+    is_adopted: bool = False
     made_at: datetime | None = None
 
 
@@ -368,25 +357,18 @@ def _after_result(
 def _reported(
     row: "ReportRequest", report: Reported, now: datetime, polling: Polling
 ) -> "ReportRequest":
-    word = report.amazon_status.strip().upper()
     # A sent_at in the future comes from a wrong clock: the report would never count as late.
-    made_at = report.made_at if report.adopted else None
+    made_at = report.made_at if report.is_adopted else None
     sent_at = min(at for at in (row.sent_at, made_at, now) if at is not None)
     known = row.with_changes(
         report_id=report.report_id, amazon_status=report.amazon_status, sent_at=sent_at
     )
-    if word in COMPLETED_WORDS:
+    if report.is_complete:
         return known.with_changes(status=RequestStatus.COMPLETED.value, **_failed(None, None))
-    in_flight = known.with_changes(status=RequestStatus.IN_FLIGHT.value)
-    if word in FAILURE_WORDS:
-        kind = FailureKind.TOO_LARGE if report.too_large else FAILURE_WORDS[word]
-        why = ": ".join(filter(None, [report.failure_code, report.failure_reason]))
-        reason = f"Amazon reported {report.amazon_status} ({why or 'no reason given'})"
-        failure = Failure(kind, reason, report.failure_code)
-        return in_flight.with_changes(**_failed(failure, None))
     if row.status == RequestStatus.IN_FLIGHT:
-        return _polled(in_flight, None, now, polling)
-    return in_flight.with_changes(**_failed(None, sent_at + polling.pause(0)))
+        return _polled(known, None, now, polling)
+    first_poll = _failed(None, now + polling.pause(0))
+    return known.with_changes(status=RequestStatus.IN_FLIGHT.value, **first_poll)
 
 
 def _unanswered(

@@ -1,0 +1,73 @@
+"""What Amazon's responses and the client's errors mean for a request."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, OutcomeUnknown, Throttled, Upstream
+from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.requests.results import (
+    of_failed_create,
+    of_failed_load,
+    of_failed_poll,
+    of_report,
+)
+from bidbeacon_pipelines.requests.rules import Failure, FailureKind, NoAnswer, NotMade, Reported
+from bidbeacon_pipelines.values.decode import BrokenPartError
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(ReportStatus.PROCESSING, "IN_PROGRESS"), (ReportStatus.UNKNOWN, "WARMING_UP")],
+)
+def test_status_that_ends_nothing_is_kept_as_it_came(status: ReportStatus, word: str) -> None:
+    """A word that is not known counts as being made."""
+    assert Reported("rpt-1", word) == of_report(Report("rpt-1", status, word))
+
+
+def test_adopted_report_says_when_it_was_begun() -> None:
+    """Its data may be older than the create that found it."""
+    report = Report("rpt-1", ReportStatus.COMPLETED, "COMPLETED", created_at=NOW)
+    expected = Reported("rpt-1", "COMPLETED", is_complete=True, is_adopted=True, made_at=NOW)
+    assert expected == of_report(report, adopted=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "kind", "said"),
+    [
+        (None, None, FailureKind.REPORT_FAILED, "no reason given"),
+        ("INTERNAL_ERROR", "It broke", FailureKind.REPORT_FAILED, "INTERNAL_ERROR: It broke"),
+        (None, "Report too large", FailureKind.TOO_LARGE, "Report too large"),
+    ],
+)
+def test_failed_report_is_a_failure(
+    code: str | None, reason: str | None, kind: FailureKind, said: str
+) -> None:
+    """With Amazon's reason and code; there is no code for a report that is too large."""
+    report = Report("r", ReportStatus.FAILED, "FAILED", failure_code=code, failure_reason=reason)
+    assert Failure(kind, f"Amazon reported FAILED ({said})", code) == of_report(report)
+
+
+def test_throttled_create_may_have_been_accepted() -> None:
+    """Only the create's own 429 leaves its outcome unknown; that of the token stops it before."""
+    error = Throttled("slow down", retry_after=60)
+    unknown = of_failed_create(OutcomeUnknown(error), NOW)
+    assert isinstance(unknown, NoAnswer)
+    assert (LATER, True) == (unknown.not_before, unknown.is_throttled)
+    assert NotMade(LATER, str(error)) == of_failed_create(error, NOW)
+
+
+@pytest.mark.parametrize("error", [Upstream("busy"), Throttled("slow down")])
+def test_poll_without_answer_says_nothing_of_the_report(error: AdsApiError) -> None:
+    """It is polled again later."""
+    assert NoAnswer(str(error)) == of_failed_poll(error, NOW)
+
+
+def test_throttled_load_was_not_tried() -> None:
+    """A file that is refused with 429 is no failed load; one that is cut short is."""
+    assert NotMade(LATER, "slow down") == of_failed_load(Throttled("slow down"), NOW, LATER)
+    broken = BrokenPartError("part 1", 0, "a cut")
+    assert NoAnswer(str(broken)) == of_failed_load(broken, NOW, LATER)

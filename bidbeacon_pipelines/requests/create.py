@@ -94,21 +94,14 @@ def _create(context: JobContext, account: AdsAccount, request: ReportRequest) ->
     return report
 
 
-def poll_report(context: JobContext, account: AdsAccount, report_id: str) -> Report:
-    """Return the status of a report.
-
-    Raises:
-        AdsApiError: see its class hierarchy.
-    """
-    return retrieve_report(context.client, account.region, report_id, account_id=account.account_id)
-
-
 def _adopt(
     context: JobContext, account: AdsAccount, request: ReportRequest, duplicate: DuplicateReport
 ) -> Result:
     """Adopt the report that Amazon is already making, if it is the requested one."""
     try:
-        report = poll_report(context, account, duplicate.report_id)
+        report = retrieve_report(
+            context.client, account.region, duplicate.report_id, account_id=account.account_id
+        )
     except AdsApiError as error:
         return no_answer(error, context.now())
     if request.account_id in report.account_ids and _is_same(report, request):

@@ -17,13 +17,12 @@ from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
 from bidbeacon_pipelines.amazon_ads.errors import AuthError
 from bidbeacon_pipelines.amazon_ads.report_files import download_report
-from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus, retrieve_report
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope
-from bidbeacon_pipelines.requests.create import poll_report
 from bidbeacon_pipelines.requests.endings import EndingRequest
 from bidbeacon_pipelines.requests.histories import learn_from_loaded
 from bidbeacon_pipelines.requests.queries import (
@@ -162,8 +161,10 @@ class LoadableRequest(EndingRequest):
         )
 
     def _retrieve(self) -> Report:
-        report_id = self._request.report_id or ""
-        self._report = poll_report(self._context, self._ads_account, report_id)
+        account, report_id = self._ads_account, self._request.report_id or ""
+        self._report = retrieve_report(
+            self._context.client, account.region, report_id, account_id=account.account_id
+        )
         self._note_answered()
         return self._report
 

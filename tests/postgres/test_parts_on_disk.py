@@ -8,8 +8,7 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.report_files import download_report
-from bidbeacon_pipelines.amazon_ads.reports import Report
-from bidbeacon_pipelines.requests.create import poll_report
+from bidbeacon_pipelines.amazon_ads.reports import Report, retrieve_report
 from tests.postgres.job_world import BenchWorld, days_before
 
 Download = Callable[[], AbstractContextManager[list[Path]]]
@@ -24,7 +23,7 @@ def download(world: BenchWorld) -> Download:
     report_id = world.request(request_id).report_id or ""
 
     def retrieve() -> Report:
-        return poll_report(world.context, account, report_id)
+        return retrieve_report(world.context.client, account.region, report_id)
 
     @contextmanager
     def downloaded() -> Iterator[list[Path]]:

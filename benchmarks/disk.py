@@ -1,6 +1,6 @@
 """How much disk one account takes: filled with 24 months, then thirty days as the product lives them, all datasets.
 
-`python -m benchmarks.disk` prints the tables of docs/operations.md. Time is moved in jumps by the
+`python -m benchmarks.disk` prints the tables of docs/operations.md. Time is moved in steps by the
 simulation of the faults' suites; sandbox, jobs and tables are the real ones, and no fault strikes.
 Dagster takes no part.
 """
@@ -33,8 +33,6 @@ REPORTS = (
 DATASETS = tuple(dataset.table for dataset in ALL_DATASETS)
 TABLES = (*DATASETS, *REPORTS, *SESSIONS)
 _START = datetime(2026, 1, 15, 12, tzinfo=UTC)
-_JAPAN = 2
-"""The sandbox's third account: it is in one country only."""
 
 Sizes = Mapping[str, tuple[int, int]]
 """Rows and bytes, with indexes, by table."""
@@ -56,7 +54,12 @@ def main() -> None:
 def _live(days: int) -> tuple[Sizes, Sizes]:
     """Return the sizes after the fill, and after the days that follow it."""
     config = SandboxConfig(
-        accounts=3, rows_per_day=20, report_seconds=600, clock_start=_START, clock_rate=0
+        accounts=1,
+        countries=(("JP",),),
+        rows_per_day=20,
+        report_seconds=600,
+        clock_start=_START,
+        clock_rate=0,
     )
     with (
         fresh_database() as (_, engine),
@@ -64,8 +67,7 @@ def _live(days: int) -> tuple[Sizes, Sizes]:
         running_sandbox(config) as sandbox,
     ):
         office = Office(engine, sandbox, Path(folder))
-        account_id = sandbox.state.world.accounts.accounts[_JAPAN].account_id
-        simulation = Simulation(office, [(account_id, "JP")])
+        simulation = Simulation(office, look_every=timedelta(minutes=1))
         simulation.run_until(_START + timedelta(days=1))
         filled = _sizes(engine)
         before = Counter(run.job for run in simulation.runs)

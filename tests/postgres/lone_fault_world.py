@@ -35,7 +35,7 @@ from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import Window
 from bidbeacon_pipelines.windows.rules import local_date
-from tests.faults.ads.oracle import Mismatch, Oracle
+from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, NOON, BenchWorld
@@ -244,7 +244,7 @@ class LoneFaultWorld(BenchWorld):
         """Give the day's rows as they lie in the table, with where and by which transaction they were written."""
         return self.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
 
-    def differences(self, rows: RowsAre) -> list[Mismatch]:
+    def differences(self, rows: RowsAre) -> list[str]:
         """Give in what the day's rows differ from the truth of when their report was made, or from what was delivered."""
         oracle = Oracle(self.office, self.account())
         return list(

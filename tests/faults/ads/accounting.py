@@ -1,7 +1,7 @@
 """What creates of reports have to keep to, as seen on the wire: no more than needed, none beyond the gate, none while it is closed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -29,31 +29,31 @@ class SentCreate:
         region: Whose gate.
         request_id: For which request.
         account_id: Of which ads account.
-        status: The answer's HTTP status; None where none came.
-        retry_after: The seconds that the answer asks for.
-        is_told: Whether the answer says what became of it: a report, or a refusal.
-        report_id: The report that the answer names.
-        made_id: The report that the sandbox made, whether we know of it or not.
         places: Reports that the gate allowed in flight, at that moment.
         counted: Other reports in flight by our own tables, at that moment.
         at_amazon: Other reports in flight at the sandbox that we know of, or may know of, at that
             moment.
         due_windows: Windows that wait for the request and were due, or wanted by hand.
+        status: The answer's HTTP status; None where none came.
+        retry_after: The seconds that the answer asks for.
+        is_told: Whether the answer says what became of it: a report, or a refusal.
+        report_id: The report that the answer names.
+        made_id: The report that the sandbox made, whether we know of it or not.
     """
 
     at: datetime
     region: str
     request_id: int
     account_id: str
-    status: int | None
-    retry_after: float | None
-    is_told: bool
-    report_id: str | None
-    made_id: str | None
     places: int
     counted: int
     at_amazon: int
     due_windows: int
+    status: int | None = None
+    retry_after: float | None = None
+    is_told: bool = False
+    report_id: str | None = None
+    made_id: str | None = None
 
 
 def count_at_amazon(
@@ -162,18 +162,17 @@ def _reason(
     return "unreadable files" if any(before.at <= at <= after.at for at in struck_at) else None
 
 
+def _by_request(creates: Sequence[SentCreate]) -> list[list[SentCreate]]:
+    groups: dict[int, list[SentCreate]] = defaultdict(list)
+    for create in creates:
+        groups[create.request_id].append(create)
+    return list(groups.values())
+
+
 def _first(creates: Sequence[SentCreate]) -> list[SentCreate]:
-    first: dict[int, SentCreate] = {}
-    for create in creates:
-        first.setdefault(create.request_id, create)
-    return list(first.values())
+    return [group[0] for group in _by_request(creates)]
 
 
-def _again(creates: Sequence[SentCreate]) -> Iterator[tuple[SentCreate, SentCreate]]:
+def _again(creates: Sequence[SentCreate]) -> list[tuple[SentCreate, SentCreate]]:
     """Return each create that is not the first of its request, behind the one before it."""
-    of_request: dict[int, SentCreate] = {}
-    for create in creates:
-        before = of_request.get(create.request_id)
-        if before is not None:
-            yield before, create
-        of_request[create.request_id] = create
+    return [pair for group in _by_request(creates) for pair in pairwise(group)]

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.fields import Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.sandbox.entities import Catalog
+from bidbeacon_pipelines.sandbox.report_request import ReportRequest
 from tests.hours_by_walking import hours_by_walking
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
@@ -59,36 +60,19 @@ class BadRow:
 
 @dataclass
 class Delivery:
-    """What one report has for one country: what each day adds up to, what can't be understood, and how many rows there are of each kind.
+    """What one report has for one country.
 
     Attributes:
         days: The good rows, those of one key summed.
         bad: Rows that can't be understood.
-        rows: All rows of the report's files.
-        good: Good rows before they are summed.
+        rows: The number of all rows of the report's files.
+        good: The number of good rows before they are summed.
     """
 
     days: dict[date, dict[Key, Metrics]] = field(default_factory=dict)
     bad: list[BadRow] = field(default_factory=list)
     rows: int = 0
     good: int = 0
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The parameters of a report request.
-
-    Attributes:
-        period: The first and the last day.
-        days: Those of them that waited for it.
-        ad_products: Whose rows.
-        fields: In the names of that day.
-    """
-
-    period: tuple[date, date]
-    days: Collection[date]
-    ad_products: Collection[str]
-    fields: Collection[str]
 
 
 class KnownTargets:
@@ -136,12 +120,15 @@ class ReportReader:
     has_one_country: bool
     targets: KnownTargets
 
-    def read(self, texts: Iterable[str], asked: Asked) -> Delivery:
+    def read(
+        self, texts: Iterable[str], request: ReportRequest, days: Collection[date]
+    ) -> Delivery:
         """Read the rows of a report as they were delivered; other countries, ad products and days are left out.
 
         Args:
             texts: each row as JSON, in the report's order.
-            asked: what the report was asked for.
+            request: what was asked for.
+            days: the days of its period that waited for it.
         """
         delivery = Delivery()
         for number, text in enumerate(texts):
@@ -150,14 +137,11 @@ class ReportReader:
             country, day = self._country(row), _day(row.get("date.value"))
             if country == UNREADABLE:
                 delivery.bad.append(BadRow(number, None, canonical(row)))
-            elif country == self.account.country_code and _ad_product(row) in asked.ad_products:
-                is_elsewhere = (
-                    day is not None
-                    and day not in asked.days
-                    and asked.period[0] <= day <= asked.period[1]
-                )
-                if not is_elsewhere:
-                    self._take(delivery, number, row, asked, day if day in asked.days else None)
+            elif country == self.account.country_code and _ad_product(row) in request.products:
+                if day in days:
+                    self._take(delivery, number, row, request.fields, day)
+                elif day is None or not request.start <= day <= request.end:
+                    delivery.bad.append(BadRow(number, None, canonical(row)))
         return delivery
 
     def _take(
@@ -165,15 +149,17 @@ class ReportReader:
         delivery: Delivery,
         number: int,
         row: Mapping[str, Any],
-        asked: Asked,
-        day: date | None,
+        fields: Collection[str],
+        day: date,
     ) -> None:
-        understood = None if day is None else self._understand(row, asked.fields, day)
-        if day is None or understood is None:
+        """Add a row of a day that waited for it to its key, or to the bad rows if it can't be understood."""
+        try:
+            key, metrics = self._read(row, fields, day)
+        except _NotUnderstoodError:
             delivery.bad.append(BadRow(number, day, canonical(row)))
         else:
             delivery.good += 1
-            _add(delivery.days.setdefault(day, {}), *understood)
+            _add(delivery.days.setdefault(day, {}), key, metrics)
 
     def _country(self, row: Mapping[str, Any]) -> str:
         told = next((row[name] for name in COUNTRY_FIELDS if name in row), None)
@@ -181,15 +167,6 @@ class ReportReader:
             return self.account.country_code
         readable = isinstance(told, str) and re.match(r"[A-Z]{2}\Z", told)
         return {"UK": "GB"}.get(told, told) if readable else UNREADABLE
-
-    def _understand(
-        self, row: Mapping[str, Any], fields: Collection[str], day: date
-    ) -> tuple[Key, Metrics] | None:
-        """Return a row's key and metrics; None where it can't be understood."""
-        try:
-            return self._read(row, fields, day)
-        except _NotUnderstoodError:
-            return None
 
     def _read(
         self, row: Mapping[str, Any], fields: Collection[str], day: date
@@ -312,12 +289,8 @@ def _is_product(value: object) -> bool:
     return value is None or (isinstance(value, str) and _PRODUCT_ID.match(value) is not None)
 
 
-def _is_count(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= 0)
-
-
-def _is_amount(value: Any) -> bool:
-    return value is None or (type(value) in {int, Decimal} and value >= 0)
+def _is_number(*types: type) -> Callable[[Any], bool]:
+    return lambda value: value is None or (type(value) in types and value >= 0)
 
 
 _IS_READABLE: Mapping[str, Callable[[Any], bool]] = {
@@ -326,8 +299,8 @@ _IS_READABLE: Mapping[str, Callable[[Any], bool]] = {
     "product": _is_product,
     "marketplace": _is_text,
     "placement": _is_text,
-    "count": _is_count,
-    "amount": _is_amount,
+    "count": _is_number(int),
+    "amount": _is_number(int, Decimal),
 }
 
 
@@ -350,12 +323,8 @@ def _true_metric(row: Mapping[str, Any], one: Metric) -> int | Decimal | None:
 
 def _add(day: dict[Key, Metrics], key: Key, metrics: Metrics) -> None:
     """Add a row to its key: no value and no value is no value, no value and a number is the number."""
-    known = day.get(key)
-    day[key] = (
-        metrics
-        if known is None
-        else tuple(_sum(one, other) for one, other in zip(known, metrics, strict=True))
-    )
+    known = day.get(key, (None,) * len(metrics))
+    day[key] = tuple(_sum(one, other) for one, other in zip(known, metrics, strict=True))
 
 
 def _sum(one: Any, other: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whoever gets the alerts of a month: whether each cause that lasts is told, and how many messages that makes."""
+"""The alerts of a month: whether each cause that lasts is told, and how many messages that makes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -53,22 +53,17 @@ class MonthOfAlerts:
         ]
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many causes there were, and messages of each event."""
-        [causes] = self._office.rows(
-            "SELECT count(*) AS causes, count(told_at) AS told FROM alerts"
-        )
+        """Return how many causes were told, and how many messages of each event there were."""
         events = self._office.rows(
             "SELECT event, count(*) AS messages FROM alert_messages GROUP BY event ORDER BY event"
         )
-        return {**causes, **{row["event"]: row["messages"] for row in events}}
+        told = self._office.value("SELECT count(told_at) FROM alerts")
+        return {"causes": told, **{row["event"]: row["messages"] for row in events}}
 
-    def most_of_a_cause(self) -> int:
-        """Return how many messages there were about one cause on one day, at most."""
-        return int(self._office.value(_MOST_OF_A_CAUSE) or 0)
-
-    def most_of_a_day(self) -> int:
-        """Return how many messages there were on one day, at most."""
-        return int(self._office.value(_MOST_OF_A_DAY) or 0)
+    def most_in_a_day(self) -> tuple[int, int]:
+        """Return how many messages about one cause, and about all, there were on one day at most."""
+        [most] = self._office.rows(_MOST_IN_A_DAY)
+        return most["of_a_cause"] or 0, most["of_all"] or 0
 
 
 _OPEN = """
@@ -80,7 +75,7 @@ _WRONG = """
            count(*) FILTER (WHERE status = 'unconfirmed') AS unconfirmed,
            count(*) FILTER (WHERE status = 'loaded' AND suspicious_digest IS NOT NULL) AS suspicious
       FROM report_windows JOIN ads_accounts USING (account_id)"""
-_MOST_OF_A_CAUSE = """
-    SELECT max(messages) FROM (SELECT count(*) AS messages FROM alert_messages GROUP BY alert_key, date_trunc('day', written_at)) by_day"""
-_MOST_OF_A_DAY = """
-    SELECT max(messages) FROM (SELECT count(*) AS messages FROM alert_messages GROUP BY date_trunc('day', written_at)) by_day"""
+_MOST_IN_A_DAY = """
+    SELECT max(messages)::integer AS of_a_cause, max(of_day)::integer AS of_all
+      FROM (SELECT count(*) AS messages, sum(count(*)) OVER (PARTITION BY date_trunc('day', written_at)) AS of_day
+              FROM alert_messages GROUP BY alert_key, date_trunc('day', written_at)) by_cause_and_day"""

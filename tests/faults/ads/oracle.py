@@ -1,10 +1,9 @@
-"""Compares every stored window, row by row and to the last decimal, with what the sandbox delivered, or with the truth; and what loads counted."""
+"""Compares what is stored with what the sandbox delivered, with the truth, and with the days that the sandbox serves by its own calendar."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -12,13 +11,13 @@ from bidbeacon_pipelines.accounts.queries import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultName
+from bidbeacon_pipelines.sandbox.report_request import first_day_of
 from bidbeacon_pipelines.sandbox.reports import Report
 from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
-from bidbeacon_pipelines.windows.rules import is_served, local_date
+from bidbeacon_pipelines.windows.rules import due_at, is_served, local_date
 from tests.faults.ads.delivered import (
     AD_PRODUCT,
     CURRENCY,
-    Asked,
     BadRow,
     DayRows,
     Delivery,
@@ -28,7 +27,7 @@ from tests.faults.ads.delivered import (
     ReportReader,
     canonical,
 )
-from tests.faults.ads.simulated_office import Office
+from tests.faults.ads.simulated_office import GivenUp, Office
 
 DATASET = get_dataset("daily_targets")
 GRAINS: Mapping[str, Grain] = {
@@ -47,15 +46,10 @@ LEAVES_ROWS_TRUE: frozenset[FaultName] = frozenset(
     )
 )
 """Faults of a report that change when, how and whether it comes, and not what its rows say; every other one may."""
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """One thing that is not as it should be."""
-
-    account: str
-    day: date | None
-    what: str
+GIVEN_UP_AHEAD = timedelta(days=2)
+"""The product may give a day up so long before Amazon does: it leaves a day unused, and another country's day may begin a day earlier."""
+PATIENCE = timedelta(hours=8)
+"""A refresh may be under way for so long: six hours it waits for other countries."""
 
 
 class Oracle:
@@ -83,8 +77,8 @@ class Oracle:
             "SELECT * FROM report_windows WHERE {} AND dataset = :dataset ORDER BY window_date"
         )
 
-    def compare_with_delivered(self) -> Iterator[Mismatch]:
-        """Compare each loaded window with the reports it was last loaded from, one for each ad product, and what is quarantined with what was bad."""
+    def compare_with_delivered(self) -> Iterator[str]:
+        """Compare each loaded window with the reports it was last loaded from, the quarantine with their bad rows, and each load's counts with its report."""
         stored = self._stored()
         for window in self.windows():
             day = window["window_date"]
@@ -95,8 +89,9 @@ class Oracle:
             yield from self._compare(window, delivered, stored[day])
             yield from self._compare_window(window, stored[day])
         yield from self._compare_quarantine()
+        yield from self._compare_counts()
 
-    def compare_with_truth(self) -> Iterator[Mismatch]:
+    def compare_with_truth(self) -> Iterator[str]:
         """Compare each window that Amazon still serves with the truth, of each ad product as of when its report was asked for."""
         stored = self._stored()
         for window in self.windows():
@@ -120,7 +115,7 @@ class Oracle:
         """Return the request that each ad product of a window was last loaded from; none where it was never loaded."""
         return self._loaded_by[window["window_date"]] if window["load_count"] else {}
 
-    def compare_counts(self) -> Iterator[Mismatch]:
+    def _compare_counts(self) -> Iterator[str]:
         """Compare what each load says became of the rows of its report with the report itself."""
         loads = self._rows("SELECT * FROM report_loads WHERE {} AND dataset = :dataset")
         for load in loads:
@@ -148,16 +143,58 @@ class Oracle:
         ]
 
     def is_served(self, window: Mapping[str, Any]) -> bool:
-        """Tell whether Amazon still serves a window."""
+        """Return whether Amazon still serves a window."""
         today = local_date(self._office.clock.now(), self._account.time_zone)
         return is_served(self._dataset, window["window_date"], today)
 
-    def _mismatch(self, day: date | None, what: str) -> Mismatch:
-        return Mismatch(f"{self._account.account_key} {self._dataset.name}", day, what)
+    def days_without_data(self, end: datetime) -> list[date]:
+        """Return the days that were over at an instant in the account's calendar, that are served now, and that were never loaded."""
+        first = self._first_day(self._office.clock.now())
+        days = (local_date(end, self._account.time_zone) - first).days
+        loaded = {window["window_date"] for window in self.windows() if window["load_count"]}
+        return [day for n in range(days) if (day := first + timedelta(days=n)) not in loaded]
+
+    def given_up_too_early(self, given_up: GivenUp) -> list[date]:
+        """Return the days that the product gave up though Amazon went on serving them for longer than its margin."""
+        mine = (self._account.account_key, self._dataset.name)
+        return [
+            day
+            for (key, dataset, day), at in given_up.items()
+            if (key, dataset) == mine and day >= self._first_day(at + GIVEN_UP_AHEAD)
+        ]
+
+    def not_fresh(self) -> list[tuple[date, str]]:
+        """Return the served days that are over whose last report was made before their newest refresh fell due, and no reason is stated; each with its status."""
+        now = self._office.clock.now()
+        first, today = self._first_day(now), local_date(now, self._account.time_zone)
+        return [
+            (window["window_date"], window["status"])
+            for window in self.windows()
+            if first <= window["window_date"] < today
+            and not window["failure_reason"]
+            and not self._is_fresh(window, now)
+        ]
+
+    def _is_fresh(self, window: Mapping[str, Any], now: datetime) -> bool:
+        zone, offsets = self._account.time_zone, self._dataset.refresh_offsets
+        due = [due_at(window["window_date"], offset, zone) for offset in offsets]
+        newest = max((at for at in due if at <= now - PATIENCE), default=None)
+        return newest is None or (
+            window["data_as_of"] is not None and window["data_as_of"] >= newest
+        )
+
+    def _first_day(self, at: datetime) -> date:
+        """Return the oldest day that the sandbox serves at an instant."""
+        today = self._office.owner(self._account.account_id).first_day(at)
+        config = self._office.sandbox.state.config
+        return first_day_of("SPONSORED_PRODUCTS", today, config, hourly=self._dataset.is_hourly)
+
+    def _mismatch(self, day: date | None, what: str) -> str:
+        return f"{self._account.account_key} {self._dataset.name} {day or 'no day'}: {what}"
 
     def _compare(
         self, window: Mapping[str, Any], expected: DayRows, stored: DayRows
-    ) -> Iterator[Mismatch]:
+    ) -> Iterator[str]:
         for key in sorted(expected.keys() | stored.keys(), key=str):
             if expected.get(key) != stored.get(key):
                 what = f"{key}: expected {expected.get(key)}, got {stored.get(key)}"
@@ -166,7 +203,7 @@ class Oracle:
             what = f"row_count: expected {len(stored)}, got {window['row_count']}"
             yield self._mismatch(window["window_date"], what)
 
-    def _compare_window(self, window: Mapping[str, Any], stored: DayRows) -> Iterator[Mismatch]:
+    def _compare_window(self, window: Mapping[str, Any], stored: DayRows) -> Iterator[str]:
         """Compare what a window says of itself with its rows, and with the reports that it was loaded from."""
         sources = self._sources(window)
         last = next(reversed(sources.values()), None)
@@ -192,7 +229,7 @@ class Oracle:
         ]
         return Decimal(len(mine)), *map(Decimal, sums)
 
-    def _compare_quarantine(self) -> Iterator[Mismatch]:
+    def _compare_quarantine(self) -> Iterator[str]:
         expected = {
             (request, bad)
             for request, all_bad in self._replay_quarantine().items()
@@ -240,10 +277,9 @@ class Oracle:
     def _delivery(self, request: int) -> Delivery:
         if request not in self._deliveries:
             report = self._report(request)
-            texts, asked = self._office.sandbox.state.reports.rows(report), report.request
+            texts = self._office.sandbox.state.reports.rows(report)
             self._deliveries[request] = self._reader.read(
-                texts,
-                Asked((asked.start, asked.end), self._loads[request], asked.products, asked.fields),
+                texts, report.request, self._loads[request]
             )
         return self._deliveries[request]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -26,12 +26,12 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import due_at
 from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
+GivenUp = dict[tuple[str, str, date], datetime]
+"""When each day was first seen `expired`, by account key, dataset and day."""
+
 
 class SimulatedClock:
-    """The sandbox's frozen clock, which sleeping moves on at once; for the client too.
-
-    Safe between threads.
-    """
+    """The sandbox's frozen clock, which sleeping moves on at once, also for the client; safe between threads."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
@@ -53,33 +53,26 @@ class SimulatedClock:
 
 
 class _KeptTransport(httpx.BaseTransport):
-    """Connections that outlive the client of one run: opening a pool takes longer than most runs.
-
-    Notes each create of a report.
-    """
+    """Connections that outlive the client of one run, since opening a pool takes longer than most runs; records each create of a report."""
 
     def __init__(self, office: "Office") -> None:
-        self._network = httpx.HTTPTransport(verify=False)
+        self.network = httpx.HTTPTransport(verify=False)
         self._office = office
         self.creates: list[SentCreate] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if not request.url.path.endswith("/create/reports"):
-            return self._network.handle_request(request)
+            return self.network.handle_request(request)
         create, reports = self._office.describe_create(request), self._office.sandbox.state.reports
         made_before = len(reports)
         try:
-            response = self._network.handle_request(request)
+            response = self.network.handle_request(request)
             response.read()
             create = replace(create, **_read_answer(response))
         finally:
             made = next(islice(reports, made_before, None), None)
             self.creates.append(replace(create, made_id=made.report_id if made else None))
         return response
-
-    def close_network(self) -> None:
-        """End the connections, which `close` does not."""
-        self._network.close()
 
 
 def _read_answer(response: httpx.Response) -> dict[str, Any]:
@@ -146,11 +139,6 @@ class Office:
             region=region,
             request_id=sender["request_id"],
             account_id=sender["account_id"],
-            status=None,
-            retry_after=None,
-            is_told=False,
-            report_id=None,
-            made_id=None,
             places=sender["places"],
             counted=sender["counted"],
             at_amazon=count_at_amazon(
@@ -167,7 +155,7 @@ class Office:
     def close(self) -> None:
         """End the connections."""
         self.engine.dispose()
-        self._transport.close_network()
+        self._transport.network.close()
 
     def accounts(self) -> list[Account]:
         """Return the stored accounts, by key."""

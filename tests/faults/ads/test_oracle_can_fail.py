@@ -1,4 +1,4 @@
-"""The oracle is no yes-man: whatever is changed in the tables by hand, it finds; and so are those who look for days without data."""
+"""Whatever is changed in the tables by hand is found by the oracle, and days without data are found too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,6 @@ from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from tests.faults.ads.month import BAD_ROW_SHARE, config
 from tests.faults.ads.oracle import DATASET, Oracle
-from tests.faults.ads.served import days_without_data, given_up_too_early
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.one_dataset import only_daily_targets
@@ -45,126 +44,65 @@ BREAKAGES = {
 }
 """What is done to the tables, by what it is."""
 
-
-AMERICA = 1
-"""The sandbox's second account is in the US and another country."""
-LEAVES, STAYS = date(2024, 3, 3), date(2024, 3, 20)
-"""Two days of the account's history: as the first is the oldest, Amazon soon ends it."""
-NEVER_LOADED = """
-    UPDATE report_windows SET status = 'missing', load_count = 0, last_loaded_at = NULL, data_as_of = NULL, next_refresh_at = NULL
-     WHERE window_date = :day"""
-PASSED_FOR_LOADED = """
-    UPDATE report_windows SET status = 'loaded', load_count = 1, last_loaded_at = :now, data_as_of = :now, next_refresh_at = NULL
-     WHERE window_date < CAST(:now AS date)"""
 TABLES = ("daily_target_performance", "quarantined_rows", "report_windows", "report_loads")
+OLDEST, MIDDLE = date(2024, 3, 2), date(2025, 3, 20)
+"""Two days of the account's history; Amazon soon ends the first."""
 
 
 @contextmanager
 def one_account(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simulation]:
     """Yield a simulation that has not begun, of one account and one dataset."""
-    with only_daily_targets(), running_sandbox(config(seed=1, faults=faults)) as sandbox:
+    with only_daily_targets(), running_sandbox(config(1, (("US",),), faults)) as sandbox:
         office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
-        account_id = sandbox.state.world.accounts.accounts[AMERICA].account_id
-        yield Simulation(office, [(account_id, "US")])
+        yield Simulation(office)
         office.close()
 
 
-def test_the_oracle_finds_whatever_is_changed_by_hand(engine: Engine, tmp_path: Path) -> None:
-    """It has nothing to say of two months that the product loaded, and something of each single change that is made to them."""
-    wrong_type = FaultRule(
-        fault="bad_rows", options=FaultOptions(share=0.01, kinds=("wrong_type",))
-    )
-    with one_account(engine, tmp_path, wrong_type) as simulation:
-        believe_in_history_of(2)
+def test_whatever_is_changed_by_hand_is_found(engine: Engine, tmp_path: Path) -> None:
+    """The oracle finds nothing in two months that the product loaded, and each single change that is made to them."""
+    wrong_type = FaultOptions(share=0.01, kinds=("wrong_type",))
+    bad_rows = FaultRule(fault="bad_rows", options=wrong_type)
+    with one_account(engine, tmp_path, bad_rows) as simulation:
+        datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=2)
         simulation.run_until(simulation.now + timedelta(hours=3))
         office = simulation.office
-        assert mismatches(office) == 0
-        assert dict.fromkeys(BREAKAGES, True) == {
-            change: is_found(office, change) for change in BREAKAGES
-        }
+        assert not has_mismatch(office)
+        for table in TABLES:
+            office.execute(f"CREATE TABLE kept_{table} AS TABLE {table}")
+        assert [change for change in BREAKAGES if not is_found(office, change)] == []
+        assert not has_mismatch(office), "a change was not taken back"
+
+
+def is_found(office: Office, change: str) -> bool:
+    """Make a change, return whether the oracle finds it, and take it back."""
+    office.execute(BREAKAGES[change])
+    found = has_mismatch(office)
+    for table in TABLES:
+        office.execute(f"DELETE FROM {table}")
+        office.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE kept_{table}")
+    return found
+
+
+def has_mismatch(office: Office) -> bool:
+    """Return whether the oracle finds anything."""
+    [account] = office.accounts()
+    return any(Oracle(office, account).compare_with_delivered())
 
 
 def test_days_without_data_and_days_given_up_too_early_are_found(
     engine: Engine, tmp_path: Path
 ) -> None:
-    """A day without a window is found, and so is one that a product with too short a history gives up; only the oldest day may be given up."""
+    """A day without a window is found, and so is one that is given up early; the oldest day may be given up."""
     with one_account(engine, tmp_path) as simulation:
-        pass_history_for_loaded(simulation)
-        let_pass_with_a_hole(simulation, LEAVES, days=3)
-        assert ([LEAVES], [], []) == (given_up(simulation), *found_missing(simulation))
-        with without_window(simulation.office, STAYS):
-            assert ([STAYS], []) == found_missing(simulation)
-        believe_in_history_of(23)
-        let_pass_with_a_hole(simulation, STAYS, days=1)
-        assert ([LEAVES, STAYS], [STAYS], [STAYS]) == (
-            given_up(simulation),
-            *found_missing(simulation),
-        )
-
-
-def pass_history_for_loaded(simulation: Simulation) -> None:
-    """Have the product make the windows of 24 months, and store each as loaded before it asks for a report."""
-    for _ in ("accounts", "entities", "windows"):
-        simulation.look()
-    simulation.office.execute("DELETE FROM report_requests")
-    simulation.office.execute(PASSED_FOR_LOADED, now=simulation.now)
-
-
-def believe_in_history_of(months: int) -> None:
-    """Have the product believe that Amazon serves so many months."""
-    datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=months)
-
-
-@contextmanager
-def without_window(office: Office, day: date) -> Iterator[None]:
-    """Delete the window of a day for the length of a block."""
-    office.execute(
-        "CREATE TABLE kept_window AS SELECT * FROM report_windows WHERE window_date = :day", day=day
-    )
-    office.execute("DELETE FROM report_windows WHERE window_date = :day", day=day)
-    yield
-    office.execute("INSERT INTO report_windows OVERRIDING SYSTEM VALUE TABLE kept_window")
-
-
-def let_pass_with_a_hole(simulation: Simulation, day: date, *, days: int) -> None:
-    """Let days pass in which one day of the account was never loaded, and is asked for by nobody."""
-    simulation.office.execute(NEVER_LOADED, day=day)
-    simulation.run_until(simulation.now + timedelta(days=days))
-
-
-def given_up(simulation: Simulation) -> list[date]:
-    """Return the days that the product gave up, oldest first."""
-    return sorted(day for _, _, day in simulation.given_up)
-
-
-def found_missing(simulation: Simulation) -> tuple[list[date], list[date]]:
-    """Return the days that are missed: those without data, and those given up too early."""
-    office, now = simulation.office, simulation.now
-    [account] = [account for account in office.accounts() if account.enabled]
-    without = days_without_data(office, account, now)
-    return without, given_up_too_early(office, account, simulation.given_up)
-
-
-def is_found(office: Office, change: str) -> bool:
-    """Make a change, tell whether the oracle finds it, and take it back."""
-    for table in TABLES:
-        office.execute(f"CREATE TABLE kept_{table} AS TABLE {table}")
-    office.execute(BREAKAGES[change])
-    found = mismatches(office) > 0
-    for table in TABLES:
-        office.execute(f"DELETE FROM {table}")
-        office.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE kept_{table}")
-        office.execute(f"DROP TABLE kept_{table}")
-    assert mismatches(office) == 0, f"{change} was not taken back"
-    return found
-
-
-def mismatches(office: Office) -> int:
-    """Count what the oracle has to say."""
-    enabled = [account for account in office.accounts() if account.enabled]
-    oracles = [Oracle(office, account) for account in enabled]
-    return sum(
-        1
-        for oracle in oracles
-        for _ in (*oracle.compare_with_delivered(), *oracle.compare_counts())
-    )
+        for _ in ("accounts", "entities", "windows"):
+            simulation.look()
+        office, end = simulation.office, simulation.now
+        office.clock.jump(end + timedelta(days=1))  # Amazon ends the day that the product left out
+        [account] = office.accounts()
+        office.execute("UPDATE report_windows SET load_count = 1")
+        oracle = Oracle(office, account)
+        assert oracle.days_without_data(end) == []
+        office.execute("DELETE FROM report_windows WHERE window_date = :day", day=MIDDLE)
+        assert oracle.days_without_data(end) == [MIDDLE]
+        given_up = {(account.account_key, DATASET.name, day): end for day in (OLDEST, MIDDLE)}
+        assert oracle.given_up_too_early(given_up) == [MIDDLE]

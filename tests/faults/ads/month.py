@@ -146,10 +146,10 @@ class Month:
         tell(self.progress())
 
     def run_while(self, condition: Callable[[], object], longest: timedelta) -> None:
-        """Let time pass while a condition holds, which is checked once an hour."""
+        """Let time pass while a condition holds, which is checked every six hours."""
         end = self.simulation.now + longest
         while self.simulation.now < end and condition():
-            self.simulation.run_until(self.simulation.now + timedelta(hours=1))
+            self.simulation.run_until(self.simulation.now + timedelta(hours=6))
 
     def end_faults(self) -> None:
         """End the faults, and let a day pass in which what is in flight comes to its end; a person gets everything going again."""

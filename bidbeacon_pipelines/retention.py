@@ -19,7 +19,6 @@ from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_pa
 from bidbeacon_pipelines.loading.restatements import delete_restatements
 from bidbeacon_pipelines.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.problems.alert_queries import delete_messages
-from bidbeacon_pipelines.requests.run_request_queries import delete_requests
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions
@@ -74,7 +73,6 @@ def rules_of(settings: Settings) -> list[Rule]:
             "alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages
         ),
         Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
-        Rule("run_requests", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_requests),
     ]
 
 

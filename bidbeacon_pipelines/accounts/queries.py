@@ -246,6 +246,12 @@ def forget_export_refusals(connection: Connection, account: Account) -> None:
     )
 
 
+EXPORTS_MAY_START = """NOT EXISTS (
+    SELECT FROM rate_limits l
+     WHERE (l.region, l.call_class, l.account_id) = (o.region, 'exports', a.account_id)
+       AND l.next_start_at > clock_timestamp() + interval '2 seconds'
+       AND l.next_start_at <= clock_timestamp() + interval '1 hour')"""
+"""Amazon does not throttle exports of the account `a` of the ads account `o`."""
 MOST_EXPORT_REFUSALS = 3
 """So many refusals in a row of an account's exports are believed: then they are asked for rarely."""
 
@@ -253,7 +259,7 @@ MOST_EXPORT_REFUSALS = 3
 def list_keys_without_entities(
     connection: Connection, *, synced_before: datetime, missed_before: datetime
 ) -> Sequence[str]:
-    """Return the keys of active accounts whose entities are to be synced, and whose exports Amazon does not throttle.
+    """Return the keys of active accounts whose entities are to be synced though nobody asked for it, and whose exports Amazon does not throttle.
 
     Args:
         connection: where to look.
@@ -266,11 +272,7 @@ def list_keys_without_entities(
         text(f"""SELECT account_key FROM {_FROM}
                  WHERE {IS_ACTIVE} AND o.needs_person IS NULL AND profile_id IS NOT NULL
                    AND (export_refusals < {MOST_EXPORT_REFUSALS} OR export_refused_at < :missed)
-                   AND NOT EXISTS (
-                       SELECT FROM rate_limits l
-                        WHERE (l.region, l.call_class, l.account_id) = (o.region, 'exports', a.account_id)
-                          AND l.next_start_at > clock_timestamp() + interval '2 seconds'
-                          AND l.next_start_at <= clock_timestamp() + interval '1 hour')
+                   AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
                    AND (entities_synced_at IS NULL OR entities_synced_at < :synced
                         OR entities_synced_at < :missed AND EXISTS (
                            SELECT FROM report_windows w

@@ -147,6 +147,12 @@ class AdvertiserAccount(PipelinesBase):
     entities_synced_at: Mapped[datetime | None] = mapped_column(
         comment="When its entities were synced last; null before the first sync."
     )
+    entities_wanted_by: Mapped[str | None] = mapped_column(
+        comment="Who asked for a sync of its entities that has not ended."
+    )
+    entities_wanted_at: Mapped[datetime | None] = mapped_column(
+        comment="When that sync was asked for."
+    )
     export_refusals: Mapped[int] = mapped_column(
         SmallInteger,
         server_default=text("0"),
@@ -164,4 +170,8 @@ class AdvertiserAccount(PipelinesBase):
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
         CheckConstraint("(paused_by IS NULL) = (paused_at IS NULL)", name="paused_by_somebody"),
+        CheckConstraint(
+            "(entities_wanted_by IS NULL) = (entities_wanted_at IS NULL)",
+            name="entities_wanted_since",
+        ),
     )

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.actions.accounts import (
 from bidbeacon_pipelines.actions.entities import (
     EntitiesMisread,
     EntitiesSynced,
+    EntitySyncRequested,
     ExportFailed,
     ExportPending,
     ExportRequested,
@@ -70,6 +71,7 @@ __all__ = [
     "DatasetChecked",
     "EntitiesMisread",
     "EntitiesSynced",
+    "EntitySyncRequested",
     "ExportFailed",
     "ExportPending",
     "ExportRequested",

@@ -7,6 +7,18 @@ class _EntityAction(Action):
     account: str
 
 
+class EntitySyncRequested(_EntityAction):
+    """Somebody requested entities to be synced now."""
+
+    sentence = "Asked to sync the entities of {account:account} now: {by}"
+
+    by: str
+
+    def references(self) -> list[Reference]:
+        """The account; a living session that refers to it so is at work on it."""
+        return [Reference(self.account, "sync-asked-for")]
+
+
 class ExportRequested(_EntityAction):
     """An export was requested from Amazon, or one in flight was taken over."""
 

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.cli.checkup import doctor
 from bidbeacon_pipelines.cli.database import db_app
 from bidbeacon_pipelines.cli.entities import entities_app
 from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, check_arguments, report_error
-from bidbeacon_pipelines.cli.loading import parse_days, refresh
+from bidbeacon_pipelines.cli.loading import load, parse_days, refresh
 from bidbeacon_pipelines.cli.output import errors, safe_output
 from bidbeacon_pipelines.cli.probe import probe
 from bidbeacon_pipelines.cli.quarantine import quarantine_app
@@ -24,7 +24,7 @@ from bidbeacon_pipelines.private_files import keep_new_files_private
 __all__ = ["BadOptionError", "app", "main", "parse_days"]
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
-for command in (dev, sandbox, stream, probe, refresh, explain, restatements, doctor):
+for command in (dev, sandbox, stream, probe, refresh, load, explain, restatements, doctor):
     app.command()(command)
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(alerts_app, name="alerts")

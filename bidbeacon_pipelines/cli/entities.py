@@ -40,7 +40,7 @@ def entities_sync(
     """
     from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
     from bidbeacon_pipelines.job_context import open_job_context
-    from bidbeacon_pipelines.requests.load_checks import check_active
+    from bidbeacon_pipelines.requests.wanted import check_active
 
     settings = get_settings()
     with open_job_context(settings, database_url(settings), retry=RetryPolicy()) as context:

@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     """The command failed."""
     USAGE = 2
-    """What was asked for cannot be done: an option, an argument or a setting is invalid, or names something unknown."""
+    """What was asked for cannot be done: an option, an argument or a setting is invalid or names something unknown, or no database can be used."""
     INTERRUPTED = 130
     """By Ctrl-C; `__main__` ends with it, which imports nothing before."""
 
@@ -96,21 +96,24 @@ def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.accounts.cadence_rules import BadCadenceError
     from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, BadAliasError
     from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+    from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
+    from bidbeacon_pipelines.database.schema import SchemaError
     from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
     from bidbeacon_pipelines.recordings import RecordingError
-    from bidbeacon_pipelines.requests.load_checks import AccountStoppedError, DaysNotServedError
+    from bidbeacon_pipelines.requests.wanted import RefusedError
     from bidbeacon_pipelines.sandbox.config import OptionError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
     return (
-        AccountStoppedError,
         AmbiguousAccountError,
         BadAliasError,
         BadOptionError,
         BadCadenceError,
-        DaysNotServedError,
+        DatabaseUnavailableError,
         OptionError,
         RecordingError,
+        RefusedError,
+        SchemaError,
         SettingsError,
         InvalidDatabaseUrlError,
         UnknownAccountError,
@@ -123,10 +126,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import OperationalError
 
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
-    from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-    from bidbeacon_pipelines.database.schema import SchemaError
     from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
-    from bidbeacon_pipelines.requests.load_checks import DaysNotOverError
     from bidbeacon_pipelines.sandbox.config import SandboxError
     from bidbeacon_sessions import SessionsError
 
@@ -134,10 +134,7 @@ def _failures() -> tuple[type[Exception], ...]:
         AdsApiError,
         AccountSkippedError,
         CommandFailedError,
-        DaysNotOverError,
         WindowNotLoadedError,
-        DatabaseUnavailableError,
-        SchemaError,
         SandboxError,
         SessionsError,
         OperationalError,

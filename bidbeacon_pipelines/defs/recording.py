@@ -52,7 +52,7 @@ def _record_batch(context: Context, job: RunningJob) -> Sequence[LoadedWindow]:
 
 
 def record_days(
-    context: dg.AssetExecutionContext,
+    context: Context,
     job: RunningJob,
     account: Account,
     dataset: Dataset,

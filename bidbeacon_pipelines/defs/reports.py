@@ -1,16 +1,16 @@
 """Report datasets in Dagster: one asset a dataset, partitioned by account and window, and the jobs that keep them fresh."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_account
+from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.checks import evaluate_checks
@@ -23,15 +23,11 @@ from bidbeacon_pipelines.defs.partitions import (
     days_by_account,
 )
 from bidbeacon_pipelines.defs.recording import record_days, record_loads
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, RunningJob
-from bidbeacon_pipelines.requests.backfill import (
-    AccountSkippedError,
-    Progress,
-    WindowNotLoadedError,
-    drive_windows,
-)
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.requests.dispatch import create_reports
-from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
+from bidbeacon_pipelines.requests.refresh import step_requests
+from bidbeacon_pipelines.requests.update import update_account
 from bidbeacon_pipelines.settings import get_settings
 
 
@@ -76,13 +72,8 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
             wanted = days_by_account(keys)
             tags = {ACCOUNT_TAG: ",".join(wanted)[:250]}
             context.instance.add_run_tags(context.run.run_id, tags)
-            failures = _load_all(context, job, dataset, wanted)
-            # Dagster skips the steps of an asset's checks where the asset has no result.
-            evaluate_checks(context, job, [dataset.name])
-            if failures:
-                raise (
-                    failures[0] if len(failures) == 1 else dg.Failure("\n".join(map(str, failures)))
-                )
+            for key, days in wanted.items():
+                _load(context, job, key, dataset, days)
         yield from ()  # a result would materialize all partitions of the run, also skipped ones
 
     return report_asset
@@ -94,56 +85,63 @@ def _partition_keys(context: dg.AssetExecutionContext) -> list[str]:
     return [str(key) for key in context.partition_keys] if has_any else []
 
 
-def _load_all(
-    context: dg.AssetExecutionContext,
+def _load(
+    context: Context,
     job: RunningJob,
+    account_key: str,
     dataset: Dataset,
-    wanted: Mapping[str, Sequence[date]],
-) -> list[Exception]:
-    """Load and record the days of each account; return the errors of accounts with days that failed."""
-    failures: list[Exception] = []
-    for key, days in wanted.items():
-        try:
-            account = read_account(job.context.engine, key)
-            windows = drive_windows(
-                job.context,
-                job.session,
-                account,
-                dataset,
-                days,
-                by="Dagster",
-                on_progress=_progress_log(context),
-            )
-            loaded: Sequence[date] = [window.window_date for window in windows]
-        except WindowNotLoadedError as error:
-            failures.append(error)
-            loaded = error.loaded
-        except (AccountSkippedError, UnknownAccountError) as error:
-            failures.append(error)
-            continue
+    days: Sequence[date],
+    *,
+    by: str = "Dagster",
+) -> None:
+    """Load days of an account now; record those that were loaded, also where others failed, and check the dataset."""
+    account, loaded = read_account(job.context.engine, account_key), list[date]()
+    try:
+        windows = drive_windows(job.context, job.session, account, dataset, days, by=by)
+        loaded = [window.window_date for window in windows]
+    except WindowNotLoadedError as error:
+        loaded = list(error.loaded)
+        raise
+    finally:
         record_days(context, job, account, dataset, loaded)
-    return failures
+        # Dagster skips the steps of an asset's checks where the asset has no result.
+        evaluate_checks(context, job, [dataset.name])
 
 
-def _progress_log(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
-    """Return a function that logs the progress of a load when it changes, since each line is kept."""
-    logged: tuple[object, ...] = ()
+class LoadConfig(dg.Config):
+    """Which windows an op loads: days (`2026-11-23`) of a dataset of an account, and who asked for it."""
 
-    def show(progress: Progress) -> None:
-        nonlocal logged
-        now = (progress.done, progress.total, progress.waiting_for)
-        if now != logged:
-            logged = now
-            context.log.info("%d of %d windows loaded, waiting for %s", *now)
+    account: str
+    dataset: str
+    windows: list[str]
+    by: str = "Dagster"
 
-    return show
+
+@dg.op(pool=BY_HAND_POOL)
+def load_windows_op(
+    context: dg.OpExecutionContext, config: LoadConfig, job_sessions: BidBeaconSessions
+) -> None:
+    """Load windows now, whether or not they are due, and record them as materializations.
+
+    Safe to run again.
+    """
+    given = config.model_dump()
+    with job_sessions.work(context, "load-windows", input=given, account=config.account) as job:
+        days = [date.fromisoformat(day) for day in config.windows]
+        _load(context, job, config.account, get_dataset(config.dataset), days, by=config.by)
+
+
+@dg.job(description="Load windows of one dataset of one account now, and wait for them.")
+def load_windows() -> None:
+    """One op: some days of one dataset of one account."""
+    load_windows_op()
 
 
 @dg.op
 def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Create the windows of an ads account and plan what is due in all of its countries.
+    """Plan what is due for an ads account, create reports at its gate, and load what of it is ready.
 
-    Asks Amazon for nothing; safe to run again.
+    Safe to run again.
     """
     key = context.partition_key if context.has_partition_key else None
     with job_sessions.work(
@@ -151,7 +149,10 @@ def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSe
     ) as job:
         if key is None:
             raise NoPartitionError
-        refresh_account(job.context, job.session, read_ads_account(job.context.engine, key))
+        ads_account = read_ads_account(job.context.engine, key)
+        update_account(
+            job.context, job.session, ads_account, on_step=lambda: record_loads(context, job)
+        )
 
 
 @dg.op
@@ -173,7 +174,7 @@ def poll_reports_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
         run_config_for_partition_key_fn=lambda _: {},
         tags_for_partition_key_fn=lambda key: {ADS_ACCOUNT_TAG: key},
     ),
-    description="Plan what is due for one ads account, in all of its countries; never waits.",
+    description="Bring one ads account up to date: plan what is due, create reports at its gate, load what is ready; never waits for Amazon.",
 )
 def refresh_account_job() -> None:
     """One op: one ads account."""

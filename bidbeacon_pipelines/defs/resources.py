@@ -20,7 +20,6 @@ from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_d
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.window_stories import list_unloaded_windows
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
-from bidbeacon_pipelines.requests.run_request_queries import begin_request
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.wait_log import recording_waits
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
@@ -32,9 +31,6 @@ from bidbeacon_sessions.dagster import (
 )
 
 logger = logging.getLogger(__name__)
-
-RUN_REQUEST_TAG = "bidbeacon/run_request"
-"""The request on the page that a run was started for."""
 
 _EXPECTED = (
     AccountSkippedError,
@@ -106,7 +102,6 @@ class BidBeaconSessions(JobSessionsResource):
                     recording_waits(tools, session),
                 ):
                     session_id = session.session_id
-                    _begin_run_request(context, tools, session_id)
                     yield RunningJob(tools, session)
             except Exception as error:
                 if session_id is None:
@@ -118,14 +113,6 @@ class BidBeaconSessions(JobSessionsResource):
             _observe_unloaded_windows(context, tools.sessions, session_id)
             if isinstance(context, dg.OpExecutionContext):
                 context.add_output_metadata(session_metadata(tools.sessions, session_id))
-
-
-def _begin_run_request(context: Context, tools: JobContext, session_id: UUID) -> None:
-    """Link the page's request for this run to its session."""
-    asked = context.run.tags.get(RUN_REQUEST_TAG, "")
-    if asked.isdecimal():
-        with tools.engine.begin() as connection:
-            begin_request(connection, int(asked), session_id)
 
 
 def _observe_unloaded_windows(context: Context, store: SessionStore, session_id: UUID) -> None:

@@ -5,12 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import httpx
-from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    list_ads_accounts_with_due_work,
-    list_open_rounds,
-)
+from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.accounts.cadence import settle_cadences
 from bidbeacon_pipelines.accounts.changes import notice_changes
 from bidbeacon_pipelines.accounts.queries import list_accounts, list_keys_without_entities
@@ -19,13 +15,19 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import sync_accounts
 from bidbeacon_pipelines.defs.entities import sync_entities
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
-from bidbeacon_pipelines.defs.reports import load_datasets, poll_reports, refresh_account_job
+from bidbeacon_pipelines.defs.reports import (
+    LoadConfig,
+    load_datasets,
+    load_windows,
+    load_windows_op,
+    poll_reports,
+    refresh_account_job,
+)
 from bidbeacon_pipelines.defs.resources import session_store
-from bidbeacon_pipelines.defs.run_requests import load_windows, requested_runs
 from bidbeacon_pipelines.problems.session_failures import list_accounts_failed
-from bidbeacon_pipelines.requests.gate import pause_before_create
-from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
+from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.windows.queries import list_unrecorded_windows
 from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
@@ -50,6 +52,11 @@ ENTITIES_MISSED_LIVE = timedelta(hours=6)
 """After rows with unknown targets, a sync comes sooner, but not after each load, since some targets never appear."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 
+MOST_WANTED_RUNS = 20
+"""So many runs by hand wait in Dagster's queue; what else is wanted follows when they have begun."""
+WANTED_TAG = "bidbeacon/wanted"
+"""What a run was started for: account, dataset (or `entities`), and since when it is wanted."""
+
 LOW_PRIORITY = {"dagster/priority": "-1"}
 """In Dagster's queue, runs that a person started and the run that polls all reports go before runs that start by schedule."""
 
@@ -58,7 +65,7 @@ LOW_PRIORITY = {"dagster/priority": "-1"}
     jobs=[sync_accounts, sync_entities, refresh_account_job, load_windows, load_datasets],
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts runs requested on the page, one run for each ads account that has due work, and the first sync of accounts and entities.",
+    description="Starts runs for what somebody wants now, one run for each ads account that has due work, and the first sync of accounts and entities.",
 )
 def refresh_due_accounts(
     context: dg.SensorEvaluationContext,
@@ -68,7 +75,7 @@ def refresh_due_accounts(
     if reason is not None:
         yield dg.SkipReason(reason)
         return
-    requests = list(_wanted_runs(context.instance))
+    requests = [*_wanted_runs(context.instance), *_due_runs(context.instance)]
     if requests:
         yield from requests
     else:
@@ -114,7 +121,7 @@ def _is_first_sync_due(instance: dg.DagsterInstance) -> bool:
     return not list_runs_under_way(instance, name) and not instance.get_runs(recent, limit=1)
 
 
-def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
+def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         settle_cadences(connection, now)
@@ -127,9 +134,35 @@ def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
         due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
     if not known and _is_first_sync_due(instance):
         yield dg.RunRequest(job_name=sync_accounts.name)
-    yield from requested_runs(instance)
     yield from _runs_for(instance, sync_entities.name, ACCOUNT_TAG, without)
     yield from _runs_for(instance, refresh_account_job.name, ADS_ACCOUNT_TAG, due)
+
+
+def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
+    """Yield a run for all that somebody wants now and no living session or started run drives.
+
+    A killed run leaves it wanted, so the next tick after its end starts another one.
+    """
+    # Runs are read first: of one that ends meanwhile, nothing is wanted any more.
+    jobs = (load_windows.name, sync_entities.name)
+    runs = [run for name in jobs for run in list_runs_under_way(instance, name)]
+    started = {run.tags.get(WANTED_TAG) for run in runs}
+    with session_store().begin() as connection:
+        wanted = list_wanted(connection)
+    idle = [one for one in wanted if one["session_id"] is None and one["may_start"]]
+    for one in idle[:MOST_WANTED_RUNS]:
+        key, dataset = one["account_key"], one["dataset"]
+        what = f"{key} {dataset or 'entities'} {one['wanted_at'].isoformat()}"
+        tags = {WANTED_TAG: what, ACCOUNT_TAG: key} | label_tag(one["account_label"])
+        if what in started:
+            continue
+        if dataset is None:
+            yield dg.RunRequest(job_name=sync_entities.name, tags=tags | {PARTITION_TAG: key})
+            continue
+        days = [str(day) for day in one["windows"]]
+        load = LoadConfig(account=key, dataset=dataset, windows=days, by=one["wanted_by"])
+        config = {"ops": {load_windows_op.name: {"config": load.model_dump()}}}
+        yield dg.RunRequest(job_name=load_windows.name, run_config=config, tags=tags)
 
 
 def _runs_for(
@@ -147,22 +180,13 @@ def _runs_for(
             yield dg.RunRequest(job_name=job_name, tags=tags)
 
 
-def _has_other_work(connection: Connection, now: datetime) -> bool:
-    """Return whether a poll has something to do beside checking reports: record loads, or create reports."""
-    if list_unrecorded_windows(connection, now=now, limit=1):
-        return True
-    if list_open_rounds(connection, now=now, datasets=tuple(DATASETS)):
-        return True
-    gates = list_gates_with_work(connection, now=now)
-    return any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates)
-
-
 def _why_wait(instance: dg.DagsterInstance) -> str | None:
     """Return why no poll starts now; None where one does."""
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         due = list_requests_to_step(connection, due_at=now)
-        if not due and not _has_other_work(connection, now):
+        unrecorded = list_unrecorded_windows(connection, now=now, limit=1)
+        if not due and not unrecorded and not can_create_reports(connection, now):
             return (
                 "No report in flight is due for a check, and no planned report can be created now."
             )

@@ -224,3 +224,32 @@ def find_first_deliverable_day(
         account.identity | {"ad_products": list(ad_products)},
     ).scalar()
     return found
+
+
+def want_entities(connection: Connection, account: Account, by: str) -> None:
+    """Mark the entities of an account as wanted by somebody now; who wanted them before stays."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts
+                   SET entities_wanted_by = coalesce(entities_wanted_by, :by), entities_wanted_at = coalesce(entities_wanted_at, now())
+                 WHERE account_id = :account_id AND country_code = :country_code"""),
+        account.identity | {"by": by},
+    )
+
+
+def find_who_wants_entities(connection: Connection, account: Account) -> str | None:
+    """Return who wants an account's entities now, or None."""
+    found: str | None = connection.execute(
+        text("""SELECT entities_wanted_by FROM advertiser_accounts
+                 WHERE account_id = :account_id AND country_code = :country_code"""),
+        account.identity,
+    ).scalar()
+    return found
+
+
+def stop_wanting_entities(connection: Connection, account: Account) -> None:
+    """Mark the entities of an account as not wanted any more."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts SET entities_wanted_by = NULL, entities_wanted_at = NULL
+                 WHERE account_id = :account_id AND country_code = :country_code AND entities_wanted_by IS NOT NULL"""),
+        account.identity,
+    )

@@ -5,7 +5,8 @@ instead of requesting another. Exports that a failed sync has loaded are not loa
 next syncs for some hours: the four exports need not succeed in one run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from bidbeacon_pipelines.accounts.suspension import is_credential_error, note_re
 from bidbeacon_pipelines.actions import (
     EntitiesMisread,
     EntitiesSynced,
+    EntitySyncRequested,
     ExportFailed,
     ExportPending,
     ExportRequested,
@@ -56,10 +58,12 @@ from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.entities.queries import (
     end_export,
     find_export_in_flight,
+    find_who_wants_entities,
     insert_export,
     list_kinds_done,
     merge_entities,
     replace_problems,
+    stop_wanting_entities,
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.job_context import JobContext
@@ -140,13 +144,45 @@ def sync_entities(
         AuthError: Amazon refuses the account's exports, or our credentials.
         AdsApiError: see its class hierarchy.
     """
-    if account.profile_id is None:
-        error = ExportFailedError("everything", "Amazon names no profile for this account.")
-        session.add(ExportFailed(account=account.account_key, kind=error.kind, reason=error.reason))
-        raise error
-    wait_until = context.now() + longest_wait
+    with _as_wanted(context, session, account):
+        if account.profile_id is None:
+            error = ExportFailedError("everything", "Amazon names no profile for this account.")
+            facts = {"account": account.account_key, "kind": error.kind}
+            session.add(ExportFailed(**facts, reason=error.reason))
+            raise error
+        return _sync(context, session, account, account.profile_id, context.now() + longest_wait)
+
+
+@contextmanager
+def _as_wanted(context: JobContext, session: SessionRecorder, account: Account) -> Iterator[None]:
+    """Record who wants the entities; afterwards nobody does, unless Amazon needs more time."""
+    with context.engine.begin() as connection:
+        by = find_who_wants_entities(connection, account)
+        if by is not None:
+            requested = EntitySyncRequested(account=account.account_key, by=by)
+            session.add_in(connection, requested)
+    is_over = True
     try:
-        return _sync_all(context, session, account, account.profile_id, wait_until)
+        yield
+    except Exception as error:
+        is_over = not is_put_off(error)
+        raise
+    finally:
+        if is_over:
+            with context.engine.begin() as connection:
+                stop_wanting_entities(connection, account)
+
+
+def _sync(
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    profile_id: str,
+    wait_until: datetime,
+) -> dict[str, int]:
+    """Sync all kinds; store what Amazon's refusals and throttling mean for the next sync."""
+    try:
+        return _sync_all(context, session, account, profile_id, wait_until)
     except Throttled as error:
         _pause_exports(context, account, error)
         raise

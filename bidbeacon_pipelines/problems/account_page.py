@@ -15,8 +15,7 @@ from bidbeacon_pipelines.problems.home import dataset_json
 from bidbeacon_pipelines.problems.home_queries import count_windows
 from bidbeacon_pipelines.problems.overview import summarize_datasets
 from bidbeacon_pipelines.problems.problems import list_groups
-from bidbeacon_pipelines.requests.run_request_queries import list_open_requests
-from bidbeacon_pipelines.requests.run_requests import run_request_json
+from bidbeacon_pipelines.requests.wanted import list_wanted_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
 from bidbeacon_pipelines.windows.product_states import product_name
@@ -51,9 +50,7 @@ def read_account(
         "figures": _figures(connection, account, now),
         "entities": [_entity_json(row.__dict__) for row in count_entities(connection, account)],
         "schedule": _schedule(account, details),
-        "run_requests": [
-            run_request_json(request) for request in list_open_requests(connection, account)
-        ],
+        "wanted": list_wanted_json(connection, account),
     }
 
 

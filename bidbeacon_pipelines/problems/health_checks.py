@@ -281,7 +281,7 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
         by_cause.setdefault(shape_of(group.reason or ""), []).append(group)
     details = tuple(map(_failed_line, by_cause.values()))
     found = f"{_count(total, 'window')} failed"
-    to_do = "Days that Amazon still serves are requested again automatically. To do it now: `bidbeacon refresh --account ACCOUNT --window DAY`."
+    to_do = "Days that Amazon still serves are requested again automatically. To do it now: `bidbeacon load --account ACCOUNT --window DAY`."
     return Check("windows", Level.WARNING, found, to_do, _shortened(details), facts)
 
 

@@ -1,7 +1,7 @@
-"""Requests for loads of all windows that a problem on Home names, in however many datasets and accounts."""
+"""Asks for loads of all windows that a problem on Home names, in however many datasets and accounts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -10,19 +10,14 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.problems.problems import find_windows
-from bidbeacon_pipelines.requests.load_checks import AccountStoppedError
-from bidbeacon_pipelines.requests.run_request_queries import list_waiting_requests
-from bidbeacon_pipelines.requests.run_requests import request_load
+from bidbeacon_pipelines.requests.wanted import (
+    AccountStoppedError,
+    DaysNotLoadableError,
+    list_loadable,
+)
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.rules import is_served, local_date
-
-MOST_DAYS = 100
-"""Days of one run."""
-MOST_RUNS = 50
-"""Runs that are requested at once; the days that are left wait for the next request."""
-
-Window = tuple[str, str, date]
-"""Account key, dataset and day."""
+from bidbeacon_pipelines.windows.queries import want_windows
 
 
 class ProblemIsOverError(LookupError):
@@ -34,61 +29,59 @@ class ProblemIsOverError(LookupError):
 
 @dataclass(frozen=True)
 class ProblemLoad:
-    """The loads that were requested for a problem.
+    """The loads that were asked for.
 
     Attributes:
-        runs: How many runs.
+        runs: How many runs will load them, one for each dataset of an account.
         windows: How many windows they load.
-        left: How many windows of the problem were too many for one request.
-        stopped: Labels of the accounts for which nothing is requested, since they are stopped.
+        stopped: Labels of the accounts for which nothing is asked, since they are stopped.
     """
 
     runs: int
     windows: int
-    left: int
     stopped: Sequence[str]
 
 
-@dataclass(frozen=True)
-class _Run:
-    account_key: str
-    dataset: str
-    days: Sequence[date]
-
-
-def request_problem_load(
+def want_problem_load(
     connection: Connection, settings: Settings, key: str, *, by: str, now: datetime
 ) -> ProblemLoad:
-    """Request loads of all windows of a problem that Amazon serves, the newest first.
+    """Ask for loads of all windows of a problem that Amazon serves.
 
-    Windows that wait for their run already are left out.
+    Windows that are wanted already are left out.
 
     Raises:
-        DaysNotServedError: Amazon no longer serves any of the windows.
+        DaysNotLoadableError: Amazon no longer serves any of the windows.
         ProblemIsOverError: there is no such problem.
         AccountStoppedError: the accounts of all of its windows are stopped.
     """
-    windows = find_windows(connection, settings, now, key)
-    if not windows:
+    days: dict[tuple[str, str], list[date]] = defaultdict(list)
+    for account_key, dataset, day in find_windows(connection, settings, now, key):
+        days[account_key, dataset].append(day)
+    if not days:
         raise ProblemIsOverError
     accounts = {account.account_key: account for account in list_accounts(connection)}
-    stopped = _stopped({account: accounts[account] for account, _, _ in windows})
-    waiting = _waiting(connection)
-    wanted = [one for one in windows if one[0] not in stopped and one not in waiting]
-    served = [one for one in wanted if _is_served(accounts[one[0]], one, now)]
-    runs = _plan_runs(served or wanted)
-    for run in runs[:MOST_RUNS]:
-        account, dataset = accounts[run.account_key], get_dataset(run.dataset)
-        request_load(connection, account, dataset, run.days, by=by, now=now)
-    requested = sum(len(run.days) for run in runs[:MOST_RUNS])
-    return ProblemLoad(
-        len(runs[:MOST_RUNS]), requested, len(served) - requested, sorted(stopped.values())
-    )
-
-
-def _is_served(account: Account, window: Window, now: datetime) -> bool:
-    _, dataset, day = window
-    return is_served(get_dataset(dataset), day, local_date(now, account.time_zone))
+    stopped = _stopped({key: accounts[key] for key, _ in days})
+    wanted = {
+        (row["account_key"], row["dataset"], day)
+        for row in list_wanted(connection)
+        for day in row["windows"]
+    }
+    new = {
+        (key, name): [day for day in found if (key, name, day) not in wanted]
+        for (key, name), found in days.items()
+        if key not in stopped
+    }
+    loadable = {
+        (key, name): list_loadable(accounts[key], get_dataset(name), found, now)
+        for (key, name), found in new.items()
+    }
+    loads = {group: found for group, found in loadable.items() if found}
+    if not loads and any(new.values()):
+        (key, name), found = next((group, found) for group, found in new.items() if found)
+        raise DaysNotLoadableError(accounts[key], get_dataset(name), found, now)
+    for (key, name), found in loads.items():
+        want_windows(connection, accounts[key], name, found, by)
+    return ProblemLoad(len(loads), sum(map(len, loads.values())), sorted(stopped.values()))
 
 
 def _stopped(accounts: Mapping[str, Account]) -> dict[str, str]:
@@ -101,26 +94,3 @@ def _stopped(accounts: Mapping[str, Account]) -> dict[str, str]:
     if len(stopped) == len(accounts):
         raise AccountStoppedError(next(iter(stopped.values())))
     return {key: account.label for key, account in stopped.items()}
-
-
-def _waiting(connection: Connection) -> set[Window]:
-    """Return the windows that are requested and whose run has not begun."""
-    return {
-        (request.account_key, request.dataset, day)
-        for request in list_waiting_requests(connection)
-        for day in request.windows
-    }
-
-
-def _plan_runs(windows: Iterable[Window]) -> list[_Run]:
-    """Return runs of at most `MOST_DAYS` days of a dataset of an account, those with the newest days first."""
-    days: dict[tuple[str, str], list[date]] = defaultdict(list)
-    for account, dataset, day in windows:
-        days[account, dataset].append(day)
-    runs = [
-        _Run(account, dataset, newest[start : start + MOST_DAYS])
-        for (account, dataset), found in days.items()
-        for newest in [sorted(found, reverse=True)]
-        for start in range(0, len(newest), MOST_DAYS)
-    ]
-    return sorted(runs, key=lambda run: run.days[0], reverse=True)

@@ -271,7 +271,7 @@ def entities_deadline(account: AccountFacts) -> datetime:
 def refresh_command(known: KnownWindow) -> str:
     """Return the command that loads the window now."""
     facts = known.facts
-    return f"`bidbeacon refresh --account {facts.account_key} --dataset {facts.dataset_name} --window {facts.window_date}`"
+    return f"`bidbeacon load --account {facts.account_key} --dataset {facts.dataset_name} --window {facts.window_date}`"
 
 
 def when(at: datetime) -> str:

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.accounts.queries import Account, get_account
 from bidbeacon_pipelines.actions import (
@@ -28,6 +28,7 @@ from bidbeacon_pipelines.requests.refresh import (
     skip_windows,
 )
 from bidbeacon_pipelines.requests.rules import RequestStatus
+from bidbeacon_pipelines.requests.wanted_queries import stop_wanting
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     Window,
@@ -97,7 +98,7 @@ def split_reasons(message: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a backfill, when it begins to wait again."""
+    """The progress of a load, when it begins to wait again."""
 
     done: int
     total: int
@@ -112,13 +113,14 @@ def drive_windows(
     dataset: Dataset,
     days: Sequence[date],
     *,
-    by: str | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    by: str,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> list[Window]:
     """Load windows now, whether or not they are due: adopt reports in flight, request the rest, wait, load.
 
     Days that are not over in the account's time zone are skipped. One day that fails does not keep
-    the others from being loaded.
+    the others from being loaded. While it works the windows are wanted and this session drives
+    them; if its process is killed they stay wanted, and Dagster's sensor starts another run.
 
     Args:
         context: the tools.
@@ -137,145 +139,134 @@ def drive_windows(
         WindowNotLoadedError: a day isn't served, its report failed or was suspicious, or Amazon
             took longer than the setting allows.
     """
-    if by is not None:
-        session.add(
-            LoadRequested(
-                account=account.account_key, dataset=dataset.name, windows=list(days), by=by
-            )
-        )
-    if account.reason_to_skip is not None:
-        session.add(skip_account(account, dataset, list(days)))
-        raise AccountSkippedError(account, account.reason_to_skip)
-    started = context.now()
-    keep_windows(context, session, account, dataset, again=True)
-    today = local_date(started, account.time_zone)
-    left_out = _leave_out(session, account, dataset, days, today)
-    days = [day for day in days if day not in left_out]
-    with context.engine.begin() as connection:
-        before = {w.window_date: w for w in list_windows(connection, account, dataset.name, days)}
-        want_windows(connection, account, dataset.name, days, session.session_id)
-    _adopt(context, session, account, dataset, list(before.values()))
-    deadline = started + timedelta(minutes=context.settings.by_hand_wait_minutes)
-    has_recorded_waiting = False
-    while True:
-        windows, pending = _look(context, account, dataset, before)
-        if not pending or context.now() > deadline:
-            break
-        _advance(
-            context, session, account, dataset, pending, records_waiting=not has_recorded_waiting
-        )
-        has_recorded_waiting = True
-        windows, pending = _look(context, account, dataset, before)
-        if pending:
-            if on_progress is not None:
-                done, waited = len(windows) - len(pending), context.now() - started
-                on_progress(Progress(done, len(windows), _waiting_for(pending), waited))
-            context.sleep(min(_LONGEST_PAUSE, context.settings.poll_every).total_seconds() / 2)
-    _record_given_up(session, account, dataset, pending)
-    oldest = (
-        f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest_served(dataset, today)}"
-    )
-    failed = {day: oldest for day, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
-    failed |= dict(_reasons(windows, before))
-    if failed:
-        loaded = [window.window_date for window in windows if window.window_date not in failed]
-        raise WindowNotLoadedError(dataset.name, failed, loaded)
-    return windows
+    facts = {"account": account.account_key, "dataset": dataset.name}
+    session.add(LoadRequested(**facts, windows=list(days), by=by))
+    try:
+        return _Load(context, session, account, dataset, by, on_progress).run(days)
+    finally:
+        with context.engine.begin() as connection:
+            stop_wanting(connection, account, dataset.name, days, session.session_id)
 
 
-def _leave_out(
-    session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date], today: date
-) -> dict[date, SkipReason]:
-    """Record which of the days are not over, or not served any more; return the reason of each."""
-    left_out = {day: reason for day in days if (reason := _why_left_out(dataset, day, today))}
-    for reason, alike in days_by_reason(left_out).items():
-        detail = account.time_zone if reason is SkipReason.NOT_OVER else None
-        session.add(skip_windows(account, dataset, alike, reason, detail))
-    return left_out
+@dataclass(frozen=True)
+class _Load:
+    """A load of windows of one dataset of one account, in one session."""
+
+    context: JobContext
+    session: SessionRecorder
+    account: Account
+    dataset: Dataset
+    by: str
+    on_progress: Callable[[Progress], None]
+
+    def run(self, days: Sequence[date]) -> list[Window]:
+        """Load the days; see `drive_windows`."""
+        self._check_active(self.account, days)
+        started = self.context.now()
+        keep_windows(self.context, self.session, self.account, self.dataset, again=True)
+        today = local_date(started, self.account.time_zone)
+        left_out = self._leave_out(days, today)
+        days = [day for day in days if day not in left_out]
+        before = self._windows(days)
+        with self.context.engine.begin() as connection:
+            want_windows(connection, self.account, self.dataset.name, days, self.by)
+        self._record_adopted(before)
+        self._give_up(self._wait(days, started))
+        windows = self._windows(days)
+        oldest = oldest_served(self.dataset, today)
+        too_old = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest}"
+        failed = {d: too_old for d, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
+        failed |= dict(_reasons(windows, {one.window_date: one.load_count for one in before}))
+        if failed:
+            loaded = [window.window_date for window in windows if window.window_date not in failed]
+            raise WindowNotLoadedError(self.dataset.name, failed, loaded)
+        return windows
+
+    def _check_active(self, account: Account, days: Sequence[date]) -> None:
+        """Stop if the account is disabled or suspended."""
+        if account.reason_to_skip is not None:
+            self.session.add(skip_account(account, self.dataset, list(days)))
+            raise AccountSkippedError(account, account.reason_to_skip)
+
+    def _leave_out(self, days: Sequence[date], today: date) -> dict[date, SkipReason]:
+        """Record which of the days are not over, or not served any more; return the reason of each."""
+        left_out = {d: reason for d in days if (reason := _why_left_out(self.dataset, d, today))}
+        for reason, alike in days_by_reason(left_out).items():
+            detail = self.account.time_zone if reason is SkipReason.NOT_OVER else None
+            self.session.add(skip_windows(self.account, self.dataset, alike, reason, detail))
+        return left_out
+
+    def _windows(self, days: Sequence[date]) -> list[Window]:
+        with self.context.engine.begin() as connection:
+            return list_windows(connection, self.account, self.dataset.name, days)
+
+    def _record_adopted(self, windows: Sequence[Window]) -> None:
+        """Record which of the windows a report in flight already covers."""
+        by_request: dict[int, list[date]] = {}
+        for window in windows:
+            if window.request_id is not None:
+                by_request.setdefault(window.request_id, []).append(window.window_date)
+        for request_id, days in by_request.items():
+            with self.context.engine.begin() as connection:
+                request = get_request(connection, request_id)
+                adopted = ReportAdopted(
+                    account=self.account.account_key,
+                    dataset=self.dataset.name,
+                    windows=days,
+                    request_id=request_id,
+                    report_id=request.report_id or f"request {request_id}",
+                    since=request.sent_at,
+                )
+                self.session.add_in(connection, adopted)
+
+    def _wait(self, days: Sequence[date], started: datetime) -> list[Window]:
+        """Take steps until no window is wanted, or time is up; return those that still are."""
+        settings, has_recorded_waiting = self.context.settings, False
+        deadline = started + timedelta(minutes=settings.by_hand_wait_minutes)
+        pending = self._pending(days)
+        while pending and self.context.now() <= deadline:
+            self._advance(pending, records_waiting=not has_recorded_waiting)
+            has_recorded_waiting = True
+            if pending := self._pending(days):
+                done, waited = len(days) - len(pending), self.context.now() - started
+                self.on_progress(Progress(done, len(days), _waiting_for(pending), waited))
+                self.context.sleep(min(_LONGEST_PAUSE, settings.poll_every).total_seconds() / 2)
+                pending = self._pending(days)
+        return pending
+
+    def _pending(self, days: Sequence[date]) -> list[Window]:
+        """Return the windows that were not loaded with all ad products, and did not fail or get a suspicious report."""
+        return [window for window in self._windows(days) if window.wanted_by is not None]
+
+    def _advance(self, pending: Sequence[Window], *, records_waiting: bool) -> None:
+        """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
+        context, session, account, dataset = self.context, self.session, self.account, self.dataset
+        days = [window.window_date for window in pending]
+        with context.engine.begin() as connection:
+            self._check_active(get_account(connection, account.account_key), days)
+        uncovered = [window.window_date for window in pending if window.request_id is None]
+        planned = plan_backfill(context, session, account, dataset, uncovered) if uncovered else []
+        requests = {window.request_id for window in pending if window.request_id is not None}
+        for request_id in sorted(requests | set(planned)):
+            drive_request(context, session, request_id)
+        waiting = [one.window_date for one in self._pending(days) if one.request_id is None]
+        if waiting:
+            if records_waiting:
+                session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
+            _make_room(context, session, account.region)
+
+    def _give_up(self, pending: Sequence[Window]) -> None:
+        """Record that the time is over and the remaining windows are no longer waited for."""
+        reasons = {window.window_date: _why_pending(window) for window in pending}
+        for reason, days in days_by_reason(reasons).items():
+            facts = {"account": self.account.account_key, "dataset": self.dataset.name}
+            self.session.add(WaitGivenUp(**facts, windows=days, reason=reason))
 
 
 def _why_left_out(dataset: Dataset, day: date, today: date) -> SkipReason | None:
     if day >= today:
         return SkipReason.NOT_OVER
     return None if is_served(dataset, day, today) else SkipReason.NOT_SERVED
-
-
-def _adopt(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    dataset: Dataset,
-    windows: Sequence[Window],
-) -> None:
-    """Record which of the windows a report in flight already covers."""
-    by_request: dict[int, list[date]] = {}
-    for window in windows:
-        if window.request_id is not None:
-            by_request.setdefault(window.request_id, []).append(window.window_date)
-    for request_id, days in by_request.items():
-        with context.engine.begin() as connection:
-            request = get_request(connection, request_id)
-            session.add_in(
-                connection,
-                ReportAdopted(
-                    account=account.account_key,
-                    dataset=dataset.name,
-                    windows=days,
-                    request_id=request_id,
-                    report_id=request.report_id or f"request {request_id}",
-                    since=request.sent_at,
-                ),
-            )
-
-
-def _windows(
-    context: JobContext, account: Account, dataset: Dataset, days: Sequence[date]
-) -> list[Window]:
-    with context.engine.begin() as connection:
-        return list_windows(connection, account, dataset.name, days)
-
-
-def _look(
-    context: JobContext, account: Account, dataset: Dataset, before: Mapping[date, Window]
-) -> tuple[list[Window], list[Window]]:
-    """Return the windows as stored now, and those still to be loaded."""
-    windows = _windows(context, account, dataset, list(before))
-    return windows, [
-        window for window in windows if _is_pending(window, before[window.window_date])
-    ]
-
-
-def _is_pending(now: Window, before: Window) -> bool:
-    """Return whether a window has neither been loaded with all of its ad products, nor failed, nor got a suspicious report since."""
-    if now.wanted_by is not None:
-        return True
-    return now.request_id is not None and now.load_count == before.load_count
-
-
-def _advance(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    dataset: Dataset,
-    pending: Sequence[Window],
-    *,
-    records_waiting: bool,
-) -> None:
-    """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
-    days = [window.window_date for window in pending]
-    uncovered = [w.window_date for w in pending if w.request_id is None]
-    _stop_if_skipped(context, session, account, dataset, days)
-    planned = plan_backfill(context, session, account, dataset, uncovered) if uncovered else []
-    for request_id in sorted(
-        {w.request_id for w in pending if w.request_id is not None} | set(planned)
-    ):
-        drive_request(context, session, request_id)
-    windows = _windows(context, account, dataset, days)
-    waiting = [w.window_date for w in windows if w.request_id is None and w.wanted_by is not None]
-    if waiting:
-        if records_waiting:
-            session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
-        _make_room(context, session, account.region)
 
 
 def _make_room(context: JobContext, session: SessionRecorder, region: str) -> None:
@@ -301,21 +292,6 @@ def _make_room(context: JobContext, session: SessionRecorder, region: str) -> No
             return
 
 
-def _stop_if_skipped(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    dataset: Dataset,
-    days: list[date],
-) -> None:
-    """Stop if the account was disabled or suspended meanwhile."""
-    with context.engine.begin() as connection:
-        now = get_account(connection, account.account_key)
-    if now.reason_to_skip is not None:
-        session.add(skip_account(now, dataset, days))
-        raise AccountSkippedError(account, now.reason_to_skip)
-
-
 def _waiting_for(pending: Sequence[Window]) -> str:
     return (
         "Amazon"
@@ -324,26 +300,20 @@ def _waiting_for(pending: Sequence[Window]) -> str:
     )
 
 
-def _record_given_up(
-    session: SessionRecorder, account: Account, dataset: Dataset, pending: Sequence[Window]
-) -> None:
-    """Record that the time is over and the remaining windows are no longer waited for."""
-    reasons = {window.window_date: _why_pending(window) for window in pending}
-    for reason, days in days_by_reason(reasons).items():
-        facts = {"account": account.account_key, "dataset": dataset.name}
-        session.add(WaitGivenUp(**facts, windows=days, reason=reason))
-
-
 def _why_pending(window: Window) -> str:
     return _NOT_YET if window.request_id is not None else _NO_SLOT_YET
 
 
-def _reasons(windows: Sequence[Window], before: dict[date, Window]) -> Iterator[tuple[date, str]]:
+def _reasons(windows: Sequence[Window], loads: Mapping[date, int]) -> Iterator[tuple[date, str]]:
+    """Yield each day that was not loaded since it had so many loads, with the reason."""
     for window in windows:
-        was_loaded = window.load_count > before[window.window_date].load_count
+        was_loaded = window.load_count > loads[window.window_date]
         if was_loaded and (window.failure_reason is None or window.product_states is None):
             continue
-        if _is_pending(window, before[window.window_date]):
-            yield window.window_date, _why_pending(window)
-        else:
-            yield window.window_date, window.failure_reason or "its report had no data"
+        is_pending = window.wanted_by is not None
+        yield (
+            window.window_date,
+            _why_pending(window)
+            if is_pending
+            else window.failure_reason or "its report had no data",
+        )

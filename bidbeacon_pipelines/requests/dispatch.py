@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.ads_account_queries import list_open_rounds, read_ads_account
 from bidbeacon_pipelines.datasets.registry import DATASETS
@@ -19,12 +19,19 @@ LONGEST_PAUSE = timedelta(seconds=5)
 """A pace that is slower than this is kept by the next run, not waited for."""
 
 
-def create_reports(context: JobContext, session: SessionRecorder) -> None:
+def create_reports(
+    context: JobContext, session: SessionRecorder, *, gate: tuple[str, str] | None = None
+) -> None:
     """Create planned reports at every gate until each is full or closed, or nothing is planned.
 
     Safe to run beside others.
 
     First the reports that rounds still lack are planned.
+
+    Args:
+        context: the tools.
+        session: records the actions.
+        gate: only at the gate of this client id and region, without planning anything.
 
     Raises:
         LockLostError: another session took over; this one stops.
@@ -32,9 +39,11 @@ def create_reports(context: JobContext, session: SessionRecorder) -> None:
             were created before.
     """
     failures: list[Exception] = []
-    _continue_rounds(context, session, failures)
-    with context.engine.begin() as connection:
-        gates = list_gates_with_work(connection, now=context.now())
+    gates = [gate] if gate is not None else []
+    if gate is None:
+        _continue_rounds(context, session, failures)
+        with context.engine.begin() as connection:
+            gates = list_gates_with_work(connection, now=context.now())
     for client_id, region in gates:
         _create_at(context, session, client_id, region, failures)
     if failures:
@@ -43,6 +52,14 @@ def create_reports(context: JobContext, session: SessionRecorder) -> None:
             if len(failures) == 1
             else ExceptionGroup("Several requests failed", failures)
         )
+
+
+def can_create_reports(connection: Connection, now: datetime) -> bool:
+    """Return whether `create_reports` has something to do now."""
+    if list_open_rounds(connection, now=now, datasets=tuple(DATASETS)):
+        return True
+    gates = list_gates_with_work(connection, now=now)
+    return any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates)
 
 
 def _continue_rounds(

@@ -3,17 +3,14 @@
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Date, Double, ForeignKey, Identity, Index, Text, text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.database.base import PipelinesBase
-from bidbeacon_pipelines.database.base import account_reference as _account
-from bidbeacon_pipelines.database.base import amazon_id as _id
 
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
-RUN_KINDS = ("load-windows", "sync-entities")
 
 
 class ReportRequest(PipelinesBase):
@@ -73,50 +70,6 @@ class ReportRequest(PipelinesBase):
         ),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
         Index("ix_report_requests_account", "account_id", "dataset", "sent_at"),
-    )
-
-
-class RunRequest(PipelinesBase):
-    """One row is a run requested on the page; a Dagster sensor starts it.
-
-    `windows` are account-local days of `dataset`, for windows to load; both are empty for a sync of
-    entities. `session_id` is the session of the run, once it has begun. A request is open until
-    `finished_at`; an equal one is not stored meanwhile. `failure` is why no run began.
-    """
-
-    __tablename__ = "run_requests"
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    kind: Mapped[str]
-    account_id: Mapped[str] = _id()
-    country_code: Mapped[str]
-    dataset: Mapped[str] = mapped_column(server_default="")
-    windows: Mapped[list[date]] = mapped_column(ARRAY(Date), server_default=text("'{}'"))
-    requested_by: Mapped[str]
-    requested_at: Mapped[datetime]
-    session_id: Mapped[UUID | None]
-    finished_at: Mapped[datetime | None]
-    failure: Mapped[str | None]
-
-    __table_args__ = (
-        _account(),
-        CheckConstraint(f"kind IN {RUN_KINDS}", name="kind_known"),
-        CheckConstraint(
-            "(kind = 'load-windows') = (dataset <> '' AND cardinality(windows) > 0)",
-            name="loads_name_windows",
-        ),
-        CheckConstraint("failure IS NULL OR finished_at IS NOT NULL", name="failed_has_end"),
-        Index(
-            "uq_run_requests_open",
-            "account_id",
-            "country_code",
-            "kind",
-            "dataset",
-            "windows",
-            unique=True,
-            postgresql_where=text("finished_at IS NULL"),
-        ),
-        Index("ix_run_requests_account", "account_id", "country_code", "requested_at"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests that change something: pause, resume, cadence and alias of an account, and runs that somebody asks for.
+"""Requests that change something: pause, resume, cadence and alias of an account, and loads and syncs that somebody asks for.
 
 All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
 before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
@@ -31,24 +31,19 @@ from bidbeacon_pipelines.accounts.names import (
 from bidbeacon_pipelines.accounts.queries import Account, UnknownAccountError
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.problems.loads import ProblemIsOverError, request_problem_load
-from bidbeacon_pipelines.requests.load_checks import (
-    AccountStoppedError,
-    DaysNotOverError,
-    DaysNotServedError,
-)
-from bidbeacon_pipelines.requests.run_request_queries import find_run_request
-from bidbeacon_pipelines.requests.run_requests import (
-    request_entity_sync,
-    request_load,
-    run_request_json,
+from bidbeacon_pipelines.problems.loads import ProblemIsOverError, want_problem_load
+from bidbeacon_pipelines.requests.wanted import (
+    RefusedError,
+    list_wanted_json,
+    want_load,
+    want_sync,
 )
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.server.auth import Access
-from bidbeacon_sessions.server.parameters import check_known
+from bidbeacon_sessions.server.parameters import check_known, read_text
 from bidbeacon_sessions.server.problems import BadRequestError, problem
 
 MOST_BYTES = 16 * 1024
@@ -57,10 +52,9 @@ LONGEST_USER = 80
 _INSUFFICIENT_PRIVILEGE = "42501"
 _NO_TOKEN = (
     "Changes need an access token, and none is set.",
-    "Set BIDBEACON_STREAM_TOKEN, start the stream again and log in; or use `bidbeacon accounts` and `bidbeacon refresh`.",
+    "Set BIDBEACON_STREAM_TOKEN, start the stream again and log in; or use `bidbeacon accounts` and `bidbeacon load`.",
 )
 _EXAMPLE = 'Send a JSON object such as {"account": "Acme Merch · US"}.'
-_LOADABLE = "Request days that are over and that Amazon still serves."
 
 Fields = Mapping[str, Any]
 Change = Callable[[Fields, str], dict[str, Any]]
@@ -93,7 +87,7 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
             for path, change in changes.items()
         ),
         Route("/api/changes", _answer_whether_allowed),
-        Route("/api/run-requests/{id:int}", desk.answer_request),
+        Route("/api/account/wanted", desk.answer_wanted),
     ]
 
 
@@ -143,15 +137,15 @@ def _endpoint(
             return problem(404, str(error), "Take a name from /api/accounts.")
         except (AmbiguousAccountError, BadAliasError, BadCadenceError) as error:
             return problem(400, str(error), _EXAMPLE)
-        except AccountStoppedError as error:
-            return problem(409, str(error), "Resume the account first.")
+        except RefusedError as error:
+            return problem(409, str(error), error.what_to_do)
         except ProgrammingError as error:
             if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
                 raise
             return problem(
                 403,
                 "The stream's database role may only read.",
-                "Use `bidbeacon accounts` and `bidbeacon refresh`, or grant the role what docs/operations.md lists for buttons.",
+                "Use `bidbeacon accounts` and `bidbeacon load`, or grant the role what docs/operations.md lists for buttons.",
             )
 
     return answer
@@ -256,41 +250,34 @@ class _Desk:
     def sync_entities(self, fields: Fields, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
             account = _find(connection, fields)
-            now = read_now(connection, self._settings)
-            return run_request_json(request_entity_sync(connection, account, by=by, now=now))
+            return want_sync(connection, account, by=by)
 
     def load_windows(self, fields: Fields, by: str) -> dict[str, Any]:
         dataset, windows = get_dataset(_text(fields, "dataset")), _windows(fields)
         with self._store.begin() as connection:
             account = _find(connection, fields)
             now = read_now(connection, self._settings)
-            try:
-                load = request_load(connection, account, dataset, windows, by=by, now=now)
-            except (DaysNotOverError, DaysNotServedError) as error:
-                raise _RefusedError(409, str(error), _LOADABLE) from None
-            return run_request_json(load)
+            return want_load(connection, account, dataset, windows, by=by, now=now)
 
     def load_problem(self, fields: Fields, by: str) -> dict[str, Any]:
         key = _text(fields, "problem")
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
             try:
-                load = request_problem_load(connection, self._settings, key, by=by, now=now)
+                load = want_problem_load(connection, self._settings, key, by=by, now=now)
             except ProblemIsOverError as error:
                 raise _RefusedError(404, str(error), "Home shows what is wrong now.") from None
-            except DaysNotServedError as error:
-                raise _RefusedError(409, str(error), _LOADABLE) from None
         return asdict(load)
 
-    def answer_request(self, request: Request) -> Response:
-        """Answer with one request for a run, as the page follows it."""
+    def answer_wanted(self, request: Request) -> Response:
+        """Answer with what people want of an account, as the page follows it."""
+        check_known(request.query_params, frozenset({"account"}), _EXAMPLE)
+        fields = {"account": read_text(request.query_params, "account")}
         with self._store.snapshot() as connection:
-            found = find_run_request(connection, request.path_params["id"])
-        if found is None:
-            return problem(
-                404, "There is no such request.", "Request the run again; old requests are removed."
-            )
-        return JSONResponse(run_request_json(found))
+            try:
+                return JSONResponse(list_wanted_json(connection, _find(connection, fields)))
+            except UnknownAccountError as error:
+                return problem(404, str(error), "Take a name from /api/accounts.")
 
     def _account(self, fields: Fields) -> Account:
         with self._store.begin() as connection:

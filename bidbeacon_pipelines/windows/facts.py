@@ -70,7 +70,7 @@ class StoredWindow:
     failure_reason: str | None
     suspicious_digest: str | None
     suspicious_rows: int | None
-    wanted_by: UUID | None
+    wanted_by: str | None
     product_states: Mapping[str, Any] | None = None
 
 

@@ -34,7 +34,7 @@ class Window:
     suspicious_digest: str | None
     suspicious_rows: int | None
     suspicious_count: int
-    wanted_by: UUID | None
+    wanted_by: str | None
     products_due: list[str] | None
     product_states: dict[str, Any] | None
 
@@ -313,14 +313,14 @@ def list_windows_of_request(connection: Connection, request_id: int) -> dict[str
 
 
 def want_windows(
-    connection: Connection, account: Account, dataset: str, days: Sequence[date], session_id: UUID
+    connection: Connection, account: Account, dataset: str, days: Sequence[date], by: str
 ) -> None:
-    """Mark these windows as requested manually by a session, with all ad products, so that they go first."""
+    """Mark these windows as wanted by somebody now, with all ad products, so that they go first; who wanted one before stays."""
     connection.execute(
-        text(
-            f"UPDATE report_windows SET wanted_by = :by, products_due = NULL WHERE {_OF_DATASET} AND window_date = ANY(:days)"
-        ),
-        account.identity | {"dataset": dataset, "days": list(days), "by": session_id},
+        text(f"""UPDATE report_windows
+                    SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now()), products_due = NULL
+                  WHERE {_OF_DATASET} AND window_date = ANY(:days)"""),
+        account.identity | {"dataset": dataset, "days": list(days), "by": by},
     )
 
 
@@ -369,7 +369,7 @@ _SET_STATES = """
        SET request_id = NULL, status = n.status, next_refresh_at = n.at, data_as_of = n.data_as_of, failure_reason = n.reason,
            suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_count = n.suspicious_count,
            products_due = CAST(n.products_due AS text[]), product_states = n.product_states,
-           wanted_by = CASE WHEN n.is_still_wanted THEN w.wanted_by END
+           wanted_by = CASE WHEN n.is_still_wanted THEN w.wanted_by END, wanted_at = CASE WHEN n.is_still_wanted THEN w.wanted_at END
       FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:statuses AS text[]), CAST(:ats AS timestamptz[]),
                   CAST(:data_as_of AS timestamptz[]), CAST(:reasons AS text[]), CAST(:suspicious_digests AS text[]),
                   CAST(:suspicious_rows AS bigint[]), CAST(:suspicious_counts AS integer[]), CAST(:products_due AS text[]),

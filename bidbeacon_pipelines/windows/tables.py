@@ -29,6 +29,8 @@ class ReportWindow(PipelinesBase):
     account's currency), `request_id`, the report they are from, `as_of`, when that was asked for,
     and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's
     reports. `replayed_at` is when quarantined rows were added to what it holds, last.
+    `wanted_by` is who asked for it to be loaded now, whether or not it is due, and `wanted_at` when;
+    both are empty once its request or the session that drives it has ended.
     `products_due` are the ad products that are asked for when it is due, or wanted; null for all.
     `product_states` has the state of each ad product, where they differ: `data_as_of` is that of
     the oldest then, and null until all have come. One that is `not_served` does not count.
@@ -61,7 +63,8 @@ class ReportWindow(PipelinesBase):
     suspicious_rows: Mapped[int | None]
     suspicious_count: Mapped[int] = mapped_column(server_default="0")
     last_request_id: Mapped[int | None]
-    wanted_by: Mapped[UUID | None]
+    wanted_by: Mapped[str | None]
+    wanted_at: Mapped[datetime | None]
     replayed_at: Mapped[datetime | None]
     products_due: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     product_states: Mapped[dict[str, Any] | None]
@@ -75,6 +78,7 @@ class ReportWindow(PipelinesBase):
         ),
         CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
         CheckConstraint("status <> 'expired' OR next_refresh_at IS NULL", name="expired_is_over"),
+        CheckConstraint("(wanted_by IS NULL) = (wanted_at IS NULL)", name="wanted_since"),
         Index(
             "ix_report_windows_unsettled",
             "dataset",

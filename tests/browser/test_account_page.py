@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import get_account, list_subjects
-from bidbeacon_pipelines.actions import WindowsQueued
-from bidbeacon_pipelines.requests.run_request_queries import begin_request, list_waiting_requests
+from bidbeacon_pipelines.actions import LoadRequested, WindowsQueued
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access
@@ -141,10 +141,10 @@ def test_buttons_pause_resume_load_and_rename(
     page.get_by_role("button", name="Load again", exact=True).click()
     expect(page.locator(".said", has_text="Asked for.")).to_be_visible()
     with filled.begin() as connection:
-        [request] = list_waiting_requests(connection)
+        [wanted] = list_wanted(connection)
     assert ("daily_targets", [date(2026, 7, 19), date(2026, 7, 20)]) == (
-        request.dataset,
-        request.windows,
+        wanted["dataset"],
+        wanted["windows"],
     )
     page.get_by_label("What to call it here").fill("Die Firma")
     page.get_by_role("button", name="Rename", exact=True).click()
@@ -190,10 +190,10 @@ def read_cadences(store: SessionStore) -> list[timedelta | None]:
         return list(connection.execute(text("SELECT refresh_every FROM ads_accounts")).scalars())
 
 
-def read_requests(store: SessionStore) -> list[tuple[str, str]]:
-    """Return the kind and account of the runs that were asked for."""
+def read_wanted(store: SessionStore) -> list[tuple[str | None, str]]:
+    """Return the dataset (None for entities) and account of what is wanted."""
     with store.begin() as connection:
-        return [(one.kind, one.account_key) for one in list_waiting_requests(connection)]
+        return [(one["dataset"], one["account_key"]) for one in list_wanted(connection)]
 
 
 def test_an_account_gets_a_cadence_and_syncs_its_entities(
@@ -214,7 +214,7 @@ def test_an_account_gets_a_cadence_and_syncs_its_entities(
     expect(page.locator(".said")).to_have_text("Choose a cadence first.")
     page.get_by_role("button", name="Sync entities").click()
     expect(page.locator(".said")).to_contain_text("Asked for.")
-    assert [("sync-entities", KEY)] == read_requests(filled)
+    assert [(None, KEY)] == read_wanted(filled)
     refused = {"error": "The role may only read.", "what_to_do": "Grant it more."}
     page.route("**/api/account/cadence", lambda route: route.fulfill(status=403, json=refused))
     choose_cadence(page, "every day")
@@ -234,7 +234,7 @@ def test_a_cell_changes_the_cadence_and_syncs_entities(
     assert [timedelta(hours=12)] == read_cadences(filled)
     page.get_by_role("button", name="Sync entities").click()
     expect(page.locator(".detail .said")).to_contain_text("Asked for.")
-    assert [("sync-entities", KEY)] == read_requests(filled)
+    assert [(None, KEY)] == read_wanted(filled)
 
 
 def test_a_session_pauses_resumes_and_loads_again(
@@ -256,7 +256,7 @@ def test_a_session_pauses_resumes_and_loads_again(
     expect(page.locator(".acts .said")).to_contain_text("is refreshed again")
     page.get_by_role("button", name="Load 2026-03-01 of daily_targets again").click()
     expect(page.locator(".acts .said")).to_contain_text("Asked for.")
-    assert [("load-windows", KEY)] == read_requests(filled)
+    assert [("daily_targets", KEY)] == read_wanted(filled)
 
 
 @pytest.mark.parametrize(("countries", "buttons"), [(["US"], 1), (["US", "CA"], 0)])
@@ -295,11 +295,12 @@ def test_a_load_is_asked_for_on_the_map_and_followed_to_its_session(
     said = page.locator(".detail .said")
     expect(said).to_contain_text("Asked for.")
     with filled.begin() as connection:
-        [request] = list_waiting_requests(connection)
-    assert (KEY, [day], "page") == (request.account_key, request.windows, request.requested_by)
-    with with_job_session("load-windows", store=filled) as session, filled.begin() as connection:
-        begin_request(connection, request.id, session.session_id)
-    expect(said.locator("a")).to_have_attribute("href", f"/sessions/{session.session_id}")
+        [wanted] = list_wanted(connection)
+    assert (KEY, [day], "page") == (wanted["account_key"], wanted["windows"], wanted["wanted_by"])
+    facts = {"account": KEY, "dataset": "daily_targets", "windows": [day], "by": "page"}
+    with with_job_session("load-windows", store=filled) as session:
+        session.add(LoadRequested(**facts))
+        expect(said.locator("a")).to_have_attribute("href", f"/sessions/{session.session_id}")
 
 
 def test_a_session_offers_the_newest_days_that_one_load_takes(
@@ -315,8 +316,8 @@ def test_a_session_offers_the_newest_days_that_one_load_takes(
     ).click()
     expect(page.locator(".said")).to_contain_text("Asked for.")
     with filled.begin() as connection:
-        [request] = list_waiting_requests(connection)
-    assert days[-100:] == request.windows
+        [wanted] = list_wanted(connection)
+    assert days[-100:] == wanted["windows"]
 
 
 @pytest.mark.parametrize(
@@ -342,7 +343,7 @@ def test_buttons_are_off_and_say_why_where_nothing_may_be_changed(
         )
         expect(page.locator(".acts .refusal")).to_have_text(
             "Changes need an access token, and none is set. Set BIDBEACON_STREAM_TOKEN, start the stream "
-            "again and log in; or use bidbeacon accounts and bidbeacon refresh."
+            "again and log in; or use bidbeacon accounts and bidbeacon load."
         )
         expect(page.get_by_role("button", name="Pause")).to_be_disabled()
         expect(page.locator(".acts :is(button, input, select):enabled")).to_have_count(0)

@@ -141,9 +141,9 @@ def leave_nothing_due(world: World) -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_the_command_line_refreshes_it(stocked: World) -> None:
-    """`bidbeacon refresh --dataset` takes its name, and its rows are there."""
+    """`bidbeacon load --dataset` takes its name, and its rows are there."""
     question = question_about(stocked, stocked.account("JP"))
-    words = ["refresh", "--account", question.account.account_key, "--dataset", ANOTHER.name]
+    words = ["load", "--account", question.account.account_key, "--dataset", ANOTHER.name]
     result = CliRunner().invoke(app, [*words, "--window", str(question.day)])
     assert result.exit_code == 0, result.output
     assert f"of {ANOTHER.name}" in result.output

@@ -1,4 +1,4 @@
-"""The jobs that keep windows fresh: `refresh_account` plans; `poll_reports` creates and loads reports, and records materializations."""
+"""The jobs that keep windows fresh: `refresh_account` brings one account up to date; `poll_reports` creates and loads reports of all; both record materializations."""
 
 from collections import Counter
 
@@ -9,31 +9,40 @@ from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World
 
 
-def test_a_refresh_plans_all_that_is_due_and_asks_amazon_for_nothing(stocked: World) -> None:
-    """An empty ads account gets its windows, and planned reports of at most 120 days."""
+def test_a_refresh_plans_all_that_is_due_and_creates_what_the_gate_allows(stocked: World) -> None:
+    """An empty ads account gets its windows, planned reports of at most 120 days, and two of them at Amazon, the newest days first."""
+    stocked.hold_reports()
     account = stocked.account("JP")
     assert stocked.run_job("refresh_account", account).success
     requests = stocked.rows("SELECT start_date, end_date, status FROM report_requests")
-    assert stocked.accepted_creates() == []
-    assert {"planned"} == {row["status"] for row in requests}
+    at_amazon = [row["end_date"] for row in requests if row["status"] == "in_flight"]
+    assert 2 == len(stocked.accepted_creates()) == len(at_amazon)
+    assert {max(row["end_date"] for row in requests)} == set(at_amazon)
     assert all((row["end_date"] - row["start_date"]).days < 120 for row in requests)
     session = stocked.one_session("refresh-account")
     types = Counter(action["type"] for action in session["actions"])
     assert (session["status"], session["account_key"]) == ("succeeded", account.ads_account_key)
-    assert {"windows-planned": len(DATASETS), "reports-planned": len(DATASETS)} == types
+    assert len(DATASETS) == types["windows-planned"] == types["reports-planned"]
 
 
-def test_reports_are_created_as_far_as_the_gate_allows(stocked: World) -> None:
-    """The first poll creates two, newest days first, for any number of accounts; a full gate admits no third."""
+def test_a_full_gate_admits_no_more_reports(stocked: World) -> None:
+    """Whichever account they are for, and whichever job creates them."""
     stocked.hold_reports()
     for country in ("US", "CA"):
-        stocked.run_job("refresh_account", stocked.account(country))
-    for _ in range(2):
-        assert stocked.run_job("poll_reports").success
-    requests = stocked.rows("SELECT end_date FROM report_requests WHERE status = 'in_flight'")
-    assert len(stocked.accepted_creates()) == len(requests) == 2
-    [newest] = stocked.rows("SELECT max(end_date) AS day FROM report_requests")
-    assert {newest["day"]} == {row["end_date"] for row in requests}
+        assert stocked.run_job("refresh_account", stocked.account(country)).success
+    assert stocked.run_job("poll_reports").success
+    assert len(stocked.accepted_creates()) == 2
+
+
+def test_a_refresh_loads_what_is_ready_and_records_it(stocked: World) -> None:
+    """Reports of the account that Amazon has made become materializations."""
+    account = stocked.account("JP")
+    stocked.run_job("refresh_account", account)
+    stocked.execute("UPDATE report_requests SET next_step_at = now() WHERE status = 'in_flight'")
+    stocked.release_reports()
+    assert stocked.run_job("refresh_account", account).success
+    assert stocked.rows("SELECT 1 FROM report_windows WHERE status = 'loaded'")
+    assert stocked.recorded_partitions()
 
 
 def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(
@@ -45,7 +54,7 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(
         stocked.context() as context,
         with_job_session("killed", store=stocked.sessions) as session,
     ):
-        drive_windows(context, session, account, DATASET, [day])
+        drive_windows(context, session, account, DATASET, [day], by="maria")
     assert stocked.materializations() == []
     for _ in range(2):
         stocked.run_job("poll_reports")

@@ -4,27 +4,35 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dagster import DagsterRunStatus, RunRequest, SensorDefinition, SkipReason, build_sensor_context
+from dagster import (
+    DagsterRun,
+    DagsterRunStatus,
+    RunRequest,
+    SensorDefinition,
+    SkipReason,
+    build_sensor_context,
+)
 from dagster._core.storage.runs.schema import RunsTable
 
+from bidbeacon_pipelines.actions import LoadRequested
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs import schedules
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
-from bidbeacon_pipelines.defs.resources import RUN_REQUEST_TAG
 from bidbeacon_pipelines.defs.schedules import (
     LOW_PRIORITY,
+    WANTED_TAG,
     poll_reports_in_flight,
     refresh_due_accounts,
 )
-from bidbeacon_pipelines.requests.run_request_queries import RunRequest as StoredRequest
-from bidbeacon_pipelines.requests.run_request_queries import find_run_request
-from bidbeacon_pipelines.requests.run_requests import MOST_TRIES, request_entity_sync, request_load
-from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.requests.wanted import want_load, want_sync
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
-from tests.dagster.world import DATASET, World
+from tests.dagster.world import DATASET, HELD_SECONDS, World
 
 NOTHING_DUE = "No account has due work, or its run is in progress."
 NOTHING_TO_POLL = (
@@ -79,6 +87,7 @@ def began(world: World, job: str, *, seconds_ago: float) -> None:
 
 def make_reports_due(world: World) -> None:
     """Create reports that are due for a poll, an hour after the last poll, with no planned ones beside them."""
+    world.hold_reports()
     world.run_job("refresh_account", world.account("JP"))
     world.run_job("poll_reports")
     world.execute("DELETE FROM report_requests WHERE status = 'planned'")
@@ -257,69 +266,94 @@ def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> No
 
 
 @pytest.fixture
-def load(stocked: World) -> StoredRequest:
-    """Ask for a day of the US account to be loaded."""
-    with stocked.engine.begin() as connection:
-        return request_load(
-            connection, stocked.account(), DATASET, [stocked.day()], by="maria", now=utc_now()
-        )
+def wanted(stocked: World) -> World:
+    """A world in which Maria wants a day of the US account."""
+    account = stocked.account()
+    with stocked.context() as context, stocked.sessions.begin() as connection:
+        with with_job_session("refresh-account", store=stocked.sessions) as session:
+            keep_windows(context, session, account, DATASET)
+        want_load(connection, account, DATASET, [stocked.day()], by="maria", now=utc_now())
+    return stocked
 
 
-def requested(world: World) -> list[RunRequest]:
-    """Return the runs that the sensor starts for requests."""
+def by_hand(world: World) -> list[RunRequest]:
+    """Return the runs that the sensor starts for what is wanted."""
     answers = evaluate(world, refresh_due_accounts)
     runs = [answer for answer in answers if isinstance(answer, RunRequest)]
-    return [run for run in runs if RUN_REQUEST_TAG in run.tags]
+    return [run for run in runs if WANTED_TAG in run.tags]
 
 
-def stored(world: World, request: StoredRequest) -> StoredRequest:
-    """Return a request as it is now."""
+def put_wanted_run(world: World, asked: RunRequest, status: DagsterRunStatus) -> DagsterRun:
+    """Store the run that the sensor asked for, as Dagster's daemon does."""
+    return world.instance.create_run_for_job(
+        defs.resolve_job_def(str(asked.job_name)),
+        run_config=asked.run_config,
+        tags=dict(asked.tags),
+        status=status,
+    )
+
+
+def what_is_wanted(world: World) -> list[str | None]:
+    """Return the dataset of all that is wanted, None for entities."""
     with world.engine.begin() as connection:
-        found = find_run_request(connection, request.id)
-    assert found is not None
-    return found
+        return [one["dataset"] for one in list_wanted(connection)]
 
 
-def test_a_load_is_run_and_leads_to_its_session(stocked: World, load: StoredRequest) -> None:
-    """The run loads the day, its session says who asked, and the request has the session."""
-    [run] = requested(stocked)
-    account = stocked.account()
-    assert ("load_windows", f"run-request-{load.id}-1") == (run.job_name, run.run_key)
+def test_a_wanted_day_is_loaded_by_one_run(wanted: World) -> None:
+    """The run's session says who asked; afterwards nobody wants it."""
+    [run] = by_hand(wanted)
+    account = wanted.account()
+    assert "load_windows" == run.job_name
     assert (account.account_key, account.label) == (run.tags[ACCOUNT_TAG], run.tags[LABEL_TAG])
     defs.resolve_job_def("load_windows").execute_in_process(
-        run_config=run.run_config, tags=run.tags, instance=stocked.instance
+        run_config=run.run_config, tags=run.tags, instance=wanted.instance
     )
-    assert stocked.true_sums(account, stocked.day()) == stocked.loaded_sums(account, stocked.day())
-    session = stocked.one_session("load-windows")
-    assert session["id"] == stored(stocked, load).session_id
-    assert "load-requested" == session["actions"][0]["type"]
-    assert "maria" == session["actions"][0]["by"]
-    assert [] == requested(stocked)
-    assert stored(stocked, load).finished_at is not None
+    assert wanted.true_sums(account, wanted.day()) == wanted.loaded_sums(account, wanted.day())
+    first = wanted.one_session("load-windows")["actions"][0]
+    assert ("load-requested", "maria") == (first["type"], first["by"])
+    assert [] == by_hand(wanted) == what_is_wanted(wanted)
 
 
-def test_a_request_stays_until_a_run_has_begun(stocked: World, load: StoredRequest) -> None:
-    """While its run starts there is no other; a run that dies before its session is followed by another, three at most."""
-    job = defs.resolve_job_def("load_windows")
-    for number in range(1, MOST_TRIES + 1):
-        [asked] = requested(stocked)
-        assert f"run-request-{load.id}-{number}" == asked.run_key
-        run = stocked.instance.create_run_for_job(
-            job,
-            run_config=asked.run_config,
-            tags=dict(asked.tags),
-            status=DagsterRunStatus.STARTING,
-        )
-        assert [] == requested(stocked)
-        stocked.instance.report_run_failed(run)
-    assert [] == requested(stocked)
-    assert "3 runs ended before they began" in (stored(stocked, load).failure or "")
+def test_a_wanted_day_is_left_to_a_run_that_starts_and_to_a_living_session(wanted: World) -> None:
+    """Where both are gone, as after a kill, the next tick starts another run."""
+    [asked] = by_hand(wanted)
+    run = put_wanted_run(wanted, asked, DagsterRunStatus.STARTING)
+    assert [] == by_hand(wanted)
+    wanted.instance.report_run_failed(run)
+    facts = {"account": wanted.account().account_key, "dataset": DATASET.name}
+    with with_job_session("load-windows", store=wanted.sessions) as session:
+        session.add(LoadRequested(**facts, windows=[wanted.day()], by="command line"))
+        assert [] == by_hand(wanted)
+        wanted.execute("UPDATE session_leases SET expires_at = now()")
+        assert [asked.tags] == [run.tags for run in by_hand(wanted)]
 
 
-def test_a_sync_of_entities_is_run_for_the_partition(stocked: World) -> None:
-    """The run is the same as one that a person starts in Dagster."""
+def test_a_load_that_is_refused_is_not_wanted_any_more(wanted: World) -> None:
+    """The account was paused meanwhile: the run's session says so, and no other run follows."""
+    [run] = by_hand(wanted)
+    wanted.execute("UPDATE advertiser_accounts SET enabled = false")
+    defs.resolve_job_def("load_windows").execute_in_process(
+        run_config=run.run_config, instance=wanted.instance, raise_on_error=False
+    )
+    actions = wanted.one_session("load-windows")["actions"]
+    assert "it is paused" in str([one.get("detail") for one in actions])
+    assert [] == by_hand(wanted) == what_is_wanted(wanted)
+
+
+def test_wanted_entities_are_synced_until_amazon_has_them(stocked: World) -> None:
+    """While Amazon makes the exports they stay wanted, and the next run goes on with the same."""
     account = stocked.account()
     with stocked.engine.begin() as connection:
-        request_entity_sync(connection, account, by="page", now=utc_now())
-    [run] = requested(stocked)
-    assert ("sync_entities", account.account_key) == (run.job_name, run.tags[PARTITION_TAG])
+        want_sync(connection, account, by="maria")
+    pending = FaultOptions(seconds=HELD_SECONDS)
+    stocked.sandbox.state.faults.add(FaultRule(fault="export_pending", options=pending))
+    for _ in range(2):
+        [run] = by_hand(stocked)
+        assert ("sync_entities", account.account_key) == (run.job_name, run.tags[PARTITION_TAG])
+        defs.resolve_job_def("sync_entities").execute_in_process(
+            tags=run.tags, instance=stocked.instance
+        )
+        stocked.release_reports()
+    assert [] == by_hand(stocked) == what_is_wanted(stocked)
+    actions = stocked.sessions_of("sync-entities")[0]["actions"]
+    assert ("entity-sync-requested", "maria") == (actions[0]["type"], actions[0]["by"])

@@ -39,7 +39,7 @@ def flat(result: Result) -> str:
 def test_explain_prints_verdict_facts_and_timeline_in_80_columns(stocked: World) -> None:
     """The verdict comes first, then facts, then what refers to the window, each session with its address on one line."""
     account = stocked.account()
-    assert run("refresh", *of_window(stocked, account)).exit_code == 0
+    assert run("load", *of_window(stocked, account)).exit_code == 0
     result = run("explain", *of_window(stocked, account))
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -58,7 +58,7 @@ def test_explain_prints_verdict_facts_and_timeline_in_80_columns(stocked: World)
 def test_explain_as_json_is_one_document(stocked: World) -> None:
     """Verdict, facts and timeline, with the session that proves it."""
     account = stocked.account()
-    run("refresh", *of_window(stocked, account))
+    run("load", *of_window(stocked, account))
     told = json.loads(run("explain", *of_window(stocked, account), "--json").stdout)
     assert ("fresh", "fine") == (told["verdict"]["cause"], told["verdict"]["severity"])
     session = stocked.one_session("load-windows")
@@ -139,7 +139,7 @@ def load_twice(world: World, account: Account) -> None:
 def load(world: World, account: Account) -> None:
     """Load the day of ten days ago."""
     day = str(world.day(10))
-    result = run("refresh", "--account", account.account_key, "--window", day)
+    result = run("load", "--account", account.account_key, "--window", day)
     assert result.exit_code == 0, result.output
 
 
@@ -168,7 +168,7 @@ def test_restatements_has_a_column_a_load_and_the_change(stocked: World) -> None
 def test_restatements_of_an_age_that_no_load_has_names_those_there_are(stocked: World) -> None:
     """Asked for T+30 to T+40, the answer is which loads there are."""
     account = stocked.account()
-    run("refresh", *of_window(stocked, account))
+    run("load", *of_window(stocked, account))
     result = run("restatements", *of_window(stocked, account), "--from", "30", "--to", "40")
     assert "No load of that age. Loads there are: T+" in flat(result)
 
@@ -177,7 +177,7 @@ def test_quarantine_is_listed_with_reason_and_row(stocked: World) -> None:
     """Of a refused report each row says so; `--json` gives them as they are stored."""
     account = stocked.account()
     break_rows(stocked, 0.5)
-    assert run("refresh", *of_window(stocked, account)).exit_code == 1
+    assert run("load", *of_window(stocked, account)).exit_code == 1
     listed = json.loads(run("quarantine", "list", "--reason", "METRIC", "--json").stdout)
     assert len(listed) > 0
     assert {False} == {row["is_loaded"] for row in listed}
@@ -202,7 +202,7 @@ def test_replay_is_a_session_that_tells_what_was_done(stocked: World, monkeypatc
 
     get_settings.cache_clear()
     break_rows(stocked, 0.5)
-    assert run("refresh", *of_window(stocked, account)).exit_code == 0
+    assert run("load", *of_window(stocked, account)).exit_code == 0
     [before] = stocked.rows("SELECT count(*) FROM quarantined_rows")
     result = run("quarantine", "replay", "--account", account.account_key)
     assert result.exit_code == 0, result.output

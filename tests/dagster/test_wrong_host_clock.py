@@ -152,7 +152,7 @@ def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: Wo
     account = stocked.account("JP")
     assert stocked.run_job("refresh_account", account).success
     stocked.execute(
-        "UPDATE report_windows SET wanted_by = NULL, next_refresh_at = now() - interval '1 hour'"
+        "UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, next_refresh_at = now() - interval '1 hour'"
         " WHERE dataset = 'daily_targets'"
     )
     stocked.execute(
@@ -173,7 +173,7 @@ def test_checks_on_host_whose_clock_is_ahead_find_no_late_windows(stocked: World
     """The hourly checks of the datasets judge by the database's time, too."""
     assert stocked.run_job("refresh_account", stocked.account("JP")).success
     stocked.execute(
-        "UPDATE report_windows SET wanted_by = NULL, next_refresh_at = now() - interval '1 hour'"
+        "UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, next_refresh_at = now() - interval '1 hour'"
     )
     run_ahead(
         2,

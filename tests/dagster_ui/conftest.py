@@ -94,7 +94,7 @@ class Dev:
             sys.executable,
             "-m",
             "bidbeacon_pipelines",
-            "refresh",
+            "load",
             "--account",
             account,
             "--window",

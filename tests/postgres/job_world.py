@@ -116,7 +116,7 @@ class BenchWorld:
         with self.session() as session:
             keep_windows(self.context, session, account, dataset, again=True)
             with self.engine.begin() as connection:
-                want_windows(connection, account, dataset.name, days, session.session_id)
+                want_windows(connection, account, dataset.name, days, "maria")
             [request_id] = self._send_next(session, account, days, dataset)
         return request_id
 

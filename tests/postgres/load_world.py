@@ -210,7 +210,7 @@ class LoadWorld:
             created_at=as_of,
             ad_products=ad_products,
         )
-        want_windows(connection, self.account, dataset.name, days, uuid4())
+        want_windows(connection, self.account, dataset.name, days, "maria")
         attach_windows(connection, request_id, now=as_of)
         return ReportScope(dataset, request_id, as_of, ad_products, (first, last))
 

@@ -65,6 +65,7 @@ def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
             account,
             DAILY_TARGETS,
             [day],
+            by="maria",
             on_progress=lambda _: world.advance(minutes=3),
         )
 

@@ -8,8 +8,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.defs.reports import dataset_assets
-from bidbeacon_pipelines.defs.run_requests import load_windows_op
+from bidbeacon_pipelines.defs.reports import dataset_assets, load_windows_op
 from tests.dagster.world import wait_until
 from tests.processes import kill_family
 

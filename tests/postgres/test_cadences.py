@@ -156,7 +156,7 @@ def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[
     account, at = world.account("US"), stored(world, "next_look_at")
     days = days_before(world.context.now().date(), 3)
     with world.session() as session:
-        drive_windows(world.context, session, account, DATASET, days)
+        drive_windows(world.context, session, account, DATASET, days, by="maria")
     assert world.window(account, days[0]).status == "loaded"
     assert stored(world, "next_look_at") == at
 

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 WITH_ACCOUNT = ("--account", "US.x")
-REFRESH = ("refresh", *WITH_ACCOUNT)
+LOAD = ("load", *WITH_ACCOUNT)
 TAIL = ("sessions", "tail", "--url")
 SANDBOX = ("sandbox", "--port", "0")
 DAY_OR_DAYS = "--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
@@ -32,11 +32,15 @@ WRONG = [
     (("accounts", "pause", ""), "No account ''", USAGE),
     (("accounts", "cadence", "US.x", "--every", "-5m"), "expected a duration like 6h", USAGE),
     (("accounts", "cadence", "US.x", "--cron", "@daily"), "expected five fields", USAGE),
-    ((*REFRESH, "--window", "2026-11-20.."), f"{DAY_OR_DAYS}'2026-11-20..'", USAGE),
-    ((*REFRESH, "--window", "..2026-11-20"), f"{DAY_OR_DAYS}'..2026-11-20'", USAGE),
-    ((*REFRESH, "--window", "0001-01-01"), f"{DAY_OR_DAYS}'0001-01-01'", USAGE),
-    ((*REFRESH, "--window", "9999-12-31"), f"{DAY_OR_DAYS}'9999-12-31'", USAGE),
-    ((*REFRESH, "--dataset", "weather"), "expected a dataset (daily_campaigns,", USAGE),
+    ((*LOAD, "--window", "2026-11-20.."), f"{DAY_OR_DAYS}'2026-11-20..'", USAGE),
+    ((*LOAD, "--window", "..2026-11-20"), f"{DAY_OR_DAYS}'..2026-11-20'", USAGE),
+    ((*LOAD, "--window", "0001-01-01"), f"{DAY_OR_DAYS}'0001-01-01'", USAGE),
+    ((*LOAD, "--window", "9999-12-31"), f"{DAY_OR_DAYS}'9999-12-31'", USAGE),
+    (
+        (*LOAD, "--window", "2026-11-20", "--dataset", "weather"),
+        "expected a dataset (daily_campaigns,",
+        USAGE,
+    ),
     (
         ("explain", *WITH_ACCOUNT, "--window", ""),
         "--window: expected a day like 2026-11-23, got: ''",
@@ -165,6 +169,7 @@ OPTIONS = [
 ]
 NEEDED = {
     "refresh": WITH_ACCOUNT,
+    "load": (*WITH_ACCOUNT, "--window", "2026-11-23"),
     "explain": (*WITH_ACCOUNT, "--window", "2026-11-23"),
     "restatements": (*WITH_ACCOUNT, "--window", "2026-11-23"),
     "cadence": ("US.x",),
@@ -217,6 +222,17 @@ def test_doctor_tells_that_no_database_runs(monkeypatch: pytest.MonkeyPatch) -> 
     result = run("doctor")
     assert (1, True) == (result.exit_code, isinstance(result.exception, SystemExit))
     assert "No database is running: start" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("command", [("refresh",), ("load", "--window", "2026-11-23")], ids=str)
+def test_without_a_database_nothing_can_be_asked(
+    command: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what starts one, and exits as for anything else that can't be asked."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://127.0.0.1:1/nothing")
+    get_settings.cache_clear()
+    result = run(*command, *WITH_ACCOUNT)
+    assert (USAGE, True) == (result.exit_code, "doesn't answer" in result.stderr)
 
 
 def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:

@@ -129,7 +129,7 @@ def test_a_load_by_hand_ends_when_credentials_are_refused(
         anew.session("load-windows") as session,
         pytest.raises(AccountSkippedError, match="revoked"),
     ):
-        drive_windows(anew.context, session, world.account(), DATASET, [DAY])
+        drive_windows(anew.context, session, world.account(), DATASET, [DAY], by="maria")
     assert timedelta(seconds=10) > world.context.now() - before
 
 

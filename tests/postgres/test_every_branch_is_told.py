@@ -35,7 +35,7 @@ TOLD_ELSEWHERE = {
         ("account-paused", "account-resumed", "account-renamed", "cadence-changed"),
         "tests/postgres/test_account_changes.py",
     ),
-    "load-requested": "tests/dagster/test_sensors.py",
+    "entity-sync-requested": "tests/dagster/test_sensors.py",
     "credentials-accepted": "tests/postgres/test_credentials.py",
     "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
@@ -61,6 +61,7 @@ def by_hand(world: BenchWorld, *days: date, minutes: float = 2) -> None:
             world.account(),
             DATASET,
             days,
+            by="maria",
             on_progress=lambda _: world.advance(minutes=minutes),
         )
 

@@ -174,8 +174,8 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
         Severity.WAITING,
     )
     assert "until 2026-01-16 05:00:00 UTC at the latest" in told.verdict.sentence
-    with world.session() as session, world.engine.begin() as connection:
-        want_windows(connection, germany, DATASET.name, [TODAY], session.session_id)
+    with world.engine.begin() as connection:
+        want_windows(connection, germany, DATASET.name, [TODAY], "maria")
     assert explained(world, germany, TODAY).verdict.cause == Cause.DUE
 
 
@@ -457,10 +457,9 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
     """Fresh, and wanted all the same: what it waits for is told, not that it is fresh."""
     account = world.account()
     world.load(account, DAY)
-    with world.session() as session:
-        world.execute(
-            "UPDATE report_windows SET wanted_by = :by WHERE load_count > 0", by=session.session_id
-        )
+    world.execute(
+        "UPDATE report_windows SET wanted_by = 'maria', wanted_at = now() WHERE load_count > 0"
+    )
     verdict = explained(world, account).verdict
     assert verdict.cause == Cause.DUE
     assert verdict.sentence.startswith("It was requested manually: ")

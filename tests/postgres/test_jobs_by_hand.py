@@ -37,7 +37,7 @@ def drive(
 
     with world.session("by-hand") as session:
         windows = drive_windows(
-            world.context, session, account, DATASET, days, on_progress=on_progress
+            world.context, session, account, DATASET, days, by="maria", on_progress=on_progress
         )
     return windows, told
 

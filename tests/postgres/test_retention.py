@@ -70,7 +70,6 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
             "hourly_months",
             "alert_messages",
             "processes",
-            "run_requests",
         ),
     ]
     return {what: count for what, count in counts.items() if count}
@@ -159,25 +158,6 @@ def test_many_sessions_go_in_small_pieces(engine: Engine, monkeypatch: pytest.Mo
     assert {"sessions": 5} == delete(engine, Settings())
 
 
-def test_requests_for_runs_are_kept_as_long_as_sessions(engine: Engine) -> None:
-    """From the end on; one that is open stays, however old it is."""
-    with engine.begin() as connection:
-        account = add_account(connection)
-        for day, finished in ((1, 91), (2, 89), (3, None)):
-            connection.execute(
-                text("""INSERT INTO run_requests (account_id, country_code, kind, dataset, windows, requested_by, requested_at, finished_at)
-                        VALUES (:account_id, :country_code, 'load-windows', 'daily_targets', ARRAY[CAST(:day AS date)], 'page', :asked, :finished)"""),
-                account.identity
-                | {
-                    "day": date(2026, 1, day),
-                    "asked": NOON - timedelta(days=100),
-                    "finished": None if finished is None else NOON - timedelta(days=finished),
-                },
-            )
-    assert {"run_requests": 1} == delete(engine, Settings())
-    assert count(engine, "run_requests") == 2
-
-
 def add_restatements(engine: Engine, *days: date) -> None:
     """Let a row vanish from the window of each day."""
     with engine.begin() as connection:
@@ -217,7 +197,6 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "hourly_months": 0,
         "alert_messages": 0,
         "processes": 0,
-        "run_requests": 0,
     }
     assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload
 

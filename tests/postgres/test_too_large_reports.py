@@ -33,6 +33,7 @@ def load_by_hand(world: BenchWorld, account: Account, days: list[date]) -> None:
             account,
             DATASET,
             days,
+            by="maria",
             on_progress=lambda _: world.advance(minutes=3),
         )
 

@@ -61,7 +61,7 @@ MILESTONES = _names("windows-queued report-requested report-processed window-ski
 OTHER_ACTIONS = _names("""
     account-needs-person account-paused account-renamed account-resumed account-sync-failed accounts-synced
     action-rolled-back actions-lost actions-omitted cadence-changed creates-paused credentials-accepted
-    credentials-refused dataset-checked entities-misread entities-synced export-failed export-pending export-requested
+    credentials-refused dataset-checked entities-misread entities-synced entity-sync-requested export-failed export-pending export-requested
     exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
     product-history-learned quarantine-replayed region-not-listed report-adopted report-pending report-split
     report-split-by-product report-suspicious reports-planned request-retried session-finalized silence-accepted
@@ -76,10 +76,10 @@ COMMANDS = """
 """
 STREAM_ROUTES = _names("""
     / /accounts /accounts/{key} /api/account /api/account/alias /api/account/cadence /api/account/load-windows
-    /api/account/pause /api/account/resume /api/account/sync-entities /api/accounts /api/actions /api/changes
+    /api/account/pause /api/account/resume /api/account/sync-entities /api/account/wanted /api/accounts /api/actions /api/changes
     /api/coverage /api/explain /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
     /api/job-sessions/stream /api/job-sessions/values /api/job-sessions/ws /api/job-sessions/{session_id:uuid}
-    /api/job-sessions/{session_id:uuid}/surroundings /api/problems/load /api/run-requests/{id:int} /coverage /healthz
+    /api/job-sessions/{session_id:uuid}/surroundings /api/problems/load /coverage /healthz
     /login /metrics /readyz /sessions /sessions/{session_id:uuid} /web/{name}
 """)
 

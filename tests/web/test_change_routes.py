@@ -4,18 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.accounts.queries import Account, get_account
-from bidbeacon_pipelines.requests.run_request_queries import (
-    begin_request,
-    finish_requests,
-    list_waiting_requests,
-)
+from bidbeacon_pipelines.actions import LoadRequested
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
@@ -28,6 +23,9 @@ Serve = Callable[..., AbstractContextManager[StreamServer]]
 KEY = "US.one"
 DAYS = [str(utc_now().date() - timedelta(days=ago)) for ago in (5, 4)]
 LOAD = {"account": KEY, "dataset": "daily_targets", "windows": DAYS[::-1]}
+WINDOWS = """
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date)
+    SELECT 'amzn1.one', 'US', 'daily_targets', CAST(now() AS date) - n FROM generate_series(2, 9) n"""
 TOKEN = "a-long-random-token"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 USER = "X-Forwarded-User"
@@ -35,9 +33,10 @@ USER = "X-Forwarded-User"
 
 @pytest.fixture
 def stored(session_store: SessionStore, engine: Engine) -> SessionStore:
-    """Store one account."""
+    """Store one account with windows."""
     with engine.begin() as connection:
         connection.execute(text(AN_ACCOUNT))
+        connection.execute(text(WINDOWS))
     return session_store
 
 
@@ -144,27 +143,25 @@ def test_cadence_and_alias_are_changed(product: httpx.Client, stored: SessionSto
     assert "One · US" == told["account_label"]
 
 
+def wanted(product: httpx.Client) -> list[dict[str, Any]]:
+    """Return what is wanted of the account."""
+    return list(product.get("/api/account/wanted", params={"account": KEY}).json())
+
+
 def test_a_load_is_asked_for_once_and_followed_to_its_session(
     product: httpx.Client, stored: SessionStore
 ) -> None:
-    """A second click joins the open request; after its session has ended there can be another."""
+    """A second click joins the first, whose name stays; the living session that drives it is known."""
     first = product.post("/api/account/load-windows", json=LOAD, headers={USER: "maria"}).json()
-    again = product.post(
-        "/api/account/load-windows", json=LOAD | {"windows": LOAD["windows"][::-1]}
-    ).json()
+    again = product.post("/api/account/load-windows", json=LOAD).json()
     assert first == again
-    assert ("waiting", "maria", None) == (first["state"], first["by"], first["session"])
-    assert DAYS == first["windows"]
+    assert [first] == wanted(product)
+    assert ("maria", DAYS, None) == (first["by"], first["windows"], first["session"])
     with with_job_session("load-windows", store=stored) as session:
-        with stored.begin() as connection:
-            begin_request(connection, first["id"], session.session_id)
-        running = product.get(f"/api/run-requests/{first['id']}").json()
-        joined = product.post("/api/account/load-windows", json=LOAD).json()
-    assert ("running", str(session.session_id)) == (running["state"], running["session"])
-    assert first["id"] == joined["id"]
-    other = product.post("/api/account/load-windows", json=LOAD).json()
-    assert first["id"] != other["id"]
-    assert "finished" == product.get(f"/api/run-requests/{first['id']}").json()["state"]
+        facts = {"account": KEY, "dataset": "daily_targets", "windows": DAYS}
+        session.add(LoadRequested(**facts, by="maria"))
+        assert [str(session.session_id)] == [one["session"] for one in wanted(product)]
+    assert [None] == [one["session"] for one in wanted(product)]
 
 
 def test_days_that_cannot_be_loaded_are_not_requested(product: httpx.Client) -> None:
@@ -172,24 +169,27 @@ def test_days_that_cannot_be_loaded_are_not_requested(product: httpx.Client) -> 
     old, new = "2019-01-01", str(utc_now().date() + timedelta(days=2))
     mixed = product.post("/api/account/load-windows", json=LOAD | {"windows": [old, *DAYS, new]})
     assert DAYS == mixed.json()["windows"]
-    for day, said in ((old, "this day is older"), (new, "1 day is not loaded, since not over")):
+    for day in (old, new):
         answer = product.post("/api/account/load-windows", json=LOAD | {"windows": [day]})
-        assert (409, True) == (answer.status_code, said in answer.json()["error"])
+        assert 409 == answer.status_code
+        assert "Expected days of daily_targets from" in answer.json()["error"]
+        assert f"got: {day}." in answer.json()["error"]
 
 
-def test_a_request_whose_session_died_is_not_joined(
-    product: httpx.Client, stored: SessionStore
-) -> None:
-    """A session that is gone is not running; so nothing is stuck."""
+def test_a_sync_is_asked_for_once(product: httpx.Client) -> None:
+    """A second click joins the first."""
     first = product.post("/api/account/sync-entities", json={"account": KEY}).json()
-    with stored.begin() as connection:
-        begin_request(connection, first["id"], uuid4())
-        finish_requests(connection, now=utc_now())
-        assert [] == list_waiting_requests(connection)
-    assert (
-        first["id"]
-        != product.post("/api/account/sync-entities", json={"account": KEY}).json()["id"]
-    )
+    assert (KEY, None, "page") == (first["account"], first["dataset"], first["by"])
+    assert first == product.post("/api/account/sync-entities", json={"account": KEY}).json()
+    assert [first] == wanted(product)
+
+
+def test_days_without_windows_are_refused(product: httpx.Client, engine: Engine) -> None:
+    """A new account gets them with its first refresh; until then no run could load one."""
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM report_windows"))
+    answer = product.post("/api/account/load-windows", json=LOAD)
+    assert (409, True) == (answer.status_code, "has no windows" in answer.json()["error"])
 
 
 def test_nothing_is_asked_for_a_paused_account(product: httpx.Client) -> None:

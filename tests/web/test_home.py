@@ -14,8 +14,8 @@ from bidbeacon_pipelines.accounts.ads_account_queries import set_needs_person
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_enabled
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.problems import health_checks
-from bidbeacon_pipelines.problems import loads as problem_loads
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import create_windows, set_windows_through
@@ -412,14 +412,11 @@ def load_again(world: World, problem: dict[str, Any]) -> httpx.Response:
     return world.client.post("/api/problems/load", json={"problem": problem["load"]})
 
 
-def list_requests(world: World) -> list[tuple[str, str, int]]:
-    """Return the stored requests for runs: account, dataset and number of days."""
+def list_asked(world: World) -> list[tuple[str, str, int]]:
+    """Return what is wanted: account, dataset and number of days."""
     with world.engine.connect() as connection:
-        rows = connection.execute(
-            text("""SELECT account_id, dataset, cardinality(windows) FROM run_requests
-                     WHERE kind = 'load-windows' ORDER BY id""")
-        )
-        return [(row[0], row[1], row[2]) for row in rows]
+        wanted = list_wanted(connection)
+    return sorted((one["account_key"], one["dataset"], len(one["windows"])) for one in wanted)
 
 
 def test_all_days_of_a_problem_are_asked_for_in_all_datasets(world: World) -> None:
@@ -435,43 +432,26 @@ def test_all_days_of_a_problem_are_asked_for_in_all_datasets(world: World) -> No
         sorted(problem["datasets"]),
     )
     answer = load_again(world, problem)
-    assert (200, {"runs": 6, "windows": 262, "left": 0, "stopped": []}) == (
+    assert (200, {"runs": 4, "windows": 262, "stopped": []}) == (
         answer.status_code,
         answer.json(),
     )
     assert [
-        ("amzn1.one", "daily_products", 100),
-        ("amzn1.one", "daily_products", 30),
-        ("amzn1.one", "daily_targets", 100),
-        ("amzn1.one", "daily_targets", 30),
-        ("amzn1.two", "daily_products", 1),
-        ("amzn1.two", "daily_targets", 1),
-    ] == sorted(list_requests(world), key=lambda one: (one[0], one[1], -one[2]))
+        ("US.one", "daily_products", 130),
+        ("US.one", "daily_targets", 130),
+        ("US.two", "daily_products", 1),
+        ("US.two", "daily_targets", 1),
+    ] == list_asked(world)
 
 
-def test_days_that_wait_for_their_run_are_not_asked_for_twice(world: World) -> None:
+def test_days_that_are_wanted_already_are_not_asked_for_twice(world: World) -> None:
     """A second click asks for those that failed meanwhile."""
     world.change(1, "failed", REFUSED)
     load_again(world, world.problems()[0])
     world.change(2, "failed", REFUSED)
     answer = load_again(world, world.problems()[0])
-    assert {"runs": 1, "windows": 1, "left": 0, "stopped": []} == answer.json()
-    assert [("amzn1.one", DATASET, 1)] * 2 == list_requests(world)
-
-
-def test_of_a_huge_problem_the_newest_days_are_asked_for_first(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The others with the next click."""
-    monkeypatch.setattr(problem_loads, "MOST_RUNS", 2)
-    for age in range(1, 251):
-        world.change(age, "failed", REFUSED)
-    assert {"runs": 2, "windows": 200, "left": 50, "stopped": []} == load_again(
-        world, world.problems()[0]
-    ).json()
-    assert {"runs": 1, "windows": 50, "left": 0, "stopped": []} == load_again(
-        world, world.problems()[0]
-    ).json()
+    assert {"runs": 1, "windows": 1, "stopped": []} == answer.json()
+    assert [("US.one", DATASET, 1)] * 2 == list_asked(world)
 
 
 def test_a_problem_that_is_over_is_not_loaded_again(world: World) -> None:
@@ -481,7 +461,7 @@ def test_a_problem_that_is_over_is_not_loaded_again(world: World) -> None:
     world.change(1)
     answer = load_again(world, problem)
     assert (404, "This problem is over.") == (answer.status_code, answer.json()["error"])
-    assert [] == list_requests(world)
+    assert [] == list_asked(world)
 
 
 def test_only_windows_can_be_loaded_again(world: World) -> None:

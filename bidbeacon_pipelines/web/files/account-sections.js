@@ -31,7 +31,7 @@ export function headSection(data) {
 export function actsSection(data, renew) {
   const made = actions([syncEntities(data.key), pauseOrResume(data.key, waitsForPerson(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
   const said = made.querySelector(".said");
-  for (const request of data.run_requests) follow(request, (...nodes) => said.replaceChildren(...nodes));
+  for (const wanted of data.wanted) follow(wanted, (...nodes) => said.replaceChildren(...nodes));
   return made;
 }
 

@@ -62,11 +62,10 @@ export const loadAgain = (account, dataset, windows, label = "Load again") =>
 /** All windows of a problem on Home; `key` names it. */
 export const loadProblem = (key) =>
   button("Load again", async (say) => {
-    const { runs, windows, left, stopped } = await send("/api/problems/load", { problem: key });
+    const { runs, windows, stopped } = await send("/api/problems/load", { problem: key });
     const sessions = el("a", { href: "/sessions?job=load-windows&since=1h" }, counted(runs, "run"));
-    const asked = runs === 0 ? ["All of them wait for their run already."] : [`Asked for ${counted(windows, "window")} in `, sessions, ", which Dagster starts within half a minute."];
-    const rest = left > 0 && ` ${counted(left, "older window")} can be asked for afterwards.`;
-    say(...[...asked, rest, stopped.length > 0 && ` Nothing is asked for ${stopped.join(", ")}: resume first.`].filter(Boolean));
+    const asked = runs === 0 ? ["All of them are asked for already."] : [`Asked for ${counted(windows, "window")} in `, sessions, ", which Dagster starts within half a minute."];
+    say(...[...asked, stopped.length > 0 && ` Nothing is asked for ${stopped.join(", ")}: resume first.`].filter(Boolean));
   }, { title: "Ask Amazon for new reports of all of its days now, in all datasets" });
 
 const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
@@ -108,16 +107,18 @@ export const changeCadence = (account, done = () => {}) => (say) => {
 /** A link to Dagster's page of a partition: its button "Materialize" opens a dialog with exactly this one chosen. */
 export const partitionLink = (address) => outLink("Open in Dagster", address, { class: "button", title: "Its button Materialize has exactly this partition chosen" });
 
-/** Say how a request for a run goes, until its session is there. */
-export async function follow(request, say) {
+/** Say how something that is wanted goes, until its session is there. */
+export async function follow(wanted, say) {
   const since = Date.now();
-  let now = request;
-  while (now.state === "waiting" && Date.now() - since < LONGEST_MS) {
+  let now = wanted;
+  while (now && !now.session && Date.now() - since < LONGEST_MS) {
     say(`Asked for. Dagster starts the run within half a minute (${Math.round((Date.now() - since) / 1000)} s) …`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    now = await fetchJson(`/api/run-requests/${request.id}`).catch(() => now);
+    const all = await fetchJson(`/api/account/wanted?${new URLSearchParams({ account: wanted.account })}`).catch(() => [now]);
+    now = all.find(({ dataset, at }) => dataset === wanted.dataset && at === wanted.at);
   }
-  if (now.session) say("Its run has begun: ", el("a", { href: sessionPath(now.session) }, "show the session"), ".");
-  else if (now.failure) say(el("span", { class: "problem" }, "No run has begun: ", withCommands(now.failure), "."));
-  else say("No run has begun yet. The request stays: it is started as soon as Dagster’s sensor looks.");
+  const sessions = `/sessions?${new URLSearchParams({ account: wanted.account, job: wanted.dataset ? "load-windows" : "sync-entities" })}`;
+  if (now?.session) say("Its run has begun: ", el("a", { href: sessionPath(now.session) }, "show the session"), ".");
+  else if (!now) say("Its run has ended: ", el("a", { href: sessions }, "show the sessions"), ".");
+  else say("No run has begun yet. It stays wanted: a run starts as soon as Dagster’s sensor looks.");
 }

@@ -143,7 +143,7 @@ class FuzzWorld:
                 created_at=as_of,
                 ad_products=document.report.ad_products,
             )
-            want_windows(connection, self.account, name, days, uuid4())
+            want_windows(connection, self.account, name, days, "maria")
             attach_windows(connection, request_id, now=as_of)
         return request_id
 

@@ -138,7 +138,7 @@ def test_a_due_window_waits_for_its_accounts_own_round() -> None:
         round_at,
     )
     assert "its cadence" in verdict.sentence
-    assert Cause.DUE == verdict_of(replace(facts, window=replace(due, wanted_by=ONE))).cause
+    assert Cause.DUE == verdict_of(replace(facts, window=replace(due, wanted_by="maria"))).cause
     assert Cause.DUE == verdict_of(facts, round_at).cause
     late = verdict_of(
         replace(facts, account=replace(account, last_look_at=NOW - timedelta(hours=3)))

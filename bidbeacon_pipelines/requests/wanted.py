@@ -1,0 +1,156 @@
+"""Asks for windows to be loaded, or entities to be synced, now: a Dagster sensor starts the runs."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.entities.queries import want_entities
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.windows.queries import want_windows
+from bidbeacon_pipelines.windows.rules import is_served, local_date, oldest_served
+from bidbeacon_sessions.presentation import instant
+from bidbeacon_sessions.sentences import join_sentences
+
+
+class RefusedError(RuntimeError):
+    """Nothing is asked of Amazon for a person, since a run would do nothing.
+
+    Attributes:
+        what_to_do: What helps.
+    """
+
+    what_to_do = "Ask for days that are over and that Amazon still serves."
+
+
+class AccountStoppedError(RefusedError):
+    """An account is paused, disabled or suspended."""
+
+    what_to_do = "Resume the account first."
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(
+            join_sentences(
+                f"No reports are requested for {account.label}: {account.reason_to_skip}"
+            )
+        )
+
+
+class DaysNotLoadableError(RefusedError):
+    """None of the requested days can be loaded."""
+
+    def __init__(
+        self, account: Account, dataset: Dataset, days: Sequence[date], now: datetime
+    ) -> None:
+        today = local_date(now, account.time_zone)
+        given = (
+            f"{min(days)}" if len(days) == 1 else f"{len(days):,} days, {min(days)} to {max(days)}"
+        )
+        super().__init__(
+            f"Expected days of {dataset.name} from {oldest_served(dataset, today)} to {today - timedelta(days=1)}, which Amazon "
+            f"serves and which are over in the account's time zone ({account.time_zone}), got: {given}."
+        )
+
+
+class NoWindowsError(RefusedError):
+    """A dataset of an account has no windows of the requested days yet."""
+
+    what_to_do = "Ask again in a few minutes."
+
+    def __init__(self, account: Account, dataset: Dataset) -> None:
+        super().__init__(
+            f"{account.label} has no windows of {dataset.name} yet: its first refresh makes them."
+        )
+
+
+def check_active(account: Account) -> None:
+    """Raise if no reports are requested for an account.
+
+    Raises:
+        AccountStoppedError: it is paused, disabled by Amazon, or suspended.
+    """
+    if account.reason_to_skip is not None:
+        raise AccountStoppedError(account)
+
+
+def list_loadable(
+    account: Account, dataset: Dataset, days: Sequence[date], now: datetime
+) -> list[date]:
+    """Return the days that are over in the account's time zone and that Amazon still serves."""
+    today = local_date(now, account.time_zone)
+    return [day for day in days if day < today and is_served(dataset, day, today)]
+
+
+def check_loadable(
+    account: Account, dataset: Dataset, days: Sequence[date], now: datetime
+) -> list[date]:
+    """Return the days that can be loaded now.
+
+    Raises:
+        AccountStoppedError: the account is paused, disabled or suspended.
+        DaysNotLoadableError: none of the days can be loaded.
+    """
+    check_active(account)
+    if loadable := list_loadable(account, dataset, days, now):
+        return loadable
+    raise DaysNotLoadableError(account, dataset, days, now)
+
+
+def want_load(
+    connection: Connection,
+    account: Account,
+    dataset: Dataset,
+    days: Sequence[date],
+    *,
+    by: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Ask for windows to be loaded now, whether or not they are due; return what is wanted (see `list_wanted_json`).
+
+    Days that can't be loaded are left out.
+
+    Raises:
+        AccountStoppedError: no reports are requested for the account.
+        DaysNotLoadableError: none of the days can be loaded.
+        NoWindowsError: the days have no windows yet.
+    """
+    loadable = check_loadable(account, dataset, days, now)
+    want_windows(connection, account, dataset.name, loadable, by)
+    wanted = [
+        one for one in list_wanted_json(connection, account) if one["dataset"] == dataset.name
+    ]
+    asked = set(map(str, loadable))
+    found = next((one for one in reversed(wanted) if not asked.isdisjoint(one["windows"])), None)
+    if found is None:
+        raise NoWindowsError(account, dataset)
+    return found
+
+
+def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str, Any]:
+    """Ask for an account's entities to be synced now; return what is wanted (see `list_wanted_json`).
+
+    Raises:
+        AccountStoppedError: the account is paused, disabled or suspended.
+    """
+    check_active(account)
+    want_entities(connection, account, by)
+    return next(one for one in list_wanted_json(connection, account) if one["dataset"] is None)
+
+
+def list_wanted_json(connection: Connection, account: Account) -> list[dict[str, Any]]:
+    """Return what people want of an account, as the page follows it; `session` is the one that drives it."""
+    return [
+        {
+            "account": row["account_key"],
+            "account_label": row["account_label"],
+            "dataset": row["dataset"],
+            "windows": list(map(str, row["windows"])),
+            "by": row["wanted_by"],
+            "at": instant(row["wanted_at"]),
+            "session": None if row["session_id"] is None else str(row["session_id"]),
+        }
+        for row in list_wanted(connection, account)
+    ]

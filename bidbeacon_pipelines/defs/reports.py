@@ -15,7 +15,6 @@ from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import (
-    ACCOUNT_TAG,
     ACCOUNT_WINDOWS,
     ADS_ACCOUNT_PARTITIONS,
     ADS_ACCOUNT_TAG,
@@ -69,10 +68,7 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
             input={"dataset": dataset.name, "partitions": keys},
             account=named.pop() if len(named) == 1 else None,
         ) as job:
-            wanted = days_by_account(keys)
-            tags = {ACCOUNT_TAG: ",".join(wanted)[:250]}
-            context.instance.add_run_tags(context.run.run_id, tags)
-            for key, days in wanted.items():
+            for key, days in days_by_account(keys).items():
                 _load(context, job, key, dataset, days)
         yield from ()  # a result would materialize all partitions of the run, also skipped ones
 

@@ -45,6 +45,7 @@ HELP_AFTER = timedelta(seconds=30)
 """Where there still is work so long after the last run began, another one starts: that one is busy with a large report, or frozen."""
 MANY_DUE = 10
 """So many due reports are more than one run loads soon: another one starts at the next tick."""
+_INCOMPLETE = "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET or …_REFRESH_TOKEN: set all three, or none."
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
@@ -213,15 +214,9 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
 
 def _why_unreachable(settings: Settings) -> str | None:
     """Return why Amazon cannot be called, if that is known beforehand."""
-    if settings.uses_sandbox:
-        return _sandbox_away(settings)
-    if settings.ads_api_client_secret is None or settings.ads_api_refresh_token is None:
-        return "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET or …_REFRESH_TOKEN: set all three, or none."
-    return None
-
-
-def _sandbox_away(settings: Settings) -> str | None:
-    """Return that there are neither credentials nor a running sandbox, if so."""
+    if not settings.uses_sandbox:
+        is_complete = settings.ads_api_client_secret and settings.ads_api_refresh_token
+        return None if is_complete else _INCOMPLETE
     try:
         httpx.get(f"{settings.sandbox_url}/healthz", timeout=2, trust_env=False)
     except httpx.HTTPError:

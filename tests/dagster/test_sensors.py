@@ -32,7 +32,7 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
-from tests.dagster.world import DATASET, HELD_SECONDS, World
+from tests.dagster.world import DATASET, World
 
 NOTHING_DUE = "No account has due work, or its run is in progress."
 NOTHING_TO_POLL = (
@@ -86,13 +86,11 @@ def began(world: World, job: str, *, seconds_ago: float) -> None:
 
 
 def make_reports_due(world: World) -> None:
-    """Create reports that are due for a poll, an hour after the last poll, with no planned ones beside them."""
+    """Create reports that are due for their first poll, with no planned ones beside them."""
     world.hold_reports()
     world.run_job("refresh_account", world.account("JP"))
-    world.run_job("poll_reports")
     world.execute("DELETE FROM report_requests WHERE status = 'planned'")
-    world.execute("UPDATE report_requests SET next_step_at = now()")
-    began(world, "poll_reports", seconds_ago=3600)
+    world.execute("UPDATE report_requests SET next_step_at = now(), sent_at = now(), polls = 0")
     assert len(asked_for(world, poll_reports_in_flight)) == 1
 
 
@@ -230,10 +228,8 @@ def test_reports_are_polled_once_a_minute_unless_the_last_poll_created_them(
 
 def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) -> None:
     """While the gate is closed, or full, no run starts."""
+    stocked.hold_reports()
     stocked.run_job("refresh_account", stocked.account("JP"))
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-    stocked.run_job("poll_reports")
-    began(stocked, "poll_reports", seconds_ago=3600)
     stocked.execute(
         "UPDATE report_requests SET next_step_at = now() + interval '1 hour' WHERE status = 'in_flight'"
     )
@@ -247,7 +243,9 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
 
 def test_a_round_with_windows_in_no_plan_starts_a_run(stocked: World) -> None:
     """It does so also where the next round is a day away."""
+    stocked.hold_reports()
     stocked.run_job("refresh_account", stocked.account("JP"))
+    stocked.execute("UPDATE report_windows SET request_id = NULL, status = 'missing'")
     stocked.execute("DELETE FROM report_requests")
     stocked.execute(
         "UPDATE ads_accounts SET next_look_at = now() + interval '1 day', planned_at = last_look_at"
@@ -340,20 +338,23 @@ def test_a_load_that_is_refused_is_not_wanted_any_more(wanted: World) -> None:
     assert [] == by_hand(wanted) == what_is_wanted(wanted)
 
 
-def test_wanted_entities_are_synced_until_amazon_has_them(stocked: World) -> None:
-    """While Amazon makes the exports they stay wanted, and the next run goes on with the same."""
+def test_wanted_entities_are_synced_once_amazon_allows_it(stocked: World) -> None:
+    """A throttled sync leaves them wanted: the next run starts after the pause, and its session says who asked."""
     account = stocked.account()
     with stocked.engine.begin() as connection:
         want_sync(connection, account, by="maria")
-    pending = FaultOptions(seconds=HELD_SECONDS)
-    stocked.sandbox.state.faults.add(FaultRule(fault="export_pending", options=pending))
+    pause = FaultOptions(seconds=300)
+    throttled = FaultRule(fault="throttle", operation="create_export", options=pause, times=1)
+    stocked.sandbox.state.faults.add(throttled)
     for _ in range(2):
         [run] = by_hand(stocked)
         assert ("sync_entities", account.account_key) == (run.job_name, run.tags[PARTITION_TAG])
         defs.resolve_job_def("sync_entities").execute_in_process(
             tags=run.tags, instance=stocked.instance
         )
-        stocked.release_reports()
-    assert [] == by_hand(stocked) == what_is_wanted(stocked)
-    actions = stocked.sessions_of("sync-entities")[0]["actions"]
-    assert ("entity-sync-requested", "maria") == (actions[0]["type"], actions[0]["by"])
+        assert [] == by_hand(stocked)
+        stocked.execute("UPDATE rate_limits SET next_start_at = now()")
+    assert [] == what_is_wanted(stocked)
+    for session in stocked.sessions_of("sync-entities"):
+        first = session["actions"][0]
+        assert ("entity-sync-requested", "maria") == (first["type"], first["by"])

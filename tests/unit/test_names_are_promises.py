@@ -70,8 +70,8 @@ OTHER_ACTIONS = _names("""
 """)
 COMMANDS = """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync, alerts,
-    alerts test, db shell, db start, db upgrade, db url, dev, doctor, entities list, entities sync, explain, probe,
-    quarantine list, quarantine replay, refresh, restatements, sandbox, sessions list, sessions show, sessions tail,
+    alerts test, db shell, db start, db upgrade, db url, dev, doctor, entities list, entities sync, explain, load,
+    probe, quarantine list, quarantine replay, refresh, restatements, sandbox, sessions list, sessions show, sessions tail,
     stream
 """
 STREAM_ROUTES = _names("""

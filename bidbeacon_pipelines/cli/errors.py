@@ -100,7 +100,7 @@ def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.database.schema import SchemaError
     from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
     from bidbeacon_pipelines.recordings import RecordingError
-    from bidbeacon_pipelines.requests.wanted import RefusedError
+    from bidbeacon_pipelines.requests.wanted import CannotAskError
     from bidbeacon_pipelines.sandbox.config import OptionError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
@@ -112,7 +112,7 @@ def _usage_errors() -> tuple[type[Exception], ...]:
         DatabaseUnavailableError,
         OptionError,
         RecordingError,
-        RefusedError,
+        CannotAskError,
         SchemaError,
         SettingsError,
         InvalidDatabaseUrlError,

@@ -16,7 +16,7 @@ from bidbeacon_sessions.presentation import instant
 from bidbeacon_sessions.sentences import join_sentences
 
 
-class RefusedError(RuntimeError):
+class CannotAskError(RuntimeError):
     """Nothing is asked of Amazon for a person, since a run would do nothing.
 
     Attributes:
@@ -26,7 +26,7 @@ class RefusedError(RuntimeError):
     what_to_do = "Ask for days that are over and that Amazon still serves."
 
 
-class AccountStoppedError(RefusedError):
+class AccountStoppedError(CannotAskError):
     """An account is paused, disabled or suspended."""
 
     what_to_do = "Resume the account first."
@@ -39,7 +39,7 @@ class AccountStoppedError(RefusedError):
         )
 
 
-class DaysNotLoadableError(RefusedError):
+class DaysNotLoadableError(CannotAskError):
     """None of the requested days can be loaded."""
 
     def __init__(
@@ -55,7 +55,7 @@ class DaysNotLoadableError(RefusedError):
         )
 
 
-class NoWindowsError(RefusedError):
+class NoWindowsError(CannotAskError):
     """A dataset of an account has no windows of the requested days yet."""
 
     what_to_do = "Ask again in a few minutes."

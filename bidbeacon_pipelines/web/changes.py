@@ -33,7 +33,7 @@ from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.problems.loads import ProblemIsOverError, want_problem_load
 from bidbeacon_pipelines.requests.wanted import (
-    RefusedError,
+    CannotAskError,
     list_wanted_json,
     want_load,
     want_sync,
@@ -137,7 +137,7 @@ def _endpoint(
             return problem(404, str(error), "Take a name from /api/accounts.")
         except (AmbiguousAccountError, BadAliasError, BadCadenceError) as error:
             return problem(400, str(error), _EXAMPLE)
-        except RefusedError as error:
+        except CannotAskError as error:
             return problem(409, str(error), error.what_to_do)
         except ProgrammingError as error:
             if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:

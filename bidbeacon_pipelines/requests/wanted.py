@@ -119,14 +119,11 @@ def want_load(
     """
     loadable = check_loadable(account, dataset, days, now)
     want_windows(connection, account, dataset.name, loadable, by)
-    wanted = [
-        one for one in list_wanted_json(connection, account) if one["dataset"] == dataset.name
-    ]
     asked = set(map(str, loadable))
-    found = next((one for one in reversed(wanted) if not asked.isdisjoint(one["windows"])), None)
-    if found is None:
-        raise NoWindowsError(account, dataset)
-    return found
+    for one in reversed(list_wanted_json(connection, account)):
+        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"]):
+            return one
+    raise NoWindowsError(account, dataset)
 
 
 def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str, Any]:

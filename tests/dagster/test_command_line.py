@@ -53,6 +53,7 @@ def test_load_as_json_is_one_document(stocked: World) -> None:
 
 def test_refresh_has_on_its_way_what_is_due_and_ends_with_0(stocked: World) -> None:
     """It plans and creates reports as far as the gate allows, and waits for nothing."""
+    stocked.hold_reports()
     result = run("refresh", "--account", stocked.account("JP").account_key)
     assert result.exit_code == 0, result.output
     assert len(stocked.accepted_creates()) == 2
@@ -60,17 +61,21 @@ def test_refresh_has_on_its_way_what_is_due_and_ends_with_0(stocked: World) -> N
 
 
 def test_refresh_ends_with_1_where_something_due_is_not_on_its_way(stocked: World) -> None:
-    """Such as windows that wait for the other country of their ads account."""
-    account = stocked.account("US")
+    """Such as a day whose report failed and that is asked for again later."""
+    account = stocked.account("JP")
+    stocked.hold_reports()
     assert run("refresh", "--account", account.account_key).exit_code == 0
+    stocked.execute("""
+        UPDATE report_windows SET status = 'loaded', request_id = NULL, next_refresh_at = NULL,
+               last_loaded_at = now(), data_as_of = now()""")
+    stocked.execute("DELETE FROM report_requests")
     stocked.execute(
-        "UPDATE report_windows SET status = 'failed', next_refresh_at = now() + interval '1 day' WHERE window_date = :day AND dataset = 'daily_targets'",
-        day=stocked.day(400),
+        "UPDATE report_windows SET status = 'failed' WHERE dataset = 'daily_targets' AND window_date = :day",
+        day=stocked.day(),
     )
-    stocked.execute("DELETE FROM report_requests WHERE status = 'planned'")
     result = run("refresh", "--account", account.account_key)
     assert result.exit_code == 1
-    assert "due or failed and not on the way" in result.stderr.replace("\n", " ")
+    assert "1 window is due or failed and not on the way" in result.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +226,7 @@ def test_accounts_are_listed_with_all_of_their_datasets(
     stocked: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The windows of an account are counted over all datasets, not those of one."""
+    stocked.hold_reports()
     assert run("refresh", "--account", stocked.account("JP").account_key).exit_code == 0
     monkeypatch.setenv("COLUMNS", "80")
     [counted] = stocked.rows("SELECT count(*) AS n FROM report_windows")

@@ -334,6 +334,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "export-pending": hide_export,
     "exports-skipped": go_on_with_sync,
     "targets-resolved": resolve,
+    "load-requested": lambda world: by_hand(world, DAY),
     "windows-planned": load,
     "reports-planned": plan,
     "creates-paused": throttle,

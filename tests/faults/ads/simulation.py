@@ -140,7 +140,7 @@ class Simulation:
                 context, sleep=lambda seconds: context.sleep(max(seconds, LOOK_BY_HAND_EVERY))
             )
             account = read_account(context.engine, key)
-            drive_windows(patient, session, account, get_dataset(dataset), days)
+            drive_windows(patient, session, account, get_dataset(dataset), days, by="maria")
 
         self.run("load-windows", key, load)
 

@@ -117,14 +117,13 @@ class _Driver(LoadableRequest):
 
     def _next_step(self) -> Step | None:
         """Return the next step; request nothing for a suspended ads account, or one whose countries are all disabled."""
-        step = next_step(self._request, self._context.now())
         if self._request.finished_at is not None:
             return None
         if self._windows and self._is_disabled:
             reason = self._countries[next(iter(self._windows))].reason_to_skip or ""
             return GiveUp(Failure(FailureKind.ACCOUNT_DISABLED, reason))
         if self._ads_account.needs_person is None:
-            return step
+            return next_step(self._request, self._context.now())
         if self._ads_account.needs_person_for == "credentials" or not self._windows:
             return None
         return GiveUp(Failure(FailureKind.NOT_AUTHORIZED, self._ads_account.needs_person))
@@ -147,11 +146,8 @@ class _Driver(LoadableRequest):
         with self._context.engine.begin() as connection:
             keep_lock(connection, self._request.id, self._session.session_id)
             for key in disabled:
-                account, windows = self._countries[key], self._windows.pop(key)
-                days, reason = (
-                    [window.window_date for window in windows],
-                    account.reason_to_skip or "",
-                )
+                windows, reason = self._windows.pop(key), self._countries[key].reason_to_skip or ""
+                days = [window.window_date for window in windows]
                 self._fail_windows(connection, {key: windows}, reason, at_once)
                 skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
                 self._session.add_in(

@@ -43,8 +43,9 @@ HARMLESS = (
 def test_the_first_fill_is_loaded(world: World) -> None:
     """Sensors of one host start runs, and workers of all hosts load all datasets of all accounts."""
     world.break_amazon(*HARMLESS)
-    wait_until(lambda: world.loaded_datasets() == 12 * len(DATASETS), "all load", FILL_SECONDS)
-    world.settle()
+    wait_until(lambda: world.loaded_datasets() > 0, "the first load", REACHED_SECONDS)
+    world.settle(FILL_SECONDS)
+    assert world.loaded_datasets() == 12 * len(DATASETS)
     check_orderly(world)
 
 

@@ -79,7 +79,7 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
     """One run loads three days with one request; of another dataset, whose report is planned, it loads nothing."""
     account = stocked.account()
     days = [stocked.day(ago) for ago in (5, 4, 3)]
-    assert stocked.run_job("refresh_account", account).success
+    stocked.plan(account)
     assert stocked.rows("SELECT 1 FROM report_requests WHERE dataset = 'daily_campaigns'")
     assert stocked.materialize(account, days[0], days[-1]).success
     told = dict(stocked.materializations())

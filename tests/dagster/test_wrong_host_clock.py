@@ -150,7 +150,7 @@ def test_cadence_set_on_host_whose_clock_is_ahead_is_of_today(stocked: World) ->
 def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: World) -> None:
     """The page, `doctor` and alerts judge by the database's time: with a host two days ahead they find what they find with a right one."""
     account = stocked.account("JP")
-    assert stocked.run_job("refresh_account", account).success
+    stocked.plan(account)
     stocked.execute(
         "UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, next_refresh_at = now() - interval '1 hour'"
         " WHERE dataset = 'daily_targets'"
@@ -171,7 +171,7 @@ def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: Wo
 
 def test_checks_on_host_whose_clock_is_ahead_find_no_late_windows(stocked: World) -> None:
     """The hourly checks of the datasets judge by the database's time, too."""
-    assert stocked.run_job("refresh_account", stocked.account("JP")).success
+    stocked.plan(stocked.account("JP"))
     stocked.execute(
         "UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, next_refresh_at = now() - interval '1 hour'"
     )
@@ -191,7 +191,7 @@ def test_stored_offset_moves_all_decisions(stocked: World) -> None:
     account = stocked.account("JP")
     with stocked.engine.begin() as connection:
         simulate_time(connection, get_settings(), ahead_by=FORTY_DAYS)
-    assert stocked.run_job("refresh_account", account).success
+    stocked.plan(account)
     ahead = [day + FORTY_DAYS for day in dates_of(stocked, account)]
     assert ahead[-1] == windows_of(stocked, account)[-1]["window_date"]
     assert asked_for(stocked, refresh_due_accounts)

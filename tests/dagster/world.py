@@ -18,6 +18,7 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
 from bidbeacon_pipelines.accounts.queries import Account, list_accounts
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
@@ -27,7 +28,7 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG, partiti
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.requests.refresh import plan_backfill
+from bidbeacon_pipelines.requests.refresh import plan_backfill, refresh_account
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
@@ -207,6 +208,15 @@ class World:
         return defs.resolve_job_def(name).execute_in_process(
             instance=self.instance, tags=tags, raise_on_error=raise_on_error
         )
+
+    def plan(self, account: Account) -> None:
+        """Make an account's windows and plan what is due, as the first part of a refresh."""
+        ads_account = read_ads_account(self.engine, account.account_key)
+        with (
+            self.context() as context,
+            with_job_session("refresh-account", store=self.sessions) as session,
+        ):
+            refresh_account(context, session, ads_account)
 
     def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return partition and metadata of all materializations of the tests' asset, oldest first."""

@@ -88,7 +88,7 @@ def frozen_run(
         "UPDATE advertiser_accounts SET enabled = account_key = ANY(:keys)",
         keys=[frozen.account_key, other.account_key],
     )
-    assert world.run_job("refresh_account", frozen).success
+    world.plan(frozen)
     assert world.run_job("poll_reports").success  # requests the reports that the next run loads
     wait_until(lambda: bool(world.rows(DUE)), "a report is due for a look")
     environment = os.environ | {"BIDBEACON_DATABASE_URL": proxy.database_url}

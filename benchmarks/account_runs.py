@@ -211,7 +211,7 @@ def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
         instance.add_dynamic_partitions(ACCOUNTS, keys)
         with context.engine.begin() as connection:
             accounts = [get_account(connection, key) for key in keys]
-        usable = [account for account in accounts if account.reason_to_skip is None]
+        usable = [account for account in accounts if account.stop_reason is None]
         chosen = {account.account_id: account for account in usable}.values()
         for account in chosen:
             sync_entities(context, session, account)

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, make_url, text
 
 from benchmarks.ingest_load import DATASET, NOW
 from benchmarks.ingest_reports import DAYS, Report
-from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
-from bidbeacon_pipelines.accounts.queries import Account, get_account, upsert_account
+from bidbeacon_pipelines.accounts.queries import get_account, upsert_account, upsert_ads_account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions

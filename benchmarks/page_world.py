@@ -9,8 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from benchmarks import session_world
 from benchmarks.database import fresh_database
 from benchmarks.session_world import ACCOUNTS
-from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
-from bidbeacon_pipelines.accounts.queries import upsert_account
+from bidbeacon_pipelines.accounts.queries import upsert_account, upsert_ads_account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.windows.rules import oldest_served
 

@@ -42,11 +42,8 @@ from benchmarks.planning_world import (
 from benchmarks.recording import seconds_to_record, seconds_to_record_backfill
 from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
 from benchmarks.simulation import fill
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    get_ads_account,
-    list_ads_accounts_with_due_work,
-)
-from bidbeacon_pipelines.accounts.queries import Account, list_accounts, list_countries
+from bidbeacon_pipelines.accounts.queries import get_ads_account, list_accounts, list_countries
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
@@ -54,6 +51,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.requests.refresh import plan_due
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import create_windows
 from bidbeacon_pipelines.windows.rules import next_refresh_at, window_dates
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session

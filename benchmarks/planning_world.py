@@ -9,9 +9,8 @@ from sqlalchemy import Connection, Engine, text
 from benchmarks.database import fresh_database
 from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
 from benchmarks.simulation import ZONES, time_zone
-from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
-from bidbeacon_pipelines.accounts.keys import account_key
-from bidbeacon_pipelines.accounts.queries import upsert_account
+from bidbeacon_pipelines.accounts.queries import upsert_account, upsert_ads_account
+from bidbeacon_pipelines.accounts.rules import account_key
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.windows.rules import window_dates
 from tests.temporary_postgres import TemporaryPostgres

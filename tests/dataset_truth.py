@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from tests.faults.ads.delivered import AD_PRODUCT, Key, KnownTargets, Metrics, ReportReader
 from tests.faults.ads.oracle import GRAINS

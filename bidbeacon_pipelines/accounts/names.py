@@ -1,25 +1,21 @@
 """Finds accounts by what a user types: name, alias, label (`Acme Merch · US`), key, or a prefix of one of them."""
 
-import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    AdsAccount,
-    find_ads_account,
-    get_ads_account,
-    set_alias,
-)
 from bidbeacon_pipelines.accounts.queries import (
-    Account,
     UnknownAccountError,
     find_account,
+    find_ads_account,
+    get_ads_account,
     list_accounts,
     list_subjects,
+    set_alias,
 )
-from bidbeacon_pipelines.accounts.tables import LONGEST_ALIAS
+from bidbeacon_pipelines.accounts.rules import slug_of
+from bidbeacon_pipelines.accounts.tables import LONGEST_ALIAS, Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.countries import normalise_country
 from bidbeacon_sessions.writes import name_subjects
 
@@ -132,7 +128,7 @@ def list_named_accounts(
     return found
 
 
-def rename(connection: Connection, account: AdsAccount, alias: str | None) -> AdsAccount:
+def set_name(connection: Connection, account: AdsAccount, alias: str | None) -> AdsAccount:
     """Set or remove the alias of an ads account (as `check_alias` returns it), for all of its countries; return the account with its new label."""
     set_alias(connection, account.account_id, alias)
     name_subjects(connection, list_subjects(connection))
@@ -166,11 +162,6 @@ def match_accounts(accounts: Sequence[Account], given: str) -> list[Account]:
         if found:
             return found
     return []
-
-
-def slug_of(name: str) -> str:
-    """Return a name as it can be typed in a shell without quotes: `acme-merch-us`; the name itself where that leaves nothing."""
-    return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or name
 
 
 def _names(account: Account) -> tuple[str, ...]:

@@ -1,18 +1,20 @@
-"""SQL on accounts."""
+"""SQL on ads accounts and accounts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy import Connection, Engine, or_, select, text, update
 
+from bidbeacon_pipelines.accounts.rules import Cadence, ads_account_key
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
+from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions import Subject
 
-IS_ACTIVE = "a.enabled AND a.amazon_status <> 'DISABLED'"
-"""Whether the account `a` is refreshed, unless its ads account is suspended."""
-
+IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
+"""Whether the account `a` is refreshed, unless its ads account needs attention."""
 
 ADS_ACCOUNT_LABEL = "coalesce(o.alias, nullif(o.name, ''), o.ads_account_key)"
 """What the ads account `o` is called, everywhere."""
@@ -37,66 +39,8 @@ class UnknownAccountError(LookupError):
         )
 
 
-@dataclass(frozen=True)
-class Account:
-    """An Amazon ads account in one country, as stored.
-
-    `label` is what it is called, `name` what Amazon calls it. `time_zone` is the IANA zone its days
-    are counted in; `id` is what report rows refer to.
-    """
-
-    id: int
-    account_id: str
-    country_code: str
-    account_key: str
-    ads_account_key: str
-    name: str
-    alias: str | None
-    label: str
-    amazon_status: str
-    profile_id: str | None
-    region: Any
-    currency_code: str
-    time_zone: str
-    enabled: bool
-    paused_by: str | None
-    paused_at: datetime | None
-    needs_person: str | None
-    needs_person_for: str | None
-    refusals: int
-    entities_synced_at: datetime | None
-
-    @property
-    def ref(self) -> Subject:
-        """How sessions refer to it."""
-        return Subject(self.account_key, self.label)
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """The two columns that every table of account data has."""
-        return {"account_id": self.account_id, "country_code": self.country_code}
-
-    @property
-    def is_disabled(self) -> bool:
-        """Whether somebody paused it here, or disabled it at Amazon."""
-        return not self.enabled or self.amazon_status == "DISABLED"
-
-    @property
-    def reason_to_skip(self) -> str | None:
-        """Why no reports are requested for this account, or None."""
-        if not self.enabled:
-            return f"it is paused: `bidbeacon accounts resume {self.account_key}` resumes it"
-        if self.amazon_status == "DISABLED":
-            return "Amazon has disabled it"
-        return self.needs_person
-
-
-_COLUMNS = f"""a.id, a.account_id, a.country_code, a.account_key, o.ads_account_key, a.name, o.alias, {ACCOUNT_LABEL} AS label,
-    a.amazon_status, a.profile_id, a.region, a.currency_code, a.time_zone, a.enabled, a.paused_by, a.paused_at, o.needs_person, o.needs_person_for, o.refusals, a.entities_synced_at"""
-_FROM = "advertiser_accounts a JOIN ads_accounts o USING (account_id)"
-
 # `xmax = 0` is true of a row that this statement inserted.
-_UPSERT = text("""
+_UPSERT_ACCOUNT = text("""
     INSERT INTO advertiser_accounts AS a (account_id, country_code, account_key, name, amazon_status, profile_id, entity_id,
                                           region, currency_code, time_zone, marketplace_id, account_type, first_seen_at, synced_at)
     VALUES (:account_id, :country_code, :account_key, :name, :amazon_status, :profile_id, :entity_id,
@@ -116,45 +60,24 @@ def upsert_account(connection: Connection, values: dict[str, Any], *, now: datet
     `values` has the columns, and `trusted`: whether the account's region returned all of its
     profiles. If not, region, currency and time zone are defaults, and stored values are kept.
     """
-    return bool(connection.execute(_UPSERT, values | {"now": now}).scalar_one())
+    return bool(connection.execute(_UPSERT_ACCOUNT, values | {"now": now}).scalar_one())
 
 
 def list_accounts(connection: Connection) -> list[Account]:
     """Return all accounts, by key."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY a.account_key"))
-    return [_account(row) for row in rows.mappings()]
-
-
-_SUBJECTS = text(f"""
-    SELECT a.account_key AS key, {ACCOUNT_LABEL} AS label FROM {_FROM}
-     UNION ALL
-    SELECT o.ads_account_key, {ADS_ACCOUNT_LABEL} FROM ads_accounts o""")
+    return read_rows(connection, select(Account).order_by(Account.account_key))
 
 
 def list_subjects(connection: Connection) -> list[Subject]:
     """Return what accounts and ads accounts are called now, as sessions refer to them."""
-    return [Subject(row.key, row.label) for row in connection.execute(_SUBJECTS)]
-
-
-_DETAILS = text("""
-    SELECT a.account_type, a.marketplace_id, a.profile_id, a.first_seen_at, a.synced_at, a.entities_synced_at, o.credential, o.client_id, o.region,
-           o.cadence_by, o.cadence_at, o.refresh_every, o.refresh_cron, o.next_look_at, o.last_look_at
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-     WHERE a.account_id = :account_id AND a.country_code = :country_code""")
-
-
-def get_details(connection: Connection, account: Account) -> RowMapping:
-    """Return what else is stored of an account and of its ads account's schedule; the columns of both tables."""
-    return connection.execute(_DETAILS, account.identity).mappings().one()
+    of_ads_accounts = [one.ref for one in read_rows(connection, select(AdsAccount))]
+    return [account.ref for account in list_accounts(connection)] + of_ads_accounts
 
 
 def find_account(connection: Connection, key: str) -> Account | None:
     """Return the account with this key, or None."""
-    rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE a.account_key = :key"), {"key": key}
-    )
-    row = rows.mappings().first()
-    return None if row is None else _account(row)
+    found = read_rows(connection, select(Account).where(Account.account_key == key))
+    return found[0] if found else None
 
 
 def get_account(connection: Connection, key: str) -> Account:
@@ -187,33 +110,30 @@ def count_countries(connection: Connection, account_id: str) -> int:
 
 def list_countries(connection: Connection, account_id: str) -> list[Account]:
     """Return the accounts of an ads account, one a country, by key."""
-    rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE a.account_id = :id ORDER BY a.account_key"),
-        {"id": account_id},
-    )
-    return [_account(row) for row in rows.mappings()]
+    of_account = select(Account).where(Account.account_id == account_id)
+    return read_rows(connection, of_account.order_by(Account.account_key))
 
 
-def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
-    """Switch an account's refreshes on or off; switching on also clears why its ads account needs a person.
-
-    Due windows are planned again, with or without this country.
-    """
-    account = get_account(connection, key)
+def set_paused(connection: Connection, key: str, *, by: str) -> None:
+    """Pause an account, and plan the due windows of its ads account again, without this country."""
     connection.execute(
-        text("""UPDATE advertiser_accounts
-                   SET enabled = :enabled, export_refusals = CASE WHEN :enabled THEN 0 ELSE export_refusals END
-                 WHERE account_key = :key"""),
-        {"key": key, "enabled": enabled},
+        text("""WITH paused AS (UPDATE advertiser_accounts SET paused = true, paused_by = :by, paused_at = now()
+                                 WHERE account_key = :key RETURNING account_id)
+                UPDATE ads_accounts o SET planned_at = NULL FROM paused WHERE paused.account_id = o.account_id"""),
+        {"key": key, "by": by},
     )
+
+
+def set_resumed(connection: Connection, key: str) -> None:
+    """End the pause of an account, clear why its ads account needs attention, and plan its due windows again."""
     connection.execute(
-        text("""UPDATE ads_accounts
-                   SET planned_at = NULL, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END,
-                       needs_person_for = CASE WHEN :enabled THEN NULL ELSE needs_person_for END,
-                       needs_person_since = CASE WHEN :enabled THEN NULL ELSE needs_person_since END,
-                       refusals = CASE WHEN :enabled THEN 0 ELSE refusals END
-                 WHERE account_id = :account_id"""),
-        {"account_id": account.account_id, "enabled": enabled},
+        text("""WITH resumed AS (UPDATE advertiser_accounts
+                                    SET paused = false, paused_by = NULL, paused_at = NULL, export_refusals = 0
+                                  WHERE account_key = :key RETURNING account_id)
+                UPDATE ads_accounts o
+                   SET planned_at = NULL, needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, refusals = 0
+                  FROM resumed WHERE resumed.account_id = o.account_id"""),
+        {"key": key},
     )
 
 
@@ -257,29 +177,30 @@ MOST_EXPORT_REFUSALS = 3
 
 
 def list_keys_without_entities(
-    connection: Connection, *, synced_before: datetime, missed_before: datetime
+    connection: Connection, *, now: datetime, synced_before: datetime, missed_before: datetime
 ) -> Sequence[str]:
     """Return the keys of active accounts whose entities are to be synced though nobody asked for it, and whose exports Amazon does not throttle.
 
     Args:
         connection: where to look.
+        now: the present instant; what was synced or refused later counts as long ago.
         synced_before: those whose last sync is older, or that never had one.
         missed_before: those whose last sync is older, and that have since loaded rows with unknown
             targets; also those whose exports
             Amazon has refused too often in a row, the last time before this.
     """
     rows = connection.execute(
-        text(f"""SELECT account_key FROM {_FROM}
-                 WHERE {IS_ACTIVE} AND o.needs_person IS NULL AND profile_id IS NOT NULL
-                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR export_refused_at < :missed)
+        text(f"""SELECT account_key FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+                 WHERE {IS_ACTIVE} AND o.needs_attention IS NULL AND profile_id IS NOT NULL
+                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR {is_due("export_refused_at", "interval '1 hour'", by=":missed")})
                    AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
-                   AND (entities_synced_at IS NULL OR entities_synced_at < :synced
+                   AND (entities_synced_at IS NULL OR {is_due("entities_synced_at", "interval '1 hour'", by=":synced")}
                         OR entities_synced_at < :missed AND EXISTS (
                            SELECT FROM report_windows w
                             WHERE w.account_id = a.account_id AND w.country_code = a.country_code
                               AND w.unresolved_count > 0 AND w.data_as_of > a.entities_synced_at))
                  ORDER BY account_key"""),
-        {"synced": synced_before, "missed": missed_before},
+        {"now": now, "synced": synced_before, "missed": missed_before},
     )
     return list(rows.scalars())
 
@@ -302,5 +223,194 @@ def lock_summary(connection: Connection, account: Account) -> None:
     lock_until_commit(connection, f"summary {account.account_id} {account.country_code}")
 
 
-def _account(row: RowMapping) -> Account:
-    return Account(**row)
+_INSERT_ADS_ACCOUNT = text("""
+    INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
+    VALUES (:account_id, :key, :name, :client_id, :region, :time_zone, :now) ON CONFLICT DO NOTHING""")
+_UPDATE_ADS_ACCOUNT = text("""
+    UPDATE ads_accounts
+       SET name = :name, client_id = :client_id, region = CASE WHEN :trusted THEN :region ELSE region END,
+           time_zone = CASE WHEN :trusted THEN :time_zone ELSE time_zone END
+     WHERE account_id = :account_id RETURNING ads_account_key""")
+
+
+def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> str:
+    """Store an ads account as Amazon lists it; return its key, which is made at first sight and stays.
+
+    `values` has account_id, name, client_id, region, time_zone, and `trusted`, as for
+    `upsert_account`.
+
+    Raises:
+        ValueError: its id makes no key.
+    """
+    stored = connection.execute(_UPDATE_ADS_ACCOUNT, values).scalar_one_or_none()
+    if stored is not None:
+        return str(stored)
+    ids = connection.execute(text("SELECT account_id FROM ads_accounts")).scalars().all()
+    key = ads_account_key(values["account_id"], values["name"], ids)
+    connection.execute(_INSERT_ADS_ACCOUNT, values | {"key": key, "now": now})
+    return key
+
+
+def set_alias(connection: Connection, account_id: str, alias: str | None) -> None:
+    """Set or remove (None) the alias of an ads account."""
+    _change(connection, account_id, alias=alias)
+
+
+def find_ads_account(connection: Connection, key: str, *, lock: bool = False) -> AdsAccount | None:
+    """Return the ads account with this key, or the one that the account with this key belongs to; None where there is none."""
+    of_country = select(Account.account_id).where(Account.account_key == key)
+    statement = select(AdsAccount).where(
+        or_(
+            AdsAccount.ads_account_key == key,
+            AdsAccount.account_id == of_country.scalar_subquery(),
+        )
+    )
+    found = read_rows(connection, statement.with_for_update() if lock else statement)
+    return found[0] if found else None
+
+
+def get_ads_account(connection: Connection, key: str, *, lock: bool = False) -> AdsAccount:
+    """Return the ads account with this key, or the one that the account with this key belongs to.
+
+    With `lock` no other transaction changes it until this one ends.
+
+    Raises:
+        UnknownAccountError: there is none.
+    """
+    found = find_ads_account(connection, key, lock=lock)
+    if found is None:
+        raise UnknownAccountError(key)
+    return found
+
+
+def read_ads_account(engine: Engine, key: str) -> AdsAccount:
+    """Return the ads account with a key, its own or of one of its accounts, in a transaction of its own.
+
+    Raises:
+        UnknownAccountError: no account has this key.
+    """
+    with engine.begin() as connection:
+        return get_ads_account(connection, key)
+
+
+def get_ads_account_by_id(connection: Connection, account_id: str) -> AdsAccount:
+    """Return the ads account with this id of Amazon's."""
+    [found] = read_rows(connection, select(AdsAccount).where(AdsAccount.account_id == account_id))
+    return found
+
+
+def _accounts_of(statement: str) -> str:
+    """Return a statement that changes ads accounts and answers with the keys of their accounts, by country."""
+    return f"""WITH changed AS ({statement} RETURNING account_id)
+               SELECT a.account_key FROM advertiser_accounts a JOIN changed USING (account_id) ORDER BY a.account_key"""
+
+
+def set_needs_attention(connection: Connection, account_id: str, reason: str) -> list[str]:
+    """Stop an ads account until a person resumes it; return its accounts' keys, none if it already needed attention."""
+    rows = connection.execute(
+        text(
+            _accounts_of("""UPDATE ads_accounts SET needs_attention = :reason, needs_attention_for = 'account', needs_attention_since = now()
+                             WHERE account_id = :account_id AND needs_attention_for IS DISTINCT FROM 'account'""")
+        ),
+        {"account_id": account_id, "reason": reason},
+    )
+    return list(rows.scalars())
+
+
+def count_refusal(connection: Connection, account_id: str) -> int:
+    """Count one more refusal of an ads account; return how many there are in a row."""
+    row = connection.execute(
+        text("""UPDATE ads_accounts SET refusals = least(refusals + 1, 1000)
+                 WHERE account_id = :account_id RETURNING refusals"""),
+        {"account_id": account_id},
+    )
+    return int(row.scalar_one())
+
+
+def forget_refusals(connection: Connection, account_id: str) -> None:
+    """Reset the count of refusals of an ads account."""
+    connection.execute(
+        text(
+            "UPDATE ads_accounts SET refusals = 0 WHERE account_id = :account_id AND refusals > 0"
+        ),
+        {"account_id": account_id},
+    )
+
+
+def forget_plans(connection: Connection, account_id: str) -> None:
+    """Plan the due windows of an ads account again."""
+    _change(connection, account_id, planned_at=None)
+
+
+def set_longest_period(
+    connection: Connection, account_id: str, dataset: str, days: int, *, since: date
+) -> None:
+    """Store the most days of a report of an ads account, and when more were refused."""
+    connection.execute(
+        text("""UPDATE ads_accounts
+                   SET longest_periods = longest_periods || jsonb_build_object(
+                           CAST(:dataset AS text), jsonb_build_object('days', CAST(:days AS integer), 'since', CAST(:since AS date)))
+                 WHERE account_id = :account_id"""),
+        {"account_id": account_id, "dataset": dataset, "days": days, "since": since},
+    )
+
+
+def split_dataset(connection: Connection, account_id: str, dataset: str) -> None:
+    """Record that a dataset of an ads account has to be requested by ad product."""
+    connection.execute(
+        text("""UPDATE ads_accounts SET split_datasets = array_append(split_datasets, CAST(:dataset AS text))
+                 WHERE account_id = :account_id AND NOT (:dataset = ANY(split_datasets))"""),
+        {"account_id": account_id, "dataset": dataset},
+    )
+
+
+def set_credentials_need_attention(connection: Connection, reason: str) -> list[str]:
+    """Stop all ads accounts, since Amazon refuses our credentials; return the keys of the accounts that need attention now and did not before."""
+    rows = connection.execute(
+        text(
+            _accounts_of("""UPDATE ads_accounts SET needs_attention = :reason, needs_attention_for = 'credentials', needs_attention_since = now()
+                             WHERE needs_attention IS NULL""")
+        ),
+        {"reason": reason},
+    )
+    return list(rows.scalars())
+
+
+def clear_credentials_need_attention(connection: Connection) -> list[str]:
+    """Resume the ads accounts that only waited for valid credentials; return their accounts' keys."""
+    rows = connection.execute(
+        text(
+            _accounts_of("""UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, planned_at = NULL
+                             WHERE needs_attention_for = 'credentials'""")
+        )
+    )
+    return list(rows.scalars())
+
+
+def set_cadence(
+    connection: Connection,
+    account_id: str,
+    cadence: Cadence,
+    next_look_at: datetime | None,
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """Store the cadence of an ads account, who set it and when, and when its next refresh may begin."""
+    _change(connection, account_id, refresh_every=cadence.every, refresh_cron=cadence.cron)
+    _change(connection, account_id, next_look_at=next_look_at, cadence_by=by, cadence_at=at)
+
+
+def set_last_look(connection: Connection, account_id: str, at: datetime) -> None:
+    """Note that a refresh of an ads account has begun."""
+    _change(connection, account_id, last_look_at=at)
+
+
+def set_next_look(connection: Connection, account_id: str, at: datetime | None) -> None:
+    """Store when the next refresh of an ads account may begin."""
+    _change(connection, account_id, next_look_at=at)
+
+
+def _change(connection: Connection, account_id: str, **values: Any) -> None:
+    statement = update(AdsAccount).where(AdsAccount.account_id == account_id)
+    connection.execute(statement.values(**values))

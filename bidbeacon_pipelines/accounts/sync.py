@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
-from bidbeacon_pipelines.accounts.keys import account_key
-from bidbeacon_pipelines.accounts.queries import list_subjects, upsert_account
-from bidbeacon_pipelines.accounts.suspension import (
+from bidbeacon_pipelines.accounts.pause import (
     is_credential_error,
     note_credentials_accepted,
     note_credentials_refused,
 )
+from bidbeacon_pipelines.accounts.queries import list_subjects, upsert_account, upsert_ads_account
+from bidbeacon_pipelines.accounts.rules import account_key
 from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed, RegionNotListed
 from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, AdsAccount, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError

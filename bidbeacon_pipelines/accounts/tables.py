@@ -1,14 +1,17 @@
 """The tables of ads accounts and accounts."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Integer, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.base import amazon_id as _id
+from bidbeacon_sessions import Subject
 
 LONGEST_ALIAS = 80
 _CONTROLS = r"[\x01-\x1f\x7f]"
@@ -18,20 +21,17 @@ class AdsAccount(PipelinesBase):
     """One row is an ads account: what Amazon calls an advertiser account, with one id for all of its countries.
 
     `alias` is shown in place of Amazon's `name`. Reports are requested for it, on the host of
-    `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person`
-    is why it is suspended until a person acts; `needs_person_for` says whether it concerns this ads
-    account only, or the credentials, and then all that use them; `needs_person_since` says since
-    when, where it was not set by SQL. `refusals` counts how often in a row Amazon has refused it
+    `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_attention`
+    is why Amazon refuses us, and nothing is asked until a person resumes it; `needs_attention_for`
+    says whether that concerns this ads account only, or the credentials, and so all ads accounts;
+    `needs_attention_since` says since when. `refusals` counts how often in a row Amazon has refused it
     (401 or 403).
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is
-    planned as soon as something is due. Both may be set by SQL: `next_look_of` is the cadence that
-    `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts a run
+    planned as soon as something is due. Nothing that is due starts a run
     before `next_look_at`. `last_look_at` is when the last refresh began: what was due by then is
     planned also before `next_look_at`. `planned_at` is the instant up to which what was due was
-    last planned. `recorded_cadence` and `recorded_alias` are those that a session has recorded
-    last, so that changes by SQL are noticed; `cadence_by` and `cadence_at` are who changed the
-    cadence, and when. `longest_periods` has, by dataset, the most `days` of a report, where Amazon
+    last planned. `cadence_by` and `cadence_at` are who changed the cadence, and when. `longest_periods` has, by dataset, the most `days` of a report, where Amazon
     has found longer ones too large, and `since` when. `split_datasets` are asked for in a report
     for each ad product, since even a day of all was too large.
     """
@@ -44,23 +44,22 @@ class AdsAccount(PipelinesBase):
     alias: Mapped[str | None]
     client_id: Mapped[str]
     credential: Mapped[str] = mapped_column(server_default="default")
-    region: Mapped[str]
+    region: Mapped[Any] = mapped_column(Text, nullable=False)
     time_zone: Mapped[str]
-    needs_person: Mapped[str | None]
-    needs_person_for: Mapped[str | None]
-    needs_person_since: Mapped[datetime | None]
+    needs_attention: Mapped[str | None]
+    needs_attention_for: Mapped[str | None]
+    needs_attention_since: Mapped[datetime | None]
     refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     refresh_every: Mapped[timedelta | None]
     refresh_cron: Mapped[str | None]
     next_look_at: Mapped[datetime | None]
-    next_look_of: Mapped[str | None]
-    recorded_cadence: Mapped[str | None]
     cadence_by: Mapped[str | None]
     cadence_at: Mapped[datetime | None]
-    recorded_alias: Mapped[str | None]
     last_look_at: Mapped[datetime | None]
     planned_at: Mapped[datetime | None]
-    longest_periods: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    learned_periods: Mapped[dict[str, Any]] = mapped_column(
+        "longest_periods", server_default=text("'{}'")
+    )
     split_datasets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
@@ -72,10 +71,11 @@ class AdsAccount(PipelinesBase):
             name="alias_is_plain",
         ),
         CheckConstraint(
-            "needs_person_for IN ('account', 'credentials')", name="needs_person_for_known"
+            "needs_attention_for IN ('account', 'credentials')", name="needs_attention_for_known"
         ),
         CheckConstraint(
-            "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"
+            "(needs_attention IS NULL) = (needs_attention_for IS NULL)",
+            name="needs_attention_for_something",
         ),
         CheckConstraint("refusals >= 0", name="refusals_counted"),
         CheckConstraint(
@@ -88,13 +88,35 @@ class AdsAccount(PipelinesBase):
         CheckConstraint("num_nonnulls(refresh_every, refresh_cron) <= 1", name="one_cadence"),
     )
 
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.alias or self.name or self.ads_account_key
 
-class AdvertiserAccount(PipelinesBase):
-    """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may disable it.
+    @property
+    def ref(self) -> Subject:
+        """How sessions refer to it."""
+        return Subject(self.ads_account_key, self.label)
+
+    @property
+    def cadence(self) -> Cadence:
+        """How often it is refreshed."""
+        return Cadence(every=self.refresh_every, cron=self.refresh_cron)
+
+    @property
+    def longest_periods(self) -> dict[str, tuple[int, date]]:
+        """The most days of a report, by dataset, and since when that is known."""
+        return {
+            dataset: (learned["days"], date.fromisoformat(learned["since"]))
+            for dataset, learned in self.learned_periods.items()
+        }
+
+
+class Account(PipelinesBase):
+    """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may pause it.
 
     `id` is what the rows of reports refer to. `paused_by` and `paused_at` are who paused it, and
-    when: where they do not fit `enabled`, that was changed by SQL, and no session has recorded it
-    yet.
+    when.
     """
 
     __tablename__ = "advertiser_accounts"
@@ -123,7 +145,9 @@ class AdvertiserAccount(PipelinesBase):
         comment="Amazon's id of the advertising profile of this country."
     )
     entity_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the advertiser's entity.")
-    region: Mapped[str] = mapped_column(comment="Region of the API: NA, EU or FE.")
+    region: Mapped[Any] = mapped_column(
+        Text, nullable=False, comment="Region of the API: NA, EU or FE."
+    )
     currency_code: Mapped[str] = mapped_column(comment="Currency of the account's amounts.")
     time_zone: Mapped[str] = mapped_column(
         comment="IANA time zone in which the account's days are counted."
@@ -132,9 +156,9 @@ class AdvertiserAccount(PipelinesBase):
     account_type: Mapped[str | None] = mapped_column(
         comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed."
     )
-    enabled: Mapped[bool] = mapped_column(
-        server_default=text("true"),
-        comment="Whether its reports and entities are kept up to date; false where a person has paused it.",
+    paused: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Whether a person has paused it: its reports and entities are not kept up to date.",
     )
     paused_by: Mapped[str | None] = mapped_column(comment="Who has paused it.")
     paused_at: Mapped[datetime | None] = mapped_column(comment="When it was paused.")
@@ -162,6 +186,13 @@ class AdvertiserAccount(PipelinesBase):
         comment="When Amazon refused an export last."
     )
 
+    ads_account: Mapped[AdsAccount] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+    ads_account_key: AssociationProxy[str] = association_proxy("ads_account", "ads_account_key")
+    alias: AssociationProxy[str | None] = association_proxy("ads_account", "alias")
+    needs_attention: AssociationProxy[str | None] = association_proxy(
+        "ads_account", "needs_attention"
+    )
+
     __table_args__ = (
         CheckConstraint(
             "country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"
@@ -174,4 +205,39 @@ class AdvertiserAccount(PipelinesBase):
             "(entities_wanted_by IS NULL) = (entities_wanted_at IS NULL)",
             name="entities_wanted_since",
         ),
+        CheckConstraint("paused OR paused_by IS NULL", name="paused_while_paused"),
     )
+
+    @property
+    def label(self) -> str:
+        """What it is called: `Acme Merch · US`."""
+        return f"{self.ads_account.label} · {self.country_code}"
+
+    @property
+    def ref(self) -> Subject:
+        """How sessions refer to it."""
+        return Subject(self.account_key, self.label)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The two columns that every table of account data has."""
+        return {"account_id": self.account_id, "country_code": self.country_code}
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether Amazon has disabled it."""
+        return self.amazon_status == "DISABLED"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is refreshed, unless its ads account needs attention: neither paused nor disabled."""
+        return not (self.paused or self.is_disabled)
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why no reports are requested for this account, or None."""
+        if self.paused:
+            return f"it is paused: `bidbeacon accounts resume {self.account_key}` resumes it"
+        if self.is_disabled:
+            return "Amazon has disabled it"
+        return self.needs_attention

@@ -4,7 +4,7 @@ Importing this package registers all of them, which is what a process that shows
 """
 
 from bidbeacon_pipelines.actions.accounts import (
-    AccountNeedsPerson,
+    AccountNeedsAttention,
     AccountPaused,
     AccountRenamed,
     AccountResumed,
@@ -58,7 +58,7 @@ from bidbeacon_pipelines.actions.summaries import DatasetChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
 __all__ = [
-    "AccountNeedsPerson",
+    "AccountNeedsAttention",
     "AccountPaused",
     "AccountRenamed",
     "AccountResumed",

@@ -6,7 +6,7 @@ from bidbeacon_sessions import Action, Reference
 class AccountsSynced(Action):
     """The accounts that Amazon lists were stored."""
 
-    sentence = "Synced {accounts:count:account}[, {added} new][, {disabled} disabled at Amazon][: {added_keys:account}][, {problems:count:problem}]"
+    sentence = "Synced {accounts:count:account}[, {added} new][, {disabled} disabled][: {added_keys:account}][, {problems:count:problem}]"
     tone = "success"
 
     accounts: int
@@ -40,10 +40,10 @@ class RegionNotListed(Action):
     reason: str
 
 
-class AccountNeedsPerson(Action):
-    """Amazon refuses the account's authorisation; requests stop until a person acts."""
+class AccountNeedsAttention(Action):
+    """Amazon refuses the account's authorisation; requests stop until somebody resumes it."""
 
-    sentence = "{account:account} needs a person: {reason}"
+    sentence = "{account:account} needs attention: {reason}"
     tone = "error"
 
     account: str
@@ -51,7 +51,7 @@ class AccountNeedsPerson(Action):
 
     def references(self) -> list[Reference]:
         """The account."""
-        return [Reference(self.account, "needs-person")]
+        return [Reference(self.account, "needs-attention")]
 
 
 class AccountPaused(Action):
@@ -69,7 +69,7 @@ class AccountPaused(Action):
 
 
 class AccountResumed(Action):
-    """Somebody resumed an account, or cleared its suspension."""
+    """Somebody resumed an account, or cleared why it needs attention."""
 
     sentence = "Resumed {account:account}: {by}"
     tone = "success"
@@ -112,9 +112,9 @@ class AccountRenamed(Action):
 
 
 class CredentialsRefused(Action):
-    """Amazon refuses our credentials; requests stop for all accounts until a person acts."""
+    """Amazon refuses our credentials; requests stop for all accounts."""
 
-    sentence = "Stopped requests for {accounts:count:account} until a person acts: {reason}"
+    sentence = "Stopped requests for {accounts:count:account}: {reason}"
     tone = "error"
 
     reason: str
@@ -123,7 +123,7 @@ class CredentialsRefused(Action):
 
     def references(self) -> list[Reference]:
         """One reference an account that was not waiting for a person before."""
-        return [Reference(key, "needs-person") for key in self.keys]
+        return [Reference(key, "needs-attention") for key in self.keys]
 
 
 class CredentialsAccepted(Action):

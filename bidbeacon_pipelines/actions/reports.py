@@ -25,16 +25,16 @@ class SkipReason(StrEnum):
     NOT_SERVED = "Amazon no longer serves this day"
     PRODUCT_NOT_SERVED = "Amazon does not serve this ad product so far back"
     NOT_OVER = "the day is not over in the account's time zone"
-    ACCOUNT_OFF = "the account is paused or disabled"
-    ACCOUNT_NEEDS_PERSON = "the account needs a person"
+    ACCOUNT_STOPPED = "the account is paused or disabled"
+    ACCOUNT_NEEDS_ATTENTION = "the account needs attention"
 
 
 _NOT_ASKED = frozenset(
     {
         SkipReason.NOT_OVER,
         SkipReason.NOT_SERVED,
-        SkipReason.ACCOUNT_OFF,
-        SkipReason.ACCOUNT_NEEDS_PERSON,
+        SkipReason.ACCOUNT_STOPPED,
+        SkipReason.ACCOUNT_NEEDS_ATTENTION,
     }
 )
 """Reasons for which a window is not requested, so that its session ends without loading it."""
@@ -123,7 +123,7 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsReopened(_WindowsAction):
-    """Windows that Amazon still serves are due again, since they were ended or postponed too early, for example by a wrong clock."""
+    """Windows are due again for an ad product that Amazon serves after all."""
 
     sentence = "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: {windows:windows}"
     effect = "reopened"

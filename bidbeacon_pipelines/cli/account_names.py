@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.accounts.queries import Account
+    from bidbeacon_pipelines.accounts.tables import Account
 
 _HELP = "its name, its alias or its key"
 
@@ -19,7 +19,7 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
         accounts = _list_accounts()
     except Exception:  # noqa: BLE001 - a completion has nowhere to print an error
         return []
-    from bidbeacon_pipelines.accounts.names import slug_of
+    from bidbeacon_pipelines.accounts.rules import slug_of
 
     slugs = [slug_of(account.label) for account in accounts]
     names = [

@@ -12,6 +12,7 @@ from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
     from bidbeacon_pipelines.accounts.changes import AccountChanges
+    from bidbeacon_pipelines.accounts.tables import Account
     from bidbeacon_sessions import SessionStore
 
 accounts_app = typer.Typer(
@@ -43,67 +44,49 @@ def accounts_sync(as_json: Json = False) -> None:
 @plain_errors
 def accounts_list(as_json: Json = False) -> None:
     """Show all accounts, and how complete their data is."""
-    from bidbeacon_pipelines.accounts.cadence import describe_cadence
-    from bidbeacon_pipelines.accounts.cadence_queries import list_cadences
     from bidbeacon_pipelines.accounts.queries import list_accounts
-    from bidbeacon_pipelines.cli.account_output import print_accounts
+    from bidbeacon_pipelines.cli.account_output import account_json, print_accounts
     from bidbeacon_pipelines.database.clock import read_now
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.windows.queries import list_coverage
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         accounts = list_accounts(connection)
-        cadences = {stored.account_id: stored for stored in list_cadences(connection)}
         coverage = list_coverage(connection, now=read_now(connection, get_settings()))
     if as_json:
-        of_account = {
-            a.account_key: [c.__dict__ for c in coverage if c.account_key == a.account_key]
-            for a in accounts
-        }
-        print_json(
-            [
-                account.__dict__
-                | {
-                    "cadence": describe_cadence(cadences[account.account_id]),
-                    "next_look_at": cadences[account.account_id].next_look_at,
-                    "last_look_at": cadences[account.account_id].last_look_at,
-                    "datasets": of_account[account.account_key],
-                }
-                for account in accounts
-            ]
-        )
-        return
-    print_accounts(console, accounts, cadences, coverage)
+        print_json([account_json(account, coverage) for account in accounts])
+    else:
+        print_accounts(console, accounts, coverage)
 
 
 @accounts_app.command("resume")
 @plain_errors
 def accounts_resume(account: AccountArgument, country: CountryOption = None) -> None:
-    """Refresh an account again; also clears its suspension.
+    """Refresh an account again; also clears why it needs attention.
 
     The next sync of accounts adds its partition if it has none.
     """
-    _set_enabled(account, country, enabled=True)
+    found, changes = _open_account(account, country)
+    changes.resume(found)
+    console.print(f"{found.label} is resumed.", markup=False)
 
 
 @accounts_app.command("pause")
 @plain_errors
 def accounts_pause(account: AccountArgument, country: CountryOption = None) -> None:
     """Stop refreshing an account; its data stays."""
-    _set_enabled(account, country, enabled=False)
+    found, changes = _open_account(account, country)
+    changes.pause(found)
+    console.print(f"{found.label} is paused.", markup=False)
 
 
-def _set_enabled(given: str, country: str | None, *, enabled: bool) -> None:
+def _open_account(given: str, country: str | None) -> "tuple[Account, AccountChanges]":
+    """Return the account that matches a name, and the changes made as the command line."""
     from bidbeacon_pipelines.accounts.names import get_named_account
 
     store, changes = _open_changes()
     with store.begin() as connection:
-        account = get_named_account(connection, given, country)
-    if enabled:
-        changes.resume(account)
-    else:
-        changes.pause(account)
-    console.print(f"{account.label} is {'resumed' if enabled else 'paused'}.", markup=False)
+        return get_named_account(connection, given, country), changes
 
 
 def _open_changes() -> "tuple[SessionStore, AccountChanges]":
@@ -157,8 +140,9 @@ def accounts_cadence(
     as_json: Json = False,
 ) -> None:
     """Set or show how often an ads account is refreshed; manual loads do not wait for it."""
-    from bidbeacon_pipelines.accounts.cadence import choose_cadence, look_up_cadence
+    from bidbeacon_pipelines.accounts.cadence import choose_cadence, describe_schedule
     from bidbeacon_pipelines.accounts.names import get_named_ads_account
+    from bidbeacon_pipelines.accounts.queries import get_ads_account
 
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
     store, changes = _open_changes()
@@ -166,9 +150,17 @@ def accounts_cadence(
         found = get_named_ads_account(connection, account)
     if chosen is not None:
         changes.set_cadence(found, chosen)
-    with store.begin() as connection:
-        cadence = look_up_cadence(connection, found.ads_account_key)
+        with store.begin() as connection:
+            found = get_ads_account(connection, found.ads_account_key)
     if as_json:
-        print_json(cadence.__dict__)
+        shown = {
+            "account": found.ads_account_key,
+            "label": found.label,
+            "cadence": str(found.cadence),
+            "time_zone": found.time_zone,
+            "next_look_at": found.next_look_at,
+            "last_look_at": found.last_look_at,
+        }
+        print_json(shown)
     else:
-        console.print(str(cadence), highlight=False, markup=False)
+        console.print(describe_schedule(found), highlight=False, markup=False)

@@ -45,7 +45,7 @@ def entities_sync(
     settings = get_settings()
     with open_job_context(settings, database_url(settings), retry=RetryPolicy()) as context:
         chosen = _choose(context.engine, account, country)
-        if all(candidate.reason_to_skip is not None for candidate in chosen):
+        if all(candidate.stop_reason is not None for candidate in chosen):
             check_active(chosen[0])
         results = [
             _sync(context, chosen_account.account_key, as_json=as_json) for chosen_account in chosen
@@ -117,7 +117,7 @@ def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any
             if candidate.country_code == normalise_country(country)
         ]
     if named is None:
-        accounts = [candidate for candidate in accounts if candidate.reason_to_skip is None]
+        accounts = [candidate for candidate in accounts if candidate.stop_reason is None]
     if not accounts:
         where = "" if country is None else f" in {country}"
         error = CommandFailedError if country is None else BadOptionError
@@ -135,8 +135,8 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
 
     # Read again: the previous account may have found that Amazon refuses our credentials.
     account = read_account(context.engine, key)
-    if account.reason_to_skip is not None:
-        return _failed(key, AccountSkippedError(account, account.reason_to_skip))
+    if account.stop_reason is not None:
+        return _failed(key, AccountSkippedError(account, account.stop_reason))
     given = {"account": key, "via": "command line"}
     hidden = {"export-requested"}
     try:

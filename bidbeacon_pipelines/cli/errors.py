@@ -93,9 +93,9 @@ def _is_missing_right(error: Exception) -> bool:
 
 
 def _usage_errors() -> tuple[type[Exception], ...]:
-    from bidbeacon_pipelines.accounts.cadence_rules import BadCadenceError
     from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, BadAliasError
     from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+    from bidbeacon_pipelines.accounts.rules import BadCadenceError
     from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
     from bidbeacon_pipelines.database.schema import SchemaError
     from bidbeacon_pipelines.datasets.registry import UnknownDatasetError

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.cli.sessions import session_with_actions
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.accounts.queries import Account
+    from bidbeacon_pipelines.accounts.tables import Account
     from bidbeacon_pipelines.job_context import JobContext
 
 
@@ -33,7 +33,7 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
     Exits with 0 if everything that is due is loaded or on its way, 1 if not, and 2 if it can't be
     asked: the account is unknown or stopped, or there is no database.
     """
-    from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
+    from bidbeacon_pipelines.accounts.queries import read_ads_account
     from bidbeacon_pipelines.requests.update import update_account
     from bidbeacon_pipelines.requests.wanted import check_active
 

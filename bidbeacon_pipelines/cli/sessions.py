@@ -229,7 +229,7 @@ def read_since(value: str, now: datetime) -> datetime:
     Raises:
         BadOptionError: it is none of these.
     """
-    from bidbeacon_pipelines.accounts.cadence_rules import BadCadenceError, parse_every
+    from bidbeacon_pipelines.accounts.rules import BadCadenceError, parse_every
     from bidbeacon_sessions.clock import read_instant
 
     try:

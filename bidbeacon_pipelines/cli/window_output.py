@@ -43,7 +43,14 @@ _FACTS = {
         "sent_at",
         "next_step_at",
     ),
-    "account": ("time_zone", "enabled", "amazon_status", "needs_person", "countries", "planned_at"),
+    "account": (
+        "time_zone",
+        "paused",
+        "amazon_status",
+        "needs_attention",
+        "countries",
+        "planned_at",
+    ),
     "gate": ("region", "in_flight", "places", "closed_until", "planned"),
 }
 _AMOUNTS = frozenset({"spend", "sales"})

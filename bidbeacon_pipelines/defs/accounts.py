@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from bidbeacon_pipelines.accounts.queries import Account, list_accounts
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.sync import sync_accounts as sync_all_accounts
-from bidbeacon_pipelines.accounts.tables import AdvertiserAccount
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, ADS_ACCOUNTS
@@ -16,7 +16,7 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 
 def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
     """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay."""
-    active = [account for account in accounts if not account.is_disabled]
+    active = [account for account in accounts if account.is_active]
     ads_accounts = dict.fromkeys(one.ads_account_key for one in active)
     instance.add_dynamic_partitions(ADS_ACCOUNTS, list(ads_accounts))
     instance.add_dynamic_partitions(ACCOUNTS, [one.account_key for one in active])
@@ -32,7 +32,7 @@ def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) ->
         "Ads accounts in each of their countries, as Amazon listed them last: name, currency, time zone, status. Materializing reads them again and makes "
         "partitions of those that are not disabled; no account and no partition is ever deleted."
     ),
-    metadata=lineage.table_metadata(AdvertiserAccount.__table__),
+    metadata=lineage.table_metadata(Account.__table__),
 )
 def accounts(
     context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadsRecorded
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks

@@ -10,8 +10,7 @@ from uuid import UUID
 import dagster as dg
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_account
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_account, read_ads_account
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine

@@ -6,9 +6,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import httpx
 
-from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.accounts.cadence import settle_cadences
-from bidbeacon_pipelines.accounts.changes import notice_changes
 from bidbeacon_pipelines.accounts.queries import list_accounts, list_keys_without_entities
 from bidbeacon_pipelines.database.clock import read_now, read_real_now
 from bidbeacon_pipelines.datasets.registry import DATASETS
@@ -29,6 +26,7 @@ from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import list_unrecorded_windows
 from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
 from bidbeacon_sessions.queries import find_labels
@@ -125,12 +123,12 @@ def _is_first_sync_due(instance: dg.DagsterInstance) -> bool:
 def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
-        settle_cadences(connection, now)
-    notice_changes(session_store(), now=now)
-    with session_store().begin() as connection:
         known = bool(list_accounts(connection))
         without = list_keys_without_entities(
-            connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
+            connection,
+            now=now,
+            synced_before=now - ENTITIES_LIVE,
+            missed_before=now - ENTITIES_MISSED_LIVE,
         )
         due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
     if not known and _is_first_sync_due(instance):

@@ -15,14 +15,14 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
 from bidbeacon_pipelines.accounts.queries import (
-    Account,
     count_export_refusal,
     forget_export_refusals,
     lock_rows,
     set_entities_synced,
 )
-from bidbeacon_pipelines.accounts.suspension import is_credential_error, note_refusal
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     EntitiesMisread,
     EntitiesSynced,

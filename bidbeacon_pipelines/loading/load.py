@@ -14,7 +14,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import Account, count_countries
+from bidbeacon_pipelines.accounts.queries import count_countries
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import find_first_deliverable_day
 from bidbeacon_pipelines.loading.acceptance import (

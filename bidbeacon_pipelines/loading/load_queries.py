@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.loading.merging import WindowTotals
 from bidbeacon_pipelines.windows.product_states import WindowAfter

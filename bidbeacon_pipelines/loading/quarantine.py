@@ -11,12 +11,12 @@ from datetime import date
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.accounts.queries import (
-    Account,
     count_countries,
     get_account,
     lock_rows,
     lock_summary,
 )
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.loading.load_queries import ReportScope, window_values

@@ -10,7 +10,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, Account
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.loading.load_queries import ReportScope, product_totals
 from bidbeacon_pipelines.loading.merging import WindowTotals
 from bidbeacon_pipelines.loading.staging import listed, staged_columns

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.accounts.cadence import describe
-from bidbeacon_pipelines.accounts.queries import Account, get_details
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.queries import count_entities
 from bidbeacon_pipelines.problems.home import dataset_json
@@ -39,22 +38,21 @@ def read_account(
         account: which one.
         now: the instant that everything is true as of, UTC.
     """
-    details = get_details(connection, account)
     windows = count_windows(connection, account)
     counted = {name: windows.get(name, 0) for name in DATASETS}
     groups = list_groups(connection, settings, now, account)
     return {
         "at": instant(now),
-        **_who(account, details),
+        **_who(account),
         "datasets": [dataset_json(summary) for summary in summarize_datasets(counted, groups)],
         "figures": _figures(connection, account, now),
         "entities": [_entity_json(row.__dict__) for row in count_entities(connection, account)],
-        "schedule": _schedule(account, details),
+        "schedule": _schedule(account),
         "wanted": list_wanted_json(connection, account),
     }
 
 
-def _who(account: Account, details: RowMapping) -> dict[str, Any]:
+def _who(account: Account) -> dict[str, Any]:
     return {
         "key": account.account_key,
         "label": account.label,
@@ -64,31 +62,29 @@ def _who(account: Account, details: RowMapping) -> dict[str, Any]:
         "country": account.country_code,
         "time_zone": account.time_zone,
         "currency": account.currency_code,
-        "account_type": details["account_type"],
-        "credential": details["credential"],
-        "region": details["region"],
-        "enabled": account.enabled,
+        "account_type": account.account_type,
+        "credential": account.ads_account.credential,
+        "region": account.ads_account.region,
+        "paused": account.paused,
         "amazon_status": account.amazon_status,
-        "needs_person": account.needs_person,
-        "stopped": account.reason_to_skip,
+        "needs_attention": account.needs_attention,
+        "stopped": account.stop_reason,
     }
 
 
-def _schedule(account: Account, details: RowMapping) -> dict[str, Any]:
-    instants = (
-        "next_look_at",
-        "last_look_at",
-        "cadence_at",
-        "entities_synced_at",
-        "first_seen_at",
-        "synced_at",
-    )
+def _schedule(account: Account) -> dict[str, Any]:
+    ads_account = account.ads_account
     return {
-        "cadence": describe(details["refresh_every"], details["refresh_cron"]),
-        "cadence_by": details["cadence_by"],
+        "cadence": str(ads_account.cadence),
+        "cadence_by": ads_account.cadence_by,
         "paused_by": account.paused_by,
         "paused_at": instant(account.paused_at),
-        **{name: instant(details[name]) for name in instants},
+        "next_look_at": instant(ads_account.next_look_at),
+        "last_look_at": instant(ads_account.last_look_at),
+        "cadence_at": instant(ads_account.cadence_at),
+        "entities_synced_at": instant(account.entities_synced_at),
+        "first_seen_at": instant(account.first_seen_at),
+        "synced_at": instant(account.synced_at),
     }
 
 

@@ -69,7 +69,7 @@ def _judge_freshness(
         overdue_before=now - late_after,
         late_if_sent_before=late_if_sent_before(dataset, now),
     )
-    refreshed = sum(account.reason_to_skip is None for account in list_accounts(connection))
+    refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
     return judge_freshness([_account_windows(row) for row in rows], refreshed)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_pipelines.accounts.pause import is_credential_error
 from bidbeacon_pipelines.accounts.queries import list_accounts
-from bidbeacon_pipelines.accounts.suspension import is_credential_error
 from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Waiting, connect
@@ -129,7 +129,7 @@ def look_into_tables(
     yield check_alerts(
         read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None
     )
-    shown = sum(not account.is_disabled for account in accounts)
+    shown = sum(account.is_active for account in accounts)
     yield check_partitions(shown, settings.partition_months, now.date())
 
 

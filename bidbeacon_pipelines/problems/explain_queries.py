@@ -10,10 +10,10 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 
 _ACCOUNT = text(f"""
-    SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.currency_code, a.enabled, a.paused_by, a.paused_at, a.amazon_status, o.needs_person,
-           o.needs_person_for, a.first_seen_at, a.entities_synced_at, o.last_look_at, o.next_look_at AS next_round_at, o.planned_at,
+    SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.currency_code, a.paused, a.paused_by, a.paused_at, a.amazon_status, o.needs_attention,
+           o.needs_attention_for, a.first_seen_at, a.entities_synced_at, o.last_look_at, o.next_look_at AS next_round_at, o.planned_at,
            (SELECT count(*) FROM advertiser_accounts c
-             WHERE c.account_id = a.account_id AND c.enabled AND c.amazon_status <> 'DISABLED') AS countries,
+             WHERE c.account_id = a.account_id AND NOT c.paused AND c.amazon_status <> 'DISABLED') AS countries,
            o.client_id, o.region
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
      WHERE a.account_key = :key""")
@@ -89,7 +89,7 @@ def find_planned_request(
 _FIRST_DUE = text("""
     SELECT min(w.next_refresh_at) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.request_id IS NULL AND w.next_refresh_at <= :now
-       AND a.enabled AND a.amazon_status <> 'DISABLED'""")
+       AND NOT a.paused AND a.amazon_status <> 'DISABLED'""")
 
 
 def find_first_due(
@@ -109,7 +109,7 @@ _REFERENCES = text("""
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
           JOIN session_headers h ON h.id = t.session_id
          WHERE t.account_key = :key
-           AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect IN ('needs-person', 'resumed'))
+           AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect IN ('needs-attention', 'resumed'))
          ORDER BY t.id DESC LIMIT :limit) newest
      ORDER BY reference_id""")
 

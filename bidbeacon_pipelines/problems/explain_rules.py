@@ -89,11 +89,11 @@ def _requested(known: KnownWindow) -> Verdict | None:
 
 
 def _resting(known: KnownWindow) -> Verdict | None:
-    """A request of a suspended account is neither sent nor polled: it waits for credentials, otherwise it is given up."""
+    """A request of an account that needs attention is neither sent nor polled: it waits for credentials, otherwise it is given up."""
     stopped, request = _stop_of(known.account), known.facts.request
     if stopped is None or request is None:
         return None
-    if request.lock_is_alive and stopped[0] is not Cause.CREDENTIALS_NEED_PERSON:
+    if request.lock_is_alive and stopped[0] is not Cause.CREDENTIALS_NEED_ATTENTION:
         return None  # the session working on it began before
     return _stop_verdict(known.facts, *stopped, known.kept)
 
@@ -275,7 +275,7 @@ def _is_fresh(known: KnownWindow) -> bool:
 
 def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
     """Return why an account is stopped: the cause, a clause about it, and what to do; None if it isn't."""
-    if not account.enabled:
+    if account.paused:
         resume = f"`bidbeacon accounts resume {account.account_key}` resumes it"
         return Cause.ACCOUNT_PAUSED, f"the account is paused{_by_whom(account)}", resume
     if account.amazon_status == "DISABLED":
@@ -284,17 +284,17 @@ def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
             "Amazon has disabled the account",
             "refreshes resume when Amazon enables it",
         )
-    if account.needs_person is None:
+    if account.needs_attention is None:
         return None
-    if account.needs_person_for == "credentials":
-        reason = f"Amazon refuses our credentials ({without_stop(account.needs_person)})"
+    if account.needs_attention_for == "credentials":
+        reason = f"Amazon refuses our credentials ({without_stop(account.needs_attention)})"
         return (
-            Cause.CREDENTIALS_NEED_PERSON,
+            Cause.CREDENTIALS_NEED_ATTENTION,
             reason,
             "refreshes of all accounts resume when Amazon accepts them",
         )
-    reason = f"the account needs a person ({without_stop(account.needs_person)})"
-    return Cause.ACCOUNT_NEEDS_PERSON, reason, "it goes on after that"
+    reason = f"the account needs attention ({without_stop(account.needs_attention)})"
+    return Cause.ACCOUNT_NEEDS_ATTENTION, reason, "it goes on after that"
 
 
 def _by_whom(account: AccountFacts) -> str:
@@ -309,7 +309,11 @@ def _stop_verdict(
     severity = Severity.WARNING if cause is Cause.ACCOUNT_PAUSED else Severity.ERROR
     sentence = f"It is not requested: {reason}; {what_to_do}. {kept}."
     return Verdict(
-        cause, severity, sentence, None, last_sessions(facts, ("loaded", "failed", "needs-person"))
+        cause,
+        severity,
+        sentence,
+        None,
+        last_sessions(facts, ("loaded", "failed", "needs-attention")),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.call_queries import CallSummary
 from bidbeacon_pipelines.datasets.histories import TRIED_AGAIN_AFTER
 from bidbeacon_pipelines.datasets.learned import LearnedHistory
@@ -169,27 +169,27 @@ def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check
 
 def check_accounts(accounts: Sequence[Account], resumed: Sequence[ResumedAccount] = ()) -> Check:
     """Check which accounts are refreshed, which need manual action, and what is planned for those that were resumed."""
-    waiting = [account for account in accounts if account.needs_person]
-    active = sum(account.reason_to_skip is None for account in accounts)
-    paused = sum(not account.enabled for account in accounts)
-    disabled = sum(account.enabled and account.is_disabled for account in accounts)
+    waiting = [account for account in accounts if account.needs_attention]
+    active = sum(account.stop_reason is None for account in accounts)
+    paused = sum(account.paused for account in accounts)
+    disabled = sum(not account.paused and account.is_disabled for account in accounts)
     facts = {
         "known": len(accounts),
         "active": active,
         "paused": paused,
         "disabled_at_amazon": disabled,
-        "need_person": {account.account_key: account.needs_person for account in waiting},
+        "need_attention": {account.account_key: account.needs_attention for account in waiting},
     }
     if not accounts:
         to_do = "Run `bidbeacon accounts sync` to read them from Amazon."
         return Check("accounts", Level.WARNING, "none is known", to_do, facts=facts)
     found = f"{len(accounts):,} known, {active:,} refreshed"
     found += f", {paused:,} paused" if paused else ""
-    found += f", {disabled:,} disabled at Amazon" if disabled else ""
+    found += f", {disabled:,} disabled" if disabled else ""
     lines = tuple(f"{one.label} {describe_resumed(one)}" for one in resumed)
     if not waiting:
         return Check("accounts", Level.OK, found, details=_shortened(lines), facts=facts)
-    found += f", {len(waiting):,} {'needs' if len(waiting) == 1 else 'need'} a person"
+    found += f", {len(waiting):,} {'needs' if len(waiting) == 1 else 'need'} attention"
     to_do = "Then run `bidbeacon accounts sync` after new credentials, otherwise `bidbeacon accounts resume ACCOUNT`."
     level = Level.WARNING if active else Level.FAILURE
     return Check("accounts", level, found, to_do, (*_reasons(waiting), *_shortened(lines)), facts)
@@ -500,7 +500,7 @@ def _reasons(waiting: Sequence[Account]) -> tuple[str, ...]:
     """Return the reasons for manual action, each once, with its accounts."""
     by_reason: dict[str, list[str]] = {}
     for account in waiting:
-        by_reason.setdefault(account.needs_person or "", []).append(account.label)
+        by_reason.setdefault(account.needs_attention or "", []).append(account.label)
     return _shortened(tuple(f"{_named(labels)}: {reason}" for reason, labels in by_reason.items()))
 
 

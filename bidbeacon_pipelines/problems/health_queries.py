@@ -57,7 +57,7 @@ def read_requests(connection: Connection, *, late_since: datetime) -> RequestsSt
         text("""SELECT count(*) AS in_flight, min(coalesce(sent_at, created_at)) AS oldest_since,
                         count(*) FILTER (WHERE due_at < :late) AS overdue, min(due_at) FILTER (WHERE due_at < :late) AS overdue_since
                    FROM (SELECT r.sent_at, r.created_at,
-                                CASE WHEN o.needs_person IS NULL AND r.status <> 'sent' THEN coalesce(r.next_step_at, r.created_at) END AS due_at
+                                CASE WHEN o.needs_attention IS NULL AND r.status <> 'sent' THEN coalesce(r.next_step_at, r.created_at) END AS due_at
                            FROM report_requests r JOIN ads_accounts o USING (account_id)
                           WHERE r.status IN ('sent', 'in_flight', 'completed')) AS open_requests"""),
         {"late": late_since},

@@ -87,7 +87,7 @@ def _accounts_json(connection: Connection) -> dict[str, int]:
         "accounts": len(accounts),
         "ads_accounts": len({account.account_id for account in accounts}),
         "countries": len({account.country_code for account in accounts}),
-        "refreshed": sum(account.reason_to_skip is None for account in accounts),
+        "refreshed": sum(account.stop_reason is None for account in accounts),
     }
 
 

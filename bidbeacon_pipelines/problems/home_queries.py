@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, Account
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.coverage_queries import (
     DUE_SINCE,
     IS_DUE,
@@ -160,16 +161,16 @@ def list_unsettled_by_account(
 
 
 _STOPPED = text(f"""
-    SELECT needs_person_for, needs_person AS reason, count(*) AS ads_accounts, min(needs_person_since) AS since,
+    SELECT needs_attention_for, needs_attention AS reason, count(*) AS ads_accounts, min(needs_attention_since) AS since,
            (array_agg(ads_account_key ORDER BY ads_account_key))[1:3] AS ads_account_keys,
-           (SELECT account_key FROM advertiser_accounts a WHERE a.account_id = min(o.account_id) ORDER BY enabled DESC, account_key LIMIT 1) AS account_key
+           (SELECT account_key FROM advertiser_accounts a WHERE a.account_id = min(o.account_id) ORDER BY paused, account_key LIMIT 1) AS account_key
       FROM ads_accounts o
-     WHERE needs_person IS NOT NULL AND EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = o.account_id AND {IS_ACTIVE})
+     WHERE needs_attention IS NOT NULL AND EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = o.account_id AND {IS_ACTIVE})
      GROUP BY 1, 2 ORDER BY ads_accounts DESC""")
 
 
 def list_stopped(connection: Connection) -> list[RowMapping]:
-    """Return why ads accounts with active countries need a person: needs_person_for, reason, ads_accounts, since, ads_account_keys of at most three, and account_key of one country."""
+    """Return why ads accounts with active countries need attention: needs_attention_for, reason, ads_accounts, since, ads_account_keys of at most three, and account_key of one country."""
     return list(connection.execute(_STOPPED).mappings())
 
 
@@ -202,7 +203,7 @@ def were_accounts_synced(connection: Connection) -> bool:
 _PUT_OFF = text("""
     SELECT r.dataset, count(*) AS reports, min(r.created_at) AS since
       FROM report_requests r JOIN ads_accounts o USING (account_id)
-     WHERE r.status = 'planned' AND o.needs_person IS NULL GROUP BY r.dataset ORDER BY reports DESC, r.dataset""")
+     WHERE r.status = 'planned' AND o.needs_attention IS NULL GROUP BY r.dataset ORDER BY reports DESC, r.dataset""")
 
 
 def list_put_off(connection: Connection) -> list[RowMapping]:

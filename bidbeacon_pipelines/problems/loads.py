@@ -7,7 +7,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import Account, list_accounts
+from bidbeacon_pipelines.accounts.queries import list_accounts
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.problems.problems import find_windows
 from bidbeacon_pipelines.requests.wanted import (
@@ -90,7 +91,7 @@ def _stopped(accounts: Mapping[str, Account]) -> dict[str, str]:
     Raises:
         AccountStoppedError: all are.
     """
-    stopped = {key: one for key, one in accounts.items() if one.reason_to_skip is not None}
+    stopped = {key: one for key, one in accounts.items() if one.stop_reason is not None}
     if len(stopped) == len(accounts):
         raise AccountStoppedError(next(iter(stopped.values())))
     return {key: account.label for key, account in stopped.items()}

@@ -18,7 +18,7 @@ class Problem:
     Attributes:
         key: Stable for as long as the cause is the same, whatever its numbers; at most 300
             characters.
-        kind: What it is in a word or two, such as `failed`, `late`, `needs a person`.
+        kind: What it is in a word or two, such as `failed`, `late`, `needs attention`.
         cause: The reason in plain words, what went wrong in the first sentence.
         to_do: What helps, or what happens by itself, where the cause does not say it.
         is_minor: Whether it is a warning rather than a failure.

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.accounts.queries import Account, list_subjects
+from bidbeacon_pipelines.accounts.queries import list_subjects
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.loading.acceptance import is_refusal
 from bidbeacon_pipelines.problems.doctor import RESUMED_WITHIN, look_at_disk, look_into_tables
@@ -232,18 +233,18 @@ def _of_check(check: Check) -> Problem:
 def _of_stopped(rows: Sequence[RowMapping], named: Naming) -> list[Problem]:
     is_only_one = sum(row["ads_accounts"] for row in rows) == 1
     return [
-        _needs_person(row, named, f"/accounts/{row['account_key']}" if is_only_one else None)
+        _needs_attention(row, named, f"/accounts/{row['account_key']}" if is_only_one else None)
         for row in rows
     ]
 
 
-def _needs_person(row: RowMapping, named: Naming, link: str | None) -> Problem:
-    of_credentials = row["needs_person_for"] == "credentials"
+def _needs_attention(row: RowMapping, named: Naming, link: str | None) -> Problem:
+    of_credentials = row["needs_attention_for"] == "credentials"
     cause = headline(row["reason"])
-    asked = {"type": "credentials-refused" if of_credentials else "account-needs-person"}
+    asked = {"type": "credentials-refused" if of_credentials else "account-needs-attention"}
     return Problem(
-        key=_key("needs a person", row["needs_person_for"], cause),
-        kind="needs a person",
+        key=_key("needs attention", row["needs_attention_for"], cause),
+        kind="needs attention",
         cause=cause,
         count=row["ads_accounts"],
         noun="ads account",

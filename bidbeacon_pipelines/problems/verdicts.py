@@ -59,8 +59,8 @@ class Cause(StrEnum):
     EXPIRED = "expired"
     ACCOUNT_PAUSED = "account-paused"
     ACCOUNT_DISABLED_AT_AMAZON = "account-disabled-at-amazon"
-    ACCOUNT_NEEDS_PERSON = "account-needs-person"
-    CREDENTIALS_NEED_PERSON = "credentials-need-person"
+    ACCOUNT_NEEDS_ATTENTION = "account-needs-attention"
+    CREDENTIALS_NEED_ATTENTION = "credentials-need-attention"
     UNKNOWN = "unknown"
 
 

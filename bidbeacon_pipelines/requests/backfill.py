@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.accounts.queries import Account, get_account
+from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     LoadRequested,
     ReportAdopted,
@@ -135,7 +136,7 @@ def drive_windows(
         The loaded windows as they are stored then.
 
     Raises:
-        AccountSkippedError: the account is disabled or suspended.
+        AccountSkippedError: the account is paused, disabled or needs attention.
         WindowNotLoadedError: a day isn't served, its report failed or was suspicious, or Amazon
             took longer than the setting allows.
     """
@@ -183,10 +184,10 @@ class _Load:
         return windows
 
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
-        """Stop if the account is disabled or suspended."""
-        if account.reason_to_skip is not None:
+        """Stop if the account is paused, disabled or needs attention."""
+        if account.stop_reason is not None:
             self.session.add(skip_account(account, self.dataset, list(days)))
-            raise AccountSkippedError(account, account.reason_to_skip)
+            raise AccountSkippedError(account, account.stop_reason)
 
     def _leave_out(self, days: Sequence[date], today: date) -> dict[date, SkipReason]:
         """Record which of the days are not over, or not served any more; return the reason of each."""

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
+from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.accounts.ads_account_queries import list_open_rounds, read_ads_account
+from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
@@ -13,6 +13,7 @@ from bidbeacon_pipelines.requests.gate import pause_before_create
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import LockLostError, list_candidates
 from bidbeacon_pipelines.requests.refresh import plan_due
+from bidbeacon_pipelines.windows.due import list_open_rounds
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 LONGEST_PAUSE = timedelta(seconds=5)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import forget_plans
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.queries import forget_plans
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     ReportAdopted,
     ReportPending,
@@ -116,26 +116,26 @@ class _Driver(LoadableRequest):
         return self._request.status
 
     def _next_step(self) -> Step | None:
-        """Return the next step; request nothing for a suspended ads account, or one whose countries are all disabled."""
+        """Return the next step; request nothing for an ads account that needs attention, or whose countries are all paused or disabled."""
         if self._request.finished_at is not None:
             return None
         if self._windows and self._is_disabled:
-            reason = self._countries[next(iter(self._windows))].reason_to_skip or ""
+            reason = self._countries[next(iter(self._windows))].stop_reason or ""
             return GiveUp(Failure(FailureKind.ACCOUNT_DISABLED, reason))
-        if self._ads_account.needs_person is None:
+        if self._ads_account.needs_attention is None:
             return next_step(self._request, self._context.now())
-        if self._ads_account.needs_person_for == "credentials" or not self._windows:
+        if self._ads_account.needs_attention_for == "credentials" or not self._windows:
             return None
-        return GiveUp(Failure(FailureKind.NOT_AUTHORIZED, self._ads_account.needs_person))
+        return GiveUp(Failure(FailureKind.NOT_AUTHORIZED, self._ads_account.needs_attention))
 
     @property
     def _is_disabled(self) -> bool:
         """Whether all countries that wait for it are disabled."""
-        return all(self._countries[key].is_disabled for key in self._windows)
+        return all(not self._countries[key].is_active for key in self._windows)
 
     def _release_disabled(self) -> None:
         """End the wait of countries that were disabled meanwhile, where others still wait."""
-        disabled = [key for key in self._windows if self._countries[key].is_disabled]
+        disabled = [key for key in self._windows if not self._countries[key].is_active]
         if not disabled or self._is_disabled:
             return
         now = self._context.now()
@@ -146,13 +146,13 @@ class _Driver(LoadableRequest):
         with self._context.engine.begin() as connection:
             keep_lock(connection, self._request.id, self._session.session_id)
             for key in disabled:
-                windows, reason = self._windows.pop(key), self._countries[key].reason_to_skip or ""
+                windows, reason = self._windows.pop(key), self._countries[key].stop_reason or ""
                 days = [window.window_date for window in windows]
                 self._fail_windows(connection, {key: windows}, reason, at_once)
                 skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
                 self._session.add_in(
                     connection,
-                    WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_OFF, detail=reason),
+                    WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_STOPPED, detail=reason),
                 )
             self._replan_released(connection)
 

@@ -6,15 +6,13 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    AdsAccount,
+from bidbeacon_pipelines.accounts.queries import (
     forget_plans,
     get_ads_account_by_id,
-    replan_released,
     set_longest_period,
     split_dataset,
 )
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import (
     ProductHistoryLearned,
     ReportFailed,
@@ -43,6 +41,7 @@ from bidbeacon_pipelines.requests.splitting import (
     should_split_by_product,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.product_states import (
     ProductState,
     WindowAfter,
@@ -265,7 +264,7 @@ class EndingRequest(LockedRequest):
         def due_again(key: str, window: Window, own: ProductState) -> datetime | None:
             # Where a person is needed nothing is asked until somebody acted, and then all of it at
             # once.
-            if step.needs_person:
+            if step.needs_attention:
                 return now
             soon = self._soon_after_refusal(window, now) if is_too_old else None
             again = self._again_after_failure(self._countries[key])

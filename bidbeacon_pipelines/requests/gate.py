@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
+from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.actions import CreatesPaused
 from bidbeacon_pipelines.requests.gate_queries import (
     count_late_windows,

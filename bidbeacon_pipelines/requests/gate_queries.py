@@ -8,19 +8,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.requests.gate_rules import SHORTEST_PACE
-from bidbeacon_pipelines.requests.queries import IS_CREATABLE
+from bidbeacon_pipelines.requests.queries import IS_CREATABLE, IS_DUE
 from bidbeacon_pipelines.requests.tables import ReportGate
 from bidbeacon_pipelines.windows.coverage_queries import IS_OVERDUE
 
 # A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
 # it.
-_IN_FLIGHT = """(
+_IN_FLIGHT = f"""(
     SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
      WHERE o.client_id = g.client_id AND o.region = g.region
-       AND (r.status = 'in_flight' OR (r.status = 'sent' AND r.next_step_at > :now)))"""
+       AND (r.status = 'in_flight' OR (r.status = 'sent' AND NOT {IS_DUE})))"""
 _PLANNED = """(
     SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
-     WHERE o.client_id = g.client_id AND o.region = g.region AND r.status = 'planned' AND o.needs_person IS NULL)"""
+     WHERE o.client_id = g.client_id AND o.region = g.region AND r.status = 'planned' AND o.needs_attention IS NULL)"""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount, get_ads_account_by_id
-from bidbeacon_pipelines.accounts.queries import Account, list_countries
+from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_countries
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import SkipReason, WindowSkipped, WindowsReopened
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.histories import (

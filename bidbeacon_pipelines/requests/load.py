@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from bidbeacon_pipelines.accounts.ads_account_queries import forget_plans, forget_refusals
-from bidbeacon_pipelines.accounts.queries import Account, lock_rows
-from bidbeacon_pipelines.accounts.suspension import is_credential_error, note_refusal
+from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
+from bidbeacon_pipelines.accounts.queries import forget_plans, forget_refusals, lock_rows
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     RequestRetried,
     SkipReason,
@@ -169,7 +169,7 @@ class LoadableRequest(EndingRequest):
         return self._report
 
     def _unauthorized(self, error: AuthError, unconfirmed: Result) -> Result:
-        """Count a refusal of the ads account, or suspend all accounts if our credentials are refused; return what it means for the request.
+        """Count a refusal of the ads account, or stop all accounts if our credentials are refused; return what it means for the request.
 
         After refused credentials, a request rests until they are renewed.
         """

@@ -3,8 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
-from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account_by_id
-from bidbeacon_pipelines.accounts.queries import list_countries
+from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_countries
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.queries import find_ad_products
 from bidbeacon_pipelines.job_context import JobContext

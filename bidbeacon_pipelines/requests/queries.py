@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
@@ -33,15 +34,15 @@ class LockLostError(RuntimeError):
 
 _R, _O = aliased(ReportRequest, name="r"), aliased(AdsAccount, name="o")
 _OPEN = f"r.{OPEN_REQUEST}"
-_NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
-# An instant beyond the longest pause was stored by a wrong clock, and counts as now.
-_READY = """(r.next_step_at IS NULL OR r.next_step_at <= :now
-             OR r.next_step_at > CAST(:now AS timestamptz) + interval '1 day')"""
+_NOT_RESTING = "AND o.needs_attention_for IS DISTINCT FROM 'credentials'"
+IS_DUE = is_due("r.next_step_at", "interval '2 days'")
+"""Whether the next step of request `r` is due: no pause of a request is as long as two days."""
+_READY = f"(r.next_step_at IS NULL OR {IS_DUE})"
 _TO_CREATE = f"r.status IN ('planned', 'sent') AND {_READY}"
 _UNLOCKED = """(r.locked_by IS NULL OR NOT EXISTS (
     SELECT FROM session_leases l WHERE l.session_id = r.locked_by AND l.expires_at > clock_timestamp()))"""
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
-           AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
+           AND (o.needs_attention_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
 """The dispatcher may create the report of request `r` of ads account `o` at `:now`, as far as the two are concerned."""
 
 
@@ -151,20 +152,6 @@ def list_ended_reports(
         {"id": account_id, "dataset": dataset, "ad_products": list(ad_products), "since": since},
     )
     return [EndedReport(*row) for row in rows]
-
-
-def correct_requests(connection: Connection, account_id: str, now: datetime) -> None:
-    """Set times of an ads account's requests that a wrong clock stored in the future to now: their next step is due at once.
-
-    No pause of a request is as long as two days.
-    """
-    connection.execute(
-        text("""UPDATE report_requests
-                   SET created_at = least(created_at, :now), sent_at = least(sent_at, :now), next_step_at = least(next_step_at, :now)
-                 WHERE account_id = :account_id
-                   AND greatest(created_at, next_step_at) > CAST(:now AS timestamptz) + interval '2 days'"""),
-        {"account_id": account_id, "now": now},
-    )
 
 
 def get_request(connection: Connection, request_id: int) -> ReportRequest:
@@ -335,7 +322,7 @@ def list_candidates(
 ) -> list[RowMapping]:
     """Return the requests whose report may be created now, apart from the gate.
 
-    Plans of an ads account that needs a person are left alone; requests that were sent before are
+    Plans of an ads account that needs attention are left alone; requests that were sent before are
     given up.
 
     Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_requested_at,

@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.accounts.cadence import end_round, note_look
-from bidbeacon_pipelines.accounts.queries import Account, list_countries
+from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_countries
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import (
     ReportsPlanned,
     SkipReason,
@@ -67,7 +67,7 @@ def refresh_account(context: JobContext, session: SessionRecorder, ads_account: 
     with context.engine.begin() as connection:
         countries = list_countries(connection, ads_account.account_id)
         through = list_windows_through(connection, ads_account.account_id)
-    active = [account for account in countries if account.reason_to_skip is None]
+    active = [account for account in countries if account.stop_reason is None]
     if not active:
         for dataset in DATASETS.values():
             session.add(_skip_ads_account(ads_account, countries, dataset))
@@ -417,13 +417,13 @@ def _insert(
 def _skip_ads_account(
     ads_account: AdsAccount, countries: Sequence[Account], dataset: Dataset
 ) -> WindowSkipped:
-    """Return the action with the reason why nothing is planned for an ads account: all countries are disabled, or it is suspended."""
-    if ads_account.needs_person is not None:
+    """Return the action with the reason why nothing is planned for an ads account: all countries are paused or disabled, or it needs attention."""
+    if ads_account.needs_attention is not None:
         return _skip(
-            ads_account, dataset, SkipReason.ACCOUNT_NEEDS_PERSON, ads_account.needs_person
+            ads_account, dataset, SkipReason.ACCOUNT_NEEDS_ATTENTION, ads_account.needs_attention
         )
-    why = next((account.reason_to_skip for account in countries), None)
-    return _skip(ads_account, dataset, SkipReason.ACCOUNT_OFF, why)
+    why = next((account.stop_reason for account in countries), None)
+    return _skip(ads_account, dataset, SkipReason.ACCOUNT_STOPPED, why)
 
 
 def _skip(
@@ -439,9 +439,13 @@ def _skip(
 
 
 def skip_account(account: Account, dataset: Dataset, days: list[date]) -> WindowSkipped:
-    """Return the action with the reason why windows of an account are not requested: it is disabled or suspended."""
-    reason = SkipReason.ACCOUNT_NEEDS_PERSON if account.needs_person else SkipReason.ACCOUNT_OFF
-    return skip_windows(account, dataset, days, reason, account.reason_to_skip)
+    """Return the action with the reason why windows of an account are not requested: it is paused, disabled or needs attention."""
+    reason = (
+        SkipReason.ACCOUNT_NEEDS_ATTENTION
+        if account.needs_attention
+        else SkipReason.ACCOUNT_STOPPED
+    )
+    return skip_windows(account, dataset, days, reason, account.stop_reason)
 
 
 def skip_windows(

@@ -73,8 +73,8 @@ class FailureKind(StrEnum):
     NOT_AUTHORIZED_ONCE = "not_authorized_once"
 
 
-NEEDS_PERSON = frozenset({FailureKind.ACCOUNT_DISABLED, FailureKind.NOT_AUTHORIZED})
-TERMINAL_FAILURES = NEEDS_PERSON | {
+NEEDS_ATTENTION = frozenset({FailureKind.ACCOUNT_DISABLED, FailureKind.NOT_AUTHORIZED})
+TERMINAL_FAILURES = NEEDS_ATTENTION | {
     FailureKind.TOO_OLD,
     FailureKind.TOO_LARGE,
     FailureKind.REJECTED,
@@ -149,9 +149,9 @@ class GiveUp:
         return self.failure.reason
 
     @property
-    def needs_person(self) -> bool:
+    def needs_attention(self) -> bool:
         """Whether nothing is requested for the account until a person acts."""
-        return self.failure.kind in NEEDS_PERSON
+        return self.failure.kind in NEEDS_ATTENTION
 
 
 Step = Create | Poll | Load | Retry | GiveUp

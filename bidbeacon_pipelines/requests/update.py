@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from bidbeacon_pipelines.accounts.ads_account_queries import AdsAccount
+from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports

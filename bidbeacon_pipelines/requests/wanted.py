@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.queries import want_entities
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
@@ -27,15 +27,13 @@ class CannotAskError(RuntimeError):
 
 
 class AccountStoppedError(CannotAskError):
-    """An account is paused, disabled or suspended."""
+    """An account is paused, disabled or needs attention."""
 
     what_to_do = "Resume the account first."
 
     def __init__(self, account: Account) -> None:
         super().__init__(
-            join_sentences(
-                f"No reports are requested for {account.label}: {account.reason_to_skip}"
-            )
+            join_sentences(f"No reports are requested for {account.label}: {account.stop_reason}")
         )
 
 
@@ -70,9 +68,9 @@ def check_active(account: Account) -> None:
     """Raise if no reports are requested for an account.
 
     Raises:
-        AccountStoppedError: it is paused, disabled by Amazon, or suspended.
+        AccountStoppedError: it is paused, disabled by Amazon, or needs attention.
     """
-    if account.reason_to_skip is not None:
+    if account.stop_reason is not None:
         raise AccountStoppedError(account)
 
 
@@ -90,7 +88,7 @@ def check_loadable(
     """Return the days that can be loaded now.
 
     Raises:
-        AccountStoppedError: the account is paused, disabled or suspended.
+        AccountStoppedError: the account is paused, disabled or needs attention.
         DaysNotLoadableError: none of the days can be loaded.
     """
     check_active(account)
@@ -120,7 +118,8 @@ def want_load(
     loadable = check_loadable(account, dataset, days, now)
     want_windows(connection, account, dataset.name, loadable, by)
     asked = set(map(str, loadable))
-    for one in reversed(list_wanted_json(connection, account)):
+    wanted: list[dict[str, Any]] = list_wanted_json(connection, account)
+    for one in reversed(wanted):
         if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"]):
             return one
     raise NoWindowsError(account, dataset)
@@ -130,7 +129,7 @@ def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str,
     """Ask for an account's entities to be synced now; return what is wanted (see `list_wanted_json`).
 
     Raises:
-        AccountStoppedError: the account is paused, disabled or suspended.
+        AccountStoppedError: the account is paused, disabled or needs attention.
     """
     check_active(account)
     want_entities(connection, account, by)

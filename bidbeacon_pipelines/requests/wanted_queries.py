@@ -6,12 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import (
-    ACCOUNT_LABEL,
-    EXPORTS_MAY_START,
-    IS_ACTIVE,
-    Account,
-)
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_ACTIVE
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST
 
 # A session drives what it has recorded as asked for, for as long as its lease lives.
@@ -28,7 +24,7 @@ _WANTED = text(f"""
      GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset, w.wanted_by, w.wanted_at, d.session_id
      UNION ALL
     SELECT a.account_key, {ACCOUNT_LABEL}, NULL, '{{}}', a.entities_wanted_by, a.entities_wanted_at, d.session_id,
-           {IS_ACTIVE} AND o.needs_person IS NULL AND {EXPORTS_MAY_START}
+           {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START}
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
       LEFT JOIN LATERAL ({_DRIVER} AND {_OF_ENTITIES} LIMIT 1) d ON true
      WHERE a.entities_wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)

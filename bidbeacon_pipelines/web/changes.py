@@ -18,9 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
 from bidbeacon_pipelines.accounts.cadence import choose_cadence
-from bidbeacon_pipelines.accounts.cadence_rules import BadCadenceError
 from bidbeacon_pipelines.accounts.changes import PAGE, AccountChanges
 from bidbeacon_pipelines.accounts.names import (
     AmbiguousAccountError,
@@ -28,7 +26,9 @@ from bidbeacon_pipelines.accounts.names import (
     get_named_account,
     get_named_ads_account,
 )
-from bidbeacon_pipelines.accounts.queries import Account, UnknownAccountError
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError, get_ads_account
+from bidbeacon_pipelines.accounts.rules import BadCadenceError
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.problems.loads import ProblemIsOverError, want_problem_load

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from bidbeacon_pipelines.accounts.queries import Account, list_accounts
+from bidbeacon_pipelines.accounts.queries import list_accounts
+from bidbeacon_pipelines.accounts.rules import stop_word
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.problems.health_checks import gate_facts
 from bidbeacon_pipelines.requests.gate_queries import GateState, list_gates
@@ -126,7 +128,7 @@ def _account_json(account: Account) -> dict[str, Any]:
         "key": account.account_key,
         "label": account.label,
         "time_zone": account.time_zone,
-        "stopped": _stopped(account.__dict__),
+        "stopped": stop_word(account.paused, account.amazon_status, account.needs_attention),
     }
 
 
@@ -135,7 +137,7 @@ def _row_json(row: Mapping[Any, Any]) -> dict[str, Any]:
         "key": row["account_key"],
         "label": row["label"],
         "time_zone": row["time_zone"],
-        "stopped": _stopped(row),
+        "stopped": stop_word(row["paused"], row["amazon_status"], row["needs_attention"]),
         "cells": row["letters"].translate(_TO_STATES),
     }
 
@@ -146,12 +148,3 @@ def _gate_json(gate: GateState, now: datetime) -> dict[str, Any]:
         name: instant(value) if isinstance(value, datetime) else value
         for name, value in facts.items()
     }
-
-
-def _stopped(row: Mapping[Any, Any]) -> str | None:
-    """Return in a few words why no reports are requested for an account, or None."""
-    if not row["enabled"]:
-        return "paused"
-    if row["amazon_status"] == "DISABLED":
-        return "disabled at Amazon"
-    return "needs a person" if row["needs_person"] is not None else None

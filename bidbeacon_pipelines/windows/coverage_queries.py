@@ -21,7 +21,7 @@ _FLAGS = ("is_due", "is_overdue", "is_suspicious", "request_is_late", "lacks_pro
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 IS_DUE = "(w.wanted_by IS NOT NULL OR coalesce(w.next_refresh_at <= :now, false))"
 IS_OVERDUE = f"""(coalesce({DUE_SINCE} <= :overdue_before, false) AND w.next_refresh_at IS NOT NULL
-                  AND a.enabled AND o.needs_person IS NULL AND a.amazon_status <> 'DISABLED')"""
+                  AND NOT a.paused AND o.needs_attention IS NULL AND a.amazon_status <> 'DISABLED')"""
 IS_SUSPICIOUS = "(w.suspicious_digest IS NOT NULL)"
 REQUEST_IS_LATE = "coalesce(r.status = 'in_flight' AND r.sent_at < {late_if_sent_before}, false)"
 _LACKS_PRODUCT = (
@@ -40,7 +40,7 @@ _LETTERS = text(f"""
           JOIN ads_accounts o USING (account_id)
           LEFT JOIN report_requests r ON r.id = w.request_id
          WHERE w.dataset = :dataset AND w.window_date BETWEEN :start AND :end)
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.enabled, a.amazon_status, o.needs_person,
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.paused, a.amazon_status, o.needs_attention,
            (SELECT string_agg(coalesce(l.letter, ' '), '' ORDER BY d.day)
               FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS d(day)
               LEFT JOIN letters l ON l.account_id = a.account_id AND l.country_code = a.country_code AND l.window_date = CAST(d.day AS date)) AS letters
@@ -59,7 +59,7 @@ def list_window_letters(
 ) -> list[RowMapping]:
     """Return every account with one letter per day from `start` to `end`: a key of `SIGNS`, or a blank without a window.
 
-    Columns: account_key, label, time_zone, enabled, amazon_status, needs_person, letters.
+    Columns: account_key, label, time_zone, paused, amazon_status, needs_attention, letters.
     """
     values = {
         "dataset": dataset,

@@ -20,11 +20,11 @@ class AccountFacts:
         countries: How many countries of its ads account are refreshed.
         planned_at: When what is due for its ads account was last planned.
         time_zone: The IANA zone its days are counted in.
-        enabled: Whether it is enabled.
+        paused: Whether a person has paused it.
         paused_by: Who paused it, at `paused_at`; None if that is not recorded yet.
         amazon_status: Amazon's own word for its state.
-        needs_person: Why it is suspended until a person acts, if so.
-        needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of
+        needs_attention: Why it needs attention, if so.
+        needs_attention_for: Whether that concerns the `account`, or the `credentials` and so all of
             their accounts.
         first_seen_at: When it was first synced.
         entities_synced_at: When its campaigns, ads and targets were, if ever.
@@ -37,10 +37,10 @@ class AccountFacts:
     countries: int
     planned_at: datetime | None
     time_zone: str
-    enabled: bool
+    paused: bool
     amazon_status: str
-    needs_person: str | None
-    needs_person_for: str | None
+    needs_attention: str | None
+    needs_attention_for: str | None
     first_seen_at: datetime
     entities_synced_at: datetime | None
     last_look_at: datetime | None

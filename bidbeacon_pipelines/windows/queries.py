@@ -10,7 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, Account
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.product_states import ProductState, WindowAfter, from_json, to_json
 
 
@@ -143,95 +145,6 @@ def list_windows(
     return [Window(**row) for row in rows.mappings()]
 
 
-class MisdatedWindow(NamedTuple):
-    """A window that Amazon serves and whose next refresh was set by a wrong clock.
-
-    `data_as_of` is absent where nothing was loaded, or where it is in the future and therefore says
-    nothing.
-    """
-
-    window_date: date
-    status: str
-    data_as_of: datetime | None
-
-
-# Clocks of several machines differ by less than a day, and no failure makes a window without data
-# wait for longer.
-_MISDATED = text(f"""
-    SELECT window_date, status, CASE WHEN data_as_of < tomorrow THEN data_as_of END AS data_as_of
-      FROM report_windows w
-     CROSS JOIN LATERAL (
-           SELECT CAST(:now AS timestamptz) + interval '1 day' AS tomorrow,
-                  CAST(window_date + CAST(:last_offset AS integer) AS timestamp) AT TIME ZONE :time_zone AS last_due_at) t
-     WHERE {_OF_DATASET} AND window_date BETWEEN :oldest AND :today AND request_id IS NULL
-       AND ((status = 'expired' OR status = 'loaded' AND next_refresh_at IS NULL AND failure_reason IS NULL AND last_due_at > data_as_of)
-            AND NOT jsonb_path_exists(coalesce(product_states, '{{}}'), '$.* ? (@.status == "not_served")')
-            OR data_as_of > tomorrow
-            OR status = 'failed' AND next_refresh_at IS NULL AND load_count > 0
-            OR status = 'failed' AND next_refresh_at > tomorrow AND load_count = 0)
-     ORDER BY window_date FOR UPDATE OF w""")
-
-
-def list_misdated_windows(
-    connection: Connection,
-    account: Account,
-    dataset: str,
-    *,
-    oldest: date,
-    today: date,
-    last_offset: int,
-    now: datetime,
-) -> list[MisdatedWindow]:
-    """Return the windows whose next refresh was set by a wrong clock, by date, locked until the transaction ends.
-
-    Amazon serves them, and still they are expired, or not due again although a refresh is missing,
-    or due later than any failure makes them wait.
-
-    Args:
-        connection: Where to look.
-        account: Whose windows.
-        dataset: Of which dataset.
-        oldest: The oldest day that Amazon serves.
-        today: The account's local day.
-        last_offset: Days from a window to its last refresh.
-        now: The present instant.
-    """
-    values = {
-        "dataset": dataset,
-        "oldest": oldest,
-        "today": today,
-        "last_offset": last_offset,
-        "now": now,
-    }
-    rows = connection.execute(
-        _MISDATED, account.identity | values | {"time_zone": account.time_zone}
-    )
-    return [MisdatedWindow(**row) for row in rows.mappings()]
-
-
-def reopen_windows(
-    connection: Connection, account: Account, dataset: str, due: dict[date, datetime | None]
-) -> None:
-    """Make windows due at the given instants; an expired one is missing again."""
-    values = account.identity | {"dataset": dataset, "days": list(due), "due": list(due.values())}
-    connection.execute(
-        text(f"""UPDATE report_windows w
-                    SET next_refresh_at = d.due_at, status = CASE status WHEN 'expired' THEN 'missing' ELSE status END
-                   FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[])) AS d(day, due_at)
-                  WHERE {_OF_DATASET} AND window_date = d.day"""),
-        values,
-    )
-
-
-def delete_windows_after(connection: Connection, account: Account, dataset: str, day: date) -> None:
-    """Delete the windows of later days that have no data and no request."""
-    connection.execute(
-        text(f"""DELETE FROM report_windows
-                  WHERE {_OF_DATASET} AND window_date > :day AND request_id IS NULL AND load_count = 0"""),
-        account.identity | {"dataset": dataset, "day": day},
-    )
-
-
 class DayToPlan(NamedTuple):
     """A day of a dataset of an ads account that is in no report yet, and due or requested manually in at least one country.
 
@@ -256,14 +169,14 @@ class DayToPlan(NamedTuple):
 # these are a few dozen.
 _DAYS_TO_PLAN = text(f"""
     SELECT dataset, window_date, min(due_since), bool_or(is_wanted), count(*), products_due
-      FROM (SELECT w.dataset, w.window_date, w.next_refresh_at AS due_since, w.wanted_by IS NOT NULL AS is_wanted, w.products_due
+      FROM (SELECT w.dataset, w.window_date, least(w.next_refresh_at, :now) AS due_since, w.wanted_by IS NOT NULL AS is_wanted, w.products_due
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.next_refresh_at <= :now AND w.request_id IS NULL
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND {IS_DUE} AND w.request_id IS NULL
             UNION ALL
             SELECT w.dataset, w.window_date, NULL, true, w.products_due
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
              WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL AND w.request_id IS NULL
-               AND (w.next_refresh_at <= :now) IS NOT TRUE) days
+               AND {IS_DUE} IS NOT TRUE) days
      WHERE dataset = ANY(:datasets)
      GROUP BY dataset, window_date, products_due""")
 
@@ -324,7 +237,7 @@ def want_windows(
     )
 
 
-_NEEDS = """((w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now)
+_NEEDS = f"""((w.wanted_by IS NOT NULL OR {IS_DUE})
             AND (w.products_due IS NULL OR w.products_due && r.ad_products))"""
 # A day is over where the account's own calendar shows a later one: in other countries it may go on
 # for hours.

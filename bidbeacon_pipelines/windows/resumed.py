@@ -20,7 +20,7 @@ _RELEASE = text(f"""
                  FROM jsonb_each(w.product_states) p)
       FROM report_requests r, advertiser_accounts a JOIN ads_accounts o USING (account_id)
      WHERE w.account_id = (SELECT account_id FROM advertiser_accounts WHERE account_key = :key)
-       AND a.account_id = w.account_id AND a.country_code = w.country_code AND {IS_ACTIVE} AND o.needs_person IS NULL
+       AND a.account_id = w.account_id AND a.country_code = w.country_code AND {IS_ACTIVE} AND o.needs_attention IS NULL
        AND r.id = w.last_request_id AND w.status = 'failed' AND w.request_id IS NULL
        AND (r.failure_kind IN ('account_disabled', 'not_authorized') OR w.failure_reason LIKE 'it is paused: %')""")
 
@@ -52,7 +52,7 @@ _RESUMED = text(f"""
       JOIN advertiser_accounts a USING (account_key)
       JOIN ads_accounts o USING (account_id)
       JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code
-     WHERE {IS_ACTIVE} AND o.needs_person IS NULL
+     WHERE {IS_ACTIVE} AND o.needs_attention IS NULL
        AND (w.request_id IS NOT NULL OR w.next_refresh_at <= :now AND coalesce(w.last_loaded_at < n.at, true) AND w.status <> 'failed')
      GROUP BY a.account_key, label, n.at, n.by, a.account_id ORDER BY a.account_key""")
 

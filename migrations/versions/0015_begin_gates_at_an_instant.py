@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0015"
 down_revision = "0014"
+oldest_program = None  # as before: programs that do not know this migration go on
 
 
 def upgrade() -> None:

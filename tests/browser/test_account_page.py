@@ -155,7 +155,7 @@ def test_an_account_that_needs_a_person_can_be_resumed(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:
     """Wherever it has buttons; its page says why nothing is asked for it."""
-    stop = "UPDATE ads_accounts SET needs_person = 'No rights.', needs_person_for = 'account'"
+    stop = "UPDATE ads_accounts SET needs_attention = 'No rights.', needs_attention_for = 'account'"
     with filled.begin() as connection:
         connection.execute(text(stop))
         session, day = connection.execute(

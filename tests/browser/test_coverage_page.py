@@ -108,7 +108,7 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) ->
     ("code", "words"),
     [
         (Cause.LATE_AT_AMAZON, "late at Amazon"),
-        (Cause.ACCOUNT_NEEDS_PERSON, "account needs a person"),
+        (Cause.ACCOUNT_NEEDS_ATTENTION, "account needs attention"),
         (Cause.NOT_DUE_YET, "not due yet"),
     ],
 )

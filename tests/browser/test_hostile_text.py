@@ -157,7 +157,9 @@ def test_on_the_first_page(page: Page, base_url: str, session_store: SessionStor
     fill_world(session_store)
     with session_store.begin() as connection:
         connection.execute(
-            text("UPDATE ads_accounts SET needs_person = :text, needs_person_for = 'account'"),
+            text(
+                "UPDATE ads_accounts SET needs_attention = :text, needs_attention_for = 'account'"
+            ),
             {"text": f"Rights are missing: {HOSTILE}"},
         )
         connection.execute(

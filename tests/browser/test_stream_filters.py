@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import text
 
-from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
-from bidbeacon_pipelines.accounts.queries import upsert_account
+from bidbeacon_pipelines.accounts.queries import upsert_account, upsert_ads_account
 from bidbeacon_pipelines.actions import ReportFailed, ReportRequested, ReportSuspicious
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import httpx
 
-from bidbeacon_pipelines.accounts.queries import Account, list_accounts
+from bidbeacon_pipelines.accounts.queries import list_accounts
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import simulate_time
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.settings import Settings
@@ -67,7 +68,7 @@ _WATCHED_GATE = """
 _OPEN_WORK = """
     SELECT (SELECT count(*) FROM report_requests WHERE finished_at IS NULL) AS requests,
            (SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-             WHERE a.enabled AND w.next_refresh_at <= :now) AS windows,
+             WHERE NOT a.paused AND w.next_refresh_at <= :now) AS windows,
            (SELECT count(*) FROM session_headers WHERE status = 'running') AS sessions,
            (SELECT count(*) FROM dagster.runs
              WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')) AS runs"""

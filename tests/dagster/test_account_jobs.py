@@ -85,7 +85,10 @@ def test_syncing_entities_materializes_all_kinds(stocked: World) -> None:
 
 def test_throttled_exports_are_put_off(stocked: World) -> None:
     """The run succeeds without waiting and materializes nothing; no sync of the account starts before Amazon allows it."""
-    account, ages = stocked.account(), dict.fromkeys(("synced_before", "missed_before"), utc_now())
+    account, ages = (
+        stocked.account(),
+        dict.fromkeys(("now", "synced_before", "missed_before"), utc_now()),
+    )
     with stocked.engine.begin() as connection:
         assert account.account_key in list_keys_without_entities(connection, **ages)
     rule = FaultRule(fault="throttle", operation="create_export", options=FaultOptions(seconds=300))

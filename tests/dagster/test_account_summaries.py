@@ -7,7 +7,7 @@ from typing import Any
 
 from dagster import AssetKey, RunRequest, SkipReason, build_sensor_context
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.summaries import update_changed_summaries

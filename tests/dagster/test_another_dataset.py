@@ -10,7 +10,7 @@ from dagster import materialize
 from sqlalchemy import Engine, MetaData, inspect, text
 from typer.testing import CliRunner
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.engine import make_engine

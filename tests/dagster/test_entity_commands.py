@@ -56,7 +56,7 @@ def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: Wo
     """A paused one is left out."""
     paused = stocked.account("JP")
     stocked.execute(
-        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key",
+        "UPDATE advertiser_accounts SET paused = true WHERE account_key = :key",
         key=paused.account_key,
     )
     result = run("sync", "--json")
@@ -125,7 +125,7 @@ def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> No
     """A person who names the account is told."""
     key = stocked.account().account_key
     stocked.execute(
-        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key
+        "UPDATE advertiser_accounts SET paused = true WHERE account_key = :key", key=key
     )
     result = run("sync", "--account", key)
     assert result.exit_code == 2

@@ -4,7 +4,7 @@ from datetime import date
 
 from dagster import AssetObservation, AssetPartitionStatus, DagsterEventType, EventRecordsFilter
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_WINDOWS,
@@ -106,7 +106,7 @@ def test_a_run_that_can_load_nothing_fails_with_its_sessions_error(stocked: Worl
     without = defs.resolve_job_def("load_datasets").execute_in_process(
         instance=stocked.instance, asset_selection=[ASSET_KEY], raise_on_error=False
     )
-    stocked.execute("UPDATE advertiser_accounts SET enabled = false")
+    stocked.execute("UPDATE advertiser_accounts SET paused = true")
     disabled = stocked.materialize(account, stocked.day(), raise_on_error=False)
     errors = [session["error"] for session in stocked.sessions_of("load-windows")]
     assert ["NoPartitionError", "AccountSkippedError"] == [error["type"] for error in errors]

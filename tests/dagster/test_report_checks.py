@@ -88,7 +88,7 @@ def test_checks_run_on_their_own_find_late_windows_and_quarantined_rows(stocked:
     stocked.execute("UPDATE ads_accounts SET next_look_at = now() + interval '1 hour'")
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
     stocked.execute("UPDATE ads_accounts SET next_look_at = NULL")
-    stocked.execute("UPDATE advertiser_accounts SET enabled = false")
+    stocked.execute("UPDATE advertiser_accounts SET paused = true")
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
 
 

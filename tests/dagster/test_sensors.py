@@ -120,7 +120,7 @@ def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> N
     stocked.execute("UPDATE ads_accounts SET refresh_cron = '0 6 1 6 *'")
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
     stocked.execute("UPDATE ads_accounts SET refresh_cron = NULL, next_look_at = NULL")
-    stocked.execute("UPDATE advertiser_accounts SET enabled = false")
+    stocked.execute("UPDATE advertiser_accounts SET paused = true")
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
 
 
@@ -128,7 +128,7 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     """An account whose entities were never synced gets `sync_entities`, and no refresh yet."""
     account = stocked.account("JP")
     key = account.account_key
-    only = "UPDATE advertiser_accounts SET enabled = account_key = :key, entities_synced_at = NULL"
+    only = "UPDATE advertiser_accounts SET paused = account_key <> :key, entities_synced_at = NULL"
     stocked.execute(only, key=key)
     tags = {PARTITION_TAG: key, ACCOUNT_TAG: key, LABEL_TAG: account.label} | LOW_PRIORITY
     assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
@@ -329,7 +329,7 @@ def test_a_wanted_day_is_left_to_a_run_that_starts_and_to_a_living_session(wante
 def test_a_load_that_is_refused_is_not_wanted_any_more(wanted: World) -> None:
     """The account was paused meanwhile: the run's session says so, and no other run follows."""
     [run] = by_hand(wanted)
-    wanted.execute("UPDATE advertiser_accounts SET enabled = false")
+    wanted.execute("UPDATE advertiser_accounts SET paused = true")
     defs.resolve_job_def("load_windows").execute_in_process(
         run_config=run.run_config, instance=wanted.instance, raise_on_error=False
     )

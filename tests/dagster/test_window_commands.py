@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from tests.dagster.world import World

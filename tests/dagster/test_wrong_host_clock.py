@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import (
     DatabaseClock,
     RealTimeOnlyError,

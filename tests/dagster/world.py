@@ -18,9 +18,9 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
-from bidbeacon_pipelines.accounts.queries import Account, list_accounts
+from bidbeacon_pipelines.accounts.queries import list_accounts, read_ads_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.checks import build_report_checks

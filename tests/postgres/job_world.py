@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
-from bidbeacon_pipelines.accounts.queries import Account, list_accounts, set_enabled
+from bidbeacon_pipelines.accounts.queries import list_accounts, read_ads_account, set_paused
 from bidbeacon_pipelines.accounts.sync import sync_accounts
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
@@ -150,7 +150,7 @@ class BenchWorld:
     def pause(self, account: Account) -> None:
         """Have a person pause an account."""
         with self.engine.begin() as connection:
-            set_enabled(connection, account.account_key, enabled=False)
+            set_paused(connection, account.account_key, by="test")
 
     def disable_at_amazon(self, account: Account) -> None:
         """Have Amazon say that an account is disabled."""

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
 
-from bidbeacon_pipelines.accounts.ads_account_queries import upsert_ads_account
-from bidbeacon_pipelines.accounts.queries import Account, get_account, upsert_account
+from bidbeacon_pipelines.accounts.queries import get_account, upsert_account, upsert_ads_account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.queries import merge_entities

@@ -17,7 +17,7 @@ from tests.postgres.lone_fault_consequences import (
     FewBad,
     FifteenLoadsInVain,
     FiveInVain,
-    NeedsPerson,
+    NeedsAttention,
     Refused,
     RefusedTwice,
     Resent,
@@ -201,7 +201,7 @@ REFUSED: dict[str, Case] = {
     "unauthorized: retrieve": Case(
         faults=(once("unauthorized", "retrieve_report"),), retrieves=2, tokens=2
     ),
-    "unauthorized: always": NeedsPerson(
+    "unauthorized: always": NeedsAttention(
         faults=(fault("unauthorized"),),
         strikes=(6,),
         creates=6,
@@ -226,18 +226,18 @@ REFUSED: dict[str, Case] = {
     ),
     "too_large: of one day it isn't": Case(faults=(once("too_large"),)),
     "too_large_later: of one day it isn't": Case(faults=(once("too_large_later"),)),
-    "missing_rights": NeedsPerson(
+    "missing_rights": NeedsAttention(
         faults=(fault("missing_rights"),),
-        told=("windows-queued", "account-needs-person", "report-failed"),
+        told=("windows-queued", "account-needs-attention", "report-failed"),
         strikes=(1,),
         creates=1,
         seconds=0,
         reason="Multi-account authorization failed",
         person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts resume CA\.acme-merch\.1kc1",
     ),
-    "multi_status: the same inside a 207": NeedsPerson(
+    "multi_status: the same inside a 207": NeedsAttention(
         faults=(fault("missing_rights"), fault("multi_status")),
-        told=("windows-queued", "account-needs-person", "report-failed"),
+        told=("windows-queued", "account-needs-attention", "report-failed"),
         strikes=(1, 1),
         creates=1,
         seconds=0,
@@ -245,7 +245,7 @@ REFUSED: dict[str, Case] = {
         person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts resume CA\.acme-merch\.1kc1",
     ),
     "forbidden: create": Confirmed(faults=(once("forbidden", "create_report"),)),
-    "forbidden: create, always": NeedsPerson(
+    "forbidden: create, always": NeedsAttention(
         faults=(fault("forbidden", "create_report"),),
         reason="Profile has no rights",
         person="Profile has no rights.*Check that the authorising user may see this account",
@@ -256,9 +256,9 @@ REFUSED: dict[str, Case] = {
         retrieves=2,
         seconds=180 + 60,
     ),
-    "forbidden: retrieve, always": NeedsPerson(
+    "forbidden: retrieve, always": NeedsAttention(
         faults=(fault("forbidden", "retrieve_report"),),
-        told=(*ASKED, "report-pending", "account-needs-person", "report-failed"),
+        told=(*ASKED, "report-pending", "account-needs-attention", "report-failed"),
         creates=1,
         retrieves=3,
         reports=1,

@@ -43,7 +43,7 @@ class Case:
         ends: status of the window.
         rows: what the day's rows are.
         reason: pattern of why the window failed.
-        person: pattern of why the account needs a person.
+        person: pattern of why the account needs attention.
         rests: whether the request stays open until a person has acted.
         quarantined: pattern that the reason of each quarantined row matches; None: there is none.
     """
@@ -147,13 +147,13 @@ class RefusedTwice(Refused):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeedsPerson(Refused):
+class NeedsAttention(Refused):
     """Three creates are refused, after pauses of five and ten minutes; then nothing is asked of the account until a person acts."""
 
     told: tuple[str, ...] = (
         "windows-queued",
         "request-retried",
-        "account-needs-person",
+        "account-needs-attention",
         "report-failed",
     )
     strikes: tuple[int, ...] = (3,)

@@ -12,11 +12,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    list_ads_accounts_with_due_work,
-    read_ads_account,
-)
-from bidbeacon_pipelines.accounts.queries import set_enabled
+from bidbeacon_pipelines.accounts.queries import read_ads_account, set_resumed
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
@@ -32,6 +28,7 @@ from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRul
 from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
 from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import Window
 from bidbeacon_pipelines.windows.rules import local_date
@@ -163,7 +160,7 @@ class LoneFaultWorld(BenchWorld):
         self.sandbox.state.faults.clear()
         _drop_stuck_reports(self.sandbox)
         with self.engine.begin() as connection:
-            set_enabled(connection, self.account().account_key, enabled=True)
+            set_resumed(connection, self.account().account_key)
         with open_context(self.office) as context:
             work(replace(self, context=context))
 
@@ -290,9 +287,9 @@ _WRITTEN = (
 _NEXT_INSTANT = """
     SELECT least((SELECT min(greatest(r.next_step_at, CASE WHEN r.status IN ('planned', 'sent') THEN g.next_create_at END))
                     FROM report_requests r JOIN ads_accounts o USING (account_id) LEFT JOIN report_gates g USING (client_id, region)
-                   WHERE r.status NOT IN ('loaded', 'failed') AND o.needs_person IS NULL),
+                   WHERE r.status NOT IN ('loaded', 'failed') AND o.needs_attention IS NULL),
                  (SELECT min(next_refresh_at) FROM report_windows JOIN ads_accounts o USING (account_id)
-                   WHERE request_id IS NULL AND next_refresh_at < :rest AND o.needs_person IS NULL))"""
+                   WHERE request_id IS NULL AND next_refresh_at < :rest AND o.needs_attention IS NULL))"""
 
 
 @contextmanager

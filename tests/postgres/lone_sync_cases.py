@@ -33,7 +33,7 @@ class SyncCase:
         told: types of the actions in order, the same in a row once.
         error: what the sync fails with; None where it doesn't.
         says: pattern of what that says.
-        person: pattern of why the account needs a person.
+        person: pattern of why the account needs attention.
         unlisted: pattern of why the sync of accounts could not list region NA.
         creates_next: exports that the next sync asks for, once the fault is gone: those in flight
             are taken over.

@@ -13,14 +13,10 @@ from bidbeacon_pipelines.accounts.names import (
     get_named_account,
     get_named_ads_account,
     list_named_accounts,
-    slug_of,
 )
-from bidbeacon_pipelines.accounts.queries import (
-    Account,
-    UnknownAccountError,
-    get_account,
-    list_subjects,
-)
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError, get_account, list_subjects
+from bidbeacon_pipelines.accounts.rules import slug_of
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli.account_names import complete_account
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
@@ -219,7 +215,7 @@ def test_a_command_with_an_ambiguous_name_lists_the_candidates(shops: Engine) ->
     assert result.exit_code == 2
     assert "is the name of" in result.stderr
     assert "Acme Merch · US (US." in result.stderr
-    assert named(shops, US).enabled
+    assert not named(shops, US).paused
 
 
 def test_a_shell_completes_names_that_need_no_quotes(shops: Engine) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import (
     SPONSORED_BRANDS,
     SPONSORED_DISPLAY,

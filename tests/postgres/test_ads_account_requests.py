@@ -5,15 +5,13 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    get_ads_account,
-    list_ads_accounts_with_due_work,
-)
-from bidbeacon_pipelines.accounts.queries import Account, set_enabled
+from bidbeacon_pipelines.accounts.queries import get_ads_account, set_paused
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_candidates
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld
 
@@ -140,7 +138,7 @@ def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: BenchWor
 
     assert ["EU"] == regions()
     world.execute(
-        "UPDATE ads_accounts SET needs_person = 'may not be reported on', needs_person_for = 'account'"
+        "UPDATE ads_accounts SET needs_attention = 'may not be reported on', needs_attention_for = 'account'"
     )
     assert [] == regions()
     world.execute(
@@ -184,7 +182,7 @@ def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(
     world.execute("DELETE FROM report_requests")
     request_id = world.ask(germany, DAY)
     with world.engine.begin() as connection:
-        set_enabled(connection, britain.account_key, enabled=False)
+        set_paused(connection, britain.account_key, by="test")
     world.advance(minutes=2)
     world.step()
     assert ("loaded", "failed") == (

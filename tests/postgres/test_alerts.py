@@ -361,11 +361,11 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     place.fail()
     watch.look_once()
     place.execute(
-        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
     )
     place.pass_time(hours=1)
     watch.look_once()
-    place.execute("UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL")
+    place.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
     place.pass_time(minutes=59)
     watch.look_once()
     assert [] == inbox.titles
@@ -637,7 +637,7 @@ def test_the_command_lists_the_newest_problem_first(of_command: Place) -> None:
     watch.look_once()
     of_command.pass_time(hours=1)
     of_command.execute(
-        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
     )
     watch.look_once()
     causes = ["Not allowed", "Out of ink"]

@@ -1,4 +1,4 @@
-"""Accounts' own cadences in the database: set by a person or by SQL, kept by the rounds, and no obstacle to work by hand."""
+"""Accounts' own cadences in the database: set by a person, kept by the rounds, and no obstacle to work by hand."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,17 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    list_ads_accounts_with_due_work,
-    read_ads_account,
-)
-from bidbeacon_pipelines.accounts.cadence import describe_cadence, keep_cadence, settle_cadences
-from bidbeacon_pipelines.accounts.cadence_queries import get_cadence
-from bidbeacon_pipelines.accounts.cadence_rules import Cadence
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+from bidbeacon_pipelines.accounts.cadence import keep_cadence
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_ads_account
+from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.refresh import refresh_account
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld, days_before
 
@@ -35,14 +31,13 @@ def only_two_datasets() -> Iterator[None]:
 def due(world: BenchWorld) -> Callable[[], list[str]]:
     """Return what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
     world.execute(
-        "UPDATE advertiser_accounts SET entities_synced_at = :now, enabled = account_key = :key",
+        "UPDATE advertiser_accounts SET entities_synced_at = :now, paused = account_key <> :key",
         key=world.account("US").account_key,
         now=world.context.now(),
     )
 
     def ask() -> list[str]:
         with world.engine.begin() as connection:
-            settle_cadences(connection, world.context.now())
             return list_ads_accounts_with_due_work(
                 connection, now=world.context.now(), datasets=tuple(DATASETS)
             )
@@ -68,7 +63,9 @@ def set_by_sql(world: BenchWorld, assignment: str) -> None:
 def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
     """Change the US account as the command does."""
     with world.engine.begin() as connection:
-        keep_cadence(connection, world.account("US").account_key, cadence, world.context.now())
+        keep_cadence(
+            connection, world.account("US").account_key, cadence, world.context.now(), by="test"
+        )
 
 
 def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
@@ -110,48 +107,25 @@ def test_nothing_starts_before_the_next_round(
     assert (stored(world, "next_look_at"), due()) == (at + timedelta(days=1), [])
 
 
-def test_a_cadence_set_by_sql_is_noticed(world: BenchWorld, due: Callable[[], list[str]]) -> None:
-    """Set, changed, and taken away again: each counts from the next look of the sensor."""
+def test_a_new_cadence_counts_from_the_last_refresh(
+    world: BenchWorld, due: Callable[[], list[str]]
+) -> None:
+    """An interval counts from the last refresh, a cron from now in the account's time zone; without either it is refreshed at once."""
     load_all(world, due)
-    looked = stored(world, "last_look_at")
+    refreshed = stored(world, "last_look_at")
     world.advance(days=1)
-    set_by_sql(world, "refresh_every = '2 days'")
-    assert due() == []
-    assert stored(world, "next_look_at") == looked + timedelta(days=2)
-    set_by_sql(world, "refresh_every = NULL, refresh_cron = '30 2 * * *'")
-    assert due() == []
-    assert stored(world, "next_look_at") == datetime(2026, 1, 17, 10, 30, tzinfo=UTC)
-    set_by_sql(world, "time_zone = 'Europe/Paris'")
-    assert due() == []
-    assert stored(world, "next_look_at") == datetime(2026, 1, 17, 1, 30, tzinfo=UTC)
-    set_by_sql(world, "refresh_cron = NULL")
+    set_by_person(world, Cadence(every=timedelta(days=2)))
+    assert (due(), stored(world, "next_look_at")) == ([], refreshed + timedelta(days=2))
+    set_by_person(world, Cadence(cron="30 2 * * *"))
+    at = datetime(2026, 1, 17, 10, 30, tzinfo=UTC)
+    assert (due(), stored(world, "next_look_at")) == ([], at)
+    set_by_person(world, Cadence())
     assert due() == [world.account("US").ads_account_key]
-    assert stored(world, "next_look_at") is None
-
-
-def test_a_cron_that_is_none_keeps_nothing_from_being_refreshed(
-    world: BenchWorld, due: Callable[[], list[str]]
-) -> None:
-    """Set by SQL, `0 25 * * *` is told to be none, and the account is refreshed as soon as something is due."""
-    set_by_sql(world, "refresh_cron = '0 25 * * *'")
-    assert due() == [world.account("US").ads_account_key]
-    with world.engine.begin() as connection:
-        told = describe_cadence(get_cadence(connection, world.account("US").account_key))
-    assert told == "as soon as due: expected a cron like '0 6 * * *', got: '0 25 * * *' (Bad hour)"
-
-
-def test_what_is_settled_is_not_settled_again(
-    world: BenchWorld, due: Callable[[], list[str]]
-) -> None:
-    """Looking again changes nothing while the cadence stays."""
-    set_by_person(world, DAILY)
-    with world.engine.begin() as connection:
-        assert settle_cadences(connection, world.context.now() + timedelta(days=9)) == []
 
 
 def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[str]]) -> None:
     """A day is loaded at once while the account's next round is weeks away, and that stays where it is."""
-    set_by_sql(world, "refresh_cron = '0 6 1 6 *'")
+    set_by_person(world, Cadence(cron="0 6 1 6 *"))
     assert due() == []
     account, at = world.account("US"), stored(world, "next_look_at")
     days = days_before(world.context.now().date(), 3)
@@ -179,7 +153,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     world: BenchWorld, due: Callable[[], list[str]]
 ) -> None:
     """An account with 15 months to fill stands behind the others as soon as it has been looked at."""
-    world.execute("UPDATE advertiser_accounts SET enabled = true")
+    world.execute("UPDATE advertiser_accounts SET paused = false")
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     active = due()
     with world.session() as session:
@@ -212,4 +186,4 @@ def test_an_account_that_is_none_has_no_cadence(world: BenchWorld) -> None:
         world.engine.begin() as connection,
         pytest.raises(UnknownAccountError, match="accounts list"),
     ):
-        keep_cadence(connection, "US.nobody", DAILY, world.context.now())
+        keep_cadence(connection, "US.nobody", DAILY, world.context.now(), by="test")

@@ -160,7 +160,7 @@ def test_nothing_of_a_stopped_account_is_late(
     """Its windows are due, it says why nothing is asked for it, and that is no lateness."""
     with session_store.begin() as connection:
         connection.execute(
-            text("UPDATE advertiser_accounts SET enabled = false WHERE account_key = 'US.one'")
+            text("UPDATE advertiser_accounts SET paused = true WHERE account_key = 'US.one'")
         )
     told = coverage.read_coverage("daily_targets", 1, FIRST + timedelta(days=5))
     assert ("d", "paused") == (told["accounts"][0]["cells"], told["accounts"][0]["stopped"])

@@ -8,11 +8,12 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    list_ads_accounts_with_due_work,
-    set_needs_person,
+from bidbeacon_pipelines.accounts.queries import (
+    list_keys_without_entities,
+    set_needs_attention,
+    set_resumed,
 )
-from bidbeacon_pipelines.accounts.queries import Account, list_keys_without_entities, set_enabled
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import InvalidGrant, NotAuthorized
@@ -28,11 +29,13 @@ from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, drive_windows
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from tests.postgres.job_world import DATASET, BenchWorld
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
 DAY = date(2026, 1, 12)
 AGES = {
+    "now": datetime.now(UTC),
     "synced_before": datetime.now(UTC) - timedelta(hours=24),
     "missed_before": datetime.now(UTC) - timedelta(hours=6),
 }
@@ -98,15 +101,15 @@ def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: 
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
     anew.ask(world.account("DE"), DAY)
-    marks = world.query("SELECT DISTINCT needs_person_for FROM ads_accounts")
-    assert [{"needs_person_for": "credentials"}] == marks
+    marks = world.query("SELECT DISTINCT needs_attention_for FROM ads_accounts")
+    assert [{"needs_attention_for": "credentials"}] == marks
     [refused] = world.actions("credentials-refused")
     keys = [
         row["account_key"] for row in world.query("SELECT account_key FROM advertiser_accounts")
     ]
     assert (len(keys), sorted(keys)) == (refused["accounts"], refused["keys"])
     assert "Authorise BidBeacon again" in refused["reason"]
-    assert world.actions("account-needs-person") == []
+    assert world.actions("account-needs-attention") == []
 
 
 def test_any_refusal_by_the_token_endpoint_stops_all_accounts(
@@ -115,8 +118,8 @@ def test_any_refusal_by_the_token_endpoint_stops_all_accounts(
     """It concerns who we are, also where its answer has no code that we know."""
     world.break_with("unauthorized", operation="token")
     anew.ask(world.account(), DAY)
-    marks = world.query("SELECT DISTINCT needs_person_for FROM ads_accounts")
-    assert [{"needs_person_for": "credentials"}] == marks
+    marks = world.query("SELECT DISTINCT needs_attention_for FROM ads_accounts")
+    assert [{"needs_attention_for": "credentials"}] == marks
 
 
 def test_a_load_by_hand_ends_when_credentials_are_refused(
@@ -140,7 +143,7 @@ def test_a_window_that_rests_says_that_credentials_are_refused(
     account = world.account()
     world.break_with("invalid_grant")
     anew.ask(account, DAY)
-    assert _cause(world, account) is Cause.CREDENTIALS_NEED_PERSON
+    assert _cause(world, account) is Cause.CREDENTIALS_NEED_ATTENTION
 
 
 def test_nothing_is_started_while_credentials_are_refused(
@@ -165,7 +168,7 @@ def test_an_account_sync_that_works_is_the_way_back(
     """Accounts that waited for credentials go on, with what they were asked for due at once; others still need their person."""
     own = world.account("JP")
     with world.engine.begin() as connection:
-        set_needs_person(connection, own.account_id, "no rights")
+        set_needs_attention(connection, own.account_id, "no rights")
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
     with pytest.raises(InvalidGrant):
@@ -176,9 +179,9 @@ def test_an_account_sync_that_works_is_the_way_back(
             world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
         ).sync_accounts()
     still = world.query(
-        "SELECT ads_account_key, needs_person FROM ads_accounts WHERE needs_person IS NOT NULL"
+        "SELECT ads_account_key, needs_attention FROM ads_accounts WHERE needs_attention IS NOT NULL"
     )
-    assert [{"ads_account_key": own.ads_account_key, "needs_person": "no rights"}] == still
+    assert [{"ads_account_key": own.ads_account_key, "needs_attention": "no rights"}] == still
     [accepted] = world.actions("credentials-accepted")
     assert own.account_key not in accepted["keys"]
     assert accepted["accounts"] == len(accepted["keys"])
@@ -211,7 +214,7 @@ def test_exports_that_are_refused_concern_their_country_alone(world: BenchWorld)
             world.sync_entities(refused)
     assert {other.account_key} == syncs_due(world) & {refused.account_key, other.account_key}
     assert [] == world.query(
-        "SELECT FROM ads_accounts WHERE needs_person IS NOT NULL OR refusals > 0"
+        "SELECT FROM ads_accounts WHERE needs_attention IS NOT NULL OR refusals > 0"
     )
     world.load(refused, DAY)
     assert "loaded" == world.window(refused, DAY).status
@@ -234,7 +237,7 @@ def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
             world.sync_entities(account)
             world.advance(days=2)
     with world.engine.begin() as connection:
-        set_enabled(connection, account.account_key, enabled=True)
+        set_resumed(connection, account.account_key)
     assert account.account_key in syncs_due(world)
 
 
@@ -245,19 +248,20 @@ def syncs_due(world: BenchWorld) -> set[str]:
         return set(
             list_keys_without_entities(
                 connection,
+                now=now,
                 synced_before=now - ENTITIES_LIVE,
                 missed_before=now - ENTITIES_MISSED_LIVE,
             )
         )
 
 
-def _need_person(world: BenchWorld, account: Account) -> None:
+def _need_attention(world: BenchWorld, account: Account) -> None:
     with world.engine.begin() as connection:
-        set_needs_person(connection, account.account_id, "no rights")
+        set_needs_attention(connection, account.account_id, "no rights")
 
 
 STOPS = [
-    (_need_person, "not_authorized", Cause.ACCOUNT_NEEDS_PERSON),
+    (_need_attention, "not_authorized", Cause.ACCOUNT_NEEDS_ATTENTION),
     (BenchWorld.pause, "account_disabled", Cause.ACCOUNT_PAUSED),
     (BenchWorld.disable_at_amazon, "account_disabled", Cause.ACCOUNT_DISABLED_AT_AMAZON),
 ]
@@ -308,7 +312,7 @@ def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> 
     assert due_at is not None
     assert timedelta(minutes=1) > due_at - stopped_at
     with world.engine.begin() as connection:
-        set_enabled(connection, account.account_key, enabled=True)
+        set_resumed(connection, account.account_key)
     world.load(account, DAY)
     assert world.window(account, DAY).status == "loaded"
 
@@ -359,8 +363,8 @@ def test_an_entity_sync_that_meets_refused_credentials_marks_all(
     world.break_with("invalid_grant")
     with pytest.raises(InvalidGrant):
         anew.sync_entities(world.account())
-    marked = world.query("SELECT needs_person_for, count(*) FROM ads_accounts GROUP BY 1")
-    assert ["credentials"] == [row["needs_person_for"] for row in marked]
+    marked = world.query("SELECT needs_attention_for, count(*) FROM ads_accounts GROUP BY 1")
+    assert ["credentials"] == [row["needs_attention_for"] for row in marked]
 
 
 def test_a_sync_that_another_overtakes_adopts_its_exports(

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.call_queries import CallSummary
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.engine import shared_engine
@@ -54,29 +54,18 @@ NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30
 
 
-def account(key: str, *, needs_person: str | None = None, enabled: bool = True) -> Account:
+def account(key: str, *, needs_attention: str | None = None, paused: bool = False) -> Account:
     """Make an account."""
+    ads_account = AdsAccount(
+        account_id=f"amzn1.{key}", ads_account_key=key, name=key, needs_attention=needs_attention
+    )
     return Account(
-        id=1,
-        account_id=f"amzn1.{key}",
+        account_id=ads_account.account_id,
         country_code="US",
         account_key=key,
-        ads_account_key=key,
-        name=key,
-        alias=None,
-        label=key,
         amazon_status="CREATED",
-        profile_id="1",
-        region="NA",
-        currency_code="USD",
-        time_zone="UTC",
-        enabled=enabled,
-        paused_by=None,
-        paused_at=None,
-        needs_person=needs_person,
-        needs_person_for=needs_person and "account",
-        refusals=0,
-        entities_synced_at=None,
+        paused=paused,
+        ads_account=ads_account,
     )
 
 
@@ -180,11 +169,11 @@ def test_refused_credentials_are_a_failure_with_what_to_do() -> None:
 
 def test_accounts_that_need_a_person_are_named_with_the_reason_once() -> None:
     """As long as others go on it is odd; where all stand still it is a failure."""
-    refused = [account(f"US.{n}", needs_person="revoked") for n in range(4)]
-    check = check_accounts([account("US.well"), *refused, account("US.off", enabled=False)])
+    refused = [account(f"US.{n}", needs_attention="revoked") for n in range(4)]
+    check = check_accounts([account("US.well"), *refused, account("US.off", paused=True)])
     assert check.level is Level.WARNING
-    assert check.found == "6 known, 1 refreshed, 1 paused, 4 need a person"
-    assert check.details == ("US.0, US.1 and 2 more: revoked",)
+    assert check.found == "6 known, 1 refreshed, 1 paused, 4 need attention"
+    assert check.details == ("US.0 · US, US.1 · US and 2 more: revoked",)
     assert check_accounts(refused).level is Level.FAILURE
     assert check_accounts([]).level is Level.WARNING
     assert check_accounts([account("US.well")]).level is Level.OK
@@ -394,7 +383,7 @@ def test_a_disk_that_fills_up_is_told_before_it_is_full(free: float, level: Leve
 def test_a_request_is_overdue_when_its_step_is_long_due_and_its_account_may_be_asked_for(
     engine: Engine,
 ) -> None:
-    """One that waits for its time is not, nor one whose account needs a person."""
+    """One that waits for its time is not, nor one whose account needs attention."""
     with engine.begin() as connection:
         for number, (due, person) in enumerate(
             [("1 hour", None), ("-1 hour", None), ("2 hours", "no rights")]
@@ -513,7 +502,7 @@ def test_doctor_goes_on_without_a_database(environment: SimpleNamespace) -> None
 def _add_request(connection: Any, account_id: str, due_ago: str, person: str | None) -> None:
     values = {"id": account_id, "person": person, "for": person and "account", "due_ago": due_ago}
     connection.execute(
-        text("""INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, needs_person, needs_person_for)
+        text("""INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, needs_attention, needs_attention_for)
                 VALUES (:id, :id, :id, 'test', 'NA', 'UTC', :person, :for)"""),
         values,
     )

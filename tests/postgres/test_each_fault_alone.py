@@ -65,7 +65,7 @@ def assert_window(world: LoneFaultWorld, case: Case) -> None:
     window, account = world.the_window(), world.account()
     assert (case.ends, case.rests) == (window.status, window.request_id is not None)
     assert_says(case.reason, window.failure_reason)
-    assert_says(case.person, account.needs_person)
+    assert_says(case.person, account.needs_attention)
     open_requests = "SELECT count(*) FROM report_requests WHERE status NOT IN ('loaded', 'failed')"
     assert int(case.rests) == world.value(open_requests)
 
@@ -129,7 +129,7 @@ def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
     assert before == world.stored_accounts()
     world.mend_with(lambda mended: mended.sync_accounts())
     assert [None] * len(world.office.accounts()) == [
-        each.needs_person for each in world.office.accounts()
+        each.needs_attention for each in world.office.accounts()
     ]
 
 
@@ -147,7 +147,7 @@ def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object
         world.told_since(told_before),
     )
     assert_says(case.says, str(error) if error else None)
-    assert_says(case.person, world.account().needs_person)
+    assert_says(case.person, world.account().needs_attention)
     assert case.calls == world.calls()
     assert case.seconds == (world.context.now() - began).total_seconds()
     assert list(case.strikes) == world.strikes()

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.entities.queries import EntityCount, count_entities, merge_entities
 from bidbeacon_pipelines.entities.read import EntityProblems
 from bidbeacon_pipelines.entities.sync import store_entities

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.suspension import MOST_REFUSALS
+from bidbeacon_pipelines.accounts.pause import MOST_REFUSALS
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DATASETS
@@ -237,7 +237,7 @@ def nothing_due(world: BenchWorld) -> None:
             keep_windows(world.context, session, account, dataset)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
     world.execute(
-        "UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key
+        "UPDATE advertiser_accounts SET paused = account_key <> :key", key=account.account_key
     )
     world.refresh(account)
 
@@ -292,7 +292,7 @@ def miss_offsets(world: BenchWorld) -> None:
 
 def pause(world: BenchWorld) -> None:
     """Refresh a paused account."""
-    world.execute("UPDATE advertiser_accounts SET enabled = false")
+    world.execute("UPDATE advertiser_accounts SET paused = true")
     world.refresh(world.account())
 
 
@@ -311,7 +311,7 @@ def split(world: BenchWorld) -> None:
     world.ask(world.account(), DAY, DAY - timedelta(days=1))
 
 
-def need_person(world: BenchWorld) -> None:
+def need_attention(world: BenchWorld) -> None:
     """Refresh an account that Amazon refuses."""
     refuse_account(world)
     world.refresh(world.account())
@@ -323,7 +323,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "accounts-synced": lambda _: None,  # making the world does it
     "account-sync-failed": list_no_accounts,
     "region-not-listed": list_one_region_less,
-    "account-needs-person": refuse_account,
+    "account-needs-attention": refuse_account,
     "credentials-refused": refuse_credentials,
     "entities-synced": sync,
     "export-requested": sync,
@@ -367,8 +367,8 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=800)),
     SkipReason.PRODUCT_NOT_SERVED: plan_with_short_history,
     SkipReason.NOT_OVER: lambda world: by_hand(world, TODAY),
-    SkipReason.ACCOUNT_OFF: pause,
-    SkipReason.ACCOUNT_NEEDS_PERSON: need_person,
+    SkipReason.ACCOUNT_STOPPED: pause,
+    SkipReason.ACCOUNT_NEEDS_ATTENTION: need_attention,
 }
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.ads_account_queries import set_credentials_need_person
-from bidbeacon_pipelines.accounts.queries import Account, lock_rows
+from bidbeacon_pipelines.accounts.queries import lock_rows, set_credentials_need_attention
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.explain import Explanation, explain_window, explanation_json
 from bidbeacon_pipelines.problems.verdicts import Cause, Severity
 from bidbeacon_pipelines.requests.queries import lock_request
@@ -346,7 +346,7 @@ def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
 
 def _refuse_credentials(world: BenchWorld, _: Account) -> None:
     with world.engine.begin() as connection:
-        set_credentials_need_person(connection, "the refresh token was revoked.")
+        set_credentials_need_attention(connection, "the refresh token was revoked.")
 
 
 def _refuse_account(world: BenchWorld, account: Account) -> None:
@@ -366,8 +366,8 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
             Cause.ACCOUNT_DISABLED_AT_AMAZON,
             "refreshes resume when Amazon enables it",
         ),
-        (_refuse_credentials, Cause.CREDENTIALS_NEED_PERSON, "revoked"),
-        (_refuse_account, Cause.ACCOUNT_NEEDS_PERSON, "403"),
+        (_refuse_credentials, Cause.CREDENTIALS_NEED_ATTENTION, "revoked"),
+        (_refuse_account, Cause.ACCOUNT_NEEDS_ATTENTION, "403"),
     ],
 )
 def test_a_stopped_account_is_why_a_due_window_is_stale(

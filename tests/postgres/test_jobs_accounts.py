@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.accounts.queries import (
-    Account,
     list_accounts,
     list_keys_without_entities,
-    set_enabled,
+    set_paused,
 )
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
@@ -87,7 +87,7 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) ->
     account = world.account()
     before = world.query("SELECT count(*) FROM advertiser_accounts")
     with world.engine.begin() as connection:
-        set_enabled(connection, account.account_key, enabled=False)
+        set_paused(connection, account.account_key, by="test")
     world.execute("UPDATE advertiser_accounts SET name = 'old'")
     with world.engine.begin() as connection:
         add_account(connection, account_id="gone", account_key="US.gone")
@@ -95,7 +95,7 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) ->
     stored = world.query(
         "SELECT * FROM advertiser_accounts WHERE account_key = :key", key=account.account_key
     )
-    assert (stored[0]["enabled"], stored[0]["name"]) == (False, account.name)
+    assert (stored[0]["paused"], stored[0]["name"]) == (True, account.name)
     assert (
         before[0]["count"] + 1
         == world.query("SELECT count(*) FROM advertiser_accounts")[0]["count"]
@@ -130,14 +130,14 @@ def test_a_second_sync_stores_what_changed_at_amazon(world: BenchWorld) -> None:
         "name": "Acme <Mexico>",
         "amazon_status": "CREATED",
         "profile_id": str(2**53 + 7),
-        "enabled": True,
+        "paused": False,
     }
     assert (1, 2) == tuple(
         world.actions("accounts-synced")[-1][told] for told in ("added", "disabled")
     )
     with world.engine.begin() as connection:
         skipped = {
-            account.country_code for account in list_accounts(connection) if account.reason_to_skip
+            account.country_code for account in list_accounts(connection) if account.stop_reason
         }
     assert set(second.country_codes) == skipped
 
@@ -145,9 +145,9 @@ def test_a_second_sync_stores_what_changed_at_amazon(world: BenchWorld) -> None:
 def stored_by_place(world: BenchWorld) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what a sync may change of the stored accounts, and the person's switch, by account and country."""
     rows = world.query(
-        "SELECT account_id, country_code, name, amazon_status, profile_id, enabled FROM advertiser_accounts"
+        "SELECT account_id, country_code, name, amazon_status, profile_id, paused FROM advertiser_accounts"
     )
-    names = ("name", "amazon_status", "profile_id", "enabled")
+    names = ("name", "amazon_status", "profile_id", "paused")
     return {
         (row["account_id"], row["country_code"]): {name: row[name] for name in names}
         for row in rows
@@ -414,6 +414,7 @@ def due_for_entities(world: BenchWorld, hours: float) -> list[str]:
     with world.engine.begin() as connection:
         keys = list_keys_without_entities(
             connection,
+            now=then,
             synced_before=then - timedelta(hours=24),
             missed_before=then - timedelta(hours=6),
         )

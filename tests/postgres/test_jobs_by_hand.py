@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     Progress,

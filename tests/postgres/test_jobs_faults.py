@@ -246,14 +246,14 @@ def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorl
     request_id = world.ask(account, DAY)
     calls = len(world.sandbox.state.ledger.calls())
     assert (world.request(request_id).status, world.request(request_id).attempts) == ("planned", 0)
-    assert "revoked" in (world.account().needs_person or "")
+    assert "revoked" in (world.account().needs_attention or "")
     assert len(world.actions("credentials-refused")) == 1
     for _ in range(3):
         world.advance(hours=12)
         world.refresh(account)
         world.step()
     assert calls == len(world.sandbox.state.ledger.calls())
-    assert {"the account needs a person"} == {
+    assert {"the account needs attention"} == {
         action["reason"] for action in world.actions("window-skipped")
     }
 

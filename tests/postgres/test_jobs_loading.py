@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.refresh import step_requests
 from tests.one_dataset import only_datasets

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.doctor import look_into_tables
 from bidbeacon_pipelines.problems.explain import explain_window
 from bidbeacon_pipelines.problems.problems import survey
@@ -81,7 +81,7 @@ def test_window_that_failed_for_ever_is_tried_again(world: BenchWorld) -> None:
 
 @pytest.mark.parametrize("how", ["paused", "disabled at Amazon"])
 def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
-    """But that it is stopped: neither failed windows nor that it needs a person."""
+    """But that it is stopped: neither failed windows nor that it needs attention."""
     account = world.account()
     world.break_with("report_failed", times=5)
     world.ask(account, TODAY - timedelta(days=3))
@@ -97,14 +97,14 @@ def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
     for other in others(world, account):
         world.pause(other)
     world.execute(
-        "UPDATE ads_accounts SET needs_person = 'No rights', needs_person_for = 'account' WHERE account_id = :id",
+        "UPDATE ads_accounts SET needs_attention = 'No rights', needs_attention_for = 'account' WHERE account_id = :id",
         id=account.account_id,
     )
     with world.engine.begin() as connection:
         found = survey(connection, world.context.settings, world.context.now()).problems
         checks = look_into_tables(connection, world.context.settings, world.context.now())
         [windows] = [check for check in checks if check.name == "windows"]
-    assert [] == [one.kind for one in found if one.kind == "needs a person"]
+    assert [] == [one.kind for one in found if one.kind == "needs attention"]
     assert "none has failed" == windows.found
 
 

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from bidbeacon_pipelines.accounts.queries import Account, lock_rows
+from bidbeacon_pipelines.accounts.queries import lock_rows
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
 from bidbeacon_sessions import SessionStore, connections, with_job_session

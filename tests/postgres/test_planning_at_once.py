@@ -8,15 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import text
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    list_ads_accounts_with_due_work,
-    set_needs_person,
-)
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.queries import set_needs_attention
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate_queries import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning, set_planned
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
 from tests.postgres.job_world import DATASET, BenchWorld
 
@@ -139,7 +137,7 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
     only_due(world, account, DAY)
     world.ask(account, DAY)
     with world.engine.begin() as connection:
-        set_needs_person(connection, account.account_id, "no rights")
+        set_needs_attention(connection, account.account_id, "no rights")
     world.advance(minutes=2)
     with world.engine.begin() as planning:
         lock_planning(planning, account.account_id)
@@ -147,7 +145,7 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
             wait_until_someone_waits(world)
             set_planned(planning, account.account_id, world.context.now() + timedelta(hours=1))
             planning.commit()
-    world.execute("UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL")
+    world.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
     assert is_due(world, account)
 
 

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from bidbeacon_pipelines.accounts.ads_account_queries import get_ads_account
+from bidbeacon_pipelines.accounts.queries import get_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.job_context import JobContext

@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.changes import AccountChanges, notice_changes
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.changes import AccountChanges
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.doctor import look_into_tables
 from bidbeacon_pipelines.problems.explain import explain_window
 from bidbeacon_pipelines.problems.problems import survey
@@ -18,13 +18,13 @@ DAY = date(2026, 1, 15) - timedelta(days=3)
 RESUME = "bidbeacon accounts resume"
 
 
-@pytest.mark.parametrize("how", ["needs a person", "paused", "paused and resumed by SQL"])
+@pytest.mark.parametrize("how", ["needs attention", "paused"])
 def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> None:
     """Until its windows are loaded; then there is nothing to say."""
     account = world.account()
     stop(world, account, how)
     assert RESUME in told(world, account)
-    resume(world, account, how)
+    resume(world)
     said = told(world, account)
     assert RESUME not in said
     assert "Acme Merch · US was resumed at " in said
@@ -45,28 +45,20 @@ def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> No
 
 def stop(world: BenchWorld, account: Account, how: str) -> None:
     """Stop an account with a window that waits for its report."""
-    if how == "needs a person":
+    if how == "needs attention":
         world.break_with("missing_rights", times=1)
         world.ask(account, DAY)
         return
     world.ask(account, DAY)
     world.pause(account)
-    notice_changes(SessionStore(world.engine), now=world.context.now())
     world.advance(minutes=2)
     world.step()
 
 
-def resume(world: BenchWorld, account: Account, how: str) -> None:
+def resume(world: BenchWorld) -> None:
     """Resume it."""
     store = SessionStore(world.engine)
-    if how == "paused and resumed by SQL":
-        world.execute(
-            "UPDATE advertiser_accounts SET enabled = true WHERE account_key = :key",
-            key=account.account_key,
-        )
-        notice_changes(store, now=world.context.now())
-    else:
-        AccountChanges(store, world.context.settings, by="anna").resume(world.account())
+    AccountChanges(store, world.context.settings, by="anna").resume(world.account())
     world.execute(
         "UPDATE session_actions SET at = :at WHERE type = 'account-resumed'", at=world.context.now()
     )

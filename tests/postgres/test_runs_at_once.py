@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from bidbeacon_pipelines.accounts.ads_account_queries import read_ads_account
+from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.database.engine import make_engine

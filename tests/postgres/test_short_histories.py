@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import SPONSORED_BRANDS
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.defs.recording import window_metadata

@@ -106,15 +106,15 @@ def test_a_request_is_in_one_known_state(
     [
         ("region", "'SA'", "region_known"),
         ("ads_account_key", "'US one'", "key_is_plain"),
-        ("needs_person", "'revoked'", "needs_person_for_something"),
-        ("needs_person_for", "'nobody'", "needs_person_for_known"),
+        ("needs_attention", "'revoked'", "needs_attention_for_something"),
+        ("needs_attention_for", "'nobody'", "needs_attention_for_known"),
         ("refusals", "-1", "refusals_counted"),
     ],
 )
 def test_an_ads_account_is_well_formed(
     connection: Connection, column: str, value: str, constraint: str
 ) -> None:
-    """Region, key, and why it needs a person are of the forms that everything else relies on."""
+    """Region, key, and why it needs attention are of the forms that everything else relies on."""
     assert f"ck_ads_accounts_{constraint}" == broken_by(
         connection, f"UPDATE ads_accounts SET {column} = {value}"
     )

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import Account, list_countries
+from bidbeacon_pipelines.accounts.queries import list_countries
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.windows.make import keep_windows
 from tests.one_dataset import only_datasets

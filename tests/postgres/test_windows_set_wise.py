@@ -38,7 +38,7 @@ def keep(world: BenchWorld) -> None:
 
 def plan(world: BenchWorld) -> None:
     """Run the refresh of the US account's ads account."""
-    world.execute("UPDATE advertiser_accounts SET enabled = country_code = 'US'")
+    world.execute("UPDATE advertiser_accounts SET paused = country_code <> 'US'")
     world.plan(world.account())
 
 

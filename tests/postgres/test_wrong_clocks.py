@@ -1,169 +1,163 @@
-"""A clock that is wrong, or was wrong once, ends nothing for good."""
+"""Instants that a wrong clock stored in the future keep nothing from being asked for."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 
-from bidbeacon_pipelines.accounts.ads_account_queries import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.accounts.cadence import settle_cadences
-from bidbeacon_pipelines.accounts.cadence_queries import get_cadence
 from bidbeacon_pipelines.accounts.queries import list_keys_without_entities
+from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_pipelines.windows.rules import window_dates
+from bidbeacon_pipelines.windows.queries import list_days_to_plan
+from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
 
-TODAY = date(2026, 1, 15)
-FORTY_DAYS, FIVE_YEARS = timedelta(days=40), timedelta(days=5 * 365)
+DAY = date(2026, 1, 5)
 
 
-def keep(world: BenchWorld, *, ahead_by: timedelta = timedelta()) -> None:
+@pytest.fixture
+def settled(world: BenchWorld) -> BenchWorld:
+    """Have windows of the only account that is not paused, none of which is due, and one of which is loaded."""
+    world.execute(
+        "UPDATE advertiser_accounts SET entities_synced_at = :now, paused = country_code <> 'US'",
+        now=world.context.now(),
+    )
+    make_windows(world)
+    world.load(world.account(), DAY)
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    world.execute(
+        "UPDATE ads_accounts SET planned_at = :at", at=world.context.now() - timedelta(hours=2)
+    )
+    assert due_accounts(world) == []
+    return world
+
+
+def make_windows(world: BenchWorld, *, ahead_by: timedelta = timedelta()) -> None:
     """Create and end the US account's windows, with a clock that is ahead."""
     now = world.context.now() + ahead_by
     with world.session() as session:
         keep_windows(replace(world.context, clock=lambda: now), session, world.account(), DATASET)
 
 
-def windows(world: BenchWorld) -> list[Mapping[str, object]]:
-    """Return what decides about each window of the US account."""
-    return world.query(
-        """SELECT window_date, status, next_refresh_at FROM report_windows
-            WHERE country_code = 'US' ORDER BY window_date"""
-    )
-
-
-@pytest.mark.parametrize("ahead_by", [FORTY_DAYS, FIVE_YEARS], ids=["40 days", "5 years"])
-def test_look_with_right_clock_undoes_what_wrong_clock_decided(
-    world: BenchWorld, ahead_by: timedelta
-) -> None:
-    """After a look with a clock far ahead, the next look brings back the windows as they were, and records it."""
-    keep(world)
-    before = windows(world)
-    keep(world, ahead_by=ahead_by)
-    assert windows(world) != before
-    expired = world.query(
-        "SELECT window_date FROM report_windows WHERE status = 'expired' ORDER BY 1"
-    )
-    world.advance(minutes=1)
-    keep(world)
-    assert windows(world) == before
-    assert [row["window_date"] for row in before] == window_dates(DATASET, TODAY)
-    [told] = world.actions("windows-reopened")
-    assert told["windows"] == [row["window_date"].isoformat() for row in expired]
-
-
-def test_loaded_windows_are_refreshed_again(world: BenchWorld) -> None:
-    """A loaded window whose refreshes a wrong clock has stopped falls due at its next offset, as before."""
-    account, day = world.account(), TODAY - timedelta(days=10)
-    keep(world)
-    world.load(account, day)
-    due_at = world.window(account, day).next_refresh_at
-    assert due_at == datetime.fromisoformat("2026-01-19T08:00:00Z")
-    keep(world, ahead_by=FIVE_YEARS)
-    assert world.window(account, day).next_refresh_at is None
-    keep(world)
-    assert world.window(account, day).next_refresh_at == due_at
-
-
-def test_failed_window_does_not_wait_for_a_wrong_clock(world: BenchWorld) -> None:
-    """A window without data that failed under a wrong clock is asked for again within a day, not in years."""
-    day = TODAY - timedelta(days=3)
-    keep(world)
-    world.execute(
-        "UPDATE report_windows SET status = 'failed', next_refresh_at = '2031-01-13' WHERE window_date = :day",
-        day=day,
-    )
-    world.advance(days=1)
-    keep(world)
-    again = world.window(world.account(), day).next_refresh_at
-    assert again is not None
-    assert again <= world.context.now() + timedelta(days=1)
-
-
-def test_data_from_the_future_is_loaded_again(world: BenchWorld) -> None:
-    """A window whose report was asked for under a wrong clock is due at once, since its time says nothing."""
-    account, day = world.account(), TODAY - timedelta(days=10)
-    keep(world)
-    world.load(account, day)
-    world.execute(
-        "UPDATE report_windows SET data_as_of = '2031-01-13', next_refresh_at = NULL WHERE window_date = :day",
-        day=day,
-    )
-    world.advance(days=1)
-    keep(world)
-    again = world.window(account, day).next_refresh_at
-    assert again is not None
-    assert again <= world.context.now()
-
-
-def test_account_whose_windows_reach_into_the_future_is_looked_at(world: BenchWorld) -> None:
-    """Windows that exist through 2031 are a reason to start a refresh, not to wait until then."""
-    world.execute(
-        "UPDATE advertiser_accounts SET entities_synced_at = now(), enabled = country_code = 'US'"
-    )
-    with world.session() as session:
-        keep_windows(world.context, session, world.account(), DATASET)
-    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
-    assert world.account().ads_account_key not in due_accounts(world)
-    world.execute("UPDATE dataset_windows SET through_date = '2031-01-15'")
-    assert world.account().ads_account_key in due_accounts(world)
-
-
-def test_request_of_wrong_clock_goes_on(world: BenchWorld) -> None:
-    """A report that was requested under a wrong clock is polled at the next poll, and does not hold its slot for years."""
-    account, day = world.account(), TODAY - timedelta(days=3)
-    request_id = world.ask(account, day)
-    world.execute(
-        "UPDATE report_requests SET created_at = '2031-01-15', sent_at = '2031-01-15', next_step_at = '2031-01-15'"
-    )
-    world.advance(minutes=2)
-    assert world.step() == 1
-    assert world.request(request_id).status == "loaded"
-    as_of = world.window(account, day).data_as_of
-    assert as_of is not None
-    assert as_of <= world.context.now()
-
-
-def test_cadence_of_wrong_clock_is_worked_out_anew(world: BenchWorld) -> None:
-    """An account whose next look a wrong clock has put into 2031 is looked at by its cadence, and its entities are synced."""
-    key, ads_key = world.account().account_key, world.account().ads_account_key
-    world.execute(
-        """UPDATE ads_accounts SET refresh_every = '6 hours', next_look_at = '2031-01-15 06:00Z',
-                  last_look_at = '2031-01-15 00:00Z', planned_at = '2031-01-15', next_look_of = 'every 21600'
-            WHERE ads_account_key = :key""",
-        key=ads_key,
-    )
-    world.execute("UPDATE advertiser_accounts SET entities_synced_at = '2031-01-15'")
-    now = world.context.now()
-    with world.engine.begin() as connection:
-        assert settle_cadences(connection, now) == [ads_key]
-        assert settle_cadences(connection, now) == []
-        assert get_cadence(connection, key).next_look_at == now + timedelta(hours=6)
-        tomorrow = now + timedelta(hours=25)
-        due = list_keys_without_entities(connection, synced_before=tomorrow, missed_before=tomorrow)
-    assert key in due
-
-
-def test_windows_given_up_rightly_stay_given_up(world: BenchWorld) -> None:
-    """What Amazon no longer serves stays expired, and a loaded window with all its refreshes stays as it is."""
-    account, day = world.account(), TODAY - timedelta(days=70)
-    keep(world)
-    world.load(account, day)
-    world.advance(days=1)
-    oldest = windows(world)[0]["window_date"]
-    keep(world)
-    world.advance(days=1)
-    keep(world)
-    by_day = {row["window_date"]: row for row in windows(world)}
-    assert by_day[oldest]["status"] == "expired"
-    assert by_day[day]["next_refresh_at"] is None
-    assert world.actions("windows-reopened") == []
-
-
 def due_accounts(world: BenchWorld) -> list[str]:
-    """Return the accounts that the sensor would start a refresh for."""
+    """Return the ads accounts that the sensor starts a refresh for."""
     with world.engine.begin() as connection:
         return list_ads_accounts_with_due_work(
             connection, now=world.context.now(), datasets=[DATASET.name]
         )
+
+
+def due_days(world: BenchWorld) -> list[date]:
+    """Return the days that planning asks for."""
+    account_id, now = world.account().account_id, world.context.now()
+    with world.engine.begin() as connection:
+        days = list_days_to_plan(connection, account_id, [DATASET.name], now=now)[DATASET.name]
+    assert all(day.due_since is not None and day.due_since <= now for day in days)
+    return [day.window_date for day in days]
+
+
+@pytest.mark.parametrize("wrong", ["next_refresh_at = '2031-01-13'", "data_as_of = '2031-01-13'"])
+def test_window_of_the_future_is_due(settled: BenchWorld, wrong: str) -> None:
+    """It is asked for at once and loaded; afterwards its instants are right."""
+    settled.execute(f"UPDATE report_windows SET {wrong} WHERE window_date = :day", day=DAY)
+    assert due_accounts(settled) == [settled.account().ads_account_key]
+    assert due_days(settled) == [DAY]
+    with only_daily_targets():
+        settled.plan(settled.account())
+        for _ in range(4):
+            settled.advance(minutes=5)
+            settled.step()
+    window = settled.window(settled.account(), DAY)
+    assert window.data_as_of is not None
+    assert window.data_as_of <= settled.context.now()
+    assert due_days(settled) == []
+
+
+def test_plan_of_the_future_hides_no_due_window(settled: BenchWorld) -> None:
+    """What fell due is found though it seems to be planned already."""
+    settled.execute("UPDATE ads_accounts SET planned_at = '2031-01-13'")
+    settled.execute(
+        "UPDATE report_windows SET next_refresh_at = :at WHERE window_date = :day",
+        at=settled.context.now() - timedelta(minutes=1),
+        day=DAY,
+    )
+    assert due_accounts(settled) == [settled.account().ads_account_key]
+
+
+def test_misdated_window_that_is_planned_starts_no_refresh(settled: BenchWorld) -> None:
+    """A window stays misdated until its report is sent; meanwhile it is looked at once an hour."""
+    settled.execute("UPDATE report_windows SET data_as_of = '2031-01-13' WHERE load_count > 0")
+    settled.execute("UPDATE ads_accounts SET planned_at = :now", now=settled.context.now())
+    assert due_accounts(settled) == []
+    settled.advance(minutes=61)
+    assert due_accounts(settled) == [settled.account().ads_account_key]
+
+
+@pytest.mark.parametrize("days", [40, 5 * 365])
+def test_windows_of_days_to_come_are_not_asked_for(settled: BenchWorld, days: int) -> None:
+    """Made by a clock that was ahead, they wait for their day; the windows of the days from now on are made as ever."""
+    make_windows(settled, ahead_by=timedelta(days=days))
+    assert due_accounts(settled) == [settled.account().ads_account_key]
+    make_windows(settled)
+    assert due_accounts(settled) == []
+    assert due_days(settled) == []
+    settled.advance(days=2)
+    assert due_accounts(settled) == [settled.account().ads_account_key]
+    make_windows(settled)
+    assert due_days(settled) == [date(2026, 1, 16)]
+
+
+@pytest.mark.parametrize("cadence", ["refresh_every = '6 hours'", "refresh_cron = '0 6 * * *'"])
+def test_refresh_planned_for_the_future_may_begin(settled: BenchWorld, cadence: str) -> None:
+    """The cadence goes on from now."""
+    settled.execute(
+        f"UPDATE ads_accounts SET {cadence}, next_look_at = '2031-01-15', last_look_at = '2031-01-15', planned_at = NULL"
+    )
+    settled.execute(
+        "UPDATE report_windows SET next_refresh_at = :now WHERE window_date = :day",
+        now=settled.context.now(),
+        day=DAY,
+    )
+    assert due_accounts(settled) == [settled.account().ads_account_key]
+    settled.plan(settled.account())
+    [row] = settled.query(
+        "SELECT next_look_at FROM ads_accounts WHERE account_id = :id",
+        id=settled.account().account_id,
+    )
+    assert settled.context.now() < row["next_look_at"] <= settled.context.now() + timedelta(days=1)
+
+
+def test_entities_synced_in_the_future_are_synced(world: BenchWorld) -> None:
+    """As if that were long ago."""
+    world.execute("UPDATE advertiser_accounts SET entities_synced_at = '2031-01-15'")
+    now = world.context.now()
+    long_ago = now - timedelta(days=1)
+    with world.engine.begin() as connection:
+        due = list_keys_without_entities(
+            connection, now=now, synced_before=long_ago, missed_before=long_ago
+        )
+    assert world.account().account_key in due
+
+
+@pytest.mark.parametrize("status", ["in_flight", "sent"])
+def test_request_of_the_future_goes_on(world: BenchWorld, status: str) -> None:
+    """A report that was asked for under a wrong clock is polled, or created, and does not hold its place for years."""
+    request_id = world.ask(world.account(), DAY)
+    world.execute(
+        """UPDATE report_requests SET created_at = '2031-01-15', sent_at = '2031-01-15', next_step_at = '2031-01-15',
+                  status = :status, report_id = CASE WHEN :status = 'sent' THEN NULL ELSE report_id END""",
+        status=status,
+    )
+    for _ in range(4):
+        world.advance(minutes=5)
+        world.refresh(world.account())
+    assert world.request(request_id).status == "loaded"
+
+
+def test_no_offset_is_further_away_than_counts_as_due() -> None:
+    """Windows that are rightly far ahead are none of a wrong clock."""
+    for dataset in DATASETS.values():
+        offsets = dataset.refresh_offsets
+        assert all(later - earlier <= 31 for earlier, later in pairwise(offsets))

@@ -240,7 +240,7 @@ def test_the_role_may_send_alerts(role_store: SessionStore, engine: Engine) -> N
         connection.execute(text(AN_ACCOUNT))
         connection.execute(
             text(
-                "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+                "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
             )
         )
     AlertWatch(role_store.engine, Settings(alert_urls="json://127.0.0.1:1/")).look_once()

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.queries import Account, get_account
+from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
@@ -87,9 +88,9 @@ def test_an_account_is_paused_and_resumed_by_the_user_whom_the_proxy_names(
         answer.status_code,
         answer.json(),
     )
-    assert (False, "maria@example.com") == (account(stored).enabled, account(stored).paused_by)
+    assert (True, "maria@example.com") == (account(stored).paused, account(stored).paused_by)
     assert 200 == product.post("/api/account/resume", json={"account": KEY}).status_code
-    assert account(stored).enabled
+    assert not account(stored).paused
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_a_change_that_is_not_understood_changes_nothing(
     assert status == answer.status_code
     assert said in answer.json()["error"]
     assert answer.json()["what_to_do"]
-    assert account(stored).enabled
+    assert not account(stored).paused
 
 
 JSON = {"Content-Type": "application/json"}
@@ -276,7 +277,7 @@ def test_what_another_site_could_send_is_refused(
     answer = on_dev.request(method, "/api/account/pause", headers=dict(headers), content=body)
     assert status == answer.status_code, answer.text
     assert "access-control-allow-origin" not in answer.headers
-    assert account(stored).enabled
+    assert not account(stored).paused
 
 
 def test_a_button_of_the_page_itself_is_served(on_dev: httpx.Client, stored: SessionStore) -> None:
@@ -285,7 +286,7 @@ def test_a_button_of_the_page_itself_is_served(on_dev: httpx.Client, stored: Ses
     assert (
         200 == on_dev.post("/api/account/pause", json={"account": KEY}, headers=headers).status_code
     )
-    assert not account(stored).enabled
+    assert account(stored).paused
 
 
 def test_with_a_token_nothing_is_changed_without_it(serve: Serve, stored: SessionStore) -> None:
@@ -295,12 +296,12 @@ def test_with_a_token_nothing_is_changed_without_it(serve: Serve, stored: Sessio
         httpx.Client(base_url=server.url, timeout=15) as client,
     ):
         assert 401 == client.post("/api/account/pause", json={"account": KEY}).status_code
-        assert account(stored).enabled
+        assert not account(stored).paused
         assert (
             200
             == client.post("/api/account/pause", json={"account": KEY}, headers=SHOWN).status_code
         )
-    assert not account(stored).enabled
+    assert account(stored).paused
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ def test_a_header_of_a_proxy_takes_the_right_that_this_machine_has(
     answer = on_dev.post("/api/account/pause", json={"account": KEY}, headers=headers)
     assert 403 == answer.status_code
     assert "BIDBEACON_STREAM_TOKEN" in answer.json()["what_to_do"]
-    assert account(stored).enabled
+    assert not account(stored).paused
 
 
 def test_a_public_address_gives_no_right_to_change_anything(
@@ -351,4 +352,4 @@ def test_a_public_address_gives_no_right_to_change_anything(
     ):
         assert 200 == client.get("/api/accounts").status_code
         assert 403 == client.post("/api/account/pause", json={"account": KEY}).status_code
-    assert account(stored).enabled
+    assert not account(stored).paused

@@ -10,8 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.ads_account_queries import set_needs_person
-from bidbeacon_pipelines.accounts.queries import list_accounts, set_enabled
+from bidbeacon_pipelines.accounts.queries import list_accounts, set_needs_attention, set_resumed
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.problems import health_checks
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
@@ -198,10 +197,10 @@ def test_late_windows_are_a_problem_and_those_that_wait_are_none(world: World) -
     world.change(3, due=NOW - timedelta(hours=13))
     world.change(3, due=NOW - timedelta(hours=13), account="two")
     world.execute(
-        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account' WHERE ads_account_key = 'two'"
+        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account' WHERE ads_account_key = 'two'"
     )
     stopped, late = world.problems()
-    assert ("needs a person", "Not allowed") == (stopped["kind"], stopped["cause"])
+    assert ("needs attention", "Not allowed") == (stopped["kind"], stopped["cause"])
     assert "/accounts/US.two" == stopped["link"]
     assert ("late", 1, "failure") == (late["kind"], late["count"], late["level"])
     assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
@@ -210,10 +209,10 @@ def test_late_windows_are_a_problem_and_those_that_wait_are_none(world: World) -
 def test_several_stopped_accounts_lead_to_the_sessions_that_say_so(world: World) -> None:
     """One leads to its own page, where it can be resumed; of several, no single page has them all."""
     world.execute(
-        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'"
+        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
     )
     [stopped] = world.problems()
-    assert "/sessions?type=account-needs-person" == stopped["link"]
+    assert "/sessions?type=account-needs-attention" == stopped["link"]
 
 
 def test_what_to_do_is_said_beside_the_cause(world: World) -> None:
@@ -230,14 +229,14 @@ def test_what_to_do_is_said_beside_the_cause(world: World) -> None:
 def test_a_stopped_account_says_since_when(world: World) -> None:
     """Since Amazon's refusal was believed; enabling it forgets that."""
     with world.engine.begin() as connection:
-        set_needs_person(connection, "amzn1.two", "Not allowed")
+        set_needs_attention(connection, "amzn1.two", "Not allowed")
         at = connection.execute(text("SELECT now()")).scalar_one()
     [stopped] = world.problems()
     assert at == datetime.fromisoformat(stopped["since"])
     with world.engine.begin() as connection:
-        set_enabled(connection, "US.two", enabled=True)
+        set_resumed(connection, "US.two")
         left = connection.execute(
-            text("SELECT count(needs_person_since) FROM ads_accounts")
+            text("SELECT count(needs_attention_since) FROM ads_accounts")
         ).scalar_one()
     assert 0 == left
 

@@ -1,7 +1,7 @@
 // One account: who it is, how fresh its data is, what it earned, its schedule and what was done; renewed when something happens.
 
 import { figuresSection } from "./account-figures.js";
-import { waitsForPerson } from "./act.js";
+import { isResumable } from "./act.js";
 import { actsSection, entitiesSection, freshness, headSection, scheduleSection, sessionsSection } from "./account-sections.js";
 import { el, keepingFocus, reconcile } from "./dom.js";
 import { PAUSE } from "./help.js";
@@ -35,7 +35,7 @@ async function read() {
 function draw({ account, sessions }) {
   hideNotice();
   document.title = `${account.label} · BidBeacon`;
-  const waits = waitsForPerson(account);
+  const waits = isResumable(account);
   if (acts?.waits !== waits) acts = { waits, element: actsSection(account, afterAction) };
   const { at, ...figures } = account;
   const made = { head: headSection, figures: figuresSection, datasets: freshness, schedule: scheduleSection, entities: entitiesSection };

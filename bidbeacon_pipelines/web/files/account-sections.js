@@ -1,6 +1,6 @@
 // The sections of an account's page, from the figures of /api/account.
 
-import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, send, syncEntities, button, waitsForPerson } from "./act.js";
+import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, send, syncEntities, button, isResumable, stopWord } from "./act.js";
 import { el, withCommands } from "./dom.js";
 import { datasetList } from "./home-sections.js";
 import { ago, dayKey, fullTime, moment, zoneBehind } from "./time.js";
@@ -21,7 +21,7 @@ export function headSection(data) {
     ["Status at Amazon", data.amazon_status.toLowerCase()],
   ];
   return [
-    el("h1", {}, el("bdi", {}, data.label), data.enabled && !data.stopped ? "" : el("span", { class: "tag attempt" }, data.enabled ? "stopped" : "paused")),
+    el("h1", {}, el("bdi", {}, data.label), data.stopped ? el("span", { class: "tag attempt" }, stopWord(data)) : ""),
     data.stopped && el("p", { class: "stop" }, "Nothing is asked for it: ", withCommands(data.stopped.replace(/\.$/, "")), "."),
     el("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
   ];
@@ -29,7 +29,7 @@ export function headSection(data) {
 
 /** Made once: what a button says stays when the figures are renewed. */
 export function actsSection(data, renew) {
-  const made = actions([syncEntities(data.key), pauseOrResume(data.key, waitsForPerson(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
+  const made = actions([syncEntities(data.key), pauseOrResume(data.key, isResumable(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
   const said = made.querySelector(".said");
   for (const wanted of data.wanted) follow(wanted, (...nodes) => said.replaceChildren(...nodes));
   return made;
@@ -75,10 +75,10 @@ export function entitiesSection({ entities, schedule }) {
   ];
 }
 
-export function scheduleSection({ schedule, enabled, needs_person: needsPerson }) {
+export function scheduleSection({ schedule, stopped, ...account }) {
   const rows = [
     ["Refreshed", [schedule.cadence, schedule.cadence_by && el("small", {}, ` (set by ${schedule.cadence_by} `, time(schedule.cadence_at), ")")]],
-    ["Next look", !enabled ? "none while it is paused" : needsPerson ? "none until a person acts" : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
+    ["Next look", stopped ? `none: ${stopWord(account)}` : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
     ["Last look", time(schedule.last_look_at, "never")],
     ["Paused", schedule.paused_by && ["by ", el("bdi", {}, schedule.paused_by), " ", time(schedule.paused_at)]],
     ["Known since", schedule.first_seen_at && el("time", { datetime: schedule.first_seen_at }, dayKey(schedule.first_seen_at, zoneOf()))],

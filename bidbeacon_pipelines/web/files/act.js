@@ -73,8 +73,11 @@ const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count =
 export const syncEntities = (account) =>
   button("Sync entities", async (say) => follow(await send("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
 
+/** Why nothing is asked for a stopped account, in the word for it. */
+export const stopWord = ({ paused, amazon_status: status }) => (paused ? "paused" : status === "DISABLED" ? "disabled" : "needs attention");
+
 /** Whether nothing is asked for an account until a person resumes it. */
-export const waitsForPerson = ({ enabled, needs_person: needsPerson }) => !enabled || Boolean(needsPerson);
+export const isResumable = ({ paused, needs_attention: needsAttention }) => paused || Boolean(needsAttention);
 
 /** A button that becomes the other one when it has worked; `done` gets whether the account is paused then. */
 export const pauseOrResume = (account, isPaused, done = () => {}) => (say) => {

@@ -1,6 +1,6 @@
 // Why one window is as it is: explain's sentence, what can be done, and the sessions that refer to it.
 
-import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities, waitsForPerson } from "./act.js";
+import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities, isResumable } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
 import { markOf, statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
@@ -64,7 +64,7 @@ export class CellDetail {
     return [
       el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, causeWords(verdict.cause)), " ", el("bdi", {}, withCommands(verdict.sentence))),
       next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, next)),
-      facts.account && this.buttons(this.asked, waitsForPerson(facts.account), address),
+      facts.account && this.buttons(this.asked, isResumable(facts.account), address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
       ...this.stories(newest, facts.account?.account_key),
     ].filter(Boolean);
@@ -87,7 +87,7 @@ export class CellDetail {
   }
 }
 
-/** A cause's code as words: "account needs a person", "late at Amazon". */
+/** A cause's code as words: "account needs attention", "late at Amazon". */
 const causeWords = (code) => code.replaceAll("-", " ").replace("amazon", "Amazon").replace(/person$/, "a person");
 
 /** A session, its references below it, newest first. */

@@ -35,7 +35,7 @@ const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
 
 /** How everything is, as `{level, title}`; `level` is ok, warning, failure, or empty where nothing is known yet. */
 export function verdictOf({ problems, more_problems: more, checks, accounts, starting }) {
-  // What a check finds broken is a problem already, and so is an account that needs a person.
+  // What a check finds broken is a problem already, and so is an account that needs attention.
   const levels = [...problems, ...checks.filter(({ name, level }) => level === "warning" && name !== "accounts")].map(({ level }) => level);
   const failures = levels.filter((level) => level === "failure").length + more;
   const warnings = levels.filter((level) => level === "warning").length;

@@ -1,6 +1,6 @@
 // The buttons of a session's page: load again what it refers to, and what can be done about its account.
 
-import { MOST_WINDOWS, actions, changeCadence, loadAgain, pauseOrResume, syncEntities, waitsForPerson } from "./act.js";
+import { MOST_WINDOWS, actions, changeCadence, loadAgain, pauseOrResume, syncEntities, isResumable } from "./act.js";
 import { fetchJson } from "./stream.js";
 
 const MOST_DATASETS = 3;
@@ -39,5 +39,5 @@ function loadButton({ account, label, dataset, windows }, own) {
 /** Those that every page has for an account. */
 async function accountButtons(account) {
   const told = await fetchJson(`/api/account?${new URLSearchParams({ account })}`).catch(() => null);
-  return told ? [syncEntities(account), pauseOrResume(account, waitsForPerson(told)), changeCadence(account)] : [];
+  return told ? [syncEntities(account), pauseOrResume(account, isResumable(told)), changeCadence(account)] : [];
 }

@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.sandbox.entities import Catalog

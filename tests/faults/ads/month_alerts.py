@@ -45,7 +45,7 @@ class MonthOfAlerts:
         for row in open_now:
             counted[row["kind"]] += row["count"] or 0
         [wrong] = self._office.rows(_WRONG)
-        kinds = ("needs a person", "failed", "unconfirmed", "suspicious")
+        kinds = ("needs attention", "failed", "unconfirmed", "suspicious")
         return [
             f"{kind}: {wrong[kind]}, told {counted[kind]}"
             for kind in kinds
@@ -70,8 +70,8 @@ _OPEN = """
     SELECT key, told_count, problem ->> 'kind' AS kind, CAST(problem ->> 'count' AS bigint) AS count FROM alerts WHERE gone_at IS NULL"""
 # A window that failed for what has stopped its ads account is told with that.
 _WRONG = """
-    SELECT (SELECT count(*) FROM ads_accounts WHERE needs_person IS NOT NULL) AS "needs a person",
-           count(*) FILTER (WHERE status = 'failed' AND needs_person IS NULL) AS failed,
+    SELECT (SELECT count(*) FROM ads_accounts WHERE needs_attention IS NOT NULL) AS "needs attention",
+           count(*) FILTER (WHERE status = 'failed' AND needs_attention IS NULL) AS failed,
            count(*) FILTER (WHERE status = 'unconfirmed') AS unconfirmed,
            count(*) FILTER (WHERE status = 'loaded' AND suspicious_digest IS NOT NULL) AS suspicious
       FROM report_windows JOIN ads_accounts USING (account_id)"""

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultName

@@ -8,16 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    list_ads_accounts_with_due_work,
-    read_ads_account,
-)
 from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
     list_keys_without_entities,
     list_subjects,
     read_account,
-    set_enabled,
+    read_ads_account,
+    set_resumed,
 )
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
@@ -31,6 +28,7 @@ from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.wait_log import job_session
+from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_sessions import SessionRecorder
 from tests.faults.ads.simulated_office import GivenUp, Office
 
@@ -127,10 +125,10 @@ class Simulation:
     def enable_accounts(self) -> None:
         """Have a person who got an alert enable the accounts that need it."""
         for account in self.office.accounts():
-            if account.needs_person is not None:
+            if account.needs_attention is not None:
                 self.visits += 1
                 with self.office.engine.begin() as connection:
-                    set_enabled(connection, account.account_key, enabled=True)
+                    set_resumed(connection, account.account_key)
 
     def drive(self, key: str, dataset: str, days: Sequence[date]) -> None:
         """Run the job that loads windows of an account by hand, and waits for Amazon."""
@@ -179,6 +177,7 @@ class Simulation:
             known = bool(list_accounts(connection))
             without = list_keys_without_entities(
                 connection,
+                now=now,
                 synced_before=now - ENTITIES_LIVE,
                 missed_before=now - ENTITIES_MISSED_LIVE,
             )
@@ -220,7 +219,7 @@ _GIVEN_UP = """
     SELECT a.account_key, w.dataset, array_agg(w.window_date ORDER BY w.window_date) AS days
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
-     WHERE w.status = 'failed' AND w.next_refresh_at IS NULL AND a.enabled AND o.needs_person IS NULL
+     WHERE w.status = 'failed' AND w.next_refresh_at IS NULL AND NOT a.paused AND o.needs_attention IS NULL
      GROUP BY 1, 2 ORDER BY 1, 2"""
 _EXPIRED = """
     SELECT account_key, dataset, window_date FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dagster import DagsterRunStatus
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.schedules import (
     HELP_AFTER,
     POLL_LOOK_EVERY_SECONDS,
@@ -85,7 +85,7 @@ def frozen_run(
     get_session_settings.cache_clear()
     frozen, other = world.account("JP"), world.account("US")
     world.execute(
-        "UPDATE advertiser_accounts SET enabled = account_key = ANY(:keys)",
+        "UPDATE advertiser_accounts SET paused = account_key <> ALL(:keys)",
         keys=[frozen.account_key, other.account_key],
     )
     world.plan(frozen)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterRunStatus
 
-from bidbeacon_pipelines.accounts.queries import Account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_pipelines.settings import PROJECT_ROOT

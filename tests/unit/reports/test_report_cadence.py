@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.accounts.cadence_rules import (
+from bidbeacon_pipelines.accounts.rules import (
     AS_SOON_AS_DUE,
     BadCadenceError,
     Cadence,

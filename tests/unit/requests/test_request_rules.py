@@ -177,14 +177,14 @@ def test_fifth_attempt_is_the_last(row: ReportRequest, reason: str) -> None:
     """The request ends with what went wrong last."""
     step = next_step(row, NOW + timedelta(hours=3))
     assert isinstance(step, GiveUp)
-    assert (reason, False) == (step.reason, step.needs_person)
+    assert (reason, False) == (step.reason, step.needs_attention)
     ended = after(row, step)
     assert ("failed", NOW, reason) == (ended.status, ended.finished_at, ended.failure_reason)
     assert next_step(ended, NOW) is None
 
 
 @pytest.mark.parametrize(
-    ("kind", "needs_person"),
+    ("kind", "needs_attention"),
     [
         (FailureKind.TOO_OLD, False),
         (FailureKind.TOO_LARGE, False),
@@ -195,15 +195,15 @@ def test_fifth_attempt_is_the_last(row: ReportRequest, reason: str) -> None:
 )
 @pytest.mark.parametrize("before", [SENT, IN_FLIGHT, COMPLETED], ids=lambda row: row.status)
 def test_refusal_that_would_come_again_ends_the_request(
-    before: ReportRequest, kind: FailureKind, *, needs_person: bool
+    before: ReportRequest, kind: FailureKind, *, needs_attention: bool
 ) -> None:
     """At once, with Amazon's words and code; without rights nothing is requested until a person acts."""
     step = next_step(after(before, Failure(kind, "older than 15 months", "400")), NOW)
     assert isinstance(step, GiveUp)
-    assert (kind, "older than 15 months", needs_person) == (
+    assert (kind, "older than 15 months", needs_attention) == (
         step.failure.kind,
         step.reason,
-        step.needs_person,
+        step.needs_attention,
     )
     assert "400" == after(before, step).failure_code
 

@@ -1,4 +1,4 @@
-"""How often an account is refreshed: as soon as data is due, at an interval, or at the times of a cron. Pure.
+"""Rules on accounts: their keys, and how often they are refreshed.
 
 A cadence says when the next refresh may begin. A refresh continues until everything due at its
 start is requested, so it doesn't split a backlog. Manual requests do not wait for the cadence.
@@ -9,15 +9,23 @@ once; a rule for every hour just goes on.
 """
 
 import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_SHORTEST_PREFIX = 8
+_LONGEST_SLUG = 20
+
 SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(days=31)
 """Beyond it, hourly windows (14 days) and the offsets of daily ones would be missed for certain."""
+LONGEST_CRON = timedelta(days=366)
+"""Between two times of a cron, as far as a next refresh that is further ahead counts as set by a wrong clock."""
 
 _ISO = re.compile(
     r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?)?", re.IGNORECASE
@@ -27,6 +35,63 @@ _SHORT = re.compile(
 )
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
 _CRON_FIELDS = 5
+
+
+def account_key(country_code: str, ads_account_key: str) -> str:
+    """Return `<country>.<key of the ads account>`, e.g. `US.acme-merch.1kc1bk21`.
+
+    The country comes first because Dagster's UI cuts long keys in the middle.
+    """
+    return f"{country_code}.{ads_account_key}"
+
+
+def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str:
+    """Return `<slug of the name>.<prefix of the id's end>`, without the slug where a name leaves nothing of it.
+
+    Example: `acme-merch.1kc1bk21`.
+
+    Args:
+        account_id: Amazon's id.
+        name: Its name at first sight; the key stays when it changes.
+        other_ids: The ids of all other ads accounts: the prefix has eight characters, or as many as
+            tell it from these.
+
+    Raises:
+        ValueError: the id's tail has characters that a key can't have.
+    """
+    tail = _tail(account_id)
+    others = [other.rsplit(".", 1)[-1] for other in other_ids]
+    prefixes = (tail[:length] for length in range(_SHORTEST_PREFIX, len(tail)))
+    prefix = next(
+        (prefix for prefix in prefixes if not any(other.startswith(prefix) for other in others)),
+        tail,
+    )
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_SLUG].strip("-")
+    return f"{slug}.{prefix}" if slug else prefix
+
+
+def _tail(account_id: str) -> str:
+    tail = account_id.rsplit(".", 1)[-1]
+    if not _PLAIN.fullmatch(tail):
+        raise ValueError(
+            f"Expected an account id that ends in letters, digits, - or _, got: {account_id!r}."
+        )
+    return tail
+
+
+def slug_of(name: str) -> str:
+    """Return a name as it can be typed in a shell without quotes: `acme-merch-us`; the name itself where that leaves nothing."""
+    return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or name
+
+
+def stop_word(paused: bool, amazon_status: str, needs_attention: str | None) -> str | None:  # noqa: FBT001 - the three columns that stop an account
+    """Return the word for how an account is stopped; None if it is refreshed."""
+    if paused:
+        return "paused"
+    if amazon_status == "DISABLED":
+        return "disabled"
+    return None if needs_attention is None else "needs attention"
 
 
 class BadCadenceError(ValueError):
@@ -98,8 +163,8 @@ def next_start(
         cadence: How often.
         time_zone: The account's, which its cron counts in.
         last: When the last round began, or was to begin: what `every` counts from, so that a late
-            start delays no other. None
-            where there was none: then `every` begins now, and a cron at its next time.
+            start delays no other. None where there was none: then `every` begins now, and a cron at
+            its next time. One further ahead than `every` counts as now.
         now: The present instant.
     """
     if cadence.every is not None:
@@ -119,6 +184,7 @@ def describe_duration(duration: timedelta) -> str:
 def _on_the_grid(last: datetime | None, every: timedelta, now: datetime) -> datetime:
     if last is None:
         return now.astimezone(UTC)
+    last = last if last - now <= every else now
     missed = max((now - last) // every, 0)
     return (last + (missed + 1) * every).astimezone(UTC)
 

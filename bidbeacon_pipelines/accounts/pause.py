@@ -1,15 +1,19 @@
-"""Suspends accounts that Amazon refuses until a person acts, and resumes them."""
+"""Stops accounts that Amazon refuses, which need attention then, and resumes them when Amazon accepts our credentials again."""
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.ads_account_queries import (
-    clear_credentials_need_person,
+from bidbeacon_pipelines.accounts.queries import (
+    clear_credentials_need_attention,
     count_refusal,
-    set_credentials_need_person,
-    set_needs_person,
+    list_countries,
+    set_credentials_need_attention,
+    set_needs_attention,
 )
-from bidbeacon_pipelines.accounts.queries import list_countries
-from bidbeacon_pipelines.actions import AccountNeedsPerson, CredentialsAccepted, CredentialsRefused
+from bidbeacon_pipelines.actions import (
+    AccountNeedsAttention,
+    CredentialsAccepted,
+    CredentialsRefused,
+)
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, MissingRights, NotAuthorized
 from bidbeacon_sessions import SessionRecorder
 
@@ -44,23 +48,23 @@ def note_refusal(
     else:
         reason = f"{error} Amazon has refused the account {refusals} times in a row."
     reason += f" When this is solved, run `bidbeacon accounts resume {_key_to_resume(connection, account_id)}`."
-    for key in set_needs_person(connection, account_id, reason):
-        session.add_in(connection, AccountNeedsPerson(account=key, reason=reason))
+    for key in set_needs_attention(connection, account_id, reason):
+        session.add_in(connection, AccountNeedsAttention(account=key, reason=reason))
     return True
 
 
 def _key_to_resume(connection: Connection, account_id: str) -> str:
-    """Return the key of an account of an ads account: enabling it asks for all countries again.
+    """Return the key of an account of an ads account: resuming it asks for all countries again.
 
-    One that is enabled comes first.
+    One that is not paused comes first.
     """
     countries = list_countries(connection, account_id)
-    return min(countries, key=lambda account: not account.enabled).account_key
+    return min(countries, key=lambda account: account.paused).account_key
 
 
 def note_credentials_refused(connection: Connection, session: SessionRecorder, reason: str) -> None:
     """Stop requests for all accounts; only the session that notices it first records it."""
-    keys = set_credentials_need_person(connection, reason)
+    keys = set_credentials_need_attention(connection, reason)
     if keys:
         session.add_in(
             connection, CredentialsRefused(reason=reason, accounts=len(keys), keys=tuple(keys))
@@ -69,6 +73,6 @@ def note_credentials_refused(connection: Connection, session: SessionRecorder, r
 
 def note_credentials_accepted(connection: Connection, session: SessionRecorder) -> None:
     """Resume all accounts that were only waiting for valid credentials."""
-    keys = clear_credentials_need_person(connection)
+    keys = clear_credentials_need_attention(connection)
     if keys:
         session.add_in(connection, CredentialsAccepted(accounts=len(keys), keys=tuple(keys)))

@@ -1,13 +1,14 @@
 """Store who wants windows and entities, and since when, in place of requests for runs.
 
-Revision ID: 0015
+Revision ID: 0016
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
+oldest_program = "0016"  # the newest migration that a program has to know
 
 
 def upgrade() -> None:

@@ -1,0 +1,107 @@
+"""SQL that finds what is due."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.database.clock import is_due, past
+
+# Offsets are at most 30 days apart, and a failed window is asked for again within a day. Windows of
+# days to come, which a wrong clock made, are not asked for before their day is over.
+_IS_TOO_FAR = """(w.next_refresh_at > CAST(:now AS timestamptz) + interval '32 days'
+            AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE 'UTC' AS date))"""
+_IS_FROM_FUTURE = """(w.next_refresh_at IS NULL AND w.data_as_of > CAST(:now AS timestamptz) + interval '1 hour')"""
+IS_DUE = f"(w.next_refresh_at <= :now OR {_IS_TOO_FAR} OR {_IS_FROM_FUTURE})"
+"""Whether window `w` is due: also if its next refresh is further ahead than it can be, or its last data is from the future."""
+_PLANNED_AT = past("o.planned_at")
+_LONGEST_PAUSE = "coalesce(o.refresh_every, interval '366 days')"
+
+# Each part has an index that gives just its rows. A due window that was there when the ads account
+# was last planned is in its plan, or waits for the next one to fall due.
+_WITH_DUE_WORK = text(f"""
+    SELECT o.ads_account_key
+      FROM ads_accounts o
+     WHERE o.needs_attention IS NULL AND (o.next_look_at IS NULL OR {is_due("o.next_look_at", _LONGEST_PAUSE)})
+       AND NOT EXISTS (SELECT FROM advertiser_accounts a
+                        WHERE a.account_id = o.account_id AND {IS_ACTIVE} AND a.entities_synced_at IS NULL
+                          AND {past("a.first_seen_at")} >= CAST(:now AS timestamptz) - interval '15 minutes')
+       AND o.account_id IN (
+           SELECT a.account_id FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+            CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
+             LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets,
+                               min(through_date) AS first_date, max(through_date) AS last_date
+                          FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
+                    USING (account_id, country_code)
+            WHERE {IS_ACTIVE}
+              AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
+                   OR made.first_date < today.date OR made.last_date > today.date + 1
+                   OR EXISTS (SELECT FROM report_windows w
+                               WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                                 AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
+                                 AND w.next_refresh_at > {_PLANNED_AT} AND w.next_refresh_at <= :now)
+                   OR {_PLANNED_AT} < CAST(:now AS timestamptz) - interval '1 hour'
+                      AND (EXISTS (SELECT FROM report_windows w
+                                    WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                                      AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
+                                      AND w.next_refresh_at > {_PLANNED_AT} AND {_IS_TOO_FAR})
+                           OR (a.account_id, a.country_code) IN (
+                               SELECT w.account_id, w.country_code FROM report_windows w
+                                WHERE w.dataset = ANY(:datasets) AND w.request_id IS NULL AND {_IS_FROM_FUTURE}))))
+     ORDER BY o.last_look_at NULLS FIRST, o.ads_account_key""")
+
+
+def list_ads_accounts_with_due_work(
+    connection: Connection, *, now: datetime, datasets: Sequence[str]
+) -> list[str]:
+    """Return the keys of ads accounts that have windows to create, or windows that fell due since they were last planned.
+
+    An ads account waits for its own cadence, and until the entities of all of its countries were
+    synced, but for that no longer than 15 minutes. The one refreshed longest ago comes first.
+
+    Args:
+        connection: where to look.
+        now: the instant at which something is due.
+        datasets: the names of those that are kept; windows of others are left alone.
+    """
+    values = {"now": now, "datasets": list(datasets)}
+    return list(connection.execute(_WITH_DUE_WORK, values).scalars())
+
+
+_OPEN_ROUNDS = text(f"""
+    SELECT o.ads_account_key, o.last_look_at
+      FROM ads_accounts o
+     WHERE o.needs_attention IS NULL AND o.next_look_at > :now
+       AND EXISTS (SELECT FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)
+                    WHERE a.account_id = o.account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
+                      AND w.next_refresh_at > {_PLANNED_AT} AND w.next_refresh_at <= {past("o.last_look_at")})
+     ORDER BY o.last_look_at, o.ads_account_key""")
+
+
+def list_open_rounds(
+    connection: Connection, *, now: datetime, datasets: Sequence[str]
+) -> list[tuple[str, datetime]]:
+    """Return the keys of ads accounts whose next round is later, and whose last one still lacks reports, with the instant that it began.
+
+    It lacks those of windows that were due by then and are in no plan: the report of one group of
+    ad products is loaded and that of another is to come, or a report is asked for in parts.
+    """
+    found = connection.execute(_OPEN_ROUNDS, {"now": now, "datasets": list(datasets)})
+    return [(row.ads_account_key, row.last_look_at) for row in found]
+
+
+def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
+    """Plan an ads account again if windows that waited for a request fell due before it was last planned.
+
+    Planning left them out, since they were in a report then. The caller keeps planning locked,
+    which could go over this mark otherwise.
+    """
+    connection.execute(
+        text("""UPDATE ads_accounts o SET planned_at = NULL
+                 WHERE account_id = :account_id
+                   AND EXISTS (SELECT FROM report_windows w
+                                WHERE w.account_id = o.account_id AND w.last_request_id = :request_id AND w.request_id IS NULL
+                                  AND w.next_refresh_at <= o.planned_at)"""),
+        {"account_id": account_id, "request_id": request_id},
+    )

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 from benchmarks.ingest_reports import DAYS
 from bidbeacon_pipelines.accounts.queries import get_account, lock_rows
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
+from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, DatasetReport
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
@@ -58,7 +58,9 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
             text("SELECT created_at FROM report_requests WHERE id = :id"), {"id": request_id}
         ).scalar_one()
         period = DAYS[0], DAYS[-1]
-        scope = ReportScope(DATASET, request_id, created_at, ("SPONSORED_PRODUCTS",), period)
+        scope = ReportScope(
+            DatasetReport(DATASET, ("SPONSORED_PRODUCTS",)), request_id, created_at, period
+        )
         results = list(load_report(connection, scope, waiting, parts).values())
         connection.execute(
             text(
@@ -77,8 +79,6 @@ _RULES = LoadRules(
     suspicious_again_at=lambda _: NOW,
     next_refresh_at=lambda _: NOW,
     refused_again_at=lambda _day, _has_data: NOW,
-    products=("SPONSORED_PRODUCTS",),
-    now=NOW,
 )
 
 

@@ -10,7 +10,7 @@ from benchmarks.ingest_load import DATASET, NOW, Cost, load_parts
 from benchmarks.ingest_reports import DAYS, Report
 from benchmarks.ingest_world import Contender, Place
 from bidbeacon_pipelines.requests.queries import insert_request
-from bidbeacon_pipelines.windows.queries import attach_windows, create_windows
+from bidbeacon_pipelines.windows.queries import WindowTimes, attach_windows, create_windows
 
 OF_A_JOB = "bidbeacon_pipelines.requests.refresh"
 """What `bidbeacon load` imports to load a report."""
@@ -62,11 +62,13 @@ class Ours(Contender):
         sent_at = NOW + timedelta(days=self._requests)
         with self.place.engine.begin() as connection:
             for account in self.place.accounts:
-                create_windows(connection, account, DATASET.name, dict.fromkeys(DAYS, NOW))
+                times = dict.fromkeys(DAYS, WindowTimes(NOW, NOW + timedelta(days=700)))
+                create_windows(connection, account, DATASET.name, "SP", times)
             self.request_id = insert_request(
                 connection,
                 self.place.account.account_id,
                 DATASET.name,
+                "SP",
                 DAYS[0],
                 DAYS[-1],
                 by_hand=False,

@@ -23,18 +23,18 @@ _RARE = text("""
     UPDATE session_actions SET payload = payload || jsonb_build_object('reason', CAST(:rare AS text))
      WHERE (session_id, ord) = (SELECT session_id, ord FROM session_actions WHERE type = 'report-failed' ORDER BY at DESC OFFSET 50 LIMIT 1)""")
 _WINDOWS = text("""
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_loaded_at, data_as_of,
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at, last_loaded_at, data_as_of,
                                 load_count, recorded_load_count, row_count)
-    SELECT a.account_id, a.country_code, :dataset, CAST(:now AS date) - n, CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
+    SELECT a.account_id, a.country_code, :dataset, 'SP+SB+SD', CAST(:now AS date) - n, CAST(:now AS timestamptz) + interval '2 years', CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
            CAST(:now AS timestamptz) + (n % 61 - 3) * interval '1 hour', :now, :now, 3, 3, 700
       FROM advertiser_accounts a CROSS JOIN generate_series(1, :days) n""")
 
 # All windows that Amazon serves; one in a hundred failed, for reasons that differ in numbers, and
 # each third account has some that are due.
 _ALL_WINDOWS = text("""
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_loaded_at, last_requested_at,
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at, last_loaded_at, last_requested_at,
                                 data_as_of, load_count, recorded_load_count, row_count, failure_reason)
-    SELECT a.account_id, a.country_code, d.dataset, CAST(:now AS date) - n, CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
+    SELECT a.account_id, a.country_code, d.dataset, 'SP+SB+SD', CAST(:now AS date) - n, CAST(:now AS timestamptz) + interval '2 years', CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
            CASE WHEN n < 8 AND CAST(a.profile_id AS int) % 3 = 0 THEN CAST(:now AS timestamptz) - n * interval '3 hours'
                 WHEN n < 60 THEN CAST(:now AS timestamptz) + n * interval '1 hour' END,
            :now, CAST(:now AS timestamptz) - n * interval '1 hour', :now, 3, 3, 700,

@@ -32,6 +32,7 @@ from benchmarks.planning_world import (
     DAYS,
     GLOBAL_ACCOUNT,
     NOW,
+    REPORTS,
     TODAY,
     count_windows,
     keep_what_is_served,
@@ -52,8 +53,8 @@ from bidbeacon_pipelines.requests.dispatch_rules import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.requests.refresh import plan_due
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.windows.queries import create_windows
-from bidbeacon_pipelines.windows.rules import next_refresh_at, window_dates
+from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows
+from bidbeacon_pipelines.windows.rules import expires_at, next_refresh_at, window_dates
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.temporary_postgres import TemporaryPostgres
@@ -163,7 +164,7 @@ def _planning_one(engine: Engine) -> Iterator[Figure]:
         accounts = [one for one in list_accounts(connection) if one.account_id != GLOBAL_ACCOUNT][
             :20
         ]
-    few, waiting = len(DATASETS), cycle(accounts)
+    few, waiting = len(REPORTS), cycle(accounts)
     bounds = {
         "one account": MOST_MILLISECONDS,
         "18 countries, steady": MOST_STEADY,
@@ -180,9 +181,9 @@ def _planning_one(engine: Engine) -> Iterator[Figure]:
             }
         )
     for name, bound in bounds.items():
-        yield from _timed(f"planning, {few} datasets: {name}", took[name], bound)
+        yield from _timed(f"planning, {few} reports: {name}", took[name], bound)
     yield told(
-        f"making a day's windows of one account, {few} datasets",
+        f"making a day's windows of one account, {few} reports",
         _median_of_new_days(engine, accounts),
         "ms",
     )
@@ -190,7 +191,7 @@ def _planning_one(engine: Engine) -> Iterator[Figure]:
 
 def _planning_empty(engine: Engine) -> Iterator[Figure]:
     """Plan an ads account of 18 countries that was never loaded: all that Amazon serves is due at once."""
-    few = sum(fill(dataset, ACCOUNTS_BY_COUNTRIES[18]).requests for dataset in DATASETS.values())
+    few = sum(fill(report.dataset, ACCOUNTS_BY_COUNTRIES[18]).requests for report in REPORTS)
     name = f"planning an empty ads account of 18 countries, {len(DATASETS)} datasets"
     with _planner(engine) as (context, session):
         took = interleaved({name: lambda: _plan(context, session, GLOBAL_ACCOUNT, few=few)})
@@ -228,12 +229,15 @@ def _make_windows(engine: Engine, account: Account) -> None:
     """Make tomorrow's windows, as `keep_windows` does."""
     tomorrow = TODAY + timedelta(days=1)
     with engine.begin() as connection:
-        for dataset in DATASETS.values():
-            due = {
-                day: next_refresh_at(dataset, day, account.time_zone, None)
+        for report in REPORTS:
+            dataset, zone = report.dataset, account.time_zone
+            times = {
+                day: WindowTimes(
+                    next_refresh_at(dataset, day, zone, None), expires_at(dataset, day, zone)
+                )
                 for day in window_dates(dataset, tomorrow)
             }
-            assert create_windows(connection, account, dataset.name, due) > 0
+            assert create_windows(connection, account, dataset.name, report.name, times) > 0
 
 
 def _plans(engine: Engine) -> str:
@@ -250,7 +254,7 @@ def _plans(engine: Engine) -> str:
 
 PLANS_HEAD = f"""# Query plans of planning
 
-Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, {len(DATASETS)} datasets, {ACCOUNTS * len(DATASETS) * DAYS:,} windows, every account due since
+Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, {len(REPORTS)} reports of {len(DATASETS)} datasets, {ACCOUNTS * len(REPORTS) * DAYS:,} windows, every account due since
 last midnight, everything in memory. See [planning.md](planning.md) for the figures."""
 
 

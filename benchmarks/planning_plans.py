@@ -33,7 +33,7 @@ def explain_planning(
     today, account_id = now.date(), account.account_id
     calls: Mapping[str, Any] = {
         "The days that planning an ads account must know of": lambda: list_days_to_plan(
-            connection, account_id, tuple(DATASETS), now=now
+            connection, account_id, now=now
         ),
         "When its next windows fall due": lambda: list_next_due(
             connection, account_id, after=now, until=now + timedelta(hours=6)
@@ -43,6 +43,7 @@ def explain_planning(
             connection,
             account_id,
             dataset.name,
+            dataset.reports[0].name,
             today,
             today,
             by_hand=False,

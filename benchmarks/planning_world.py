@@ -27,10 +27,10 @@ GLOBAL_ACCOUNT = "amzn1.ads-account.g.global00000000000000000"
 # Full history, refreshed at the last midnight: each window's data are as of its last offset, and it
 # is due at its next one.
 _WINDOWS = text("""
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_requested_at,
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at, last_requested_at,
                                 last_loaded_at, data_as_of, load_count, recorded_load_count, row_count, quarantined_count,
                                 unresolved_count, spend, sales)
-    SELECT a.account_id, a.country_code, :dataset, d.day, 'loaded',
+    SELECT a.account_id, a.country_code, :dataset, :report, d.day, (d.day + 731)::timestamp AT TIME ZONE a.time_zone, 'loaded',
            (SELECT min((d.day + o)::timestamp AT TIME ZONE a.time_zone) FROM unnest(CAST(:offsets AS int[])) AS o WHERE d.day + o > :today),
            at.refreshed, at.refreshed, at.refreshed, 5, 5, 700, 0, 2, 1234.56, 7890.12
       FROM advertiser_accounts a
@@ -38,13 +38,18 @@ _WINDOWS = text("""
                            FROM generate_series(1, CASE a.account_id WHEN :global THEN :all_days ELSE :days END) AS n) d
      CROSS JOIN LATERAL (SELECT CAST(:today AS date)::timestamp AT TIME ZONE a.time_zone AS refreshed) at""")
 _REQUESTS = text("""
-    INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, attempts, polls, loads,
+    INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, attempts, polls, loads,
                                  created_at, sent_at, finished_at)
-    SELECT account_id, 'daily_targets', CAST(:today AS date) - n - 60, CAST(:today AS date) - n, 'loaded',
+    SELECT account_id, 'daily_targets', 'SP+SB+SD', CAST(:today AS date) - n - 60, CAST(:today AS date) - n, 'loaded',
            gen_random_uuid()::text, 1, 2, 1, at, at, at
       FROM advertiser_accounts CROSS JOIN LATERAL (SELECT n, CAST(:today AS date) - n + interval '9 hours' AS at FROM generate_series(1, 100) n) t""")
 
 
+REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
+_REPORTS = {
+    "datasets": [report.dataset.name for report in REPORTS],
+    "reports": [report.name for report in REPORTS],
+}
 _HISTORY = {"days": DAYS, "all_days": ALL_DAYS, "global": GLOBAL_ACCOUNT}
 
 
@@ -73,18 +78,19 @@ def _fill(engine: Engine) -> None:
             text("UPDATE advertiser_accounts SET entities_synced_at = :now"), {"now": NOW}
         )
         connection.execute(
-            text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
-                    SELECT account_id, country_code, dataset, CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
-                      FROM advertiser_accounts CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset"""),
-            {"now": NOW, "datasets": list(DATASETS)},
+            text("""INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)
+                    SELECT account_id, country_code, dataset, report, CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
+                      FROM advertiser_accounts CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:reports AS text[])) AS r(dataset, report)"""),
+            {"now": NOW, **_REPORTS},
         )
         connection.execute(_REQUESTS, {"today": TODAY})
-        for dataset in DATASETS.values():
+        for report in REPORTS:
             connection.execute(
                 _WINDOWS,
                 {
-                    "dataset": dataset.name,
-                    "offsets": list(dataset.refresh_offsets),
+                    "dataset": report.dataset.name,
+                    "report": report.name,
+                    "offsets": list(report.dataset.refresh_offsets),
                     "today": TODAY,
                     **_HISTORY,
                 },
@@ -138,13 +144,14 @@ def make_empty(engine: Engine) -> None:
         connection.execute(text("TRUNCATE report_windows, report_requests"))
         connection.execute(text("UPDATE ads_accounts SET planned_at = NULL"))
         connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
-                    SELECT a.account_id, a.country_code, dataset, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone
-                      FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, next_refresh_at, expires_at)
+                    SELECT a.account_id, a.country_code, dataset, report, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone,
+                           (d.day + 731)::timestamp AT TIME ZONE a.time_zone
+                      FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:reports AS text[])) AS r(dataset, report)
                      CROSS JOIN LATERAL (SELECT CAST(:today AS date) - n AS day
                                            FROM generate_series(1, CASE a.account_id WHEN :global THEN :all_days ELSE :days END) AS n) d
                      ORDER BY a.account_id, a.country_code, dataset, d.day"""),
-            {"datasets": list(DATASETS), "today": TODAY, **_HISTORY},
+            {**_REPORTS, "today": TODAY, **_HISTORY},
         )
     tidy(engine)
 

@@ -22,9 +22,9 @@ _DATASETS = (DAILY_TARGETS, DAILY_PRODUCTS)
 
 # As if one account's reports had been loaded by a run that was killed before it could say so.
 _LOADED = text("""
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_requested_at, last_loaded_at, data_as_of,
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_requested_at, last_loaded_at, data_as_of,
                                 load_count, row_count, quarantined_count, unresolved_count, spend, sales)
-    SELECT account_id, country_code, dataset, CAST(now() AS date) - n, 'loaded', now(), now(), now(), 1, 700, 0, 2, 1234.56, 7890.12
+    SELECT account_id, country_code, dataset, 'SP+SB+SD', CAST(now() AS date) - n, now() + interval '2 years', 'loaded', now(), now(), now(), 1, 700, 0, 2, 1234.56, 7890.12
       FROM advertiser_accounts CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset
      CROSS JOIN generate_series(2, 1 + CAST(:days AS int)) AS n
      WHERE account_key = :key""")

@@ -115,7 +115,7 @@ class _World:
                     on_time=len(dataset.first_refreshes(request, now - TOLERANCE)),
                     passed_over=self._passed_over[queue, request.end],
                     account_requested_at=by_account[queue[0]],
-                    dataset_requested_at=self.asked[queue],
+                    report_requested_at=self.asked[queue],
                 )
                 found[len(found)] = queue, request, candidate
         return found

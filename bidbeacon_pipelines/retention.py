@@ -20,6 +20,7 @@ from bidbeacon_pipelines.loading.restatements import delete_restatements
 from bidbeacon_pipelines.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.problems.alert_queries import delete_messages
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.contracts import forget_learned
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions
 
@@ -27,6 +28,8 @@ ROWS_A_PIECE = 5_000
 SESSIONS_A_PIECE = 200
 _RATE_LIMITS_IDLE_FOR = timedelta(days=1)
 _PROCESSES_SILENT_FOR = timedelta(days=1)
+LEARNED_FOR = timedelta(days=28)
+"""Then a longer report and older days are tried again: an incident may have looked like a limit."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def rules_of(settings: Settings) -> list[Rule]:
             "alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages
         ),
         Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
+        Rule("registry_overrides", LEARNED_FOR, ROWS_A_PIECE, forget_learned),
     ]
 
 

@@ -1,7 +1,7 @@
 """SQL on ads accounts and accounts."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, or_, select, text, update
@@ -340,28 +340,6 @@ def forget_refusals(connection: Connection, account_id: str) -> None:
 def forget_plans(connection: Connection, account_id: str) -> None:
     """Plan the due windows of an ads account again."""
     _change(connection, account_id, planned_at=None)
-
-
-def set_longest_period(
-    connection: Connection, account_id: str, dataset: str, days: int, *, since: date
-) -> None:
-    """Store the most days of a report of an ads account, and when more were refused."""
-    connection.execute(
-        text("""UPDATE ads_accounts
-                   SET longest_periods = longest_periods || jsonb_build_object(
-                           CAST(:dataset AS text), jsonb_build_object('days', CAST(:days AS integer), 'since', CAST(:since AS date)))
-                 WHERE account_id = :account_id"""),
-        {"account_id": account_id, "dataset": dataset, "days": days, "since": since},
-    )
-
-
-def split_dataset(connection: Connection, account_id: str, dataset: str) -> None:
-    """Record that a dataset of an ads account has to be requested by ad product."""
-    connection.execute(
-        text("""UPDATE ads_accounts SET split_datasets = array_append(split_datasets, CAST(:dataset AS text))
-                 WHERE account_id = :account_id AND NOT (:dataset = ANY(split_datasets))"""),
-        {"account_id": account_id, "dataset": dataset},
-    )
 
 
 def set_credentials_need_attention(connection: Connection, reason: str) -> list[str]:

@@ -1,10 +1,9 @@
 """The tables of ads accounts and accounts."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Integer, SmallInteger, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -31,9 +30,7 @@ class AdsAccount(PipelinesBase):
     planned as soon as something is due. Nothing that is due starts a run
     before `next_look_at`. `last_look_at` is when the last refresh began: what was due by then is
     planned also before `next_look_at`. `planned_at` is the instant up to which what was due was
-    last planned. `cadence_by` and `cadence_at` are who changed the cadence, and when. `longest_periods` has, by dataset, the most `days` of a report, where Amazon
-    has found longer ones too large, and `since` when. `split_datasets` are asked for in a report
-    for each ad product, since even a day of all was too large.
+    last planned. `cadence_by` and `cadence_at` are who changed the cadence, and when.
     """
 
     __tablename__ = "ads_accounts"
@@ -57,10 +54,6 @@ class AdsAccount(PipelinesBase):
     cadence_at: Mapped[datetime | None]
     last_look_at: Mapped[datetime | None]
     planned_at: Mapped[datetime | None]
-    learned_periods: Mapped[dict[str, Any]] = mapped_column(
-        "longest_periods", server_default=text("'{}'")
-    )
-    split_datasets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (
@@ -102,14 +95,6 @@ class AdsAccount(PipelinesBase):
     def cadence(self) -> Cadence:
         """How often it is refreshed."""
         return Cadence(every=self.refresh_every, cron=self.refresh_cron)
-
-    @property
-    def longest_periods(self) -> dict[str, tuple[int, date]]:
-        """The most days of a report, by dataset, and since when that is known."""
-        return {
-            dataset: (learned["days"], date.fromisoformat(learned["since"]))
-            for dataset, learned in self.learned_periods.items()
-        }
 
 
 class Account(PipelinesBase):

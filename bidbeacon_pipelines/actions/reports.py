@@ -23,7 +23,6 @@ class SkipReason(StrEnum):
     WAITS_FOR_AMAZON = "the limit of reports in flight is reached"
     OFFSET_MISSED = "a later refresh covers it"
     NOT_SERVED = "Amazon no longer serves this day"
-    PRODUCT_NOT_SERVED = "Amazon does not serve this ad product so far back"
     NOT_OVER = "the day is not over in the account's time zone"
     ACCOUNT_STOPPED = "the account is paused or disabled"
     ACCOUNT_NEEDS_ATTENTION = "the account needs attention"
@@ -367,43 +366,32 @@ class ReportFailed(_ReportAction, _RequestEnded):
 
 
 class ReportSplit(_ReportAction, _RequestEnded):
-    """A report was too large for Amazon, so its windows are requested again in shorter periods."""
+    """Amazon refused a report as too large or too old, so fewer of its days are requested again."""
 
     sentence = (
-        "Splitting {windows:count:window} of {dataset:badge}, at most {days:count:day} a report from now on: "
-        "{reason} {windows:windows}"
-    )
-    tone = "warning"
-    effect = "split"
-
-    reason: str
-    days: int
-
-
-class ReportSplitByProduct(_ReportAction, _RequestEnded):
-    """Amazon refuses one report of several ad products, so its windows are requested again by product."""
-
-    sentence = (
-        "Splitting {windows:count:window} of {dataset:badge}, a report each for {ad_products} from now on: {reason} "
+        "Requesting {windows:count:window} of {dataset:badge} again in {reports:count:shorter report}: {reason} "
         "{windows:windows}"
     )
     tone = "warning"
     effect = "split"
 
     reason: str
-    ad_products: str
+    reports: int
 
 
-class ProductHistoryLearned(_ReportAction, _RequestEnded):
-    """Amazon does not serve an ad product so far back, so its younger windows are requested again."""
+class RegistryOverridden(Action):
+    """What the registry says of a dataset was overridden, by a person or because reports have shown it, or is no longer."""
 
-    sentence = "Learned that {dataset:badge} of {ad_product} is served for less than {days:count:day}: {reason} {windows:windows}"
-    tone = "warning"
-    effect = "split"
+    sentence = (
+        "Changed {what} of {dataset:badge} in {region}[ for {account:account}] to {value}: {by}"
+    )
 
-    reason: str
-    ad_product: str
-    days: int
+    region: str
+    dataset: str
+    account: str = ""
+    what: str
+    value: str
+    by: str
 
 
 class RequestRetried(_ReportAction):

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, mark_of
+from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.loading.quarantine_queries import QuarantinedRow
 from bidbeacon_pipelines.loading.restatements import WindowLoad
-from bidbeacon_pipelines.windows.product_states import product_name
 
 _SEVERITIES = {
     "fine": ("✔", "green"),
@@ -73,6 +73,8 @@ def print_explanation(console: Console, explanation: Mapping[str, Any]) -> None:
     )
     console.print(Text(f"{mark} {explanation['verdict']['cause']}", style=style))
     console.print(Padding(Text(explanation["verdict"]["sentence"]), (0, 0, 0, 2)))
+    if len(explanation["reports"]) > 1:
+        console.print(_report_table(explanation))
     for subject, names in _FACTS.items():
         facts = explanation["facts"][subject]
         if facts is not None:
@@ -83,6 +85,16 @@ def print_explanation(console: Console, explanation: Mapping[str, Any]) -> None:
     )
     for line in _timeline(explanation["timeline"]):
         console.print(line)
+
+
+def _report_table(explanation: Mapping[str, Any]) -> Padding:
+    """Return the severity of each report of the day, the explained one marked."""
+    table = Table.grid(padding=(0, 2))
+    for report, verdict in explanation["reports"].items():
+        mark, style = _SEVERITIES[verdict["severity"]]
+        shown = "explained above" if report == explanation["report"] else verdict["sentence"]
+        table.add_row(Text(mark, style=style), report, shown)
+    return Padding(table, (1, 0, 0, 2))
 
 
 def _fact_table(facts: Mapping[str, Any], names: Sequence[str]) -> Table:

@@ -35,6 +35,12 @@ def explain(
     window: Day,
     country: CountryOption = None,
     dataset: Dataset = "daily_targets",
+    report: Annotated[
+        str | None,
+        typer.Option(
+            help="Of several reports of the dataset this one, such as SP+SD; absent: the worst."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Explain the state of a report window, what happens next and when, and list its actions; exits with 2 for unknown names."""
@@ -52,7 +58,7 @@ def explain(
         found = find_named_account(connection, account, country)
         key = account if found is None else found.account_key
         explanation = explanation_json(
-            explain_window(connection, settings, key, dataset, day, now=now)
+            explain_window(connection, settings, key, dataset, day, now=now, report=report)
         )
     if as_json:
         print_json(explanation)

@@ -1,6 +1,7 @@
 """The declarations that datasets are made of: dimensions, metrics, ad products. Pure."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -11,6 +12,30 @@ AD_PRODUCTS = (SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY)
 """In the spelling of filters, exports and our tables; rows of reports say `Sponsored Products`."""
 
 SHORT_NAMES = {SPONSORED_PRODUCTS: "SP", SPONSORED_BRANDS: "SB", SPONSORED_DISPLAY: "SD"}
+_LONG_NAMES = {short: long for long, short in SHORT_NAMES.items()}
+
+
+def report_name(ad_products: Iterable[str]) -> str:
+    """Return the name of a report of these ad products: `SP+SD`."""
+    return "+".join(SHORT_NAMES[product] for product in ad_products)
+
+
+def products_of(report: str) -> tuple[str, ...]:
+    """Return the ad products of a report by its name.
+
+    Raises:
+        ValueError: it names something else, or an ad product twice.
+    """
+    names = report.split("+")
+    if not set(names) <= set(_LONG_NAMES) or len(set(names)) < len(names):
+        raise ValueError(f"expected ad products such as SP or SP+SB, got: {report!r}")
+    return tuple(_LONG_NAMES[name] for name in names)
+
+
+def product_name(product: str) -> str:
+    """Return an ad product's name as people write it: `Sponsored Brands`."""
+    return product.replace("_", " ").title()
+
 
 DATE_FIELD = "date.value"
 HOUR_FIELD = "hour.value"
@@ -81,19 +106,6 @@ class Metric:
     def tags(self) -> tuple[str, ...]:
         """Words that say how its column may be used."""
         return METRIC_TAGS if self.is_additive else RATIO_TAGS
-
-
-@dataclass(frozen=True)
-class RequestedReport:
-    """One report that a dataset is requested in: ad products that share a list of fields.
-
-    Attributes:
-        ad_products: In the order of the registry.
-        fields: The requested fields, in this order.
-    """
-
-    ad_products: tuple[str, ...]
-    fields: tuple[str, ...] = field(repr=False)
 
 
 _ATTRIBUTED = "attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others"

@@ -42,8 +42,9 @@ from bidbeacon_pipelines.datasets.fields import (
     TARGET_VALUE,
     Dimension,
     Metric,
-    RequestedReport,
     new_to_brand,
+    products_of,
+    report_name,
     viewable,
 )
 
@@ -182,9 +183,9 @@ class Dataset:
         return {COUNTRY_FIELD: OTHER_COUNTRY_NAMES[0]} | renamed
 
     @cached_property
-    def reports(self) -> tuple[RequestedReport, ...]:
-        """The reports that a period of it is asked for in, one for each group of ad products."""
-        return tuple(RequestedReport(group, self.fields_for(group)) for group in self.groups)
+    def reports(self) -> tuple["DatasetReport", ...]:
+        """The reports that fill it, one for each group of ad products, as far as nothing is overridden."""
+        return tuple(DatasetReport(self, group) for group in self.groups)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -209,6 +210,54 @@ class Dataset:
         )
 
 
+@dataclass(frozen=True)
+class DatasetReport:
+    """A dataset with a group of ad products: what is requested of Amazon, and what a window is a day of.
+
+    Attributes:
+        dataset: What it fills.
+        ad_products: In the order of the registry.
+        shorter_history: The number of days that Amazon serves it for, where that is less than the
+            registry says.
+        shorter_period: The most days that one report may span, where these are fewer.
+    """
+
+    dataset: Dataset
+    ad_products: tuple[str, ...]
+    shorter_history: int | None = None
+    shorter_period: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name, unique within the dataset: `SP+SD`."""
+        return report_name(self.ad_products)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The requested fields, in this order."""
+        return self.dataset.fields_for(self.ad_products)
+
+    @property
+    def longest_period_days(self) -> int:
+        """Most days that one report may span, both ends counted."""
+        longest = self.dataset.longest_period_days
+        return min(longest, self.shorter_period or longest)
+
+
+def parse_grouping(dataset: Dataset, grouping: str) -> tuple[tuple[str, ...], ...]:
+    """Return the ad products of each report of a grouping such as `SP,SB+SD`.
+
+    Raises:
+        ValueError: it does not have each ad product of the dataset once.
+    """
+    groups = tuple(products_of(name) for name in grouping.split(","))
+    every = [product for group in groups for product in group]
+    if sorted(every) != sorted(dataset.ad_products):
+        expected = report_name(dataset.ad_products).replace("+", ", ")
+        raise ValueError(f"expected each of {expected} once, got: {grouping!r}")
+    return groups
+
+
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
     """Return fields in Amazon's spelling, given the spellings that differ from ours."""
     return tuple(spellings.get(field, field) for field in fields)
@@ -220,11 +269,10 @@ def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -
     Args:
         dataset: What was asked for.
         fields: Our own names of the fields.
-        refusal: Amazon's message; if it names none of these fields, any of them may be meant.
+        refusal: Amazon's message.
     """
     renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
-    named = {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
-    return named or renamed
+    return {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
 
 
 _SP, _SB, _SD = SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY

@@ -93,7 +93,7 @@ def _load(
     account, loaded = read_account(job.context.engine, account_key), list[date]()
     try:
         windows = drive_windows(job.context, job.session, account, dataset, days, by=by)
-        loaded = [window.window_date for window in windows]
+        loaded = sorted({window.window_date for window in windows})
     except WindowNotLoadedError as error:
         loaded = list(error.loaded)
         raise

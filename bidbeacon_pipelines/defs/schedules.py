@@ -27,7 +27,7 @@ from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.windows.queries import list_unrecorded_windows
+from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
 from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.reaper import build_session_closer
@@ -184,7 +184,7 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         due = list_requests_to_step(connection, due_at=now)
-        unrecorded = list_unrecorded_windows(connection, now=now, limit=1)
+        unrecorded = list_unrecorded_days(connection, limit=1)
         if not due and not unrecorded and not can_create_reports(connection, now):
             return (
                 "No report in flight is due for a check, and no planned report can be created now."

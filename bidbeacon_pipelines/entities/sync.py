@@ -5,7 +5,7 @@ instead of requesting another. Exports that a failed sync has loaded are not loa
 next syncs for some hours: the four exports need not succeed in one run.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -57,6 +57,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.entities.queries import (
     end_export,
+    find_ad_products,
     find_export_in_flight,
     find_who_wants_entities,
     insert_export,
@@ -69,6 +70,7 @@ from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.merging import resolve_targets
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
+from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.sentences import join_sentences
 
@@ -215,6 +217,7 @@ def _sync_all(
 ) -> dict[str, int]:
     with context.engine.begin() as connection:
         done = list_kinds_done(connection, account, since=context.now() - UNFINISHED_LIVES)
+        before = find_ad_products(connection, account.account_id)
     wanted = [kind for kind in KINDS if kind not in done]
     if done:
         skipped = tuple(kind for kind in KINDS if kind in done)
@@ -231,7 +234,7 @@ def _sync_all(
             late = error
     if late is not None:
         raise late
-    _resolve(context, session, account)
+    _resolve(context, session, account, before)
     return counts
 
 
@@ -474,10 +477,18 @@ def _fetch(context: JobContext, account: Account, export: Export, file: Path) ->
     download_to(context.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
 
 
-def _resolve(context: JobContext, session: SessionRecorder, account: Account) -> None:
-    """Resolve rows with unknown targets; record that the sync is complete."""
+def _resolve(
+    context: JobContext, session: SessionRecorder, account: Account, before: Collection[str] | None
+) -> None:
+    """Resolve rows with unknown targets; record that the sync is complete.
+
+    Where the ads account has campaigns of other ad products than `before`, its windows are made
+    again: there are reports to add, or to leave out.
+    """
     with context.engine.begin() as connection:
         set_entities_synced(connection, account, context.now())
+        if find_ad_products(connection, account.account_id) != before:
+            forget_windows_through(connection, account_id=account.account_id)
         lock_rows(connection, account)
         if resolved := resolve_targets(connection, account.id):
             session.add_in(connection, TargetsResolved(account=account.account_key, rows=resolved))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bidbeacon_pipelines.windows.product_states import product_name
+from bidbeacon_pipelines.datasets.fields import product_name
 
 LOST_ROWS_DIVISOR = 10
 """A report with fewer than one row in ten of what was there is suspicious."""

@@ -7,7 +7,7 @@ the accepted ones.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -66,14 +66,8 @@ from bidbeacon_pipelines.loading.staging import (
     set_aside,
     tally_windows,
 )
-from bidbeacon_pipelines.windows.product_states import (
-    ProductState,
-    after_report,
-    failed,
-    states_before,
-)
 from bidbeacon_pipelines.windows.queries import Window
-from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_pipelines.windows.rules import WindowOutcome, failed, local_date
 
 
 @dataclass(frozen=True)
@@ -87,16 +81,12 @@ class LoadRules:
         next_refresh_at: Returns when a window is due next, with data as of this report.
         refused_again_at: Returns when a window is due again that this report was refused for, by
             its day and whether it has data.
-        products: The ad products that the dataset is asked for.
-        now: The instant of the load, UTC.
     """
 
     bad_row_share: float
     suspicious_again_at: Callable[[int], datetime]
     next_refresh_at: Callable[[date], datetime | None]
     refused_again_at: Callable[[date, bool], datetime | None]
-    products: Sequence[str]
-    now: datetime
 
 
 @dataclass(frozen=True)
@@ -111,10 +101,6 @@ class Waiting:
     def days(self) -> list[date]:
         """The windows' days."""
         return [window.window_date for window in self.windows]
-
-    def states(self, window: Window, reported: Sequence[str]) -> dict[str, ProductState]:
-        """Return how far each ad product of a window is before a report of some of them."""
-        return states_before(window.states, window.state, self.rules.products, reported)
 
 
 @dataclass
@@ -320,14 +306,14 @@ class _Load:
             bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share
         )
         for window in waiting.windows:
-            day, own = window.window_date, self._own_state(waiting, window)
+            day = window.window_date
             self.verdicts[account, day] = refused or decide_load(
                 tallies[day].old_rows,
                 tallies[day].new_rows,
                 bad.get(day, BadRows()),
                 read_rows=tallies[day].read_rows,
                 bad_share_limit=rules.bad_row_share,
-                earlier=_last_suspicious(own),
+                earlier=_last_suspicious(window),
                 lost=tallies[day].lost,
                 digest=self.digests.get((account, day), ""),
                 should_have_rows=day in silent,
@@ -347,11 +333,7 @@ class _Load:
         self, waiting: Waiting, tallies: Mapping[date, WindowTally]
     ) -> frozenset[date]:
         """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
-        new = [
-            window.window_date
-            for window in waiting.windows
-            if self._own_state(waiting, window).data_as_of is None
-        ]
+        new = [window.window_date for window in waiting.windows if window.data_as_of is None]
         if (
             not new
             or self.bad[waiting.account.id]
@@ -368,13 +350,13 @@ class _Load:
         """End the windows of an account, quarantine its invalid rows, and store the row counts."""
         account = waiting.account
         result = LoadResult(merge=merged, rows_read=self.counter.total)
-        day_totals = {day: totals.get((account.id, day), WindowTotals()) for day in waiting.days}
         for day in waiting.days:
             _take_apart(result, day, self.tallies[account.id, day], self.verdicts[account.id, day])
         for day in result.loaded:
-            result.unresolved += day_totals[day].own_unresolved
-            result.spend += day_totals[day].own_spend
-            result.sales += day_totals[day].own_sales
+            total = totals[account.id, day]
+            result.unresolved += total.unresolved
+            result.spend += total.spend
+            result.sales += total.sales
         result.quarantined = quarantine_rows(
             self.connection, self.scope, account, waiting.days, result.loaded
         )
@@ -382,7 +364,7 @@ class _Load:
         result.foreign = self.counter.other_countries + self.counter.other_days[account.id]
         result.neighbours = self._count_neighbours(account)
         insert_load(self.connection, self.scope, account, result.counts)
-        ends = [self._window_end(waiting, window, day_totals) for window in waiting.windows]
+        ends = [self._window_end(waiting, window, totals) for window in waiting.windows]
         end_windows(self.connection, self.scope, account, ends)
         return result
 
@@ -396,31 +378,23 @@ class _Load:
         rows += sum(counter[number] for counter in counted for number in others)
         return rows + sum(self.counter.other_products[number].total() for number in others)
 
-    def _own_state(self, waiting: Waiting, window: Window) -> ProductState:
-        """Return how far a window's ad products of this report are."""
-        return waiting.states(window, self.scope.ad_products)[self.scope.ad_products[0]]
-
     def _window_end(
-        self, waiting: Waiting, window: Window, totals: Mapping[date, WindowTotals]
+        self, waiting: Waiting, window: Window, totals: Mapping[WindowKey, WindowTotals]
     ) -> WindowEnd:
-        day, rules, reported = window.window_date, waiting.rules, self.scope.ad_products
-        before = waiting.states(window, reported)
-        wanted = () if window.wanted_by is None else window.products_due or tuple(before)
+        key = waiting.account.id, window.window_date
         outcome = self._outcome(waiting, window)
-        after = after_report(before, reported, outcome, rules.now, wanted=wanted)
-        if not isinstance(self.verdicts[waiting.account.id, day], Accept):
-            return WindowEnd(day, after)
-        return WindowEnd(
-            day, after, totals[day], self.bad[waiting.account.id].get(day, BadRows()).rows
-        )
+        if not isinstance(self.verdicts[key], Accept):
+            return WindowEnd(window.window_date, outcome)
+        bad = self.bad[waiting.account.id].get(window.window_date, BadRows())
+        return WindowEnd(window.window_date, outcome, totals[key], bad.rows)
 
-    def _outcome(self, waiting: Waiting, window: Window) -> ProductState:
-        """Return how far a window's ad products of this report are now."""
+    def _outcome(self, waiting: Waiting, window: Window) -> WindowOutcome:
+        """Return how a window leaves the load."""
         day, rules = window.window_date, waiting.rules
-        own, verdict = self._own_state(waiting, window), self.verdicts[waiting.account.id, day]
-        match verdict:
+        key = waiting.account.id, day
+        match verdict := self.verdicts[key]:
             case Accept():
-                return ProductState(
+                return WindowOutcome(
                     status="loaded",
                     next_refresh_at=rules.next_refresh_at(day),
                     data_as_of=self.scope.data_as_of,
@@ -428,26 +402,25 @@ class _Load:
             # Only a window with rows can get a suspicious report, so it stays loaded; an
             # unconfirmed one has nothing.
             case Suspicious(reason=reason) | Unconfirmed(reason=reason):
-                return replace(
-                    own,
+                return WindowOutcome(
                     status="loaded" if isinstance(verdict, Suspicious) else "unconfirmed",
-                    next_refresh_at=rules.suspicious_again_at(own.suspicious_count),
+                    next_refresh_at=rules.suspicious_again_at(window.suspicious_count),
+                    data_as_of=window.data_as_of,
                     failure_reason=reason,
-                    suspicious_digest=self.digests[waiting.account.id, day],
-                    suspicious_rows=self.tallies[waiting.account.id, day].new_rows,
-                    suspicious_count=own.suspicious_count + 1,
+                    suspicious_digest=self.digests[key],
+                    suspicious_rows=self.tallies[key].new_rows,
+                    suspicious_count=window.suspicious_count + 1,
                 )
             case Refuse(reason=reason):
-                again_at = rules.refused_again_at(day, own.data_as_of is not None)
-                return failed(
-                    ProductState(status=own.status, data_as_of=own.data_as_of), reason, again_at
-                )
+                again_at = rules.refused_again_at(day, window.data_as_of is not None)
+                kept = WindowOutcome(status=window.status, data_as_of=window.data_as_of)
+                return failed(kept, reason, again_at)
 
 
-def _last_suspicious(own: ProductState) -> SuspiciousReport | None:
+def _last_suspicious(window: Window) -> SuspiciousReport | None:
     """Return the last report, if it was suspicious."""
-    digest = own.suspicious_digest
-    return SuspiciousReport(digest, own.suspicious_rows or 0) if digest else None
+    digest = window.suspicious_digest
+    return SuspiciousReport(digest, window.suspicious_rows or 0) if digest else None
 
 
 def _take_apart(result: LoadResult, day: date, tally: WindowTally, verdict: Verdict) -> None:

@@ -8,27 +8,37 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.merging import WindowTotals
-from bidbeacon_pipelines.windows.product_states import WindowAfter
 from bidbeacon_pipelines.windows.queries import release_windows
+from bidbeacon_pipelines.windows.rules import WindowOutcome
 
 
 @dataclass(frozen=True)
 class ReportScope:
-    """Which report a load is about: a dataset's, of some ad products, from one request, for a period; its data is as of an instant."""
+    """What a load is about: a report of one request, for a period; its data is as of an instant."""
 
-    dataset: Dataset
+    report: DatasetReport
     request_id: int
     data_as_of: datetime
-    ad_products: tuple[str, ...]
     period: tuple[date, date]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the report fills."""
+        return self.report.dataset
+
+    @property
+    def ad_products(self) -> tuple[str, ...]:
+        """The ad products of the report."""
+        return self.report.ad_products
 
     @property
     def values(self) -> dict[str, Any]:
         """The scope as bound parameters."""
         return {
             "dataset": self.dataset.name,
+            "report": self.report.name,
             "request_id": self.request_id,
             "data_as_of": self.data_as_of,
             "ad_products": list(self.ad_products),
@@ -81,17 +91,15 @@ def insert_load(
     )
 
 
-# Rows go once each ad product of their report came in this report, or in another later one. A row
-# without a readable day goes with the report it came in, once a report of at least the same days
-# and ad products is there.
+# Rows go once their report came again, or has no window any more. A row without a readable day goes
+# with the report it came in, once a report of at least the same days is there.
 _RELEASE = text("""
     DELETE FROM quarantined_rows q USING report_requests r
      WHERE r.id = q.request_id
-       AND r.ad_products <@ (CAST(:ad_products AS text[]) || ARRAY(
-               SELECT p.ad_product FROM report_windows w
-                CROSS JOIN LATERAL jsonb_each(w.product_totals) AS p(ad_product, totals)
+       AND (r.report = :report OR NOT EXISTS (
+               SELECT FROM report_windows w
                 WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
-                  AND w.window_date = q.window_date AND CAST(p.totals ->> 'as_of' AS timestamptz) > coalesce(r.sent_at, r.created_at)))
+                  AND w.report = r.report AND w.window_date BETWEEN r.start_date AND r.end_date))
        AND q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
        AND (q.window_date = ANY(:days)
             OR q.window_date IS NULL AND r.start_date >= (SELECT min(d) FROM unnest(CAST(:days AS date[])) d)
@@ -139,39 +147,19 @@ def quarantine_rows(
 
 @dataclass(frozen=True)
 class WindowEnd:
-    """The state of one window after a load. `totals` is set for a window that took the report."""
+    """How one window leaves a load. `totals` is set for a window that took the report."""
 
     window_date: date
-    after: WindowAfter
+    outcome: WindowOutcome
     totals: WindowTotals | None = None
     bad_rows: int = 0
 
 
-def product_totals(source: str) -> str:
-    """Return SQL for the new `report_windows.product_totals`: those of a report's ad products are replaced, by zero where it had no rows of theirs.
-
-    Args:
-        source: SQL of a JSON object that says which report they are from; an empty one keeps what
-            is known.
-    """
-    return f"""product_totals || (
-               SELECT jsonb_object_agg(asked.ad_product, coalesce(product_totals -> asked.ad_product, '{{}}')
-                          || coalesce(CAST(:products AS jsonb) -> asked.ad_product, '{{"rows": 0, "spend": 0, "sales": 0}}')
-                          || {source})
-                 FROM unnest(CAST(:ad_products AS text[])) AS asked(ad_product))"""
-
-
-_SOURCE = """jsonb_build_object('as_of', CAST(:data_as_of AS timestamptz), 'request_id', CAST(:request_id AS bigint),
-                   'loads', coalesce(CAST(product_totals #> ARRAY[asked.ad_product, 'loads'] AS bigint), 0) + 1)"""
-_NOTE_LOAD = text(f"""
+_NOTE_LOAD = text("""
     UPDATE report_windows
        SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
            row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
-           product_totals = {product_totals(_SOURCE)},
-           quarantined_count = :bad + (
-               SELECT count(*) FROM quarantined_rows q
-                WHERE q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
-                  AND q.window_date = :day AND q.request_id <> :request_id)
+           product_totals = CAST(:products AS jsonb), quarantined_count = :bad
      WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 
 
@@ -187,5 +175,5 @@ def end_windows(
     ]
     if loaded:
         connection.execute(_NOTE_LOAD, loaded)
-    after = {(account.country_code, end.window_date): end.after for end in ends}
-    release_windows(connection, scope.request_id, after)
+    outcomes = {(account.country_code, end.window_date): end.outcome for end in ends}
+    release_windows(connection, scope.request_id, outcomes)

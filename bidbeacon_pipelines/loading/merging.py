@@ -64,7 +64,7 @@ def merge_windows(
         dataset: what is staged.
         values: bound values: `accounts` and `days` of the windows that take the report, its
             `ad_products`, `request_id` and `data_as_of`, and
-            the `dataset`'s name.
+            the names of `dataset` and `report`.
     """
     changed, vanished, restated = {}, {}, {}
     if connection.execute(_is_refresh(dataset), values).scalar_one():
@@ -104,16 +104,13 @@ def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
 
 _COUNT = text("SELECT account, count(*) AS rows FROM report_rows GROUP BY account")
 
-# An ad product that was never loaded is not there, so its first load restates nothing; nor does a
-# replay of that load.
+# The first load of a window restates nothing; nor does a replay of that load.
 _RESTATED_WINDOWS = f"""
-    SELECT w.account, w.window_date, p.ad_product, s.account_id, s.country_code, t.as_of AS data_as_of
+    SELECT w.account, w.window_date, s.account_id, s.country_code, s.data_as_of
       FROM {WINDOWS} JOIN advertiser_accounts a ON a.id = w.account
       JOIN report_windows s ON s.account_id = a.account_id AND s.country_code = a.country_code
-       AND s.dataset = :dataset AND s.window_date = w.window_date
-     CROSS JOIN LATERAL jsonb_each(s.product_totals) AS p(ad_product, totals)
-     CROSS JOIN LATERAL jsonb_to_record(p.totals) AS t(as_of timestamptz, request_id bigint, loads bigint)
-     WHERE t.loads > 1 OR t.request_id <> :request_id"""
+       AND s.dataset = :dataset AND s.report = :report AND s.window_date = w.window_date
+     WHERE s.load_count > 1 OR s.load_count = 1 AND s.loaded_by_request <> :request_id"""
 _RESTATEMENT = """account_id, country_code, dataset, window_date, hour_at, row_key, dimensions, currency_code, change,
     old_values, new_values, old_data_as_of, new_data_as_of, request_id"""
 
@@ -175,7 +172,7 @@ def _restate(dataset: Dataset) -> TextClause:
             SELECT account_id, country_code, :dataset, window_date, {hour}, row_key, {_json(dimensions)}, currency_code, change,
                    CASE WHEN change <> 'appeared' THEN {_json(metrics, "old_")} END,
                    CASE WHEN change <> 'vanished' THEN {_json(metrics)} END, data_as_of, :data_as_of, :request_id
-              FROM report_changes JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date, ad_product)
+              FROM report_changes JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date)
              WHERE change <> 'changed' OR ({listed(metrics)}) IS DISTINCT FROM ({", ".join(f"old_{metric}" for metric in metrics)})
             RETURNING account_id, country_code)
         SELECT a.id AS account, count(*) AS rows FROM restated JOIN advertiser_accounts a USING (account_id, country_code) GROUP BY a.id""")
@@ -218,14 +215,18 @@ def _resolve(dataset: Dataset) -> TextClause:
         WITH resolved AS (
             UPDATE {dataset.table} p SET target_id = t.target_id FROM ({TARGETS}) t
              WHERE p.account = ANY(:accounts) AND p.target_id IS NULL AND p.target_match IS NOT NULL AND {_IS_TARGET.format("p")}
-            RETURNING p.account, p.window_date),
-        windows AS (SELECT account, window_date, count(*) AS rows FROM resolved GROUP BY account, window_date),
+            RETURNING p.account, p.window_date, p.ad_product),
+        windows AS (
+            SELECT s.account_id, s.country_code, s.report, s.window_date, count(*) AS rows
+              FROM resolved r JOIN advertiser_accounts a ON a.id = r.account
+              JOIN report_windows s ON s.account_id = a.account_id AND s.country_code = a.country_code AND s.dataset = :dataset
+               AND s.window_date = r.window_date AND s.product_totals ? r.ad_product
+             GROUP BY s.account_id, s.country_code, s.report, s.window_date),
         counted AS (
-            UPDATE report_windows s SET unresolved_count = s.unresolved_count - w.rows
-              FROM windows w JOIN advertiser_accounts a ON a.id = w.account
-             WHERE s.account_id = a.account_id AND s.country_code = a.country_code AND s.dataset = :dataset
-               AND s.window_date = w.window_date)
-        SELECT coalesce(sum(rows), 0) FROM windows""")
+            UPDATE report_windows s SET unresolved_count = s.unresolved_count - w.rows FROM windows w
+             WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = :dataset
+               AND s.report = w.report AND s.window_date = w.window_date)
+        SELECT count(*) FROM resolved""")
 
 
 def resolve_targets(connection: Connection, account: int) -> int:
@@ -243,39 +244,31 @@ def resolve_targets(connection: Connection, account: int) -> int:
 
 @dataclass(frozen=True)
 class WindowTotals:
-    """The totals of a window over all ad products; sums in the account's currency.
+    """The totals of a window; sums in the account's currency.
 
-    `products` is the JSON of an object that has rows, spend and sales of each ad product with rows;
-    `own_…` are the totals of the report's ad products.
+    `products` is the JSON of an object that has rows, spend and sales of each ad product.
     """
 
-    rows: int = 0
-    unresolved: int = 0
-    spend: Decimal = Decimal(0)
-    sales: Decimal = Decimal(0)
-    products: str = "{}"
-    own_unresolved: int = 0
-    own_spend: Decimal = Decimal(0)
-    own_sales: Decimal = Decimal(0)
+    rows: int
+    unresolved: int
+    spend: Decimal
+    sales: Decimal
+    products: str
 
 
 def total_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[tuple[int, date], WindowTotals]:
-    """Return what some windows hold, where they hold anything; `values` has their `accounts`, `days` and `currencies`, and the report's `ad_products`."""
+    """Return what some windows hold; `values` has their `accounts`, `days` and `currencies`, and the report's `ad_products`."""
     rows = connection.execute(_total(dataset), values).mappings()
     return {
         (row.pop("account"), row.pop("window_date")): WindowTotals(**row) for row in map(dict, rows)
     }
 
 
-def _own(total: str, kind: str) -> str:
-    return f"CAST(coalesce(sum({total}) FILTER (WHERE ad_product = ANY(:ad_products)), 0) AS {kind}) AS own_{total}"
-
-
 @cache
 def _total(dataset: Dataset) -> TextClause:
-    unresolved = f"count(*) FILTER (WHERE {IS_UNRESOLVED})" if dataset.names_targets else "0"
+    unresolved = IS_UNRESOLVED if dataset.names_targets else "false"
     spend, sales = (
         f"coalesce(sum({name}) FILTER (WHERE p.currency_code = w.currency), 0)"
         if name in dataset.columns
@@ -284,12 +277,14 @@ def _total(dataset: Dataset) -> TextClause:
     )
     return text(f"""
         WITH products AS (
-            SELECT p.account, p.window_date, p.ad_product, count(*) AS rows, {unresolved} AS unresolved, {spend} AS spend, {sales} AS sales
+            SELECT w.account, w.window_date, asked.ad_product, count(p.account) AS rows,
+                   count(p.account) FILTER (WHERE {unresolved}) AS unresolved, {spend} AS spend, {sales} AS sales
               FROM unnest(CAST(:accounts AS int[]), CAST(:days AS date[]), CAST(:currencies AS text[])) AS w(account, window_date, currency)
-              JOIN {dataset.table} p USING (account, window_date)
-             GROUP BY p.account, p.window_date, p.ad_product)
-        SELECT account, window_date, CAST(sum(rows) AS bigint) AS rows, CAST(sum(unresolved) AS bigint) AS unresolved, sum(spend) AS spend,
-               sum(sales) AS sales,
-               CAST(jsonb_object_agg(ad_product, jsonb_build_object('rows', rows, 'spend', spend, 'sales', sales)) AS text) AS products,
-               {_own("unresolved", "bigint")}, {_own("spend", "numeric")}, {_own("sales", "numeric")}
+             CROSS JOIN unnest(CAST(:ad_products AS text[])) AS asked(ad_product)
+              LEFT JOIN {dataset.table} p
+                     ON p.account = w.account AND p.window_date = w.window_date AND p.ad_product = asked.ad_product
+             GROUP BY w.account, w.window_date, asked.ad_product)
+        SELECT account, window_date, CAST(sum(rows) AS bigint) AS rows, CAST(sum(unresolved) AS bigint) AS unresolved,
+               sum(spend) AS spend, sum(sales) AS sales,
+               CAST(jsonb_object_agg(ad_product, jsonb_build_object('rows', rows, 'spend', spend, 'sales', sales)) AS text) AS products
           FROM products GROUP BY account, window_date""")

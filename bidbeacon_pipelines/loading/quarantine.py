@@ -18,9 +18,10 @@ from bidbeacon_pipelines.accounts.queries import (
 )
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
+from bidbeacon_pipelines.datasets.fields import products_of
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
 from bidbeacon_pipelines.loading.load_queries import ReportScope, window_values
-from bidbeacon_pipelines.loading.merging import WindowTotals, merge_windows, total_windows
+from bidbeacon_pipelines.loading.merging import merge_windows, total_windows
 from bidbeacon_pipelines.loading.quarantine_queries import (
     QuarantinedReport,
     RawRow,
@@ -108,9 +109,8 @@ def _replay_report(
     if not loaded.days:
         return None
     period = loaded.start_date, loaded.end_date
-    scope = ReportScope(
-        dataset, report.request_id, loaded.data_as_of, tuple(loaded.ad_products), period
-    )
+    requested = DatasetReport(dataset, products_of(loaded.report))
+    scope = ReportScope(requested, report.request_id, loaded.data_as_of, period)
     rows = list_raw_rows(connection, account, scope)
     if not rows:
         return None
@@ -199,5 +199,5 @@ def _merge(
         connection,
         account,
         scope,
-        {day: totals.get((account.id, day), WindowTotals()) for day in days},
+        {day: totals[account.id, day] for day in days},
     )

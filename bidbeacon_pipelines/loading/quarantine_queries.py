@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.loading.load_queries import ReportScope, product_totals
+from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.loading.merging import WindowTotals
 from bidbeacon_pipelines.loading.staging import listed, staged_columns
 
@@ -37,11 +37,7 @@ class QuarantinedRow:
     is_loaded: bool
 
 
-# A window holds a report while all of its ad products are from it: one that came again by itself
-# must not get old rows.
-_HOLDS = """NOT EXISTS (
-    SELECT FROM unnest(r.ad_products) AS asked(ad_product)
-     WHERE CAST(w.product_totals #> ARRAY[asked.ad_product, 'request_id'] AS bigint) IS DISTINCT FROM r.id)"""
+_HOLDS = "w.loaded_by_request = r.id"
 # Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a
 # new report brings them all.
 _IS_LOADED = f"""EXISTS (
@@ -101,13 +97,13 @@ def list_quarantined_reports(
 
 @dataclass(frozen=True)
 class LoadedReport:
-    """The windows that hold one report, the instant its data is as of, and the days and ad products that were asked for."""
+    """The windows that hold one report, the instant its data is as of, and what was requested."""
 
     days: list[date]
     data_as_of: datetime
     start_date: date
     end_date: date
-    ad_products: list[str]
+    report: str
 
 
 def find_loaded_report(
@@ -117,7 +113,7 @@ def find_loaded_report(
     row = connection.execute(
         text(f"""
             SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{{}}') AS days,
-                   coalesce(r.sent_at, r.created_at) AS data_as_of, r.start_date, r.end_date, r.ad_products
+                   coalesce(r.sent_at, r.created_at) AS data_as_of, r.start_date, r.end_date, r.report
               FROM report_requests r
               LEFT JOIN report_windows w ON w.account_id = :account_id AND w.country_code = :country_code
                     AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
@@ -205,15 +201,15 @@ def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str
 # A window whose counts changed is recorded in Dagster once more, as if this load were not recorded
 # yet, and its day is summed up again. The clock is read under `lock_summary`: what was summed up
 # before that instant did not see these rows.
-_RECOUNT = text(f"""
+_RECOUNT = text("""
     UPDATE report_windows
        SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
-           product_totals = {product_totals("'{}'")},
+           product_totals = CAST(:products AS jsonb),
            recorded_load_count = least(recorded_load_count, load_count - 1), replayed_at = clock_timestamp()
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report AND window_date = :day""")
 _FEWER_BAD = text("""
     UPDATE report_windows SET quarantined_count = greatest(quarantined_count + :change, 0)
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report AND window_date = :day""")
 
 
 def recount_windows(

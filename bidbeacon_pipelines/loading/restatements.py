@@ -34,9 +34,9 @@ PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
 
 # Totals are computed backwards from the current ones, by subtracting what later loads changed.
 # Loads that changed nothing leave no restatement; the timeline, the row before and the row after a
-# change know of them. The first load changes nothing, it has no "before". Ad products are kept
-# separate, since they may come in different reports, at different times. A replay of quarantined
-# rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of that load.
+# change know of them. The first load changes nothing, it has no "before". A replay of
+# quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of
+# that load.
 WINDOW_RESTATEMENTS_VIEW = """
 CREATE VIEW window_restatements AS
 SELECT w.account_id,
@@ -64,7 +64,7 @@ SELECT w.account_id,
        l.rows_vanished
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
- CROSS JOIN LATERAL jsonb_each(w.product_totals) AS p(ad_product, totals)
+ CROSS JOIN LATERAL jsonb_object_keys(w.product_totals) AS p(ad_product)
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
@@ -90,7 +90,7 @@ SELECT w.account_id,
               n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
               coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
-         FROM (SELECT CAST(p.totals ->> 'as_of' AS timestamptz) AS data_as_of
+         FROM (SELECT w.data_as_of
                 UNION
                SELECT unnest(ARRAY[s.old_data_as_of, s.new_data_as_of]) FROM restatements s
                 WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
@@ -102,7 +102,7 @@ SELECT w.account_id,
                  JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
                 WHERE t.account_key = a.account_key AND t.dataset = w.dataset
                   AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
-                  AND p.ad_product = ANY(r.ad_products)) i
+                  AND r.report = w.report) i
          LEFT JOIN (
               SELECT s.new_data_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)

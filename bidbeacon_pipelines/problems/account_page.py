@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.queries import count_entities
 from bidbeacon_pipelines.problems.home import dataset_json
@@ -17,7 +18,6 @@ from bidbeacon_pipelines.problems.problems import list_groups
 from bidbeacon_pipelines.requests.wanted import list_wanted_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
-from bidbeacon_pipelines.windows.product_states import product_name
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sessions.presentation import instant
 

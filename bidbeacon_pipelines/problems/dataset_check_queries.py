@@ -9,23 +9,22 @@ from sqlalchemy import Connection, RowMapping, text
 # Quarantined rows are missing from a sum for a reason that is known: such a window is compared with
 # nothing. Those without a readable day may be any window's of their report.
 _UNDATED = "WITH undated AS (SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL)"
-# An ad product is compared where both windows have loaded it, and either has rows of it; each
-# report was asked for at a time of its own.
+# An ad product is compared where a window of each dataset has loaded it, and either has rows of it.
 _PAIRS = """
     SELECT a.account_key, w.window_date, p.ad_product,
            CAST(mine -> 'spend' AS numeric) AS spend, CAST(other -> 'spend' AS numeric) AS other_spend,
            CAST(mine -> 'sales' AS numeric) AS sales, CAST(other -> 'sales' AS numeric) AS other_sales,
-           greatest(CAST(mine ->> 'as_of' AS timestamptz) - CAST(other ->> 'as_of' AS timestamptz),
-                    CAST(other ->> 'as_of' AS timestamptz) - CAST(mine ->> 'as_of' AS timestamptz)) AS gap,
+           greatest(w.data_as_of - o.data_as_of, o.data_as_of - w.data_as_of) AS gap,
            coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0)
-           + CAST((CAST(mine -> 'request_id' AS bigint), w.country_code) IN (SELECT request_id, country_code FROM undated)
-               OR (CAST(other -> 'request_id' AS bigint), o.country_code) IN (SELECT request_id, country_code FROM undated) AS integer) AS quarantined
+           + CAST((w.loaded_by_request, w.country_code) IN (SELECT request_id, country_code FROM undated)
+               OR (o.loaded_by_request, o.country_code) IN (SELECT request_id, country_code FROM undated) AS integer) AS quarantined
       FROM report_windows w
       JOIN report_windows o USING (account_id, country_code, window_date)
       JOIN advertiser_accounts a USING (account_id, country_code)
      CROSS JOIN unnest(CAST(:ad_products AS text[])) AS p(ad_product)
      CROSS JOIN LATERAL (SELECT w.product_totals -> p.ad_product AS mine, o.product_totals -> p.ad_product AS other) t
-     WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0 AND CAST(mine -> 'rows' AS bigint) + CAST(other -> 'rows' AS bigint) > 0"""
+     WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0
+       AND CAST(mine -> 'rows' AS bigint) + CAST(other -> 'rows' AS bigint) > 0"""
 _COMPARABLE = "gap <= :longest_gap AND quarantined = 0"
 
 _COMPARISON = text(f"""

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import schema_problem
-from bidbeacon_pipelines.datasets.learned import list_learned_histories
+from bidbeacon_pipelines.datasets.override_queries import list_overrides
 from bidbeacon_pipelines.problems.alert_queries import read_delivery
 from bidbeacon_pipelines.problems.health_checks import (
     OVERDUE_AFTER,
@@ -34,11 +34,11 @@ from bidbeacon_pipelines.problems.health_checks import (
     check_alerts,
     check_amazon,
     check_calls,
+    check_contract,
     check_dagster,
     check_database,
     check_disk,
     check_gates,
-    check_histories,
     check_jobs,
     check_partitions,
     check_processes,
@@ -118,7 +118,7 @@ def look_into_tables(
     yield check_gates(list_gates(connection, now=now), now)
     if with_windows:
         yield check_windows(list_failed_windows(connection))
-    yield check_histories(list_learned_histories(connection))
+    yield check_contract(list_overrides(connection))
     lease = get_session_settings().lease_seconds
     silent = list_dead_sessions(connection, silent_for=timedelta(seconds=lease))
     yield check_sessions(silent, now)

@@ -1,7 +1,7 @@
 """Explains a window: reads what is known of it in one snapshot, and returns the verdict."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,12 +16,12 @@ from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
     find_planned_request,
     find_request_row,
-    find_window_row,
     list_references,
+    list_window_rows,
 )
 from bidbeacon_pipelines.problems.explain_rules import explain
 from bidbeacon_pipelines.problems.throttling import find_throttled
-from bidbeacon_pipelines.problems.verdicts import Verdict
+from bidbeacon_pipelines.problems.verdicts import Severity, Verdict
 from bidbeacon_pipelines.requests.gate_queries import find_gate
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.facts import (
@@ -42,19 +42,36 @@ _ACCOUNT_FIELDS = tuple(AccountFacts.__dataclass_fields__)
 
 @dataclass(frozen=True)
 class Explanation:
-    """A verdict with what it was made from; `timeline` has the actions that refer to the window, oldest first, `labels` what their accounts are called."""
+    """A verdict with what it was made from.
+
+    Attributes:
+        verdict: On the window; where the day has several, on the worst of them.
+        facts: What is known of that window.
+        reports: The verdict on the window of each report of the day.
+        timeline: The actions that refer to the day, oldest first.
+        labels: What their accounts are called.
+        at: The instant of the question.
+    """
 
     verdict: Verdict
     facts: WindowFacts
+    reports: Mapping[str, Verdict]
     timeline: list[RowMapping]
     labels: Mapping[str, str]
     at: datetime
 
 
 def explain_window(
-    connection: Connection, settings: Settings, key: str, dataset: str, day: date, *, now: datetime
+    connection: Connection,
+    settings: Settings,
+    key: str,
+    dataset: str,
+    day: date,
+    *,
+    now: datetime,
+    report: str | None = None,
 ) -> Explanation:
-    """Explain the state of a window; an unknown account or dataset is a verdict too.
+    """Explain the state of a day's window, the worst of them where the dataset has several reports; an unknown account or dataset is a verdict too.
 
     Args:
         connection: an open transaction; REPEATABLE READ, so that the facts are of one moment.
@@ -63,12 +80,27 @@ def explain_window(
         dataset: the dataset's name.
         day: the window, an account-local day.
         now: the instant of the question, UTC.
+        report: the window of this report, if there is one.
     """
     timeline = list_references(connection, key, dataset, day, limit=NEWEST_REFERENCES)
     patience = timedelta(hours=settings.wait_for_countries_hours)
-    facts = _read_facts(connection, key, dataset, day, timeline, now, patience)
+    explained = [
+        (facts, explain(facts, now))
+        for facts in _read_facts(connection, key, dataset, day, timeline, now, patience)
+    ]
+    reports = {
+        facts.window.report: verdict for facts, verdict in explained if facts.window is not None
+    }
+    facts, verdict = max(
+        explained,
+        key=lambda one: (_is_of(one[0], report), list(Severity).index(one[1].severity)),
+    )
     labels = load_labels(connection, timeline)
-    return Explanation(explain(facts, now), facts, timeline, labels, now)
+    return Explanation(verdict, facts, reports, timeline, labels, now)
+
+
+def _is_of(facts: WindowFacts, report: str | None) -> bool:
+    return facts.window is not None and facts.window.report == report
 
 
 def _read_facts(
@@ -79,35 +111,55 @@ def _read_facts(
     timeline: list[RowMapping],
     now: datetime,
     patience: timedelta,
-) -> WindowFacts:
-    asked: dict[str, Any] = {
-        "account_key": key,
-        "dataset_name": dataset,
-        "window_date": day,
-        "known_datasets": tuple(DATASETS),
-    }
+) -> list[WindowFacts]:
+    """Return what is known of each window of a day; of the day alone where it has none."""
+    asked = WindowFacts(
+        account_key=key,
+        dataset_name=dataset,
+        window_date=day,
+        known_datasets=tuple(DATASETS),
+        dataset=DATASETS.get(dataset),
+    )
     account = find_account_row(connection, key)
+    asked = replace(asked, account=_account(account))
     if account is None or dataset not in DATASETS:
-        return WindowFacts(**asked, account=_account(account), dataset=DATASETS.get(dataset))
-    window = find_window_row(connection, account, dataset, day)
-    waits_for = None if window is None else window["request_id"]
-    last_request = None if window is None else window["last_request_id"]
-    ended = find_ended_request_row(connection, account, dataset, day, last_request)
-    planned = find_planned_request(connection, account, dataset, day) if waits_for is None else None
-    return WindowFacts(
-        **asked,
-        account=_account(account),
-        dataset=DATASETS[dataset],
-        window=None
-        if window is None
-        else StoredWindow(**{name: window[name] for name in StoredWindow.__dataclass_fields__}),
+        return [asked]
+    asked = replace(
+        asked,
+        references=[_reference(row) for row in timeline],
+        gate=_gate(connection, account, now),
+        throttling=_throttling(connection, account["account_id"], now),
+    )
+    windows = list_window_rows(connection, account, dataset, day)
+    return [
+        _with_window(connection, asked, account, window, now, patience) for window in windows
+    ] or [asked]
+
+
+def _with_window(
+    connection: Connection,
+    asked: WindowFacts,
+    account: RowMapping,
+    window: RowMapping,
+    now: datetime,
+    patience: timedelta,
+) -> WindowFacts:
+    """Add what is known of a window and its requests."""
+    dataset, report, day = asked.dataset_name, window["report"], asked.window_date
+    waits_for = window["request_id"]
+    ended = find_ended_request_row(connection, account, dataset, day, window["last_request_id"])
+    planned = (
+        find_planned_request(connection, account, dataset, report, day)
+        if waits_for is None
+        else None
+    )
+    return replace(
+        asked,
+        window=StoredWindow(**{name: window[name] for name in StoredWindow.__dataclass_fields__}),
         request=_request(connection, waits_for),
         ended=None if ended is None else EndedRequest(**ended),
-        references=[_reference(row) for row in timeline],
         planned=_request(connection, planned),
-        gate=_gate(connection, account, now),
-        waits_until=_waits_until(connection, account, dataset, now, patience),
-        throttling=_throttling(connection, account["account_id"], now),
+        waits_until=_waits_until(connection, account, dataset, report, now, patience),
     )
 
 
@@ -147,12 +199,17 @@ def _throttling(connection: Connection, account_id: str, now: datetime) -> Throt
 
 
 def _waits_until(
-    connection: Connection, account: RowMapping, dataset: str, now: datetime, patience: timedelta
+    connection: Connection,
+    account: RowMapping,
+    dataset: str,
+    report: str,
+    now: datetime,
+    patience: timedelta,
 ) -> datetime | None:
-    """Return until when what is due of a dataset may wait for other countries; None where there are none."""
+    """Return until when what is due of a report may wait for other countries; None where there are none."""
     if account["countries"] < 2:  # noqa: PLR2004 - its own, and another
         return None
-    first = find_first_due(connection, account, dataset, now)
+    first = find_first_due(connection, account, dataset, report, now)
     return None if first is None else first + patience
 
 
@@ -172,8 +229,8 @@ def _reference(row: RowMapping) -> ReferenceFact:
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as JSON data, the same for the command line and for `GET /api/explain`.
 
-    Shape: `account account_label dataset window at`, `verdict` (`cause severity sentence next_at
-        sessions`), `facts` (`account window request ended_request planned_request gate throttling`, each an
+    Shape: `account account_label dataset window report at`, `verdict` (`cause severity sentence
+        next_at sessions`), `reports` (the sentence of each report of the day), `facts` (`account window request ended_request planned_request gate throttling`, each an
         object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name`
         and `url`.
     """
@@ -183,6 +240,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "account_label": None if facts.account is None else facts.account.label,
         "dataset": facts.dataset_name,
         "window": facts.window_date.isoformat(),
+        "report": None if facts.window is None else facts.window.report,
         "at": explanation.at.isoformat(),
         "verdict": {
             "cause": verdict.cause.value,
@@ -193,6 +251,10 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
                 {"id": str(session_id), "url": session_url(str(session_id))}
                 for session_id in verdict.sessions
             ],
+        },
+        "reports": {
+            report: {"severity": one.severity.value, "sentence": one.sentence}
+            for report, one in explanation.reports.items()
         },
         "facts": {
             "account": _as_json(facts.account),

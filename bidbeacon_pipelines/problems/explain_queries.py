@@ -26,16 +26,16 @@ def find_account_row(connection: Connection, key: str) -> RowMapping | None:
 
 _OF_DAY = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _WINDOW = text(f"""
-    SELECT status, next_refresh_at, request_id, last_requested_at, last_loaded_at, data_as_of, load_count, loaded_by_request, last_request_id,
-           row_count, quarantined_count, unresolved_count, spend, sales, failure_reason, suspicious_digest, suspicious_rows, wanted_by, product_states
-      FROM report_windows WHERE {_OF_DAY} AND window_date = :day""")
+    SELECT report, status, next_refresh_at, expires_at, request_id, last_requested_at, last_loaded_at, data_as_of, load_count, loaded_by_request, last_request_id,
+           row_count, quarantined_count, unresolved_count, spend, sales, failure_reason, suspicious_digest, suspicious_rows, wanted_by
+      FROM report_windows WHERE {_OF_DAY} AND window_date = :day ORDER BY report""")
 
 
-def find_window_row(
+def list_window_rows(
     connection: Connection, account: RowMapping, dataset: str, day: date
-) -> RowMapping | None:
-    """Return the stored window, or None: the fields of `StoredWindow`, and the last request that it waited for."""
-    return connection.execute(_WINDOW, _values(account, dataset, day)).mappings().first()
+) -> list[RowMapping]:
+    """Return the stored windows of a day, one for each report: the fields of `StoredWindow`, and the last request that each waited for."""
+    return list(connection.execute(_WINDOW, _values(account, dataset, day)).mappings())
 
 
 # A request's lock lasts as long as the lease of its session, as in `store.requests`.
@@ -73,30 +73,31 @@ def find_ended_request_row(
 
 _PLANNED = text("""
     SELECT id FROM report_requests
-     WHERE account_id = :account_id AND dataset = :dataset AND status = 'planned' AND attempts = 0
+     WHERE account_id = :account_id AND dataset = :dataset AND report = :report AND status = 'planned' AND attempts = 0
        AND :day BETWEEN start_date AND end_date
      ORDER BY by_hand DESC, id LIMIT 1""")
 
 
 def find_planned_request(
-    connection: Connection, account: RowMapping, dataset: str, day: date
+    connection: Connection, account: RowMapping, dataset: str, report: str, day: date
 ) -> int | None:
-    """Return the request that is planned over a day and was never sent, or None."""
-    found: int | None = connection.execute(_PLANNED, _values(account, dataset, day)).scalar()
+    """Return the request that is planned over a day of a report and was never sent, or None."""
+    values = _values(account, dataset, day) | {"report": report}
+    found: int | None = connection.execute(_PLANNED, values).scalar()
     return found
 
 
 _FIRST_DUE = text("""
     SELECT min(w.next_refresh_at) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.request_id IS NULL AND w.next_refresh_at <= :now
+     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report AND w.request_id IS NULL AND w.next_refresh_at <= :now
        AND NOT a.paused AND a.amazon_status <> 'DISABLED'""")
 
 
 def find_first_due(
-    connection: Connection, account: RowMapping, dataset: str, now: datetime
+    connection: Connection, account: RowMapping, dataset: str, report: str, now: datetime
 ) -> datetime | None:
-    """Return when the first due window of a dataset that is in no report fell due, in any country of an ads account; None where none is due."""
-    values = {"account_id": account["account_id"], "dataset": dataset, "now": now}
+    """Return when the first due window of a report that is in no request fell due, in any country of an ads account; None where none is due."""
+    values = {"account_id": account["account_id"], "dataset": dataset, "report": report, "now": now}
     found: datetime | None = connection.execute(_FIRST_DUE, values).scalar()
     return found
 

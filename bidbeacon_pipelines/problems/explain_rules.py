@@ -25,7 +25,6 @@ from bidbeacon_pipelines.problems.verdicts import (
     when,
 )
 from bidbeacon_pipelines.windows.facts import AccountFacts, WindowFacts
-from bidbeacon_pipelines.windows.product_states import describe_missing, describe_unserved
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
 from bidbeacon_sessions.sentences import without_stop
 
@@ -72,12 +71,10 @@ def _without_window(
 
 
 def _expired(known: KnownWindow) -> Verdict | None:
-    if known.window.status != "expired":
+    window = known.window
+    if window.load_count or window.request_id is not None or window.expires_at > known.now:
         return None
-    oldest = oldest_served(known.dataset, local_date(known.now, known.account.time_zone))
-    sentence = f"It is older than what Amazon serves (back to {oldest}) and was never loaded, so it stays empty."
-    if (lacks := describe_unserved(known.states)) is not None:
-        sentence = f"It stays empty, {lacks}."
+    sentence = f"Amazon has not served it since {when(window.expires_at)}, and it was never loaded, so it stays empty."
     return Verdict(
         Cause.EXPIRED, Severity.ERROR, sentence, None, known.proven_by("expired", "failed")
     )
@@ -208,8 +205,6 @@ def _fresh(known: KnownWindow) -> Verdict | None:
         return None
     as_of = "" if window.data_as_of is None else f" as of {when(window.data_as_of)}"
     has = f"It has {window.row_count or 0:,} rows{as_of}"
-    if (lacks := describe_unserved(known.states)) is not None:
-        has = f"{has}, {lacks}"
     proofs = known.proven_by("loaded", "replayed")
     if window.next_refresh_at is None:
         return Verdict(Cause.FINAL, Severity.FINE, _final(known, has), None, proofs)
@@ -225,10 +220,8 @@ def _final(known: KnownWindow, has: str) -> str:
     reason, by_hand = known.window.failure_reason, f"to load it again, run {refresh_command(known)}"
     if reason is None:
         return f"{has}, and no further refresh is scheduled; {by_hand}."
-    states = describe_missing(known.states, known.now)
-    which = "" if states is None else f" ({states})"
     return (
-        f"{has}{which}. They are final: its last refresh failed ({without_stop(reason)}), and is not tried again "
+        f"{has}. They are final: its last refresh failed ({without_stop(reason)}), and is not tried again "
         f"automatically; {by_hand}."
     )
 

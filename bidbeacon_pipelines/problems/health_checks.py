@@ -12,8 +12,6 @@ from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.call_queries import CallSummary
-from bidbeacon_pipelines.datasets.histories import TRIED_AGAIN_AFTER
-from bidbeacon_pipelines.datasets.learned import LearnedHistory
 from bidbeacon_pipelines.datasets.partition_months import (
     MOST_PARTITIONS,
     NEARLY_FULL,
@@ -27,7 +25,6 @@ from bidbeacon_pipelines.problems.throttling import TO_DO as THROTTLED_TO_DO
 from bidbeacon_pipelines.problems.throttling import throttled_json, throttled_line
 from bidbeacon_pipelines.problems.throttling_queries import ThrottledCalls
 from bidbeacon_pipelines.requests.gate_queries import GateState
-from bidbeacon_pipelines.windows.product_states import product_name
 from bidbeacon_pipelines.windows.resumed import ResumedAccount
 from bidbeacon_sessions.sentences import format_duration
 
@@ -285,29 +282,22 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
     return Check("windows", Level.WARNING, found, to_do, _shortened(details), facts)
 
 
-def check_histories(learned: Sequence[LearnedHistory]) -> Check:
-    """Return which ad products are served for fewer days than the registry says, as far as reports have shown."""
-    facts = {"learned": [dict(one.__dict__) for one in learned]}
-    if not learned:
-        found = "nothing has shown that Amazon serves an ad product for less than documented"
-        return Check("histories", Level.OK, found, facts=facts)
-    found = f"learned {_count(len(learned), 'limit')} below what is documented"
+def check_contract(overrides: Sequence[RowMapping | Mapping[str, Any]]) -> Check:
+    """Return what is overridden of the registry."""
+    facts = {"overrides": [dict(one) for one in overrides]}
+    if not overrides:
+        return Check("contract", Level.OK, "nothing of the registry is overridden", facts=facts)
+    found = f"{_count(len(overrides), 'override')} of the registry: `bidbeacon contract list`"
     return Check(
-        "histories", Level.OK, found, details=tuple(map(_history_line, learned)), facts=facts
+        "contract", Level.OK, found, details=tuple(map(override_line, overrides)), facts=facts
     )
 
 
-def _history_line(one: LearnedHistory) -> str:
-    again = one.learned_at + TRIED_AGAIN_AFTER
-    days = (
-        f"{one.served_days}"
-        if one.served_days == one.refused_days - 1
-        else f"{one.served_days} to {one.refused_days - 1}"
-    )
-    return (
-        f"{one.region} {one.dataset}: {product_name(one.ad_product)} for {days} days, learned "
-        f"{one.learned_at:%Y-%m-%d}; older days are tried again from {again:%Y-%m-%d} on"
-    )
+def override_line(one: RowMapping | Mapping[str, Any]) -> str:
+    """Return an override in a line."""
+    of = "" if one["ads_account_key"] is None else f" of {one['ads_account_key']}"
+    by = f"{one['set_by']}, {one['set_at']:%Y-%m-%d}"
+    return f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})"
 
 
 def _failed_line(groups: Sequence[FailedWindows]) -> str:

@@ -166,7 +166,7 @@ def list_groups(
 def find_windows(
     connection: Connection, settings: Settings, now: datetime, key: str
 ) -> list[tuple[str, str, date]]:
-    """Return the account key, dataset and day of each window whose problem has a key; none where it is over."""
+    """Return the account key, dataset and day of the windows whose problem has a key; none where it is over."""
 
     @cache
     def key_of(signs: WindowSigns, reason: str | None) -> str | None:
@@ -174,11 +174,13 @@ def find_windows(
         return None if problem is None else _key(*problem)
 
     rows = list_unsettled_windows(connection, **_late_since(settings, now))
-    return [
-        (row["account_key"], row["dataset"], row["window_date"])
-        for row in rows
-        if key_of(_signs(row), row["reason"]) == key
-    ]
+    return list(
+        dict.fromkeys(
+            (row["account_key"], row["dataset"], row["window_date"])
+            for row in rows
+            if key_of(_signs(row), row["reason"]) == key
+        )
+    )
 
 
 def _late_since(settings: Settings, now: datetime) -> dict[str, Any]:

@@ -40,8 +40,7 @@ class Start:
 
 def has_data(summaries: Iterable[DatasetSummary], groups: Iterable[Group]) -> bool:
     """Return whether any window is loaded."""
-    fresh = WindowState.FRESH, WindowState.PARTIAL
-    return any(one.states.get(state) for one in summaries for state in fresh) or any(
+    return any(one.states.get(WindowState.FRESH) for one in summaries) or any(
         group.signs.status == "loaded" for group in groups
     )
 

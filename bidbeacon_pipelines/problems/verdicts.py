@@ -13,12 +13,6 @@ from bidbeacon_pipelines.windows.facts import (
     StoredWindow,
     WindowFacts,
 )
-from bidbeacon_pipelines.windows.product_states import (
-    States,
-    describe_missing,
-    describe_unserved,
-    from_json,
-)
 from bidbeacon_pipelines.windows.rules import missed_offsets
 
 _FIRST_ENTITIES_WITHIN = timedelta(minutes=15)
@@ -122,21 +116,9 @@ class KnownWindow:
 
     @property
     def kept(self) -> str:
-        """Return what data it has meanwhile, and which ad products are still to come."""
-        missing = (describe_unserved(self.states), describe_missing(self.states, self.now))
-        return "; ".join([self._has, *(phrase for phrase in missing if phrase is not None)])
-
-    @property
-    def states(self) -> States | None:
-        """Return the state of each of its ad products, where they differ."""
-        return from_json(self.window.product_states)
-
-    @property
-    def _has(self) -> str:
-        if self.window.last_loaded_at is None:
+        """Return what data it has meanwhile."""
+        if self.window.last_loaded_at is None or self.window.data_as_of is None:
             return "It has no data yet"
-        if self.window.data_as_of is None:
-            return f"It has {self.window.row_count or 0:,} rows, not of all ad products"
         return (
             f"It keeps its {self.window.row_count or 0:,} rows as of {when(self.window.data_as_of)}"
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.windows.queries import LoadedWindow
+from bidbeacon_pipelines.windows.queries import LoadedDay
 from bidbeacon_sessions.queries import list_actions_at
 
 MOST_ACTIONS = 3
@@ -71,29 +71,29 @@ def list_unloaded_windows(
 
 
 def list_actions_of_loads(
-    connection: Connection, windows: Sequence[LoadedWindow]
+    connection: Connection, days: Sequence[LoadedDay]
 ) -> list[list[Mapping[Any, Any]]]:
-    """Return, for each window, the last actions about it of the session that loaded it, in order, at most three.
+    """Return, for each day, the last actions about it of the session that loaded it last, in order, at most three.
 
-    Each action is read once, however many windows it is about.
+    Each action is read once, however many days it is about.
     """
     values = {
-        "sessions": [window.session_id for window in windows],
-        "accounts": [window.account_key for window in windows],
-        "datasets": [window.dataset for window in windows],
-        "windows": [window.window_date.isoformat() for window in windows],
+        "sessions": [day.session_id for day in days],
+        "accounts": [day.account_key for day in days],
+        "datasets": [day.dataset for day in days],
+        "windows": [day.window_date.isoformat() for day in days],
         "most": MOST_ACTIONS,
     }
     found = [
-        (row.place - 1, (windows[row.place - 1].session_id, row.ord))
+        (row.place - 1, (days[row.place - 1].session_id, row.ord))
         for row in connection.execute(_OF_LOADS, values)
     ]
     actions = _actions_at(connection, {position for _, position in found})
-    by_window: list[list[Mapping[Any, Any]]] = [[] for _ in windows]
+    by_day: list[list[Mapping[Any, Any]]] = [[] for _ in days]
     for place, position in found:
         if position in actions:
-            by_window[place].append(actions[position])
-    return by_window
+            by_day[place].append(actions[position])
+    return by_day
 
 
 def _actions_at(connection: Connection, positions: set[Any]) -> dict[Any, Mapping[Any, Any]]:

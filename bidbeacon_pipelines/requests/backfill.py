@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -97,6 +97,10 @@ def split_reasons(message: str) -> list[str]:
     return reasons or [whole]
 
 
+_Key = tuple[str, date]
+"""The report and day of a window."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """The progress of a load, when it begins to wait again."""
@@ -177,9 +181,11 @@ class _Load:
         oldest = oldest_served(self.dataset, today)
         too_old = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest}"
         failed = {d: too_old for d, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
-        failed |= dict(_reasons(windows, {one.window_date: one.load_count for one in before}))
+        served = _days(windows)
+        failed |= dict.fromkeys((day for day in days if day not in served), SkipReason.NOT_SERVED)
+        failed |= dict(_reasons(windows, {_key(window): window.load_count for window in before}))
         if failed:
-            loaded = [window.window_date for window in windows if window.window_date not in failed]
+            loaded = _days(one for one in windows if one.window_date not in failed)
             raise WindowNotLoadedError(self.dataset.name, failed, loaded)
         return windows
 
@@ -198,11 +204,13 @@ class _Load:
         return left_out
 
     def _windows(self, days: Sequence[date]) -> list[Window]:
+        """Return the windows of these days that have not expired."""
         with self.context.engine.begin() as connection:
-            return list_windows(connection, self.account, self.dataset.name, days)
+            windows = list_windows(connection, self.account, self.dataset.name, days)
+        return [window for window in windows if window.status != "expired"]
 
     def _record_adopted(self, windows: Sequence[Window]) -> None:
-        """Record which of the windows a report in flight already covers."""
+        """Record which of the windows reports in flight already cover."""
         by_request: dict[int, list[date]] = {}
         for window in windows:
             if window.request_id is not None:
@@ -229,28 +237,29 @@ class _Load:
             self._advance(pending, records_waiting=not has_recorded_waiting)
             has_recorded_waiting = True
             if pending := self._pending(days):
-                done, waited = len(days) - len(pending), self.context.now() - started
-                self.on_progress(Progress(done, len(days), _waiting_for(pending), waited))
+                total, waited = len(self._windows(days)), self.context.now() - started
+                done = total - len(pending)
+                self.on_progress(Progress(done, total, _waiting_for(pending), waited))
                 self.context.sleep(min(_LONGEST_PAUSE, settings.poll_every).total_seconds() / 2)
                 pending = self._pending(days)
         return pending
 
     def _pending(self, days: Sequence[date]) -> list[Window]:
-        """Return the windows that were not loaded with all ad products, and did not fail or get a suspicious report."""
+        """Return the windows that were not loaded, and did not fail or get a suspicious report."""
         return [window for window in self._windows(days) if window.wanted_by is not None]
 
     def _advance(self, pending: Sequence[Window], *, records_waiting: bool) -> None:
         """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
         context, session, account, dataset = self.context, self.session, self.account, self.dataset
-        days = [window.window_date for window in pending]
+        days = _days(pending)
         with context.engine.begin() as connection:
             self._check_active(get_account(connection, account.account_key), days)
-        uncovered = [window.window_date for window in pending if window.request_id is None]
+        uncovered = _days(window for window in pending if window.request_id is None)
         planned = plan_backfill(context, session, account, dataset, uncovered) if uncovered else []
         requests = {window.request_id for window in pending if window.request_id is not None}
         for request_id in sorted(requests | set(planned)):
             drive_request(context, session, request_id)
-        waiting = [one.window_date for one in self._pending(days) if one.request_id is None]
+        waiting = _days(one for one in self._pending(days) if one.request_id is None)
         if waiting:
             if records_waiting:
                 session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
@@ -305,16 +314,21 @@ def _why_pending(window: Window) -> str:
     return _NOT_YET if window.request_id is not None else _NO_SLOT_YET
 
 
-def _reasons(windows: Sequence[Window], loads: Mapping[date, int]) -> Iterator[tuple[date, str]]:
-    """Yield each day that was not loaded since it had so many loads, with the reason."""
+def _reasons(windows: Sequence[Window], loads: Mapping[_Key, int]) -> Iterator[tuple[date, str]]:
+    """Yield the day of each window that was not loaded since it had so many loads, with the reason."""
     for window in windows:
-        was_loaded = window.load_count > loads[window.window_date]
-        if was_loaded and (window.failure_reason is None or window.product_states is None):
+        if window.load_count > loads.get(_key(window), 0):
             continue
-        is_pending = window.wanted_by is not None
-        yield (
-            window.window_date,
-            _why_pending(window)
-            if is_pending
-            else window.failure_reason or "its report had no data",
-        )
+        if window.wanted_by is not None:
+            yield window.window_date, _why_pending(window)
+        else:
+            yield window.window_date, window.failure_reason or "its report had no data"
+
+
+def _key(window: Window) -> _Key:
+    return window.report, window.window_date
+
+
+def _days(windows: Iterable[Window]) -> list[date]:
+    """Return the days of windows, each once, oldest first."""
+    return sorted({window.window_date for window in windows})

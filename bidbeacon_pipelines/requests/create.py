@@ -1,5 +1,6 @@
 """Creates the report of a request at Amazon, or adopts it if Amazon is already making it."""
 
+from collections.abc import Mapping
 from datetime import date
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -15,17 +16,15 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     create_report,
     retrieve_report,
 )
-from bidbeacon_pipelines.datasets.learned import (
-    list_field_spellings,
-    list_histories,
-    set_field_spellings,
-)
-from bidbeacon_pipelines.datasets.registry import find_other_spelling, get_dataset, spelled
+from bidbeacon_pipelines.datasets.contract import FIELD, LEARNED
+from bidbeacon_pipelines.datasets.override_queries import delete_override, set_override
+from bidbeacon_pipelines.datasets.registry import find_other_spelling, spelled
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.requests.results import no_answer, of_failed_create, of_report
 from bidbeacon_pipelines.requests.rules import Failure, NoAnswer, Result
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.contracts import read_contract
 
 
 def request_report(
@@ -58,18 +57,18 @@ def request_report(
         result = of_failed_create(error, context.now())
         if not isinstance(result, Failure):
             return result
-        served = _is_surely_served(context, account, request, today)
-        return weighed(result, before, surely_served=served)
+        # The refusal of a part of a refused report is believed at once.
+        is_served = is_surely_served(request.asked.dataset, request.start_date, today)
+        return weighed(result, before, surely_served=request.narrows is None and is_served)
     return of_report(report)
 
 
 def _create(context: JobContext, account: AdsAccount, request: ReportRequest) -> Report:
     """Create the report; if Amazon doesn't know a field, try its other name at once, and store what worked."""
+    dataset, fields = request.asked.dataset, request.asked.fields
     with context.engine.begin() as connection:
-        known = list_field_spellings(connection, account.region)
+        known = read_contract(connection, request.account_id).spellings(dataset)
     learned: dict[str, str] = {}
-    dataset = get_dataset(request.dataset)
-    fields = dataset.fields_for(request.ad_products)
     while True:
         try:
             report = create_report(
@@ -77,7 +76,7 @@ def _create(context: JobContext, account: AdsAccount, request: ReportRequest) ->
                 account.region,
                 request.account_id,
                 fields=spelled(fields, known | learned),
-                row_filter=ad_product_filter(request.ad_products),
+                row_filter=ad_product_filter(request.asked.ad_products),
                 start=request.start_date,
                 end=request.end_date,
             )
@@ -89,9 +88,20 @@ def _create(context: JobContext, account: AdsAccount, request: ReportRequest) ->
                 raise  # both names of a field are refused
             learned |= new
     if learned:
-        with context.engine.begin() as connection:
-            set_field_spellings(connection, account.region, learned)
+        _store_names(context, account.region, dataset.name, learned)
     return report
+
+
+def _store_names(context: JobContext, region: str, dataset: str, names: Mapping[str, str]) -> None:
+    """Store the names under which a region has accepted fields."""
+    with context.engine.begin() as connection:
+        for field, name in sorted(names.items()):
+            what = f"{FIELD}:{field}"
+            if name == field:
+                delete_override(connection, region, dataset, what)
+            else:
+                now = context.now()
+                set_override(connection, region, dataset, what, name, set_by=LEARNED, set_at=now)
 
 
 def _adopt(
@@ -115,24 +125,10 @@ def _is_same(report: Report, request: ReportRequest) -> bool:
     An unfiltered report has our rows too: those of other ad products are set aside when it is
     loaded.
     """
-    dataset = get_dataset(request.dataset)
     same_days = {(p.start, p.end) for p in report.periods} == {
         (request.start_date, request.end_date)
     }
-    same_rows = report.row_filter in (None, ad_product_filter(request.ad_products))
-    ours = {other: name for name, other in dataset.other_names.items()}
-    fields = dataset.fields_for(request.ad_products)
-    return same_days and same_rows and set(spelled(report.fields, ours)) == set(fields)
-
-
-def _is_surely_served(
-    context: JobContext, account: AdsAccount, request: ReportRequest, today: date
-) -> bool:
-    """Return whether Amazon certainly serves the days, so that a refusal as too old has to be confirmed."""
-    with context.engine.begin() as connection:
-        histories = list_histories(connection, account.region, request.dataset, now=context.now())
-    known = histories.get(request.ad_products[0])
-    is_searched = known is not None and not known.is_on_trial
-    return not is_searched and is_surely_served(
-        get_dataset(request.dataset), request.start_date, today
-    )
+    same_rows = report.row_filter in (None, ad_product_filter(request.asked.ad_products))
+    ours = {other: name for name, other in request.asked.dataset.other_names.items()}
+    same_fields = set(spelled(report.fields, ours)) == set(request.asked.fields)
+    return same_days and same_rows and same_fields

@@ -1,10 +1,9 @@
-"""Creates planned reports, the most urgent first, as far as the gate of each client id and region allows, and plans those that rounds still lack."""
+"""Creates planned reports, the most urgent first, as far as the gate of each client id and region allows."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
@@ -12,8 +11,6 @@ from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate import pause_before_create
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import LockLostError, list_candidates
-from bidbeacon_pipelines.requests.refresh import plan_due
-from bidbeacon_pipelines.windows.due import list_open_rounds
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 LONGEST_PAUSE = timedelta(seconds=5)
@@ -27,12 +24,10 @@ def create_reports(
 
     Safe to run beside others.
 
-    First the reports that rounds still lack are planned.
-
     Args:
         context: the tools.
         session: records the actions.
-        gate: only at the gate of this client id and region, without planning anything.
+        gate: only at the gate of this client id and region.
 
     Raises:
         LockLostError: another session took over; this one stops.
@@ -42,7 +37,6 @@ def create_reports(
     failures: list[Exception] = []
     gates = [gate] if gate is not None else []
     if gate is None:
-        _continue_rounds(context, session, failures)
         with context.engine.begin() as connection:
             gates = list_gates_with_work(connection, now=context.now())
     for client_id, region in gates:
@@ -57,25 +51,8 @@ def create_reports(
 
 def can_create_reports(connection: Connection, now: datetime) -> bool:
     """Return whether `create_reports` has something to do now."""
-    if list_open_rounds(connection, now=now, datasets=tuple(DATASETS)):
-        return True
     gates = list_gates_with_work(connection, now=now)
     return any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates)
-
-
-def _continue_rounds(
-    context: JobContext, session: SessionRecorder, failures: list[Exception]
-) -> None:
-    """Plan the next reports of windows that had the report of one group of ad products, where a cadence lets no round begin now."""
-    with context.engine.begin() as connection:
-        rounds = list_open_rounds(connection, now=context.now(), datasets=tuple(DATASETS))
-    for key, began_at in rounds:
-        try:
-            plan_due(context, session, read_ads_account(context.engine, key), (), due_by=began_at)
-        except SessionClosedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
-            failures.append(error)
 
 
 def _create_at(
@@ -120,10 +97,11 @@ def _candidate(row: RowMapping, now: datetime) -> Candidate:
         request_id=row["id"],
         account_id=row["account_id"],
         dataset=row["dataset"],
+        report=row["report"],
         age=days_old(row["end_date"], now),
         by_hand=row["by_hand"],
         on_time=row["on_time"],
         passed_over=row["passed_over"],
         account_requested_at=row["account_requested_at"],
-        dataset_requested_at=row["dataset_requested_at"],
+        report_requested_at=row["report_requested_at"],
     )

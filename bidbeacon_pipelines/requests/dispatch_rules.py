@@ -4,8 +4,8 @@ Pure.
 
 Manually requested reports go first, then first refreshes of a day, then younger refreshes, then
 older ones. Among equals the report that is worth most goes first: one point for each first refresh
-that it makes on time, two for each day since its dataset had a report. No planned report waits for
-more than ten others of its ads account and dataset.
+that it makes on time, two for each day since it was last requested. No planned report waits for more
+than ten others of the same kind: of its ads account, dataset and ad products.
 """
 
 from bisect import bisect_right
@@ -17,7 +17,7 @@ from math import inf
 from bidbeacon_pipelines.datasets.registry import Dataset
 
 WAITS_FOR_AT_MOST = 10
-"""Reports of the same ads account and dataset that may be created before one that is planned."""
+"""Reports of the same kind that may be created before one that is planned."""
 WORTH_OF_A_DAY = 2
 """First refreshes on time that weigh as much as one day without a report. A higher number shortens the longest pause, and makes fewer first
 refreshes on time: `python -m benchmarks.scarcity` shows what it costs."""
@@ -32,25 +32,25 @@ class Candidate:
         request_id: Its request.
         account_id: Its ads account.
         dataset: Its dataset's name.
+        report: The name of what is requested of the dataset.
         age: Days from its newest day to today; 1 for yesterday.
         by_hand: Whether somebody waits for it.
         on_time: How many windows, in all countries, it would load for the first time and on time if
             it were created now.
-        passed_over: Reports of its ads account and dataset created since it was planned.
-        dataset_requested_at: When a report of its ads account and dataset was last created; None
-            where none ever was.
-        account_requested_at: The same of all datasets of the ads account that have a planned
-            report.
+        passed_over: Reports of its kind created since it was planned.
+        report_requested_at: When a report of its kind was last created; None where none ever was.
+        account_requested_at: The same of all kinds of the ads account that have a planned report.
     """
 
     request_id: int
     account_id: str
     dataset: str
     age: int
+    report: str = ""
     by_hand: bool = False
     on_time: int = 0
     passed_over: int = 0
-    dataset_requested_at: datetime | None = None
+    report_requested_at: datetime | None = None
     account_requested_at: datetime | None = None
 
 
@@ -99,13 +99,13 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
 
 
 def _worth(candidate: Candidate, now: datetime) -> float:
-    """Return how much it is worth to create a report now; infinite for a dataset that never had one."""
-    if candidate.dataset_requested_at is None:
+    """Return how much it is worth to create a report now; infinite for one whose kind was never requested."""
+    if candidate.report_requested_at is None:
         return inf
     return candidate.on_time + WORTH_OF_A_DAY * (
-        (now - candidate.dataset_requested_at) / timedelta(days=1)
+        (now - candidate.report_requested_at) / timedelta(days=1)
     )
 
 
-def _queue(candidate: Candidate) -> tuple[str, str]:
-    return candidate.account_id, candidate.dataset
+def _queue(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.account_id, candidate.dataset, candidate.report

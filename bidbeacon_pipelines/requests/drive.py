@@ -58,7 +58,6 @@ from bidbeacon_pipelines.requests.rules import (
     next_step,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.product_states import ProductState
 from bidbeacon_pipelines.windows.queries import (
     Window,
     attach_windows,
@@ -140,7 +139,7 @@ class _Driver(LoadableRequest):
             return
         now = self._context.now()
 
-        def at_once(_key: str, _window: Window, _own: ProductState) -> datetime:
+        def at_once(_key: str, _window: Window) -> datetime:
             return now
 
         with self._context.engine.begin() as connection:
@@ -232,9 +231,9 @@ class _Driver(LoadableRequest):
     def _is_needless(self, connection: Connection, now: datetime) -> bool:
         """Return whether nothing needs a plan any more, or another one is made in its place."""
         request = self._request
-        if not is_needed(connection, request.id, now=now):
+        if request.narrows is None and not is_needed(connection, request.id, now=now):
             return True
-        if not (self._is_too_long(request) or self._is_too_old(connection, request)):
+        if request.days <= self._known(connection).longest_period_days:
             return False
         forget_plans(connection, request.account_id)
         return True

@@ -1,63 +1,31 @@
-"""What the end of a request means for its windows: when they are due again, and what was learned of Amazon."""
+"""What the end of a request without its report means for its windows: which days are requested again, and when the others are due."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import (
-    forget_plans,
-    get_ads_account_by_id,
-    set_longest_period,
-    split_dataset,
-)
-from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.actions import (
-    ProductHistoryLearned,
-    ReportFailed,
-    ReportSplit,
-    ReportSplitByProduct,
-)
-from bidbeacon_pipelines.datasets.histories import (
-    SURELY_SERVED_DAYS,
-    History,
-    can_be_short,
-    soon_after_refusal,
-)
-from bidbeacon_pipelines.datasets.learned import list_histories, set_history, split_report
-from bidbeacon_pipelines.requests.histories import (
-    days_back,
-    learn_from_refused,
-)
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.actions import ReportFailed, ReportSplit
+from bidbeacon_pipelines.requests.learning import request_part
 from bidbeacon_pipelines.requests.locked import LockedRequest
+from bidbeacon_pipelines.requests.narrowing import (
+    Days,
+    is_too_large,
+    parts_of_too_large,
+    parts_of_too_old,
+    should_be_apart,
+)
 from bidbeacon_pipelines.requests.queries import lock_planning, update_request
 from bidbeacon_pipelines.requests.refusals import is_surely_served
-from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp, failure_of
-from bidbeacon_pipelines.requests.splitting import (
-    is_refused_union,
-    longest_period,
-    shorter_period,
-    should_split_by_product,
-)
+from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
-from bidbeacon_pipelines.windows.product_states import (
-    ProductState,
-    WindowAfter,
-    after_report,
-    failed,
-    product_name,
-    states_before,
-)
-from bidbeacon_pipelines.windows.queries import (
-    Window,
-    release_windows,
-)
-from bidbeacon_pipelines.windows.rules import (
-    again_after_failure,
-    failing_since,
-)
+from bidbeacon_pipelines.windows.queries import Window, is_day_loaded, release_windows
+from bidbeacon_pipelines.windows.rules import again_after_failure, failed, failing_since
+from bidbeacon_sessions.sentences import join_sentences
 
 
 class EndingRequest(LockedRequest):
@@ -66,222 +34,138 @@ class EndingRequest(LockedRequest):
     def _give_up(self, step: GiveUp) -> None:
         """End the request: its windows are due again at their next offset, or stay failed with the reason."""
         now = self._context.now()
-        state = self._after(step)
-        if (days := self._shorter_period(state)) is not None:
-            self._split(state, step, days)
-            return
-        if self._may_come_by_product(state):
-            self._split_by_product(state, step)
-            return
-        if (history := self._shorter_history(state)) is not None:
-            self._learn_history(state, step, history)
+        step = self._with_advice(step)
+        after = self._after(step)
+        if parts := self._parts(step):
+            self._split(after, step, parts)
             return
         action = ReportFailed(
-            **self._facts, report_id=state.report_id, code=state.failure_code, reason=step.reason
+            **self._facts, report_id=after.report_id, code=after.failure_code, reason=step.reason
         )
         with self._context.engine.begin() as connection:
-            update_request(connection, self._request, state, self._session.session_id)
-            self._fail_windows(
-                connection, self._windows, step.reason, self._due_again(state, step, now)
-            )
+            update_request(connection, self._request, after, self._session.session_id)
+            self._fail_windows(connection, self._windows, step.reason, self._due_again(step, now))
             self._replan_released(connection)
             self._session.add_in(connection, action)
-        self._request = state
+        self._request = after
 
-    def _is_too_long(self, request: ReportRequest) -> bool:
-        """Return whether a plan is longer than the limit learned since; it is planned again."""
-        return _days(request) > self._longest_period(self._ads_account)
+    def _with_advice(self, step: GiveUp) -> GiveUp:
+        """Return the step with the command that requests the ad products apart, where that may help."""
+        request, failure = self._request, step.failure
+        if not should_be_apart(failure, request.asked.ad_products, days=request.days):
+            return step
+        with self._context.engine.begin() as connection:
+            reports = read_contract(connection, request.account_id).all_reports(self._dataset)
+        names = (report.name for report in reports)
+        grouping = ",".join(n.replace("+", ",") if n == request.report else n for n in names)
+        change = f"{self._ads_account.region} {self._dataset.name} grouping {grouping}"
+        advice = (
+            f"`bidbeacon contract set {change}` requests these ad products in separate reports."
+        )
+        return GiveUp(replace(failure, reason=join_sentences(step.reason, advice)))
 
-    def _is_too_old(self, connection: Connection, request: ReportRequest) -> bool:
-        """Return whether a plan begins before its ad product is served, as learned since; it is planned again."""
-        now = self._context.now()
-        histories = list_histories(connection, self._ads_account.region, request.dataset, now=now)
-        own = [histories[product] for product in request.ad_products if product in histories]
-        back = days_back(request, now.date())
-        return len(own) == len(request.ad_products) and all(
-            back >= history.refused and not history.is_on_trial for history in own
+    def _parts(self, step: GiveUp) -> list[Days]:
+        """Return the days to request again in shorter reports."""
+        request = self._request
+        with self._context.engine.begin() as connection:
+            longest = self._known(connection).longest_period_days
+            next_day = request.end_date + timedelta(days=1)
+            is_next_day_loaded = is_day_loaded(connection, request.id, next_day)
+        if is_too_large(step.failure, days=request.days, longest_days=longest):
+            halves = parts_of_too_large(request.start_date, request.end_date)
+            return [part for half in halves if (part := self._needed(half)) is not None]
+        if step.failure.kind is not FailureKind.TOO_OLD:
+            return []
+        return parts_of_too_old(
+            request.start_date,
+            request.end_date,
+            today=self._context.now().date(),
+            is_at_edge=not is_surely_served(self._dataset, request.start_date, self._today),
+            is_next_day_loaded=is_next_day_loaded,
         )
 
-    def _shorter_period(self, state: ReportRequest) -> int | None:
-        """Return the new longest period in days, if the report was too large."""
+    def _needed(self, part: Days) -> Days | None:
+        """Return the first and last day of a part that need a report; None where none does."""
+        now, (first, last) = self._context.now(), part
+        days = [
+            window.window_date
+            for windows in self._windows.values()
+            for window in windows
+            if first <= window.window_date <= last and _needs_report(window, now)
+        ]
+        return (min(days), max(days)) if days else None
+
+    def _split(self, after: ReportRequest, step: GiveUp, parts: Sequence[Days]) -> None:
+        """End a request of which fewer days are requested again: the windows of those days, of all countries, are due at once."""
+        now, request = self._context.now(), self._request
+        by_hand = request.by_hand and step.failure.kind is not FailureKind.TOO_OLD
         with self._context.engine.begin() as connection:
-            ads_account = get_ads_account_by_id(connection, self._request.account_id)
-        longest = self._longest_period(ads_account)
-        return shorter_period(failure_of(state), days=_days(self._request), longest_days=longest)
+            lock_planning(connection, request.account_id)
+            update_request(connection, request, after, self._session.session_id)
+            for part in parts:
+                request_part(connection, self._session, request, part, now, by_hand=by_hand)
+            self._release_to_split(connection, step, parts, now)
+            facts = {"reason": step.reason, "reports": len(parts)}
+            self._session.add_in(connection, ReportSplit(**self._facts, **facts))
+            self._replan_released(connection)
+        self._request = after
 
-    def _longest_period(self, ads_account: AdsAccount) -> int:
-        return longest_period(
-            self._dataset, ads_account.longest_periods, self._context.now().date()
-        )
-
-    def _split(self, state: ReportRequest, step: GiveUp, days: int) -> None:
-        """End a request that was too large: its windows, of all countries, are due at once, in shorter periods, and this is remembered."""
-        now = self._context.now()
-        with self._context.engine.begin() as connection:
-            lock_planning(connection, self._request.account_id)
-            update_request(connection, self._request, state, self._session.session_id)
-            self._learn_longest_period(connection, days)
-            self._release_to_split(connection, step.reason, now)
-            self._session.add_in(
-                connection, ReportSplit(**self._facts, reason=step.reason, days=days)
-            )
-        self._request = state
-
-    def _may_come_by_product(self, state: ReportRequest) -> bool:
-        """Return whether Amazon may make a report for each ad product, though not one for all."""
-        products, days = self._request.ad_products, _days(self._request)
-        return (
-            is_refused_union(failure_of(state), products)
-            or should_split_by_product(failure_of(state), days=days, ad_products=products)
-            or (len(products) > 1 and self._is_doubtfully_old(state))
-        )
-
-    def _is_doubtfully_old(self, state: ReportRequest) -> bool:
-        """Return whether Amazon calls days too old that it serves of Sponsored Products, and may not serve of others."""
-        is_too_old = state.failure_kind == FailureKind.TOO_OLD
-        back = days_back(self._request, self._context.now().date())
-        is_served = is_surely_served(self._dataset, self._request.start_date, self._today)
-        return is_too_old and is_served and back > SURELY_SERVED_DAYS
-
-    def _shorter_history(self, state: ReportRequest) -> History | None:
-        """Return how far back the report's ad product is served, where the refusal shows that this is less than was known."""
-        now = self._context.now()
-        can_be = can_be_short(self._request.ad_products, days_back(self._request, now.date()))
-        if not can_be or not self._is_doubtfully_old(state):
-            return None
-        with self._context.engine.begin() as connection:
-            return learn_from_refused(connection, self._ads_account.region, self._request, now)
-
-    def _learn_history(self, state: ReportRequest, step: GiveUp, history: History) -> None:
-        """End a request that began before its ad product is served: that is remembered for the region, and the other days are due at once."""
-        now, product = self._context.now(), self._request.ad_products[0]
-        with self._context.engine.begin() as connection:
-            lock_planning(connection, self._request.account_id)
-            update_request(connection, self._request, state, self._session.session_id)
-            set_history(
-                connection,
-                self._ads_account.region,
-                self._dataset.name,
-                product,
-                history,
-                at=now,
-            )
-            forget_plans(connection, self._request.account_id)
-            self._release_to_split(connection, step.reason, now)
-            facts = {
-                "reason": step.reason,
-                "ad_product": product_name(product),
-                "days": history.refused,
-            }
-            self._session.add_in(connection, ProductHistoryLearned(**self._facts, **facts))
-        self._request = state
-
-    def _split_by_product(self, state: ReportRequest, step: GiveUp) -> None:
-        """End a request of several ad products: its windows are due at once, with a report for each product.
-
-        That is remembered: of refused fields for the region, of a size or of days that are called
-        too old for the ads account.
-        """
-        now, dataset = self._context.now(), self._dataset.name
-        with self._context.engine.begin() as connection:
-            lock_planning(connection, self._request.account_id)
-            update_request(connection, self._request, state, self._session.session_id)
-            if is_refused_union(failure_of(state), self._request.ad_products):
-                split_report(connection, self._ads_account.region, dataset, step.reason)
-            else:
-                split_dataset(connection, self._request.account_id, dataset)
-            forget_plans(connection, self._request.account_id)
-            self._release_to_split(connection, step.reason, now)
-            products = ", ".join(map(product_name, self._request.ad_products))
-            action = ReportSplitByProduct(**self._facts, reason=step.reason, ad_products=products)
-            self._session.add_in(connection, action)
-        self._request = state
-
-    def _release_to_split(self, connection: Connection, reason: str, now: datetime) -> None:
-        """Release all windows: due and manually requested ones stay so.
+    def _release_to_split(
+        self, connection: Connection, step: GiveUp, parts: Sequence[Days], now: datetime
+    ) -> None:
+        """Release all windows: those of days that are requested again stay due and wanted, the others have failed.
 
         Windows that were only bridged need no report and stay loaded.
         """
-        after = {}
+        again, given_up = {}, {}
+        due_again = self._due_again(step, now)
         for key, windows in self._windows.items():
             for window in windows:
-                due = min(window.next_refresh_at or now, now)
-                needed = replace(
-                    window.state, status="failed", next_refresh_at=due, failure_reason=reason
-                )
                 place = self._countries[key].country_code, window.window_date
-                after[place] = WindowAfter(
-                    state=needed
-                    if _needs_report(window, now)
-                    else replace(window.state, status="loaded"),
-                    products_due=tuple(window.products_due) if window.products_due else None,
-                    product_states=window.states,
-                    is_still_wanted=window.wanted_by is not None,
-                )
-        release_windows(connection, self._request.id, after)
+                if not _needs_report(window, now):
+                    again[place] = replace(window.outcome, status="loaded")
+                elif any(first <= window.window_date <= last for first, last in parts):
+                    due = min(window.next_refresh_at or now, now)
+                    again[place] = failed(window.outcome, step.reason, due)
+                else:
+                    given_up[place] = failed(window.outcome, step.reason, due_again(key, window))
+        release_windows(connection, self._request.id, again, keep_wanted=True)
+        release_windows(connection, self._request.id, given_up)
 
     def _fail_windows(
         self,
         connection: Connection,
         released: Mapping[str, Sequence[Window]],
         reason: str,
-        due_again: Callable[[str, Window, ProductState], datetime | None],
+        due_again: Callable[[str, Window], datetime | None],
     ) -> None:
-        """End the wait of windows whose report gave no data: its ad products have failed, the others are as before."""
-        after, now = {}, self._context.now()
-        reported, products = self._request.ad_products, self._products
-        for key, windows in released.items():
-            for window in windows:
-                before = states_before(window.states, window.state, products, reported)
-                own = before[reported[0]]
-                outcome = failed(own, reason, due_again(key, window, own))
-                wanted = () if window.wanted_by is None else window.products_due or products
-                place = self._countries[key].country_code, window.window_date
-                after[place] = after_report(before, reported, outcome, now, wanted=wanted)
-        release_windows(connection, self._request.id, after)
-
-    def _learn_longest_period(self, connection: Connection, days: int) -> None:
-        """Store how many days a report may span, unless fewer are known; plan due windows again.
-
-        The caller has locked planning.
-        """
-        account_id, today = self._request.account_id, self._context.now().date()
-        if days < self._longest_period(get_ads_account_by_id(connection, account_id)):
-            set_longest_period(connection, account_id, self._dataset.name, days, since=today)
-        forget_plans(connection, account_id)
+        """End the wait of windows whose report gave no data."""
+        outcomes = {
+            (self._countries[key].country_code, window.window_date): failed(
+                window.outcome, reason, due_again(key, window)
+            )
+            for key, windows in released.items()
+            for window in windows
+        }
+        release_windows(connection, self._request.id, outcomes)
 
     def _replan_released(self, connection: Connection) -> None:
         """Plan windows that were released in this transaction and fell due while they waited for the report."""
         lock_planning(connection, self._request.account_id)
         replan_released(connection, self._request.account_id, self._request.id)
 
-    def _due_again(
-        self, state: ReportRequest, step: GiveUp, now: datetime
-    ) -> Callable[[str, Window, ProductState], datetime | None]:
+    def _due_again(self, step: GiveUp, now: datetime) -> Callable[[str, Window], datetime | None]:
         """Return the function that computes when a window is due again after its request has ended."""
-        is_too_old = state.failure_kind == FailureKind.TOO_OLD
 
-        def due_again(key: str, window: Window, own: ProductState) -> datetime | None:
+        def due_again(key: str, window: Window) -> datetime | None:
             # Where a person is needed nothing is asked until somebody acted, and then all of it at
             # once.
             if step.needs_attention:
                 return now
-            soon = self._soon_after_refusal(window, now) if is_too_old else None
             again = self._again_after_failure(self._countries[key])
-            return soon or again(window.window_date, own.data_as_of is not None)
+            return again(window.window_date, window.data_as_of is not None)
 
         return due_again
-
-    def _soon_after_refusal(self, window: Window, now: datetime) -> datetime | None:
-        """Return when a window is asked for again, sooner than usual, since its report was refused as too old: a report without its oldest days may be accepted."""
-        request = self._request
-        is_at_edge = not is_surely_served(self._dataset, request.start_date, self._today)
-        can_be = can_be_short(request.ad_products, days_back(request, now.date()))
-        if not (is_at_edge or can_be) or not _needs_report(window, now):
-            return None
-        return soon_after_refusal(
-            window.window_date, request.start_date, now, is_at_edge=is_at_edge
-        )
 
     def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
         """Return the function that computes when a failed window of a country is due again, by its day and whether it has data."""
@@ -300,8 +184,3 @@ def _needs_report(window: Window, now: datetime) -> bool:
     """Return whether a window is due, requested manually, or without data; others are only bridged."""
     is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
     return is_due or window.wanted_by is not None or window.data_as_of is None
-
-
-def _days(request: ReportRequest) -> int:
-    """Return how many days a request covers."""
-    return (request.end_date - request.start_date).days + 1

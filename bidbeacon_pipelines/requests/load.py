@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
-from bidbeacon_pipelines.accounts.queries import forget_plans, forget_refusals, lock_rows
+from bidbeacon_pipelines.accounts.queries import forget_refusals, lock_rows
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     RequestRetried,
@@ -24,7 +24,7 @@ from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.endings import EndingRequest
-from bidbeacon_pipelines.requests.histories import learn_from_loaded
+from bidbeacon_pipelines.requests.learning import learn_from_loaded
 from bidbeacon_pipelines.requests.queries import (
     keep_lock,
     update_request,
@@ -124,18 +124,16 @@ class LoadableRequest(EndingRequest):
             rows = sum(result.rows for result in results.values())
             after = self._after(Loaded(len(parts), size, rows))
             update_request(connection, self._request, after, self._session.session_id)
-            if learn_from_loaded(connection, self._ads_account.region, self._request, started):
-                forget_plans(connection, self._request.account_id)
+            learn_from_loaded(connection, self._session, self._ads_account, self._request, started)
         self._windows.clear()
         self._request = after
 
     @property
     def _scope(self) -> ReportScope:
         return ReportScope(
-            self._dataset,
+            self._request.asked,
             self._request.id,
             self._request.sent_at or self._request.created_at,
-            tuple(self._request.ad_products),
             (self._request.start_date, self._request.end_date),
         )
 
@@ -156,8 +154,6 @@ class LoadableRequest(EndingRequest):
             suspicious_again_at=lambda count: now + suspicious_pause(count),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
             refused_again_at=self._again_after_failure(account),
-            products=self._products,
-            now=now,
         )
 
     def _retrieve(self) -> Report:

@@ -3,14 +3,15 @@
 from datetime import date, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_countries
-from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.entities.queries import find_ad_products
+from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.queries import list_ended_reports, update_request
 from bidbeacon_pipelines.requests.rules import Polling, Result, Step, apply
-from bidbeacon_pipelines.requests.splitting import products_to_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
 from bidbeacon_pipelines.windows.rules import RETRIED_FOR, local_date
 from bidbeacon_sessions import Action, SessionRecorder
@@ -25,7 +26,7 @@ class LockedRequest:
         self._context = context
         self._session = session
         self._request = request
-        self._dataset = get_dataset(request.dataset)
+        self._dataset = request.asked.dataset
         self._polling = Polling(
             context.settings.first_poll_after(self._dataset.usual_latency),
             context.settings.poll_every,
@@ -34,16 +35,19 @@ class LockedRequest:
             self._ads_account = get_ads_account_by_id(connection, request.account_id)
             countries = list_countries(connection, request.account_id)
             self._windows = list_windows_of_request(connection, request.id)
-            has = find_ad_products(connection, request.account_id)
             self._ended = list_ended_reports(
                 connection,
                 request.account_id,
                 request.dataset,
-                request.ad_products,
+                request.report,
                 since=context.now() - RETRIED_FOR - timedelta(days=1),
             )
-        self._products = products_to_request(self._dataset, has)
         self._countries = {account.account_key: account for account in countries}
+
+    def _known(self, connection: Connection) -> DatasetReport:
+        """Return what is requested, with what is known of it by now."""
+        contract = read_contract(connection, self._request.account_id)
+        return contract.report(self._dataset, self._request.asked.ad_products)
 
     def _after(self, change: Step | Result) -> ReportRequest:
         """Return the request after a step was begun or decided, or after its result."""

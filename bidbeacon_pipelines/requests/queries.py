@@ -16,7 +16,6 @@ from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
-from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
 from bidbeacon_pipelines.windows.rules import EndedReport
 from bidbeacon_sessions.leases import end_dead_connections
@@ -73,24 +72,26 @@ def insert_request(
     connection: Connection,
     account_id: str,
     dataset: str,
+    report: str,
     start: date,
     end: date,
     *,
     by_hand: bool,
     session_id: UUID,
     created_at: datetime,
-    ad_products: Sequence[str] = (SPONSORED_PRODUCTS,),
+    narrows: int | None = None,
 ) -> int:
     """Store a request as planned; return its id."""
     new = insert(ReportRequest).values(
         account_id=account_id,
         dataset=dataset,
-        ad_products=list(ad_products),
+        report=report,
         start_date=start,
         end_date=end,
         by_hand=by_hand,
         requested_by=session_id,
         created_at=created_at,
+        narrows=narrows,
     )
     return int(connection.execute(new.returning(ReportRequest.id)).scalar_one())
 
@@ -102,19 +103,12 @@ def change_plan(
     end: date,
     *,
     by_hand: bool,
-    ad_products: Sequence[str],
 ) -> None:
-    """Have a request that was never sent cover other days, or other ad products."""
-    values = {
-        "id": request_id,
-        "start": start,
-        "end": end,
-        "by_hand": by_hand,
-        "ad_products": list(ad_products),
-    }
+    """Have a request that was never sent cover other days."""
+    values = {"id": request_id, "start": start, "end": end, "by_hand": by_hand}
     connection.execute(
         text(f"""UPDATE report_requests r
-                    SET start_date = :start, end_date = :end, by_hand = :by_hand, ad_products = :ad_products
+                    SET start_date = :start, end_date = :end, by_hand = :by_hand
                   WHERE r.id = :id AND {_UNSENT}"""),
         values,
     )
@@ -140,16 +134,16 @@ def list_ended_reports(
     connection: Connection,
     account_id: str,
     dataset: str,
-    ad_products: Sequence[str],
+    report: str,
     *,
     since: datetime,
 ) -> list[EndedReport]:
-    """Return the reports of a dataset of an ads account, of any of these ad products, that were sent since an instant and have ended."""
+    """Return the requests of a report of an ads account that were sent since an instant and have ended."""
     rows = connection.execute(
         text("""SELECT start_date, end_date, finished_at FROM report_requests
-                 WHERE account_id = :id AND dataset = :dataset AND ad_products && :ad_products
+                 WHERE account_id = :id AND dataset = :dataset AND report = :report
                    AND sent_at >= :since AND finished_at IS NOT NULL"""),
-        {"id": account_id, "dataset": dataset, "ad_products": list(ad_products), "since": since},
+        {"id": account_id, "dataset": dataset, "report": report, "since": since},
     )
     return [EndedReport(*row) for row in rows]
 
@@ -297,24 +291,24 @@ def update_request(
 
 _CANDIDATES = text(f"""
     WITH planned AS (
-        SELECT r.id, r.account_id, r.dataset, r.start_date, r.end_date, r.by_hand, r.passed_over,
+        SELECT r.id, r.account_id, r.dataset, r.report, r.start_date, r.end_date, r.by_hand, r.passed_over,
                (SELECT max(s.sent_at) FROM report_requests s
-                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset) AS dataset_requested_at
+                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset AND s.report = r.report) AS report_requested_at
           FROM report_requests r JOIN ads_accounts o USING (account_id)
          WHERE o.client_id = :client_id AND o.region = :region AND {IS_CREATABLE}),
     on_time AS (
-        SELECT w.account_id, w.dataset, w.window_date, count(*) AS windows
+        SELECT w.account_id, w.dataset, w.report, w.window_date, count(*) AS windows
           FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)
          WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE} AND w.request_id IS NULL AND w.data_as_of IS NULL
-           AND w.next_refresh_at > :on_time_since AND w.next_refresh_at <= :now
-         GROUP BY w.account_id, w.dataset, w.window_date)
-    SELECT id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_requested_at,
-           max(dataset_requested_at) OVER (PARTITION BY p.account_id) AS account_requested_at,
+           AND w.next_refresh_at > :on_time_since AND w.next_refresh_at <= :now AND w.expires_at > :now
+         GROUP BY w.account_id, w.dataset, w.report, w.window_date)
+    SELECT id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over, report_requested_at,
+           max(report_requested_at) OVER (PARTITION BY p.account_id) AS account_requested_at,
            CAST(coalesce(sum(t.windows), 0) AS integer) AS on_time
       FROM planned p
-      LEFT JOIN on_time t ON t.account_id = p.account_id AND t.dataset = p.dataset
+      LEFT JOIN on_time t ON t.account_id = p.account_id AND t.dataset = p.dataset AND t.report = p.report
                          AND t.window_date BETWEEN p.start_date AND p.end_date
-     GROUP BY id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_requested_at""")
+     GROUP BY id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over, report_requested_at""")
 
 
 def list_candidates(
@@ -325,8 +319,8 @@ def list_candidates(
     Plans of an ads account that needs attention are left alone; requests that were sent before are
     given up.
 
-    Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_requested_at,
-        dataset_requested_at, and on_time: how many windows it would load for the first time no
+    Columns: id, account_id, dataset, report, end_date, by_hand, passed_over, account_requested_at,
+        report_requested_at, and on_time: how many windows it would load for the first time no
         later than `tolerance` after they fell due.
     """
     values = {
@@ -339,14 +333,19 @@ def list_candidates(
 
 
 def pass_over(connection: Connection, request: ReportRequest) -> None:
-    """Increment `passed_over` of the other planned requests of the same ads account and dataset.
+    """Increment `passed_over` of the other planned requests of the same ads account, dataset and report.
 
     One that another process is about to create is left alone: both would wait for each other.
     """
     connection.execute(
         text(f"""UPDATE report_requests r SET passed_over = passed_over + 1
                   WHERE r.id IN (SELECT r.id FROM report_requests r
-                                  WHERE r.account_id = :account_id AND r.dataset = :dataset AND r.id <> :id AND {_UNSENT}
+                                  WHERE r.account_id = :account_id AND r.dataset = :dataset AND r.report = :report AND r.id <> :id AND {_UNSENT}
                                     FOR UPDATE SKIP LOCKED)"""),
-        {"account_id": request.account_id, "dataset": request.dataset, "id": request.id},
+        {
+            "account_id": request.account_id,
+            "dataset": request.dataset,
+            "report": request.report,
+            "id": request.id,
+        },
     )

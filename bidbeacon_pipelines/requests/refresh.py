@@ -1,6 +1,6 @@
 """Plans due windows of an ads account, and takes the next steps of reports at Amazon; never waits for Amazon."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -14,17 +14,12 @@ from bidbeacon_pipelines.actions import (
     SkipReason,
     WindowSkipped,
 )
-from bidbeacon_pipelines.datasets.histories import Histories, oldest_days
-from bidbeacon_pipelines.datasets.learned import list_split_reports
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.entities.queries import find_ad_products
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_locked
-from bidbeacon_pipelines.requests.histories import end_unserved
 from bidbeacon_pipelines.requests.planning_rules import (
-    DueDay,
     PlannedRequest,
-    plan_reports,
+    plan_requests,
     should_wait_for_countries,
 )
 from bidbeacon_pipelines.requests.queries import (
@@ -37,13 +32,8 @@ from bidbeacon_pipelines.requests.queries import (
     lock_planning,
     set_planned,
 )
-from bidbeacon_pipelines.requests.splitting import (
-    longest_period,
-    products_to_request,
-    report_groups,
-    without_campaigns,
-)
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     DayToPlan,
@@ -146,22 +136,18 @@ def _take_next(
 
 @dataclass(frozen=True)
 class _Draft:
-    """What planning knows of one dataset of an ads account.
+    """What planning knows of one report of an ads account.
 
     Attributes:
-        dataset: Its registry entry.
-        days: Days that are due or wanted and in no planned backfill.
-        groups: The ad products of each report that it is asked for in.
-        histories: How far back ad products are served, where that was learned.
+        report: What is requested.
+        days: Days that are due or wanted and in no request that stays as it is.
         stored: What was planned before and not sent.
         next_due: When its next window falls due in another country, within the time that is worth
             waiting for.
     """
 
-    dataset: Dataset
+    report: DatasetReport
     days: Sequence[DayToPlan]
-    groups: Sequence[tuple[str, ...]]
-    histories: Histories
     stored: Sequence[ReportRequest]
     next_due: datetime | None
 
@@ -175,21 +161,16 @@ class _Draft:
         """Days requested manually whose run has died."""
         return [day.window_date for day in self.days if day.is_wanted]
 
-    @property
-    def due_days(self) -> list[DueDay]:
-        """The work to plan."""
-        return [
-            DueDay(
-                day.window_date,
-                None if day.products is None else frozenset(day.products),
-                is_due=day.due_since is not None,
-                is_wanted=day.is_wanted,
-            )
-            for day in self.days
-        ]
+    def plan(self) -> list[PlannedRequest]:
+        """Cover what is due and wanted."""
+        return plan_requests(
+            [day.window_date for day in self.days if day.due_since is not None],
+            longest_days=self.report.longest_period_days,
+            wanted=self.wanted,
+        )
 
     def waits(self, now: datetime, patience: timedelta) -> bool:
-        """Return whether it waits for other countries; a planned dataset no longer waits."""
+        """Return whether it waits for other countries; a planned report no longer waits."""
         if self.stored or self.wanted or not self.due:
             return False
         return should_wait_for_countries(min(self.due), self.next_due, now, patience)
@@ -200,10 +181,8 @@ def plan_due(
     session: SessionRecorder,
     ads_account: AdsAccount,
     active: Sequence[Account],
-    *,
-    due_by: datetime | None = None,
 ) -> bool:
-    """Cover the due windows of all countries of an ads account with reports, and store them as planned.
+    """Cover the due windows of all countries of an ads account with requests, and store them as planned.
 
     Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two
     plans.
@@ -213,110 +192,76 @@ def plan_due(
         session: where it is recorded.
         ads_account: the ads account.
         active: its countries that are refreshed; with several, they wait for each other.
-        due_by: ignores windows that fell due later; now by default.
 
     Returns:
         Whether everything due is planned: False if something waits for other countries.
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
-    due_by = due_by or now
     with context.engine.begin() as connection:
         lock_planning(connection, ads_account.account_id)
-        ads_account = get_ads_account_by_id(connection, ads_account.account_id)
         patience_now = patience if len(active) > 1 else timedelta(0)
-        drafts = _drafts(context, connection, session, ads_account, due_by, patience_now)
+        drafts = _drafts(connection, ads_account, now, patience_now)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
         for draft in drafts:
             if draft not in waiting:
-                _plan_dataset(connection, session, ads_account, draft, now)
-        set_planned(connection, ads_account.account_id, due_by)
+                _store_plan(connection, session, ads_account, draft, now)
+        set_planned(connection, ads_account.account_id, now)
         for draft in waiting:
             until = f"until {min(draft.due) + patience:%Y-%m-%d %H:%M} UTC at the latest"
-            session.add_in(
-                connection, _skip(ads_account, draft.dataset, SkipReason.WAITS_FOR_COUNTRIES, until)
-            )
+            dataset, reason = draft.report.dataset, SkipReason.WAITS_FOR_COUNTRIES
+            session.add_in(connection, _skip(ads_account, dataset, reason, until))
         if not any(draft.days or draft.stored for draft in drafts):
-            for draft in drafts:
-                session.add_in(
-                    connection, _skip(ads_account, draft.dataset, SkipReason.ALREADY_FRESH)
-                )
+            for dataset in DATASETS.values():
+                session.add_in(connection, _skip(ads_account, dataset, SkipReason.ALREADY_FRESH))
     return not waiting
 
 
 def _drafts(
-    context: JobContext,
-    connection: Connection,
-    session: SessionRecorder,
-    ads_account: AdsAccount,
-    due_by: datetime,
-    patience: timedelta,
+    connection: Connection, ads_account: AdsAccount, now: datetime, patience: timedelta
 ) -> list[_Draft]:
-    plans = list_plans(
-        connection, ads_account.account_id
-    )  # first, since a request that is being sent includes its windows
-    has = find_ad_products(connection, ads_account.account_id)
-    histories = {
-        name: end_unserved(
-            context, connection, session, ads_account, dataset, products_to_request(dataset, has)
-        )
-        for name, dataset in DATASETS.items()
-    }
-    days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=due_by)
-    next_due = list_next_due(
-        connection, ads_account.account_id, after=due_by, until=due_by + patience
-    )
-    by_hand = [plan for plan in plans if plan.by_hand]
-    split = list_split_reports(connection, ads_account.region)
-    return [
-        _Draft(
-            dataset,
-            [day for day in days[name] if not _is_planned(by_hand, name, day.window_date)],
-            _groups(dataset, ads_account, split, has),
-            histories[name],
-            [plan for plan in plans if plan.dataset == name and not plan.by_hand],
-            next_due.get(name),
-        )
-        for name, dataset in DATASETS.items()
-    ]
+    account_id = ads_account.account_id
+    plans = list_plans(connection, account_id)  # first, since sending one includes its windows
+    fixed = [plan for plan in plans if plan.is_fixed]
+    days = list_days_to_plan(connection, account_id, now=now)
+    next_due = list_next_due(connection, account_id, after=now, until=now + patience)
+    contract = read_contract(connection, account_id)
+    drafts = []
+    for dataset in DATASETS.values():
+        for report in contract.reports(dataset):
+            key = dataset.name, report.name
+            own = [plan for plan in plans if (plan.dataset, plan.report) == key]
+            open_days = [
+                day for day in days.get(key, []) if not _is_planned(fixed, report, day.window_date)
+            ]
+            stored = [plan for plan in own if not plan.is_fixed]
+            drafts.append(_Draft(report, open_days, stored, next_due.get(key)))
+    return drafts
 
 
-def _is_planned(plans: Sequence[ReportRequest], dataset: str, day: date) -> bool:
+def _is_planned(plans: Sequence[ReportRequest], report: DatasetReport, day: date) -> bool:
+    key = report.dataset.name, report.name
     return any(
-        plan.dataset == dataset and plan.start_date <= day <= plan.end_date for plan in plans
+        (plan.dataset, plan.report) == key and plan.start_date <= day <= plan.end_date
+        for plan in plans
     )
 
 
-def _plan_dataset(
+def _store_plan(
     connection: Connection,
     session: SessionRecorder,
     ads_account: AdsAccount,
     draft: _Draft,
     now: datetime,
 ) -> None:
-    """Store the cover of a dataset's due days in place of what was planned before; record it where it is another."""
-    planned = plan_reports(
-        draft.due_days,
-        draft.groups,
-        longest_days=longest_period(draft.dataset, ads_account.longest_periods, now.date()),
-        oldest=oldest_days(draft.groups, draft.histories, now.date()),
-    )
-    before = [
-        PlannedRequest(plan.start_date, plan.end_date, plan.by_hand, tuple(plan.ad_products))
-        for plan in draft.stored
-    ]
+    """Store the cover of a report's due days in place of what was planned before; record it where it is another."""
+    planned = draft.plan()
+    before = [PlannedRequest(plan.start_date, plan.end_date, plan.by_hand) for plan in draft.stored]
     if planned == before:
         return
     for stored, new in zip(draft.stored, planned, strict=False):
-        change_plan(
-            connection,
-            stored.id,
-            new.start,
-            new.end,
-            by_hand=new.by_hand,
-            ad_products=new.ad_products,
-        )
+        change_plan(connection, stored.id, new.start, new.end, by_hand=new.by_hand)
     for new in planned[len(before) :]:
-        _insert(connection, session, ads_account, draft.dataset, new, now)
+        _insert(connection, session, ads_account, draft.report, new, now)
     if needless := draft.stored[len(planned) :]:
         delete_plans(connection, [stored.id for stored in needless])
     if planned:
@@ -324,7 +269,7 @@ def _plan_dataset(
             connection,
             ReportsPlanned(
                 account=ads_account.ads_account_key,
-                dataset=draft.dataset.name,
+                dataset=draft.report.dataset.name,
                 reports=len(planned),
                 windows=sum(day.windows for day in draft.days),
                 start=min(request.start for request in planned),
@@ -340,75 +285,55 @@ def plan_backfill(
     dataset: Dataset,
     days: Sequence[date],
 ) -> list[int]:
-    """Plan reports for requested days that no report covers yet; return their requests.
+    """Plan requests for wanted days that none covers yet; return those that serve them.
 
     Due windows of other countries on these days are included.
     """
     with context.engine.begin() as connection:
         lock_planning(connection, account.account_id)
         ads_account = get_ads_account_by_id(connection, account.account_id)
-        planned = [
-            plan
-            for plan in list_plans(connection, account.account_id)
-            if plan.by_hand and plan.dataset == dataset.name
-        ]
-        has = find_ad_products(connection, account.account_id)
-        products = products_to_request(dataset, has)
-        histories = end_unserved(context, connection, session, ads_account, dataset, products)
-        groups = _groups(
-            dataset, ads_account, list_split_reports(connection, ads_account.region), has
-        )
-        open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
-        windows = list_windows(connection, account, dataset.name, open_days)
-        requests = plan_reports(
-            [
-                DueDay(
-                    window.window_date,
-                    None if window.products_due is None else frozenset(window.products_due),
-                    is_due=False,
-                    is_wanted=True,
-                )
-                for window in windows
-                if window.wanted_by is not None
-            ],
-            groups,
-            longest_days=longest_period(dataset, ads_account.longest_periods, context.now().date()),
-            oldest=oldest_days(groups, histories, context.now().date()),
-        )
-        added = [
-            _insert(connection, session, ads_account, dataset, request, context.now())
-            for request in requests
-        ]
+        plans = list_plans(connection, account.account_id)
+        fixed = [plan for plan in plans if plan.is_fixed and plan.dataset == dataset.name]
+        windows = list_windows(connection, account, dataset.name, days)
+        wanted = [w for w in windows if w.wanted_by is not None and w.request_id is None]
+        added = []
+        for report in read_contract(connection, account.account_id).reports(dataset):
+            requests = plan_requests(
+                (),
+                longest_days=report.longest_period_days,
+                wanted=[
+                    window.window_date
+                    for window in wanted
+                    if window.report == report.name
+                    and not _is_planned(fixed, report, window.window_date)
+                ],
+            )
+            added += [
+                _insert(connection, session, ads_account, report, request, context.now())
+                for request in requests
+            ]
     serving = [
-        plan.id for plan in planned if any(plan.start_date <= day <= plan.end_date for day in days)
+        plan.id for plan in fixed if any(plan.start_date <= day <= plan.end_date for day in days)
     ]
     return [*serving, *added]
-
-
-def _groups(
-    dataset: Dataset, ads_account: AdsAccount, split: Collection[str], has: Collection[str] | None
-) -> list[tuple[str, ...]]:
-    """Return the ad products of each report that a dataset of an ads account is asked for in; `has` are those that it has campaigns of."""
-    by_product = dataset.name in split or dataset.name in ads_account.split_datasets
-    return report_groups(dataset, by_product=by_product, without=without_campaigns(dataset, has))
 
 
 def _insert(
     connection: Connection,
     session: SessionRecorder,
     ads_account: AdsAccount,
-    dataset: Dataset,
+    report: DatasetReport,
     planned: PlannedRequest,
     now: datetime,
 ) -> int:
     return insert_request(
         connection,
         ads_account.account_id,
-        dataset.name,
+        report.dataset.name,
+        report.name,
         planned.start,
         planned.end,
         by_hand=planned.by_hand,
-        ad_products=planned.ad_products,
         session_id=session.session_id,
         created_at=now,
     )

@@ -4,24 +4,26 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Double, ForeignKey, Identity, Index, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.database.base import PipelinesBase
+from bidbeacon_pipelines.datasets.fields import products_of
+from bidbeacon_pipelines.datasets.registry import DatasetReport, get_dataset
 
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 
 
 class ReportRequest(PipelinesBase):
-    """One row is one report requested from Amazon: one dataset of one ads account, for all days of a range and all of its countries.
+    """One row is one report requested from Amazon for one ads account, for all days of a range and all of its countries.
 
     It is planned before it is created: until its first attempt no window waits for it, and the next
     planning may change or delete it. It is stored before it is sent, and Amazon's id before it is
     polled. `locked_by` names the session that has locked it; the lock lasts as long as that
-    session's lease. `passed_over` counts the reports of its ads account and dataset that were
-    created since it was planned. `ad_products` are those whose rows are asked for, in the spelling
-    of filters.
+    session's lease. `passed_over` counts the requests of its ads account, dataset and report that
+    were sent since it was planned. `report` names the ad products whose rows are asked for:
+    `SP+SB+SD`. `narrows` is the refused request of which it asks for a part of the days: what it
+    then brings shows what Amazon serves.
     """
 
     __tablename__ = "report_requests"
@@ -31,9 +33,7 @@ class ReportRequest(PipelinesBase):
         Text(collation="C"), ForeignKey("ads_accounts.account_id")
     )
     dataset: Mapped[str]
-    ad_products: Mapped[list[str]] = mapped_column(
-        ARRAY(Text), server_default=text("'{SPONSORED_PRODUCTS}'")
-    )
+    report: Mapped[str]
     start_date: Mapped[date]
     end_date: Mapped[date]
     status: Mapped[str] = mapped_column(server_default="planned")
@@ -56,10 +56,25 @@ class ReportRequest(PipelinesBase):
     row_count: Mapped[int | None]
     locked_by: Mapped[UUID | None]
     requested_by: Mapped[UUID | None]
+    narrows: Mapped[int | None] = mapped_column(ForeignKey("report_requests.id"))
+
+    @property
+    def asked(self) -> DatasetReport:
+        """What is requested."""
+        return DatasetReport(get_dataset(self.dataset), products_of(self.report))
+
+    @property
+    def days(self) -> int:
+        """How many days it covers."""
+        return (self.end_date - self.start_date).days + 1
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether planning leaves it as it is: somebody waits for it, or it asks for a part of a refused one."""
+        return self.by_hand or self.narrows is not None
 
     __table_args__ = (
         CheckConstraint("start_date <= end_date", name="range_in_order"),
-        CheckConstraint("cardinality(ad_products) > 0", name="asks_for_products"),
         CheckConstraint(f"status IN {REQUEST_STATUSES}", name="status_known"),
         CheckConstraint(
             "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL",
@@ -69,7 +84,7 @@ class ReportRequest(PipelinesBase):
             "(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"
         ),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
-        Index("ix_report_requests_account", "account_id", "dataset", "sent_at"),
+        Index("ix_report_requests_account", "account_id", "dataset", "report", "sent_at"),
     )
 
 

@@ -118,11 +118,14 @@ def want_load(
     loadable = check_loadable(account, dataset, days, now)
     want_windows(connection, account, dataset.name, loadable, by)
     asked = set(map(str, loadable))
-    wanted: list[dict[str, Any]] = list_wanted_json(connection, account)
-    for one in reversed(wanted):
-        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"]):
-            return one
-    raise NoWindowsError(account, dataset)
+    wanted: list[dict[str, Any]] = [
+        one
+        for one in list_wanted_json(connection, account)
+        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"])
+    ]
+    if not wanted:
+        raise NoWindowsError(account, dataset)
+    return wanted[-1]
 
 
 def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str, Any]:

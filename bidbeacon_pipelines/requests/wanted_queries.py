@@ -62,9 +62,9 @@ def stop_wanting(
 _LEFT = text(f"""
     SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-       AND (w.next_refresh_at <= :now OR w.status = 'failed')
+       AND (w.next_refresh_at <= :now OR w.status = 'failed') AND w.expires_at > :now
        AND NOT EXISTS (SELECT FROM report_requests r
-                        WHERE r.account_id = w.account_id AND r.dataset = w.dataset AND {OPEN_REQUEST}
+                        WHERE r.account_id = w.account_id AND r.dataset = w.dataset AND r.report = w.report AND {OPEN_REQUEST}
                           AND w.window_date BETWEEN r.start_date AND r.end_date)""")
 
 

@@ -32,10 +32,10 @@ _COLUMNS = (
 # A day's windows as they are loaded, beside the loads that its summary was made from.
 _LOADS = """
     SELECT w.account_id, w.country_code, w.window_date AS summary_date,
-           coalesce(max(w.load_count) FILTER (WHERE w.dataset = :daily), 0) AS daily_loads,
-           max(w.data_as_of) FILTER (WHERE w.dataset = :daily) AS daily_as_of,
-           coalesce(max(w.load_count) FILTER (WHERE w.dataset = :hourly), 0) AS hourly_loads,
-           max(w.data_as_of) FILTER (WHERE w.dataset = :hourly) AS hourly_as_of,
+           CAST(coalesce(sum(w.load_count) FILTER (WHERE w.dataset = :daily), 0) AS integer) AS daily_loads,
+           min(w.data_as_of) FILTER (WHERE w.dataset = :daily) AS daily_as_of,
+           CAST(coalesce(sum(w.load_count) FILTER (WHERE w.dataset = :hourly), 0) AS integer) AS hourly_loads,
+           min(w.data_as_of) FILTER (WHERE w.dataset = :hourly) AS hourly_as_of,
            max(w.replayed_at) AS replayed_at
       FROM report_windows w
      WHERE w.dataset IN (:daily, :hourly) AND w.load_count > 0"""
@@ -133,9 +133,11 @@ _OWN_DAYS = f"""
         SELECT w.window_date FROM report_windows w
          WHERE w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :daily AND w.load_count > 0
            AND w.window_date >= :first AND w.window_date < :end
-           AND NOT EXISTS (SELECT FROM account_daily_summaries s
+         GROUP BY w.account_id, w.country_code, w.window_date
+        HAVING NOT EXISTS (SELECT FROM account_daily_summaries s
                             WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.summary_date = w.window_date
-                              AND s.daily_loads = w.load_count AND (w.replayed_at IS NULL OR s.summarized_at > w.replayed_at))),
+                              AND s.daily_loads = sum(w.load_count)
+                              AND (max(w.replayed_at) IS NULL OR s.summarized_at > max(w.replayed_at)))),
     reported AS (
         SELECT window_date AS summary_date, ad_product, sum(spend) AS spend, sum(sales) AS sales, sum(orders) AS orders
           FROM {get_dataset(DAILY).table}

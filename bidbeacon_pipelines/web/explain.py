@@ -33,7 +33,13 @@ def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
         account, dataset, window = _read_question(request)
         with store.snapshot() as connection:
             explanation = explain_window(
-                connection, settings, _key(connection, account), dataset, window, now=clock()
+                connection,
+                settings,
+                _key(connection, account),
+                dataset,
+                window,
+                now=clock(),
+                report=read_text(request.query_params, "report"),
             )
         what_to_do = _WHAT_TO_DO.get(explanation.verdict.cause)
         if what_to_do is not None:
@@ -61,7 +67,7 @@ def _key(connection: Connection, named: str) -> str:
 
 def _read_question(request: Request) -> tuple[str, str, date]:
     query = request.query_params
-    check_known(query, frozenset(_PARAMETERS), _EXAMPLE)
+    check_known(query, frozenset((*_PARAMETERS, "report")), _EXAMPLE)
     account, dataset, window = (_required(request, name) for name in _PARAMETERS)
     try:
         return account, dataset, read_day(window)

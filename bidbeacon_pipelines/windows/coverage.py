@@ -1,6 +1,6 @@
 """The state of each account's windows, and the accounts, as data for the coverage page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ from bidbeacon_sessions.presentation import instant
 
 STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.FRESH: "f",
-    WindowState.PARTIAL: "p",
     WindowState.NOT_DUE: "n",
     WindowState.DUE: "d",
     WindowState.REQUESTED: "r",
@@ -34,9 +33,11 @@ STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.FAILED: "x",
     WindowState.EXPIRED: "e",
 }
+_NO_WINDOW = "-"
+_WORST_LAST: Final = f"{_NO_WINDOW}{''.join(STATE_LETTERS[state] for state in WindowState)}"
 _TO_STATES: Final = str.maketrans(
     {letter: STATE_LETTERS[window_state(WindowSigns(**signs))] for letter, signs in SIGNS.items()}
-    | {NO_WINDOW: "-"}
+    | {NO_WINDOW: _NO_WINDOW}
 )
 
 
@@ -90,7 +91,7 @@ class WindowCoverage:
             )
             gates = list_gates(connection, now=now)
         return _coverage_json(asked, days, end, now) | {
-            "accounts": [_row_json(row) for row in rows],
+            "accounts": [_row_json(row, days) for row in rows],
             "gates": [_gate_json(gate, now) for gate in gates],
         }
 
@@ -132,14 +133,22 @@ def _account_json(account: Account) -> dict[str, Any]:
     }
 
 
-def _row_json(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _row_json(row: Mapping[Any, Any], days: int) -> dict[str, Any]:
     return {
         "key": row["account_key"],
         "label": row["label"],
         "time_zone": row["time_zone"],
         "stopped": stop_word(row["paused"], row["amazon_status"], row["needs_attention"]),
-        "cells": row["letters"].translate(_TO_STATES),
+        "cells": _worst([letters.translate(_TO_STATES) for letters in row["letters"]], days),
     }
+
+
+def _worst(reports: Sequence[str], days: int) -> str:
+    """Return the letter of each day's worst window, given the letters of each report."""
+    if len(reports) == 1:
+        return reports[0]
+    of_days = zip(*reports, strict=True) if reports else ()
+    return "".join(max(day, key=_WORST_LAST.index) for day in of_days) or _NO_WINDOW * days
 
 
 def _gate_json(gate: GateState, now: datetime) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.windows.tables import WINDOW_STATUSES
 NO_WINDOW = " "
 _FIRST_LETTER = 161
 """From here on no character is a control or a blank."""
-_FLAGS = ("is_due", "is_overdue", "is_suspicious", "request_is_late", "lacks_product")
+_FLAGS = ("is_due", "is_overdue", "is_suspicious", "request_is_late")
 
 # Windows of a new account fall due when it is first seen, those of one with a cadence of its own at
 # its next round.
@@ -24,26 +24,26 @@ IS_OVERDUE = f"""(coalesce({DUE_SINCE} <= :overdue_before, false) AND w.next_ref
                   AND NOT a.paused AND o.needs_attention IS NULL AND a.amazon_status <> 'DISABLED')"""
 IS_SUSPICIOUS = "(w.suspicious_digest IS NOT NULL)"
 REQUEST_IS_LATE = "coalesce(r.status = 'in_flight' AND r.sent_at < {late_if_sent_before}, false)"
-_LACKS_PRODUCT = (
-    """coalesce(jsonb_path_exists(w.product_states, '$.* ? (@.status == "not_served")'), false)"""
-)
 
 _LETTERS = text(f"""
     WITH letters AS (
-        SELECT w.account_id, w.country_code, w.window_date,
-               chr({_FIRST_LETTER} + 32 * (array_position(CAST(:statuses AS text[]), w.status) - 1)
-                 + 16 * CAST({IS_DUE} AS integer) + 8 * CAST({IS_OVERDUE} AS integer) + 4 * CAST({IS_SUSPICIOUS} AS integer)
-                 + 2 * CAST({REQUEST_IS_LATE.format(late_if_sent_before=":late_if_sent_before")} AS integer)
-                 + CAST({_LACKS_PRODUCT} AS integer)) AS letter
+        SELECT w.account_id, w.country_code, w.report, w.window_date,
+               chr({_FIRST_LETTER} + 16 * (array_position(CAST(:statuses AS text[]), w.status) - 1)
+                 + 8 * CAST({IS_DUE} AS integer) + 4 * CAST({IS_OVERDUE} AS integer) + 2 * CAST({IS_SUSPICIOUS} AS integer)
+                 + CAST({REQUEST_IS_LATE.format(late_if_sent_before=":late_if_sent_before")} AS integer)) AS letter
           FROM report_windows w
           JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)
           LEFT JOIN report_requests r ON r.id = w.request_id
          WHERE w.dataset = :dataset AND w.window_date BETWEEN :start AND :end)
     SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.paused, a.amazon_status, o.needs_attention,
-           (SELECT string_agg(coalesce(l.letter, ' '), '' ORDER BY d.day)
-              FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS d(day)
-              LEFT JOIN letters l ON l.account_id = a.account_id AND l.country_code = a.country_code AND l.window_date = CAST(d.day AS date)) AS letters
+           ARRAY(SELECT string_agg(coalesce(l.letter, ' '), '' ORDER BY d.day)
+                   FROM (SELECT DISTINCT w.report FROM report_windows w
+                          WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = :dataset) r
+                  CROSS JOIN generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS d(day)
+                   LEFT JOIN letters l ON l.account_id = a.account_id AND l.country_code = a.country_code AND l.report = r.report
+                                      AND l.window_date = CAST(d.day AS date)
+                  GROUP BY r.report ORDER BY r.report) AS letters
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
 
 
@@ -57,7 +57,7 @@ def list_window_letters(
     overdue_before: datetime,
     late_if_sent_before: datetime,
 ) -> list[RowMapping]:
-    """Return every account with one letter per day from `start` to `end`: a key of `SIGNS`, or a blank without a window.
+    """Return every account with one letter per day from `start` to `end` for each report: a key of `SIGNS`, or a blank without a window.
 
     Columns: account_key, label, time_zone, paused, amazon_status, needs_attention, letters.
     """

@@ -17,8 +17,6 @@ class WindowState(StrEnum):
 
     FRESH = "fresh"
     """The last refresh that was due is loaded."""
-    PARTIAL = "partial"
-    """As fresh, but without an ad product that Amazon does not serve for the day."""
     NOT_DUE = "not due"
     """It has no data, as it should: its first refresh is not due."""
     DUE = "due"
@@ -47,7 +45,6 @@ class WindowSigns:
         is_overdue: Whether one of an active account fell due longer ago than it should wait.
         is_suspicious: Whether its last report was suspicious.
         request_is_late: Whether Amazon works on its request for far longer than usual.
-        lacks_product: Whether Amazon does not serve all of its ad products.
     """
 
     status: str
@@ -55,7 +52,6 @@ class WindowSigns:
     is_overdue: bool = False
     is_suspicious: bool = False
     request_is_late: bool = False
-    lacks_product: bool = False
 
 
 _OF_STATUS = {
@@ -80,9 +76,7 @@ def window_state(signs: WindowSigns) -> WindowState:
         return WindowState.SUSPICIOUS
     if signs.is_due:
         return WindowState.LATE if is_late(signs) else WindowState.DUE
-    if signs.status == "loaded":
-        return WindowState.PARTIAL if signs.lacks_product else WindowState.FRESH
-    return WindowState.NOT_DUE
+    return WindowState.FRESH if signs.status == "loaded" else WindowState.NOT_DUE
 
 
 def late_if_sent_before(dataset: Dataset, now: datetime) -> datetime:

@@ -30,7 +30,7 @@ _WITH_DUE_WORK = text(f"""
        AND o.account_id IN (
            SELECT a.account_id FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
             CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
-             LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets,
+             LEFT JOIN (SELECT account_id, country_code, count(DISTINCT dataset) AS datasets,
                                min(through_date) AS first_date, max(through_date) AS last_date
                           FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
                     USING (account_id, country_code)
@@ -40,7 +40,8 @@ _WITH_DUE_WORK = text(f"""
                    OR EXISTS (SELECT FROM report_windows w
                                WHERE w.account_id = a.account_id AND w.country_code = a.country_code
                                  AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-                                 AND w.next_refresh_at > {_PLANNED_AT} AND w.next_refresh_at <= :now)
+                                 AND w.next_refresh_at > {_PLANNED_AT} AND w.next_refresh_at <= :now
+                                 AND w.expires_at > :now)
                    OR {_PLANNED_AT} < CAST(:now AS timestamptz) - interval '1 hour'
                       AND (EXISTS (SELECT FROM report_windows w
                                     WHERE w.account_id = a.account_id AND w.country_code = a.country_code
@@ -67,28 +68,6 @@ def list_ads_accounts_with_due_work(
     """
     values = {"now": now, "datasets": list(datasets)}
     return list(connection.execute(_WITH_DUE_WORK, values).scalars())
-
-
-_OPEN_ROUNDS = text(f"""
-    SELECT o.ads_account_key, o.last_look_at
-      FROM ads_accounts o
-     WHERE o.needs_attention IS NULL AND o.next_look_at > :now
-       AND EXISTS (SELECT FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)
-                    WHERE a.account_id = o.account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-                      AND w.next_refresh_at > {_PLANNED_AT} AND w.next_refresh_at <= {past("o.last_look_at")})
-     ORDER BY o.last_look_at, o.ads_account_key""")
-
-
-def list_open_rounds(
-    connection: Connection, *, now: datetime, datasets: Sequence[str]
-) -> list[tuple[str, datetime]]:
-    """Return the keys of ads accounts whose next round is later, and whose last one still lacks reports, with the instant that it began.
-
-    It lacks those of windows that were due by then and are in no plan: the report of one group of
-    ad products is loaded and that of another is to come, or a report is asked for in parts.
-    """
-    found = connection.execute(_OPEN_ROUNDS, {"now": now, "datasets": list(datasets)})
-    return [(row.ads_account_key, row.last_look_at) for row in found]
 
 
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:

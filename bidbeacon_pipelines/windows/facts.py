@@ -1,10 +1,9 @@
 """The facts needed to explain a window; instants are aware UTC, days the account's own calendar days. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from bidbeacon_pipelines.datasets.registry import Dataset
@@ -54,8 +53,10 @@ class AccountFacts:
 class StoredWindow:
     """The row of the window; the columns of `report_windows`."""
 
+    report: str
     status: str
     next_refresh_at: datetime | None
+    expires_at: datetime
     request_id: int | None
     last_requested_at: datetime | None
     last_loaded_at: datetime | None
@@ -71,7 +72,6 @@ class StoredWindow:
     suspicious_digest: str | None
     suspicious_rows: int | None
     wanted_by: str | None
-    product_states: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +185,7 @@ class WindowFacts:
         planned: The report that is planned over its day, and not created yet.
         gate: The gate that reports of its ads account are created through; None before the first
             one.
-        waits_until: Until when its dataset waits for the other countries of its ads account; None
+        waits_until: Until when its report waits for the other countries of its ads account; None
             if it doesn't.
         throttling: Throttled polls and downloads of its ads account's reports; None without any.
     """

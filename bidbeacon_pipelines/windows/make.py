@@ -1,22 +1,30 @@
 """Keeps the windows of a dataset as they should be today: creates and ends them."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned
-from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.histories import reopen_unserved
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import (
+    Window,
+    WindowTimes,
     create_windows,
+    delete_report_windows,
     expire_windows,
-    find_windows_through,
+    list_reports_through,
+    list_windows,
+    set_window_times,
     set_windows_through,
 )
 from bidbeacon_pipelines.windows.rules import (
+    expires_at,
     local_date,
     next_refresh_at,
-    oldest_served,
     window_dates,
 )
 from bidbeacon_sessions import SessionRecorder
@@ -33,35 +41,82 @@ def keep_windows(
     """Create the windows up to today, and end those that Amazon no longer serves: once per local day, or `again`.
 
     Windows of days to come, which a wrong clock made, stay: they are due when their day is over.
-    Tomorrow is accepted, since the clocks of two hosts may differ around midnight.
+    Tomorrow is accepted, since the clocks of two hosts may differ around midnight. Windows of
+    reports that the ads account has no campaigns for, or that another grouping has replaced, are
+    deleted.
     """
     now = context.now()
     today = local_date(now, account.time_zone)
     with context.engine.begin() as connection:
-        through = find_windows_through(connection, account, dataset.name)
-        is_made = through is not None and today <= through <= today + timedelta(days=1)
-        if is_made and not again:
+        reports = read_contract(connection, account.account_id).reports(dataset)
+        through = list_reports_through(connection, account, dataset.name)
+        names = [report.name for report in reports]
+        if through.keys() != set(names):
+            delete_report_windows(connection, account, dataset.name, but=names)
+        made = today, today + timedelta(days=1)
+        stale = [report for report in reports if again or through.get(report.name) not in made]
+        if not stale:
             return
-        reopen_unserved(connection, session, account, dataset, now)
-        zone = account.time_zone
-        due = {
-            day: next_refresh_at(dataset, day, zone, None) for day in window_dates(dataset, today)
-        }
-        created = create_windows(connection, account, dataset.name, due)
-        expired = expire_windows(connection, account, dataset.name, oldest_served(dataset, today))
-        set_windows_through(connection, account, dataset.name, today)
+        created = sum(_make(connection, account, report, today) for report in stale)
+        reopened = _renew(connection, account, dataset, stale, now)
+        expired = expire_windows(connection, account, dataset.name, now=now)
+        facts = {"account": account.account_key, "dataset": dataset.name}
         if created:
-            session.add_in(
-                connection,
-                WindowsPlanned(
-                    account=account.account_key,
-                    dataset=dataset.name,
-                    created=created,
-                    through=today,
-                ),
-            )
+            session.add_in(connection, WindowsPlanned(**facts, created=created, through=today))
+        if reopened:
+            session.add_in(connection, WindowsReopened(**facts, windows=reopened))
         if expired:
-            session.add_in(
-                connection,
-                WindowsExpired(account=account.account_key, dataset=dataset.name, windows=expired),
+            session.add_in(connection, WindowsExpired(**facts, windows=expired))
+
+
+def _make(connection: Connection, account: Account, report: DatasetReport, today: date) -> int:
+    """Create the missing windows of a report; return how many."""
+    dataset, zone, shorter = report.dataset, account.time_zone, report.shorter_history
+    times = {
+        day: WindowTimes(
+            next_refresh_at(dataset, day, zone, None), expires_at(dataset, day, zone, shorter)
+        )
+        for day in window_dates(dataset, today, shorter)
+    }
+    created = create_windows(connection, account, dataset.name, report.name, times)
+    set_windows_through(connection, account, dataset.name, report.name, today)
+    return created
+
+
+def _renew(
+    connection: Connection,
+    account: Account,
+    dataset: Dataset,
+    reports: Sequence[DatasetReport],
+    now: datetime,
+) -> list[date]:
+    """Store when windows expire and are due, where that has changed; return the days of those that had expired and have not any more.
+
+    It changes where a shorter history was learned or forgotten, and where a wrong clock has ended
+    windows.
+    """
+    windows, reopened = list_windows(connection, account, dataset.name), set[date]()
+    for report in reports:
+        times = {
+            window.window_date: times
+            for window in windows
+            if window.report == report.name
+            and (times := _times(report, window, account, now)) is not None
+        }
+        if times:
+            reopened |= set(
+                set_window_times(connection, account, dataset.name, report.name, times, now=now)
             )
+    return sorted(reopened)
+
+
+def _times(
+    report: DatasetReport, window: Window, account: Account, now: datetime
+) -> WindowTimes | None:
+    """Return when a window is due and expires, if that is not what is stored; one that has ended before it expires is due again."""
+    dataset, day, zone = report.dataset, window.window_date, account.time_zone
+    expires, due = expires_at(dataset, day, zone, report.shorter_history), window.next_refresh_at
+    if due is None and expires > now and window.request_id is None and not window.failure_reason:
+        due = next_refresh_at(dataset, day, zone, window.data_as_of)
+    changed = (due, expires) != (window.next_refresh_at, window.expires_at)
+    return WindowTimes(due, expires) if changed else None

@@ -10,14 +10,7 @@ from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
 # A window of a paused country may have waited for a report that came for the others.
 _RELEASE = text(f"""
     UPDATE report_windows w
-       SET status = CASE WHEN w.data_as_of IS NULL THEN 'missing' ELSE 'loaded' END, failure_reason = NULL,
-           product_states = (
-               SELECT jsonb_object_agg(p.key, CASE
-                          WHEN p.value ->> 'status' = 'failed' AND p.value ->> 'failure_reason' = w.failure_reason
-                          THEN (p.value - 'failure_reason')
-                               || jsonb_build_object('status', CASE WHEN p.value ->> 'data_as_of' IS NULL THEN 'missing' ELSE 'loaded' END)
-                          ELSE p.value END)
-                 FROM jsonb_each(w.product_states) p)
+       SET status = CASE WHEN w.data_as_of IS NULL THEN 'missing' ELSE 'loaded' END, failure_reason = NULL
       FROM report_requests r, advertiser_accounts a JOIN ads_accounts o USING (account_id)
      WHERE w.account_id = (SELECT account_id FROM advertiser_accounts WHERE account_key = :key)
        AND a.account_id = w.account_id AND a.country_code = w.country_code AND {IS_ACTIVE} AND o.needs_attention IS NULL

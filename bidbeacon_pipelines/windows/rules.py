@@ -9,7 +9,7 @@ rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
 
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -57,12 +57,20 @@ def start_of_day(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time.min, _zone(time_zone)).astimezone(UTC)
 
 
-def oldest_served(dataset: Dataset, today: date) -> date:
+def oldest_served(dataset: Dataset, today: date, shorter_history: int | None = None) -> date:
     """Return the oldest day that is safely served on the account-local day `today`.
 
     Months are counted back to the same day of the month, or to its last day where it is shorter.
+
+    Args:
+        dataset: What is served.
+        today: The account's local day.
+        shorter_history: The number of days that a report of it is served for, where that is less.
     """
-    return _history_start(dataset, today) + EDGE_SAFETY
+    start = _history_start(dataset, today)
+    if shorter_history is not None:
+        start = max(start, today - timedelta(days=shorter_history))
+    return start + EDGE_SAFETY
 
 
 def is_served(dataset: Dataset, window_date: date, today: date) -> bool:
@@ -70,9 +78,20 @@ def is_served(dataset: Dataset, window_date: date, today: date) -> bool:
     return oldest_served(dataset, today) <= window_date <= today
 
 
-def window_dates(dataset: Dataset, today: date) -> list[date]:
+def expires_at(
+    dataset: Dataset, window_date: date, time_zone: str, shorter_history: int | None = None
+) -> datetime:
+    """Return the instant from which a window is no longer served: the first for which `oldest_served` is a later day."""
+    days = [limit for limit in (dataset.history_days, shorter_history) if limit is not None]
+    last = [window_date + timedelta(days=limit) for limit in days]
+    if dataset.history_months is not None:
+        last.append(_months_after(window_date, dataset.history_months))
+    return start_of_day(min(last), time_zone)
+
+
+def window_dates(dataset: Dataset, today: date, shorter_history: int | None = None) -> list[date]:
     """List the days that are windows on the account-local day `today`, oldest first, today included."""
-    oldest = oldest_served(dataset, today)
+    oldest = oldest_served(dataset, today, shorter_history)
     return [oldest + timedelta(days=n) for n in range((today - oldest).days + 1)]
 
 
@@ -127,6 +146,36 @@ def again_after_failure(
     if at is not None:
         return at
     return tomorrow if tomorrow - (failing_since or failed_at) <= RETRIED_FOR else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowOutcome:
+    """How a window leaves its request; the fields are columns of `report_windows`.
+
+    Attributes:
+        status: `missing`, `unconfirmed`, `loaded` or `failed`.
+        next_refresh_at: When it is due next; None for never.
+        data_as_of: When its loaded report was asked for.
+        failure_reason: Why it failed or was suspicious.
+        suspicious_digest: Of the suspicious report.
+        suspicious_rows: Rows of that report.
+        suspicious_count: How many suspicious reports came in a row.
+    """
+
+    status: str
+    next_refresh_at: datetime | None = None
+    data_as_of: datetime | None = None
+    failure_reason: str | None = None
+    suspicious_digest: str | None = None
+    suspicious_rows: int | None = None
+    suspicious_count: int = 0
+
+
+def failed(window: WindowOutcome, reason: str, again_at: datetime | None) -> WindowOutcome:
+    """Return the outcome of a window whose report failed or was refused; with data, and not due again, it is final with that data."""
+    if again_at is None and window.data_as_of is not None:
+        return WindowOutcome(status="loaded", data_as_of=window.data_as_of, failure_reason=reason)
+    return replace(window, status="failed", next_refresh_at=again_at, failure_reason=reason)
 
 
 @dataclass(frozen=True)
@@ -197,6 +246,13 @@ def _history_start(dataset: Dataset, today: date) -> date:
     if dataset.history_months is not None:
         return _months_before(today, dataset.history_months)
     return today - timedelta(days=dataset.history_days or 0)
+
+
+def _months_after(day: date, months: int) -> date:
+    """Return the first day that lies so many months after a day: the next month's first where its month is shorter."""
+    year, month_index = divmod(day.year * 12 + day.month - 1 + months, 12)
+    first = date(year, month_index + 1, 1)
+    return first + timedelta(days=min(day.day - 1, monthrange(year, month_index + 1)[1]))
 
 
 def _months_before(day: date, months: int) -> date:

@@ -5,8 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.database.base import TOTAL, PipelinesBase
@@ -17,23 +16,20 @@ WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "e
 
 
 class ReportWindow(PipelinesBase):
-    """One row is a window: one calendar day, in the account's time zone, of one dataset of one account.
+    """One row is a window: one calendar day, in the account's time zone, of one report of one account.
 
-    `request_id` is the request in flight for it, `last_request_id` that one or the last before it.
-    `data_as_of` is when the loaded report was asked for: what happened later is not in it.
-    `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and
-    the next run records the rest. `recorded_run_id` is the run of the last materialization: where
-    Dagster's last one is of another run, the load is recorded again. `suspicious_*` describe a
-    suspicious report (empty, or far too small) that waits for a second one to confirm it.
-    `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the
-    account's currency), `request_id`, the report they are from, `as_of`, when that was asked for,
-    and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's
-    reports. `replayed_at` is when quarantined rows were added to what it holds, last.
-    `wanted_by` is who asked for it to be loaded now, whether or not it is due, and `wanted_at` when;
-    both are empty once its request or the session that drives it has ended.
-    `products_due` are the ad products that are asked for when it is due, or wanted; null for all.
-    `product_states` has the state of each ad product, where they differ: `data_as_of` is that of
-    the oldest then, and null until all have come. One that is `not_served` does not count.
+    `report` names the ad products of the report, which fills `dataset`: `SP+SB+SD`. `request_id` is
+    the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is
+    when the loaded report was asked for: what happened later is not in it. `expires_at` is when
+    Amazon stops serving the day. `recorded_load_count` is the last load recorded in Dagster: after
+    a killed run it is behind, and the next run records the rest. `recorded_run_id` is the run of
+    the last materialization: where Dagster's last one is of another run, the load is recorded
+    again. `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a
+    second one to confirm it. `product_totals` has the rows, spend and sales of each ad product, in
+    the account's currency. `loaded_by_request` is the request of its data. `replayed_at` is when
+    quarantined rows were added to what it holds, last. `wanted_by` is who asked for it to be loaded
+    now, whether or not it is due, and `wanted_at` when; both are empty once its request or the
+    session that drives it has ended.
     """
 
     __tablename__ = "report_windows"
@@ -41,9 +37,11 @@ class ReportWindow(PipelinesBase):
     account_id: Mapped[str] = _id(primary_key=True)
     country_code: Mapped[str] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(primary_key=True)
+    report: Mapped[str] = mapped_column(primary_key=True)
     window_date: Mapped[date] = mapped_column(primary_key=True)
     status: Mapped[str] = mapped_column(server_default="missing")
     next_refresh_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
     request_id: Mapped[int | None] = mapped_column(ForeignKey("report_requests.id"))
     last_requested_at: Mapped[datetime | None]
     last_loaded_at: Mapped[datetime | None]
@@ -66,12 +64,9 @@ class ReportWindow(PipelinesBase):
     wanted_by: Mapped[str | None]
     wanted_at: Mapped[datetime | None]
     replayed_at: Mapped[datetime | None]
-    products_due: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
-    product_states: Mapped[dict[str, Any] | None]
 
     __table_args__ = (
         _account(),
-        CheckConstraint("cardinality(products_due) > 0", name="products_due_some"),
         CheckConstraint(f"status IN {WINDOW_STATUSES}", name="status_known"),
         CheckConstraint(
             "(status = 'requested') = (request_id IS NOT NULL)", name="requested_has_request"
@@ -127,13 +122,14 @@ class ReportWindow(PipelinesBase):
 
 
 class DatasetWindows(PipelinesBase):
-    """One row says up to which day, in the account's time zone, the windows of one dataset of an account exist."""
+    """One row says up to which day, in the account's time zone, the windows of one report of an account exist."""
 
     __tablename__ = "dataset_windows"
 
     account_id: Mapped[str] = _id(primary_key=True)
     country_code: Mapped[str] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(primary_key=True)
+    report: Mapped[str] = mapped_column(primary_key=True)
     through_date: Mapped[date]
 
     __table_args__ = (_account(),)

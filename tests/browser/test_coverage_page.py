@@ -35,9 +35,9 @@ def fill_windows(store: SessionStore) -> None:
             )
         connection.execute(
             text("""
-            INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, data_as_of, load_count, row_count,
+            INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, load_count, row_count,
                                         failure_reason, next_refresh_at)
-            SELECT account_id, country_code, 'daily_targets', CAST(:to AS date) - n, CASE WHEN n = 5 AND country_code = 'DE' THEN 'failed' ELSE 'loaded' END,
+            SELECT account_id, country_code, 'daily_targets', 'SP+SB+SD', CAST(:to AS date) - n, now() + interval '2 years', CASE WHEN n = 5 AND country_code = 'DE' THEN 'failed' ELSE 'loaded' END,
                    now(), now(), 1, 7, CASE WHEN n = 5 AND country_code = 'DE' THEN 'Amazon said no' END, now() + interval '5 hours'
               FROM advertiser_accounts CROSS JOIN generate_series(0, 39) n"""),
             {"to": TO},

@@ -25,9 +25,9 @@ ACCOUNTS = """
     SELECT 'amzn1.acme', c, c || '.acme', 'Acme Merch · ' || c, 'CREATED', 'NA', 'USD', 'America/New_York', now() - interval '1 year'
       FROM unnest(ARRAY['US', 'CA', 'MX']) c"""
 WINDOWS = """
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, last_requested_at, data_as_of, load_count,
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, last_requested_at, data_as_of, load_count,
                                 next_refresh_at, failure_reason)
-    SELECT account_id, country_code, d, current_date - n, CASE WHEN n % 97 = :failing THEN 'failed' ELSE 'loaded' END, now(),
+    SELECT account_id, country_code, d, 'SP+SB+SD', current_date - n, now() + interval '2 years', CASE WHEN n % 97 = :failing THEN 'failed' ELSE 'loaded' END, now(),
            now() - interval '3 hours', now(), 1, CASE WHEN n IN (3, 5) AND d = 'daily_products' AND :failing < 97 THEN now() - interval '20 hours' END,
            CASE WHEN n % 97 = :failing THEN :cause END
       FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_campaigns', 'daily_targets', 'daily_products']) d CROSS JOIN generate_series(1, 700) n"""

@@ -75,8 +75,8 @@ def fill_world(store: SessionStore) -> str:
             connection, "DE", account_id=ACCOUNT_ID, name=HOSTILE, time_zone="Europe/Berlin"
         )
         connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, failure_reason, next_refresh_at)
-                    VALUES (:id, 'DE', 'daily_targets', :day, 'failed', :reason, now() + interval '5 hours')"""),
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, failure_reason, next_refresh_at)
+                    VALUES (:id, 'DE', 'daily_targets', 'SP+SB+SD', :day, now() + interval '2 years', 'failed', :reason, now() + interval '5 hours')"""),
             {"id": ACCOUNT_ID, "day": DAY, "reason": HOSTILE},
         )
     with with_job_session(HOSTILE, store=store, account=account, input={"a": HOSTILE}):

@@ -37,8 +37,8 @@ def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str
             time_zone="Europe/Berlin",
         )
         connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at)
-                    VALUES (:id, 'DE', 'daily_targets', :day, 'missing', now() - interval '1 hour')"""),
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at)
+                    VALUES (:id, 'DE', 'daily_targets', 'SP+SB+SD', :day, now() + interval '2 years', 'missing', now() - interval '1 hour')"""),
             {"id": ACCOUNT_ID, "day": DAY},
         )
     shared = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}

@@ -12,7 +12,8 @@ import httpx
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import simulate_time
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.fields import products_of
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.settings import Settings
 from tests.cluster.cluster import (
     DAGSTER_PORT,
@@ -25,7 +26,7 @@ from tests.cluster.cluster import (
 from tests.cluster.hosts import Host, Program, wait_until
 from tests.cluster.reading import Balancer, MovingReader
 from tests.dataset_truth import Question, TargetsOfRows
-from tests.faults.ads.delivered import Key, Metrics, ReportReader
+from tests.faults.ads.delivered import AD_PRODUCT, Key, Metrics, ReportReader
 
 COUNTRIES = (("US", "CA", "MX"), ("DE", "GB", "FR", "IT"), ("JP",), ("AU",), ("ES", "NL"), ("US",))
 """Of six ads accounts in three regions: a dozen accounts."""
@@ -115,7 +116,7 @@ _LOADED_TWICE = """
     SELECT payload ->> 'request_id' AS request, payload ->> 'account' AS account FROM session_actions
      WHERE type = 'report-processed' GROUP BY 1, 2 HAVING count(*) > 1"""
 _LOADED = """
-    SELECT dataset, window_date, product_totals FROM report_windows
+    SELECT dataset, report, window_date, data_as_of FROM report_windows
      WHERE account_id = :account_id AND country_code = :country_code AND load_count > 0 ORDER BY 1, 2"""
 
 
@@ -356,21 +357,26 @@ class World:
         ]
 
     def _is_true(self, account: Account, dataset: Dataset, row: Mapping[str, Any]) -> bool:
-        """Return whether a window holds the true rows of each ad product, as of when it was asked for."""
+        """Return whether a window holds the true rows of each ad product of its report, as of when that was asked for."""
         cluster, day = self.cluster, row["window_date"]
         question = Question(cluster.engine, cluster.sandbox_url, account, dataset, day)
+        report = DatasetReport(dataset, products_of(row["report"]))
         true: dict[Key, Metrics] = {}
-        for report in dataset.reports:
-            for product in set(report.ad_products) & row["product_totals"].keys():
-                rows = self._ask_for_truth(question, product, row["product_totals"][product])
-                reader = ReportReader(account, dataset, False, TargetsOfRows(rows))
-                true |= reader.read_truth(rows, product, report.fields, day)
-        return question.without_targets(true) == question.without_targets(question.stored())
+        for product in report.ad_products:
+            rows = self._ask_for_truth(question, product, row["data_as_of"])
+            reader = ReportReader(account, dataset, False, TargetsOfRows(rows))
+            true |= reader.read_truth(rows, product, report.fields, day)
+        stored = {
+            key: values
+            for key, values in question.stored().items()
+            if key[AD_PRODUCT] in report.ad_products
+        }
+        return question.without_targets(true) == question.without_targets(stored)
 
     def _ask_for_truth(
-        self, question: Question, product: str, totals: Mapping[str, Any]
+        self, question: Question, product: str, as_of: datetime
     ) -> list[Mapping[str, Any]]:
-        asked = question.parameters(product, datetime.fromisoformat(totals["as_of"]))
+        asked = question.parameters(product, as_of)
         answer = self.cluster.http.get(f"{self.cluster.sandbox_url}/sandbox/truth", params=asked)
         rows: list[Mapping[str, Any]] = answer.raise_for_status().json()["rows"]
         return rows

@@ -132,10 +132,11 @@ def test_accounts_get_its_windows_as_soon_as_it_is_registered(
 def leave_nothing_due(world: World) -> None:
     """Let the windows of all other datasets exist through tomorrow, without any that is due."""
     world.execute(
-        """INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
-           SELECT account_id, country_code, dataset, CAST(now() AT TIME ZONE time_zone AS date) + 1
-             FROM advertiser_accounts, unnest(CAST(:datasets AS text[])) AS dataset""",
-        datasets=list(DATASETS),
+        """INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)
+           SELECT account_id, country_code, dataset, report, CAST(now() AT TIME ZONE time_zone AS date) + 1
+             FROM advertiser_accounts, unnest(CAST(:datasets AS text[]), CAST(:reports AS text[])) AS r(dataset, report)""",
+        datasets=[report.dataset.name for one in DATASETS.values() for report in one.reports],
+        reports=[report.name for one in DATASETS.values() for report in one.reports],
     )
 
 

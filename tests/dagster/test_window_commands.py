@@ -128,10 +128,7 @@ def load_twice(world: World, account: Account) -> None:
     world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")
     world.execute("""
         UPDATE report_windows w
-           SET data_as_of = w.data_as_of - interval '7 days',
-               product_totals = (SELECT jsonb_object_agg(p.key, jsonb_set(p.value, '{as_of}', to_jsonb(
-                                            CAST(p.value ->> 'as_of' AS timestamptz) - interval '7 days')))
-                                   FROM jsonb_each(w.product_totals) p)
+           SET data_as_of = w.data_as_of - interval '7 days'
          WHERE w.data_as_of IS NOT NULL""")
     load(world, account)
 

@@ -112,18 +112,18 @@ class BenchWorld:
         return stepped
 
     def ask(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
-        """Plan one request for days by hand and send it; give its id."""
+        """Plan and send the requests for days by hand, one for each report; give the id of the first."""
         with self.session() as session:
             keep_windows(self.context, session, account, dataset, again=True)
             with self.engine.begin() as connection:
                 want_windows(connection, account, dataset.name, days, "maria")
-            [request_id] = self._send_next(session, account, days, dataset)
-        return request_id
+            request_ids = self._send(session, account, days, dataset)
+        return request_ids[0]
 
-    def _send_next(
+    def _send(
         self, session: SessionRecorder, account: Account, days: Sequence[date], dataset: Dataset
     ) -> list[int]:
-        """Plan and send the next request for days that are wanted by hand; return its id, none where no report is missing."""
+        """Plan and send the requests for days that are wanted by hand; return their ids."""
         planned = plan_backfill(self.context, session, account, dataset, days)
         for request_id in planned:
             if drive_request(self.context, session, request_id) == RequestStatus.PLANNED:
@@ -132,20 +132,11 @@ class BenchWorld:
         return planned
 
     def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
-        """Ask for days, wait until the dataset's first report is there, and load it; return the request's id."""
+        """Ask for days, wait until the dataset's reports are there, and load them; return the id of the first request."""
         request_id = self.ask(account, *days, dataset=dataset)
         self.advance(minutes=2)
         self.step()
         return request_id
-
-    def load_all_reports(self, account: Account, *days: date, dataset: Dataset) -> None:
-        """Ask for days and load every report of the dataset, one after the other."""
-        self.load(account, *days, dataset=dataset)
-        for _ in dataset.reports[1:]:
-            with self.session() as session:
-                assert self._send_next(session, account, days, dataset)
-            self.advance(minutes=2)
-            self.step()
 
     def pause(self, account: Account) -> None:
         """Have a person pause an account."""
@@ -179,10 +170,14 @@ class BenchWorld:
             return get_request(connection, request_id)
 
     def window(self, account: Account, day: date, dataset: Dataset = DATASET) -> Window:
-        """Give one window as stored."""
-        with self.engine.begin() as connection:
-            [window] = list_windows(connection, account, dataset.name, [day])
+        """Give the window of a day of a dataset with one report as stored."""
+        [window] = self.windows(account, day, dataset=dataset)
         return window
+
+    def windows(self, account: Account, *days: date, dataset: Dataset = DATASET) -> list[Window]:
+        """Give the windows of all reports of some days as stored, by date and report."""
+        with self.engine.begin() as connection:
+            return list_windows(connection, account, dataset.name, days)
 
     def query(self, statement: str, **values: Any) -> list[Mapping[str, Any]]:
         """Give the rows of a query."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from bidbeacon_pipelines.accounts.queries import get_account, upsert_account, upsert_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
-from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
 from bidbeacon_pipelines.entities.queries import merge_entities
 from bidbeacon_pipelines.entities.target_match import digest_of_target
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
@@ -24,6 +24,7 @@ from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.sandbox.rows import to_json
 from bidbeacon_pipelines.windows.queries import (
     Window,
+    WindowTimes,
     attach_windows,
     create_windows,
     list_windows,
@@ -37,6 +38,7 @@ DAY = date(2026, 1, 10)
 AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
 ASKED_AGAIN_AT = AS_OF + timedelta(minutes=15)
 NEXT_AT = AS_OF + timedelta(days=2)
+EXPIRES_AT = AS_OF + timedelta(days=700)
 CAMPAIGN, GROUP = "1001", "2001"
 KEYWORD, PRODUCT, NEGATIVE = "4001", "4002", "3999"
 Raw = dict[str, Any]
@@ -167,13 +169,14 @@ class LoadWorld:
             suspicious_again_at=lambda _: ASKED_AGAIN_AT,
             next_refresh_at=lambda _: NEXT_AT,
             refused_again_at=lambda _day, _has_data: NEXT_AT,
-            products=tuple(ad_products),
-            now=AS_OF,
         )
         ensure_partitions(self.engine, dataset, min(days), max(days))
         with self.engine.begin() as connection:
             scope = self._scope(
-                connection, dataset, days, AS_OF + timedelta(days=age), tuple(ad_products)
+                connection,
+                DatasetReport(dataset, tuple(ad_products)),
+                days,
+                AS_OF + timedelta(days=age),
             )
             if period is not None:
                 scope = replace(scope, period=period)
@@ -192,33 +195,38 @@ class LoadWorld:
     def _scope(
         self,
         connection: Connection,
-        dataset: Dataset,
+        report: DatasetReport,
         days: Sequence[date],
         as_of: datetime,
-        ad_products: tuple[str, ...],
     ) -> ReportScope:
-        create_windows(connection, self.account, dataset.name, dict.fromkeys(days, AS_OF))
+        dataset = report.dataset
+        times = dict.fromkeys(days, WindowTimes(AS_OF, EXPIRES_AT))
+        create_windows(connection, self.account, dataset.name, report.name, times)
         first, last = min(days), max(days)
         request_id = insert_request(
             connection,
             self.account.account_id,
             dataset.name,
+            report.name,
             first,
             last,
             by_hand=True,
             session_id=uuid4(),
             created_at=as_of,
-            ad_products=ad_products,
         )
         want_windows(connection, self.account, dataset.name, days, "maria")
         attach_windows(connection, request_id, now=as_of)
-        return ReportScope(dataset, request_id, as_of, ad_products, (first, last))
+        return ReportScope(report, request_id, as_of, (first, last))
 
     def window(self, day: date = DAY, dataset: Dataset = DATASET) -> Window:
-        """Give a window as stored."""
-        with self.engine.begin() as connection:
-            [window] = list_windows(connection, self.account, dataset.name, [day])
+        """Give the only window of a day as stored."""
+        [window] = self.windows(day, dataset)
         return window
+
+    def windows(self, day: date = DAY, dataset: Dataset = DATASET) -> list[Window]:
+        """Give the windows of a day as stored, by report."""
+        with self.engine.begin() as connection:
+            return list_windows(connection, self.account, dataset.name, [day])
 
     def rows(self, columns: str = "*", day: date = DAY) -> list[Mapping[str, Any]]:
         """Give the stored rows of a day, in order."""

@@ -9,7 +9,6 @@ from bidbeacon_pipelines.sandbox.faults import BadRow, FaultName, FaultRule, Ope
 from tests.postgres.lone_fault_consequences import (
     AGAIN,
     ASKED,
-    LOADED,
     Anew,
     Case,
     Confirmed,
@@ -180,14 +179,9 @@ UNANSWERED: dict[str, Case] = {
         faults=(once("partial_failure", "create_report", code="400013", reason="No field Colour"),),
         reason="No field Colour.*code 400013",
     ),
-    "partial_failure: create, fields of several ad products": Case(
+    "partial_failure: create, fields of several ad products": Refused(
         faults=(once("partial_failure", "create_report", code="400004", reason="No field Colour"),),
-        told=("windows-queued", "report-split-by-product", *LOADED * 3),
-        creates=4,
-        retrieves=3,
-        downloads=3,
-        reports=3,
-        seconds=1 + 3 * 180,
+        reason="No field Colour.*bidbeacon contract set",
     ),
     "partial_failure: retrieve": Case(
         faults=(once("partial_failure", "retrieve_report"),), retrieves=2, seconds=181

@@ -329,10 +329,10 @@ def prepare(office: Office) -> None:
 def hold_windows(office: Office) -> None:
     """Let the windows of all accounts count as made for today, so that time creates and expires none."""
     office.execute(
-        """INSERT INTO dataset_windows
-           SELECT account_id, country_code, 'daily_targets', CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
+        """INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)
+           SELECT account_id, country_code, 'daily_targets', 'SP+SB+SD', CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
              FROM advertiser_accounts
-           ON CONFLICT (account_id, country_code, dataset) DO UPDATE SET through_date = excluded.through_date""",
+           ON CONFLICT (account_id, country_code, dataset, report) DO UPDATE SET through_date = excluded.through_date""",
         now=office.clock.now(),
     )
 

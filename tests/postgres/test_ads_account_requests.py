@@ -247,17 +247,17 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
         day=DAY,
     )
     world.execute("DELETE FROM report_requests")
+    world.execute("UPDATE ads_accounts SET planned_at = NULL")
     world.execute(
-        "UPDATE ads_accounts SET planned_at = NULL,"
-        """ longest_periods = '{"daily_targets": {"days": 8, "since": "2026-01-01"}}'"""
+        "INSERT INTO registry_overrides (region, dataset, account_id, what, value, set_by)"
+        " VALUES ('EU', 'daily_targets', :id, 'period:SP+SB+SD', '8', 'a person')",
+        id=germany.account_id,
     )
     world.break_with("too_large", days=4)
     while is_due(world, germany):
         fill(world, germany)
-    [learned] = world.query(
-        "SELECT longest_periods FROM ads_accounts WHERE account_id = :id", id=germany.account_id
-    )
-    assert {DATASET.name: {"days": 4, "since": str(TODAY)}} == learned["longest_periods"]
+    [learned] = world.query("SELECT account_id, value, set_by FROM registry_overrides")
+    assert (germany.account_id, "4", "learned") == tuple(learned.values())
     loaded = world.query(
         "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded'"
     )

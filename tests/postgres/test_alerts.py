@@ -36,8 +36,8 @@ ACCOUNT = """
     INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
     VALUES ('amzn1.acme', 'US', 'US.acme', 'Acme Merch', 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01')"""
 FAIL = """
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, failure_reason, last_requested_at)
-    SELECT 'amzn1.acme', 'US', 'daily_targets', CAST(:today AS date) - n, 'failed', 'Out of ink', :now FROM generate_series(1, :days) n"""
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, failure_reason, last_requested_at)
+    SELECT 'amzn1.acme', 'US', 'daily_targets', 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'failed', 'Out of ink', :now FROM generate_series(1, :days) n"""
 MEND = "UPDATE report_windows SET status = 'missing', failure_reason = NULL"
 SECRET = "s3cret-t0ken-of-acme"
 

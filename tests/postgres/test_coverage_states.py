@@ -29,13 +29,9 @@ LOADED = {
     "load_count": 1,
     "row_count": 7,
 }
-UNSERVED = (
-    '{"SPONSORED_PRODUCTS": {"status": "loaded"}, "SPONSORED_BRANDS": {"status": "not_served"}}'
-)
 CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
     (LOADED | {"next_refresh_at": SOON}, WindowState.FRESH, Cause.FRESH),
     (LOADED, WindowState.FRESH, Cause.FINAL),
-    (LOADED | {"product_states": UNSERVED}, WindowState.PARTIAL, Cause.FINAL),
     (LOADED | {"next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.DUE),
     ({"status": "missing", "next_refresh_at": SOON}, WindowState.NOT_DUE, Cause.NOT_DUE_YET),
     ({"status": "missing", "next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.DUE),
@@ -68,7 +64,7 @@ CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
         WindowState.FAILED,
         Cause.FAILED,
     ),
-    ({"status": "expired"}, WindowState.EXPIRED, Cause.EXPIRED),
+    ({"status": "expired", "expires_at": HOUR_AGO}, WindowState.EXPIRED, Cause.EXPIRED),
 ]
 
 
@@ -92,9 +88,9 @@ def coverage(session_store: SessionStore) -> WindowCoverage:
 def _add_request(connection: Connection, name: str) -> int:
     sent = NOW - (timedelta(minutes=1) if name == "quick" else timedelta(hours=3))
     statement = text("""
-        INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, amazon_status,
+        INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, amazon_status,
                                      attempts, created_at, sent_at, next_step_at)
-        VALUES ('amzn1.ads-account.g.0', 'daily_targets', :day, :day, 'in_flight', :name, 'PENDING', 1, :sent, :sent, :soon)
+        VALUES ('amzn1.ads-account.g.0', 'daily_targets', 'SP+SB+SD', :day, :day, 'in_flight', :name, 'PENDING', 1, :sent, :sent, :soon)
         RETURNING id""")
     values = {
         "day": FIRST,
@@ -114,6 +110,8 @@ def _add_window(
         "account_id": "amzn1.ads-account.g.0",
         "country_code": "US",
         "dataset": "daily_targets",
+        "report": "SP+SB+SD",
+        "expires_at": NOW + timedelta(days=600),
     }
     row = values | {"window_date": day} | columns
     names = ", ".join(row)
@@ -127,12 +125,12 @@ def _add_window(
 
 def test_each_kind_of_window_has_its_state(coverage: WindowCoverage) -> None:
     """One letter a day, in the order of days; a day without a window, and an account without any, have a dash."""
-    told = coverage.read_coverage("daily_targets", 15, date(2026, 7, 14))
+    told = coverage.read_coverage("daily_targets", 14, date(2026, 7, 13))
     expected = "-" + "".join(STATE_LETTERS[state] for _, state, _ in CASES) + "-"
-    assert [("US.one", expected), ("US.two", "-" * 15)] == [
+    assert [("US.one", expected), ("US.two", "-" * 14)] == [
         (one["key"], one["cells"]) for one in told["accounts"]
     ]
-    assert ("2026-06-30", "2026-07-14") == (told["from"], told["to"])
+    assert ("2026-06-30", "2026-07-13") == (told["from"], told["to"])
 
 
 def test_explain_says_the_same_of_each_window(

@@ -52,7 +52,7 @@ def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int
 def load(world: BenchWorld, question: Question) -> datetime:
     """Load the day; return when it was asked for."""
     asked_at = world.context.now()
-    world.load_all_reports(question.account, question.day, dataset=question.dataset)
+    world.load(question.account, question.day, dataset=question.dataset)
     return asked_at
 
 

@@ -40,9 +40,8 @@ TOLD_ELSEWHERE = {
     "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
     "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
-    "product-history-learned": "tests/postgres/test_short_histories.py",
+    "registry-overridden": "tests/postgres/test_learned_limits.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
-    "report-split-by-product": "tests/postgres/test_ad_products.py",
     "summary-updated": "tests/dagster/test_account_summaries.py",
     "waited-for-amazon": "tests/postgres/test_waiting.py",
 }

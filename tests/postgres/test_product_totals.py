@@ -70,7 +70,7 @@ def differences(
 
 
 def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: LoadWorld) -> None:
-    """To the last digit; zero where it had no rows; those of other reports of the window stay."""
+    """To the last digit; zero where it had no rows."""
     load(
         shelf,
         "daily_products",
@@ -90,11 +90,12 @@ def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: Lo
 
 
 def test_a_load_tells_the_spend_of_its_own_ad_products(shelf: LoadWorld) -> None:
-    """The window adds up all of them; what is told of the second report leaves out the first one."""
+    """So do the windows of the two reports of a day."""
     load(shelf, "daily_products", row(SP, "5") | {"ad.id": 1})
     result = load(shelf, "daily_products", row(SB, "3") | {"ad.id": 3}, ad_products=(SB,))
     assert Decimal(3) == result.spend
-    assert Decimal(8) == shelf.window(dataset=DATASETS["daily_products"]).spend
+    windows = shelf.windows(dataset=DATASETS["daily_products"])
+    assert {"SB": 3, "SP+SD": 5} == {window.report: window.spend for window in windows}
 
 
 def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:
@@ -124,7 +125,7 @@ def test_an_ad_product_that_is_missing_from_one_dataset_is_a_difference(shelf: L
 
 
 def test_an_ad_product_that_is_not_loaded_yet_is_not_compared(shelf: LoadWorld) -> None:
-    """Another report of the same window may bring it later."""
+    """The other report of the same day may bring it later."""
     load(shelf, "daily_targets", row(SP, "5"), row(SB, "7", 2))
     load(shelf, "daily_products", row(SP, "5") | {"ad.id": 1})
     both = ("daily_products", "daily_targets", SP, SB, SD)

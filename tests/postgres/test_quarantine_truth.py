@@ -60,7 +60,7 @@ def load_strictly(world: BenchWorld, question: Question) -> datetime:
         world.context, settings=world.context.settings.model_copy(update={"bad_row_share": 1.0})
     )
     with refusing_some_counts():
-        replace(world, context=lenient).load_all_reports(
+        replace(world, context=lenient).load(
             question.account, question.day, dataset=question.dataset
         )
     return asked_at

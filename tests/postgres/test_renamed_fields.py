@@ -21,13 +21,17 @@ def test_renamed_fields_are_asked_for_under_the_name_that_works(
     config = world.sandbox.state.config
     world.sandbox.state.config = config.model_copy(update={"refusals": refusals})
     account, day = world.account(), TODAY - timedelta(days=3)
-    for dataset, calls in ((DAILY_PRODUCTS, 4), (DAILY_TARGETS, 1)):
+    for dataset, before, calls in (
+        (DAILY_PRODUCTS, 4, 4),
+        (DAILY_PRODUCTS, 3, 2),
+        (DAILY_TARGETS, 3, 2),
+    ):
         world.sandbox.state.ledger.clear()
-        world.load_all_reports(account, day, dataset=dataset)
-        assert "loaded" == world.window(account, day, dataset).status
+        world.load(account, TODAY - timedelta(days=before), dataset=dataset)
         assert calls == len(world.sandbox.state.ledger.calls("create_report"))
-    [known] = world.query("SELECT DISTINCT region FROM field_spellings")
-    assert "NA" == known["region"]
+    assert {"loaded"} == {one.status for one in world.windows(account, day, dataset=DAILY_PRODUCTS)}
+    known = world.query("SELECT DISTINCT region, set_by FROM registry_overrides")
+    assert [("NA", "learned")] == [tuple(one.values()) for one in known]
 
 
 def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None:
@@ -42,7 +46,7 @@ def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None
         update={"renamed_fields": False}
     )
     world.load(account, day - timedelta(days=1))
-    assert [] == world.query("SELECT FROM field_spellings WHERE spelling <> field")
+    assert [] == world.query("SELECT FROM registry_overrides")
 
 
 @pytest.mark.parametrize("both", [False, True])

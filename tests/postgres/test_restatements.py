@@ -100,7 +100,7 @@ def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWor
     world.sync_entities(account)
     question = Question(world.engine, world.sandbox.url, account, dataset, YESTERDAY)
     for _ in range(2):
-        world.load_all_reports(account, YESTERDAY, dataset=dataset)
+        world.load(account, YESTERDAY, dataset=dataset)
         world.advance(days=6)
     loads = loads_of(world, YESTERDAY, dataset)
     assert [(product, number) for product in sorted(AD_PRODUCTS) for number in (1, 2)] == [

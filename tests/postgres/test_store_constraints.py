@@ -13,9 +13,11 @@ from bidbeacon_pipelines.datasets.registry import HOURLY_PRODUCTS
 from tests.postgres.load_world import add_account, run
 
 ACCOUNT = "amzn1.ads-account.g.one"
-REPORT = "INSERT INTO report_requests (account_id, dataset, start_date, end_date"
-WINDOW = "INSERT INTO report_windows (account_id, country_code, dataset, window_date"
-WINDOW_KEY = f"'{ACCOUNT}', 'US', 'daily_targets', '2026-01-10'"
+REPORT = "INSERT INTO report_requests (account_id, dataset, report, start_date, end_date"
+WINDOW = (
+    "INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at"
+)
+WINDOW_KEY = f"'{ACCOUNT}', 'US', 'daily_targets', 'SP', '2026-01-10', now()"
 PERFORMANCE = """
     INSERT INTO daily_target_performance (account, window_date, row_key, ad_product, currency_code, request_id, {column})
     SELECT id, '2026-01-10', decode(repeat('00', 16), 'hex'), 'SPONSORED_PRODUCTS', 'USD', 1, {value} FROM advertiser_accounts"""
@@ -165,7 +167,10 @@ def test_a_window_is_in_one_known_state(
 
 def test_a_window_that_waits_for_a_request_is_requested(connection: Connection) -> None:
     """A window can't be missing and in flight at once."""
-    run(connection, f"{REPORT}) VALUES ('{ACCOUNT}', 'daily_targets', '2026-01-10', '2026-01-10')")
+    run(
+        connection,
+        f"{REPORT}) VALUES ('{ACCOUNT}', 'daily_targets', 'SP', '2026-01-10', '2026-01-10')",
+    )
     statement = f"{WINDOW}, request_id) SELECT {WINDOW_KEY}, id FROM report_requests"
     assert broken_by(connection, statement) == "ck_report_windows_requested_has_request"
 
@@ -177,7 +182,7 @@ def test_a_window_waits_for_a_request_that_exists(connection: Connection) -> Non
 
 
 def test_a_window_is_there_once(connection: Connection) -> None:
-    """Account, country, dataset and day are its key."""
+    """Account, country, dataset, report and day are its key."""
     run(connection, f"{WINDOW}) VALUES ({WINDOW_KEY})")
     assert broken_by(connection, f"{WINDOW}) VALUES ({WINDOW_KEY})") == "pk_report_windows"
 

@@ -97,7 +97,7 @@ def test_all_daily_datasets_add_up_to_the_truth(world: BenchWorld) -> None:
     """Each metric of each day and ad product of accounts in three countries, the sandbox's totals, to the last decimal."""
     for dataset in WHOLE_DAYS:
         for country in ACCOUNTS:
-            world.load_all_reports(world.account(country), *DAYS, dataset=dataset)
+            world.load(world.account(country), *DAYS, dataset=dataset)
         true = true_days(world, dataset)
         assert len(ACCOUNTS) * len(DAYS) * len(dataset.ad_products) == len(true)
         assert true == stored_days(world, dataset)

@@ -46,7 +46,8 @@ def test_report_that_is_too_large_is_split(world: BenchWorld, fault: str) -> Non
     world.break_with(fault, days=3)  # type: ignore[arg-type]  # one of its names
     load_by_hand(world, account, DAYS)
     assert [2, 2, 2, 2] == lengths_of_loaded_reports(world)
-    assert {4, 2} == {action["days"] for action in world.actions("report-split")}
+    [learned] = world.query("SELECT what, value, set_by FROM registry_overrides")
+    assert ("period:SP+SB+SD", "2", "learned") == tuple(learned.values())
     refused = len(world.actions("report-split"))
     load_by_hand(world, account, [day - timedelta(days=8) for day in DAYS])
     assert [2] * 8 == lengths_of_loaded_reports(world)
@@ -92,11 +93,13 @@ def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
 
 
 def test_one_day_that_is_too_large_fails(world: BenchWorld) -> None:
-    """A day can't be split: its window fails with Amazon's reason."""
+    """A day can't be split: its window fails with Amazon's reason, and with the command that requests its ad products apart."""
     account = world.account()
     world.break_with("report_failed", reason="The requested report is too large")
     world.load(account, DAYS[0])
     window = world.window(account, DAYS[0])
-    assert ("failed", True) == (window.status, "too large" in (window.failure_reason or ""))
+    command = "`bidbeacon contract set NA daily_targets grouping SP,SB,SD`"
+    assert "failed" == window.status
+    assert all(part in (window.failure_reason or "") for part in ("too large", command))
     assert [] == world.actions("report-split")
-    assert [] == world.query("SELECT FROM ads_accounts WHERE longest_periods <> '{}'")
+    assert [] == world.query("SELECT FROM registry_overrides")

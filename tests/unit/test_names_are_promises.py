@@ -63,15 +63,15 @@ OTHER_ACTIONS = _names("""
     action-rolled-back actions-lost actions-omitted cadence-changed creates-paused credentials-accepted
     credentials-refused dataset-checked entities-misread entities-synced entity-sync-requested export-failed export-pending export-requested
     exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
-    product-history-learned quarantine-replayed region-not-listed report-adopted report-pending report-split
-    report-split-by-product report-suspicious reports-planned request-retried session-finalized silence-accepted
+    quarantine-replayed region-not-listed registry-overridden report-adopted report-pending report-split
+    report-suspicious reports-planned request-retried session-finalized silence-accepted
     summary-updated targets-resolved wait-given-up waited-for-amazon windows-expired windows-planned windows-reopened
     windows-unconfirmed
 """)
 COMMANDS = """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync, alerts,
-    alerts test, db shell, db start, db upgrade, db url, dev, doctor, entities list, entities sync, explain, load,
-    probe, quarantine list, quarantine replay, refresh, restatements, sandbox, sessions list, sessions show, sessions tail,
+    alerts test, contract forget, contract list, contract set, db shell, db start, db upgrade, db url, dev, doctor,
+    entities list, entities sync, explain, load, probe, quarantine list, quarantine replay, refresh, restatements, sandbox, sessions list, sessions show, sessions tail,
     stream
 """
 STREAM_ROUTES = _names("""

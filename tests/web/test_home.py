@@ -17,12 +17,14 @@ from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
-from bidbeacon_pipelines.windows.queries import create_windows, set_windows_through
+from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows, set_windows_through
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access, StreamServer
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
+REPORT = "SP+SB+SD"
+DUE = WindowTimes(NOW, NOW + timedelta(days=700))
 DATASET = "daily_targets"
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 
@@ -33,8 +35,8 @@ ACCOUNTS = """
     INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
     SELECT 'amzn1.' || n, 'US', 'US.' || n, initcap(n), 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01' FROM unnest(ARRAY['one', 'two']) n"""
 FRESH = """
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, data_as_of, load_count)
-    SELECT account_id, country_code, :dataset, CAST(:today AS date) - n, 'loaded', :now, :now, 1
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, load_count)
+    SELECT account_id, country_code, :dataset, 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'loaded', :now, :now, 1
       FROM advertiser_accounts CROSS JOIN generate_series(1, :days) n"""
 CHANGE = """
     UPDATE report_windows SET status = :status, failure_reason = :reason, last_requested_at = :at, next_refresh_at = :due, suspicious_digest = :suspicious
@@ -124,8 +126,8 @@ def test_home_is_starting_until_a_window_is_loaded(nothing: World) -> None:
     with nothing.engine.begin() as connection:
         account = list_accounts(connection)[0]
         days = [TODAY - timedelta(days=age) for age in range(1, 4)]
-        create_windows(connection, account, DATASET, dict.fromkeys(days, NOW))
-        set_windows_through(connection, account, DATASET, TODAY)
+        create_windows(connection, account, DATASET, REPORT, dict.fromkeys(days, DUE))
+        set_windows_through(connection, account, DATASET, REPORT, TODAY)
     assert "3 days of data" in nothing.home()["starting"]["now"]
     nothing.execute(
         "UPDATE report_windows SET status = 'loaded', load_count = 1, last_loaded_at = :now, data_as_of = :now"
@@ -143,8 +145,8 @@ def test_windows_that_were_just_created_are_counted_in_each_state(nothing: World
     for planned in range(1, 3):
         with nothing.engine.begin() as connection:
             account = list_accounts(connection)[planned - 1]
-            create_windows(connection, account, DATASET, dict.fromkeys(days, NOW))
-            set_windows_through(connection, account, DATASET, TODAY)
+            create_windows(connection, account, DATASET, REPORT, dict.fromkeys(days, DUE))
+            set_windows_through(connection, account, DATASET, REPORT, TODAY)
         [told] = [one for one in nothing.home()["datasets"] if one["name"] == DATASET]
         assert (700 * planned, {"due": 700 * planned}) == (told["windows"], told["states"])
 

@@ -251,8 +251,8 @@ def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engin
     """Those of other accounts are not among them."""
     with engine.begin() as connection:
         connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, load_count)
-                    SELECT 'amzn1.one', 'US', 'daily_targets', DATE '2026-07-01' + n, CASE WHEN n = 3 THEN 'failed' ELSE 'loaded' END, now(), 1
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, load_count)
+                    SELECT 'amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', DATE '2026-07-01' + n, now() + interval '2 years', CASE WHEN n = 3 THEN 'failed' ELSE 'loaded' END, now(), 1
                       FROM generate_series(1, 9) n""")
         )
     datasets = product.get("/api/account", params={"account": "US.one"}).json()["datasets"]

@@ -2,7 +2,6 @@
 
 export const STATES = {
   f: { name: "fresh", meaning: "the last refresh that was due is loaded" },
-  p: { name: "partial", meaning: "fresh, but Amazon does not serve all ad products so far back" },
   n: { name: "not due", meaning: "no data yet, as it should be" },
   d: { name: "due", meaning: "it will be asked for" },
   r: { name: "requested", meaning: "Amazon works on it, or it is being loaded" },

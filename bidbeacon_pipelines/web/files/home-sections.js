@@ -9,8 +9,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const TONES = { ok: "success", warning: "warning", failure: "error" };
 const ALL_DAYS = 731;
 // From fine to worst, as on the map; what is fresh and what is not due yet are both as they should be.
-const STATES = ["fresh", "partial", "not due", "requested", "due", "unconfirmed", "suspicious", "late", "failed", "expired"];
-const FINE = ["fresh", "partial", "not due"];
+const STATES = ["fresh", "not due", "requested", "due", "unconfirmed", "suspicious", "late", "failed", "expired"];
+const FINE = ["fresh", "not due"];
 const BAD = ["late", "failed", "suspicious", "unconfirmed", "expired"];
 const GOING_ON = ["due", "requested"];
 const WORDS = { requested: "being loaded" };

@@ -166,7 +166,7 @@ class Month:
                 days = Oracle(self.office, account, dataset).windows_not_true()
                 if days:
                     self.simulation.drive(account.account_key, dataset.name, days)
-        self.run_while(lambda: self.office.rows(_ASKED_FOR, now=self.simulation.now), DAY)
+        self.run_while(lambda: self.office.rows(_ASKED_FOR), DAY)
 
     def find(self, find: Callable[[Oracle], Iterable[object]]) -> list[object]:
         """Return what is found in each dataset of each account, with the names of both."""
@@ -222,11 +222,7 @@ def _is_foreseen(error: Exception) -> bool:
     return isinstance(error, FORESEEN)
 
 
-_ASKED_FOR = """
-    SELECT 1 FROM report_requests WHERE finished_at IS NULL
-     UNION ALL
-    SELECT 1 FROM report_windows WHERE products_due IS NOT NULL AND next_refresh_at <= :now"""
-"""Reports, and windows that had one and wait for that of their other ad products."""
+_ASKED_FOR = "SELECT 1 FROM report_requests WHERE finished_at IS NULL"
 _COUNTS = """
     SELECT count(*) AS windows, count(*) FILTER (WHERE status = 'expired') AS expired,
            sum(load_count)::integer AS loads, sum(row_count)::integer AS rows,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultName
@@ -86,34 +87,36 @@ class Oracle:
             for product, request in self._sources(window).items():
                 rows = self._delivery(request).days.get(day, {})
                 delivered |= {key: row for key, row in rows.items() if key[AD_PRODUCT] == product}
-            yield from self._compare(window, delivered, stored[day])
-            yield from self._compare_window(window, stored[day])
+            held = _of_report(stored[day], window)
+            yield from self._compare(window, delivered, held)
+            yield from self._compare_window(window, held)
         yield from self._compare_quarantine()
         yield from self._compare_counts()
 
     def compare_with_truth(self) -> Iterator[str]:
-        """Compare each window that Amazon still serves with the truth, of each ad product as of when its report was asked for."""
+        """Compare each window that Amazon still serves with the truth, as of when its report was asked for."""
         stored = self._stored()
         for window in self.windows():
             if window["load_count"] and self.is_served(window):
                 true: dict[Key, Metrics] = {}
                 for product, request in self._sources(window).items():
                     true |= self._truth(window, product, request)
-                yield from self._compare(window, true, stored[window["window_date"]])
+                held = _of_report(stored[window["window_date"]], window)
+                yield from self._compare(window, true, held)
 
     def _truth(self, window: Mapping[str, Any], product: AdProduct, request: int) -> DayRows:
-        day, totals = window["window_date"], window["product_totals"][product]
-        as_of, catalog = (
-            datetime.fromisoformat(totals["as_of"]),
-            self._office.catalog(self._account, product),
-        )
+        day, as_of = window["window_date"], window["data_as_of"]
+        catalog = self._office.catalog(self._account, product)
         grain, hourly = GRAINS[self._dataset.entity], self._dataset.is_hourly
         rows = day_truth(catalog, day, as_of, grain=grain, hourly=hourly)
         return self._reader.read_truth(rows, product, self._report(request).request.fields, day)
 
     def _sources(self, window: Mapping[str, Any]) -> dict[AdProduct, int]:
         """Return the request that each ad product of a window was last loaded from; none where it was never loaded."""
-        return self._loaded_by[window["window_date"]] if window["load_count"] else {}
+        if not window["load_count"]:
+            return {}
+        loaded_by, products = self._loaded_by[window["window_date"]], products_of(window["report"])
+        return {product: loaded_by[product] for product in loaded_by if product in products}
 
     def _compare_counts(self) -> Iterator[str]:
         """Compare what each load says became of the rows of its report with the report itself."""
@@ -353,3 +356,9 @@ class Oracle:
 
 def _changes_rows(report: Report) -> bool:
     return any(rule.fault not in LEAVES_ROWS_TRUE for rule in report.faults)
+
+
+def _of_report(rows: DayRows, window: Mapping[str, Any]) -> DayRows:
+    """Return the rows of a day that are of a window's ad products."""
+    products = products_of(window["report"])
+    return {key: row for key, row in rows.items() if key[AD_PRODUCT] in products}

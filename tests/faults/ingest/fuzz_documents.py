@@ -8,8 +8,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from bidbeacon_pipelines.datasets.fields import RequestedReport
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 
 GROUP, CAMPAIGN = "2001", "1001"
 ADS = ("3001", "3002", "9223372036854775807")
@@ -65,7 +64,7 @@ class Document:
     """
 
     dataset: Dataset
-    report: RequestedReport
+    report: DatasetReport
     days: tuple[date, ...]
     before: tuple[str, ...] | None
     rows: tuple[tuple[str, ...], ...] | None
@@ -109,7 +108,7 @@ def written(value: Any, *, escaped: bool = False) -> str:
 
 
 def valid_rows(
-    rng: Random, dataset: Dataset, report: RequestedReport, days: Sequence[date], count: int
+    rng: Random, dataset: Dataset, report: DatasetReport, days: Sequence[date], count: int
 ) -> list[Pairs]:
     """Make rows that can all be understood; some are of the same key."""
     return [_valid_row(rng, dataset, report, days) for _ in range(count)]
@@ -121,7 +120,7 @@ def some_days(rng: Random) -> tuple[date, ...]:
     return tuple(first + timedelta(days=number) for number in range(rng.randint(1, 3)))
 
 
-def some_report(rng: Random) -> tuple[Dataset, RequestedReport]:
+def some_report(rng: Random) -> tuple[Dataset, DatasetReport]:
     """Choose a dataset and one of its reports; every third time it is hourly targets, which have the most to be got wrong."""
     dataset = (
         DATASETS["hourly_targets"] if rng.random() < 1 / 3 else rng.choice(list(DATASETS.values()))
@@ -129,9 +128,7 @@ def some_report(rng: Random) -> tuple[Dataset, RequestedReport]:
     return dataset, rng.choice(dataset.reports)
 
 
-def _valid_row(
-    rng: Random, dataset: Dataset, report: RequestedReport, days: Sequence[date]
-) -> Pairs:
+def _valid_row(rng: Random, dataset: Dataset, report: DatasetReport, days: Sequence[date]) -> Pairs:
     """Make a row of one of the report's ad products; fields that only others of them have are null."""
     day, ad_product = rng.choice(days), rng.choice(report.ad_products)
     value, match_type = rng.choice(_NAMED)

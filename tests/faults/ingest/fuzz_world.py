@@ -18,6 +18,7 @@ from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, loa
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import (
+    WindowTimes,
     attach_windows,
     create_windows,
     list_windows_of_request,
@@ -131,17 +132,19 @@ class FuzzWorld:
                     "UPDATE report_requests SET status = 'failed', finished_at = now(), locked_by = NULL WHERE finished_at IS NULL"
                 )
             )
-            create_windows(connection, self.account, name, dict.fromkeys(days, AS_OF))
+            report = document.report.name
+            times = dict.fromkeys(days, WindowTimes(AS_OF, AS_OF + timedelta(days=700)))
+            create_windows(connection, self.account, name, report, times)
             request_id = insert_request(
                 connection,
                 self.account.account_id,
                 name,
+                report,
                 min(days),
                 max(days),
                 by_hand=True,
                 session_id=uuid4(),
                 created_at=as_of,
-                ad_products=document.report.ad_products,
             )
             want_windows(connection, self.account, name, days, "maria")
             attach_windows(connection, request_id, now=as_of)
@@ -155,10 +158,9 @@ class FuzzWorld:
             windows = list_windows_of_request(connection, request_id)[self.account.account_key]
             days = document.days
             scope = ReportScope(
-                document.dataset,
+                document.report,
                 request_id,
                 _as_of(connection, request_id),
-                document.report.ad_products,
                 (min(days), max(days)),
             )
             waiting = [Waiting(self.account, windows, _rules(document))]
@@ -178,6 +180,4 @@ def _rules(document: Document) -> LoadRules:
         suspicious_again_at=lambda _: AS_OF,
         next_refresh_at=lambda _: AS_OF,
         refused_again_at=lambda _day, _has_data: AS_OF,
-        products=document.report.ad_products,
-        now=AS_OF,
     )

@@ -23,7 +23,7 @@ def planned(
     request_id: int, account: str = "a", dataset: str = DAILY, age: int = 1, **more: object
 ) -> Candidate:
     """Return a planned report, of yesterday unless said otherwise; its dataset had its last report twelve hours ago."""
-    fields = {"dataset_requested_at": LAST_NIGHT, "account_requested_at": LAST_NIGHT} | more
+    fields = {"report_requested_at": LAST_NIGHT, "account_requested_at": LAST_NIGHT} | more
     return Candidate(request_id=request_id, account_id=account, dataset=dataset, age=age, **fields)  # type: ignore[arg-type]  # its own fields
 
 
@@ -50,18 +50,18 @@ def test_by_hand_then_first_refreshes_then_younger_ones_then_older_ones() -> Non
 def test_datasets_take_turns() -> None:
     """The dataset of an ads account that had no report for the longest time goes first, one that never had one before all."""
     assert [3, 2, 1] == order(
-        planned(1, dataset=DAILY, dataset_requested_at=NOW - HOUR),
-        planned(2, dataset=HOURLY, dataset_requested_at=NOW - 9 * HOUR),
-        planned(3, "b", dataset_requested_at=None),
+        planned(1, dataset=DAILY, report_requested_at=NOW - HOUR),
+        planned(2, dataset=HOURLY, report_requested_at=NOW - 9 * HOUR),
+        planned(3, "b", report_requested_at=None),
     )
 
 
 def test_ads_accounts_take_turns() -> None:
     """Among datasets that never had a report, that of the ads account without one for the longest time goes first."""
     assert [3, 2, 1] == order(
-        planned(1, "a", dataset_requested_at=None, account_requested_at=NOW - HOUR),
-        planned(2, "b", dataset_requested_at=None, account_requested_at=NOW - 2 * HOUR),
-        planned(3, "c", dataset_requested_at=None, account_requested_at=None),
+        planned(1, "a", report_requested_at=None, account_requested_at=NOW - HOUR),
+        planned(2, "b", report_requested_at=None, account_requested_at=NOW - 2 * HOUR),
+        planned(3, "c", report_requested_at=None, account_requested_at=None),
     )
 
 
@@ -80,15 +80,15 @@ def test_a_day_without_a_report_counts_as_two_first_refreshes() -> None:
     eight_days = LAST_NIGHT - timedelta(days=8)
     assert [1, 2, 3] == order(
         planned(2, "a", on_time=16),
-        planned(1, "b", on_time=1, dataset_requested_at=eight_days),
-        planned(3, "c", on_time=1, dataset_requested_at=eight_days + timedelta(days=1)),
+        planned(1, "b", on_time=1, report_requested_at=eight_days),
+        planned(3, "c", on_time=1, report_requested_at=eight_days + timedelta(days=1)),
     )
 
 
 def test_no_report_waits_for_more_than_ten_of_its_own_dataset() -> None:
     """The turn of its ads account and dataset is then its own."""
     patient = planned(1, age=400, passed_over=WAITS_FOR_AT_MOST)
-    assert [1, 2, 3] == order(planned(2), patient, planned(3, "b", dataset_requested_at=NOW))
+    assert [1, 2, 3] == order(planned(2), patient, planned(3, "b", report_requested_at=NOW))
     assert [2, 1] == order(planned(2, by_hand=True, age=9), patient)
 
 

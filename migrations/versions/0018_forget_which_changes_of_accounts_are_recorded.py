@@ -1,13 +1,13 @@
 """Forget which changes of accounts are recorded: each is recorded where it is made.
 
-Revision ID: 0017
+Revision ID: 0018
 """
 
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
-oldest_program = "0017"  # the newest migration that a program has to know
+revision = "0018"
+down_revision = "0017"
+oldest_program = "0018"  # the newest migration that a program has to know
 
 
 def upgrade() -> None:

@@ -1,14 +1,14 @@
 """Name stopped accounts by three words: paused, disabled, needs attention.
 
-Revision ID: 0018
+Revision ID: 0019
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
-oldest_program = "0018"  # the newest migration that a program has to know
+revision = "0019"
+down_revision = "0018"
+oldest_program = "0019"  # the newest migration that a program has to know
 
 
 def upgrade() -> None:

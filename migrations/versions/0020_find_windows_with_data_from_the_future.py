@@ -1,13 +1,13 @@
 """Find windows with data from the future, which a wrong clock stored: they are due.
 
-Revision ID: 0019
+Revision ID: 0020
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 oldest_program = None  # as before: programs that do not know this migration go on
 
 

@@ -1,0 +1,94 @@
+"""What Amazon serves an ads account: the registry with its overrides. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bidbeacon_pipelines.datasets.fields import products_of
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, parse_grouping
+
+GROUPING, FIELD, HISTORY, PERIOD = "grouping", "field", "history", "period"
+LEARNED = "learned"
+"""Who has set an override that a report has shown."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What Amazon serves an ads account.
+
+    Attributes:
+        overrides: Values that differ from the registry, by dataset and what is overridden.
+        products: The ad products that the ads account has campaigns of; None where that is unknown.
+    """
+
+    overrides: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    products: Collection[str] | None = None
+
+    def reports(self, dataset: Dataset) -> list[DatasetReport]:
+        """Return the reports that fill a dataset, but for those of ad products without campaigns.
+
+        The first report is requested in any case.
+        """
+        every = self.all_reports(dataset)
+        if self.products is None:
+            return every
+        return [one for one in every if set(one.ad_products) & set(self.products)] or every[:1]
+
+    def all_reports(self, dataset: Dataset) -> list[DatasetReport]:
+        """Return the reports that fill a dataset where an ads account has campaigns of all ad products."""
+        grouping = self.overrides.get((dataset.name, GROUPING))
+        groups = dataset.groups if grouping is None else parse_grouping(dataset, grouping)
+        return [self.report(dataset, group) for group in groups]
+
+    def report(self, dataset: Dataset, ad_products: tuple[str, ...]) -> DatasetReport:
+        """Return one report of a dataset, with what is overridden of it."""
+        report = DatasetReport(dataset, ad_products)
+        return replace(
+            report,
+            shorter_history=self._days(report, HISTORY),
+            shorter_period=self._days(report, PERIOD),
+        )
+
+    def spellings(self, dataset: Dataset) -> dict[str, str]:
+        """Return the fields of a dataset that Amazon knows by another name than ours, with that name."""
+        names = {
+            what.removeprefix(f"{FIELD}:"): value
+            for (name, what), value in self.overrides.items()
+            if name == dataset.name and what.startswith(f"{FIELD}:")
+        }
+        return {ours: name for ours, name in names.items() if ours != name}
+
+    def _days(self, report: DatasetReport, what: str) -> int | None:
+        days = self.overrides.get((report.dataset.name, f"{what}:{report.name}"))
+        return None if days is None else int(days)
+
+
+def make_contract(
+    overrides: Iterable[Mapping[Any, Any]], products: Collection[str] | None
+) -> Contract:
+    """Return the contract of an ads account; its own overrides count more than those of its region."""
+    ordered = sorted(overrides, key=lambda row: row["account_id"] is not None)
+    return Contract({(row["dataset"], row["what"]): row["value"] for row in ordered}, products)
+
+
+def check_override(dataset: Dataset, what: str, value: str, *, of_one: bool = False) -> None:
+    """Raise if a dataset has nothing of this kind to override, or not by this value, or not `of_one` ads account.
+
+    Raises:
+        ValueError: the message says what is expected.
+    """
+    kind, _, subject = what.partition(":")
+    if kind == GROUPING and not subject and not of_one:
+        parse_grouping(dataset, value)
+    elif kind == FIELD and subject:
+        fields = dataset.fields_for(dataset.ad_products)
+        if subject not in fields:
+            raise ValueError(f"expected a field of {dataset.name}, got: {subject!r}")
+    elif kind in {HISTORY, PERIOD} and set(products_of(subject)) <= set(dataset.ad_products):
+        if not value.isdecimal() or int(value) < 1:
+            raise ValueError(f"expected a number of days, got: {value!r}")
+    else:
+        raise ValueError(
+            "expected grouping (of a region), field:NAME, history:REPORT or period:REPORT, "
+            f"got: {what!r}"
+        )

@@ -1,0 +1,78 @@
+"""SQL on overrides of the registry."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.datasets.contract import LEARNED
+
+_FOR_ACCOUNT = text("""
+    SELECT v.dataset, v.account_id, v.what, v.value
+      FROM registry_overrides v JOIN ads_accounts o ON o.region = v.region
+     WHERE o.account_id = :account_id AND (v.account_id IS NULL OR v.account_id = o.account_id)""")
+
+
+def list_overrides_for(connection: Connection, account_id: str) -> list[RowMapping]:
+    """Return the overrides that hold for an ads account: dataset, account_id, what, value."""
+    return list(connection.execute(_FOR_ACCOUNT, {"account_id": account_id}).mappings())
+
+
+_LIST = text("""
+    SELECT v.id, v.region, v.dataset, v.account_id, o.ads_account_key, v.what, v.value, v.set_by, v.set_at
+      FROM registry_overrides v LEFT JOIN ads_accounts o USING (account_id)
+     ORDER BY v.region, v.dataset, o.ads_account_key NULLS FIRST, v.what""")
+
+
+def list_overrides(connection: Connection) -> list[RowMapping]:
+    """Return all overrides: id, region, dataset, account_id, ads_account_key, what, value, set_by, set_at."""
+    return list(connection.execute(_LIST).mappings())
+
+
+_SET = text("""
+    INSERT INTO registry_overrides (region, dataset, account_id, what, value, set_by, set_at)
+    VALUES (:region, :dataset, :account_id, :what, :value, :set_by, :set_at)
+    ON CONFLICT (region, dataset, account_id, what)
+    DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at""")
+
+
+def set_override(
+    connection: Connection,
+    region: str,
+    dataset: str,
+    what: str,
+    value: str,
+    *,
+    account_id: str | None = None,
+    set_by: str,
+    set_at: datetime,
+) -> None:
+    """Store an override, in place of an earlier one of the same."""
+    values: dict[str, Any] = {"region": region, "dataset": dataset, "account_id": account_id}
+    values |= {"what": what, "value": value, "set_by": set_by, "set_at": set_at}
+    connection.execute(_SET, values)
+
+
+def delete_override(
+    connection: Connection, region: str, dataset: str, what: str, *, account_id: str | None = None
+) -> bool:
+    """Delete an override; return whether there was one."""
+    values = {"region": region, "dataset": dataset, "what": what, "account_id": account_id}
+    statement = text("""
+        DELETE FROM registry_overrides
+         WHERE region = :region AND dataset = :dataset AND what = :what
+           AND account_id IS NOT DISTINCT FROM :account_id""")
+    return connection.execute(statement, values).rowcount > 0
+
+
+_DELETE_LEARNED = text("""
+    DELETE FROM registry_overrides WHERE id IN (
+        SELECT id FROM registry_overrides
+         WHERE set_by = :learned AND what ~ '^(history|period):' AND set_at < :before LIMIT :most)
+    RETURNING region, account_id, dataset""")
+
+
+def delete_learned_limits(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
+    """Delete histories and longest periods that were learned before an instant; return what they were of: region, account_id, dataset."""
+    values = {"learned": LEARNED, "before": before, "most": most}
+    return list(connection.execute(_DELETE_LEARNED, values).mappings())

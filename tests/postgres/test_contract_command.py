@@ -1,0 +1,65 @@
+"""The commands on what is overridden of the registry."""
+
+import json
+
+import pytest
+from sqlalchemy import Engine
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.cli import app
+from tests.postgres.job_world import execute, query
+from tests.postgres.load_world import LoadWorld
+
+CHANGED = ("NA", "daily_products", "history:SB")
+OWN = ("NA", "daily_targets", "period:SP+SB+SD")
+
+
+@pytest.fixture(autouse=True)
+def _one_account(monkeypatch: pytest.MonkeyPatch, database_url: str, shelf: LoadWorld) -> None:
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+
+
+def contract(*arguments: str, code: int = 0) -> str:
+    """Run a command; return what it printed."""
+    result = CliRunner().invoke(app, ["contract", *arguments])
+    assert code == result.exit_code, result.output
+    return " ".join(result.output.split())
+
+
+def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
+    """Each in a session, with who did it; the windows concerned are made again by the next refresh."""
+    assert "Nothing of the registry is overridden." == contract("list")
+    execute(
+        engine,
+        "INSERT INTO dataset_windows SELECT account_id, country_code, 'daily_products', 'SB', now() FROM advertiser_accounts",
+    )
+    execute(engine, "UPDATE ads_accounts SET planned_at = now()")
+    contract("set", *CHANGED, "60")
+    assert [] == query(engine, "SELECT FROM dataset_windows")
+    assert [] == query(engine, "SELECT FROM ads_accounts WHERE planned_at IS NOT NULL")
+    contract("set", *OWN, "30", "--account", "One")
+    listed = contract("list")
+    assert "NA daily_products: history:SB 60 (command line, " in listed
+    assert "NA daily_targets of one: period:SP+SB+SD 30 (command line, " in listed
+    told = json.loads(contract("list", "--json"))
+    assert ["60", "30"] == [one["value"] for one in told]
+    contract("forget", *OWN, code=2)
+    contract("forget", *OWN, "--account", "One")
+    contract("forget", *CHANGED)
+    assert "Nothing of the registry is overridden." == contract("list")
+    rows = query(engine, "SELECT payload ->> 'value' AS value FROM session_actions ORDER BY at")
+    assert ["60", "30", *["what the registry says"] * 2] == [row["value"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("NA", "weather", "grouping", "SP"), "expected a dataset"),
+        (("NA", "daily_products", "grouping", "SP,SB"), "expected each of SP, SD, SB once"),
+        (("NA", "daily_products", "history:SB", "some"), "expected a number of days"),
+        (("EU", "daily_products", "history:SB", "9", "--account", "One"), "is in region NA"),
+    ],
+)
+def test_override_that_is_not_possible(arguments: tuple[str, ...], expected: str) -> None:
+    """One line says what is expected."""
+    assert expected in contract("set", *arguments, code=2)

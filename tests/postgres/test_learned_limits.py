@@ -1,0 +1,109 @@
+"""Limits that Amazon does not document: what is learned of them, from what, and for how long."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
+from bidbeacon_pipelines.problems.doctor import look_into_tables
+from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
+from tests.one_dataset import only_datasets
+from tests.postgres.job_world import BenchWorld
+
+TODAY = date(2026, 1, 15)
+ABOUT_A_FIELD = "A metric of these adds up days older than its lookback window allows"
+"""A refusal that sounds as if it was about the age of days."""
+
+
+@pytest.fixture(autouse=True)
+def _one_dataset() -> Iterator[None]:
+    with only_datasets(DAILY_PRODUCTS.name):
+        yield
+
+
+def prepare(world: BenchWorld, days: int) -> Account:
+    """Return the only enabled account, with so many due days of Brands."""
+    account = world.account()
+    world.sync_entities(account)
+    world.execute(
+        "UPDATE advertiser_accounts SET paused = account_key <> :key", key=account.account_key
+    )
+    world.plan(account)
+    world.execute("DELETE FROM report_requests; UPDATE ads_accounts SET planned_at = NULL")
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = NULL WHERE report <> 'SB' OR window_date < :first",
+        first=TODAY - timedelta(days=days),
+    )
+    return account
+
+
+def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
+    """Go on until no window is due and no report is open."""
+    for _ in range(60):
+        world.plan(account)
+        world.step()
+        world.advance(minutes=5)
+        if not world.query(
+            "SELECT FROM report_windows WHERE country_code = :country AND (request_id IS NOT NULL OR next_refresh_at <= :now)",
+            country=account.country_code,
+            now=world.context.now(),
+        ) and not world.query("SELECT FROM report_requests WHERE finished_at IS NULL"):
+            return
+    raise AssertionError("something is still due")
+
+
+def of_brands(world: BenchWorld, account: Account, ago: int) -> str:
+    """Return the status of Brands so many days ago."""
+    day = TODAY - timedelta(days=ago)
+    [window] = [w for w in world.windows(account, day, dataset=DAILY_PRODUCTS) if w.report == "SB"]
+    return window.status
+
+
+def learned(world: BenchWorld) -> list[tuple[str, str, str]]:
+    """Return what was learned: what, value, by whom."""
+    rows = world.query("SELECT what, value, set_by FROM registry_overrides")
+    return [(row["what"], row["value"], row["set_by"]) for row in rows]
+
+
+@pytest.mark.parametrize("sandbox", [{"brands_history_days": 60}], indirect=True)
+def test_short_history_is_found_to_the_day(world: BenchWorld) -> None:
+    """By requesting fewer days; older windows expire and are not requested again, until what was learned is too old."""
+    account = prepare(world, 100)
+    load_all_that_is_due(world, account)
+    world.plan(account)
+    assert [("history:SB", "60", "learned")] == learned(world)
+    assert ("expired", "loaded") == (of_brands(world, account, 61), of_brands(world, account, 58))
+    before = len(world.query("SELECT FROM report_requests"))
+    world.plan(account)
+    world.step()
+    assert before == len(world.query("SELECT FROM report_requests"))
+    with world.engine.begin() as connection:
+        checks = look_into_tables(connection, world.context.settings, world.context.now())
+        [check] = [one for one in checks if one.name == "contract"]
+    assert ("NA daily_products: history:SB 60 (learned, 2026-01-15)",) == check.details
+    later = world.context.now() + LEARNED_FOR + timedelta(days=1)
+    with world.session() as session:
+        delete_old_records(world.engine, session, world.context.settings, later)
+    world.plan(account)
+    assert ([], "missing") == (learned(world), of_brands(world, account, 61))
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
+def test_account_that_is_refused_everything_learns_nothing_and_loses_no_window(
+    world: BenchWorld,
+) -> None:
+    """Whatever the words: its days fail with the reason, are requested every day, and come when Amazon accepts them."""
+    account = prepare(world, 60)
+    world.break_with(
+        "partial_failure", operation="create_report", code="400000", reason=ABOUT_A_FIELD
+    )
+    for _ in range(2):
+        load_all_that_is_due(world, account)
+        assert {"failed"} == {of_brands(world, account, ago) for ago in (1, 30, 60)}
+        world.advance(days=1)
+    world.sandbox.state.faults.clear()
+    load_all_that_is_due(world, account)
+    assert [] == learned(world)
+    assert {"loaded"} == {of_brands(world, account, ago) for ago in (1, 30, 60)}

@@ -1,0 +1,205 @@
+"""Datasets that several reports fill, one for each group of ad products, on a real database and the sandbox over HTTP."""
+
+from datetime import date, timedelta
+from uuid import uuid4
+
+import pytest
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DATASETS
+from bidbeacon_pipelines.defs.recording import day_metadata
+from bidbeacon_pipelines.problems.explain import Explanation, explain_window
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.coverage import WindowCoverage
+from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days, record_days
+from bidbeacon_sessions import SessionStore
+from tests.postgres.job_world import BenchWorld
+from tests.postgres.load_world import LoadWorld, report_row
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=3)
+
+
+def requested(world: BenchWorld, dataset: str) -> list[str]:
+    """Return the reports of a dataset that Amazon was asked for, in order."""
+    rows = world.query(
+        "SELECT report FROM report_requests WHERE dataset = :dataset AND attempts > 0 ORDER BY id",
+        dataset=dataset,
+    )
+    return [row["report"] for row in rows]
+
+
+def reports_with_windows(world: BenchWorld, account: Account) -> set[tuple[str, str]]:
+    """Return the datasets and reports that an account has windows of."""
+    rows = world.query(
+        "SELECT DISTINCT dataset, report FROM report_windows WHERE country_code = :country AND account_id = :id",
+        country=account.country_code,
+        id=account.account_id,
+    )
+    return {(row["dataset"], row["report"]) for row in rows}
+
+
+def set_products(world: BenchWorld, account: Account, product: str) -> None:
+    """Let all campaigns be of one ad product, and all countries of the ads account be synced."""
+    world.execute("UPDATE campaigns SET ad_product = :product", product=product)
+    world.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+
+
+def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
+    """Load a day of products as somebody does who waits for it."""
+    with world.session("load-windows") as session:
+        drive_windows(
+            world.context,
+            session,
+            account,
+            DAILY_PRODUCTS,
+            [day],
+            on_progress=lambda _: world.advance(minutes=3),
+        )
+
+
+def explained(world: BenchWorld, account: Account, report: str | None = None) -> Explanation:
+    """Explain the day of products."""
+    settings, now = world.context.settings, world.context.now()
+    name, key = DAILY_PRODUCTS.name, account.account_key
+    with SessionStore(world.engine).snapshot() as connection:
+        return explain_window(connection, settings, key, name, DAY, now=now, report=report)
+
+
+def unrecorded(world: BenchWorld) -> list[LoadedDay]:
+    """Return the days with loads that Dagster does not have."""
+    with world.engine.begin() as connection:
+        return list_unrecorded_days(connection)
+
+
+def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWorld) -> None:
+    """Of all twelve before campaigns are known; then of nine without Brands and Display; a campaign of another product brings its report."""
+    account = world.account()
+    world.plan(account)
+    assert 12 == len(reports_with_windows(world, account))
+    world.sync_entities(account)
+    set_products(world, account, "SPONSORED_PRODUCTS")
+    world.execute("DELETE FROM dataset_windows; UPDATE ads_accounts SET planned_at = NULL")
+    world.plan(account)
+    assert len(DATASETS) == len(reports_with_windows(world, account))
+    world.sync_entities(account)
+    world.plan(account)
+    assert 12 == len(reports_with_windows(world, account))
+
+
+def test_each_report_has_a_window_and_an_explanation_of_its_own(world: BenchWorld) -> None:
+    """One fails while the other is loaded: a load by hand fails, the map shows the worse, and `explain` either."""
+    account = world.account()
+    world.sync_entities(account)
+    reason = {"code": "400013", "reason": "No field Colour"}
+    world.break_with("partial_failure", operation="create_report", times=1, **reason)
+    with pytest.raises(WindowNotLoadedError, match="No field Colour"):
+        load_by_hand(world, account, DAY)
+    windows = {one.report: one for one in world.windows(account, DAY, dataset=DAILY_PRODUCTS)}
+    assert {"loaded", "failed"} == {one.status for one in windows.values()}
+    [failed] = [name for name, one in windows.items() if one.status == "failed"]
+    [loaded] = windows.keys() - {failed}
+    worst = explained(world, account)
+    assert worst.facts.window is not None
+    assert (failed, {failed, loaded}) == (worst.facts.window.report, set(worst.reports))
+    assert "failed" != explained(world, account, loaded).verdict.cause
+    told = WindowCoverage(SessionStore(world.engine), clock=world.context.now).read_coverage(
+        DAILY_PRODUCTS.name, 1, DAY
+    )
+    assert ["x"] == [a["cells"] for a in told["accounts"] if a["key"] == account.account_key]
+
+
+def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: BenchWorld) -> None:
+    """Until then each load is told as one of an incomplete day; then with the sums of all windows."""
+    account = world.account()
+    world.sync_entities(account)
+    load_by_hand(world, account, DAY)
+    world.execute(
+        """UPDATE report_windows SET status = 'missing', load_count = 0, recorded_load_count = 0, last_loaded_at = NULL
+            WHERE report = 'SB'"""
+    )
+    [day] = unrecorded(world)
+    assert (False, {"SP+SD": 1}) == (day.is_complete, day.new_loads)
+    with world.engine.begin() as connection:
+        record_days(connection, [day], str(uuid4()))
+    assert [] == unrecorded(world)
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = NULL, status = 'expired' WHERE report = 'SB' AND window_date = :day",
+        day=DAY,
+    )
+    world.execute("UPDATE report_windows SET recorded_load_count = 0")
+    assert [True] == [one.is_complete for one in unrecorded(world)]
+    world.execute("UPDATE report_windows SET status = 'missing' WHERE status = 'expired'")
+    load_by_hand(world, account, DAY)
+    [day] = unrecorded(world)
+    [rows] = world.query(
+        "SELECT count(*) AS n FROM daily_product_performance WHERE account = :id AND window_date = :day",
+        id=account.id,
+        day=DAY,
+    )
+    assert (True, {"SP+SD", "SB"}) == (day.is_complete, set(day.new_loads))
+    assert rows["n"] == day_metadata(day)["dagster/partition_row_count"].value
+
+
+@pytest.mark.parametrize("sandbox", [{"refuse_mixed_products": True}], indirect=True)
+def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -> None:
+    """The windows are made anew then, one for each report, and all are loaded."""
+    account = world.account()
+    world.sync_entities(account)
+    world.load(account, DAY)
+    window = world.window(account, DAY)
+    assert "failed" == window.status
+    assert "`bidbeacon contract set NA daily_targets grouping SP,SB,SD`" in str(
+        window.failure_reason
+    )
+    with world.session() as session, world.engine.begin() as connection:
+        values = ("NA", DAILY_TARGETS.name, "grouping", "SP,SB,SD")
+        change_contract(connection, session, *values, by="a person", at=world.context.now())
+    world.load(account, DAY)
+    windows = world.windows(account, DAY)
+    assert ["SB", "SD", "SP"] == [one.report for one in windows]
+    assert {"loaded"} == {one.status for one in windows}
+    assert ["SP+SB+SD", "SP", "SB", "SD"] == requested(world, DAILY_TARGETS.name)
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 40}], indirect=True, ids=["40 rows"])
+def test_all_datasets_of_an_account_are_loaded(world: BenchWorld) -> None:
+    """Each day takes twelve reports, and all of its windows come."""
+    account = world.account()
+    world.sync_entities(account)
+    world.plan(account)
+    world.execute("DELETE FROM report_requests; UPDATE ads_accounts SET planned_at = NULL")
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=DAY
+    )
+    for _ in range(40):
+        world.plan(account)
+        world.step()
+        world.advance(minutes=3)
+        if not world.query("SELECT FROM report_requests WHERE finished_at IS NULL"):
+            break
+    statuses = world.query(
+        "SELECT DISTINCT status, count(*) FROM report_windows WHERE window_date = :day AND account_id = :id AND country_code = :country GROUP BY 1",
+        day=DAY,
+        id=account.account_id,
+        country=account.country_code,
+    )
+    assert [("loaded", 12)] == [tuple(row.values()) for row in statuses]
+    assert 12 == len(world.query("SELECT FROM report_requests WHERE status = 'loaded'"))
+
+
+def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorld) -> None:
+    """Though the report has nearly as many rows as before; a second report that says the same of it is believed."""
+    products = ("SPONSORED_PRODUCTS", "SPONSORED_BRANDS")
+    kept = [report_row(f"dog shirt {n}") for n in range(200)]
+    gone = [
+        report_row(f"cat shirt {n}", **{"adProduct.value": "Sponsored Brands"}) for n in range(11)
+    ]
+    shelf.load([*kept, *gone], ad_products=products)
+    second = shelf.load(kept, age=2, ad_products=products)
+    assert "0 rows of Sponsored Brands where 11 were" in second.suspicious[date(2026, 1, 10)].reason
+    assert 211 == len(shelf.rows())
+    changed = [row | {"metric.clicks": 9} for row in kept]
+    assert [date(2026, 1, 10)] == shelf.load(changed, age=3, ad_products=products).loaded
+    assert 200 == len(shelf.rows())

@@ -1,0 +1,151 @@
+"""What Amazon serves an ads account: the registry with its overrides, which reports that makes, and how limits are found."""
+
+from datetime import date, timedelta
+
+import pytest
+from bidbeacon_pipelines.requests.lifecycle import Failure, FailureKind
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidbeacon_pipelines.datasets.contract import Contract, check_override, make_contract
+from bidbeacon_pipelines.datasets.registry import (
+    ALL_DATASETS,
+    DAILY_CAMPAIGNS,
+    DAILY_PRODUCTS,
+    DAILY_PURCHASED_PRODUCTS,
+    DAILY_TARGETS,
+)
+from bidbeacon_pipelines.requests.narrowing import (
+    days_between,
+    is_too_large,
+    parts_of_too_large,
+    parts_of_too_old,
+    should_be_apart,
+)
+
+SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
+TODAY = date(2026, 1, 15)
+
+
+def day(ago: int) -> date:
+    """Return the day so many days before today."""
+    return TODAY - timedelta(days=ago)
+
+
+def names(contract: Contract, *datasets: str) -> list[str]:
+    """Return the names of the reports of all datasets, or of some."""
+    chosen = [one for one in ALL_DATASETS if not datasets or one.name in datasets]
+    return [report.name for dataset in chosen for report in contract.reports(dataset)]
+
+
+def test_reports_by_the_campaigns_that_there_are() -> None:
+    """Twelve, and nine for an account without Brands and Display; the first of each dataset in any case."""
+    assert 12 == len(names(Contract())) == len(names(Contract(products={SP, SB, SD})))
+    assert 9 == len(names(Contract(products={SP}))) == len(names(Contract(products=set())))
+    assert ["SP+SD", "SB"] == names(Contract(products={SB, SD}), DAILY_PRODUCTS.name)
+    assert ["SB", "SD"] == names(Contract(products={SB, SD}), DAILY_PURCHASED_PRODUCTS.name)
+
+
+def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> None:
+    """Each is of one report, or field, of one dataset."""
+    own = {"dataset": "daily_products", "account_id": "one", "what": "period:SB", "value": "10"}
+    others = {"account_id": None, "value": "20"}
+    contract = make_contract(
+        [
+            own,
+            own | others,
+            own | others | {"what": "history:SB"},
+            own | others | {"what": "field:campaign.id", "value": "campaign.number"},
+            own | others | {"dataset": "daily_campaigns", "what": "grouping", "value": "SP,SB+SD"},
+        ],
+        None,
+    )
+    combined, brands = contract.reports(DAILY_PRODUCTS)
+    assert (10, 20) == (brands.longest_period_days, brands.shorter_history)
+    assert (120, None) == (combined.longest_period_days, combined.shorter_history)
+    assert {"campaign.id": "campaign.number"} == contract.spellings(DAILY_PRODUCTS)
+    assert {} == contract.spellings(DAILY_TARGETS)
+    assert ["SP", "SB+SD"] == names(contract, DAILY_CAMPAIGNS.name)
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "expected"),
+    [
+        ("grouping", "SP,SB", "each of SP, SD, SB once"),
+        ("grouping", "SP,SB,SB+SD", "each of SP, SD, SB once"),
+        ("grouping", "SP,Brands+SD", "ad products such as SP or SP\\+SB, got: 'Brands\\+SD'"),
+        ("history:SB", "0", "a number of days, got: '0'"),
+        ("period:SB", "ten", "a number of days, got: 'ten'"),
+        ("field:nothing", "x", "a field of daily_products, got: 'nothing'"),
+        ("products", "SP", "expected grouping"),
+    ],
+)
+def test_what_can_not_be_overridden(what: str, value: str, expected: str) -> None:
+    """The message says what is expected; a grouping is a region's."""
+    with pytest.raises(ValueError, match=expected):
+        check_override(DAILY_PRODUCTS, what, value)
+    with pytest.raises(ValueError, match="of a region"):
+        check_override(DAILY_PRODUCTS, "grouping", "SP,SB,SD", of_one=True)
+
+
+@given(st.integers(0, 119), st.integers(0, 119))
+def test_halves_of_a_report_that_is_too_large(start: int, length: int) -> None:
+    """They have all of its days once, the younger half first; a day has none."""
+    first, last = day(start + length), day(start)
+    parts = parts_of_too_large(first, last)
+    if length == 0:
+        assert [] == parts
+        return
+    (middle, end), (begin, before) = parts
+    assert (first, last, middle) == (begin, end, before + timedelta(days=1))
+    assert abs((end - middle) - (before - begin)) <= timedelta(days=1)
+
+
+@given(st.integers(32, 150))
+def test_limit_of_history_is_found_to_the_day(served: int) -> None:
+    """By halves of what was refused, and of what lies between that and what was given, in few requests."""
+    given_start, refused_start, asked, requests = None, None, (day(150), day(1)), 0
+    while True:
+        requests += 1
+        start, end = asked
+        if TODAY - start <= timedelta(days=served):
+            given_start = start
+            between = None if refused_start is None else days_between(refused_start, start)
+            if between is None:
+                break
+            asked = between
+        else:
+            refused_start = start
+            parts = parts_of_too_old(
+                *asked, today=TODAY, is_at_edge=False, is_next_day_loaded=given_start is not None
+            )
+            assert parts
+            [asked] = parts
+        assert end >= start
+    assert day(served) == given_start
+    assert requests <= 11
+
+
+def test_refusal_that_says_nothing_about_history() -> None:
+    """Days that are surely served, and days of which no younger one is known to be served, are not requested again."""
+    young, far = (day(31), day(1)), (day(150), day(100))
+    for start, end in (young, far):
+        assert [] == parts_of_too_old(
+            start, end, today=TODAY, is_at_edge=False, is_next_day_loaded=False
+        )
+    edge = {"today": TODAY, "is_at_edge": True, "is_next_day_loaded": False}
+    assert [(day(149), day(100))] == parts_of_too_old(*far, **edge)
+    assert [] == parts_of_too_old(day(150), day(150), **edge)
+
+
+def test_failures_that_a_shorter_report_or_another_grouping_may_help() -> None:
+    """A size that Amazon names, or the longest period failing always; refused fields of several ad products, or one day too large."""
+    large, failed = Failure(FailureKind.TOO_LARGE, ""), Failure(FailureKind.REPORT_FAILED, "")
+    assert is_too_large(large, days=2, longest_days=9)
+    assert [True, False] == [is_too_large(failed, days=n, longest_days=9) for n in (9, 8)]
+    assert not is_too_large(None, days=9, longest_days=9)
+    union = Failure(FailureKind.REJECTED, "", "400004")
+    assert should_be_apart(union, [SP, SB], days=9)
+    assert [True, False] == [should_be_apart(large, [SP, SB], days=n) for n in (1, 2)]
+    assert not should_be_apart(union, [SP], days=9)
+    assert not should_be_apart(failed, [SP, SB], days=1)

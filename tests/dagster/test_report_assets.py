@@ -75,6 +75,26 @@ def test_a_materialization_shows_its_load_and_session(stocked: World) -> None:
     assert milestones == [kind for kind in types if kind in milestones]
 
 
+def test_a_day_of_several_reports_is_materialized_once_all_are_loaded(stocked: World) -> None:
+    """Until then each load is an observation; a window that has expired is not waited for."""
+    account, day = stocked.account(), stocked.day()
+    stocked.materialize(account, day)
+    rows = stocked.window(account, day).row_count
+    stocked.execute("""
+        INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at)
+        SELECT account_id, country_code, dataset, 'SB', window_date, expires_at FROM report_windows WHERE load_count > 0""")
+    for status, expected in (("missing", (1, 1)), ("expired", (2, 1))):
+        stocked.execute(
+            "UPDATE report_windows SET status = :status WHERE report = 'SB'", status=status
+        )
+        stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
+        assert stocked.run_job("poll_reports").success
+        assert expected == (len(stocked.materializations()), len(observations(stocked)))
+    [observed] = observations(stocked)
+    assert str(partition_key(account.account_key, day)) == observed.partition
+    assert rows == observed.metadata["dagster/partition_row_count"].value
+
+
 def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> None:
     """One run loads three days with one request; of another dataset, whose report is planned, it loads nothing."""
     account = stocked.account()

@@ -113,12 +113,14 @@ class BenchWorld:
 
     def ask(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Plan and send the requests for days by hand, one for each report; give the id of the first."""
+        return self._ask(account, days, dataset)[0]
+
+    def _ask(self, account: Account, days: Sequence[date], dataset: Dataset) -> list[int]:
         with self.session() as session:
             keep_windows(self.context, session, account, dataset, again=True)
             with self.engine.begin() as connection:
                 want_windows(connection, account, dataset.name, days, "maria")
-            request_ids = self._send(session, account, days, dataset)
-        return request_ids[0]
+            return self._send(session, account, days, dataset)
 
     def _send(
         self, session: SessionRecorder, account: Account, days: Sequence[date], dataset: Dataset
@@ -133,10 +135,11 @@ class BenchWorld:
 
     def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Ask for days, wait until the dataset's reports are there, and load them; return the id of the first request."""
-        request_id = self.ask(account, *days, dataset=dataset)
-        self.advance(minutes=2)
-        self.step()
-        return request_id
+        request_ids = self._ask(account, days, dataset)
+        for _ in request_ids[1:] or request_ids:  # two are in flight at first
+            self.advance(minutes=2)
+            self.step()
+        return request_ids[0]
 
     def pause(self, account: Account) -> None:
         """Have a person pause an account."""

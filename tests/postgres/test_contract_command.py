@@ -31,7 +31,8 @@ def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
     assert "Nothing of the registry is overridden." == contract("list")
     execute(
         engine,
-        "INSERT INTO dataset_windows SELECT account_id, country_code, 'daily_products', 'SB', now() FROM advertiser_accounts",
+        "INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)"
+        " SELECT account_id, country_code, 'daily_products', 'SB', now() FROM advertiser_accounts",
     )
     execute(engine, "UPDATE ads_accounts SET planned_at = now()")
     contract("set", *CHANGED, "60")

@@ -66,19 +66,6 @@ def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) 
     assert Cause.FINAL == explained(world, account, day).cause
 
 
-def test_window_that_failed_for_ever_is_tried_again(world: BenchWorld) -> None:
-    """One that an earlier version left alone comes back with the next look."""
-    account, day = world.account(), TODAY - timedelta(days=90)
-    world.load(account, day)
-    world.execute(
-        "UPDATE report_windows SET status = 'failed', failure_reason = 'Out of ink', next_refresh_at = NULL WHERE window_date = :day",
-        day=day,
-    )
-    with world.session() as session:
-        keep_windows(world.context, session, account, DATASET, again=True)
-    assert world.window(account, day).next_refresh_at is not None
-
-
 @pytest.mark.parametrize("how", ["paused", "disabled at Amazon"])
 def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
     """But that it is stopped: neither failed windows nor that it needs attention."""

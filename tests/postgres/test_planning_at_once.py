@@ -109,26 +109,6 @@ def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
     assert [(DAY, DAY)] == planned_days(world)
 
 
-def test_a_split_is_not_overtaken_by_a_planning_that_did_not_see_it(world: BenchWorld) -> None:
-    """Its days are due at once, before the planning that ends after it; they are planned all the same."""
-    account = world.account("DE")
-    only_due(world, account, *(DAY - timedelta(days=n) for n in range(8)))
-    world.plan(account)
-    world.break_with("too_large", days=4)
-    with world.engine.begin() as planning:
-        lock_planning(planning, account.account_id)  # it has read what is due by now
-        with meanwhile(world.step):
-            wait_until_someone_waits(world)
-            set_planned(planning, account.account_id, world.context.now() + timedelta(seconds=1))
-            planning.commit()
-    assert is_due(world, account)
-    world.plan(account)
-    assert [
-        (DAY - timedelta(days=7), DAY - timedelta(days=4)),
-        (DAY - timedelta(days=3), DAY),
-    ] == planned_days(world)
-
-
 def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
     world: BenchWorld,
 ) -> None:

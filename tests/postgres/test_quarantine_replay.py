@@ -407,15 +407,3 @@ def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
     [left] = quarantine(shelf)
     assert ('{"metric.clicks": }', DAY) == (left.raw, left.window_date)
     assert left.reason.startswith("expected a JSON object, got: Expecting value")
-
-
-def test_rows_of_a_report_that_was_split_stay_until_each_product_came(shelf: LoadWorld) -> None:
-    """Once one of its ad products came by itself, none of its rows is replayed; once all did, they go."""
-    products = ("SPONSORED_PRODUCTS", "SPONSORED_BRANDS")
-    brands = [row | {"adProduct.value": "Sponsored Brands"} for row in many_rows(99)]
-    shelf.load([*many_rows(99), *brands, odd(report_row())], ad_products=products)
-    assert [True] == [row.is_loaded for row in quarantine(shelf)]
-    shelf.load(many_rows(99), ad_products=products[:1], age=1)
-    assert ([False], []) == ([row.is_loaded for row in quarantine(shelf)], replay(shelf))
-    shelf.load(brands, ad_products=products[1:], age=1)
-    assert ([], 0) == (quarantine(shelf), shelf.window().quarantined_count)

@@ -99,7 +99,7 @@ def test_a_request_is_in_one_known_state(
     connection: Connection, columns: str, values: str, constraint: str
 ) -> None:
     """Its range has an order, its status is known, a report in flight has Amazon's id, and what ended has its end."""
-    statement = f"{REPORT}{columns}) VALUES ('{ACCOUNT}', 'daily_targets', {values})"
+    statement = f"{REPORT}{columns}) VALUES ('{ACCOUNT}', 'daily_targets', 'SP', {values})"
     assert f"ck_report_requests_{constraint}" == broken_by(connection, statement)
 
 
@@ -129,7 +129,7 @@ def test_accounts_and_requests_belong_to_an_ads_account(connection: Connection) 
             connection, "UPDATE advertiser_accounts SET account_id = 'nobody'"
         )
         step.rollback()
-    statement = f"{REPORT}) VALUES ('nobody', 'daily_targets', '2026-01-10', '2026-01-10')"
+    statement = f"{REPORT}) VALUES ('nobody', 'daily_targets', 'SP', '2026-01-10', '2026-01-10')"
     assert "fk_report_requests_account_id" == broken_by(connection, statement)
 
 

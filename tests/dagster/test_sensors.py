@@ -117,9 +117,9 @@ def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> N
     assert {"refresh_account"} == {job for job, _ in asked}
     for tag in (PARTITION_TAG, ADS_ACCOUNT_TAG):
         assert keys == sorted(tags[tag] for _, tags in asked)
-    stocked.execute("UPDATE ads_accounts SET refresh_cron = '0 6 1 6 *'")
+    stocked.execute("UPDATE ads_accounts SET next_look_at = now() + interval '1 day'")
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
-    stocked.execute("UPDATE ads_accounts SET refresh_cron = NULL, next_look_at = NULL")
+    stocked.execute("UPDATE ads_accounts SET next_look_at = NULL")
     stocked.execute("UPDATE advertiser_accounts SET paused = true")
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
 

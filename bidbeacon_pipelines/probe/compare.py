@@ -267,7 +267,7 @@ def _of_report(evidence: Evidence, check: ReportCheck) -> Iterator[Finding]:
 
 
 def _is_refused_union(check: ReportCheck, create: Exchange) -> bool:
-    """Return whether Amazon refused several ad products in one report, which the product then asks for one by one."""
+    """Return whether Amazon refused several ad products in one report."""
     error = error_of(create)
     return len(check.ad_products) > 1 and error is not None and error.code in contract.UNION_CODES
 

@@ -208,7 +208,7 @@ _ADVICE: Mapping[str, str] = {
     f"{_ISSUE}.",
     "values": f"Rows with such values may be quarantined. {_ISSUE}.",
     "request": f"{_ISSUE}: the product would be refused in the same way.",
-    "request together": "Nothing: ad products that Amazon does not report together are asked for one by one.",
+    "request together": "Request them apart: `bidbeacon contract set REGION DATASET grouping SP,SB,SD`.",
     "filter": f"Rows of other ad products are counted and not loaded. {_ISSUE}.",
     "names of fields": "Nothing: the other name is asked for and read as well.",
     "may be reported on": "Grant the authorizing user the right to view campaigns and to edit reports.",

@@ -274,14 +274,6 @@ def plan(world: BenchWorld) -> None:
     world.plan(world.account())
 
 
-def plan_with_short_history(world: BenchWorld) -> None:
-    """Plan an ads account where an ad product is known to be served for sixty days."""
-    world.execute(
-        "INSERT INTO product_histories VALUES ('NA', 'daily_products', 'SPONSORED_BRANDS', 60, 61)"
-    )
-    world.plan(world.account())
-
-
 def miss_offsets(world: BenchWorld) -> None:
     """Load a window for the first time since several offsets."""
     load(world)
@@ -364,7 +356,6 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.WAITS_FOR_COUNTRIES: wait_for_countries,
     SkipReason.OFFSET_MISSED: miss_offsets,
     SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=800)),
-    SkipReason.PRODUCT_NOT_SERVED: plan_with_short_history,
     SkipReason.NOT_OVER: lambda world: by_hand(world, TODAY),
     SkipReason.ACCOUNT_STOPPED: pause,
     SkipReason.ACCOUNT_NEEDS_ATTENTION: need_attention,

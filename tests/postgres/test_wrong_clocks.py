@@ -109,6 +109,17 @@ def test_windows_of_days_to_come_are_not_asked_for(settled: BenchWorld, days: in
     assert due_days(settled) == [date(2026, 1, 16)]
 
 
+def test_windows_that_a_wrong_clock_expired_are_missing_again(world: BenchWorld) -> None:
+    """The next time windows are made, since the instant at which each expires is known."""
+    stored = "SELECT window_date, status, next_refresh_at FROM report_windows ORDER BY window_date"
+    make_windows(world)
+    before = world.query(stored)
+    make_windows(world, ahead_by=timedelta(days=5 * 365))
+    assert {row["status"] for row in world.query(stored)[: len(before)]} == {"expired"}
+    make_windows(world)
+    assert world.query(stored)[: len(before)] == before
+
+
 @pytest.mark.parametrize("cadence", ["refresh_every = '6 hours'", "refresh_cron = '0 6 * * *'"])
 def test_refresh_planned_for_the_future_may_begin(settled: BenchWorld, cadence: str) -> None:
     """The cadence goes on from now."""

@@ -215,15 +215,15 @@ def test_every_difference_says_what_to_do(probed: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "to_do"),
     [
-        ({"refuse_mixed_products": True}, "Nothing: "),
+        ({"refuse_mixed_products": True}, "Request them apart: "),
         ({"faults": [{"fault": "too_old"}]}, "Attach the recording to an issue"),
     ],
     ids=["mixed", "too old"],
 )
-def test_only_a_refused_union_needs_nothing(
+def test_a_refused_union_has_advice_of_its_own(
     probed: Callable[..., Any], settings: dict[str, Any], to_do: str
 ) -> None:
-    """Ad products that are refused together are asked for one by one; any other refusal is one for the product too."""
+    """Ad products that are refused together may come apart; any other refusal is one for the product too."""
     run = probed(**settings)
     advice = {one.subject: one.to_do for one in run.findings if one.verdict == Verdict.DIFFERS}
     assert {*OF_SEVERAL, MIXED} <= set(advice)

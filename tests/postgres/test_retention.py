@@ -70,6 +70,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
             "hourly_months",
             "alert_messages",
             "processes",
+            "registry_overrides",
         ),
     ]
     return {what: count for what, count in counts.items() if count}
@@ -197,6 +198,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "hourly_months": 0,
         "alert_messages": 0,
         "processes": 0,
+        "registry_overrides": 0,
     }
     assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload
 

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from bidbeacon_pipelines.cli.window_output import print_loads
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.defs.recording import window_metadata
+from bidbeacon_pipelines.defs.recording import day_metadata
 from bidbeacon_pipelines.loading.restatements import WindowLoad
-from bidbeacon_pipelines.windows.queries import LoadedWindow
+from bidbeacon_pipelines.windows.queries import LoadedDay
 
 
 def load(age_days: int, number: int) -> WindowLoad:
@@ -65,9 +65,9 @@ def test_metrics_that_a_dataset_lacks_are_not_printed() -> None:
 )
 def test_a_materialization_has_the_amounts_of_its_dataset(dataset: str, amounts: set[str]) -> None:
     """An amount that the dataset does not have would read as 0."""
-    some: dict[str, Any] = dict.fromkeys(field.name for field in fields(LoadedWindow))
+    some: dict[str, Any] = dict.fromkeys(field.name for field in fields(LoadedDay))
     now = datetime(2026, 3, 1, tzinfo=UTC)
     some |= {"dataset": dataset, "currency_code": "USD", "spend": Decimal(0), "sales": Decimal(2)}
     some |= dict.fromkeys(("row_count", "restated_count", "unresolved_count"), 0)
     some |= {"quarantined_count": 0, "load_count": 1, "data_as_of": now, "last_loaded_at": now}
-    assert amounts == {"spend", "sales"} & window_metadata(LoadedWindow(**some)).keys()
+    assert amounts == {"spend", "sales"} & day_metadata(LoadedDay(**some)).keys()

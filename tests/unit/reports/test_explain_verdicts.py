@@ -37,8 +37,10 @@ ACCOUNT = AccountFacts(
     next_round_at=None,
 )
 WINDOW = StoredWindow(
+    report="SP+SB+SD",
     status="requested",
     next_refresh_at=NOW - timedelta(days=1),
+    expires_at=NOW + timedelta(days=600),
     request_id=7,
     last_requested_at=NOW,
     last_loaded_at=None,

@@ -294,9 +294,7 @@ def _found_wrong(row: "ReportRequest", now: datetime) -> Failure | None:
             return None
         unreadable = f"it could not be loaded in {row.loads} attempts"
         return Failure(FailureKind.UNREADABLE, unreadable)
-    sent_at = row.sent_at or row.created_at
-    is_misdated = sent_at > now + MAX_PENDING
-    deadline = now if is_misdated else sent_at + MAX_PENDING
+    deadline = (row.sent_at or row.created_at) + MAX_PENDING
     if now < deadline or row.next_step_at is None or row.next_step_at <= deadline:
         return None
     hours = f"{MAX_PENDING / timedelta(hours=1):g} hours"

@@ -56,6 +56,7 @@ def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
             DAILY_PRODUCTS,
             [day],
             on_progress=lambda _: world.advance(minutes=3),
+            by="maria",
         )
 
 

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from bidbeacon_pipelines.requests.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.requests.rules import Failure, FailureKind
 from hypothesis import given
 from hypothesis import strategies as st
 

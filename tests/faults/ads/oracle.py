@@ -136,14 +136,14 @@ class Oracle:
 
     def windows_not_true(self) -> list[date]:
         """Return the days whose last report said something else than the truth, and that Amazon still serves."""
-        return [
-            window["window_date"]
-            for window in self.windows()
-            if self.is_served(window)
-            and any(
-                _changes_rows(self._report(request)) for request in self._sources(window).values()
-            )
-        ]
+        return sorted(
+            {
+                window["window_date"]
+                for window in self.windows()
+                if self.is_served(window)
+                and any(map(_changes_rows, map(self._report, self._sources(window).values())))
+            }
+        )
 
     def is_served(self, window: Mapping[str, Any]) -> bool:
         """Return whether Amazon still serves a window."""
@@ -151,10 +151,12 @@ class Oracle:
         return is_served(self._dataset, window["window_date"], today)
 
     def days_without_data(self, end: datetime) -> list[date]:
-        """Return the days that were over at an instant in the account's calendar, that are served now, and that were never loaded."""
+        """Return the days that were over at an instant in the account's calendar, that are served now, and that no report was loaded for, or not all."""
         first = self._first_day(self._office.clock.now())
         days = (local_date(end, self._account.time_zone) - first).days
-        loaded = {window["window_date"] for window in self.windows() if window["load_count"]}
+        windows = self.windows()
+        missing = {window["window_date"] for window in windows if not window["load_count"]}
+        loaded = {window["window_date"] for window in windows} - missing
         return [day for n in range(days) if (day := first + timedelta(days=n)) not in loaded]
 
     def given_up_too_early(self, given_up: GivenUp) -> list[date]:

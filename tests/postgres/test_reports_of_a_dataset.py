@@ -55,6 +55,7 @@ def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
             account,
             DAILY_PRODUCTS,
             [day],
+            by="maria",
             on_progress=lambda _: world.advance(minutes=3),
             by="maria",
         )

@@ -447,7 +447,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
         "requests",
         "gates",
         "windows",
-        "histories",
+        "contract",
         "sessions",
         "calls",
         "jobs",
@@ -507,7 +507,7 @@ def _add_request(connection: Any, account_id: str, due_ago: str, person: str | N
         values,
     )
     connection.execute(
-        text("""INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, next_step_at)
-                VALUES (:id, 'daily_targets', '2026-01-01', '2026-01-01', 'in_flight', :id, now() - CAST(:due_ago AS interval))"""),
+        text("""INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, next_step_at)
+                VALUES (:id, 'daily_targets', 'SP+SB+SD', '2026-01-01', '2026-01-01', 'in_flight', :id, now() - CAST(:due_ago AS interval))"""),
         values,
     )

@@ -54,8 +54,8 @@ def sessions(engine: Engine) -> Iterator[Callable[[], SessionRecorder]]:
 def put_requests(engine: Engine, account_id: str, *minutes_due: int) -> list[int]:
     """Store requests in flight that have been due for so many minutes; return their ids."""
     statement = """
-        INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, next_step_at)
-        VALUES (:account_id, 'daily_targets', :day, :day, 'in_flight', 'r', :due) RETURNING id"""
+        INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, next_step_at)
+        VALUES (:account_id, 'daily_targets', 'SP+SB+SD', :day, :day, 'in_flight', 'r', :due) RETURNING id"""
     values = {"account_id": account_id, "day": DAY}
     with engine.begin() as connection:
         return [

@@ -25,8 +25,8 @@ KEY = "US.one"
 DAYS = [str(utc_now().date() - timedelta(days=ago)) for ago in (5, 4)]
 LOAD = {"account": KEY, "dataset": "daily_targets", "windows": DAYS[::-1]}
 WINDOWS = """
-    INSERT INTO report_windows (account_id, country_code, dataset, window_date)
-    SELECT 'amzn1.one', 'US', 'daily_targets', CAST(now() AS date) - n FROM generate_series(2, 9) n"""
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at)
+    SELECT 'amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', CAST(now() AS date) - n, now() + interval '1 year' FROM generate_series(2, 9) n"""
 TOKEN = "a-long-random-token"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 USER = "X-Forwarded-User"

@@ -351,8 +351,10 @@ def test_promises_planned_reports_and_calls_are_told(
                 )
             )
     world.execute(
-        "INSERT INTO report_requests (account_id, dataset, start_date, end_date, created_at) VALUES ('amzn1.one', :dataset, :day, :day, :at)",
+        """INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, created_at)
+           VALUES ('amzn1.one', :dataset, :report, :day, :day, :at)""",
         dataset=DATASET,
+        report=REPORT,
         day=TODAY,
         at=NOW,
     )
@@ -377,7 +379,7 @@ def test_promises_planned_reports_and_calls_are_told(
         "accounts",
         "requests",
         "gates",
-        "histories",
+        "contract",
         "sessions",
         "calls",
         "jobs",

@@ -206,9 +206,12 @@ def plan_due(
             if draft not in waiting:
                 _store_plan(connection, session, ads_account, draft, now)
         set_planned(connection, ads_account.account_id, now)
+        first_due: dict[Dataset, datetime] = {}
         for draft in waiting:
-            until = f"until {min(draft.due) + patience:%Y-%m-%d %H:%M} UTC at the latest"
-            dataset, reason = draft.report.dataset, SkipReason.WAITS_FOR_COUNTRIES
+            first_due.setdefault(draft.report.dataset, min(draft.due))
+        for dataset, since in first_due.items():
+            until = f"until {since + patience:%Y-%m-%d %H:%M} UTC at the latest"
+            reason = SkipReason.WAITS_FOR_COUNTRIES
             session.add_in(connection, _skip(ads_account, dataset, reason, until))
         if not any(draft.days or draft.stored for draft in drafts):
             for dataset in DATASETS.values():

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -176,6 +177,14 @@ class BenchWorld:
         """Give the window of a day of a dataset with one report as stored."""
         [window] = self.windows(account, day, dataset=dataset)
         return window
+
+    def sums(self, account: Account, day: date, dataset: Dataset = DATASET) -> SimpleNamespace:
+        """Give the sums of the counts and amounts of a day's windows."""
+        names = ("row_count", "quarantined_count", "unresolved_count", "spend", "sales")
+        windows = self.windows(account, day, dataset=dataset)
+        return SimpleNamespace(
+            **{name: sum(getattr(one, name) or 0 for one in windows) for name in names}
+        )
 
     def windows(self, account: Account, *days: date, dataset: Dataset = DATASET) -> list[Window]:
         """Give the windows of all reports of some days as stored, by date and report."""

@@ -41,7 +41,7 @@ def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
     contract("set", *OWN, "30", "--account", "One")
     listed = contract("list")
     assert "NA daily_products: history:SB 60 (command line, " in listed
-    assert "NA daily_targets of one: period:SP+SB+SD 30 (command line, " in listed
+    assert "NA daily_targets of one.one: period:SP+SB+SD 30 (command line, " in listed
     told = json.loads(contract("list", "--json"))
     assert ["60", "30"] == [one["value"] for one in told]
     contract("forget", *OWN, code=2)

@@ -78,8 +78,8 @@ def _assert_loaded_rows_are_true(world: BenchWorld, dataset: Dataset, country: s
     true = question.true(load(world, question))
     assert len(true) >= 5
     assert true == question.stored()
-    window = world.window(question.account, question.day, dataset)
-    assert (window.row_count, window.spend) == (len(true), question.total(true, "spend"))
+    held = world.sums(question.account, question.day, dataset)
+    assert (held.row_count, held.spend) == (len(true), question.total(true, "spend"))
     processed = world.actions("report-processed")
     assert [dataset.name] * len(dataset.reports) == [report["dataset"] for report in processed]
     assert len(true) == sum(report["rows"] for report in processed)
@@ -167,7 +167,7 @@ def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(
         world.engine, world.sandbox.url, world.account(), dataset, TODAY - timedelta(days=3)
     )
     asked_at = load(world, question)
-    before = world.window(question.account, question.day, dataset)
+    before = world.sums(question.account, question.day, dataset)
     stored = [dict(zip(question.columns, key, strict=True)) for key in question.stored()]
     assert {None} == {key["target_id"] for key in stored}
     assert before.row_count == len(stored)
@@ -175,10 +175,10 @@ def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(
         key["match_type"] not in {None, "", "THEME"} for key in stored
     )
     world.sync_entities(question.account)
-    after = world.window(question.account, question.day, dataset)
+    after = world.sums(question.account, question.day, dataset)
     assert question.true(asked_at) == question.stored()
     assert (before.row_count, before.spend) == (after.row_count, after.spend)
-    assert (after.unresolved_count or 0) < (before.unresolved_count or 0)
+    assert after.unresolved_count < before.unresolved_count
 
 
 @with_400_rows

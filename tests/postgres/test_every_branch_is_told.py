@@ -137,7 +137,8 @@ def reopen(world: BenchWorld) -> None:
     now, ahead = world.context.now, world.context.now() + timedelta(days=40)
     for clock in (now, lambda: ahead, now):
         with world.session() as session:
-            keep_windows(replace(world.context, clock=clock), session, world.account(), DATASET)
+            context = replace(world.context, clock=clock)
+            keep_windows(context, session, world.account(), DATASET, again=True)
 
 
 def refuse_account(world: BenchWorld) -> None:

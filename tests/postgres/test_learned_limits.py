@@ -74,6 +74,7 @@ def test_short_history_is_found_to_the_day(world: BenchWorld) -> None:
     load_all_that_is_due(world, account)
     world.plan(account)
     assert [("history:SB", "60", "learned")] == learned(world)
+    assert ["60"] == [one["value"] for one in world.actions("registry-overridden")]
     assert ("expired", "loaded") == (of_brands(world, account, 61), of_brands(world, account, 58))
     before = len(world.query("SELECT FROM report_requests"))
     world.plan(account)

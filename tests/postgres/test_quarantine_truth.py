@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,6 @@ from bidbeacon_pipelines.datasets.registry import (
 from bidbeacon_pipelines.loading import rows
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.values.field_types import FieldError, as_count
-from bidbeacon_pipelines.windows.queries import Window
 from tests.dataset_truth import Question
 from tests.postgres.job_world import BenchWorld
 
@@ -74,9 +74,9 @@ def replay(world: BenchWorld, question: Question) -> list[QuarantineReplayed]:
     return list(told)
 
 
-def window_of(world: BenchWorld, question: Question) -> Window:
-    """Return the day's window."""
-    return world.window(question.account, question.day, question.dataset)
+def window_of(world: BenchWorld, question: Question) -> SimpleNamespace:
+    """Return the sums of the day's windows."""
+    return world.sums(question.account, question.day, question.dataset)
 
 
 @each_dataset

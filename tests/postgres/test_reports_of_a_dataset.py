@@ -57,7 +57,6 @@ def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
             [day],
             by="maria",
             on_progress=lambda _: world.advance(minutes=3),
-            by="maria",
         )
 
 

@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 
 import pytest
-from bidbeacon_pipelines.requests.rules import Failure, FailureKind
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from bidbeacon_pipelines.requests.narrowing import (
     parts_of_too_old,
     should_be_apart,
 )
+from bidbeacon_pipelines.requests.rules import Failure, FailureKind
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 TODAY = date(2026, 1, 15)

@@ -102,6 +102,18 @@ def read_account(engine: Engine, key: str) -> Account:
         return get_account(connection, key)
 
 
+def find_subject(
+    engine: Engine, *, account: str | None = None, ads_account: str | None = None
+) -> Subject | None:
+    """Return how sessions refer to the account or ads account with a key; None if there is none, so that a session records the error."""
+    try:
+        if account is not None:
+            return read_account(engine, account).ref
+        return None if ads_account is None else read_ads_account(engine, ads_account).ref
+    except UnknownAccountError:
+        return None
+
+
 def count_countries(connection: Connection, account_id: str) -> int:
     """Return how many countries an ads account has, disabled ones among them."""
     statement = text("SELECT count(*) FROM advertiser_accounts WHERE account_id = :account_id")

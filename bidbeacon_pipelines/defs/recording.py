@@ -24,8 +24,6 @@ from bidbeacon_sessions.dagster import list_sentences, session_link
 
 _BATCH = 100
 
-Metadata = dict[str, dg.MetadataValue[Any]]
-
 
 def record_loads(context: Context, job: RunningJob) -> None:
     """Record an event for every day with loads that Dagster does not know of yet.
@@ -87,7 +85,7 @@ def _record(
     store_recorded(connection, days, context.run.run_id)
 
 
-def day_metadata(day: LoadedDay) -> Metadata:
+def day_metadata(day: LoadedDay) -> dict[str, dg.MetadataValue[Any]]:
     """Return the figures of one loaded day, as numbers, so that Dagster plots them.
 
     Amounts are rounded to cents, as in sentences; those that the dataset does not have are left out.
@@ -108,20 +106,5 @@ def day_metadata(day: LoadedDay) -> Metadata:
         "load": dg.MetadataValue.int(day.load_count),
         "data_as_of": dg.MetadataValue.timestamp(day.data_as_of),
         "loaded_at": dg.MetadataValue.timestamp(day.last_loaded_at),
-        **_report_metadata(day),
         **(session_link(day.session_id) if day.session_id else {}),
     }
-
-
-def _report_metadata(day: LoadedDay) -> Metadata:
-    """Return its last report, the number of requests, and the days it covered."""
-    metadata: Metadata = {
-        "report_id": dg.MetadataValue.text(day.report_id or "unknown"),
-        "requests_used": dg.MetadataValue.int(day.attempts or 1),
-    }
-    if day.report_start is not None and day.report_end is not None:
-        count = (day.report_end - day.report_start).days + 1
-        metadata["report_covers"] = dg.MetadataValue.text(
-            f"{count} {'day' if count == 1 else 'days'}: {day.report_start} to {day.report_end}"
-        )
-    return metadata

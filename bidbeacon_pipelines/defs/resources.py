@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import dagster as dg
-from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_account, read_ads_account
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError, find_subject
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
@@ -21,7 +20,7 @@ from bidbeacon_pipelines.problems.window_stories import list_unloaded_windows
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.wait_log import recording_waits
-from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
+from bidbeacon_sessions import SessionRecorder, SessionStore
 from bidbeacon_sessions.dagster import (
     JobSessionsResource,
     list_sentences,
@@ -94,7 +93,7 @@ class BidBeaconSessions(JobSessionsResource):
         """
         settings, session_id = get_settings(), None
         with open_job_context(settings, open_database(settings)) as tools:
-            subject = _find_subject(tools.engine, account, ads_account)
+            subject = find_subject(tools.engine, account=account, ads_account=ads_account)
             try:
                 with (
                     self.session(context, job_name, input=input, account=subject) as session,
@@ -144,13 +143,3 @@ def _observe_unloaded_windows(context: Context, store: SessionStore, session_id:
 def session_store() -> SessionStore:
     """Return the store of sessions on this process's pool of connections."""
     return SessionStore(shared_engine(open_database(get_settings())))
-
-
-def _find_subject(engine: Engine, account: str | None, ads_account: str | None) -> Subject | None:
-    """Return how sessions refer to an account or ads account; None if there is none, so that the session records the error."""
-    try:
-        if account is not None:
-            return read_account(engine, account).ref
-        return None if ads_account is None else read_ads_account(engine, ads_account).ref
-    except UnknownAccountError:
-        return None

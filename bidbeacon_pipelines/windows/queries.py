@@ -420,8 +420,7 @@ class LoadedDay:
         new_loads: By report, the last load that Dagster does not have yet.
         load_count: The loads of all its windows.
         data_as_of: When the oldest report that it holds was asked for.
-        last_loaded_at: When the last one was loaded; `report_…`, `attempts` and `session_id` are of
-            that one.
+        last_loaded_at: When the last one was loaded, by the session `session_id`.
     """
 
     account_id: str
@@ -440,10 +439,6 @@ class LoadedDay:
     sales: Decimal
     last_loaded_at: datetime
     data_as_of: datetime
-    report_id: str | None
-    report_start: date | None
-    report_end: date | None
-    attempts: int | None
     session_id: UUID | None
     restated_count: int
 
@@ -464,23 +459,19 @@ _LOADED_DAYS = f"""
                   CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,
                   CAST(sum(w.unresolved_count) AS bigint) AS unresolved_count, sum(w.spend) AS spend, sum(w.sales) AS sales,
                   max(w.last_loaded_at) AS last_loaded_at, min(w.data_as_of) AS data_as_of,
-                  array_agg(w.loaded_by_request) AS requests,
-                  (array_agg(w.loaded_by_request ORDER BY w.last_loaded_at DESC NULLS LAST))[1] AS last_request
+                  array_agg(w.loaded_by_request) AS requests
              FROM report_windows w WHERE w.{_OF_DAY.format("w")}) t
-     WHERE t.load_count > 0"""
-_WITH_REPORTS = f"""
-    SELECT l.*, r.report_id, r.start_date AS report_start, r.end_date AS report_end, r.attempts
-      FROM ({_LOADED_DAYS}) l LEFT JOIN report_requests r ON r.id = l.last_request
-     ORDER BY l.account_key, l.dataset, l.window_date DESC"""
+     WHERE t.load_count > 0
+     ORDER BY a.account_key, d.dataset, d.window_date DESC"""
 _UNRECORDED = text(f"""
     WITH unrecorded AS (
         SELECT w.account_id, w.country_code, w.dataset, w.window_date
           FROM report_windows w WHERE w.recorded_load_count < w.load_count
          ORDER BY w.account_id, w.country_code, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE SKIP LOCKED),
-    days AS (SELECT DISTINCT * FROM unrecorded) {_WITH_REPORTS}""")
+    days AS (SELECT DISTINCT * FROM unrecorded) {_LOADED_DAYS}""")
 _OF_DAYS = text(f"""
     WITH days AS (SELECT :account_id AS account_id, :country_code AS country_code, :dataset AS dataset, day AS window_date
-                    FROM unnest(CAST(:days AS date[])) AS day) {_WITH_REPORTS}""")
+                    FROM unnest(CAST(:days AS date[])) AS day) {_LOADED_DAYS}""")
 
 
 def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> list[LoadedDay]:

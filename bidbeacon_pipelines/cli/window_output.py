@@ -60,7 +60,7 @@ _LOADS_A_TABLE = 4
 
 
 def print_explanation(console: Console, explanation: Mapping[str, Any]) -> None:
-    """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what refers to the window, newest first."""
+    """Print an explanation (as `problems.explain.explanation_json`): verdict, facts, and what refers to the window, newest first."""
     mark, style = _SEVERITIES[explanation["verdict"]["severity"]]
     console.print(
         Text.assemble(

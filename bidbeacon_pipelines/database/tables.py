@@ -9,7 +9,7 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class SimulatedTime(PipelinesBase):
-    """At most one row: how far simulations move the time that decisions are made by; see `store.clock`.
+    """At most one row: how far simulations move the time that decisions are made by; see `database.clock`.
 
     It is used with the sandbox only, never with Amazon credentials.
     """
@@ -45,7 +45,7 @@ class Process(PipelinesBase):
     """One row is a long-lived process: stream, worker, code server, daemon or webserver of one host.
 
     `version` is its program's, with the newest migration that it knows. `seen_at` is when it last
-    said that it lives, by the database's clock; see `services.presence`.
+    said that it lives, by the database's clock; see `database.presence`.
     """
 
     __tablename__ = "processes"

@@ -1,12 +1,12 @@
 """The tables of datasets, made from the registry: one each, named like its asset.
 
 One row has one report's metrics of one set of dimensions for an account-local day, or an hour of
-it. `row_key` is a digest of currency, ad product and the dimensions (`reports.row_keys`).
+it. `row_key` is a digest of currency, ad product and the dimensions (`datasets.row_keys`).
 `window_date` is the account-local day; `hour_at` the instant at which an hour began. `target_id` is
 derived: the target that `target_value` and `match_type` name in the ad group, by `target_match`;
 null until an export has it.
 
-Tables of hours are partitioned by month of `window_date` (`store.partitions`).
+Tables of hours are partitioned by month of `window_date` (`datasets.partitions`).
 """
 
 from collections.abc import Iterator

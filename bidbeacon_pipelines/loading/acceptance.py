@@ -56,7 +56,7 @@ class SuspiciousReport:
     stored in the transaction that ends its request, so that the request is not read again.
 
     Attributes:
-        digest: Of its rows of the window, from `store.staging.digest_window`.
+        digest: Of its rows of the window, from `loading.staging.digest_window`.
         rows: How many there were.
     """
 
@@ -232,7 +232,7 @@ def decide_load(
         read_rows: Good rows the report has for it, before those of one key are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         earlier: The last report for this window, if it was suspicious.
-        digest: Of this report's good rows of the window, from `store.staging.digest_window`.
+        digest: Of this report's good rows of the window, from `loading.staging.digest_window`.
         should_have_rows: Whether the whole report has no row of the country, though it has
             deliverable campaigns, and the
             window was never loaded.

@@ -1,6 +1,6 @@
 """SQL on quarantined rows: listing them, and loading rows that are valid now into their windows.
 
-A replay uses the stage of a load (`store.staging`): the rows of a window are staged together with
+A replay uses the stage of a load (`loading.staging`): the rows of a window are staged together with
 the new ones, summed and merged, with the same result as a load of the whole report.
 """
 

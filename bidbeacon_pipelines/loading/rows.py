@@ -1,7 +1,7 @@
 """The check of report rows: each row is checked once, and is valid, invalid, or not waited for.
 
 What is checked follows from the dataset's registry entry. A good row becomes the line that is
-copied into the stage of its dataset (`store.staging`); an invalid row is returned with its reason.
+copied into the stage of its dataset (`loading.staging`); an invalid row is returned with its reason.
 Knows neither files nor database.
 """
 

@@ -1,6 +1,6 @@
 """SQL that reads what is known of one window: five statements, each by an index.
 
-Columns are named as in `reports.window_facts`.
+Columns are named as in `windows.facts`.
 """
 
 from datetime import date, datetime
@@ -38,7 +38,7 @@ def list_window_rows(
     return list(connection.execute(_WINDOW, _values(account, dataset, day)).mappings())
 
 
-# A request's lock lasts as long as the lease of its session, as in `store.requests`.
+# A request's lock lasts as long as the lease of its session, as in `requests.queries`.
 _REQUEST = text("""
     SELECT r.id, r.start_date, r.end_date, r.status, r.by_hand, r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
            r.created_at, r.sent_at, r.next_step_at, r.failure_code, r.failure_reason, r.requested_by, r.locked_by,

@@ -13,7 +13,7 @@ class Alert(PipelinesBase):
     """One row is a cause that alerts are sent about: since when, and the last message about it.
 
     `key` is the cause whatever its numbers; `problem` is how it was last seen, with the fields of
-    `reports.problems.Problem`. `told_at` is when the last message about the cause was written, and
+    `problems.problem_rules.Problem`. `told_at` is when the last message about the cause was written, and
     `told_count` how much of it there was then; null while no message was sent this time. `gone_at`
     is since when it is not seen any more, and `closed_at` when it was found to be over: the next
     time is a new beginning.

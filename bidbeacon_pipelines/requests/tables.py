@@ -89,7 +89,7 @@ class ReportRequest(PipelinesBase):
 
 
 class ReportGate(PipelinesBase):
-    """One row is the gate of one client id and region, through which all processes create reports; see `reports.gates`.
+    """One row is the gate of one client id and region, through which all processes create reports; see `requests.gate_rules`.
 
     `in_flight_limit` is how many reports may be in flight (its whole part), `pace` the time between
     two creates, and no report is created before `next_create_at`. `refusals` counts the creates

@@ -1,7 +1,7 @@
 """The types of a report row's fields: what is accepted, what is refused, and the error messages.
 
 Each is one plain function that returns a value as it is stored. A refusal reads "expected X, got:
-Y"; the field's name is put before it by `ingest.rows`. Bounds are those of the columns: bigint for
+Y"; the field's name is put before it by `loading.rows`. Bounds are those of the columns: bigint for
 counts, numeric(20,6) for amounts.
 """
 

@@ -85,4 +85,4 @@ def _signs() -> Mapping[str, Mapping[str, Any]]:
 
 
 SIGNS = _signs()
-"""What each letter says of a window: the fields of `reports.coverage.WindowSigns`."""
+"""What each letter says of a window: the fields of `windows.coverage_rules.WindowSigns`."""

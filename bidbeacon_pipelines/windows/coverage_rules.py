@@ -1,6 +1,6 @@
 """How a window looks on the map of all windows: one state, from what can be read of many windows at once. Pure.
 
-The order is that of the rules of `reports.explain`, which explains one window in detail; a test
+The order is that of the rules of `problems.explain_rules`, which explains one window in detail; a test
 compares the two.
 """
 

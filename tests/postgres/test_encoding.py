@@ -112,7 +112,7 @@ def test_a_database_of_another_encoding_is_refused(other_url: str, words: list[s
     result = CliRunner(env={"BIDBEACON_DATABASE_URL": other_url, "COLUMNS": "1000"}).invoke(
         app, words
     )
-    assert 1 == result.exit_code
+    assert 2 == result.exit_code
     assert "which can't store all text: use one made with ENCODING 'UTF8'" in result.output
     with psycopg.connect(other_url) as connection:
         assert (0,) == connection.execute(

@@ -229,7 +229,7 @@ def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engi
     ended = subprocess.run(
         STREAM_COMMAND, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert (1, "") == (ended.returncode, ended.stdout)
+    assert (2, "") == (ended.returncode, ended.stdout)
     assert "bidbeacon db upgrade" in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -138,6 +138,7 @@ def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
         "dataset": "daily_targets",
         "window": "2026-07-20",
         "verdict": {"severity": "fine", "cause": "fresh", "sentence": "It is fresh."},
+        "reports": {},
         "facts": {
             "window": facts | {"spend": "1234.560000", "sales": "0.000000"},
             "request": None,

@@ -116,7 +116,8 @@ def _times(
     """Return when a window is due and expires, if that is not what is stored; one that has ended before it expires is due again."""
     dataset, day, zone = report.dataset, window.window_date, account.time_zone
     expires, due = expires_at(dataset, day, zone, report.shorter_history), window.next_refresh_at
-    if due is None and expires > now and window.request_id is None and not window.failure_reason:
+    has_ended = window.status in {"expired", "loaded"} and not window.failure_reason
+    if due is None and expires > now and has_ended:
         due = next_refresh_at(dataset, day, zone, window.data_as_of)
     changed = (due, expires) != (window.next_refresh_at, window.expires_at)
     return WindowTimes(due, expires) if changed else None

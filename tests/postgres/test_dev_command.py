@@ -108,7 +108,7 @@ def test_database_serves_other_terminals(terminal: Terminal) -> None:
 
     kill_family(terminal.process)
     code, refusal = terminal.call("accounts", "list")
-    assert (1, 1) == (code, refusal.count("\n"))
+    assert (2, 1) == (code, refusal.count("\n"))
     assert refusal.startswith("The database at postgresql://bidbeacon:•••@127.0.0.1:")
     assert "doesn't answer" in refusal
     assert "start it (`bidbeacon dev` and `bidbeacon db start` start the embedded one)" in refusal

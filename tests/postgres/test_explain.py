@@ -4,7 +4,6 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -61,7 +60,7 @@ def create_windows(world: BenchWorld, account: Account) -> None:
 def test_names_that_nobody_has_are_told_with_what_there_is(world: BenchWorld) -> None:
     """An unknown account leads to the list of keys, an unknown dataset to those that exist."""
     account = world.account()
-    unknown = explained(world, replace(account, account_key="US.nobody")).verdict
+    unknown = explained(world, account.with_changes(account_key="US.nobody")).verdict
     assert (unknown.cause, unknown.severity) == (Cause.UNKNOWN_ACCOUNT, Severity.ERROR)
     assert "'US.nobody': `bidbeacon accounts list`" in unknown.sentence
     weather = explained(world, account, dataset="weather").verdict

@@ -241,20 +241,6 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
 
-def test_a_round_with_windows_in_no_plan_starts_a_run(stocked: World) -> None:
-    """It does so also where the next round is a day away."""
-    stocked.hold_reports()
-    stocked.run_job("refresh_account", stocked.account("JP"))
-    stocked.execute("UPDATE report_windows SET request_id = NULL, status = 'missing'")
-    stocked.execute("DELETE FROM report_requests")
-    stocked.execute(
-        "UPDATE ads_accounts SET next_look_at = now() + interval '1 day', planned_at = last_look_at"
-    )
-    assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
-    stocked.execute("UPDATE ads_accounts SET planned_at = NULL")
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-
-
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:
     """A window whose load was never recorded suffices for a run of `poll_reports`."""
     stocked.materialize(stocked.account(), stocked.day())

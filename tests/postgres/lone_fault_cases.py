@@ -160,10 +160,12 @@ UNANSWERED: dict[str, Case] = {
         downloads=2,
         seconds=180 + 60,
     ),
-    "server_error: token": Case(faults=(once("server_error", "token"),), tokens=2),
-    "html_body: token": Case(faults=(once("html_body", "token"),), tokens=2),
-    "html_body 200: token": Case(faults=(once("html_body", "token", status=200),), tokens=2),
-    "connection_cut: token": Case(faults=(once("connection_cut", "token"),), tokens=2),
+    "server_error: token": Case(faults=(once("server_error", "token"),), tokens=2, seconds=181),
+    "html_body: token": Case(faults=(once("html_body", "token"),), tokens=2, seconds=181),
+    "html_body 200: token": Case(
+        faults=(once("html_body", "token", status=200),), tokens=2, seconds=181
+    ),
+    "connection_cut: token": Case(faults=(once("connection_cut", "token"),), tokens=2, seconds=181),
     "throttle: token": Case(
         faults=(once("throttle", "token", seconds=30),),
         told=("windows-queued", "request-retried", *ASKED[1:], "report-processed"),

@@ -102,7 +102,7 @@ def test_a_command_refuses_tables_of_another_version(
     """It says in a line what to do, and leaves the database as it is."""
     set_revision(revision)
     result = command(database_url, *words)
-    assert (1, said.format(newest=list_revisions()[-1]) + "\n") == (result.exit_code, result.stderr)
+    assert (2, said.format(newest=list_revisions()[-1]) + "\n") == (result.exit_code, result.stderr)
     assert [(revision,)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
@@ -126,7 +126,7 @@ def test_newer_tables_say_which_programs_they_fit(
 def test_a_command_makes_no_tables(empty_url: str) -> None:
     """A wrong address must not leave our tables in somebody's database."""
     result = command(empty_url, "accounts", "list")
-    assert (1, NONE + "\n") == (result.exit_code, result.stderr)
+    assert (2, NONE + "\n") == (result.exit_code, result.stderr)
     assert [] == run(empty_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
 
 
@@ -162,7 +162,7 @@ def test_upgrade_leaves_another_programs_database_alone(
     run(empty_url, make)
     before = run(empty_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     result = command(empty_url, "db", "upgrade")
-    assert (1, said + "\n") == (result.exit_code, result.stderr)
+    assert (2, said + "\n") == (result.exit_code, result.stderr)
     after = run(
         empty_url,
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
@@ -176,7 +176,7 @@ def test_upgrade_does_not_take_newer_tables_back(
     """An older program says that it is the older one."""
     set_revision("9999")
     result = command(database_url, "db", "upgrade")
-    assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (
+    assert (2, NEWER.format(newest=list_revisions()[-1]) + "\n") == (
         result.exit_code,
         result.stderr,
     )

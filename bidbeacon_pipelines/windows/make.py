@@ -51,7 +51,7 @@ def keep_windows(
         reports = read_contract(connection, account.account_id).reports(dataset)
         through = list_reports_through(connection, account, dataset.name)
         names = [report.name for report in reports]
-        if through.keys() - set(names):
+        if through.keys() != set(names):
             delete_report_windows(connection, account, dataset.name, but=names)
         made = today, today + timedelta(days=1)
         stale = [report for report in reports if again or through.get(report.name) not in made]

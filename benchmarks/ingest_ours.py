@@ -13,7 +13,7 @@ from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import WindowTimes, attach_windows, create_windows
 
 OF_A_JOB = "bidbeacon_pipelines.requests.refresh"
-"""What `bidbeacon load` imports to load a report."""
+"""Modules that `bidbeacon load` imports to load a report."""
 OF_A_RUN = "bidbeacon_pipelines.definitions"
 """What a Dagster run imports."""
 

@@ -70,7 +70,7 @@ def note_look(context: JobContext, account: AdsAccount) -> None:
         set_last_look(connection, account.account_id, context.now())
 
 
-def end_round(context: JobContext, account: AdsAccount) -> None:
+def schedule_next_refresh(context: JobContext, account: AdsAccount) -> None:
     """Set when the next refresh may begin, once everything due is planned.
 
     A refresh that began before its time, by hand, changes nothing.

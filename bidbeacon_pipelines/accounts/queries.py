@@ -17,9 +17,9 @@ IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
 """Whether the account `a` is refreshed, unless its ads account needs attention."""
 
 ADS_ACCOUNT_LABEL = "coalesce(o.alias, nullif(o.name, ''), o.ads_account_key)"
-"""What the ads account `o` is called, everywhere."""
+"""SQL for the label of the ads account `o`."""
 ACCOUNT_LABEL = f"{ADS_ACCOUNT_LABEL} || ' · ' || a.country_code"
-"""What the account `a` of the ads account `o` is called, everywhere: `Acme Merch · US`."""
+"""SQL for the label of the account `a` of the ads account `o`: `Acme Merch · US`."""
 
 
 class UnknownAccountError(LookupError):

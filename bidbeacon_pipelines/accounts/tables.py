@@ -83,7 +83,7 @@ class AdsAccount(PipelinesBase):
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Its label: the alias, else Amazon's name, else the key."""
         return self.alias or self.name or self.ads_account_key
 
     @property
@@ -195,7 +195,7 @@ class Account(PipelinesBase):
 
     @property
     def label(self) -> str:
-        """What it is called: `Acme Merch · US`."""
+        """Its label: `Acme Merch · US`."""
         return f"{self.ads_account.label} · {self.country_code}"
 
     @property

@@ -380,7 +380,7 @@ class ReportSplit(_ReportAction, _RequestEnded):
 
 
 class RegistryOverridden(Action):
-    """What the registry says of a dataset was overridden, by a person or because reports have shown it, or is no longer."""
+    """An override of the registry was set or forgotten, by a person or because reports have shown it."""
 
     sentence = (
         "Changed {what} of {dataset:badge} in {region}[ for {account:account}] to {value}: {by}"

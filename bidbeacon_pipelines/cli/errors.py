@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     """The command failed."""
     USAGE = 2
-    """What was asked for cannot be done: an option, an argument or a setting is invalid or names something unknown, or no database can be used."""
+    """The request cannot be carried out: an option, an argument or a setting is invalid or names something unknown, or no database can be used."""
     INTERRUPTED = 130
     """By Ctrl-C; `__main__` ends with it, which imports nothing before."""
 

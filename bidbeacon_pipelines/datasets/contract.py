@@ -1,4 +1,4 @@
-"""What Amazon serves an ads account: the registry with its overrides. Pure."""
+"""The contract of an ads account: the registry with its overrides. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,12 +9,12 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, parse_
 
 GROUPING, FIELD, HISTORY, PERIOD = "grouping", "field", "history", "period"
 LEARNED = "learned"
-"""Who has set an override that a report has shown."""
+"""The author of overrides that were learned from reports."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What Amazon serves an ads account.
+    """The contract of an ads account: the reports, fields, histories and periods that Amazon serves.
 
     Attributes:
         overrides: Values that differ from the registry, by dataset and what is overridden.

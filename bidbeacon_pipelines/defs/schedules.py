@@ -54,7 +54,7 @@ PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 MOST_WANTED_RUNS = 20
 """So many runs by hand wait in Dagster's queue; what else is wanted follows when they have begun."""
 WANTED_TAG = "bidbeacon/wanted"
-"""What a run was started for: account, dataset (or `entities`), and since when it is wanted."""
+"""The tag of a run that loads what is wanted: account, dataset (or `entities`), and since when it is wanted."""
 
 LOW_PRIORITY = {"dagster/priority": "-1"}
 """In Dagster's queue, runs that a person started and the run that polls all reports go before runs that start by schedule."""

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.windows.rules import WindowOutcome
 
 @dataclass(frozen=True)
 class ReportScope:
-    """What a load is about: a report of one request, for a period; its data is as of an instant."""
+    """The report of one request that is loaded: its period, and the instant that its data is as of."""
 
     report: DatasetReport
     request_id: int

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.cadence import end_round, note_look
+from bidbeacon_pipelines.accounts.cadence import note_look, schedule_next_refresh
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_countries
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import (
@@ -70,7 +70,7 @@ def refresh_account(context: JobContext, session: SessionRecorder, ads_account: 
             if made is None or not today <= made <= today + timedelta(days=1):
                 keep_windows(context, session, account, dataset)
     if plan_due(context, session, ads_account, active):
-        end_round(context, ads_account)
+        schedule_next_refresh(context, ads_account)
 
 
 def step_requests(

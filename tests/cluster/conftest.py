@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.versions import build_version, make_next_version
@@ -36,5 +37,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield
     world = getattr(item, "funcargs", {}).get("world")
     if report.failed and isinstance(world, World):
-        report.sections.append(("Programs", f"{world.open_work()}\n{world.cluster.logs()}"))
+        report.sections.append(("Programs", world.cluster.logs()))
+        report.sections.append(("Open work", _open_work(world)))
     return report
+
+
+def _open_work(world: World) -> str:
+    """Return what is left to do, where the database can still be asked."""
+    try:
+        return f"{world.open_work()}"
+    except SQLAlchemyError as error:
+        return f"{error}"

@@ -101,13 +101,15 @@ _ARE_OVER = """
        AND NOT EXISTS (SELECT FROM dagster.runs WHERE run_id = ANY(:runs)
                           AND status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED'))"""
 _NOT_RECORDED = """
-    SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-      JOIN unnest(CAST(:names AS text[]), CAST(:keys AS text[])) AS d (dataset, asset_key) USING (dataset)
-     WHERE w.load_count > 0 AND CAST(w.recorded_run_id AS text) IS DISTINCT FROM (
-           SELECT e.run_id FROM dagster.event_logs e
-            WHERE e.asset_key = d.asset_key AND e.dagster_event_type = 'ASSET_MATERIALIZATION'
-              AND e.partition = a.account_key || '|' || CAST(w.window_date AS text)
-            ORDER BY e.id DESC LIMIT 1)"""
+    SELECT count(*) FROM (
+        SELECT asset_key, account_key || '|' || CAST(window_date AS text) AS partition,
+               array_agg(CAST(recorded_run_id AS text)) AS runs
+          FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
+          JOIN unnest(CAST(:names AS text[]), CAST(:keys AS text[])) AS d (dataset, asset_key) USING (dataset)
+         GROUP BY 1, 2 HAVING max(load_count) > 0) AS days
+     WHERE NOT coalesce((SELECT e.run_id FROM dagster.event_logs e
+            WHERE e.asset_key = days.asset_key AND e.dagster_event_type = 'ASSET_MATERIALIZATION'
+              AND e.partition = days.partition ORDER BY e.id DESC LIMIT 1) = ANY(days.runs), false)"""
 _LAUNCH = """
     mutation Launch($params: ExecutionParams!) {
       launchRun(executionParams: $params) {
@@ -319,7 +321,7 @@ class World:
         )
 
     def not_recorded(self) -> int:
-        """Return how many loaded windows Dagster shows another load of, or none."""
+        """Return how many loaded days Dagster shows another load of, or none."""
         names = [*DATASETS]
         keys = [f'["{dataset.asset_name}"]' for dataset in DATASETS.values()]
         return int(self.cluster.value(_NOT_RECORDED, names=names, keys=keys))

@@ -50,7 +50,7 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import WAITS_FOR_AT_MOST
-from bidbeacon_pipelines.requests.refresh import plan_due
+from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows

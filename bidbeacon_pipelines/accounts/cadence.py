@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import (
     get_ads_account,
+    get_ads_account_by_id,
     set_cadence,
-    set_last_look,
     set_next_look,
 )
 from bidbeacon_pipelines.accounts.rules import (
@@ -20,7 +20,6 @@ from bidbeacon_pipelines.accounts.rules import (
     parse_every,
 )
 from bidbeacon_pipelines.accounts.tables import AdsAccount
-from bidbeacon_pipelines.job_context import JobContext
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
@@ -64,25 +63,17 @@ def describe_schedule(account: AdsAccount) -> str:
     return f"{account.label} is refreshed {account.cadence}, next at {local:%Y-%m-%d %H:%M} ({account.time_zone})."
 
 
-def note_look(context: JobContext, account: AdsAccount) -> None:
-    """Note that a refresh of an ads account begins."""
-    with context.engine.begin() as connection:
-        set_last_look(connection, account.account_id, context.now())
-
-
-def schedule_next_refresh(context: JobContext, account: AdsAccount) -> None:
-    """Set when the next refresh may begin, once everything due is planned.
+def schedule_next_refresh(connection: Connection, account_id: str, now: datetime) -> None:
+    """Set when the next refresh of an ads account may begin, once everything due is planned.
 
     A refresh that began before its time, by hand, changes nothing.
     """
-    now = context.now()
-    with context.engine.begin() as connection:
-        stored = get_ads_account(connection, account.ads_account_key, lock=True)
-        planned = stored.next_look_at or now
-        if stored.cadence == AS_SOON_AS_DUE or now < planned <= now + _longest_pause(stored):
-            return
-        next_look_at = next_start(stored.cadence, stored.time_zone, last=planned, now=now)
-        set_next_look(connection, account.account_id, next_look_at)
+    stored = get_ads_account_by_id(connection, account_id, lock=True)
+    planned = stored.next_look_at or now
+    if stored.cadence == AS_SOON_AS_DUE or now < planned <= now + _longest_pause(stored):
+        return
+    next_look_at = next_start(stored.cadence, stored.time_zone, last=planned, now=now)
+    set_next_look(connection, account_id, next_look_at)
 
 
 def _longest_pause(account: AdsAccount) -> timedelta:

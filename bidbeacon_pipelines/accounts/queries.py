@@ -268,7 +268,7 @@ def set_alias(connection: Connection, account_id: str, alias: str | None) -> Non
     _change(connection, account_id, alias=alias)
 
 
-def find_ads_account(connection: Connection, key: str, *, lock: bool = False) -> AdsAccount | None:
+def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
     """Return the ads account with this key, or the one that the account with this key belongs to; None where there is none."""
     of_country = select(Account.account_id).where(Account.account_key == key)
     statement = select(AdsAccount).where(
@@ -277,19 +277,17 @@ def find_ads_account(connection: Connection, key: str, *, lock: bool = False) ->
             AdsAccount.account_id == of_country.scalar_subquery(),
         )
     )
-    found = read_rows(connection, statement.with_for_update() if lock else statement)
+    found = read_rows(connection, statement)
     return found[0] if found else None
 
 
-def get_ads_account(connection: Connection, key: str, *, lock: bool = False) -> AdsAccount:
+def get_ads_account(connection: Connection, key: str) -> AdsAccount:
     """Return the ads account with this key, or the one that the account with this key belongs to.
-
-    With `lock` no other transaction changes it until this one ends.
 
     Raises:
         UnknownAccountError: there is none.
     """
-    found = find_ads_account(connection, key, lock=lock)
+    found = find_ads_account(connection, key)
     if found is None:
         raise UnknownAccountError(key)
     return found
@@ -305,9 +303,12 @@ def read_ads_account(engine: Engine, key: str) -> AdsAccount:
         return get_ads_account(connection, key)
 
 
-def get_ads_account_by_id(connection: Connection, account_id: str) -> AdsAccount:
-    """Return the ads account with this id of Amazon's."""
-    [found] = read_rows(connection, select(AdsAccount).where(AdsAccount.account_id == account_id))
+def get_ads_account_by_id(
+    connection: Connection, account_id: str, *, lock: bool = False
+) -> AdsAccount:
+    """Return the ads account with this id of Amazon's; with `lock` no other transaction changes it until this one ends."""
+    statement = select(AdsAccount).where(AdsAccount.account_id == account_id)
+    [found] = read_rows(connection, statement.with_for_update() if lock else statement)
     return found
 
 

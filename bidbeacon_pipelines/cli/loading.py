@@ -34,7 +34,7 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
     asked: the account is unknown or stopped, or there is no database.
     """
     from bidbeacon_pipelines.accounts.queries import read_ads_account
-    from bidbeacon_pipelines.requests.update import update_account
+    from bidbeacon_pipelines.requests.refresh import refresh_account
     from bidbeacon_pipelines.requests.wanted import check_active
 
     with _account(account, country) as (context, found):
@@ -42,7 +42,7 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
         given = {"account": found.account_key}
         with _session(context, "refresh-account", found, given, as_json=as_json) as (session, _):
             ads_account = read_ads_account(context.engine, found.account_key)
-            left = update_account(context, session, ads_account)
+            left = refresh_account(context, session, ads_account)
     if left:
         raise CommandFailedError(
             f"{left:,} {'window is' if left == 1 else 'windows are'} due or failed and not on the way: Home and "

@@ -24,8 +24,7 @@ from bidbeacon_pipelines.defs.recording import record_days, record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.requests.dispatch import create_reports
-from bidbeacon_pipelines.requests.refresh import step_requests
-from bidbeacon_pipelines.requests.update import update_account
+from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.settings import get_settings
 
 
@@ -145,7 +144,7 @@ def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSe
         if key is None:
             raise NoPartitionError
         ads_account = read_ads_account(job.context.engine, key)
-        update_account(
+        refresh_account(
             job.context, job.session, ads_account, on_step=lambda: record_loads(context, job)
         )
 

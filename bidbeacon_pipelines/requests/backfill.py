@@ -18,15 +18,15 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load_actions import days_by_reason
 from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.plan import (
+    plan_backfill,
+    skip_account,
+    skip_windows,
+)
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     get_request,
     list_requests_to_step,
-)
-from bidbeacon_pipelines.requests.refresh import (
-    plan_backfill,
-    skip_account,
-    skip_windows,
 )
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.wanted_queries import stop_wanting

@@ -16,6 +16,8 @@ from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
+from bidbeacon_pipelines.datasets.registry import DatasetReport
+from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
 from bidbeacon_pipelines.windows.rules import EndedReport
 from bidbeacon_sessions.leases import end_dead_connections
@@ -96,22 +98,54 @@ def insert_request(
     return int(connection.execute(new.returning(ReportRequest.id)).scalar_one())
 
 
-def change_plan(
+def insert_plans(
     connection: Connection,
-    request_id: int,
-    start: date,
-    end: date,
+    account_id: str,
+    report: DatasetReport,
+    planned: Sequence[PlannedRequest],
     *,
-    by_hand: bool,
+    session_id: UUID,
+    at: datetime,
+) -> list[int]:
+    """Store requests of a report as planned; return their ids."""
+    of_report = (account_id, report.dataset.name, report.name)
+    return [
+        insert_request(
+            connection,
+            *of_report,
+            one.start,
+            one.end,
+            by_hand=one.by_hand,
+            session_id=session_id,
+            created_at=at,
+        )
+        for one in planned
+    ]
+
+
+_CHANGE = text(f"""
+    UPDATE report_requests r SET start_date = :start, end_date = :end, by_hand = :by_hand
+     WHERE r.id = :id AND {_UNSENT}""")
+
+
+def replace_plans(
+    connection: Connection,
+    account_id: str,
+    report: DatasetReport,
+    stored: Sequence[ReportRequest],
+    planned: Sequence[PlannedRequest],
+    *,
+    session_id: UUID,
+    at: datetime,
 ) -> None:
-    """Have a request that was never sent cover other days."""
-    values = {"id": request_id, "start": start, "end": end, "by_hand": by_hand}
-    connection.execute(
-        text(f"""UPDATE report_requests r
-                    SET start_date = :start, end_date = :end, by_hand = :by_hand
-                  WHERE r.id = :id AND {_UNSENT}"""),
-        values,
-    )
+    """Have requests of a report that were never sent cover other days: change them, add those that lack, delete the rest."""
+    for one, new in zip(stored, planned, strict=False):
+        values = {"id": one.id, "start": new.start, "end": new.end, "by_hand": new.by_hand}
+        connection.execute(_CHANGE, values)
+    added = planned[len(stored) :]
+    insert_plans(connection, account_id, report, added, session_id=session_id, at=at)
+    if needless := stored[len(planned) :]:
+        delete_plans(connection, [one.id for one in needless])
 
 
 def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:

@@ -20,9 +20,8 @@ from bidbeacon_sessions import SessionRecorder
 
 def read_contract(connection: Connection, account_id: str) -> Contract:
     """Return what Amazon serves an ads account."""
-    return make_contract(
-        list_overrides_for(connection, account_id), find_ad_products(connection, account_id)
-    )
+    overrides = list_overrides_for(connection, account_id)
+    return make_contract(overrides, find_ad_products(connection, account_id))
 
 
 def change_contract(

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
-from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import (
@@ -18,6 +18,7 @@ from bidbeacon_pipelines.windows.queries import (
     expire_windows,
     list_reports_through,
     list_windows,
+    list_windows_through,
     set_window_times,
     set_windows_through,
 )
@@ -28,6 +29,20 @@ from bidbeacon_pipelines.windows.rules import (
     window_dates,
 )
 from bidbeacon_sessions import SessionRecorder
+
+
+def make_windows(
+    context: JobContext, session: SessionRecorder, accounts: Sequence[Account]
+) -> None:
+    """Create the windows of an ads account's countries up to today, where today's don't exist."""
+    with context.engine.begin() as connection:
+        through = list_windows_through(connection, accounts[0].account_id)
+    for account in accounts:
+        today = local_date(context.now(), account.time_zone)
+        for dataset in DATASETS.values():
+            made = through.get((account.country_code, dataset.name))
+            if made is None or not today <= made <= today + timedelta(days=1):
+                keep_windows(context, session, account, dataset)
 
 
 def keep_windows(

@@ -28,7 +28,7 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG, partiti
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.requests.refresh import plan_backfill, refresh_account
+from bidbeacon_pipelines.requests.plan import plan_account, plan_backfill
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
@@ -216,7 +216,7 @@ class World:
             self.context() as context,
             with_job_session("refresh-account", store=self.sessions) as session,
         ):
-            refresh_account(context, session, ads_account)
+            plan_account(context, session, ads_account)
 
     def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return partition and metadata of all materializations of the tests' asset, oldest first."""

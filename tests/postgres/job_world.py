@@ -19,8 +19,9 @@ from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.plan import plan_account, plan_backfill
 from bidbeacon_pipelines.requests.queries import get_request
-from bidbeacon_pipelines.requests.refresh import plan_backfill, refresh_account, step_requests
+from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
@@ -101,7 +102,7 @@ class BenchWorld:
     def plan(self, account: Account) -> None:
         """Run the scheduled refresh of an account's ads account once: it plans only."""
         with self.session("refresh-account") as session:
-            refresh_account(
+            plan_account(
                 self.context, session, read_ads_account(self.context.engine, account.account_key)
             )
 

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.refresh import refresh_account
+from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
@@ -130,7 +130,7 @@ class LoneFaultWorld(BenchWorld):
             )
         for key in due:
             with self.session("refresh-account") as session:
-                refresh_account(self.context, session, read_ads_account(self.context.engine, key))
+                plan_account(self.context, session, read_ads_account(self.context.engine, key))
         if due:
             self.step()
 

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_ads_a
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.backfill import drive_windows
-from bidbeacon_pipelines.requests.refresh import refresh_account
+from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld, days_before
@@ -157,7 +157,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     active = due()
     with world.session() as session:
-        refresh_account(world.context, session, read_ads_account(world.context.engine, active[0]))
+        plan_account(world.context, session, read_ads_account(world.context.engine, active[0]))
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     assert due() == [*active[1:], active[0]]
 

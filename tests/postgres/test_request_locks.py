@@ -21,6 +21,7 @@ from bidbeacon_pipelines.accounts.queries import get_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     get_request,
@@ -30,7 +31,6 @@ from bidbeacon_pipelines.requests.queries import (
     unlock_request,
     update_request,
 )
-from bidbeacon_pipelines.requests.refresh import plan_due
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session

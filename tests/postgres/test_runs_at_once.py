@@ -11,7 +11,8 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
-from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
+from bidbeacon_pipelines.requests.plan import plan_account
+from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_datasets
 from tests.postgres.conftest import IMPATIENT
@@ -42,7 +43,7 @@ def run(world: BenchWorld, database_url: str) -> None:
                 engine, client, world.context.settings, world.context.clock, world.context.sleep
             )
             step_requests(context, session)
-            refresh_account(
+            plan_account(
                 context,
                 session,
                 read_ads_account(context.engine, world.account("JP").ads_account_key),

@@ -25,8 +25,9 @@ from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.gate import pause_before_create
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
+from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
-from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
+from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.wait_log import job_session
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_sessions import SessionRecorder
@@ -153,7 +154,7 @@ class Simulation:
         self.run(
             "refresh-account",
             key,
-            lambda b, s: refresh_account(b, s, read_ads_account(b.engine, key)),
+            lambda b, s: plan_account(b, s, read_ads_account(b.engine, key)),
         )
 
     def run(self, job: str, account: str, work: Work) -> None:

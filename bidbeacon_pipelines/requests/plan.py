@@ -1,0 +1,291 @@
+"""Plans the due windows of an ads account: makes its windows, and covers what is due with requests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
+from bidbeacon_pipelines.accounts.queries import list_countries, set_last_look
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
+from bidbeacon_pipelines.datasets.contract import Contract
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
+from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.requests.planning_rules import (
+    PlannedRequest,
+    plan_requests,
+    should_wait_for_countries,
+)
+from bidbeacon_pipelines.requests.queries import (
+    insert_plans,
+    list_plans,
+    lock_planning,
+    replace_plans,
+    set_planned,
+)
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_pipelines.windows.make import make_windows
+from bidbeacon_pipelines.windows.queries import (
+    DayToPlan,
+    list_days_to_plan,
+    list_next_due,
+    list_windows,
+)
+from bidbeacon_sessions import Action, SessionRecorder
+
+
+def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
+    """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
+
+    Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
+    concurrently.
+    """
+    with context.engine.begin() as connection:
+        set_last_look(connection, ads_account.account_id, context.now())
+        countries = list_countries(connection, ads_account.account_id)
+    active = [account for account in countries if account.stop_reason is None]
+    if not active:
+        for dataset in DATASETS.values():
+            session.add(_skip_ads_account(ads_account, countries, dataset))
+        return
+    make_windows(context, session, active)
+    plan_due(context, session, ads_account, active)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What planning knows of one report of an ads account.
+
+    Attributes:
+        report: What is requested.
+        days: Days that are due or wanted and in no request that stays as it is.
+        stored: What was planned before and not sent.
+        next_due: When its next window falls due in another country, within the time that is worth
+            waiting for.
+    """
+
+    report: DatasetReport
+    days: Sequence[DayToPlan]
+    stored: Sequence[ReportRequest]
+    next_due: datetime | None
+
+    @property
+    def due(self) -> list[datetime]:
+        """When each due day fell due."""
+        return [day.due_since for day in self.days if day.due_since is not None]
+
+    @property
+    def wanted(self) -> list[date]:
+        """Days requested manually whose run has died."""
+        return [day.window_date for day in self.days if day.is_wanted]
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is to be planned otherwise than before."""
+        before = [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in self.stored]
+        return self.plan() != before
+
+    def plan(self) -> list[PlannedRequest]:
+        """Cover what is due and wanted."""
+        return plan_requests(
+            [day.window_date for day in self.days if day.due_since is not None],
+            longest_days=self.report.longest_period_days,
+            wanted=self.wanted,
+        )
+
+    def waits(self, now: datetime, patience: timedelta) -> bool:
+        """Return whether it waits for other countries; a planned report no longer waits."""
+        if self.stored or self.wanted or not self.due:
+            return False
+        return should_wait_for_countries(min(self.due), self.next_due, now, patience)
+
+
+def plan_due(
+    context: JobContext,
+    session: SessionRecorder,
+    ads_account: AdsAccount,
+    active: Sequence[Account],
+) -> None:
+    """Cover the due windows of all countries of an ads account with requests, and store them as planned.
+
+    Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two
+    plans. Once everything due is planned, the next refresh is scheduled.
+
+    Args:
+        context: the tools.
+        session: where it is recorded.
+        ads_account: the ads account.
+        active: its countries that are refreshed; with several, they wait for each other.
+    """
+    now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
+    until = now + patience if len(active) > 1 else now
+    account_id, key = ads_account.account_id, ads_account.ads_account_key
+    with context.engine.begin() as connection:
+        lock_planning(connection, account_id)
+        plans = list_plans(connection, account_id)  # first, since sending one includes its windows
+        days = list_days_to_plan(connection, account_id, now=now)
+        next_due = list_next_due(connection, account_id, after=now, until=until)
+        contract = read_contract(connection, account_id)
+        drafts = _drafts(contract, plans, days, next_due)
+        waiting = [draft for draft in drafts if draft.waits(now, patience)]
+        changed = [draft for draft in drafts if draft not in waiting and draft.is_changed]
+        for draft in changed:
+            covered = (draft.report, draft.stored, draft.plan())
+            by = session.session_id
+            replace_plans(connection, account_id, *covered, session_id=by, at=now)
+        set_planned(connection, account_id, now)
+        if not waiting:
+            schedule_next_refresh(connection, account_id, now)
+        for action in _actions(key, drafts, changed, waiting, patience):
+            session.add_in(connection, action)
+
+
+def _drafts(
+    contract: Contract,
+    plans: Sequence[ReportRequest],
+    days: Mapping[tuple[str, str], Sequence[DayToPlan]],
+    next_due: Mapping[tuple[str, str], datetime],
+) -> list[_Draft]:
+    """Return what is known of each report of an ads account; arguments by dataset and report."""
+    fixed = [plan for plan in plans if plan.is_fixed]
+    drafts = []
+    for dataset in DATASETS.values():
+        for report in contract.reports(dataset):
+            key = dataset.name, report.name
+            own = [plan for plan in plans if (plan.dataset, plan.report) == key]
+            open_days = [
+                day for day in days.get(key, []) if not _is_planned(fixed, report, day.window_date)
+            ]
+            stored = [plan for plan in own if not plan.is_fixed]
+            drafts.append(_Draft(report, open_days, stored, next_due.get(key)))
+    return drafts
+
+
+def _actions(
+    key: str,
+    drafts: Sequence[_Draft],
+    changed: Sequence[_Draft],
+    waiting: Sequence[_Draft],
+    patience: timedelta,
+) -> list[Action]:
+    """Return what is recorded of a planning: what is planned anew, what waits, or that nothing is due."""
+    actions: list[Action] = [_planned(key, draft) for draft in changed if draft.plan()]
+    first_due: dict[Dataset, datetime] = {}
+    for draft in waiting:
+        first_due.setdefault(draft.report.dataset, min(draft.due))
+    for dataset, since in first_due.items():
+        until = f"until {since + patience:%Y-%m-%d %H:%M} UTC at the latest"
+        actions.append(_skip(key, dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
+    if not any(draft.days or draft.stored for draft in drafts):
+        actions += [_skip(key, one, SkipReason.ALREADY_FRESH) for one in DATASETS.values()]
+    return actions
+
+
+def _planned(key: str, draft: _Draft) -> ReportsPlanned:
+    planned = draft.plan()
+    return ReportsPlanned(
+        account=key,
+        dataset=draft.report.dataset.name,
+        reports=len(planned),
+        windows=sum(day.windows for day in draft.days),
+        start=min(request.start for request in planned),
+        end=planned[0].end,
+    )
+
+
+def _is_planned(plans: Sequence[ReportRequest], report: DatasetReport, day: date) -> bool:
+    key = report.dataset.name, report.name
+    return any(
+        (plan.dataset, plan.report) == key and plan.start_date <= day <= plan.end_date
+        for plan in plans
+    )
+
+
+def plan_backfill(
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    days: Sequence[date],
+) -> list[int]:
+    """Plan requests for wanted days that none covers yet; return those that serve them.
+
+    Due windows of other countries on these days are included.
+    """
+    with context.engine.begin() as connection:
+        lock_planning(connection, account.account_id)
+        plans = list_plans(connection, account.account_id)
+        fixed = [plan for plan in plans if plan.is_fixed and plan.dataset == dataset.name]
+        windows = list_windows(connection, account, dataset.name, days)
+        wanted = [w for w in windows if w.wanted_by is not None and w.request_id is None]
+        added = []
+        for report in read_contract(connection, account.account_id).reports(dataset):
+            requests = plan_requests(
+                (),
+                longest_days=report.longest_period_days,
+                wanted=[
+                    window.window_date
+                    for window in wanted
+                    if window.report == report.name
+                    and not _is_planned(fixed, report, window.window_date)
+                ],
+            )
+            added += insert_plans(
+                connection,
+                account.account_id,
+                report,
+                requests,
+                session_id=session.session_id,
+                at=context.now(),
+            )
+    serving = [
+        plan.id for plan in fixed if any(plan.start_date <= day <= plan.end_date for day in days)
+    ]
+    return [*serving, *added]
+
+
+def _skip_ads_account(
+    ads_account: AdsAccount, countries: Sequence[Account], dataset: Dataset
+) -> WindowSkipped:
+    """Return the action with the reason why nothing is planned for an ads account: all countries are paused or disabled, or it needs attention."""
+    key, why = ads_account.ads_account_key, ads_account.needs_attention
+    if why is not None:
+        return _skip(key, dataset, SkipReason.ACCOUNT_NEEDS_ATTENTION, why)
+    stopped = next((account.stop_reason for account in countries), None)
+    return _skip(key, dataset, SkipReason.ACCOUNT_STOPPED, stopped)
+
+
+def _skip(
+    key: str, dataset: Dataset, reason: SkipReason, detail: str | None = None
+) -> WindowSkipped:
+    return WindowSkipped(
+        account=key, dataset=dataset.name, windows=[], reason=reason, detail=detail
+    )
+
+
+def skip_account(account: Account, dataset: Dataset, days: list[date]) -> WindowSkipped:
+    """Return the action with the reason why windows of an account are not requested: it is paused, disabled or needs attention."""
+    reason = (
+        SkipReason.ACCOUNT_NEEDS_ATTENTION
+        if account.needs_attention
+        else SkipReason.ACCOUNT_STOPPED
+    )
+    return skip_windows(account, dataset, days, reason, account.stop_reason)
+
+
+def skip_windows(
+    account: Account,
+    dataset: Dataset,
+    days: list[date],
+    reason: SkipReason,
+    detail: str | None = None,
+) -> WindowSkipped:
+    """Return the action with the reason why windows of an account are skipped."""
+    return WindowSkipped(
+        account=account.account_key,
+        dataset=dataset.name,
+        windows=days,
+        reason=reason,
+        detail=detail,
+    )

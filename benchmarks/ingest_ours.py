@@ -12,7 +12,7 @@ from benchmarks.ingest_world import Contender, Place
 from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import WindowTimes, attach_windows, create_windows
 
-OF_A_JOB = "bidbeacon_pipelines.requests.plan"
+OF_A_JOB = "bidbeacon_pipelines.requests.refresh"
 """Modules that `bidbeacon load` imports to load a report."""
 OF_A_RUN = "bidbeacon_pipelines.definitions"
 """What a Dagster run imports."""

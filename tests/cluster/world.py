@@ -101,15 +101,17 @@ _ARE_OVER = """
        AND NOT EXISTS (SELECT FROM dagster.runs WHERE run_id = ANY(:runs)
                           AND status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED'))"""
 _NOT_RECORDED = """
-    SELECT count(*) FROM (
+    SELECT asset_key, partition, loads FROM (
         SELECT asset_key, account_key || '|' || CAST(window_date AS text) AS partition,
-               array_agg(CAST(recorded_run_id AS text)) AS runs
+               array_agg(CAST(recorded_run_id AS text)) AS runs,
+               string_agg(concat_ws(' ', report, status, next_refresh_at, load_count, recorded_load_count, last_loaded_at), '; ') AS loads
           FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
           JOIN unnest(CAST(:names AS text[]), CAST(:keys AS text[])) AS d (dataset, asset_key) USING (dataset)
-         GROUP BY 1, 2 HAVING max(load_count) > 0) AS days
+         GROUP BY 1, 2 HAVING bool_and(load_count > 0 OR status = 'expired') AND max(load_count) > 0) AS days
      WHERE NOT coalesce((SELECT e.run_id FROM dagster.event_logs e
             WHERE e.asset_key = days.asset_key AND e.dagster_event_type = 'ASSET_MATERIALIZATION'
               AND e.partition = days.partition ORDER BY e.id DESC LIMIT 1) = ANY(days.runs), false)"""
+"""Days with all their loads of which Dagster shows another load, or none."""
 _LAUNCH = """
     mutation Launch($params: ExecutionParams!) {
       launchRun(executionParams: $params) {
@@ -320,11 +322,11 @@ class World:
             self.cluster.value("SELECT status FROM dagster.runs WHERE run_id = :id", id=run_id)
         )
 
-    def not_recorded(self) -> int:
-        """Return how many loaded days Dagster shows another load of, or none."""
+    def not_recorded(self) -> list[Mapping[str, Any]]:
+        """Return the loaded days that Dagster shows another load of, or none."""
         names = [*DATASETS]
         keys = [f'["{dataset.asset_name}"]' for dataset in DATASETS.values()]
-        return int(self.cluster.value(_NOT_RECORDED, names=names, keys=keys))
+        return self.cluster.rows(_NOT_RECORDED, names=names, keys=keys)
 
     def accounts(self) -> list[Account]:
         """Return the accounts."""

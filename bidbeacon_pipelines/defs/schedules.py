@@ -21,7 +21,7 @@ from bidbeacon_pipelines.defs.reports import (
     refresh_account_job,
 )
 from bidbeacon_pipelines.defs.resources import session_store
-from bidbeacon_pipelines.problems.session_failures import list_accounts_failed
+from bidbeacon_pipelines.problems.session_failures import list_accounts_failed_twice
 from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
@@ -50,6 +50,7 @@ ENTITIES_LIVE = timedelta(hours=24)
 ENTITIES_MISSED_LIVE = timedelta(hours=6)
 """After rows with unknown targets, a sync comes sooner, but not after each load, since some targets never appear."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
+"""An account rests for so long after two failures in a row; after the first one, which a restart of the database may have caused, the next tick tries again."""
 
 MOST_WANTED_RUNS = 20
 """So many runs by hand wait in Dagster's queue; what else is wanted follows when they have begun."""
@@ -105,11 +106,11 @@ close_crashed_sessions = build_session_closer(session_store)
 
 
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
-    """Return the accounts (`""` for none) that have a run of a job in progress, or one that failed recently."""
+    """Return the accounts (`""` for none) that have a run of a job in progress, or of which the last two failed recently."""
     under_way = list_runs_under_way(instance, job_name)
     since = datetime.now(UTC) - PAUSE_AFTER_FAILURE
     with session_store().begin() as connection:
-        failed = list_accounts_failed(connection, job_name.replace("_", "-"), since=since)
+        failed = list_accounts_failed_twice(connection, job_name.replace("_", "-"), since=since)
     return {run.tags.get(PARTITION_TAG, "") for run in under_way} | failed
 
 

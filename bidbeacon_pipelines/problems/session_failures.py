@@ -44,15 +44,21 @@ def list_failures(connection: Connection, *, since: datetime, most: int = 20) ->
     return list(connection.execute(_FAILURES, {"since": since, "most": most}).mappings())
 
 
-_FAILED = text("""
-    SELECT DISTINCT coalesce(account_key, '') FROM session_headers
-     WHERE status = 'failed' AND job_name = :job AND finished_at >= :since
-       AND started_at >= CAST(:since AS timestamptz) - interval '1 day'""")
+_FAILED_TWICE = text("""
+    SELECT account FROM (
+        SELECT coalesce(account_key, '') AS account, status, finished_at,
+               row_number() OVER (PARTITION BY account_key ORDER BY started_at DESC) AS place
+          FROM session_headers
+         WHERE job_name = :job AND started_at >= CAST(:since AS timestamptz) - interval '1 day') AS sessions
+     WHERE place <= 2 GROUP BY account
+    HAVING count(*) = 2 AND bool_and(status = 'failed') AND max(finished_at) >= :since""")
 
 
-def list_accounts_failed(connection: Connection, job_name: str, *, since: datetime) -> set[str]:
-    """Return the accounts (`""` for none) that have a session of a job that failed since an instant."""
-    return set(connection.execute(_FAILED, {"job": job_name, "since": since}).scalars())
+def list_accounts_failed_twice(
+    connection: Connection, job_name: str, *, since: datetime
+) -> set[str]:
+    """Return the accounts (`""` for none) of which the last two sessions of a job failed, the later one since an instant."""
+    return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())
 
 
 _LOST = text("""

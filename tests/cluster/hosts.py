@@ -88,10 +88,18 @@ class Program:
         if number == signal.SIGCONT:
             self._process.send_signal(number)  # `nsenter` has stopped with it
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it as a service manager does, and by SIGKILL where that takes too long."""
+    def ask_to_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask it to end."""
         if self.is_running:
             self.send(number, to_all=False)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it as a service manager does."""
+        self.ask_to_stop(number)
+        self.await_end()
+
+    def await_end(self) -> None:
+        """Wait for a program that was asked to stop; kill it where that takes too long."""
         try:
             self._process.wait(self._grace_seconds * PATIENCE)
         except subprocess.TimeoutExpired:

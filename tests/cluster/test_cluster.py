@@ -124,15 +124,13 @@ def test_a_new_version_rolls_over_while_loads_run(world: World) -> None:
 def test_two_workers_load_faster_than_one(world: World) -> None:
     """Reports that are ready are shared among workers, though one run could load them all."""
     cluster = world.cluster
-    for host in cluster.members:
-        world.programs.pop(f"worker {host.name}").stop()
+    world.stop(*(f"worker {host.name}" for host in cluster.members))
     took = []
     for host in (cluster.alpha, cluster.beta):
         world.start("worker", host, version=2, WORKER_PROCESSES="1")
         took.append(load_ready_reports(world))
     world.note(f"{READY} ready reports: {took[0]:.0f} s by one worker, {took[1]:.0f} s by two")
-    for host in (cluster.alpha, cluster.beta):
-        world.programs.pop(f"worker {host.name}").stop()
+    world.stop("worker alpha", "worker beta")
     for host in cluster.members:
         world.start("worker", host, version=2)
     assert took[0] / took[1] >= SPREAD

@@ -165,9 +165,15 @@ class World:
     def stop_all(self) -> None:
         """Stop all services and the reader."""
         self.reader.close()
-        for program in self.programs.values():
-            program.stop()
-        self.programs.clear()
+        self.stop(*self.programs)
+
+    def stop(self, *names: str) -> None:
+        """Stop some services, all at once."""
+        programs = [self.programs.pop(name) for name in names]
+        for program in programs:
+            program.ask_to_stop()
+        for program in programs:
+            program.await_end()
 
     def start(self, name: str, host: Host, *, version: int = 1, **variables: str) -> None:
         """Start a service on a host, where wanted with other variables of the compose file."""

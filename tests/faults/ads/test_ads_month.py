@@ -15,6 +15,8 @@ from tests.faults.ads.oracle import Oracle
 
 MOST_OF_A_CAUSE = 12
 """Messages a day: six beginnings and six ends, four hours apart."""
+MOST_LOADS_BY_HAND = 5
+"""The first one may get a report that has been pending since before the faults ended, and purchased products need three reports for a month of days."""
 MOST_OF_A_DAY = 60
 """Messages about all causes together, with every fault in force."""
 
@@ -43,9 +45,9 @@ def test_a_month_with_every_fault_ends_complete_and_exact(
         month.pass_with_faults(tell=print)
         check_complete(month)
         month.end_faults()
-        # The first load by hand may get a report that has been pending since before the faults ended.
-        for _ in range(2):
-            month.redo_by_hand()
+        for _ in range(MOST_LOADS_BY_HAND):
+            if month.find(Oracle.windows_not_true):
+                month.redo_by_hand()
         check_true(month)
         counts = month.count()
         print(f"  {counts}")  # noqa: T201 - see above

@@ -24,6 +24,10 @@ MAX_LOADS = 3
 """How many times loading one completed report is begun."""
 MAX_PENDING = timedelta(hours=24)
 """How long a report may stay unfinished before it is requested again, and how long a wish of Amazon's is heeded at most."""
+LATE_AFTER_USUAL = 4
+"""A report is late when it takes so many times the usual time of its dataset …"""
+LATE_AFTER = timedelta(minutes=30)
+"""… and longer than this in any case."""
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
 FIRST_RETRY_PAUSE = timedelta(minutes=5)
 FIRST_GRACE = timedelta(minutes=10)
@@ -322,8 +326,8 @@ def _after_step(row: "ReportRequest", step: Step, now: datetime) -> "ReportReque
         case Create():
             attempts = row.attempts + 1
             again_at = now + grace(attempts)
-            sent = {"status": RequestStatus.SENT.value, "attempts": attempts, "sent_at": now}
-            return row.with_changes(**sent, **_failed(None, again_at))
+            sent = {"status": RequestStatus.SENT.value, "attempts": attempts}
+            return row.with_changes(**sent, **_sent(row, now), **_failed(None, again_at))
         case Poll():
             return row
         case Load():
@@ -361,7 +365,7 @@ def _reported(
     made_at = report.made_at if report.is_adopted else None
     sent_at = min(at for at in (row.sent_at, made_at, now) if at is not None)
     known = row.with_changes(
-        report_id=report.report_id, amazon_status=report.amazon_status, sent_at=sent_at
+        report_id=report.report_id, amazon_status=report.amazon_status, **_sent(row, sent_at)
     )
     if report.is_complete:
         return known.with_changes(status=RequestStatus.COMPLETED.value, **_failed(None, None))
@@ -404,10 +408,16 @@ def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
     changes: dict[str, Any] = {}
     if row.status == RequestStatus.SENT:
         changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}
-        changes["sent_at"] = None
+        changes |= {"sent_at": None, "late_at": None}
     elif row.status == RequestStatus.COMPLETED:
         changes = {"loads": row.loads - 1}
     return row.with_changes(next_step_at=again_at, **changes)
+
+
+def _sent(row: "ReportRequest", at: datetime) -> dict[str, Any]:
+    """Return the columns for when a report was requested, and from when on it is late."""
+    usual: timedelta = LATE_AFTER_USUAL * row.asked.dataset.usual_latency
+    return {"sent_at": at, "late_at": at + max(LATE_AFTER, usual)}
 
 
 def _failed(failure: Failure | None, next_step_at: datetime | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class ReportRequest(PipelinesBase):
 
     It is planned before it is created: until its first attempt no window waits for it, and the next
     planning may change or delete it. It is stored before it is sent, and Amazon's id before it is
-    polled. `locked_by` names the session that has locked it; the lock lasts as long as that
+    polled. `late_at` is when Amazon takes far longer than usual. `locked_by` names the session that has locked it; the lock lasts as long as that
     session's lease. `passed_over` counts the requests of its ads account, dataset and report that
     were sent since it was planned. `report` names the ad products whose rows are asked for:
     `SP+SB+SD`. `narrows` is the refused request of which it asks for a part of the days: what it
@@ -46,6 +46,7 @@ class ReportRequest(PipelinesBase):
     loads: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     sent_at: Mapped[datetime | None]
+    late_at: Mapped[datetime | None]
     next_step_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     failure_kind: Mapped[str | None]

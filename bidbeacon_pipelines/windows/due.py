@@ -8,13 +8,27 @@ from sqlalchemy import Connection, text
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.database.clock import is_due, past
 
-# Offsets are at most 30 days apart, and a failed window is asked for again within a day. Windows of
-# days to come, which a wrong clock made, are not asked for before their day is over.
-_IS_TOO_FAR = """(w.next_refresh_at > CAST(:now AS timestamptz) + interval '32 days'
-            AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE 'UTC' AS date))"""
-_IS_FROM_FUTURE = """(w.next_refresh_at IS NULL AND w.data_as_of > CAST(:now AS timestamptz) + interval '1 hour')"""
-IS_DUE = f"(w.next_refresh_at <= :now OR {_IS_TOO_FAR} OR {_IS_FROM_FUTURE})"
-"""Whether window `w` is due: also if its next refresh is further ahead than it can be, or its last data is from the future."""
+
+def due_by(at: str) -> str:
+    """Return the SQL condition that window `w` is due at an instant: also if its next refresh is further ahead than it can be, or its last data is from the future.
+
+    Offsets are at most 30 days apart, and a failed window is asked for again within a day. Windows
+    of days to come, which a wrong clock made, are not asked for before their day is over.
+    """
+    return f"(w.next_refresh_at <= {at} OR {_is_too_far(at)} OR {_is_from_future(at)})"
+
+
+def _is_too_far(at: str) -> str:
+    return f"""(w.next_refresh_at > {at} + interval '32 days'
+            AND w.window_date < CAST({at} AT TIME ZONE 'UTC' AS date))"""
+
+
+def _is_from_future(at: str) -> str:
+    return f"(w.next_refresh_at IS NULL AND w.data_as_of > {at} + interval '1 hour')"
+
+
+_NOW = "CAST(:now AS timestamptz)"
+IS_DUE = due_by(_NOW)
 _PLANNED_AT = past("o.planned_at")
 _LONGEST_PAUSE = "coalesce(o.refresh_every, interval '366 days')"
 
@@ -46,10 +60,10 @@ _WITH_DUE_WORK = text(f"""
                       AND (EXISTS (SELECT FROM report_windows w
                                     WHERE w.account_id = a.account_id AND w.country_code = a.country_code
                                       AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-                                      AND w.next_refresh_at > {_PLANNED_AT} AND {_IS_TOO_FAR})
+                                      AND w.next_refresh_at > {_PLANNED_AT} AND {_is_too_far(_NOW)})
                            OR (a.account_id, a.country_code) IN (
                                SELECT w.account_id, w.country_code FROM report_windows w
-                                WHERE w.dataset = ANY(:datasets) AND w.request_id IS NULL AND {_IS_FROM_FUTURE}))))
+                                WHERE w.dataset = ANY(:datasets) AND w.request_id IS NULL AND {_is_from_future(_NOW)}))))
      ORDER BY o.last_look_at NULLS FIRST, o.ads_account_key""")
 
 

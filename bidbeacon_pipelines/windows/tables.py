@@ -78,8 +78,13 @@ class ReportWindow(PipelinesBase):
             "ix_report_windows_unsettled",
             "dataset",
             postgresql_where=text(
-                "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR suspicious_digest IS NOT NULL"
+                "status IN ('failed', 'unconfirmed') OR suspicious_digest IS NOT NULL"
             ),
+        ),
+        Index(
+            "ix_report_windows_never_loaded",
+            "expires_at",
+            postgresql_where=text("last_loaded_at IS NULL"),
         ),
         Index(
             "ix_report_windows_request",

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgr
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - registers its tables
 from bidbeacon_pipelines.loading.restatements import PERFORMANCE_ROWS_VIEW, WINDOW_RESTATEMENTS_VIEW
 from bidbeacon_pipelines.tables import PipelinesBase
+from bidbeacon_pipelines.windows.states import WINDOW_STATES_FUNCTION
 from bidbeacon_sessions.tables import (
     JOB_PROMISES_VIEW,
     JOB_SESSION_ACCOUNTS_VIEW,
@@ -33,6 +34,7 @@ VIEWS = {
     "JOB_PROMISES_VIEW": JOB_PROMISES_VIEW,
     "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
     "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
+    "WINDOW_STATES_FUNCTION": WINDOW_STATES_FUNCTION,
 }
 CONSTRAINTS = """
     SELECT conrelid::regclass::text AS "table", conname AS name, pg_get_constraintdef(pg_constraint.oid) AS definition

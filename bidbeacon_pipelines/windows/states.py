@@ -1,0 +1,163 @@
+"""The state of windows: `window_states`, a SQL function, is its only definition.
+
+It is inlined, so a query that reads it is planned like a query on the tables.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from bidbeacon_pipelines.windows.due import due_by
+
+
+class WindowState(StrEnum):
+    """How a window is; the order is from fine to worst."""
+
+    FRESH = "fresh"
+    """It has data, and no refresh is due."""
+    MISSING = "missing"
+    """It has no data, as it should: its first refresh is not due."""
+    DUE = "due"
+    """It should be requested, and will be."""
+    REQUESTED = "requested"
+    """It was requested, and Amazon creates its report."""
+    LOADING = "loading"
+    """Its report is complete and is loaded."""
+    PAUSED = "paused"
+    """A person has paused its account."""
+    DISABLED = "disabled"
+    """Amazon has disabled its account."""
+    LATE_AT_AMAZON = "late at Amazon"
+    """Amazon takes far longer than usual."""
+    LATE = "late"
+    """It is due for longer than the tolerance."""
+    SUSPICIOUS = "suspicious"
+    """A report lost nearly all rows, and waits for a second one that says the same."""
+    UNCONFIRMED = "unconfirmed"
+    """Its report had no rows of a country with deliverable campaigns, and is requested once more."""
+    NEEDS_ATTENTION = "needs attention"
+    """Amazon refuses its ads account, or our credentials."""
+    FAILED = "failed"
+    """Its report was given up or refused."""
+    EXPIRED = "expired"
+    """It was never loaded while Amazon served it."""
+
+
+STOPPED: Final = (WindowState.PAUSED, WindowState.DISABLED, WindowState.NEEDS_ATTENTION)
+"""The states that a whole account's windows are in."""
+
+# A request of an ads account that needs attention is neither sent nor polled. A loaded window that
+# has expired keeps its data, whatever became of its last refresh.
+_STATE = f"""
+       CASE WHEN w.request_id IS NOT NULL AND o.needs_attention IS NULL
+            THEN CASE WHEN r.status = 'completed' THEN 'loading'
+                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
+                      ELSE 'requested' END
+            WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+            WHEN w.expires_at <= window_states.at
+            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.status = 'failed' THEN 'failed'
+            WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
+            WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
+            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
+            WHEN w.wanted_by IS NOT NULL OR {due_by("window_states.at")} THEN 'due'
+            WHEN w.last_loaded_at IS NULL THEN 'missing'
+            ELSE 'fresh' END"""
+
+# Windows of a new account fall due when it is first seen, those of one with a cadence of its own at
+# its next round.
+_DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
+
+_CAUSE = """
+       CASE s.state
+            WHEN 'paused' THEN jsonb_build_object('code', 'paused', 'detail', jsonb_build_object('by', a.paused_by))
+            WHEN 'disabled' THEN jsonb_build_object('code', 'disabled')
+            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused', 'detail', jsonb_build_object('amazon', o.needs_attention))
+            WHEN 'expired' THEN jsonb_build_object('code', 'expired')
+            WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
+            WHEN 'late' THEN jsonb_build_object('code', 'overdue')
+            ELSE CASE WHEN coalesce(w.failure_reason, r.failure_reason) IS NOT NULL
+                      THEN jsonb_build_object('code', 'failed', 'reason', coalesce(w.failure_reason, r.failure_reason)) END END"""
+
+WINDOW_STATES_FUNCTION = f"""
+CREATE FUNCTION window_states(at timestamptz, late_after interval)
+RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
+               state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
+               status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
+               last_loaded_at timestamptz, expires_at timestamptz)
+LANGUAGE sql STABLE AS $$
+SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
+       s.state,{_CAUSE},
+       CASE s.state
+            WHEN 'late at Amazon' THEN r.late_at
+            WHEN 'paused' THEN a.paused_at
+            WHEN 'needs attention' THEN o.needs_attention_since
+            WHEN 'expired' THEN w.expires_at
+            WHEN 'late' THEN d.due_since
+            WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
+            WHEN 'fresh' THEN w.last_loaded_at
+            ELSE w.last_requested_at END,
+       CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
+            WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
+       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by, w.last_loaded_at, w.expires_at
+  FROM report_windows w
+  JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+  JOIN ads_accounts o ON o.account_id = w.account_id
+  LEFT JOIN report_requests r ON r.id = w.request_id
+ CROSS JOIN LATERAL (SELECT {_DUE_SINCE} AS due_since) d
+ CROSS JOIN LATERAL (SELECT{_STATE} AS state) s
+$$
+"""
+"""Return each window with its state at an instant; see `docs/data-dictionary.md`. Columns after `is_final` are the window's own: conditions on them use its indexes."""
+
+_IS_ASKED = "request_id IS NOT NULL"
+_IS_UNSETTLED = "(status IN ('failed', 'unconfirmed') OR is_suspicious)"
+_CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
+    WindowState.LOADING: (_IS_ASKED,),
+    WindowState.REQUESTED: (_IS_ASKED,),
+    WindowState.LATE_AT_AMAZON: (_IS_ASKED,),
+    WindowState.FAILED: (_IS_UNSETTLED,),
+    WindowState.UNCONFIRMED: (_IS_UNSETTLED,),
+    WindowState.SUSPICIOUS: (_IS_UNSETTLED,),
+    WindowState.EXPIRED: ("last_loaded_at IS NULL AND expires_at <= :at",),
+    WindowState.MISSING: ("last_loaded_at IS NULL AND expires_at > :at",),
+    WindowState.LATE: ("request_id IS NULL AND next_refresh_at <= :at - :late_after",),
+    WindowState.DUE: (
+        "request_id IS NULL AND next_refresh_at <= :at",
+        "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",
+        "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at > :at + interval '32 days'",
+        "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at IS NULL AND as_of > :at + interval '1 hour'",
+    ),
+}
+"""Conditions that windows of a state fulfil, each with an index that has few rows. The windows of a state are those that fulfil one."""
+
+
+def windows_in(states: Iterable[WindowState], *, columns: str = "*", where: str = "true") -> str:
+    """Return the SQL of a query for the windows in rare states, which reads them by indexes.
+
+    Args:
+        states: any but `fresh` and those of stopped accounts, which are most windows.
+        columns: of `window_states`.
+        where: another condition on these.
+    """
+    by_condition = defaultdict[str, list[WindowState]](list)
+    for state in states:
+        for condition in _CONDITIONS[state]:
+            by_condition[condition].append(state)
+    return " UNION ALL ".join(
+        f"""
+        SELECT {columns} FROM window_states(:at, :late_after)
+         WHERE {condition} AND state IN ({", ".join(f"'{state}'" for state in of)}) AND {where}"""
+        for condition, of in by_condition.items()
+    )
+
+
+def state_values(at: datetime, late_after: timedelta) -> dict[str, Any]:
+    """Return the parameters of queries on `window_states`."""
+    return {"at": at, "late_after": late_after}

@@ -1,0 +1,91 @@
+"""Compute the state of windows in one place, and store when a report at Amazon is late.
+
+Revision ID: 0021
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0021"
+down_revision = "0020"
+oldest_program = None  # as before: programs that do not know this migration go on
+
+WINDOW_STATES_FUNCTION = """
+CREATE FUNCTION window_states(at timestamptz, late_after interval)
+RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
+               state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
+               status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
+               last_loaded_at timestamptz, expires_at timestamptz)
+LANGUAGE sql STABLE AS $$
+SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
+       s.state,
+       CASE s.state
+            WHEN 'paused' THEN jsonb_build_object('code', 'paused', 'detail', jsonb_build_object('by', a.paused_by))
+            WHEN 'disabled' THEN jsonb_build_object('code', 'disabled')
+            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused', 'detail', jsonb_build_object('amazon', o.needs_attention))
+            WHEN 'expired' THEN jsonb_build_object('code', 'expired')
+            WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
+            WHEN 'late' THEN jsonb_build_object('code', 'overdue')
+            ELSE CASE WHEN coalesce(w.failure_reason, r.failure_reason) IS NOT NULL
+                      THEN jsonb_build_object('code', 'failed', 'reason', coalesce(w.failure_reason, r.failure_reason)) END END,
+       CASE s.state
+            WHEN 'late at Amazon' THEN r.late_at
+            WHEN 'paused' THEN a.paused_at
+            WHEN 'needs attention' THEN o.needs_attention_since
+            WHEN 'expired' THEN w.expires_at
+            WHEN 'late' THEN d.due_since
+            WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
+            WHEN 'fresh' THEN w.last_loaded_at
+            ELSE w.last_requested_at END,
+       CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
+            WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
+       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by, w.last_loaded_at, w.expires_at
+  FROM report_windows w
+  JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+  JOIN ads_accounts o ON o.account_id = w.account_id
+  LEFT JOIN report_requests r ON r.id = w.request_id
+ CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
+ CROSS JOIN LATERAL (SELECT
+       CASE WHEN w.request_id IS NOT NULL AND o.needs_attention IS NULL
+            THEN CASE WHEN r.status = 'completed' THEN 'loading'
+                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
+                      ELSE 'requested' END
+            WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+            WHEN w.expires_at <= window_states.at
+            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.status = 'failed' THEN 'failed'
+            WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
+            WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
+            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
+            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= window_states.at OR (w.next_refresh_at > window_states.at + interval '32 days'
+            AND w.window_date < CAST(window_states.at AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > window_states.at + interval '1 hour')) THEN 'due'
+            WHEN w.last_loaded_at IS NULL THEN 'missing'
+            ELSE 'fresh' END AS state) s
+$$
+"""
+
+
+def upgrade() -> None:
+    op.add_column("report_requests", sa.Column("late_at", sa.DateTime(timezone=True)))
+    # Four times the usual latency of every dataset is less than half an hour.
+    op.execute("UPDATE report_requests SET late_at = sent_at + interval '30 minutes'")
+    op.execute(WINDOW_STATES_FUNCTION)
+    op.drop_index("ix_report_windows_unsettled", "report_windows")
+    op.create_index(
+        "ix_report_windows_unsettled",
+        "report_windows",
+        ["dataset"],
+        postgresql_where=sa.text(
+            "status IN ('failed', 'unconfirmed') OR suspicious_digest IS NOT NULL"
+        ),
+    )
+    op.create_index(
+        "ix_report_windows_never_loaded",
+        "report_windows",
+        ["expires_at"],
+        postgresql_where=sa.text("last_loaded_at IS NULL"),
+    )

@@ -1,0 +1,137 @@
+"""The state of windows: `window_states` decides it, and `windows_in` finds the same windows by indexes."""
+
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Any
+
+from sqlalchemy import Connection, insert, text, update
+
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values, windows_in
+from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions import SessionStore
+from tests.postgres.load_world import add_account
+
+NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
+SOON, HOUR_AGO, LONG_AGO = (NOW + timedelta(hours=n) for n in (5, -1, -13))
+FAR, TOMORROW = NOW + timedelta(days=90), NOW + timedelta(days=1)
+TOLERANCE = timedelta(hours=12)
+DAY, ACCOUNT = date(2026, 7, 1), "amzn1.ads-account.g.one"
+RARE = [state for state in WindowState if state not in {WindowState.FRESH, *STOPPED}]
+LOADED = {"status": "loaded", "last_loaded_at": HOUR_AGO, "data_as_of": HOUR_AGO, "load_count": 1}
+SUSPICIOUS = {"suspicious_digest": "d", "suspicious_rows": 1, "suspicious_count": 1}
+WANTED = {"wanted_by": "Ann", "wanted_at": HOUR_AGO}
+REFUSED = {"needs_attention": "Forbidden", "needs_attention_for": "account"}
+CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
+    "loaded": (LOADED | {"next_refresh_at": SOON}, WindowState.FRESH),
+    "final": (LOADED, WindowState.FRESH),
+    "loaded, expired and failed": (
+        LOADED | {"status": "failed", "expires_at": HOUR_AGO, "next_refresh_at": HOUR_AGO},
+        WindowState.FRESH,
+    ),
+    "not due yet": ({"next_refresh_at": SOON}, WindowState.MISSING),
+    "loaded and due": (LOADED | {"next_refresh_at": HOUR_AGO}, WindowState.DUE),
+    "wanted": (LOADED | WANTED | {"next_refresh_at": SOON}, WindowState.DUE),
+    "due by a wrong clock": (LOADED | {"next_refresh_at": FAR}, WindowState.DUE),
+    "data of a wrong clock": (LOADED | {"data_as_of": TOMORROW}, WindowState.DUE),
+    "overdue": ({"next_refresh_at": LONG_AGO}, WindowState.LATE),
+    "overdue before it was seen": (
+        {"next_refresh_at": LONG_AGO, "first_seen_at": HOUR_AGO},
+        WindowState.DUE,
+    ),
+    "overdue before its round": (
+        {"next_refresh_at": LONG_AGO, "next_look_at": SOON},
+        WindowState.DUE,
+    ),
+    "requested": ({"request": {"late_at": SOON}}, WindowState.REQUESTED),
+    "requested long ago": ({"request": {"late_at": HOUR_AGO}}, WindowState.LATE_AT_AMAZON),
+    "complete": (
+        {"request": {"status": "completed", "late_at": HOUR_AGO}},
+        WindowState.LOADING,
+    ),
+    "requested for other countries": (
+        {"request": {"late_at": SOON}, "paused": True},
+        WindowState.REQUESTED,
+    ),
+    "requested, then refused": (
+        {"request": {"late_at": HOUR_AGO}} | REFUSED,
+        WindowState.NEEDS_ATTENTION,
+    ),
+    "paused": ({"status": "failed", "paused": True}, WindowState.PAUSED),
+    "disabled": (LOADED | {"amazon_status": "DISABLED"}, WindowState.DISABLED),
+    "refused": ({"next_refresh_at": LONG_AGO} | REFUSED, WindowState.NEEDS_ATTENTION),
+    "failed": ({"status": "failed", "next_refresh_at": HOUR_AGO}, WindowState.FAILED),
+    "suspicious": (LOADED | SUSPICIOUS | {"next_refresh_at": SOON}, WindowState.SUSPICIOUS),
+    "unconfirmed": (
+        SUSPICIOUS | {"status": "unconfirmed", "next_refresh_at": SOON},
+        WindowState.UNCONFIRMED,
+    ),
+    "expired": ({"status": "failed", "expires_at": HOUR_AGO}, WindowState.EXPIRED),
+}
+
+
+def add_window(connection: Connection, place: int, columns: dict[str, Any]) -> None:
+    """Store an account with one window; columns of the tables of both, and those of its request, may be given."""
+    account_id = f"{ACCOUNT}{place}"
+    add_account(
+        connection,
+        account_id=account_id,
+        account_key=f"US.one{place}",
+        seen_at=NOW - timedelta(days=30),
+    )
+    for table in (AdsAccount, Account):
+        if chosen := {name: columns[name] for name in columns.keys() & table.__table__.c.keys()}:
+            connection.execute(update(table).where(table.account_id == account_id).values(chosen))
+    of_report = {"account_id": account_id, "dataset": "daily_targets", "report": "SP+SB+SD"}
+    chosen = {name: columns[name] for name in columns.keys() & ReportWindow.__table__.c.keys()}
+    row = {"window_date": DAY, "expires_at": FAR, "country_code": "US", **of_report, **chosen}
+    if "request" in columns:
+        request = {"status": "in_flight", "report_id": "r", "start_date": DAY, "end_date": DAY}
+        statement = insert(ReportRequest).values(request | of_report | columns["request"])
+        found = connection.execute(statement.returning(ReportRequest.id)).scalar_one()
+        row |= {"status": "requested", "request_id": found}
+    connection.execute(insert(ReportWindow).values(row))
+
+
+def read_states(connection: Connection, statement: str) -> dict[str, str]:
+    """Return the state of each window that a query finds, by the key of its account; no window may be found twice."""
+    rows = connection.execute(text(statement), state_values(NOW, TOLERANCE)).all()
+    states = {row.account_key: row.state for row in rows}
+    assert len(states) == len(rows)
+    return states
+
+
+EVERY = "SELECT account_key, state FROM window_states(:at, :late_after)"
+
+
+def test_each_window_has_its_state(session_store: SessionStore) -> None:
+    """One window of each kind."""
+    with session_store.begin() as connection:
+        for place, (columns, _) in enumerate(CASES.values()):
+            add_window(connection, place, columns)
+        states = read_states(connection, EVERY)
+    found = {name: states[f"US.one{place}"] for place, name in enumerate(CASES)}
+    assert found == {name: state for name, (_, state) in CASES.items()}
+
+
+def test_rare_states_are_found_by_indexes(session_store: SessionStore) -> None:
+    """On windows with random columns the conditions of `windows_in` leave none out, and find none twice."""
+    random = Random(29)
+    parts = [columns for columns, _ in CASES.values()]
+    with session_store.begin() as connection:
+        for place in range(300):
+            mixed = random.choice(parts) | random.choice(parts)
+            loaded = LOADED if mixed.get("status") == "loaded" else {}
+            add_window(connection, place, loaded | mixed)
+        every = read_states(connection, EVERY)
+        rare = {key: state for key, state in every.items() if state in RARE}
+        assert set(rare.values()) == set(RARE)
+        assert rare == read_states(connection, windows_in(RARE, columns="account_key, state"))
+
+
+def test_the_function_is_inlined(session_store: SessionStore) -> None:
+    """A query on it is a query on the tables, so that it can use their indexes."""
+    with session_store.begin() as connection:
+        plan = connection.execute(text(f"EXPLAIN {EVERY}"), state_values(NOW, TOLERANCE))
+        assert not any("Function Scan" in line for line in plan.scalars())

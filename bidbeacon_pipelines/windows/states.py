@@ -72,16 +72,17 @@ _STATE = f"""
 # its next round.
 _DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 
-_CAUSE = """
+_STORED = "coalesce(w.failure_reason, r.failure_reason)"
+_CAUSE = f"""
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'paused', 'detail', jsonb_build_object('by', a.paused_by))
-            WHEN 'disabled' THEN jsonb_build_object('code', 'disabled')
-            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused', 'detail', jsonb_build_object('amazon', o.needs_attention))
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_build_object('by', a.paused_by, 'account', a.account_key))
+            WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
+            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused',
+                                                           'detail', jsonb_build_object('reason', o.needs_attention, 'account', a.account_key))
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
             WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
             WHEN 'late' THEN jsonb_build_object('code', 'overdue')
-            ELSE CASE WHEN coalesce(w.failure_reason, r.failure_reason) IS NOT NULL
-                      THEN jsonb_build_object('code', 'failed', 'reason', coalesce(w.failure_reason, r.failure_reason)) END END"""
+            ELSE CASE WHEN {_STORED} IS NOT NULL THEN jsonb_build_object('code', 'other', 'reason', {_STORED}) END END"""
 
 WINDOW_STATES_FUNCTION = f"""
 CREATE FUNCTION window_states(at timestamptz, late_after interval)

@@ -20,14 +20,14 @@ LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'paused', 'detail', jsonb_build_object('by', a.paused_by))
-            WHEN 'disabled' THEN jsonb_build_object('code', 'disabled')
-            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused', 'detail', jsonb_build_object('amazon', o.needs_attention))
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_build_object('by', a.paused_by, 'account', a.account_key))
+            WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
+            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused',
+                                                           'detail', jsonb_build_object('reason', o.needs_attention, 'account', a.account_key))
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
             WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
             WHEN 'late' THEN jsonb_build_object('code', 'overdue')
-            ELSE CASE WHEN coalesce(w.failure_reason, r.failure_reason) IS NOT NULL
-                      THEN jsonb_build_object('code', 'failed', 'reason', coalesce(w.failure_reason, r.failure_reason)) END END,
+            ELSE CASE WHEN coalesce(w.failure_reason, r.failure_reason) IS NOT NULL THEN jsonb_build_object('code', 'other', 'reason', coalesce(w.failure_reason, r.failure_reason)) END END,
        CASE s.state
             WHEN 'late at Amazon' THEN r.late_at
             WHEN 'paused' THEN a.paused_at

@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.due import due_by
 
 
@@ -48,16 +51,16 @@ class WindowState(StrEnum):
 STOPPED: Final = (WindowState.PAUSED, WindowState.DISABLED, WindowState.NEEDS_ATTENTION)
 """The states that a whole account's windows are in."""
 
-# A request of an ads account that needs attention is neither sent nor polled. A loaded window that
-# has expired keeps its data, whatever became of its last refresh.
+# Nothing is sent, polled or loaded for a stopped account, also where a window waits for a request. A
+# loaded window that has expired keeps its data, whatever became of its last refresh.
 _STATE = f"""
-       CASE WHEN w.request_id IS NOT NULL AND o.needs_attention IS NULL
+       CASE WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+            WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
                       WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
                       ELSE 'requested' END
-            WHEN a.paused THEN 'paused'
-            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
-            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
             WHEN w.expires_at <= window_states.at
             THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
             WHEN w.status = 'failed' THEN 'failed'
@@ -89,7 +92,7 @@ CREATE FUNCTION window_states(at timestamptz, late_after interval)
 RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
                state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
                status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
-               last_loaded_at timestamptz, expires_at timestamptz)
+               last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint)
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,{_CAUSE},
@@ -106,7 +109,8 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
        w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
-       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by, w.last_loaded_at, w.expires_at
+       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
@@ -162,3 +166,33 @@ def windows_in(states: Iterable[WindowState], *, columns: str = "*", where: str 
 def state_values(at: datetime, late_after: timedelta) -> dict[str, Any]:
     """Return the parameters of queries on `window_states`."""
     return {"at": at, "late_after": late_after}
+
+
+_COUNTS = text("""
+    SELECT dataset, state, count(*) AS windows FROM window_states(:at, :late_after)
+     WHERE account_id = :account_id AND country_code = :country_code GROUP BY dataset, state""")
+
+
+def count_states(
+    connection: Connection, account: Account, at: datetime, late_after: timedelta
+) -> dict[str, dict[WindowState, int]]:
+    """Return how many windows of each dataset of an account are in each state."""
+    rows = connection.execute(_COUNTS, account.identity | state_values(at, late_after))
+    counted = defaultdict[str, dict[WindowState, int]](dict)
+    for row in rows:
+        counted[row.dataset][WindowState(row.state)] = row.windows
+    return counted
+
+
+_LATE = text(f"""
+    SELECT account_key, count(*) AS windows, min(window_date) AS oldest, max(window_date) AS newest, min(since) AS since
+      FROM ({windows_in([WindowState.LATE, WindowState.LATE_AT_AMAZON], where="dataset = :dataset")}) late
+     GROUP BY account_key ORDER BY since, account_key""")
+
+
+def list_late_accounts(
+    connection: Connection, dataset: str, at: datetime, late_after: timedelta
+) -> list[RowMapping]:
+    """Return the accounts with late windows of a dataset, the longest late first: account_key, windows, oldest and newest day, since."""
+    values = {"dataset": dataset} | state_values(at, late_after)
+    return list(connection.execute(_LATE, values).mappings())

@@ -15,7 +15,7 @@ CREATE FUNCTION window_states(at timestamptz, late_after interval)
 RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
                state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
                status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
-               last_loaded_at timestamptz, expires_at timestamptz)
+               last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint)
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
@@ -41,20 +41,21 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
        w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
-       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by, w.last_loaded_at, w.expires_at
+       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
   LEFT JOIN report_requests r ON r.id = w.request_id
  CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
  CROSS JOIN LATERAL (SELECT
-       CASE WHEN w.request_id IS NOT NULL AND o.needs_attention IS NULL
+       CASE WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+            WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
                       WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
                       ELSE 'requested' END
-            WHEN a.paused THEN 'paused'
-            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
-            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
             WHEN w.expires_at <= window_states.at
             THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
             WHEN w.status = 'failed' THEN 'failed'

@@ -52,7 +52,7 @@ CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
     ),
     "requested for other countries": (
         {"request": {"late_at": SOON}, "paused": True},
-        WindowState.REQUESTED,
+        WindowState.PAUSED,
     ),
     "requested, then refused": (
         {"request": {"late_at": HOUR_AGO}} | REFUSED,

@@ -25,15 +25,7 @@ _SEVERITIES = {
     "error": ("✘", "bold red"),
 }
 _FACTS = {
-    "window": (
-        "status",
-        "next_refresh_at",
-        "data_as_of",
-        "row_count",
-        "quarantined_count",
-        "spend",
-        "sales",
-    ),
+    "window": ("status", "next_refresh_at", "as_of", "is_final", "row_count"),
     "request": (
         "report_id",
         "status",
@@ -43,15 +35,7 @@ _FACTS = {
         "sent_at",
         "next_step_at",
     ),
-    "account": (
-        "time_zone",
-        "paused",
-        "amazon_status",
-        "needs_attention",
-        "countries",
-        "planned_at",
-    ),
-    "gate": ("region", "in_flight", "places", "closed_until", "planned"),
+    "account": ("time_zone", "paused", "amazon_status", "needs_attention"),
 }
 _AMOUNTS = frozenset({"spend", "sales"})
 _METRICS = ("spend", "sales", "orders", "clicks", "impressions")
@@ -60,19 +44,22 @@ _LOADS_A_TABLE = 4
 
 
 def print_explanation(console: Console, explanation: Mapping[str, Any]) -> None:
-    """Print an explanation (as `problems.explain.explanation_json`): verdict, facts, and what refers to the window, newest first."""
-    mark, style = _SEVERITIES[explanation["verdict"]["severity"]]
+    """Print an explanation (as `problems.explain.explanation_json`): its verdict, facts, and the actions on the window, newest first."""
+    verdict = explanation["verdict"]
+    mark, style = _SEVERITIES[verdict["severity"]]
     console.print(
         Text.assemble(
-            (explanation["account_label"] or explanation["account"], "blue"),
-            " ",
-            explanation["dataset"],
-            " ",
+            (explanation["account_label"], "blue"),
+            f" {explanation['dataset']} ",
             (explanation["window"], "magenta"),
         )
     )
-    console.print(Text(f"{mark} {explanation['verdict']['cause']}", style=style))
-    console.print(Padding(Text(explanation["verdict"]["sentence"]), (0, 0, 0, 2)))
+    console.print(Text(f"{mark} {verdict['state']}", style=style))
+    for line in filter(None, (verdict["sentence"], verdict["advice"])):
+        console.print(Padding(Text(line), (0, 0, 0, 2)))
+    if verdict["session"] is not None:
+        url = verdict["session"]["url"]
+        console.print(Padding(Text(url, style=f"dim link {url}", overflow="fold"), (0, 0, 0, 2)))
     if len(explanation["reports"]) > 1:
         console.print(_report_table(explanation))
     for subject, names in _FACTS.items():
@@ -109,10 +96,8 @@ def _fact_table(facts: Mapping[str, Any], names: Sequence[str]) -> Table:
 def _shown(name: str, value: Any) -> Text:
     if value is None:
         return Text("–", style="dim")
-    if name.endswith(("_at", "_as_of", "_until")):
+    if name.endswith(("_at", "as_of")):
         return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
-    if name in _AMOUNTS:
-        return Text(_amount(name, Decimal(value)))
     return Text({True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
 
 

@@ -7,7 +7,7 @@ import typer
 
 from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
 from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, plain_errors
+from bidbeacon_pipelines.cli.errors import BadOptionError, plain_errors
 from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
@@ -45,27 +45,26 @@ def explain(
 ) -> None:
     """Explain the state of a report window, what happens next and when, and list its actions; exits with 2 for unknown names."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.accounts.names import find_named_account
+    from bidbeacon_pipelines.accounts.names import get_named_account
     from bidbeacon_pipelines.cli.window_output import print_explanation
     from bidbeacon_pipelines.database.clock import read_now
-    from bidbeacon_pipelines.problems.explain import explain_window, explanation_json
+    from bidbeacon_pipelines.datasets.registry import get_dataset
+    from bidbeacon_pipelines.problems.explain import explain_day, explanation_json
     from bidbeacon_sessions import SessionStore
 
-    day, settings = parse_day(window), get_settings()
+    day, settings, of_dataset = parse_day(window), get_settings(), get_dataset(dataset)
     store = SessionStore.connect(database_url(settings))
     with store.snapshot() as connection:
         now = read_now(connection, settings)
-        found = find_named_account(connection, account, country)
-        key = account if found is None else found.account_key
+        found = get_named_account(connection, account, country)
+        explained = explain_day(connection, settings, found, of_dataset, day, now=now)
         explanation = explanation_json(
-            explain_window(connection, settings, key, dataset, day, now=now, report=report)
+            connection, found, of_dataset, day, explained, now=now, report=report
         )
     if as_json:
         print_json(explanation)
     else:
         print_explanation(console, explanation)
-    if explanation["verdict"]["cause"].startswith("unknown-"):
-        raise typer.Exit(ExitCode.USAGE)
 
 
 @plain_errors

@@ -13,14 +13,14 @@ from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.defs.resources import Context, RunningJob
-from bidbeacon_pipelines.problems.window_stories import list_actions_of_loads
+from bidbeacon_pipelines.problems.explain import explain_worst
 from bidbeacon_pipelines.windows.queries import (
     LoadedDay,
     list_loaded_days,
     list_unrecorded_days,
 )
 from bidbeacon_pipelines.windows.queries import record_days as store_recorded
-from bidbeacon_sessions.dagster import list_sentences, session_link
+from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
 
@@ -44,7 +44,7 @@ def record_loads(context: Context, job: RunningJob) -> None:
 def _record_batch(context: Context, job: RunningJob) -> Sequence[LoadedDay]:
     with job.context.engine.begin() as connection:
         days = list_unrecorded_days(connection, limit=_BATCH)
-        _record(context, connection, days)
+        _record(context, connection, job, days)
     return days
 
 
@@ -61,25 +61,26 @@ def record_days(
     of its own runs only.
     """
     with job.context.engine.begin() as connection:
-        _record(context, connection, list_loaded_days(connection, account, dataset.name, days))
+        loaded = list_loaded_days(connection, account, dataset.name, days)
+        _record(context, connection, job, loaded)
 
 
 def _record(
-    context: Context,
-    connection: Connection,
-    days: Sequence[LoadedDay],
+    context: Context, connection: Connection, job: RunningJob, days: Sequence[LoadedDay]
 ) -> None:
     """Log the events, then store that Dagster has them: a run that is killed in between records them twice, never not at all."""
-    stories = list_actions_of_loads(connection, days)
-    for day, actions in zip(days, stories, strict=True):
+    settings, now = job.context.settings, job.context.now()
+    for day in days:
         if not is_partition_day(day.window_date):
             continue
+        key, dataset, of = day.account_key, day.dataset, day.window_date
+        explained = explain_worst(connection, settings, key, dataset, of, now=now)
         event = dg.AssetMaterialization if day.is_complete else dg.AssetObservation
         context.log_event(
             event(
-                dg.AssetKey(get_dataset(day.dataset).asset_name),
-                partition=partition_key(day.account_key, day.window_date),
-                metadata={**day_metadata(day), "actions": list_sentences(actions)},
+                dg.AssetKey(get_dataset(dataset).asset_name),
+                partition=partition_key(key, of),
+                metadata={**day_metadata(day), "explanation": dg.MetadataValue.text(explained)},
             )
         )
     store_recorded(connection, days, context.run.run_id)

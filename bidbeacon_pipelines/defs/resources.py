@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import dagster as dg
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, find_subject
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
@@ -16,14 +17,14 @@ from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.problems.window_stories import list_unloaded_windows
+from bidbeacon_pipelines.problems.explain import explain_worst
+from bidbeacon_pipelines.problems.window_stories import UnloadedWindow, list_unloaded_windows
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.wait_log import recording_waits
 from bidbeacon_sessions import SessionRecorder, SessionStore
 from bidbeacon_sessions.dagster import (
     JobSessionsResource,
-    list_sentences,
     session_link,
     session_metadata,
 )
@@ -104,40 +105,46 @@ class BidBeaconSessions(JobSessionsResource):
             except Exception as error:
                 if session_id is None:
                     raise
-                _observe_unloaded_windows(context, tools.sessions, session_id)
+                _observe_unloaded_windows(context, tools, session_id)
                 message, link = str(error) or type(error).__name__, session_link(session_id)
                 cause = None if isinstance(error, _EXPECTED) else error
                 raise dg.Failure(message, link, allow_retries=False) from cause
-            _observe_unloaded_windows(context, tools.sessions, session_id)
+            _observe_unloaded_windows(context, tools, session_id)
             if isinstance(context, dg.OpExecutionContext):
                 context.add_output_metadata(session_metadata(tools.sessions, session_id))
 
 
-def _observe_unloaded_windows(context: Context, store: SessionStore, session_id: UUID) -> None:
+def _observe_unloaded_windows(context: Context, tools: JobContext, session_id: UUID) -> None:
     """Record an observation, with the reason, for each window that an ended session handled and did not load.
 
-    Never fails: an error is logged, and the run continues without observations.
+    Never fails: an error is logged, and the run continues without further observations.
     """
     try:
-        with store.begin() as connection:
-            windows = list_unloaded_windows(connection, session_id)
-        for window in windows:
-            if is_partition_day(window.window_date):
-                observation = dg.AssetObservation(
-                    dg.AssetKey(get_dataset(window.dataset).asset_name),
-                    partition=partition_key(window.account_key, window.window_date),
-                    metadata={
-                        **session_link(session_id),
-                        "outcome": dg.MetadataValue.text(window.outcome),
-                        "reason": list_sentences([window.action]),
-                    },
-                )
-                context.log_event(observation)
+        with tools.engine.begin() as connection:
+            for window in list_unloaded_windows(connection, session_id):
+                if is_partition_day(window.window_date):
+                    context.log_event(_observation(connection, tools, window, session_id))
     except Exception:
         logger.exception(
             "Session %s: the windows that it did not load could not be recorded in Dagster",
             session_id,
         )
+
+
+def _observation(
+    connection: Connection, tools: JobContext, window: UnloadedWindow, session_id: UUID
+) -> dg.AssetObservation:
+    key, dataset, day = window.account_key, window.dataset, window.window_date
+    explained = explain_worst(connection, tools.settings, key, dataset, day, now=tools.now())
+    return dg.AssetObservation(
+        dg.AssetKey(get_dataset(dataset).asset_name),
+        partition=partition_key(key, day),
+        metadata={
+            **session_link(session_id),
+            "outcome": dg.MetadataValue.text(window.outcome),
+            "explanation": dg.MetadataValue.text(explained),
+        },
+    )
 
 
 def session_store() -> SessionStore:

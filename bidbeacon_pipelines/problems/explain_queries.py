@@ -1,103 +1,74 @@
-"""SQL that reads what is known of one window: five statements, each by an index.
+"""SQL that reads what explains a window, each statement by an index."""
 
-Columns are named as in `windows.facts`.
-"""
-
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.windows.states import state_values
 
-_ACCOUNT = text(f"""
-    SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.currency_code, a.paused, a.paused_by, a.paused_at, a.amazon_status, o.needs_attention,
-           o.needs_attention_for, a.first_seen_at, a.entities_synced_at, o.last_look_at, o.next_look_at AS next_round_at, o.planned_at,
-           (SELECT count(*) FROM advertiser_accounts c
-             WHERE c.account_id = a.account_id AND NOT c.paused AND c.amazon_status <> 'DISABLED') AS countries,
-           o.client_id, o.region
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-     WHERE a.account_key = :key""")
+_STATES = text("""
+    SELECT * FROM window_states(:at, :late_after)
+     WHERE account_key = :key AND dataset = :dataset AND window_date = :day ORDER BY report""")
 
 
-def find_account_row(connection: Connection, key: str) -> RowMapping | None:
-    """Return an account, or None: the fields of `AccountFacts`, its ids, its currency, and client id and region of its ads account."""
-    return connection.execute(_ACCOUNT, {"key": key}).mappings().first()
-
-
-_OF_DAY = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
-_WINDOW = text(f"""
-    SELECT report, status, next_refresh_at, expires_at, request_id, last_requested_at, last_loaded_at, data_as_of, load_count, loaded_by_request, last_request_id,
-           row_count, quarantined_count, unresolved_count, spend, sales, failure_reason, suspicious_digest, suspicious_rows, wanted_by
-      FROM report_windows WHERE {_OF_DAY} AND window_date = :day ORDER BY report""")
-
-
-def list_window_rows(
-    connection: Connection, account: RowMapping, dataset: str, day: date
+def list_states(
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    day: date,
+    *,
+    at: datetime,
+    late_after: timedelta,
 ) -> list[RowMapping]:
-    """Return the stored windows of a day, one for each report: the fields of `StoredWindow`, and the last request that each waited for."""
-    return list(connection.execute(_WINDOW, _values(account, dataset, day)).mappings())
-
-
-# A request's lock lasts as long as the lease of its session, as in `requests.queries`.
-_REQUEST = text("""
-    SELECT r.id, r.start_date, r.end_date, r.status, r.by_hand, r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
-           r.created_at, r.sent_at, r.next_step_at, r.failure_code, r.failure_reason, r.requested_by, r.locked_by,
-           coalesce(l.expires_at > clock_timestamp(), false) AS lock_is_alive, h.status AS session_status, l.heartbeat_at
-      FROM report_requests r
-      LEFT JOIN session_headers h ON h.id = r.locked_by
-      LEFT JOIN session_leases l ON l.session_id = r.locked_by
-     WHERE r.id = :id""")
-
-
-def find_request_row(connection: Connection, request_id: int) -> RowMapping | None:
-    """Return a request with the state of its lock, or None: the fields of `OpenRequest`."""
-    return connection.execute(_REQUEST, {"id": request_id}).mappings().first()
-
-
-_ENDED = text("""
-    SELECT r.id, r.status, r.report_id, r.attempts, r.finished_at, r.failure_kind, r.failure_code,
-           (SELECT count(*) FROM quarantined_rows q
-             WHERE q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = r.dataset
-               AND (q.window_date = :day OR q.window_date IS NULL) AND q.request_id = r.id) AS bad_rows
-      FROM report_requests r
-     WHERE r.id = :id AND r.finished_at IS NOT NULL""")
-
-
-def find_ended_request_row(
-    connection: Connection, account: RowMapping, dataset: str, day: date, request_id: int | None
-) -> RowMapping | None:
-    """Return the last request that a window waited for, if it has ended, or None: the fields of `EndedRequest`."""
-    values = _values(account, dataset, day) | {"id": request_id}
-    return connection.execute(_ENDED, values).mappings().first()
+    """Return the windows of a day, one for each report of the dataset: the columns of `window_states`."""
+    values = {"key": account.account_key, "dataset": dataset, "day": day}
+    rows = connection.execute(_STATES, values | state_values(at, late_after))
+    return list(rows.mappings())
 
 
 _PLANNED = text("""
     SELECT id FROM report_requests
      WHERE account_id = :account_id AND dataset = :dataset AND report = :report AND status = 'planned' AND attempts = 0
-       AND :day BETWEEN start_date AND end_date
+       AND :window_date BETWEEN start_date AND end_date
      ORDER BY by_hand DESC, id LIMIT 1""")
 
 
-def find_planned_request(
-    connection: Connection, account: RowMapping, dataset: str, report: str, day: date
-) -> int | None:
-    """Return the request that is planned over a day of a report and was never sent, or None."""
-    values = _values(account, dataset, day) | {"report": report}
-    found: int | None = connection.execute(_PLANNED, values).scalar()
+def find_planned_request(connection: Connection, window: RowMapping) -> int | None:
+    """Return the request that is planned over a window and was never sent, or None."""
+    found: int | None = connection.execute(_PLANNED, dict(window)).scalar()
     return found
 
 
-_FIRST_DUE = text("""
-    SELECT min(w.next_refresh_at) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report AND w.request_id IS NULL AND w.next_refresh_at <= :now
-       AND NOT a.paused AND a.amazon_status <> 'DISABLED'""")
+# A request's lock lasts as long as the lease of its session, as in `requests.queries`.
+_WORKER = text("""
+    SELECT r.locked_by FROM report_requests r JOIN session_leases l ON l.session_id = r.locked_by
+     WHERE r.id = :id AND l.expires_at > clock_timestamp()""")
 
 
-def find_first_due(
-    connection: Connection, account: RowMapping, dataset: str, report: str, now: datetime
-) -> datetime | None:
-    """Return when the first due window of a report that is in no request fell due, in any country of an ads account; None where none is due."""
-    values = {"account_id": account["account_id"], "dataset": dataset, "report": report, "now": now}
+def find_worker(connection: Connection, request_id: int) -> UUID | None:
+    """Return the living session that is working on a request, or None."""
+    found: UUID | None = connection.execute(_WORKER, {"id": request_id}).scalar()
+    return found
+
+
+# What is due of one country waits for the other countries, unless it was planned since it fell due.
+_FIRST_DUE = text(f"""
+    SELECT CASE WHEN o.planned_at >= :since THEN min(w.next_refresh_at) END
+      FROM report_windows w
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report AND w.request_id IS NULL
+       AND w.next_refresh_at <= :at AND {IS_ACTIVE}
+       AND (SELECT count(*) FROM advertiser_accounts a WHERE a.account_id = o.account_id AND {IS_ACTIVE}) > 1
+     GROUP BY o.planned_at""")
+
+
+def find_first_due(connection: Connection, window: RowMapping, at: datetime) -> datetime | None:
+    """Return when the first window of a report that waits for other countries fell due; None if they are not waited for."""
+    values = dict(window) | {"at": at, "since": window["next_refresh_at"]}
     found: datetime | None = connection.execute(_FIRST_DUE, values).scalar()
     return found
 
@@ -125,12 +96,3 @@ def list_references(
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
     return list(connection.execute(_REFERENCES, values).mappings())
-
-
-def _values(account: RowMapping, dataset: str, day: date) -> dict[str, object]:
-    return {
-        "account_id": account["account_id"],
-        "country_code": account["country_code"],
-        "dataset": dataset,
-        "day": day,
-    }

@@ -3,15 +3,14 @@
 from datetime import date
 from urllib.parse import quote
 
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, find_named_account
-from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.problems.explain import explain_window, explanation_json
-from bidbeacon_pipelines.problems.verdicts import Cause
+from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+from bidbeacon_pipelines.datasets.registry import Dataset, UnknownDatasetError, get_dataset
+from bidbeacon_pipelines.problems.explain import explain_day, explanation_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, read_day
@@ -20,49 +19,43 @@ from bidbeacon_sessions.server.problems import BadRequestError, problem
 
 _PARAMETERS = ("account", "dataset", "window")
 _EXAMPLE = "Ask like /api/explain?account=US.38rle97…&dataset=daily_targets&window=2026-11-23."
-_WHAT_TO_DO = {
-    Cause.UNKNOWN_ACCOUNT: "Take the name or key of an account from a session's tag, or from `bidbeacon accounts list`.",
-    Cause.UNKNOWN_DATASET: "Take the name of a dataset from a session's sentence.",
-}
+_ACCOUNTS = (
+    "Take the name or key of an account from a session's tag, or from `bidbeacon accounts list`."
+)
 
 
 def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> Route:
     """Return the route that explains the windows of a store's database."""
 
     def answer_explain(request: Request) -> Response:
-        account, dataset, window = _read_question(request)
+        named, of_dataset, day = _read_question(request)
+        report, now = read_text(request.query_params, "report"), clock()
         with store.snapshot() as connection:
-            explanation = explain_window(
-                connection,
-                settings,
-                _key(connection, account),
-                dataset,
-                window,
-                now=clock(),
-                report=read_text(request.query_params, "report"),
+            try:
+                dataset = get_dataset(of_dataset)
+                account = get_named_account(connection, named)
+            except UnknownDatasetError as error:
+                return problem(
+                    404, str(error), "Take the name of a dataset from a session's sentence."
+                )
+            except UnknownAccountError as error:
+                return problem(404, str(error), _ACCOUNTS)
+            except AmbiguousAccountError as error:
+                return problem(400, str(error), _EXAMPLE)
+            explained = explain_day(connection, settings, account, dataset, day, now=now)
+            answer = explanation_json(
+                connection, account, dataset, day, explained, now=now, report=report
             )
-        what_to_do = _WHAT_TO_DO.get(explanation.verdict.cause)
-        if what_to_do is not None:
-            return problem(404, explanation.verdict.sentence, what_to_do)
-        url = partition_url(settings, explanation.facts.account_key, dataset, window)
-        return JSONResponse(explanation_json(explanation) | {"partition_url": url})
+        url = partition_url(settings, account.account_key, dataset, day)
+        return JSONResponse(answer | {"partition_url": url})
 
     return Route("/api/explain", answer_explain)
 
 
-def partition_url(settings: Settings, account: str, dataset: str, window: date) -> str:
+def partition_url(settings: Settings, account: str, dataset: Dataset, window: date) -> str:
     """Return the address of a window's partition in Dagster: its launch dialog has exactly this one chosen."""
-    asset, partition = get_dataset(dataset).asset_name, quote(f"{account}|{window}", safe="")
-    return f"{settings.dagster_public_url}/assets/{asset}?view=partitions&partition={partition}"
-
-
-def _key(connection: Connection, named: str) -> str:
-    """Return the key of the account that is named; the text itself where no account matches."""
-    try:
-        found = find_named_account(connection, named)
-    except AmbiguousAccountError as error:
-        raise BadRequestError(str(error), _EXAMPLE) from None
-    return named if found is None else found.account_key
+    partition = quote(f"{account}|{window}", safe="")
+    return f"{settings.dagster_public_url}/assets/{dataset.asset_name}?view=partitions&partition={partition}"
 
 
 def _read_question(request: Request) -> tuple[str, str, date]:

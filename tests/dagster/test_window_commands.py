@@ -60,9 +60,9 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
     account = stocked.account()
     run("load", *of_window(stocked, account))
     told = json.loads(run("explain", *of_window(stocked, account), "--json").stdout)
-    assert ("fresh", "fine") == (told["verdict"]["cause"], told["verdict"]["severity"])
+    assert ("fresh", "fine") == (told["verdict"]["state"], told["verdict"]["severity"])
     session = stocked.one_session("load-windows")
-    assert [str(session["id"])] == [one["id"] for one in told["verdict"]["sessions"]]
+    assert str(session["id"]) == told["verdict"]["session"]["id"]
     assert ["queued", "requested", "pending", "loaded"][-1] == told["timeline"][-1]["effect"]
 
 
@@ -71,7 +71,7 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
     [
         (
             ("explain", "--account", "US.nobody", "--window", "2026-01-10"),
-            "There is no account 'US.nobody'",
+            "No account 'US.nobody'",
         ),
         (
             ("explain", "--account", "{key}", "--window", "yesterday"),
@@ -83,7 +83,7 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
         ),
         (
             ("explain", "--account", "{key}", "--dataset", "weather", "--window", "2026-01-10"),
-            "no dataset 'weather'",
+            "got: 'weather'",
         ),
         (
             ("restatements", "--account", "US.nobody", "--window", "2026-01-10"),

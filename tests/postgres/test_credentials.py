@@ -24,12 +24,12 @@ from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LI
 from bidbeacon_pipelines.entities.queries import insert_export
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.problems.explain import explain_window
-from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, drive_windows
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.states import WindowState
+from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
@@ -143,7 +143,9 @@ def test_a_window_that_rests_says_that_credentials_are_refused(
     account = world.account()
     world.break_with("invalid_grant")
     anew.ask(account, DAY)
-    assert _cause(world, account) is Cause.CREDENTIALS_NEED_ATTENTION
+    told = explained(world, account, DAY)
+    assert told.state == WindowState.NEEDS_ATTENTION
+    assert "Amazon refused our credentials" in told.sentence
 
 
 def test_nothing_is_started_while_credentials_are_refused(
@@ -261,19 +263,19 @@ def _need_attention(world: BenchWorld, account: Account) -> None:
 
 
 STOPS = [
-    (_need_attention, "not_authorized", Cause.ACCOUNT_NEEDS_ATTENTION),
-    (BenchWorld.pause, "account_disabled", Cause.ACCOUNT_PAUSED),
-    (BenchWorld.disable_at_amazon, "account_disabled", Cause.ACCOUNT_DISABLED_AT_AMAZON),
+    (_need_attention, "not_authorized", WindowState.NEEDS_ATTENTION),
+    (BenchWorld.pause, "account_disabled", WindowState.PAUSED),
+    (BenchWorld.disable_at_amazon, "account_disabled", WindowState.DISABLED),
 ]
 
 
-@pytest.mark.parametrize(("stop", "kind", "cause"), STOPS)
+@pytest.mark.parametrize(("stop", "kind", "expected"), STOPS)
 @pytest.mark.parametrize("state", ["in_flight", "planned", "completed"])
 def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
     world: BenchWorld,
     stop: Callable[[BenchWorld, Account], None],
     kind: str,
-    cause: Cause,
+    expected: WindowState,
     state: str,
 ) -> None:
     """It is given up without a call, wherever it is, so that other countries have its slot; `explain` says why at once."""
@@ -288,7 +290,7 @@ def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
         world.step()
     assert state == world.request(request_id).status
     stop(world, account)
-    assert cause is _cause(world, account)
+    assert expected == explained(world, account, DAY).state
     calls = len(world.sandbox.state.ledger.calls())
     world.advance(hours=1)
     world.step()
@@ -298,7 +300,7 @@ def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
         ended.status,
         ended.failure_kind,
     )
-    assert cause is _cause(world, account)
+    assert expected == explained(world, account, DAY).state
 
 
 def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> None:
@@ -315,19 +317,6 @@ def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> 
         set_resumed(connection, account.account_key)
     world.load(account, DAY)
     assert world.window(account, DAY).status == "loaded"
-
-
-def _cause(world: BenchWorld, account: Account) -> Cause:
-    with world.engine.begin() as connection:
-        told = explain_window(
-            connection,
-            world.context.settings,
-            account.account_key,
-            DATASET.name,
-            DAY,
-            now=world.context.now(),
-        )
-    return told.verdict.cause
 
 
 def test_a_report_in_flight_outlives_refused_credentials(

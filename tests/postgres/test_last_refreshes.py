@@ -8,14 +8,12 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.doctor import look_into_tables
-from bidbeacon_pipelines.problems.explain import explain_window
 from bidbeacon_pipelines.problems.problems import survey
-from bidbeacon_pipelines.problems.verdicts import Cause, Verdict
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
-from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
+from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -43,9 +41,9 @@ def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(
         window = world.window(account, DAY)
         assert (None, rows) == (window.next_refresh_at, window.row_count)
         assert [] == failures(world)
-        verdict = explained(world, account, DAY)
-        assert Cause.FINAL == verdict.cause
-        assert "They are final: its last refresh failed (" in verdict.sentence
+        told = explained(world, account, DAY)
+        assert "fresh" == told.state
+        assert "and its last refresh failed: " in told.sentence
     assert [] == world.actions("windows-reopened")
 
 
@@ -63,7 +61,7 @@ def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) 
     assert ("loaded", None) == tuple(
         getattr(world.window(account, day), name) for name in ("status", "next_refresh_at")
     )
-    assert Cause.FINAL == explained(world, account, day).cause
+    assert "fresh" == explained(world, account, day).state
 
 
 @pytest.mark.parametrize("how", ["paused", "disabled at Amazon"])
@@ -129,12 +127,3 @@ def failures(world: BenchWorld) -> list[str]:
     with world.engine.begin() as connection:
         found = survey(connection, world.context.settings, world.context.now()).problems
     return [one.kind for one in found if one.noun == "window"]
-
-
-def explained(world: BenchWorld, account: Account, day: date) -> Verdict:
-    """Return what `explain` says of a day."""
-    settings, now = world.context.settings, world.context.now()
-    with SessionStore(world.engine).snapshot() as connection:
-        return explain_window(
-            connection, settings, account.account_key, DATASET.name, day, now=now
-        ).verdict

@@ -8,12 +8,12 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.defs.recording import day_metadata
-from bidbeacon_pipelines.problems.explain import Explanation, explain_window
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days, record_days
 from bidbeacon_sessions import SessionStore
+from tests.postgres.explaining import explained_json
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import LoadWorld, report_row
 
@@ -60,14 +60,6 @@ def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
         )
 
 
-def explained(world: BenchWorld, account: Account, report: str | None = None) -> Explanation:
-    """Explain the day of products."""
-    settings, now = world.context.settings, world.context.now()
-    name, key = DAILY_PRODUCTS.name, account.account_key
-    with SessionStore(world.engine).snapshot() as connection:
-        return explain_window(connection, settings, key, name, DAY, now=now, report=report)
-
-
 def unrecorded(world: BenchWorld) -> list[LoadedDay]:
     """Return the days with loads that Dagster does not have."""
     with world.engine.begin() as connection:
@@ -101,10 +93,10 @@ def test_each_report_has_a_window_and_an_explanation_of_its_own(world: BenchWorl
     assert {"loaded", "failed"} == {one.status for one in windows.values()}
     [failed] = [name for name, one in windows.items() if one.status == "failed"]
     [loaded] = windows.keys() - {failed}
-    worst = explained(world, account)
-    assert worst.facts.window is not None
-    assert (failed, {failed, loaded}) == (worst.facts.window.report, set(worst.reports))
-    assert "failed" != explained(world, account, loaded).verdict.cause
+    worst = explained_json(world, account, DAY, DAILY_PRODUCTS)
+    assert (failed, {failed, loaded}) == (worst["report"], worst["reports"].keys())
+    chosen = explained_json(world, account, DAY, DAILY_PRODUCTS, loaded)
+    assert ("failed", "fresh") == (worst["verdict"]["state"], chosen["verdict"]["state"])
     told = WindowCoverage(SessionStore(world.engine), clock=world.context.now).read_coverage(
         DAILY_PRODUCTS.name, 1, DAY
     )

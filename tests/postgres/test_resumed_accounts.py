@@ -7,12 +7,11 @@ import pytest
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.doctor import look_into_tables
-from bidbeacon_pipelines.problems.explain import explain_window
 from bidbeacon_pipelines.problems.problems import survey
-from bidbeacon_pipelines.problems.verdicts import Cause
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.postgres.explaining import explained, explained_json
+from tests.postgres.job_world import BenchWorld
 
 DAY = date(2026, 1, 15) - timedelta(days=3)
 RESUME = "bidbeacon accounts resume"
@@ -28,12 +27,11 @@ def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> No
     said = told(world, account)
     assert RESUME not in said
     assert "Acme Merch · US was resumed at " in said
-    assert "The account was resumed at " in explained(world, account)[1]
-    assert Cause.DUE == explained(world, account)[0]
+    assert "due" == explained(world, account, DAY).state
     assert "resumed" in kinds(world)
     with only_daily_targets():
         world.plan(account)
-        assert "report 20" in explained(world, account)[1]
+        assert " is planned, and " in explained(world, account, DAY).sentence
         assert "planned or being made" in told(world, account)
         world.sandbox.state.faults.clear()
         for _ in range(8):
@@ -83,7 +81,8 @@ def told(world: BenchWorld, account: Account) -> str:
             " ".join([one.found, *one.details])
             for one in look_into_tables(connection, settings, now)
         ]
-    return "\n".join([*problems, *checks, explained(world, account)[1]])
+    advice = explained_json(world, account, DAY)["verdict"]["advice"]
+    return "\n".join([*problems, *checks, advice])
 
 
 def kinds(world: BenchWorld) -> list[str]:
@@ -91,13 +90,3 @@ def kinds(world: BenchWorld) -> list[str]:
     with world.engine.begin() as connection:
         found = survey(connection, world.context.settings, world.context.now()).problems
     return [one.kind for one in found]
-
-
-def explained(world: BenchWorld, account: Account) -> tuple[Cause, str]:
-    """Return what `explain` says of the window."""
-    settings, now = world.context.settings, world.context.now()
-    with SessionStore(world.engine).snapshot() as connection:
-        verdict = explain_window(
-            connection, settings, account.account_key, DATASET.name, DAY, now=now
-        ).verdict
-    return verdict.cause, verdict.sentence

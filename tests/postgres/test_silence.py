@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.problems.explain import explain_window
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.postgres.explaining import explained
+from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -36,16 +36,7 @@ def test_missing_country_is_unconfirmed_and_asked_for_again(
     assert world.context.now() + timedelta(minutes=15) == window.next_refresh_at
     [told] = world.actions("windows-unconfirmed")
     assert "deliverable campaigns" in told["reason"]
-    with world.engine.begin() as connection:
-        found = explain_window(
-            connection,
-            world.context.settings,
-            account.account_key,
-            DATASET.name,
-            DAY,
-            now=world.context.now(),
-        )
-    assert "unconfirmed" == found.verdict.cause
+    assert "unconfirmed" == explained(world, account, DAY).state
     asked_at = world.advance(minutes=15)
     world.load(account, DAY)
     assert world.true_rows(account, DAY, asked_at) == world.stored_rows(account, DAY)

@@ -15,13 +15,13 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
-from bidbeacon_pipelines.problems.explain import explain_window
 from bidbeacon_pipelines.problems.home import Home
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import instant
 from tests.faults.ads.simulated_office import SimulatedClock
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.postgres.explaining import explained
+from tests.postgres.job_world import BenchWorld
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
 ASKED_SECONDS = 40
@@ -230,17 +230,8 @@ def test_a_window_that_waits_for_a_throttled_poll_is_explained(
     world, _ = throttled_world, requests
     world.step()
     look_at_home(world)
-    with world.engine.begin() as connection:
-        explained = explain_window(
-            connection,
-            world.context.settings,
-            world.account("US").account_key,
-            DATASET.name,
-            DAYS[0],
-            now=world.context.now(),
-        )
-    assert "Amazon throttles polls of this ads account: 1 × 429" in explained.verdict.sentence
-    assert "none is sent before" in explained.verdict.sentence
+    told = explained(world, world.account("US"), DAYS[0])
+    assert "since Amazon throttles polls of this ads account (429)" in told.sentence
 
 
 @pytest.mark.parametrize("sandbox", [{"export_seconds": 60}], indirect=True)

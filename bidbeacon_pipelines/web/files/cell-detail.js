@@ -1,4 +1,4 @@
-// Why one window is as it is: explain's sentence, what can be done, and the sessions that refer to it.
+// Why one window is as it is, in the server's words, what can be done, and the sessions that refer to it.
 
 import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities, isResumable } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
@@ -62,7 +62,14 @@ export class CellDetail {
     const newest = [...timeline].reverse();
     const next = Date.parse(verdict.next_at) > now() && `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`;
     return [
-      el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, causeWords(verdict.cause)), " ", el("bdi", {}, withCommands(verdict.sentence))),
+      el(
+        "div",
+        { class: `verdict ${verdict.severity}` },
+        el("b", {}, verdict.state),
+        el("p", {}, el("bdi", {}, withCommands(verdict.sentence))),
+        verdict.advice && el("p", {}, el("bdi", {}, withCommands(verdict.advice))),
+        verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "The session that shows it")),
+      ),
       next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, next)),
       facts.account && this.buttons(this.asked, isResumable(facts.account), address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
@@ -86,9 +93,6 @@ export class CellDetail {
     return rest.length > 0 ? [list, more] : [list];
   }
 }
-
-/** A cause's code as words: "account needs attention", "late at Amazon". */
-const causeWords = (code) => code.replaceAll("-", " ").replace("amazon", "Amazon").replace(/person$/, "a person");
 
 /** A session, its references below it, newest first. */
 function story(actions, account) {

@@ -1,0 +1,36 @@
+"""How tests ask why a window is as it is."""
+
+from datetime import date
+from typing import Any
+
+from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.problems.explain import Explanation, explain_day, explanation_json
+from bidbeacon_sessions import SessionStore
+from tests.postgres.job_world import DATASET, BenchWorld
+
+
+def explained(
+    world: BenchWorld, account: Account, day: date, dataset: Dataset = DATASET
+) -> Explanation:
+    """Return the explanation of the worst window of a day."""
+    settings, now = world.context.settings, world.context.now()
+    with SessionStore(world.engine).snapshot() as connection:
+        stored = get_account(connection, account.account_key)
+        return explain_day(connection, settings, stored, dataset, day, now=now)[0]
+
+
+def explained_json(
+    world: BenchWorld,
+    account: Account,
+    day: date,
+    dataset: Dataset = DATASET,
+    report: str | None = None,
+) -> dict[str, Any]:
+    """Return what the page and the command line show."""
+    settings, now = world.context.settings, world.context.now()
+    with SessionStore(world.engine).snapshot() as connection:
+        stored = get_account(connection, account.account_key)
+        found = explain_day(connection, settings, stored, dataset, day, now=now)
+        return explanation_json(connection, stored, dataset, day, found, now=now, report=report)

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.coverage import UnknownDatasetError, WindowCoverage
+from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, read_day
 from bidbeacon_sessions.server.parameters import check_known, read_number, read_text
@@ -31,7 +32,7 @@ def coverage_routes(store: SessionStore, settings: Settings, *, clock: Clock) ->
         try:
             return JSONResponse(coverage.read_coverage(dataset, days, _day(query.get("to"))))
         except UnknownDatasetError as error:
-            return problem(404, error.error, error.what_to_do)
+            return problem(404, str(error), "Take the name of a dataset from a session's sentence.")
 
     def answer_accounts(_: Request) -> Response:
         return JSONResponse({"accounts": coverage.list_accounts()})

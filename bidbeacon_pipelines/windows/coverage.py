@@ -1,53 +1,54 @@
-"""The state of each account's windows, and the accounts, as data for the coverage page."""
+"""The state of each account's windows, a letter a day, as data for the coverage page."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
-from bidbeacon_pipelines.accounts.queries import list_accounts
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, list_accounts
 from bidbeacon_pipelines.accounts.rules import stop_word
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.problems.health_checks import gate_facts
-from bidbeacon_pipelines.requests.gate_queries import GateState, list_gates
-from bidbeacon_pipelines.windows.coverage_queries import NO_WINDOW, SIGNS, list_window_letters
-from bidbeacon_pipelines.windows.coverage_rules import (
-    WindowSigns,
-    WindowState,
-    late_if_sent_before,
-    window_state,
-)
+from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_pipelines.windows.states import WindowState, state_values
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.presentation import instant
 
 STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.FRESH: "f",
-    WindowState.NOT_DUE: "n",
+    WindowState.MISSING: "m",
     WindowState.DUE: "d",
     WindowState.REQUESTED: "r",
+    WindowState.LOADING: "o",
+    WindowState.PAUSED: "p",
+    WindowState.DISABLED: "b",
+    WindowState.LATE_AT_AMAZON: "a",
     WindowState.LATE: "l",
     WindowState.SUSPICIOUS: "h",
     WindowState.UNCONFIRMED: "u",
+    WindowState.NEEDS_ATTENTION: "n",
     WindowState.FAILED: "x",
     WindowState.EXPIRED: "e",
 }
-_NO_WINDOW = "-"
-_WORST_LAST: Final = f"{_NO_WINDOW}{''.join(STATE_LETTERS[state] for state in WindowState)}"
-_TO_STATES: Final = str.maketrans(
-    {letter: STATE_LETTERS[window_state(WindowSigns(**signs))] for letter, signs in SIGNS.items()}
-    | {NO_WINDOW: _NO_WINDOW}
-)
+NO_WINDOW: Final = "-"
+_WORST_LAST: Final = "".join(STATE_LETTERS[state] for state in WindowState)
 
-
-class UnknownDatasetError(LookupError):
-    """No dataset has this name."""
-
-    def __init__(self, error: str, what_to_do: str) -> None:
-        self.error = error
-        self.what_to_do = what_to_do
-        super().__init__(error)
+# One string an account: 100 accounts times 731 days are 73,100 windows. Of several reports of a
+# day, the worst state counts.
+_LETTERS = text(f"""
+    WITH days AS (
+        SELECT account_key, window_date,
+               max(array_position(CAST(:states AS text[]), state)) AS worst
+          FROM window_states(:at, :late_after)
+         WHERE dataset = :dataset AND window_date BETWEEN :start AND :end
+         GROUP BY account_key, window_date)
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.paused, a.amazon_status, o.needs_attention,
+           (SELECT string_agg(coalesce(substr(:letters, d.worst, 1), '{NO_WINDOW}'), '' ORDER BY day)
+              FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS day
+              LEFT JOIN days d ON d.account_key = a.account_key AND d.window_date = CAST(day AS date)) AS cells
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
 
 
 class WindowCoverage:
@@ -71,28 +72,26 @@ class WindowCoverage:
         self._clock = clock
 
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
-        """Return the state of each account's windows, one letter per day.
+        """Return the state of each account's windows, one letter per day; `dataset` is the first one by default.
 
         Raises:
             UnknownDatasetError: there is no dataset of this name.
         """
-        asked = _dataset(dataset)
+        asked = next(iter(DATASETS.values())) if dataset is None else get_dataset(dataset)
         now = self._clock()
         end = to or local_date(now, "Pacific/Kiritimati")
+        start = end - timedelta(days=days - 1)
+        values = {"dataset": asked.name, "start": start, "end": end}
         with self._store.snapshot() as connection:
-            rows = list_window_letters(
-                connection,
-                asked.name,
-                start=end - timedelta(days=days - 1),
-                end=end,
-                now=now,
-                overdue_before=now - self._late_after,
-                late_if_sent_before=late_if_sent_before(asked, now),
-            )
-            gates = list_gates(connection, now=now)
-        return _coverage_json(asked, days, end, now) | {
-            "accounts": [_row_json(row, days) for row in rows],
-            "gates": [_gate_json(gate, now) for gate in gates],
+            rows = _list_letters(connection, values | state_values(now, self._late_after))
+        return {
+            "dataset": asked.name,
+            "datasets": [{"name": one.name, "title": one.title} for one in DATASETS.values()],
+            "from": start.isoformat(),
+            "to": end.isoformat(),
+            "at": instant(now),
+            "states": {letter: str(state) for state, letter in STATE_LETTERS.items()},
+            "accounts": [_row_json(row) for row in rows],
         }
 
     def list_accounts(self) -> list[dict[str, Any]]:
@@ -101,27 +100,9 @@ class WindowCoverage:
             return [_account_json(account) for account in list_accounts(connection)]
 
 
-def _dataset(name: str | None) -> Dataset:
-    if name is None:
-        return next(iter(DATASETS.values()))
-    if name not in DATASETS:
-        raise UnknownDatasetError(
-            f"There is no dataset {name!r}.", f"Use one of: {', '.join(DATASETS)}."
-        )
-    return DATASETS[name]
-
-
-def _coverage_json(dataset: Dataset, days: int, end: date, now: datetime) -> dict[str, Any]:
-    return {
-        "dataset": dataset.name,
-        "datasets": [
-            {"name": dataset.name, "title": dataset.title} for dataset in DATASETS.values()
-        ],
-        "from": (end - timedelta(days=days - 1)).isoformat(),
-        "to": end.isoformat(),
-        "at": instant(now),
-        "states": {letter: str(state) for state, letter in STATE_LETTERS.items()},
-    }
+def _list_letters(connection: Connection, values: Mapping[str, Any]) -> Sequence[RowMapping]:
+    states = {"states": list(map(str, WindowState)), "letters": _WORST_LAST}
+    return connection.execute(_LETTERS, states | dict(values)).mappings().all()
 
 
 def _account_json(account: Account) -> dict[str, Any]:
@@ -133,27 +114,11 @@ def _account_json(account: Account) -> dict[str, Any]:
     }
 
 
-def _row_json(row: Mapping[Any, Any], days: int) -> dict[str, Any]:
+def _row_json(row: RowMapping) -> dict[str, Any]:
     return {
         "key": row["account_key"],
         "label": row["label"],
         "time_zone": row["time_zone"],
         "stopped": stop_word(row["paused"], row["amazon_status"], row["needs_attention"]),
-        "cells": _worst([letters.translate(_TO_STATES) for letters in row["letters"]], days),
-    }
-
-
-def _worst(reports: Sequence[str], days: int) -> str:
-    """Return the letter of each day's worst window, given the letters of each report."""
-    if len(reports) == 1:
-        return reports[0]
-    of_days = zip(*reports, strict=True) if reports else ()
-    return "".join(max(day, key=_WORST_LAST.index) for day in of_days) or _NO_WINDOW * days
-
-
-def _gate_json(gate: GateState, now: datetime) -> dict[str, Any]:
-    facts = gate_facts(gate, now)
-    return {
-        name: instant(value) if isinstance(value, datetime) else value
-        for name, value in facts.items()
+        "cells": row["cells"],
     }

@@ -1,15 +1,11 @@
-"""How a window looks on the map of all windows: one state, from what can be read of many windows at once. Pure.
-
-The order is that of the rules of `problems.explain_rules`, which explains one window in detail; a test
-compares the two.
-"""
+"""The state of a window by its signs, as Home shows it until it reads `window_states`. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.problems.explain_requests import LATE_AFTER, LATE_AFTER_USUAL
+from bidbeacon_pipelines.requests.rules import LATE_AFTER, LATE_AFTER_USUAL
 
 
 class WindowState(StrEnum):

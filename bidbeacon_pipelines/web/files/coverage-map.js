@@ -26,7 +26,7 @@ export class CoverageMap {
     this.axis = el("div", { class: "days-axis", role: "columnheader", "aria-label": "Days" }, this.days, this.earlier, this.later);
     this.head = el("div", { class: "map-row map-head", role: "row", "aria-rowindex": "1" }, el("div", { class: "who", role: "columnheader" }, "Account"), this.axis);
     this.body = el("div", { class: "map-body", role: "rowgroup" });
-    this.element = el("div", { class: "map", role: "grid", "aria-label": "Windows by account and day; arrows move, Enter tells why" }, this.head, this.body);
+    this.element = el("div", { class: "map", role: "grid", "aria-label": "Windows by account and day: click a day, or move with the arrow keys and press Enter, to see why it is so" }, this.head, this.body);
     this.cursor = el("button", { type: "button", class: "cursor", role: "gridcell", tabindex: "0" });
     this.says = el("div", { class: "says", hidden: true });
     this.element.append(this.says);

@@ -1,13 +1,18 @@
 // The states of a window: each a colour and a shape, so that two pixels of width tell them apart without colour.
 
 export const STATES = {
-  f: { name: "fresh", meaning: "the last refresh that was due is loaded" },
-  n: { name: "not due", meaning: "no data yet, as it should be" },
-  d: { name: "due", meaning: "it will be asked for" },
-  r: { name: "requested", meaning: "Amazon works on it, or it is being loaded" },
-  l: { name: "late", meaning: "due for longer than its tolerance, or slow at Amazon" },
+  f: { name: "fresh", meaning: "it has data, and no refresh is due" },
+  m: { name: "missing", meaning: "no data yet, as it should be" },
+  d: { name: "due", meaning: "it will be requested" },
+  r: { name: "requested", meaning: "Amazon creates its report" },
+  o: { name: "loading", meaning: "its report is complete, and is loaded" },
+  p: { name: "paused", meaning: "a person has paused its account" },
+  b: { name: "disabled", meaning: "Amazon has disabled its account" },
+  a: { name: "late at Amazon", meaning: "Amazon takes far longer than usual" },
+  l: { name: "late", meaning: "due for longer than the tolerance" },
   h: { name: "suspicious", meaning: "a report lost nearly all rows; a second one must say the same" },
-  u: { name: "unconfirmed", meaning: "no rows though there should be some; asked for once more" },
+  u: { name: "unconfirmed", meaning: "no rows though there should be some; requested once more" },
+  n: { name: "needs attention", meaning: "Amazon refuses its account or our credentials" },
   x: { name: "failed", meaning: "its report was given up or refused" },
   e: { name: "expired", meaning: "never loaded while Amazon served it" },
 };
@@ -19,7 +24,7 @@ let colours = null;
 export function readColours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
-  colours = Object.fromEntries(Object.entries(STATES).map(([letter, { name }]) => [letter, read(`--state-${name.replace(" ", "-")}`)]));
+  colours = Object.fromEntries(Object.entries(STATES).map(([letter, { name }]) => [letter, read(`--state-${name.replaceAll(" ", "-").toLowerCase()}`)]));
   colours.mark = read("--state-mark");
 }
 
@@ -37,14 +42,18 @@ export function drawCell(context, letter, x, width, height) {
 // From top (0) to bottom (1) of a row; a mark inside where there is room for it, other bands where there is none.
 const SHAPES = {
   f: { bands: [[0, 1]] },
-  p: { bands: [[0, 0.4]] },
-  n: { bands: [[0.84, 1]] },
+  m: { bands: [[0.84, 1]] },
   d: { bands: [[0.5, 1]] },
   r: { bands: [[0.25, 1]], mark: dot },
+  o: { bands: [[0, 0.75]] },
+  p: { bands: [[0.28, 0.44], [0.56, 0.72]] },
+  b: { bands: [[0, 0.16]] },
+  a: { bands: [[0, 0.3], [0.48, 1]] },
   l: { bands: [[0, 0.58], [0.76, 1]] },
   h: { bands: [[0, 1]], narrow: [[0, 0.42], [0.58, 1]], mark: bars },
-  x: { bands: [[0, 1]], narrow: [[0, 0.2], [0.3, 0.7], [0.8, 1]], mark: cross },
   u: { bands: [[0, 0.2], [0.4, 0.6], [0.8, 1]] },
+  n: { bands: [[0, 0.14], [0.34, 0.86]] },
+  x: { bands: [[0, 1]], narrow: [[0, 0.2], [0.3, 0.7], [0.8, 1]], mark: cross },
   e: { bands: [[0.38, 0.62]] },
 };
 

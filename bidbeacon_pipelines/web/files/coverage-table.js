@@ -5,11 +5,10 @@ import { STATES, stateMark } from "./coverage-states.js";
 import { dayAfter } from "./coverage-map.js";
 import { accountTag, windowBadges } from "./parts.js";
 
-const LETTERS = Object.keys(STATES);
-
-/** `linkTo` gives the address of a window of an account. */
+/** `linkTo` gives the address of a window of an account. States that no window is in have no column. */
 export function coverageTable(data, accounts, linkTo) {
-  const heads = LETTERS.map((letter) => el("th", { scope: "col" }, stateMark(letter), " ", STATES[letter].name));
+  const letters = Object.keys(STATES).filter((letter) => accounts.some(({ cells }) => cells.includes(letter)));
+  const heads = letters.map((letter) => el("th", { scope: "col" }, stateMark(letter), " ", STATES[letter].name));
   return el(
     "div",
     { class: "table-box", role: "region", tabindex: "0", "aria-label": `Windows by account, ${data.from} to ${data.to}` },
@@ -17,19 +16,19 @@ export function coverageTable(data, accounts, linkTo) {
       "table",
       { class: "coverage-table" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Account"), heads, el("th", { scope: "col" }, "Not fresh"))),
-      el("tbody", {}, accounts.map((account) => accountRow(data, account, linkTo))),
+      el("tbody", {}, accounts.map((account) => accountRow(data, account, letters, linkTo))),
     ),
   );
 }
 
-function accountRow(data, account, linkTo) {
-  const counts = LETTERS.map((letter) => account.cells.split(letter).length - 1);
+function accountRow(data, account, letters, linkTo) {
+  const counts = letters.map((letter) => account.cells.split(letter).length - 1);
   return el(
     "tr",
     {},
-    el("th", { scope: "row" }, accountTag(account.key, account.label), account.stopped && el("small", {}, ` ${account.stopped}`)),
-    counts.map((count, index) => el("td", { class: count > 0 ? `is-${LETTERS[index]}` : "zero" }, count.toLocaleString("en"))),
-    el("td", { class: "which" }, LETTERS.filter((letter) => !"fn".includes(letter)).map((letter) => windowsOf(data, account, letter, linkTo))),
+    el("th", { scope: "row" }, accountTag(account.key, account.label)),
+    counts.map((count, index) => el("td", { class: count > 0 ? `is-${letters[index]}` : "zero" }, count.toLocaleString("en"))),
+    el("td", { class: "which" }, letters.filter((letter) => !"fmpb".includes(letter)).map((letter) => windowsOf(data, account, letter, linkTo))),
   );
 }
 

@@ -175,7 +175,8 @@ function chip(id, index, text, href, isCurrent) {
 function drawLegend() {
   const counts = Object.fromEntries(Object.keys(STATES).map((letter) => [letter, 0]));
   for (const { cells } of data.accounts) for (const letter of cells) if (letter in counts) counts[letter] += 1;
-  const rows = Object.entries(STATES).map(([letter, { name, meaning }]) => {
+  const shown = Object.entries(STATES).filter(([letter, { name }]) => counts[letter] > 0 || asked.state === name);
+  const rows = shown.map(([letter, { name, meaning }]) => {
     const isCurrent = asked.state === name;
     const link = el("a", { class: "chip", "data-key": name, href: addressWith({ state: isCurrent ? null : name }), "aria-current": isCurrent && "true", title: `${meaning}: ${isCurrent ? "show all accounts" : "only accounts that have one"}` }, stateMark(letter), ` ${name} `, el("b", {}, counts[letter].toLocaleString("en")));
     return el("li", {}, link);

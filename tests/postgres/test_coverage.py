@@ -1,0 +1,77 @@
+"""The map of windows: a letter a day for the worst of its windows."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, insert
+
+from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
+from bidbeacon_pipelines.windows.coverage import WindowCoverage
+from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions import SessionStore
+from tests.postgres.load_world import add_account
+
+NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
+FIRST = date(2026, 7, 1)
+ACCOUNT = "amzn1.ads-account.g."
+
+
+@pytest.fixture
+def coverage(session_store: SessionStore) -> WindowCoverage:
+    """The map of three accounts: one with a loaded, a due and a half failed day, a paused one, and one without windows."""
+    with session_store.begin() as connection:
+        for number in range(3):
+            identity = {"account_id": f"{ACCOUNT}{number}", "account_key": f"US.a{number}"}
+            add_account(connection, seen_at=NOW - timedelta(days=30), name="Shop", **identity)
+        loaded = {"status": "loaded", "last_loaded_at": NOW, "data_as_of": NOW, "load_count": 1}
+        add_window(connection, 0, 0, **loaded)
+        add_window(connection, 0, 1, next_refresh_at=NOW - timedelta(hours=1))
+        add_window(connection, 0, 2, report="SB", **loaded)
+        add_window(connection, 0, 2, report="SD", status="failed")
+        add_window(connection, 1, 0, status="failed")
+        connection.exec_driver_sql(
+            "UPDATE advertiser_accounts SET paused = true WHERE account_key = 'US.a1'"
+        )
+    return WindowCoverage(session_store, clock=lambda: NOW)
+
+
+def add_window(
+    connection: Connection, account: int, day: int, report: str = "SP", **columns: object
+) -> None:
+    """Store a window of a day from the first of July on."""
+    row = {
+        "account_id": f"{ACCOUNT}{account}",
+        "country_code": "US",
+        "dataset": "daily_products",
+        "report": report,
+        "window_date": FIRST + timedelta(days=day),
+        "expires_at": NOW + timedelta(days=600),
+    }
+    connection.execute(insert(ReportWindow).values(row | columns))
+
+
+def test_each_day_shows_its_worst_window(coverage: WindowCoverage) -> None:
+    """One letter a day, in the order of days; a day without a window, and an account without any, have a dash."""
+    told = coverage.read_coverage("daily_products", 5, date(2026, 7, 4))
+    assert ("2026-06-30", "2026-07-04") == (told["from"], told["to"])
+    assert [("US.a0", "-fdx-", None), ("US.a1", "-p---", "paused"), ("US.a2", "-----", None)] == [
+        (one["key"], one["cells"], one["stopped"]) for one in told["accounts"]
+    ]
+    assert "fresh" == told["states"]["f"]
+
+
+def test_an_unknown_dataset_is_named(coverage: WindowCoverage) -> None:
+    """The error says which datasets there are; without a name it is the first."""
+    with pytest.raises(UnknownDatasetError, match=r"daily_campaigns, hourly_campaigns.*'hours'"):
+        coverage.read_coverage("hours", 1, None)
+    assert "daily_campaigns" == coverage.read_coverage(None, 1, None)["dataset"]
+
+
+def test_accounts_come_with_their_zones(coverage: WindowCoverage) -> None:
+    """What the page needs to tell times in an account's own zone."""
+    named = {"label": "Shop · US", "time_zone": "America/Los_Angeles"}
+    expected = [
+        {"key": f"US.a{number}", "stopped": "paused" if number == 1 else None, **named}
+        for number in range(3)
+    ]
+    assert expected == coverage.list_accounts()

@@ -50,9 +50,11 @@ def accounts_list(as_json: Json = False) -> None:
     from bidbeacon_pipelines.database.engine import shared_engine
     from bidbeacon_pipelines.windows.queries import list_coverage
 
-    with shared_engine(database_url(get_settings())).begin() as connection:
+    settings = get_settings()
+    with shared_engine(database_url(settings)).begin() as connection:
         accounts = list_accounts(connection)
-        coverage = list_coverage(connection, now=read_now(connection, get_settings()))
+        now = read_now(connection, settings)
+        coverage = list_coverage(connection, now, settings.late_after)
     if as_json:
         print_json([account_json(account, coverage) for account in accounts])
     else:

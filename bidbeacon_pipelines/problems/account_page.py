@@ -9,16 +9,13 @@ from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import product_name
-from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.entities.queries import count_entities
-from bidbeacon_pipelines.problems.home import dataset_json
-from bidbeacon_pipelines.problems.home_queries import count_windows
-from bidbeacon_pipelines.problems.overview import summarize_datasets
-from bidbeacon_pipelines.problems.problems import list_groups
 from bidbeacon_pipelines.requests.wanted import list_wanted_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
 from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_pipelines.windows.states import WindowState, count_states
 from bidbeacon_sessions.presentation import instant
 
 PERIOD: Final = timedelta(days=30)
@@ -38,13 +35,11 @@ def read_account(
         account: which one.
         now: the instant that everything is true as of, UTC.
     """
-    windows = count_windows(connection, account)
-    counted = {name: windows.get(name, 0) for name in DATASETS}
-    groups = list_groups(connection, settings, now, account)
+    counted = count_states(connection, account, now, settings.late_after)
     return {
         "at": instant(now),
         **_who(account),
-        "datasets": [dataset_json(summary) for summary in summarize_datasets(counted, groups)],
+        "datasets": [_dataset_json(one, counted.get(one.name, {})) for one in DATASETS.values()],
         "figures": _figures(connection, account, now),
         "entities": [_entity_json(row.__dict__) for row in count_entities(connection, account)],
         "schedule": _schedule(account),
@@ -69,6 +64,15 @@ def _who(account: Account) -> dict[str, Any]:
         "amazon_status": account.amazon_status,
         "needs_attention": account.needs_attention,
         "stopped": account.stop_reason,
+    }
+
+
+def _dataset_json(dataset: Dataset, states: Mapping[WindowState, int]) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "windows": sum(states.values()),
+        "states": {str(state): states[state] for state in WindowState if state in states},
     }
 
 

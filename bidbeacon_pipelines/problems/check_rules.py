@@ -4,13 +4,13 @@ Each function takes facts and returns a verdict with a sentence and the failing 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.datasets.registry import Reconciles
-from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, WindowState, is_late
 
 WINDOW_IS_FRESH = "window_is_fresh"
 ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
@@ -18,7 +18,7 @@ QUARANTINE_IS_SMALL = "quarantine_is_small"
 
 CHECKS: Mapping[str, str] = {
     WINDOW_IS_FRESH: (
-        "Every account is fresh. One is late where a window of it is: due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual."
+        "No account has a late window: one that is due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual."
     ),
     ROWS_RECONCILE: (
         "A day's spend and sales of each ad product agree with those of the dataset that it is compared with, as far as Amazon promises it. "
@@ -61,77 +61,42 @@ class Verdict:
     cases: Sequence[Mapping[str, str]] = ()
 
 
-@dataclass(frozen=True)
-class AccountWindows:
-    """Windows of one account with the same signs; the dates are its own days, `since` is when the first of them became so."""
-
-    account_key: str
-    signs: WindowSigns
-    windows: int
-    oldest: date
-    newest: date
-    since: datetime | None
-
-
-def judge_freshness(groups: Sequence[AccountWindows], accounts: int) -> Verdict:
+def judge_freshness(late: Sequence[Mapping[Any, Any]], accounts: int) -> Verdict:
     """Return the verdict on freshness: an account with a late window is late, any other is fresh.
 
     Args:
-        groups: windows that are not simply loaded and fresh.
+        late: the accounts with late windows, as `list_late_accounts` returns them.
         accounts: how many accounts are refreshed.
     """
-    late: dict[str, AccountWindows] = {}
-    for group in groups:
-        if is_late(group.signs):
-            late[group.account_key] = _together(late.get(group.account_key), group)
-    ranked = sorted(late.values(), key=lambda group: (_instant(group.since), group.account_key))
-    windows = sum(group.windows for group in ranked)
+    windows = sum(account["windows"] for account in late)
     return Verdict(
         WINDOW_IS_FRESH,
-        passed=not ranked,
-        sentence=_freshness(ranked, windows),
+        passed=not late,
+        sentence=_freshness(late, windows),
         figures={
-            "accounts_fresh": max(accounts - len(ranked), 0),
-            "accounts_late": len(ranked),
+            "accounts_fresh": max(accounts - len(late), 0),
+            "accounts_late": len(late),
             "windows_late": windows,
         },
-        cases=[_late_case(group) for group in ranked[:_MOST_CASES]],
+        cases=[_late_case(account) for account in late[:_MOST_CASES]],
     )
 
 
-def _together(first: AccountWindows | None, second: AccountWindows) -> AccountWindows:
-    """Return two groups of an account as one, with the signs of the second."""
-    if first is None:
-        return second
-    return replace(
-        second,
-        windows=first.windows + second.windows,
-        oldest=min(first.oldest, second.oldest),
-        newest=max(first.newest, second.newest),
-        since=min(filter(None, [first.since, second.since]), default=None),
-    )
-
-
-def _freshness(late: Sequence[AccountWindows], windows: int) -> str:
+def _freshness(late: Sequence[Mapping[Any, Any]], windows: int) -> str:
     if not late:
         return "All accounts are fresh."
-    since = "" if late[0].since is None else f", the first since {late[0].since:%Y-%m-%d %H:%M} UTC"
     are = "account is" if len(late) == 1 else "accounts are"
-    return f"{len(late):,} {are} late: {windows:,} {_plural(windows, 'window')}{since}."
+    since = f"{late[0]['since']:%Y-%m-%d %H:%M} UTC"
+    return f"{len(late):,} {are} late: {windows:,} {_plural(windows, 'window')}, the first since {since}."
 
 
-def _late_case(group: AccountWindows) -> Mapping[str, str]:
+def _late_case(account: Mapping[Any, Any]) -> Mapping[str, str]:
     return {
-        "account": group.account_key,
-        "freshness": str(WindowState.LATE),
-        "windows": f"{group.windows:,}",
-        "days": f"{group.oldest} to {group.newest}",
-        "late since (UTC)": "" if group.since is None else f"{group.since:%Y-%m-%d %H:%M}",
+        "account": account["account_key"],
+        "windows": f"{account['windows']:,}",
+        "days": f"{account['oldest']} to {account['newest']}",
+        "late since (UTC)": f"{account['since']:%Y-%m-%d %H:%M}",
     }
-
-
-def _instant(at: datetime | None) -> datetime:
-    return at or datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.actions import DatasetChecked
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.problems.check_rules import (
     LONGEST_GAP,
-    AccountWindows,
     Comparison,
     Difference,
     Quarantine,
@@ -20,9 +19,8 @@ from bidbeacon_pipelines.problems.check_rules import (
     judge_reconciliation,
 )
 from bidbeacon_pipelines.problems.dataset_check_queries import compare_totals, list_quarantined
-from bidbeacon_pipelines.problems.home_queries import list_unsettled_by_account
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, late_if_sent_before
+from bidbeacon_pipelines.windows.states import list_late_accounts
 from bidbeacon_sessions import SessionRecorder
 
 _MOST_DIFFERENCES = 1_000
@@ -62,24 +60,9 @@ def judge_dataset(
 def _judge_freshness(
     connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
 ) -> Verdict:
-    rows = list_unsettled_by_account(
-        connection,
-        dataset.name,
-        now=now,
-        overdue_before=now - late_after,
-        late_if_sent_before=late_if_sent_before(dataset, now),
-    )
+    late = list_late_accounts(connection, dataset.name, now, late_after)
     refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
-    return judge_freshness([_account_windows(row) for row in rows], refreshed)
-
-
-def _account_windows(row: RowMapping) -> AccountWindows:
-    signs = {
-        name: row[name]
-        for name in ("status", "is_due", "is_overdue", "is_suspicious", "request_is_late")
-    }
-    others = {name: row[name] for name in AccountWindows.__dataclass_fields__ if name != "signs"}
-    return AccountWindows(signs=WindowSigns(**signs), **others)
+    return judge_freshness(late, refreshed)
 
 
 def _reconcile(connection: Connection, dataset: Dataset, hourly_difference: float) -> Verdict:

@@ -131,35 +131,6 @@ def list_unsettled_windows(
     return list(connection.execute(text(_UNSETTLED_BY_WINDOW), values).mappings())
 
 
-_UNSETTLED_BY_ACCOUNT = text(
-    f"""
-    {_UNSETTLED_WINDOWS}
-    SELECT account_key, status, is_due, is_overdue, is_suspicious, request_is_late, count(*) AS windows,
-           min(window_date) AS oldest, max(window_date) AS newest, min(since) AS since
-      FROM unsettled WHERE NOT is_stopped GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY account_key""".replace(
-        "{of}", _OF_ALL
-    )
-)
-
-
-def list_unsettled_by_account(
-    connection: Connection,
-    dataset: str,
-    *,
-    now: datetime,
-    overdue_before: datetime,
-    late_if_sent_before: datetime,
-) -> list[RowMapping]:
-    """Return the windows of one dataset of active accounts that are not simply loaded and fresh, by account and state; arguments as of `list_unsettled`.
-
-    Columns: account_key, the signs of a window but for `lacks_product`, windows, oldest, newest,
-        since.
-    """
-    values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
-    values |= {"datasets": [dataset], "late": [late_if_sent_before]}
-    return list(connection.execute(_UNSETTLED_BY_ACCOUNT, values).mappings())
-
-
 _STOPPED = text(f"""
     SELECT needs_attention_for, needs_attention AS reason, count(*) AS ads_accounts, min(needs_attention_since) AS since,
            (array_agg(ads_account_key ORDER BY ads_account_key))[1:3] AS ads_account_keys,

@@ -10,7 +10,6 @@ from sqlalchemy.orm import aliased
 from bidbeacon_pipelines.requests.gate_rules import SHORTEST_PACE
 from bidbeacon_pipelines.requests.queries import IS_CREATABLE, IS_DUE
 from bidbeacon_pipelines.requests.tables import ReportGate
-from bidbeacon_pipelines.windows.coverage_queries import IS_OVERDUE
 
 # A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
 # it.
@@ -90,12 +89,11 @@ def _states(
     return [GateState(row.pop("in_flight"), row.pop("planned"), ReportGate(**row)) for row in rows]
 
 
-_LATE_WINDOWS = text(f"""
+_LATE_WINDOWS = text("""
     SELECT count(*) FROM report_requests r
       JOIN ads_accounts o USING (account_id)
       JOIN report_windows w ON w.request_id = r.id
-      JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
-     WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent') AND {IS_OVERDUE}""")
+     WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent') AND w.next_refresh_at <= :overdue_before""")
 
 
 def count_late_windows(

@@ -7,7 +7,6 @@ import pytest
 
 from bidbeacon_pipelines.datasets.registry import Reconciles
 from bidbeacon_pipelines.problems.check_rules import (
-    AccountWindows,
     Comparison,
     Difference,
     Quarantine,
@@ -15,7 +14,6 @@ from bidbeacon_pipelines.problems.check_rules import (
     judge_quarantine,
     judge_reconciliation,
 )
-from bidbeacon_pipelines.windows.coverage_rules import WindowSigns, is_late
 
 DAY = date(2026, 3, 3)
 SP = "SPONSORED_PRODUCTS"
@@ -97,37 +95,19 @@ def test_nothing_comparable_is_no_failure_and_says_so() -> None:
 def test_the_account_that_waits_longest_comes_first_and_twenty_are_shown() -> None:
     """All are counted, the worst are shown."""
     since = datetime(2026, 3, 3, tzinfo=UTC)
-    late = WindowSigns("loaded", is_due=True, is_overdue=True)
-    groups = [
-        AccountWindows(f"US.{n:02}", late, 2, DAY, DAY, since - timedelta(hours=n))
-        for n in range(25)
+    days = {"oldest": DAY, "newest": DAY, "windows": 2}
+    late = [
+        {"account_key": f"US.{n:02}", "since": since - timedelta(hours=n), **days}
+        for n in range(24, -1, -1)
     ]
-    verdict = judge_freshness(groups, 30)
+    verdict = judge_freshness(late, 30)
     figures = {"accounts_fresh": 5, "accounts_late": 25, "windows_late": 50}
     assert (verdict.passed, verdict.figures) == (False, figures)
     assert (
         verdict.sentence
         == "25 accounts are late: 50 windows, the first since 2026-03-02 00:00 UTC."
     )
-    assert ("US.24", "late", 20) == (*list(verdict.cases[0].values())[:2], len(verdict.cases))
-
-
-@pytest.mark.parametrize(
-    ("signs", "passed"),
-    [
-        (WindowSigns("loaded", is_due=True), True),
-        (WindowSigns("requested", is_due=True, is_overdue=True), True),
-        (WindowSigns("requested", request_is_late=True), False),
-        (WindowSigns("failed", is_due=True, is_overdue=True), False),
-        (WindowSigns("failed"), True),
-        (WindowSigns("missing", is_due=True, is_overdue=True), False),
-    ],
-)
-def test_an_account_is_late_with_one_late_window(signs: WindowSigns, *, passed: bool) -> None:
-    """Of a window that was asked for, Amazon's time counts; of any other, how long it is due."""
-    groups = [AccountWindows("US.a", signs, 1, DAY, DAY, None)]
-    assert passed is judge_freshness(groups, 1).passed
-    assert is_late(signs) is not passed
+    assert ("US.24", "2", 20) == (*list(verdict.cases[0].values())[:2], len(verdict.cases))
 
 
 def test_quarantine_is_judged_by_account() -> None:

@@ -66,8 +66,8 @@ from bidbeacon_pipelines.loading.staging import (
     set_aside,
     tally_windows,
 )
-from bidbeacon_pipelines.windows.queries import Window
 from bidbeacon_pipelines.windows.rules import WindowOutcome, failed, local_date
+from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Waiting:
     """An account with the windows that wait for a report, and how they leave its load."""
 
     account: Account
-    windows: Sequence[Window]
+    windows: Sequence[ReportWindow]
     rules: LoadRules
 
     @property
@@ -379,7 +379,7 @@ class _Load:
         return rows + sum(self.counter.other_products[number].total() for number in others)
 
     def _window_end(
-        self, waiting: Waiting, window: Window, totals: Mapping[WindowKey, WindowTotals]
+        self, waiting: Waiting, window: ReportWindow, totals: Mapping[WindowKey, WindowTotals]
     ) -> WindowEnd:
         key = waiting.account.id, window.window_date
         outcome = self._outcome(waiting, window)
@@ -388,7 +388,7 @@ class _Load:
         bad = self.bad[waiting.account.id].get(window.window_date, BadRows())
         return WindowEnd(window.window_date, outcome, totals[key], bad.rows)
 
-    def _outcome(self, waiting: Waiting, window: Window) -> WindowOutcome:
+    def _outcome(self, waiting: Waiting, window: ReportWindow) -> WindowOutcome:
         """Return how a window leaves the load."""
         day, rules = window.window_date, waiting.rules
         key = waiting.account.id, day
@@ -417,7 +417,7 @@ class _Load:
                 return failed(kept, reason, again_at)
 
 
-def _last_suspicious(window: Window) -> SuspiciousReport | None:
+def _last_suspicious(window: ReportWindow) -> SuspiciousReport | None:
     """Return the last report, if it was suspicious."""
     digest = window.suspicious_digest
     return SuspiciousReport(digest, window.suspicious_rows or 0) if digest else None

@@ -32,7 +32,6 @@ from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.wanted_queries import stop_wanting
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
-    Window,
     list_windows,
     want_windows,
 )
@@ -41,6 +40,7 @@ from bidbeacon_pipelines.windows.rules import (
     local_date,
     oldest_served,
 )
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 from bidbeacon_sessions.sentences import join_sentences, without_stop
 
@@ -120,7 +120,7 @@ def drive_windows(
     *,
     by: str,
     on_progress: Callable[[Progress], None] = lambda _: None,
-) -> list[Window]:
+) -> list[ReportWindow]:
     """Load windows now, whether or not they are due: adopt reports in flight, request the rest, wait, load.
 
     Days that are not over in the account's time zone are skipped. One day that fails does not keep
@@ -164,7 +164,7 @@ class _Load:
     by: str
     on_progress: Callable[[Progress], None]
 
-    def run(self, days: Sequence[date]) -> list[Window]:
+    def run(self, days: Sequence[date]) -> list[ReportWindow]:
         """Load the days; see `drive_windows`."""
         self._check_active(self.account, days)
         started = self.context.now()
@@ -203,13 +203,13 @@ class _Load:
             self.session.add(skip_windows(self.account, self.dataset, alike, reason, detail))
         return left_out
 
-    def _windows(self, days: Sequence[date]) -> list[Window]:
+    def _windows(self, days: Sequence[date]) -> list[ReportWindow]:
         """Return the windows of these days that have not expired."""
         with self.context.engine.begin() as connection:
             windows = list_windows(connection, self.account, self.dataset.name, days)
         return [window for window in windows if window.status != "expired"]
 
-    def _record_adopted(self, windows: Sequence[Window]) -> None:
+    def _record_adopted(self, windows: Sequence[ReportWindow]) -> None:
         """Record which of the windows reports in flight already cover."""
         by_request: dict[int, list[date]] = {}
         for window in windows:
@@ -228,7 +228,7 @@ class _Load:
                 )
                 self.session.add_in(connection, adopted)
 
-    def _wait(self, days: Sequence[date], started: datetime) -> list[Window]:
+    def _wait(self, days: Sequence[date], started: datetime) -> list[ReportWindow]:
         """Take steps until no window is wanted, or time is up; return those that still are."""
         settings, has_recorded_waiting = self.context.settings, False
         deadline = started + timedelta(minutes=settings.by_hand_wait_minutes)
@@ -244,11 +244,11 @@ class _Load:
                 pending = self._pending(days)
         return pending
 
-    def _pending(self, days: Sequence[date]) -> list[Window]:
+    def _pending(self, days: Sequence[date]) -> list[ReportWindow]:
         """Return the windows that were not loaded, and did not fail or get a suspicious report."""
         return [window for window in self._windows(days) if window.wanted_by is not None]
 
-    def _advance(self, pending: Sequence[Window], *, records_waiting: bool) -> None:
+    def _advance(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
         """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
         context, session, account, dataset = self.context, self.session, self.account, self.dataset
         days = _days(pending)
@@ -265,7 +265,7 @@ class _Load:
                 session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
             _make_room(context, session, account.region)
 
-    def _give_up(self, pending: Sequence[Window]) -> None:
+    def _give_up(self, pending: Sequence[ReportWindow]) -> None:
         """Record that the time is over and the remaining windows are no longer waited for."""
         reasons = {window.window_date: _why_pending(window) for window in pending}
         for reason, days in days_by_reason(reasons).items():
@@ -302,7 +302,7 @@ def _make_room(context: JobContext, session: SessionRecorder, region: str) -> No
             return
 
 
-def _waiting_for(pending: Sequence[Window]) -> str:
+def _waiting_for(pending: Sequence[ReportWindow]) -> str:
     return (
         "Amazon"
         if any(w.request_id is not None for w in pending)
@@ -310,11 +310,13 @@ def _waiting_for(pending: Sequence[Window]) -> str:
     )
 
 
-def _why_pending(window: Window) -> str:
+def _why_pending(window: ReportWindow) -> str:
     return _NOT_YET if window.request_id is not None else _NO_SLOT_YET
 
 
-def _reasons(windows: Sequence[Window], loads: Mapping[_Key, int]) -> Iterator[tuple[date, str]]:
+def _reasons(
+    windows: Sequence[ReportWindow], loads: Mapping[_Key, int]
+) -> Iterator[tuple[date, str]]:
     """Yield the day of each window that was not loaded since it had so many loads, with the reason."""
     for window in windows:
         if window.load_count > loads.get(_key(window), 0):
@@ -325,10 +327,10 @@ def _reasons(windows: Sequence[Window], loads: Mapping[_Key, int]) -> Iterator[t
             yield window.window_date, window.failure_reason or "its report had no data"
 
 
-def _key(window: Window) -> _Key:
+def _key(window: ReportWindow) -> _Key:
     return window.report, window.window_date
 
 
-def _days(windows: Iterable[Window]) -> list[date]:
+def _days(windows: Iterable[ReportWindow]) -> list[date]:
     """Return the days of windows, each once, oldest first."""
     return sorted({window.window_date for window in windows})

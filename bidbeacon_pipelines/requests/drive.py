@@ -59,12 +59,12 @@ from bidbeacon_pipelines.requests.rules import (
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.queries import (
-    Window,
     attach_windows,
     is_needed,
     list_windows_of_request,
 )
 from bidbeacon_pipelines.windows.rules import missed_offsets
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import Action, SessionClosedError, SessionRecorder
 
 REST_AFTER_ERROR = timedelta(minutes=5)
@@ -139,7 +139,7 @@ class _Driver(LoadableRequest):
             return
         now = self._context.now()
 
-        def at_once(_key: str, _window: Window) -> datetime:
+        def at_once(_key: str, _window: ReportWindow) -> datetime:
             return now
 
         with self._context.engine.begin() as connection:
@@ -260,7 +260,7 @@ class _Driver(LoadableRequest):
                     WindowSkipped(**skip, reason=SkipReason.OFFSET_MISSED, detail=detail),
                 )
 
-    def _missed(self, account: Account, window: Window, now: datetime) -> tuple[int, ...]:
+    def _missed(self, account: Account, window: ReportWindow, now: datetime) -> tuple[int, ...]:
         """Return the refreshes of a window that the one to come makes unnecessary; one that was never loaded has missed none."""
         if window.data_as_of is None:
             return ()

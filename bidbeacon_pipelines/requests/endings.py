@@ -23,8 +23,9 @@ from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
-from bidbeacon_pipelines.windows.queries import Window, is_day_loaded, release_windows
+from bidbeacon_pipelines.windows.queries import is_day_loaded, release_windows
 from bidbeacon_pipelines.windows.rules import again_after_failure, failed, failing_since
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.sentences import join_sentences
 
 
@@ -135,9 +136,9 @@ class EndingRequest(LockedRequest):
     def _fail_windows(
         self,
         connection: Connection,
-        released: Mapping[str, Sequence[Window]],
+        released: Mapping[str, Sequence[ReportWindow]],
         reason: str,
-        due_again: Callable[[str, Window], datetime | None],
+        due_again: Callable[[str, ReportWindow], datetime | None],
     ) -> None:
         """End the wait of windows whose report gave no data."""
         outcomes = {
@@ -154,10 +155,12 @@ class EndingRequest(LockedRequest):
         lock_planning(connection, self._request.account_id)
         replan_released(connection, self._request.account_id, self._request.id)
 
-    def _due_again(self, step: GiveUp, now: datetime) -> Callable[[str, Window], datetime | None]:
+    def _due_again(
+        self, step: GiveUp, now: datetime
+    ) -> Callable[[str, ReportWindow], datetime | None]:
         """Return the function that computes when a window is due again after its request has ended."""
 
-        def due_again(key: str, window: Window) -> datetime | None:
+        def due_again(key: str, window: ReportWindow) -> datetime | None:
             # Where a person is needed nothing is asked until somebody acted, and then all of it at
             # once.
             if step.needs_attention:
@@ -180,7 +183,7 @@ class EndingRequest(LockedRequest):
         return again
 
 
-def _needs_report(window: Window, now: datetime) -> bool:
+def _needs_report(window: ReportWindow, now: datetime) -> bool:
     """Return whether a window is due, requested manually, or without data; others are only bridged."""
     is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
     return is_due or window.wanted_by is not None or window.data_as_of is None

@@ -11,7 +11,6 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetRepo
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import (
-    Window,
     WindowTimes,
     create_windows,
     delete_report_windows,
@@ -28,6 +27,7 @@ from bidbeacon_pipelines.windows.rules import (
     next_refresh_at,
     window_dates,
 )
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -126,7 +126,7 @@ def _renew(
 
 
 def _times(
-    report: DatasetReport, window: Window, account: Account, now: datetime
+    report: DatasetReport, window: ReportWindow, account: Account, now: datetime
 ) -> WindowTimes | None:
     """Return when a window is due and expires, if that is not what is stored; one that has ended before it expires is due again."""
     dataset, day, zone = report.dataset, window.window_date, account.time_zone

@@ -2,53 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection, CursorResult, and_, select, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.rules import WindowOutcome
+from bidbeacon_pipelines.windows.states import state_values
+from bidbeacon_pipelines.windows.tables import ReportWindow
 
-
-@dataclass(frozen=True)
-class Window:
-    """A report window as stored; see the table's description."""
-
-    report: str
-    window_date: date
-    status: str
-    next_refresh_at: datetime | None
-    expires_at: datetime
-    request_id: int | None
-    last_loaded_at: datetime | None
-    data_as_of: datetime | None
-    load_count: int
-    row_count: int | None
-    quarantined_count: int | None
-    unresolved_count: int | None
-    spend: Decimal | None
-    sales: Decimal | None
-    failure_reason: str | None
-    suspicious_digest: str | None
-    suspicious_rows: int | None
-    suspicious_count: int
-    wanted_by: str | None
-
-    @property
-    def outcome(self) -> WindowOutcome:
-        """How it was left by its last request."""
-        return WindowOutcome(
-            **{name: getattr(self, name) for name in WindowOutcome.__dataclass_fields__}
-        )
-
-
-_COLUMNS = """report, window_date, status, next_refresh_at, expires_at, request_id, last_loaded_at, data_as_of, load_count, row_count,
-    quarantined_count, unresolved_count, spend, sales, failure_reason, suspicious_digest, suspicious_rows, suspicious_count, wanted_by"""
 _OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _OF_REPORT = f"{_OF_DATASET} AND report = :report"
 
@@ -223,16 +191,16 @@ def expire_windows(
 
 def list_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date] | None = None
-) -> list[Window]:
+) -> list[ReportWindow]:
     """Return the windows of a dataset of an account, or those of the given days, by date and report."""
-    only = "" if days is None else "AND window_date = ANY(:days)"
-    rows = connection.execute(
-        text(
-            f"SELECT {_COLUMNS} FROM report_windows WHERE {_OF_DATASET} {only} ORDER BY window_date, report"
-        ),
-        account.identity | {"dataset": dataset, "days": list(days or ())},
+    chosen = (
+        select(ReportWindow)
+        .filter_by(**account.identity, dataset=dataset)
+        .order_by(ReportWindow.window_date, ReportWindow.report)
     )
-    return [Window(**row) for row in rows.mappings()]
+    if days is not None:
+        chosen = chosen.where(ReportWindow.window_date.in_(days))
+    return read_rows(connection, chosen)
 
 
 class DayToPlan(NamedTuple):
@@ -299,16 +267,24 @@ def list_next_due(
     return {(row[0], row[1]): row[2] for row in connection.execute(_NEXT_DUE, values)}
 
 
-def list_windows_of_request(connection: Connection, request_id: int) -> dict[str, list[Window]]:
+def list_windows_of_request(
+    connection: Connection, request_id: int
+) -> dict[str, list[ReportWindow]]:
     """Return the windows that wait for a request, by the key of their account, each by date."""
-    rows = connection.execute(
-        text(f"""SELECT a.account_key, {_COLUMNS} FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-                  WHERE request_id = :request_id ORDER BY a.account_key, window_date"""),
-        {"request_id": request_id},
+    of = and_(
+        Account.account_id == ReportWindow.account_id,
+        Account.country_code == ReportWindow.country_code,
     )
-    found: dict[str, list[Window]] = {}
-    for account_key, *values in rows:
-        found.setdefault(account_key, []).append(Window(*values))
+    rows = connection.execute(
+        select(Account.account_key, ReportWindow.__table__)
+        .join(Account, of)
+        .where(ReportWindow.request_id == request_id)
+        .order_by(Account.account_key, ReportWindow.window_date)
+    )
+    found: dict[str, list[ReportWindow]] = {}
+    for row in rows.mappings():
+        values = dict(row)
+        found.setdefault(values.pop("account_key"), []).append(ReportWindow(**values))
     return found
 
 
@@ -534,18 +510,16 @@ class DatasetCoverage:
 
 
 _COVERAGE = text("""
-    SELECT a.account_key, w.dataset, count(*) AS windows,
-           count(*) FILTER (WHERE w.last_loaded_at IS NOT NULL) AS loaded,
-           count(*) FILTER (WHERE w.next_refresh_at <= :now AND w.request_id IS NULL) AS due,
-           count(w.request_id) AS in_flight,
-           count(*) FILTER (WHERE w.status = 'failed') AS failed,
-           max(w.last_loaded_at) AS last_loaded_at
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     GROUP BY a.account_key, w.dataset ORDER BY a.account_key, w.dataset""")
+    SELECT account_key, dataset, count(*) AS windows, count(last_loaded_at) AS loaded,
+           count(*) FILTER (WHERE state IN ('due', 'late')) AS due,
+           count(*) FILTER (WHERE state IN ('requested', 'late at Amazon', 'loading')) AS in_flight,
+           count(*) FILTER (WHERE state = 'failed') AS failed, max(last_loaded_at) AS last_loaded_at
+      FROM window_states(:at, :late_after) GROUP BY account_key, dataset ORDER BY account_key, dataset""")
 
 
-def list_coverage(connection: Connection, *, now: datetime) -> list[DatasetCoverage]:
+def list_coverage(
+    connection: Connection, at: datetime, late_after: timedelta
+) -> list[DatasetCoverage]:
     """Return, for each account and dataset, how many windows there are, and how many are loaded, due, in flight, failed."""
-    return [
-        DatasetCoverage(**row) for row in connection.execute(_COVERAGE, {"now": now}).mappings()
-    ]
+    rows = connection.execute(_COVERAGE, state_values(at, late_after)).mappings()
+    return [DatasetCoverage(**row) for row in rows]

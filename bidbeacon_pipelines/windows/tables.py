@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bidbeacon_pipelines.database.base import TOTAL, PipelinesBase
 from bidbeacon_pipelines.database.base import account_reference as _account
 from bidbeacon_pipelines.database.base import amazon_id as _id
+from bidbeacon_pipelines.windows.rules import WindowOutcome
 
 WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
 
@@ -64,6 +65,12 @@ class ReportWindow(PipelinesBase):
     wanted_by: Mapped[str | None]
     wanted_at: Mapped[datetime | None]
     replayed_at: Mapped[datetime | None]
+
+    @property
+    def outcome(self) -> WindowOutcome:
+        """How it was left by its last request."""
+        names = WindowOutcome.__dataclass_fields__
+        return WindowOutcome(**{name: getattr(self, name) for name in names})
 
     __table_args__ = (
         _account(),

@@ -35,8 +35,9 @@ from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.windows.queries import Window, list_windows, want_windows
+from bidbeacon_pipelines.windows.queries import list_windows, want_windows
 from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.postgres.flickering import wait_until
@@ -124,7 +125,7 @@ class World:
         with self.engine.begin() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
-    def window(self, account: Account, day: date) -> Window:
+    def window(self, account: Account, day: date) -> ReportWindow:
         """Return a stored window of the tests' dataset."""
         with self.engine.begin() as connection:
             [window] = list_windows(connection, account, DATASET.name, [day])

@@ -29,7 +29,8 @@ from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_pipelines.windows.queries import Window, list_windows, want_windows
+from bidbeacon_pipelines.windows.queries import list_windows, want_windows
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -174,7 +175,7 @@ class BenchWorld:
         with self.engine.begin() as connection:
             return get_request(connection, request_id)
 
-    def window(self, account: Account, day: date, dataset: Dataset = DATASET) -> Window:
+    def window(self, account: Account, day: date, dataset: Dataset = DATASET) -> ReportWindow:
         """Give the window of a day of a dataset with one report as stored."""
         [window] = self.windows(account, day, dataset=dataset)
         return window
@@ -187,7 +188,9 @@ class BenchWorld:
             **{name: sum(getattr(one, name) or 0 for one in windows) for name in names}
         )
 
-    def windows(self, account: Account, *days: date, dataset: Dataset = DATASET) -> list[Window]:
+    def windows(
+        self, account: Account, *days: date, dataset: Dataset = DATASET
+    ) -> list[ReportWindow]:
         """Give the windows of all reports of some days as stored, by date and report."""
         with self.engine.begin() as connection:
             return list_windows(connection, account, dataset.name, days)

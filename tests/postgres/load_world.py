@@ -23,7 +23,6 @@ from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.sandbox.rows import to_json
 from bidbeacon_pipelines.windows.queries import (
-    Window,
     WindowTimes,
     attach_windows,
     create_windows,
@@ -31,6 +30,7 @@ from bidbeacon_pipelines.windows.queries import (
     list_windows_of_request,
     want_windows,
 )
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.job_world import execute, query
 
 DATASET = get_dataset("daily_targets")
@@ -218,12 +218,12 @@ class LoadWorld:
         attach_windows(connection, request_id, now=as_of)
         return ReportScope(report, request_id, as_of, (first, last))
 
-    def window(self, day: date = DAY, dataset: Dataset = DATASET) -> Window:
+    def window(self, day: date = DAY, dataset: Dataset = DATASET) -> ReportWindow:
         """Give the only window of a day as stored."""
         [window] = self.windows(day, dataset)
         return window
 
-    def windows(self, day: date = DAY, dataset: Dataset = DATASET) -> list[Window]:
+    def windows(self, day: date = DAY, dataset: Dataset = DATASET) -> list[ReportWindow]:
         """Give the windows of a day as stored, by report."""
         with self.engine.begin() as connection:
             return list_windows(connection, self.account, dataset.name, [day])

@@ -30,8 +30,8 @@ from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_pipelines.windows.queries import Window
 from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets
@@ -233,7 +233,7 @@ class LoneFaultWorld(BenchWorld):
         """Give how often each rule struck."""
         return [rule["struck"] for rule in self.sandbox.state.faults.overview()]
 
-    def the_window(self) -> Window:
+    def the_window(self) -> ReportWindow:
         """Give the window of the day."""
         return self.window(self.account(), self.day)
 

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.requests.backfill import (
     WindowNotLoadedError,
     drive_windows,
 )
-from bidbeacon_pipelines.windows.queries import Window
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -25,7 +25,7 @@ def drive(
     *days: date,
     on_wait: Callable[[], object] | None = None,
     minutes: float = 2,
-) -> tuple[list[Window], list[Progress]]:
+) -> tuple[list[ReportWindow], list[Progress]]:
     """Load windows by hand in a world where so many minutes pass at each wait; return them, and what was told meanwhile."""
     told: list[Progress] = []
 

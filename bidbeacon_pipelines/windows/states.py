@@ -119,7 +119,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
  CROSS JOIN LATERAL (SELECT{_STATE} AS state) s
 $$
 """
-"""Return each window with its state at an instant; see `docs/data-dictionary.md`. Columns after `is_final` are the window's own: conditions on them use its indexes."""
+"""Return each window with its state at an instant; see `docs/architecture.md`. Columns after `is_final` are the window's own: conditions on them use its indexes."""
 
 _IS_ASKED = "request_id IS NOT NULL"
 _IS_UNSETTLED = "(status IN ('failed', 'unconfirmed') OR is_suspicious)"

@@ -50,6 +50,7 @@ def explain(
     from bidbeacon_pipelines.database.clock import read_now
     from bidbeacon_pipelines.datasets.registry import get_dataset
     from bidbeacon_pipelines.problems.explain import explain_day, explanation_json
+    from bidbeacon_pipelines.problems.explain_sentences import Question
     from bidbeacon_sessions import SessionStore
 
     day, settings, of_dataset = parse_day(window), get_settings(), get_dataset(dataset)
@@ -57,10 +58,9 @@ def explain(
     with store.snapshot() as connection:
         now = read_now(connection, settings)
         found = get_named_account(connection, account, country)
-        explained = explain_day(connection, settings, found, of_dataset, day, now=now)
-        explanation = explanation_json(
-            connection, found, of_dataset, day, explained, now=now, report=report
-        )
+        asked = Question(found, of_dataset, day, now)
+        explained = explain_day(connection, settings, asked)
+        explanation = explanation_json(connection, asked, explained, report)
     if as_json:
         print_json(explanation)
     else:

@@ -1,29 +1,31 @@
 """Explains the windows of a day: what each is, why, and what happens next, in at most two sentences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines import causes
 from bidbeacon_pipelines.accounts.queries import get_account
-from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
-    find_planned_request,
-    find_worker,
+    find_request,
     list_references,
     list_states,
 )
-from bidbeacon_pipelines.problems.explain_sentences import KnownWindow, Told, describe, when
+from bidbeacon_pipelines.problems.explain_sentences import (
+    KnownWindow,
+    Question,
+    Told,
+    describe,
+    when,
+)
 from bidbeacon_pipelines.problems.throttling import find_throttled
 from bidbeacon_pipelines.requests.gate_queries import find_gate
-from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
@@ -59,27 +61,17 @@ _PROOFS: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a window is as it is, or why a day has none.
-
-    Attributes:
-        state: One of `WindowState`, or `NO_WINDOW`.
-        severity: How serious it is.
-        told: The two sentences.
-        report: The report of the window.
-        cause: Its cause, for people; None where nothing is wrong.
-        window: Its row of `window_states`.
-        request: The request that it waits for, or that is planned over it.
-        worker: The session that is working on that request.
-    """
+    """Why a window is as it is, or why a day has none: then `known` is None, and `state` is `NO_WINDOW`."""
 
     state: str
     severity: Severity
     told: Told
-    report: str | None = None
-    cause: causes.Explained | None = None
-    window: Mapping[Any, Any] | None = None
-    request: ReportRequest | None = None
-    worker: UUID | None = None
+    known: KnownWindow | None = None
+
+    @property
+    def report(self) -> str | None:
+        """The report of the window."""
+        return None if self.known is None else self.known.window["report"]
 
     @property
     def sentence(self) -> str:
@@ -87,40 +79,24 @@ class Explanation:
         return f"{self.told.what} {self.told.then}".rstrip()
 
 
-def explain_day(
-    connection: Connection,
-    settings: Settings,
-    account: Account,
-    dataset: Dataset,
-    day: date,
-    *,
-    now: datetime,
-) -> list[Explanation]:
-    """Return why the window of each report of a dataset is as it is on a day, the worst first; at least one explanation.
+def explain_day(connection: Connection, settings: Settings, asked: Question) -> list[Explanation]:
+    """Return why the window of each report of a day is as it is, the worst first; at least one explanation.
 
-    Args:
-        connection: an open transaction; REPEATABLE READ, so that all is of one moment.
-        settings: when a window is late, and how long countries wait for each other.
-        account: the account.
-        dataset: the dataset.
-        day: the account-local day.
-        now: the instant of the question, UTC.
+    All is of one moment in a transaction that is REPEATABLE READ.
     """
-    late_after = settings.late_after
-    windows = list_states(connection, account, dataset.name, day, at=now, late_after=late_after)
-    if not windows:
-        return [_explain_missing(account, dataset, day, now)]
-    known = [_read(connection, settings, account, dataset, window, now) for window in windows]
-    return sorted(map(_explain, known), key=_badness, reverse=True)
+    key, dataset, late_after = asked.account.account_key, asked.dataset.name, settings.late_after
+    windows = list_states(connection, key, dataset, asked.day, asked.now, late_after)
+    known = [_read(connection, settings, asked, window) for window in windows]
+    explained = sorted(map(_explain, known), key=_badness, reverse=True)
+    return explained or [_explain_missing(asked)]
 
 
 def explain_worst(
     connection: Connection, settings: Settings, key: str, dataset: str, day: date, *, now: datetime
 ) -> str:
     """Return the sentences on a day's worst window, given the names of its account and dataset."""
-    account = get_account(connection, key)
-    [worst, *_] = explain_day(connection, settings, account, get_dataset(dataset), day, now=now)
-    return worst.sentence
+    asked = Question(get_account(connection, key), get_dataset(dataset), day, now)
+    return explain_day(connection, settings, asked)[0].sentence
 
 
 def _badness(explanation: Explanation) -> tuple[int, int]:
@@ -129,68 +105,45 @@ def _badness(explanation: Explanation) -> tuple[int, int]:
 
 
 def _read(
-    connection: Connection,
-    settings: Settings,
-    account: Account,
-    dataset: Dataset,
-    window: RowMapping,
-    now: datetime,
+    connection: Connection, settings: Settings, asked: Question, window: RowMapping
 ) -> KnownWindow:
     """Read what the sentences on a window need, and nothing else."""
-    state, cause = window["state"], window["cause"]
-    known: dict[str, Any] = {"cause": None if cause is None else causes.explain(cause)}
-    if state in _AT_AMAZON:
-        known |= _read_request(connection, account, window["request_id"], now)
-    elif _is_waiting(window, now):
-        planned = find_planned_request(connection, window)
-        if planned is not None:
-            known |= _read_request(connection, account, planned, now)
-        elif window["wanted_by"] is None:
-            first = find_first_due(connection, window, now)
-            patience = timedelta(hours=settings.wait_for_countries_hours)
-            known["waits_until"] = None if first is None else first + patience
-    return KnownWindow(account=account, dataset=dataset, window=window, now=now, **known)
-
-
-def _is_waiting(window: RowMapping, now: datetime) -> bool:
-    due_at = window["next_at"]
-    is_due = window["wanted_by"] is not None or (due_at is not None and due_at <= now)
-    return is_due and window["state"] not in STOPPED
-
-
-def _read_request(
-    connection: Connection, account: Account, request_id: int, now: datetime
-) -> dict[str, Any]:
-    request, owner = get_request(connection, request_id), account.ads_account
-    known: dict[str, Any] = {"request": request, "worker": find_worker(connection, request_id)}
-    if request.report_id is None:
-        known["gate"] = find_gate(connection, owner.client_id, owner.region, now=now)
+    known = KnownWindow(asked=asked, window=window)
+    next_at, is_wanted = window["next_at"], window["wanted_by"] is not None
+    is_due = is_wanted or (next_at is not None and next_at <= asked.now)
+    if known.state in STOPPED or not (is_due or known.state in _AT_AMAZON):
         return known
-    throttled = find_throttled(connection, now, account.account_id)
+    request, worker = find_request(connection, window)
+    if request is not None:
+        known = replace(known, request=request, worker=worker)
+        return replace(known, **_read_limits(connection, asked, request))
+    first = None if is_wanted else find_first_due(connection, window, asked.now)
+    patience = timedelta(hours=settings.wait_for_countries_hours)
+    return replace(known, waits_until=None if first is None else first + patience)
+
+
+def _read_limits(connection: Connection, asked: Question, request: ReportRequest) -> dict[str, Any]:
+    """Return what may keep the next step of a request: the gate, or throttled polls."""
+    owner = asked.account.ads_account
+    if request.report_id is None:
+        return {"gate": find_gate(connection, owner.client_id, owner.region, now=asked.now)}
+    throttled = find_throttled(connection, asked.now, owner.account_id)
     polls = [one.paused_until for one in throttled if one.kind in {"retrieve", "download"}]
-    return known | {"throttled_until": max(filter(None, polls), default=None)}
+    return {"throttled_until": max(filter(None, polls), default=None)}
 
 
 def _explain(known: KnownWindow) -> Explanation:
     usual = _SEVERITIES.get(known.state, Severity.WARNING)
     is_retried = usual is Severity.WAITING and known.cause is not None
-    return Explanation(
-        state=known.state,
-        severity=Severity.WARNING if is_retried else usual,
-        told=describe(known),
-        report=known.window["report"],
-        cause=known.cause,
-        window=known.window,
-        request=known.request,
-        worker=known.worker,
-    )
+    severity = Severity.WARNING if is_retried else usual
+    return Explanation(known.state, severity, describe(known), known)
 
 
-def _explain_missing(account: Account, dataset: Dataset, day: date, now: datetime) -> Explanation:
+def _explain_missing(asked: Question) -> Explanation:
     """Return why a day has no window."""
-    today = local_date(now, account.time_zone)
+    account, dataset, day = asked.account, asked.dataset, asked.day
+    today, severity = local_date(asked.now, account.time_zone), Severity.FINE
     oldest = oldest_served(dataset, today)
-    severity = Severity.FINE
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."
@@ -201,18 +154,15 @@ def _explain_missing(account: Account, dataset: Dataset, day: date, now: datetim
         told, severity = Told(f"It is not requested: {account.stop_reason}."), Severity.WARNING
     else:
         then = "The account's next refresh creates and requests it."
-        told, severity = Told("Its window does not exist yet.", then, now), Severity.WAITING
+        told = Told("Its window does not exist yet.", then, asked.now)
+        severity = Severity.WAITING
     return Explanation(NO_WINDOW, severity, told)
 
 
 def explanation_json(
     connection: Connection,
-    account: Account,
-    dataset: Dataset,
-    day: date,
+    asked: Question,
     explained: Sequence[Explanation],
-    *,
-    now: datetime,
     report: str | None = None,
 ) -> dict[str, Any]:
     """Return the explanations of a day as JSON data, the same for the command line and for `GET /api/explain`.
@@ -220,36 +170,39 @@ def explanation_json(
     `verdict` is on the window of `report`, or else on the worst; `docs/explain.md` describes the fields.
     """
     chosen = next((one for one in explained if one.report == report), explained[0])
+    account, known = asked.account, chosen.known
     rows = list_references(
-        connection, account.account_key, dataset.name, day, limit=NEWEST_REFERENCES
+        connection, account.account_key, asked.dataset.name, asked.day, limit=NEWEST_REFERENCES
     )
     labels = load_labels(connection, rows)
+    names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
+    request = None if known is None else known.request
     return {
         "account": account.account_key,
         "account_label": account.label,
-        "dataset": dataset.name,
-        "window": day.isoformat(),
+        "dataset": asked.dataset.name,
+        "window": asked.day.isoformat(),
         "report": chosen.report,
-        "at": now.isoformat(),
+        "at": asked.now.isoformat(),
         "verdict": _verdict_json(chosen) | {"session": _proof_json(chosen, rows)},
         "reports": {one.report: _verdict_json(one) for one in explained if one.report is not None},
         "facts": {
-            "account": _account_json(account),
-            "window": None if chosen.window is None else _plain(chosen.window),
-            "request": None if chosen.request is None else _plain(vars(chosen.request)),
+            "account": {name: getattr(account, name) for name in names},
+            "window": None if known is None else _plain(known.window),
+            "request": None if request is None else _plain(vars(request)),
         },
         "timeline": [_timeline_json(row, labels) for row in rows],
     }
 
 
 def _verdict_json(one: Explanation) -> dict[str, Any]:
-    is_bad = one.cause is not None and one.severity is not Severity.FINE
+    cause = None if one.known is None else one.known.cause
     return {
         "state": one.state,
-        "cause": one.cause.code if one.cause is not None else None,
+        "cause": None if cause is None else cause.code,
         "severity": one.severity.value,
         "sentence": one.sentence,
-        "advice": one.cause.advice if one.cause is not None and is_bad else "",
+        "advice": "" if cause is None or one.severity is Severity.FINE else cause.advice,
         "next_at": None if one.told.at is None else one.told.at.isoformat(),
     }
 
@@ -257,16 +210,11 @@ def _verdict_json(one: Explanation) -> dict[str, Any]:
 def _proof_json(one: Explanation, references: Sequence[RowMapping]) -> dict[str, str] | None:
     """Return the session that proves an explanation; None where none refers to the window."""
     effects = _PROOFS.get(one.state, ())
-    sessions = [row["session_id"] for row in references if row["effect"] in effects]
-    found = one.worker or next(
-        reversed(sessions or [row["session_id"] for row in references]), None
-    )
+    worker = None if one.known is None else one.known.worker
+    proofs = [row["session_id"] for row in references if row["effect"] in effects]
+    sessions = proofs or [row["session_id"] for row in references]
+    found = worker or (sessions[-1] if sessions else None)
     return None if found is None else {"id": str(found), "url": session_url(str(found))}
-
-
-def _account_json(account: Account) -> dict[str, Any]:
-    names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
-    return {name: getattr(account, name) for name in names}
 
 
 def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
@@ -281,12 +229,10 @@ def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[st
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a row as JSON has it: instants and days in ISO 8601, ids of sessions as text."""
-    shown = {name: value for name, value in row.items() if not name.startswith("_")}
-    return {
-        name: value.isoformat()
-        if isinstance(value, date)
-        else str(value)
-        if isinstance(value, UUID)
-        else value
-        for name, value in shown.items()
-    }
+    return {name: _plain_value(row[name]) for name in row if not name.startswith("_")}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value

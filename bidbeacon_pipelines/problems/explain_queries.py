@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
-from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.requests.queries import get_request
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.states import state_values
 
 _STATES = text("""
@@ -15,43 +16,29 @@ _STATES = text("""
 
 
 def list_states(
-    connection: Connection,
-    account: Account,
-    dataset: str,
-    day: date,
-    *,
-    at: datetime,
-    late_after: timedelta,
+    connection: Connection, key: str, dataset: str, day: date, at: datetime, late_after: timedelta
 ) -> list[RowMapping]:
     """Return the windows of a day, one for each report of the dataset: the columns of `window_states`."""
-    values = {"key": account.account_key, "dataset": dataset, "day": day}
-    rows = connection.execute(_STATES, values | state_values(at, late_after))
-    return list(rows.mappings())
-
-
-_PLANNED = text("""
-    SELECT id FROM report_requests
-     WHERE account_id = :account_id AND dataset = :dataset AND report = :report AND status = 'planned' AND attempts = 0
-       AND :window_date BETWEEN start_date AND end_date
-     ORDER BY by_hand DESC, id LIMIT 1""")
-
-
-def find_planned_request(connection: Connection, window: RowMapping) -> int | None:
-    """Return the request that is planned over a window and was never sent, or None."""
-    found: int | None = connection.execute(_PLANNED, dict(window)).scalar()
-    return found
+    values = {"key": key, "dataset": dataset, "day": day} | state_values(at, late_after)
+    return list(connection.execute(_STATES, values).mappings())
 
 
 # A request's lock lasts as long as the lease of its session, as in `requests.queries`.
-_WORKER = text("""
-    SELECT r.locked_by FROM report_requests r JOIN session_leases l ON l.session_id = r.locked_by
-     WHERE r.id = :id AND l.expires_at > clock_timestamp()""")
+_REQUEST = text("""
+    SELECT r.id, l.session_id FROM report_requests r
+      LEFT JOIN session_leases l ON l.session_id = r.locked_by AND l.expires_at > clock_timestamp()
+     WHERE r.id = :request_id
+        OR CAST(:request_id AS bigint) IS NULL AND r.account_id = :account_id AND r.dataset = :dataset AND r.report = :report
+           AND r.status = 'planned' AND r.attempts = 0 AND :window_date BETWEEN r.start_date AND r.end_date
+     ORDER BY r.by_hand DESC, r.id LIMIT 1""")
 
 
-def find_worker(connection: Connection, request_id: int) -> UUID | None:
-    """Return the living session that is working on a request, or None."""
-    found: UUID | None = connection.execute(_WORKER, {"id": request_id}).scalar()
-    return found
+def find_request(
+    connection: Connection, window: RowMapping
+) -> tuple[ReportRequest | None, UUID | None]:
+    """Return the request that a window waits for, or that is planned over it and was never sent; and the living session that is working on it."""
+    found = connection.execute(_REQUEST, dict(window)).first()
+    return (None, None) if found is None else (get_request(connection, found[0]), found[1])
 
 
 # What is due of one country waits for the other countries, unless it was planned since it fell due.

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.causes import Explained
+from bidbeacon_pipelines.causes import Explained, explain
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.requests.gate_queries import GateState
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
@@ -29,16 +29,23 @@ class Told:
     at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Question:
+    """A day of a dataset of an account, and the instant of the question."""
+
+    account: Account
+    dataset: Dataset
+    day: date
+    now: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class KnownWindow:
     """What is known of a window.
 
     Attributes:
-        account: Its account.
-        dataset: Its dataset.
+        asked: The question.
         window: Its row of `window_states`.
-        now: The instant that all is true as of.
-        cause: Its cause, for people.
         request: The request that it waits for, or that is planned over it.
         worker: The living session that is working on that request.
         gate: The gate that reports of its ads account are created through.
@@ -46,16 +53,23 @@ class KnownWindow:
         throttled_until: Until when Amazon throttles polls of its ads account.
     """
 
-    account: Account
-    dataset: Dataset
+    asked: Question
     window: Mapping[Any, Any]
-    now: datetime
-    cause: Explained | None = None
     request: ReportRequest | None = None
     worker: UUID | None = None
     gate: GateState | None = None
     waits_until: datetime | None = None
     throttled_until: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """The instant of the question."""
+        return self.asked.now
+
+    @property
+    def cause(self) -> Explained | None:
+        """Its cause, for people."""
+        return None if self.window["cause"] is None else explain(self.window["cause"])
 
     @property
     def state(self) -> WindowState:
@@ -133,22 +147,25 @@ def _expired(known: KnownWindow) -> Told:
 
 
 def _stopped(known: KnownWindow) -> Told:
-    keeps = "" if known.window["as_of"] is None else f"It keeps its {_rows(known)}."
-    return Told(f"It is not requested: {known.reason}.", keeps)
+    since, has_data = known.window["since"], known.window["as_of"] is not None
+    what = f"It is not requested{'' if since is None else f' since {when(since)}'}: {known.reason}."
+    return Told(what, f"It keeps its {_rows(known)}." if has_data else "")
 
 
 def _waiting(known: KnownWindow, what: str) -> Told:
     """Return what a due window waits for."""
-    entities_by = known.account.first_seen_at + FIRST_ENTITIES_WITHIN
-    round_at: datetime | None = known.account.ads_account.next_look_at
+    entities_by = known.asked.account.first_seen_at + FIRST_ENTITIES_WITHIN
+    round_at: datetime | None = known.asked.account.ads_account.next_look_at
     if known.request is not None:
         then, at = f"A report for {_days(known.request)} is planned, and {_created(known)}.", None
-    elif known.window["wanted_by"] is None and round_at is not None and round_at > known.now:
+    elif known.window["wanted_by"] is not None:
+        then, at = "The next run, within a minute, requests it.", known.now
+    elif round_at is not None and round_at > known.now:
         then, at = f"The cadence of its ads account has it requested at {when(round_at)}.", round_at
     elif known.waits_until is not None and known.waits_until > known.now:
         at = known.waits_until
         then = f"It waits for other countries that the same report covers, until {when(at)} at the latest."
-    elif known.account.entities_synced_at is None and entities_by > known.now:
+    elif known.asked.account.entities_synced_at is None and entities_by > known.now:
         then = f"The account's entities are synced first, until {when(entities_by)} at the latest."
         at = entities_by
     else:
@@ -245,9 +262,9 @@ def _refresh(known: KnownWindow, at: datetime) -> str:
     """Name the refresh that falls due at an instant: `The refresh T+3`, where it is one of the dataset's offsets."""
     window = known.window
     found = missed_offsets(
-        known.dataset,
-        window["window_date"],
-        known.account.time_zone,
+        known.asked.dataset,
+        known.asked.day,
+        known.asked.account.time_zone,
         window["as_of"],
         max(at, known.now),
     )

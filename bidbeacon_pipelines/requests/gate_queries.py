@@ -92,8 +92,9 @@ def _states(
 _LATE_WINDOWS = text("""
     SELECT count(*) FROM report_requests r
       JOIN ads_accounts o USING (account_id)
-      JOIN report_windows w ON w.request_id = r.id
-     WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent') AND w.next_refresh_at <= :overdue_before""")
+      JOIN window_states(:overdue_before, interval '0') w ON w.request_id = r.id
+     WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent')
+       AND w.state = 'requested' AND w.next_refresh_at IS NOT NULL AND w.due_since <= :overdue_before""")
 
 
 def count_late_windows(

@@ -11,6 +11,7 @@ from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.datasets.registry import Dataset, UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.problems.explain import explain_day, explanation_json
+from bidbeacon_pipelines.problems.explain_sentences import Question
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, read_day
@@ -29,7 +30,7 @@ def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
 
     def answer_explain(request: Request) -> Response:
         named, of_dataset, day = _read_question(request)
-        report, now = read_text(request.query_params, "report"), clock()
+        report = read_text(request.query_params, "report")
         with store.snapshot() as connection:
             try:
                 dataset = get_dataset(of_dataset)
@@ -42,10 +43,9 @@ def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
                 return problem(404, str(error), _ACCOUNTS)
             except AmbiguousAccountError as error:
                 return problem(400, str(error), _EXAMPLE)
-            explained = explain_day(connection, settings, account, dataset, day, now=now)
-            answer = explanation_json(
-                connection, account, dataset, day, explained, now=now, report=report
-            )
+            asked = Question(account, dataset, day, clock())
+            explained = explain_day(connection, settings, asked)
+            answer = explanation_json(connection, asked, explained, report)
         url = partition_url(settings, account.account_key, dataset, day)
         return JSONResponse(answer | {"partition_url": url})
 

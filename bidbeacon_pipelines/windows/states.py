@@ -92,7 +92,8 @@ CREATE FUNCTION window_states(at timestamptz, late_after interval)
 RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
                state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
                status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
-               last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint)
+               last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
+               due_since timestamptz)
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,{_CAUSE},
@@ -110,7 +111,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
        w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
-       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id

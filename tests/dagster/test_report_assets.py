@@ -142,7 +142,7 @@ def test_the_latest_partition_is_skipped_with_an_observation(stocked: World) -> 
     assert str(partition_key(account.account_key, latest)) == observation.partition
     told = {name: str(value.value) for name, value in observation.metadata.items()}
     assert "not-asked" == told["outcome"]
-    assert "The refresh T+1 is the first" in told["explanation"]
+    assert "has not started in the account's time zone" in told["explanation"]
     assert told["session"].endswith(f"/sessions/{session['id']}")
     assert {latest: None} == partition_statuses(stocked, account, latest)
     day = stocked.yesterday_of(account)

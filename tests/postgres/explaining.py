@@ -7,6 +7,7 @@ from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.problems.explain import Explanation, explain_day, explanation_json
+from bidbeacon_pipelines.problems.explain_sentences import Question
 from bidbeacon_sessions import SessionStore
 from tests.postgres.job_world import DATASET, BenchWorld
 
@@ -18,7 +19,7 @@ def explained(
     settings, now = world.context.settings, world.context.now()
     with SessionStore(world.engine).snapshot() as connection:
         stored = get_account(connection, account.account_key)
-        return explain_day(connection, settings, stored, dataset, day, now=now)[0]
+        return explain_day(connection, settings, Question(stored, dataset, day, now))[0]
 
 
 def explained_json(
@@ -32,5 +33,6 @@ def explained_json(
     settings, now = world.context.settings, world.context.now()
     with SessionStore(world.engine).snapshot() as connection:
         stored = get_account(connection, account.account_key)
-        found = explain_day(connection, settings, stored, dataset, day, now=now)
-        return explanation_json(connection, stored, dataset, day, found, now=now, report=report)
+        asked = Question(stored, dataset, day, now)
+        found = explain_day(connection, settings, asked)
+        return explanation_json(connection, asked, found, report)

@@ -136,7 +136,7 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
     assert Severity.WAITING is says(world, germany, "due", said, day=TODAY)
     with world.engine.begin() as connection:
         want_windows(connection, germany, DATASET.name, [TODAY], "maria")
-    says(world, germany, "due", "The next refresh, within a minute", day=TODAY)
+    says(world, germany, "due", "The next run, within a minute", day=TODAY)
 
 
 def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> None:
@@ -324,7 +324,7 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
     world.execute(
         "UPDATE report_windows SET wanted_by = 'maria', wanted_at = now() WHERE load_count > 0"
     )
-    says(world, account, "due", "maria has requested it.", "The next refresh, within a minute")
+    says(world, account, "due", "maria has requested it. The next run, within a minute")
 
 
 def test_the_answer_has_state_facts_and_timeline(world: BenchWorld) -> None:

@@ -78,7 +78,7 @@ _DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 _STORED = "coalesce(w.failure_reason, r.failure_reason)"
 _CAUSE = f"""
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_build_object('by', a.paused_by, 'account', a.account_key))
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
             WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused',
                                                            'detail', jsonb_build_object('reason', o.needs_attention, 'account', a.account_key))

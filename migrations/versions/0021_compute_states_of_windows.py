@@ -21,7 +21,7 @@ LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_build_object('by', a.paused_by, 'account', a.account_key))
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
             WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused',
                                                            'detail', jsonb_build_object('reason', o.needs_attention, 'account', a.account_key))

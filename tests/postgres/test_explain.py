@@ -290,7 +290,7 @@ def test_a_stopped_account_is_why_a_window_is_not_requested(
     account = world.account()
     create_windows(world, account)
     stop(world, account)
-    says(world, account, state, "It is not requested: ", said)
+    says(world, account, state, "It is not requested", said)
     assert explained_json(world, account, DAY)["verdict"]["advice"]
 
 

@@ -153,6 +153,7 @@ function drawChoices(accounts) {
   chips("paging", [["← Earlier", { to: dayAfter(data.to, -shown), ...NOTHING_CHOSEN }], ["Later →", { to: dayAfter(data.to, shown), ...NOTHING_CHOSEN }], asked.to && ["Newest", { to: null, ...NOTHING_CHOSEN }]].filter(Boolean));
   chips("shapes", [["Map", { view: null }, asked.view !== "table"], ["Table", { view: "table" }, asked.view === "table"]]);
   drawLegend(accounts);
+  byId("hint").hidden = asked.view === "table";
   byId("as-of").textContent = `${accounts.length === data.accounts.length ? `${accounts.length} accounts` : `${accounts.length} of ${data.accounts.length} accounts`}, ${data.from} to ${data.to} · as of ${clock(data.at)} ${zoneOf().replaceAll("_", " ")}`;
 }
 

@@ -84,8 +84,9 @@ coverage: $(STAMP) $(TOOLS) ## Run `make test` with branch coverage: prints tabl
 mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md
 	@exec $(BIN)/python -m benchmarks.mutants
 
-docs: $(STAMP) ## Make docs/actions.md and docs/data-dictionary.md anew, from the action classes and the registry of datasets
+docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.md anew, from the action classes, the table of causes and the registry of datasets
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md
+	$(BIN)/python -m bidbeacon_pipelines.causes_page > docs/causes.md
 	$(BIN)/python -m bidbeacon_pipelines.data_dictionary > docs/data-dictionary.md
 
 migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 writes 0001 anew

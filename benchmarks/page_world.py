@@ -29,19 +29,26 @@ _WINDOWS = text("""
            CAST(:now AS timestamptz) + (n % 61 - 3) * interval '1 hour', :now, :now, 3, 3, 700
       FROM advertiser_accounts a CROSS JOIN generate_series(1, :days) n""")
 
-# All windows that Amazon serves; one in a hundred failed, for reasons that differ in numbers, and
-# each third account has some that are due.
+# All windows of two and a half years: one in twenty failed for one of three causes, one in ten has expired,
+# and each third account has some that are due.
 _ALL_WINDOWS = text("""
     INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at, last_loaded_at, last_requested_at,
-                                data_as_of, load_count, recorded_load_count, row_count, failure_reason)
-    SELECT a.account_id, a.country_code, d.dataset, 'SP+SB+SD', CAST(:now AS date) - n, CAST(:now AS timestamptz) + interval '2 years', CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
-           CASE WHEN n < 8 AND CAST(a.profile_id AS int) % 3 = 0 THEN CAST(:now AS timestamptz) - n * interval '3 hours'
-                WHEN n < 60 THEN CAST(:now AS timestamptz) + n * interval '1 hour' END,
-           :now, CAST(:now AS timestamptz) - n * interval '1 hour', :now, 3, 3, 700,
-           CASE n % 97 WHEN 5 THEN n || ' of 1,500 rows are invalid (' || n || ' × metric.clicks: missing)' END
-      FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:days AS int[])) d(dataset, days)
-     CROSS JOIN generate_series(1, d.days) n
+                                data_as_of, load_count, recorded_load_count, row_count, cause)
+    SELECT account_id, country_code, dataset, 'SP+SB+SD', CAST(:now AS date) - n, CAST(:now AS timestamptz) + CASE WHEN is_expired THEN interval '-1 day' ELSE interval '2 years' END,
+           CASE WHEN is_expired THEN 'expired' WHEN has_failed THEN 'failed' ELSE 'loaded' END,
+           CASE WHEN is_expired THEN NULL WHEN n < 8 AND CAST(profile_id AS int) % 3 = 0 THEN CAST(:now AS timestamptz) - n * interval '3 hours'
+                WHEN n < 60 OR has_failed THEN CAST(:now AS timestamptz) + n % 60 * interval '1 hour' + interval '1 minute' END,
+           CASE WHEN NOT is_expired THEN CAST(:now AS timestamptz) END, CAST(:now AS timestamptz) - n * interval '1 hour',
+           CASE WHEN NOT is_expired THEN CAST(:now AS timestamptz) END, 3, 3, 700,
+           CASE WHEN has_failed AND NOT is_expired
+                THEN jsonb_build_object('code', 'field-refused', 'field', (ARRAY['clicks', 'cost', 'sales'])[n % 3 + 1], 'detail', jsonb_build_object('reason', 'No field', 'days', n)) END
+      FROM (SELECT a.*, d.dataset, n, n % 10 = 3 AND n > 60 AS is_expired, n % 20 = 5 AS has_failed
+              FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:days AS int[])) d(dataset, days)
+             CROSS JOIN generate_series(1, d.days) n) w
         ON CONFLICT DO NOTHING""")
+_MADE = text("""
+    INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
+    SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4""")
 
 
 @contextmanager
@@ -71,19 +78,21 @@ def fill(engine: Engine) -> None:
 
 
 def fill_for_home(engine: Engine) -> int:
-    """Add accounts up to 300, and the windows of all datasets as far back as Amazon serves them; return how many windows there are."""
+    """Add accounts up to 300, and the windows of all datasets for half as long again as Amazon serves them; return how many windows there are."""
     now = datetime.now(UTC)
     days = {
-        one.name: (now.date() - oldest_served(one, now.date())).days for one in DATASETS.values()
+        one.name: (now.date() - oldest_served(one, now.date())).days * 31 // 20
+        for one in DATASETS.values()
     }
     with engine.begin() as connection:
         for number in range(ACCOUNTS, HOME_ACCOUNTS):
             _add_account(connection, number, now)
         values = {"now": now, "datasets": list(days), "days": list(days.values())}
         connection.execute(_ALL_WINDOWS, values)
+        connection.execute(_MADE)
         windows: int = connection.execute(text("SELECT count(*) FROM report_windows")).scalar_one()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE report_windows, advertiser_accounts, ads_accounts"))
+        connection.execute(text("VACUUM ANALYZE"))
     return windows
 
 

@@ -1,25 +1,36 @@
 """Causes of failures as data: a code with parameters, stored where it is known, and explained here alone.
 
-A cause is a JSON object: `{"code": "field-refused", "field": "clicks", "detail": {"amazon": "…"}}`.
+A cause is a JSON object: `{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`.
 Code and parameters make causes equal. What differs from one occurrence to the next (counts, ids,
 days, Amazon's own words) stands in `detail`, so SQL groups by `cause - 'detail'`.
 
 Sentences and advice are templates of `str.format`. A part in brackets is left out where a value in
-it is missing: a cause may be explained without its detail.
+it is missing, since a cause may be explained without its detail; `[…|…]` has what stands there then.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from bidbeacon_sessions.sentences import without_stop
+from bidbeacon_sessions.sentences import join_sentences, without_stop
 
-Cause = Mapping[str, Any]
+Cause = dict[str, Any]
 Action = Literal["load", "resume", "sync-accounts", "sync-entities"]
 """What a button beside the cause does."""
 
+STOPS: Final = (
+    "account-paused",
+    "account-disabled",
+    "account-refused",
+    "reporting-not-allowed",
+    "token-revoked",
+    "client-refused",
+    "credentials-refused",
+)
+"""Causes for which nothing is requested for an account until somebody acts."""
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -42,7 +53,7 @@ class Kind:
 
     Attributes:
         code: Stored, and never renamed.
-        sentence: What went wrong, as a template.
+        sentence: What went wrong, as a template, or as a function of parameters and detail.
         advice: What helps, as a template; empty where nothing is to be done.
         severity: How serious it is.
         action: What a button beside it does, if anything.
@@ -52,7 +63,7 @@ class Kind:
     """
 
     code: str
-    sentence: str
+    sentence: str | Callable[[Mapping[str, Any]], str]
     advice: str = ""
     severity: Severity = Severity.ERROR
     action: Action | None = None
@@ -68,50 +79,91 @@ class Explained:
     code: str
     severity: Severity
     sentence: str
-    advice: str
-    action: Action | None
-    link: str | None
+    advice: str = ""
+    action: Action | None = None
+    link: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Sentence and advice."""
+        return join_sentences(self.sentence, self.advice)
 
 
-_AGAIN = {"severity": Severity.WARNING, "recovers_by_itself": True}
-_LOAD: Final = "load"
+def _fields_invalid(values: Mapping[str, Any]) -> str:
+    faults = values.get("faults")
+    if not faults:
+        return f"The field {values['field']} is missing or invalid."
+    return f"{'; '.join(map(_fault, faults))}."
+
+
+def _fault(fault: Mapping[str, str]) -> str:
+    return _filled("{field}: [expected {expected}, got: {got}|missing]", fault)
+
+
+def _windows_not_loaded(values: Mapping[str, Any]) -> str:
+    one = values.get("windows") == 1
+    which = "[{windows:,} window{s} of {dataset} {were}|Windows were] not loaded"
+    head = _filled(which, {**values, "s": "" if one else "s", "were": "was" if one else "were"})
+    first, *others = values.get("all") or values.get("causes") or [None]
+    why = "" if first is None else f": {without_stop(explain(first).sentence)}"
+    return f"{head}{why}{f' (and {len(others)} more causes)' if others else ''}."
+
+
+def _recovers(
+    code: str,
+    sentence: str,
+    advice: str,
+    action: Action | None = None,
+    parameters: tuple[str, ...] = (),
+) -> Kind:
+    """Return a kind of cause after which the same is tried again without a person."""
+    again = Severity.WARNING
+    return Kind(code, sentence, advice, again, action, None, True, parameters)
+
+
+_START_ALL = "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything."
 
 _TABLE = (
     # Credentials and accounts
     Kind(
         "token-revoked",
-        "Amazon refused our refresh token[: {amazon}].",
+        "Amazon refused our refresh token[: {reason}].",
         "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN to the new token, then run `bidbeacon accounts sync`.",
         action="sync-accounts",
     ),
     Kind(
         "client-refused",
-        "Amazon refused our client id and client secret[: {amazon}].",
+        "Amazon refused our client id and client secret[: {reason}].",
         "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET, then run `bidbeacon accounts sync`.",
         action="sync-accounts",
     ),
     Kind(
         "credentials-refused",
-        "Amazon refused our credentials[: {amazon}].",
+        "Amazon refused our credentials[: {reason}].",
         "Check the BIDBEACON_ADS_API_… settings, then run `bidbeacon accounts sync`.",
         action="sync-accounts",
     ),
     Kind(
+        "credentials-incomplete",
+        "The credentials of the Ads API are incomplete.",
+        "Set BIDBEACON_ADS_API_CLIENT_ID, …_CLIENT_SECRET and …_REFRESH_TOKEN, or none of them.",
+    ),
+    Kind(
         "account-refused",
-        "Amazon refused the account[: {amazon}].",
-        "Check that the authorising user may see this account, and that it belongs to this region. Then run `bidbeacon accounts resume[ {account}]`.",
+        "Amazon refused the account[: {reason}].",
+        "Check that the authorising user may see this account, and that it belongs to this region. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
     Kind(
         "reporting-not-allowed",
-        "Amazon lists the account and refuses its reports[: {amazon}].",
-        "Grant the authorising user the right to view campaigns and edit reports, or the viewer role of its manager account. Then run `bidbeacon accounts resume[ {account}]`.",
+        "Amazon lists the account and refuses its reports[: {reason}].",
+        "Grant the authorising user the right to view campaigns and edit reports, or the viewer role of its manager account. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
     Kind(
         "account-paused",
-        "The account is paused[: {by}].",
-        "To refresh it again, run `bidbeacon accounts resume[ {account}]`.",
+        "The account is paused.",
+        "To refresh it again, run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         Severity.FINE,
         action="resume",
     ),
@@ -128,130 +180,125 @@ _TABLE = (
         "Check in Amazon's console that the account has Sponsored ads.",
     ),
     # Answers of Amazon to any call
-    Kind(
+    _recovers(
         "throttled",
-        "Amazon throttled the request (429)[: {amazon}].",
+        "Amazon throttled the request[ to {operation}] (429)[: {reason}].",
         "It is repeated later. If this lasts, ask Amazon for higher limits by ticket.",
-        **_AGAIN,
     ),
-    Kind(
+    _recovers(
         "rate-limited",
-        "Our own rate limits allow the request only later.",
+        "Our own rate limits allow the request[ to {operation}] only later[: {reason}].",
         "It is sent then.",
-        **_AGAIN,
     ),
-    Kind(
+    _recovers(
         "amazon-unavailable",
-        "Amazon answered with an error of its own[ (HTTP {status})][: {amazon}].",
+        "Amazon answered [the request to {operation} ]with an error of its own[ (HTTP {status})][: {reason}].",
         "It is tried again later.",
-        **_AGAIN,
     ),
-    Kind(
+    _recovers(
         "unreachable",
         "Amazon could not be reached[: {reason}].",
         "Check the network. It is tried again later.",
-        **_AGAIN,
     ),
-    Kind(
+    _recovers(
         "answer-unreadable",
         "Amazon's answer could not be read[: {reason}].",
         "If this lasts, the API has changed, or a proxy between us and Amazon answers.",
-        **_AGAIN,
     ),
     Kind(
         "request-refused",
-        "Amazon refused the request[: {amazon}].",
+        "Amazon refused the request[ to {operation}][: {reason}].",
         "Repeating it does not help.",
     ),
     # Reports at Amazon
     Kind(
         "field-refused",
-        "Amazon refused the field[ {field}][: {amazon}].",
-        "If it has another name, run `bidbeacon probe --apply`.",
+        "Amazon refused [the field {field}|a field][: {reason}].",
+        "If Amazon has another name for it, `bidbeacon contract set` stores that.",
         parameters=("field",),
     ),
     Kind(
         "fields-refused-together",
-        "Amazon refused these fields in one report[: {amazon}].",
+        "Amazon refused these fields in one report[: {reason}].",
         "[`{command}` requests these ad products in separate reports.]",
     ),
     Kind(
         "report-too-old",
-        "Amazon refused the report as too old[: {amazon}].",
+        "Amazon refused the report as too old[: {reason}].",
         "Amazon may no longer serve these days.",
     ),
-    Kind(
+    _recovers(
         "report-too-large",
-        "Amazon refused the report as too large[: {amazon}].",
-        "Its days are requested in shorter reports.",
-        **_AGAIN,
-        action=_LOAD,
+        "The report is too large for Amazon[: {reason}].",
+        "[`{command}` requests these ad products in separate reports.]",
+        action="load",
     ),
-    Kind(
-        "report-unknown",
-        "Amazon does not know the report any more[: {amazon}].",
-        "It is requested again.",
-        **_AGAIN,
-        action=_LOAD,
+    _recovers(
+        "not-found",
+        "Amazon does not know what was asked for[: {reason}].",
+        "A report is requested again.",
+        action="load",
     ),
-    Kind(
+    _recovers(
         "report-duplicate",
-        "Amazon calls the report a duplicate of another one[: {amazon}].",
+        "Amazon calls the report a duplicate of another one[: {reason}].",
         "It is requested again later.",
-        **_AGAIN,
     ),
     Kind(
         "report-failed",
-        "Amazon reported {status}[ ({amazon})].",
+        "Amazon reported {status}[ ({reason})].",
         "Load the days again, or wait until they are due.",
-        action=_LOAD,
+        action="load",
         parameters=("status",),
     ),
     Kind(
         "report-stuck",
         "The report was still {status} after {hours} hours.",
         "Load the days again, or wait until they are due.",
-        action=_LOAD,
+        action="load",
         parameters=("status", "hours"),
     ),
     Kind(
         "report-unanswered",
         "No response to the last request for the report arrived.",
         "Load the days again, or wait until they are due.",
-        action=_LOAD,
+        action="load",
+    ),
+    _recovers(
+        "report-not-loaded",
+        "The report could not be loaded in {loads} attempts.",
+        "The report is requested again.",
+        action="load",
+        parameters=("loads",),
     ),
     # Files
     Kind(
         "download-refused",
-        "The file was not downloaded, since it is not allowed[: {reason}].",
+        "BidBeacon refused the download[: {reason}].",
         "Check where the URL came from.",
     ),
-    Kind(
+    _recovers(
         "download-expired",
         "No download URL of the report works[: {reason}].",
         "The report is requested again.",
-        **_AGAIN,
-        action=_LOAD,
+        action="load",
     ),
-    Kind(
+    _recovers(
         "file-missing",
         "A file of the report is missing at Amazon[: {reason}].",
         "The report is requested again.",
-        **_AGAIN,
-        action=_LOAD,
+        action="load",
     ),
-    Kind(
+    _recovers(
         "report-changed",
         "The report changed while it was downloaded[: {reason}].",
         "It is downloaded again.",
-        **_AGAIN,
     ),
-    Kind(
+    _recovers(
         "file-incomplete",
         "A file is incomplete or damaged[: {reason}].",
         "It is downloaded again.",
-        **_AGAIN,
-        action=_LOAD,
+        action="load",
     ),
     Kind(
         "file-not-written",
@@ -267,48 +314,40 @@ _TABLE = (
     # Rows
     Kind(
         "rows-invalid",
-        "[{bad:,} of {rows:,} ]rows[ ({share:.1%})] failed validation[ ({faults})].",
+        "[{bad:,} of {rows:,} rows ({share:.1%})|Too many rows] failed validation[ ({faults})].",
         "The rows are in quarantine: `bidbeacon quarantine list` shows them.",
-        action=_LOAD,
+        action="load",
     ),
     Kind(
         "rows-undated",
-        "[{bad:,} of {rows:,} ]rows[ ({share:.1%})] of the report had no readable date or country[ ({faults})].",
+        "[{bad:,} of {rows:,} rows ({share:.1%})|Too many rows] of the report had no readable date or country[ ({faults})].",
         "The rows are in quarantine: `bidbeacon quarantine list` shows them.",
-        action=_LOAD,
+        action="load",
     ),
-    Kind(
+    _recovers(
         "rows-lost",
         "The report lost nearly all rows[ of {ad_products}][: {new_rows:,} where {old_rows:,} were].",
         "The old rows are kept. A second report is requested, and decides.",
-        **_AGAIN,
         parameters=("ad_products",),
     ),
-    Kind(
+    _recovers(
         "rows-missing",
         "The report has no rows of the country, though it has deliverable campaigns.",
         "A second report is requested, and decides.",
-        **_AGAIN,
     ),
-    Kind("field-missing", "The field {field} is missing[ (also {others})].", parameters=("field",)),
-    Kind(
-        "field-invalid",
-        "The field {field} was to be {expected}[, got: {got}][ (also {others})].",
-        parameters=("field", "expected"),
-    ),
-    Kind("row-unreadable", "The row was to be a JSON object[, got: {got}]."),
+    Kind("fields-invalid", _fields_invalid, parameters=("field",)),
+    Kind("row-unreadable", "Expected a JSON object[, got: {got}]."),
     # Windows and loads by hand
     Kind(
         "overdue",
         "The day is overdue, and no report has been requested.",
         "Check that Dagster's daemon is running.",
-        action=_LOAD,
+        action="load",
     ),
-    Kind(
+    _recovers(
         "late-at-amazon",
         "Amazon takes far longer than usual to create the report.",
         "It is requested again if it is not complete after 24 hours.",
-        **_AGAIN,
     ),
     Kind("expired", "The day was never loaded while Amazon served it."),
     Kind(
@@ -327,18 +366,18 @@ _TABLE = (
         "The report was not requested, since other reports took all the time.",
         "Try again later.",
         Severity.WAITING,
-        action=_LOAD,
+        action="load",
     ),
     Kind(
         "windows-not-loaded",
-        "[{windows:,} ]windows[ of {dataset}] were not loaded[: {reasons}].",
-        action=_LOAD,
+        _windows_not_loaded,
+        action="load",
         parameters=("causes",),
     ),
     # Entities and accounts
     Kind(
         "export-failed",
-        "The export of {kind} failed[: {amazon}].",
+        "The export of {kind} failed[: {reason}].",
         "The next sync requests it again.",
         Severity.ERROR,
         "sync-entities",
@@ -347,18 +386,17 @@ _TABLE = (
     ),
     Kind(
         "export-not-ready",
-        "The export of {kind} is not ready yet.",
+        "The export of {kind} is not ready yet[: {status}].",
         "The next sync continues with it.",
         Severity.WAITING,
         recovers_by_itself=True,
         parameters=("kind",),
     ),
     # Findings
-    Kind(
+    _recovers(
         "region-not-listed",
         "The accounts of region {region} can't be listed[: {reason}].",
         "Its accounts go on, but new ones and changes at Amazon are not seen. It is tried again each hour.",
-        **_AGAIN,
         action="sync-accounts",
         parameters=("region",),
     ),
@@ -371,8 +409,8 @@ _TABLE = (
     Kind(
         "nothing-happens",
         "Nothing happens: no job has run[ for {time}].",
-        "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything.",
-        link="/#checks",
+        _START_ALL,
+        link="/sessions",
     ),
     Kind(
         "work-not-done",
@@ -381,6 +419,91 @@ _TABLE = (
         parameters=("job",),
     ),
     Kind(
+        "account-resumed",
+        "The account was resumed, and its days are not loaded yet.",
+        "Nothing is to be done: its reports are planned, and this is over when they are loaded.",
+        Severity.WAITING,
+        recovers_by_itself=True,
+    ),
+    Kind(
+        "quarantine-too-large",
+        "Too many rows of an account are in quarantine.",
+        "More than 0.2 % are. `bidbeacon quarantine list` shows them and why. `bidbeacon quarantine replay` loads those that can be read by now.",
+        Severity.WARNING,
+    ),
+    Kind(
+        "reports-not-polled",
+        "Reports have been waiting to be polled or loaded for long.",
+        _START_ALL,
+        recovers_by_itself=True,
+    ),
+    Kind(
+        "daemon-silent",
+        "Dagster's daemon has sent no heartbeat[ for {time}].",
+        f"Nothing starts by itself. {_START_ALL}",
+        Severity.WARNING,
+    ),
+    Kind(
+        "sessions-silent",
+        "Running sessions send no heartbeat.",
+        f"Dagster's sensor close_crashed_sessions closes them while it runs. {_START_ALL}",
+        Severity.WARNING,
+        recovers_by_itself=True,
+    ),
+    # What BidBeacon runs on
+    Kind(
+        "disk-nearly-full",
+        "The disk is nearly full[: {free} GiB of {total} are free in {folder}].",
+        "Make room, or set BIDBEACON_SCRATCH_FOLDER to a larger disk.",
+    ),
+    Kind(
+        "many-partitions",
+        "Dagster's UI soon can't show all partitions[: {accounts:,} accounts × {days:,} days are {partitions:,} an asset, and it is made for {most:,}].",
+        "[Set BIDBEACON_PARTITION_MONTHS={months} and restart Dagster. Older days are still kept and refreshed in Postgres. "
+        "After you set more months again, launch the job record_again, which shows Dagster the days that it missed.|Spread the accounts over several installations.]",
+        Severity.WARNING,
+    ),
+    Kind(
+        "several-daemons",
+        "Several daemons of Dagster run[: {hosts}].",
+        "Stop all but one.",
+        Severity.WARNING,
+    ),
+    Kind(
+        "versions-differ",
+        "Processes run different versions.",
+        "[Upgrade {old} of {all} processes to {newest}.]",
+        Severity.WARNING,
+    ),
+    Kind(
+        "process-silent",
+        "No {kind} is seen any more.",
+        "Start one.",
+        Severity.WARNING,
+        parameters=("kind",),
+    ),
+    Kind(
+        "alerts-not-watched",
+        "The stream, which sends alerts, has not run[ for {time}].",
+        f"Start `bidbeacon stream`. {_START_ALL}",
+        Severity.WARNING,
+    ),
+    Kind(
+        "alerts-not-delivered",
+        "Alerts can't be delivered[: {reason}].",
+        "Run `bidbeacon alerts test`.",
+        Severity.WARNING,
+        recovers_by_itself=True,
+    ),
+    Kind(
+        "not-readable",
+        "The role of BIDBEACON_DATABASE_URL may not read {table}, so not everything is checked.",
+        "[Grant it, as the owner: `{grant}`.]",
+        Severity.WARNING,
+        parameters=("table",),
+    ),
+    # Failures of our own
+    Kind(
         "process-killed",
         "The process was killed, or its host is gone.",
         "The next run takes up its work.",
@@ -388,11 +511,11 @@ _TABLE = (
     ),
     Kind(
         "unexpected-error",
-        "An unexpected error occurred[: {message}].",
+        "[{type}|An unexpected error][: {message}].",
         "Please report it with the session's traceback.",
         parameters=("type",),
     ),
-    Kind("other", "[{reason}.]"),
+    Kind("other", "[{reason}|No reason is known]."),
 )
 
 KINDS: Final[Mapping[str, Kind]] = {kind.code: kind for kind in _TABLE}
@@ -412,45 +535,85 @@ def cause(
         raise ValueError(f"expected a code of causes.KINDS, got: {code}")
     if unknown := parameters.keys() - set(kind.parameters):
         raise ValueError(f"expected parameters {kind.parameters} of {code}, got: {sorted(unknown)}")
-    said = _without_none(detail or {})
-    return {"code": code, **_without_none(parameters), **({"detail": said} if said else {})}
+    said = _storable(detail or {})
+    return {"code": code, **_storable(parameters), **({"detail": said} if said else {})}
 
 
-def explain(cause: Cause) -> Explained:
+def invalid_fields(faults: Sequence[Mapping[str, str]]) -> Cause:
+    """Return the cause of a row or entity with fields that are missing, or have another value (`got`) than `expected`."""
+    return cause("fields-invalid", field=faults[0]["field"], detail={"faults": list(faults)})
+
+
+def with_detail(cause: Cause, **detail: Any) -> dict[str, Any]:
+    """Return a cause with more detail."""
+    return {**cause, "detail": {**cause.get("detail", {}), **_storable(detail)}}
+
+
+def without_detail(cause: Cause) -> Cause:
+    """Return what makes causes equal: code and parameters."""
+    return {name: value for name, value in cause.items() if name != "detail"}
+
+
+def key_of(cause: Cause) -> str:
+    """Return the same text for equal causes."""
+    return json.dumps(without_detail(cause), sort_keys=True)
+
+
+def explain(cause: Mapping[str, Any] | None) -> Explained:
     """Return a cause for people; never raise, whatever is stored."""
-    kind = KINDS.get(str(cause.get("code")))
-    if kind is None:
-        return _unknown(str(cause.get("code")))
-    detail = cause.get("detail")
+    cause = cause if isinstance(cause, Mapping) else {"code": "other"}
+    code, detail = str(cause.get("code")), cause.get("detail")
+    kind = KINDS.get(code)
     values = {**(detail if isinstance(detail, Mapping) else {}), **cause}
     try:
-        sentence, advice = _filled(kind.sentence, values), _filled(kind.advice, values)
-    except (KeyError, TypeError, ValueError):
-        return _unknown(kind.code)
+        if kind is not None:
+            return _explained(kind, values)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass  # stored by another version
+    unknown = f"The cause is {code}, which this version of BidBeacon can't explain."
+    return Explained(code, Severity.ERROR, unknown)
+
+
+def explain_as_json(cause: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a cause for people, as pages read it."""
+    return asdict(explain(cause))
+
+
+def _explained(kind: Kind, values: Mapping[str, Any]) -> Explained:
+    made = kind.sentence
+    sentence = _filled(made, values) if isinstance(made, str) else made(values)
+    tries = _filled("[Given up after {attempts} attempts.]", values)
+    advice = join_sentences(tries, _filled(kind.advice, values))
     return Explained(kind.code, kind.severity, sentence, advice, kind.action, kind.link)
 
 
-def _unknown(code: str) -> Explained:
-    sentence = f"The cause is {code}, which this version of BidBeacon can't explain."
-    return Explained(code, Severity.ERROR, sentence, "", None, None)
-
-
-def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values without None, and text as jsonb takes it: without NUL and lone surrogates."""
+    return {
+        name: value.replace("\x00", "␀").encode("utf-8", "replace").decode()
+        if isinstance(value, str)
+        else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:
-    return "".join(_segments(template, {name: _shown(value) for name, value in values.items()}))
+    shown = {name: _shown(value) for name, value in values.items()}
+    return "".join(_segments(template, shown))
 
 
 def _segments(template: str, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield the parts of a template, filled; those in brackets only where all of their values are known."""
     for place, part in enumerate(_OPTIONAL.split(template)):
-        try:
+        if place % 2 == 0:
             yield part.format_map(values)
+            continue
+        wanted, _, otherwise = part.partition("|")
+        try:
+            yield wanted.format_map(values)
         except KeyError:
-            if place % 2 == 0:
-                raise
+            yield otherwise
 
 
 def _shown(value: Any) -> Any:

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.database.run_events import delete_run_events, has_run_e
 from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_partitions_ahead
 from bidbeacon_pipelines.loading.restatements import delete_restatements
 from bidbeacon_pipelines.printed_lines import delete_printed_lines
-from bidbeacon_pipelines.problems.alert_queries import delete_messages
+from bidbeacon_pipelines.problems.alert_store import delete_findings
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.contracts import forget_learned
 from bidbeacon_sessions import SessionRecorder
@@ -72,9 +72,7 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
-        Rule(
-            "alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages
-        ),
+        Rule("findings", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_findings),
         Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
         Rule("registry_overrides", LEARNED_FOR, ROWS_A_PIECE, forget_learned),
     ]

@@ -21,6 +21,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from bidbeacon_sessions.actions import accounts_of, describe_action, render_action
+from bidbeacon_sessions.causes import explain_cause
 from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import get_session_settings
@@ -48,13 +49,28 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
         "started_at": instant(started),
         "finished_at": instant(finished),
         "duration": None if finished is None else (finished - started).total_seconds(),
-        "error": header["error"],
+        "error": _error_json(header["error"]),
         "input": header["input"],
         "labels": header["labels"],
         "revision": header["revision"],
         "action_count": header["action_count"],
         "url": session_url(str(header["id"])),
     }
+
+
+def _error_json(error: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return a session's error with its cause `explained`; None where it has no cause."""
+    if error is None:
+        return None
+    cause = error.get("cause")
+    return {**error, "explained": None if cause is None else explain_cause(cause)}
+
+
+def error_text(error: Mapping[str, Any]) -> str:
+    """Return what went wrong and what helps (of an error as `session_json` has it); without a cause, its class and message."""
+    if explained := error["explained"]:
+        return " ".join(filter(None, (explained["sentence"], explained.get("advice"))))
+    return f"{error['type']}: {error['message']}"
 
 
 def is_retried(status: str, outcome: str | None) -> bool:

@@ -24,6 +24,8 @@ from decimal import Decimal
 from functools import cached_property, partial
 from typing import Any
 
+from bidbeacon_sessions.causes import explain_cause
+
 Part = dict[str, str]
 
 _FIELD = re.compile(
@@ -243,6 +245,11 @@ def _text(value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
     return "" if value is None else str(value)
 
 
+def _cause(value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
+    explained = explain_cause(value or {})
+    return str(explained["sentence"] if explained else value or "")
+
+
 def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> str:
     number = len(value) if isinstance(value, (list, tuple, dict)) else int(value or 0)
     singular, _, plural = argument.partition("|")
@@ -287,6 +294,7 @@ def _link(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
 
 KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] = {
     "text": _text,
+    "cause": _cause,
     "count": _count,
     "total": _count,
     "duration": _duration,

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_sessions.actions import Action, Subject, describe_action, within
+from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.core_actions import (
@@ -94,15 +95,13 @@ def finalize_session(
         last_action=said and said[:_MOST_SAID],
     )
     insert_action(connection, session_id, _prepared(action, FINAL_ORD, now))
-    error = (
-        {"type": "SessionFinalized", "message": reason} if status in {"failed", "crashed"} else None
-    )
+    error = {"type": "SessionFinalized", "message": reason, "cause": PROCESS_KILLED}
     return close_session(
         connection,
         session_id,
         status=status,
         finished_at=now,
-        error=error,
+        error=error if status in {"failed", "crashed"} else None,
         has_successor=has_successor,
     )
 
@@ -476,14 +475,20 @@ def _close_quietly(
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return an exception as stored in `job_sessions.error`: type, message and traceback, secrets masked, then bounded."""
+    """Return an exception as stored in `job_sessions.error`, secrets masked, then bounded.
+
+    Beside type, message and traceback it has the `cause` that the exception's attribute
+    `failure_cause` says, if it has one: a JSON object, for the application to explain.
+    """
     message = redact_text(str(error))
     trace = redact_text("".join(traceback.format_exception(error)))
-    return {
+    told = {
         "type": type(error).__name__,
         "message": message[:_MAX_ERROR_TEXT],
         "traceback": trace[-_MAX_ERROR_TEXT:],
     }
+    cause = getattr(error, "failure_cause", None)
+    return told if cause is None else told | {"cause": within(redact(cause), _MAX_ERROR_TEXT)}
 
 
 @cache

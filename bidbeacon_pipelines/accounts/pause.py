@@ -15,6 +15,7 @@ from bidbeacon_pipelines.actions import (
     CredentialsRefused,
 )
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, MissingRights, NotAuthorized
+from bidbeacon_pipelines.causes import with_detail
 from bidbeacon_sessions import SessionRecorder
 
 MOST_REFUSALS = 3
@@ -38,18 +39,15 @@ def note_refusal(
         be repeated later.
     """
     if is_credential_error(error):
-        note_credentials_refused(connection, session, str(error))
+        note_credentials_refused(connection, session, error)
         return True
     refusals = count_refusal(connection, account_id)
-    if isinstance(error, MissingRights):
-        reason = str(error)
-    elif refusals < MOST_REFUSALS:
+    if refusals < MOST_REFUSALS and not isinstance(error, MissingRights):
         return False
-    else:
-        reason = f"{error} Amazon has refused the account {refusals} times in a row."
-    reason += f" When this is solved, run `bidbeacon accounts resume {_key_to_resume(connection, account_id)}`."
-    for key in set_needs_attention(connection, account_id, reason):
-        session.add_in(connection, AccountNeedsAttention(account=key, reason=reason))
+    resumable = _key_to_resume(connection, account_id)
+    why = with_detail(error.failure_cause, account=resumable, refusals=refusals)
+    for key in set_needs_attention(connection, account_id, why):
+        session.add_in(connection, AccountNeedsAttention(account=key, cause=why))
     return True
 
 
@@ -62,13 +60,14 @@ def _key_to_resume(connection: Connection, account_id: str) -> str:
     return min(countries, key=lambda account: account.paused).account_key
 
 
-def note_credentials_refused(connection: Connection, session: SessionRecorder, reason: str) -> None:
+def note_credentials_refused(
+    connection: Connection, session: SessionRecorder, error: AuthError
+) -> None:
     """Stop requests for all accounts; only the session that notices it first records it."""
-    keys = set_credentials_need_attention(connection, reason)
-    if keys:
-        session.add_in(
-            connection, CredentialsRefused(reason=reason, accounts=len(keys), keys=tuple(keys))
-        )
+    why = error.failure_cause
+    if keys := set_credentials_need_attention(connection, why):
+        refused = CredentialsRefused(cause=why, accounts=len(keys), keys=tuple(keys))
+        session.add_in(connection, refused)
 
 
 def note_credentials_accepted(connection: Connection, session: SessionRecorder) -> None:

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, Engine, or_, select, text, update
 
 from bidbeacon_pipelines.accounts.rules import Cadence, ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions import Subject
+from bidbeacon_sessions.writes import json_text
 
 IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
 """Whether the account `a` is refreshed, unless its ads account needs attention."""
@@ -318,14 +320,14 @@ def _accounts_of(statement: str) -> str:
                SELECT a.account_key FROM advertiser_accounts a JOIN changed USING (account_id) ORDER BY a.account_key"""
 
 
-def set_needs_attention(connection: Connection, account_id: str, reason: str) -> list[str]:
+def set_needs_attention(connection: Connection, account_id: str, cause: Cause) -> list[str]:
     """Stop an ads account until a person resumes it; return its accounts' keys, none if it already needed attention."""
     rows = connection.execute(
         text(
-            _accounts_of("""UPDATE ads_accounts SET needs_attention = :reason, needs_attention_for = 'account', needs_attention_since = now()
+            _accounts_of("""UPDATE ads_accounts SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = 'account', needs_attention_since = now()
                              WHERE account_id = :account_id AND needs_attention_for IS DISTINCT FROM 'account'""")
         ),
-        {"account_id": account_id, "reason": reason},
+        {"account_id": account_id, "cause": json_text(cause)},
     )
     return list(rows.scalars())
 
@@ -355,14 +357,14 @@ def forget_plans(connection: Connection, account_id: str) -> None:
     _change(connection, account_id, planned_at=None)
 
 
-def set_credentials_need_attention(connection: Connection, reason: str) -> list[str]:
+def set_credentials_need_attention(connection: Connection, cause: Cause) -> list[str]:
     """Stop all ads accounts, since Amazon refuses our credentials; return the keys of the accounts that need attention now and did not before."""
     rows = connection.execute(
         text(
-            _accounts_of("""UPDATE ads_accounts SET needs_attention = :reason, needs_attention_for = 'credentials', needs_attention_since = now()
+            _accounts_of("""UPDATE ads_accounts SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = 'credentials', needs_attention_since = now()
                              WHERE needs_attention IS NULL""")
         ),
-        {"reason": reason},
+        {"cause": json_text(cause)},
     )
     return list(rows.scalars())
 

@@ -85,7 +85,7 @@ def slug_of(name: str) -> str:
     return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or name
 
 
-def stop_word(paused: bool, amazon_status: str, needs_attention: str | None) -> str | None:  # noqa: FBT001 - the three columns that stop an account
+def stop_word(paused: bool, amazon_status: str, needs_attention: object) -> str | None:  # noqa: FBT001 - the three columns that stop an account
     """Return the word for how an account is stopped; None if it is refreshed."""
     if paused:
         return "paused"

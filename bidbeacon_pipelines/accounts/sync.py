@@ -54,11 +54,9 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
             if is_new:
                 added.append(values["account_key"])
         name_subjects(connection, list_subjects(connection))
-        for region, reason in listing.errors.items():
-            action = RegionNotListed(
-                region=region, client_id=context.client.client_id, reason=reason
-            )
-            session.add_in(connection, action)
+        for region, refusal in listing.errors.items():
+            facts = {"region": region, "client_id": context.client.client_id}
+            session.add_in(connection, RegionNotListed(**facts, cause=refusal.failure_cause))
         session.add_in(connection, _summary(listing.accounts, stored, added, problems))
         note_credentials_accepted(connection, session)
     return stored
@@ -93,10 +91,10 @@ def _list(context: JobContext, session: SessionRecorder) -> AccountListing:
     try:
         return list_accounts(context.client)
     except AdsApiError as error:
-        session.add(AccountSyncFailed(reason=str(error)))
+        session.add(AccountSyncFailed(cause=error.failure_cause))
         if isinstance(error, AuthError) and is_credential_error(error):
             with context.engine.begin() as connection:
-                note_credentials_refused(connection, session, str(error))
+                note_credentials_refused(connection, session, error)
         raise
 
 

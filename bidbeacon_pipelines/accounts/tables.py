@@ -8,6 +8,7 @@ from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bidbeacon_pipelines.accounts.rules import Cadence
+from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.base import amazon_id as _id
 from bidbeacon_sessions import Subject
@@ -43,7 +44,7 @@ class AdsAccount(PipelinesBase):
     credential: Mapped[str] = mapped_column(server_default="default")
     region: Mapped[Any] = mapped_column(Text, nullable=False)
     time_zone: Mapped[str]
-    needs_attention: Mapped[str | None]
+    needs_attention: Mapped[dict[str, Any] | None]
     needs_attention_for: Mapped[str | None]
     needs_attention_since: Mapped[datetime | None]
     refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
@@ -69,6 +70,9 @@ class AdsAccount(PipelinesBase):
         CheckConstraint(
             "(needs_attention IS NULL) = (needs_attention_for IS NULL)",
             name="needs_attention_for_something",
+        ),
+        CheckConstraint(
+            "jsonb_typeof(needs_attention) = 'object'", name="needs_attention_is_a_cause"
         ),
         CheckConstraint("refusals >= 0", name="refusals_counted"),
         CheckConstraint(
@@ -174,7 +178,7 @@ class Account(PipelinesBase):
     ads_account: Mapped[AdsAccount] = relationship(lazy="joined", innerjoin=True, viewonly=True)
     ads_account_key: AssociationProxy[str] = association_proxy("ads_account", "ads_account_key")
     alias: AssociationProxy[str | None] = association_proxy("ads_account", "alias")
-    needs_attention: AssociationProxy[str | None] = association_proxy(
+    needs_attention: AssociationProxy[dict[str, Any] | None] = association_proxy(
         "ads_account", "needs_attention"
     )
 
@@ -219,10 +223,14 @@ class Account(PipelinesBase):
         return not (self.paused or self.is_disabled)
 
     @property
-    def stop_reason(self) -> str | None:
+    def stop_cause(self) -> dict[str, Any] | None:
         """Why no reports are requested for this account, or None."""
         if self.paused:
-            return f"it is paused: `bidbeacon accounts resume {self.account_key}` resumes it"
-        if self.is_disabled:
-            return "Amazon has disabled it"
-        return self.needs_attention
+            return cause("account-paused", detail={"account": self.account_key})
+        return cause("account-disabled") if self.is_disabled else self.needs_attention
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why no reports are requested for this account, in words with what helps, or None."""
+        stopped = self.stop_cause
+        return None if stopped is None else explain(stopped).text

@@ -1,6 +1,7 @@
 """What the pipelines' jobs record: the catalogue of action classes, by subject.
 
-Importing this package registers all of them, which is what a process that shows sessions needs.
+Importing this package registers all of them, and what explains their causes: a process that shows
+sessions needs both.
 """
 
 from bidbeacon_pipelines.actions.accounts import (
@@ -55,6 +56,10 @@ from bidbeacon_pipelines.actions.reports import (
 )
 from bidbeacon_pipelines.actions.summaries import DatasetChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
+from bidbeacon_pipelines.causes import explain_as_json
+from bidbeacon_sessions.causes import explain_causes_with
+
+explain_causes_with(explain_as_json)
 
 __all__ = [
     "AccountNeedsAttention",

@@ -1,5 +1,6 @@
 """Actions on accounts."""
 
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
 
@@ -23,31 +24,31 @@ class AccountsSynced(Action):
 class AccountSyncFailed(Action):
     """Amazon listed no accounts, in any region; stored accounts are kept."""
 
-    sentence = "The accounts could not be synced: {reason}"
+    sentence = "The accounts could not be synced: {cause:cause}"
     tone = "error"
 
-    reason: str
+    cause: Cause
 
 
 class RegionNotListed(Action):
     """Amazon did not list the accounts of one region; stored accounts are kept."""
 
-    sentence = "Region {region}: {reason}"
+    sentence = "Region {region}: {cause:cause}"
     tone = "error"
 
     region: str
     client_id: str
-    reason: str
+    cause: Cause
 
 
 class AccountNeedsAttention(Action):
     """Amazon refuses the account's authorisation; requests stop until somebody resumes it."""
 
-    sentence = "{account:account} needs attention: {reason}"
+    sentence = "{account:account} needs attention: {cause:cause}"
     tone = "error"
 
     account: str
-    reason: str
+    cause: Cause
 
     def references(self) -> list[Reference]:
         """The account."""
@@ -114,10 +115,10 @@ class AccountRenamed(Action):
 class CredentialsRefused(Action):
     """Amazon refuses our credentials; requests stop for all accounts."""
 
-    sentence = "Stopped requests for {accounts:count:account}: {reason}"
+    sentence = "Stopped requests for {accounts:count:account}: {cause:cause}"
     tone = "error"
 
-    reason: str
+    cause: Cause
     accounts: int
     keys: tuple[str, ...]
 

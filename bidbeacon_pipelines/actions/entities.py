@@ -1,5 +1,6 @@
 """Actions of the sync of campaigns, ad groups, ads, targets and portfolios."""
 
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
 
@@ -41,13 +42,11 @@ class ExportsSkipped(_EntityAction):
 class ExportPending(_EntityAction):
     """An export is not ready, was throttled, or its status could not be read: the next sync goes on with it."""
 
-    sentence = (
-        "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: {reason}"
-    )
+    sentence = "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: {cause:cause}"
     tone = "warning"
 
     kind: str
-    reason: str
+    cause: Cause
     export_id: str | None = None
 
     def references(self) -> list[Reference]:
@@ -58,12 +57,12 @@ class ExportPending(_EntityAction):
 class ExportFailed(_EntityAction):
     """An export failed, or could not be requested."""
 
-    sentence = "Export of {kind} for {account:account} failed: {reason}"
+    sentence = "Export of {kind} for {account:account} failed: {cause:cause}"
     tone = "error"
 
     kind: str
     export_id: str | None = None
-    reason: str
+    cause: Cause
 
     def references(self) -> list[Reference]:
         """The account."""
@@ -89,14 +88,14 @@ class EntitiesMisread(_EntityAction):
 
     sentence = (
         "Could not read some {kind} of {account:account}[, {bad} set aside]"
-        "[, {incomplete} stored in part]: {reason}"
+        "[, {incomplete} stored in part]: {cause:cause}"
     )
     tone = "warning"
 
     kind: str
     bad: int
     incomplete: int
-    reason: str
+    cause: Cause
 
     def references(self) -> list[Reference]:
         """The account."""
@@ -106,10 +105,10 @@ class EntitiesMisread(_EntityAction):
 class PortfoliosNotListed(_EntityAction):
     """Amazon did not list the portfolios; stored portfolios are kept, and the next sync tries again."""
 
-    sentence = "Portfolios of {account:account} could not be listed: {reason}"
+    sentence = "Portfolios of {account:account} could not be listed: {cause:cause}"
     tone = "warning"
 
-    reason: str
+    cause: Cause
 
 
 class TargetsResolved(_EntityAction):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
 
@@ -179,11 +180,12 @@ class WindowsQueued(_ReportAction):
 class WindowSkipped(_WindowsAction):
     """Windows were skipped, for a reason."""
 
-    sentence = "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})]"
+    sentence = "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})][ ({cause:cause})]"
     effect = "skipped"
 
     reason: SkipReason
     detail: str | None = None
+    cause: Cause | None = None
 
     def references(self) -> list[Reference]:
         """Return one reference a window, or one of the dataset where no windows are named."""
@@ -197,13 +199,11 @@ class WindowSkipped(_WindowsAction):
 class WaitGivenUp(_WindowsAction):
     """A backfill waited as long as allowed; its windows are not loaded yet."""
 
-    sentence = (
-        "Stopped waiting for {windows:count:window} of {dataset:badge}: {reason} {windows:windows}"
-    )
+    sentence = "Stopped waiting for {windows:count:window} of {dataset:badge}: {cause:cause} {windows:windows}"
     tone = "warning"
     effect = "wait-given-up"
 
-    reason: str
+    cause: Cause
 
 
 class ReportRequested(_ReportAction):
@@ -238,7 +238,7 @@ class ReportPending(_ReportAction):
     """
 
     sentence = (
-        "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})]"
+        "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({cause:cause})]"
         "[, checked {looks:total:time}], next check at {next_poll_at:time}"
     )
     effect = "pending"
@@ -249,7 +249,7 @@ class ReportPending(_ReportAction):
     waited_seconds: float
     next_poll_at: datetime
     looks: int = 0
-    reason: str | None = None
+    cause: Cause | None = None
 
     def references(self) -> list[Reference]:
         """One reference per window at the first poll, then one of the dataset."""
@@ -315,25 +315,25 @@ class ReportSuspicious(_ReportAction, _RequestEnded):
     """A report was suspicious, so the old data stays and the windows are requested again."""
 
     sentence = (
-        "Report of {dataset:badge} was suspicious for {windows:count:day}[ in {accounts:count:account}], old data kept: {reason}"
+        "Report of {dataset:badge} was suspicious for {windows:count:day}[ in {accounts:count:account}], old data kept: {cause:cause}"
         " {windows:windows}"
     )
     tone = "warning"
     effect = "suspicious"
 
     report_id: str
-    reason: str
+    cause: Cause
 
 
 class WindowsUnconfirmed(_ReportAction, _RequestEnded):
     """A report had no rows of a country that has deliverable campaigns: its windows are requested once more."""
 
-    sentence = "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: {reason} {windows:windows}"
+    sentence = "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: {cause:cause} {windows:windows}"
     tone = "warning"
     effect = "unconfirmed"
 
     report_id: str
-    reason: str
+    cause: Cause
 
 
 class SilenceAccepted(_WindowsAction):
@@ -351,31 +351,30 @@ class SilenceAccepted(_WindowsAction):
 
 
 class ReportFailed(_ReportAction, _RequestEnded):
-    """A request ended without data for these windows: it was given up, or its rows were refused (`code` is `refused`), all for one cause."""
+    """A request ended without data for these windows: it was given up, or its rows were refused, all for one cause."""
 
     sentence = (
-        "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: {reason}"
+        "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: {cause:cause}"
         " {windows:windows}[ (report {report_id:badge})]"
     )
     tone = "error"
     effect = "failed"
 
     report_id: str | None = None
-    code: str | None = None
-    reason: str
+    cause: Cause
 
 
 class ReportSplit(_ReportAction, _RequestEnded):
     """Amazon refused a report as too large or too old, so fewer of its days are requested again."""
 
     sentence = (
-        "Requesting {windows:count:window} of {dataset:badge} again in {reports:count:shorter report}: {reason} "
+        "Requesting {windows:count:window} of {dataset:badge} again in {reports:count:shorter report}: {cause:cause} "
         "{windows:windows}"
     )
     tone = "warning"
     effect = "split"
 
-    reason: str
+    cause: Cause
     reports: int
 
 
@@ -400,12 +399,12 @@ class RequestRetried(_ReportAction):
     Not a warning: `report-failed` is recorded when no attempt is left.
     """
 
-    sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} failed, retrying at {retry_at:time}: {reason} {windows:windows}"
+    sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} failed, retrying at {retry_at:time}: {cause:cause} {windows:windows}"
     effect = "retried"
 
     request_id: int
     attempt: int
-    reason: str
+    cause: Cause
     retry_at: datetime
 
 

@@ -76,13 +76,13 @@ class AccountListing:
             time zone of their pairs can be trusted;
             elsewhere they may be defaults.
         problems: What couldn't be read, and countries where an account doesn't work, in sentences.
-        errors: Why a region could not be listed to its end, in a sentence, by region.
+        errors: Why a region could not be listed to its end, by region.
     """
 
     accounts: tuple[AdsAccount, ...]
     answered_regions: tuple[Region, ...]
     problems: tuple[str, ...]
-    errors: Mapping[Region, str] = field(default_factory=dict)
+    errors: Mapping[Region, AdsApiError] = field(default_factory=dict)
 
 
 @dataclass
@@ -129,7 +129,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
         accounts=tuple(_join(answers)),
         answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
         problems=(*problems, *_countries_without_account(answers)),
-        errors={answer.region: str(answer.error) for answer in answers if answer.error},
+        errors={answer.region: answer.error for answer in answers if answer.error},
     )
 
 

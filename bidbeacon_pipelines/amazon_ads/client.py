@@ -14,7 +14,7 @@ from bidbeacon_pipelines.amazon_ads.clock import Clock, SystemClock
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Credentials, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
-    AuthError,
+    IncompleteCredentials,
     MalformedAnswer,
     NotAuthorized,
     OutcomeUnknown,
@@ -245,7 +245,7 @@ def connect(
     All sessions of a process share one access token, except those with their own clock.
 
     Raises:
-        AuthError: A client id is set, and its secret or refresh token isn't.
+        IncompleteCredentials: A client id is set, and its secret or refresh token isn't.
     """
     credentials, endpoints = SANDBOX_CREDENTIALS, Endpoints.sandbox(settings.sandbox_url)
     if not settings.uses_sandbox:
@@ -267,9 +267,7 @@ def _credentials(settings: Settings) -> Credentials:
     client_id, secret = settings.ads_api_client_id, settings.ads_api_client_secret
     refresh_token = settings.ads_api_refresh_token
     if not (client_id and secret and refresh_token):
-        raise AuthError(
-            "the credentials are incomplete",
-            operation="connect to the Ads API",
-            what_to_do="Set BIDBEACON_ADS_API_CLIENT_ID, …_CLIENT_SECRET and …_REFRESH_TOKEN, or none of them.",
+        raise IncompleteCredentials(
+            "some of the settings are missing", operation="connect to the Ads API"
         )
     return Credentials(client_id, secret, refresh_token, settings.ads_api_credential_region)

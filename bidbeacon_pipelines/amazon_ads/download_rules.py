@@ -52,19 +52,18 @@ class DownloadTooSlow(DownloadIncomplete):
     """A download took longer than it may; it isn't tried again, since its time is used up."""
 
     transient = False
-    advice = "Check the network. The file is downloaded again later."
 
 
 class DownloadCancelled(AdsApiError):  # noqa: N818 - named as the other errors of the client are
     """A download was ended because another one, without which it is of no use, had failed."""
 
-    advice = "See the error of the other file."
+    cause_code = "file-incomplete"
 
 
 class NotWritten(AdsApiError):  # noqa: N818 - the same
     """The file could not be written to disk: it is full or not writable."""
 
-    advice = "Free space on that disk, or check its permissions. The partial file was removed."
+    cause_code = "file-not-written"
 
 
 def not_written(error: OSError, path: Path) -> NotWritten:

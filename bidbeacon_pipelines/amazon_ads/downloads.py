@@ -35,7 +35,6 @@ from bidbeacon_sessions.progress import note_progress
 # again.
 TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
 
-NO_LONGER_WORKS = "the URL no longer works: "
 _MAX_REDIRECTS = 3
 _ERROR_BODY_BYTES = 4096
 _XML_FACT = re.compile(r"<(Code|Message)>([^<]*)</\1>")
@@ -265,7 +264,7 @@ class Transfer:
         refused = {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}
         if response.status_code in refused or facts.get("Code") in _EXPIRED_CODES:
             return UrlExpired(
-                f"{NO_LONGER_WORKS}{text or 'no reason given'}",
+                text or "no reason given",
                 operation=OPERATION,
                 status=answer.status,
                 code=facts.get("Code"),

@@ -4,12 +4,14 @@ AdsApiError
 ├── AuthError                 manual action is needed; NotAuthorized may concern one account only
 │   ├── InvalidGrant          the refresh token is revoked or expired
 │   ├── InvalidClient         client id and secret don't belong together
+│   ├── IncompleteCredentials  some of the settings are missing
 │   └── NotAuthorized         401 even with a fresh token, or 403
 │       └── MissingRights     the account is listed, and may not be reported on
 ├── Rejected                  any other 4xx: the same request fails again
 │   ├── TooOld                the period lies before what Amazon keeps
 │   ├── TooLarge              the report would be too large (413)
 │   ├── UnknownField          Amazon doesn't know a field by this name (400005)
+│   ├── FieldsExcluded        fields exclude each other or lack a companion (400004, 400006)
 │   ├── DuplicateReport       the same report is being made already; carries its id
 │   └── NotFound              Amazon knows no such report, export or path (404), or no longer (410)
 ├── DownloadRefused           we refuse: foreign host, foreign redirect, or too large
@@ -33,8 +35,9 @@ AdsApiError
 """
 # ruff: noqa: N818 - the names say what happened, as those of httpx do; the base class ends in Error
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.sentences import join_sentences
 
@@ -43,18 +46,17 @@ class AdsApiError(Exception):
     """A call to the Ads API failed.
 
     Attributes:
-        reason: What went wrong, in words.
+        reason: What went wrong: Amazon's own words where it answered, otherwise ours.
         operation: The operation, such as "create a report".
         about: Its subject, such as "account amzn1.…, 2026-11-01 to 2026-11-07".
         status: HTTP status, where an answer came.
         code: Amazon's own error code.
         request_id: Amazon's id of the request, for its support.
         retry_after: Seconds that Amazon asks us to wait, if any.
-        what_to_do: What helps.
     """
 
     transient: ClassVar[bool] = False
-    advice: ClassVar[str] = "See the response above."
+    cause_code: ClassVar[str] = "request-refused"
 
     def __init__(
         self,
@@ -66,7 +68,6 @@ class AdsApiError(Exception):
         code: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
-        what_to_do: str | None = None,
     ) -> None:
         self.reason = redact_text(reason)
         super().__init__(self.reason)
@@ -76,7 +77,6 @@ class AdsApiError(Exception):
         self.code = code
         self.request_id = request_id
         self.retry_after = retry_after
-        self.what_to_do = what_to_do or self.advice
 
     def __str__(self) -> str:
         facts = [
@@ -89,11 +89,25 @@ class AdsApiError(Exception):
             if value is not None
         ]
         details = "; ".join(filter(None, [self.about, ", ".join(facts)]))
-        tried = (
-            f"Could not {self.operation} ({details})" if details else f"Could not {self.operation}"
-        )
-        reason = f"{self.reason[:1].upper()}{self.reason[1:]}"
-        return join_sentences(reason, self.what_to_do, tried)
+        tried = f"Could not {self.operation}{f' ({details})' if details else ''}"
+        return join_sentences(explain(self.failure_cause).text, tried)
+
+    @property
+    def failure_cause(self) -> dict[str, Any]:
+        """What went wrong, as data."""
+        detail = {
+            "reason": self.reason,
+            "operation": self.operation,
+            "about": self.about,
+            "status": self.status,
+            "amazon_code": self.code,
+            "amazon_request": self.request_id,
+        }
+        return cause(self.cause_code, detail=detail, **self._parameters())
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return what makes causes of its code differ."""
+        return {}
 
     def add_facts(self, *, about: str | None, status: int | None, request_id: str | None) -> None:
         """Add facts of the exchange that are not set yet."""
@@ -110,66 +124,79 @@ class AdsApiError(Exception):
 class AuthError(AdsApiError):
     """Amazon does not accept our credentials."""
 
-    advice = "Check the BIDBEACON_ADS_API_… settings."
+    cause_code = "credentials-refused"
 
 
 class InvalidGrant(AuthError):
     """The refresh token was revoked or has expired: terminal."""
 
-    advice = "Authorise BidBeacon again and set BIDBEACON_ADS_API_REFRESH_TOKEN to the new token."
+    cause_code = "token-revoked"
 
 
 class InvalidClient(AuthError):
     """Client id and client secret don't belong together: terminal."""
 
-    advice = "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET."
+    cause_code = "client-refused"
+
+
+class IncompleteCredentials(AuthError):
+    """Client id, client secret or refresh token is not set."""
+
+    cause_code = "credentials-incomplete"
 
 
 class NotAuthorized(AuthError):
     """We are authenticated but not authorised for this."""
 
-    advice = (
-        "Check that the authorising user may see this account, and that it belongs to this region."
-    )
+    cause_code = "account-refused"
 
 
 class MissingRights(NotAuthorized):
     """Amazon lists the account but refuses its reports: terminal until a person grants the right."""
 
-    advice = (
-        "Grant the authorising user the right to report on this account: view campaigns and edit reports, "
-        "or the viewer role of its manager account."
-    )
+    cause_code = "reporting-not-allowed"
 
 
 class Rejected(AdsApiError):
     """Amazon understood the request and refuses it; the same request will be refused again."""
 
-    advice = "Amazon refuses the request as it is; repeating it does not help."
-
 
 class TooOld(Rejected):
     """The refusal reads as if the period lies before what Amazon keeps of this data; no code says so."""
 
-    advice = "Amazon may no longer serve these days."
+    cause_code = "report-too-old"
 
 
 class TooLarge(Rejected):
     """The report would be too large for Amazon: request its days in several reports."""
 
-    advice = "Request fewer days at a time."
+    cause_code = "report-too-large"
 
 
 class UnknownField(Rejected):
-    """Amazon doesn't know a field of the report by this name; another version of the API may."""
+    """Amazon doesn't know a field of the report by this name; another version of the API may.
 
-    advice = "Request the field by its other name, if it has one."
+    Attributes:
+        field: Its name in Amazon's words, where it is one that was asked for.
+    """
+
+    cause_code = "field-refused"
+    field: str | None = None
+
+    def _parameters(self) -> dict[str, Any]:
+        return {"field": self.field}
+
+
+class FieldsExcluded(Rejected):
+    """The report's fields exclude each other, or lack a companion (400004, 400006)."""
+
+    cause_code = "fields-refused-together"
 
 
 class DuplicateReport(Rejected):
     """The same report is being made already, under `report_id`."""
 
-    advice = "Adopt that report if its account, period and fields are the same."
+    cause_code = "report-duplicate"
 
     def __init__(self, reason: str, *, report_id: str = "", **facts: object) -> None:
         super().__init__(reason, **facts)  # type: ignore[arg-type]  # passed on untouched
@@ -179,26 +206,26 @@ class DuplicateReport(Rejected):
 class NotFound(Rejected):
     """Amazon does not know it, or no longer."""
 
-    advice = "Check id and region, or request it again."
+    cause_code = "not-found"
 
 
 class DownloadRefused(AdsApiError):
     """The download is not allowed: the host isn't Amazon's, or the file is too large."""
 
-    advice = "Nothing was written; check where the URL came from."
+    cause_code = "download-refused"
 
 
 class UrlExpired(AdsApiError):
     """A download URL has expired."""
 
-    advice = "Retrieve the report or export again for a fresh URL, or request it again."
+    cause_code = "download-expired"
 
 
 class Throttled(AdsApiError):
     """429: too many requests."""
 
     transient = True
-    advice = "Try again later."
+    cause_code = "throttled"
 
 
 class RateLimited(Throttled):
@@ -209,7 +236,7 @@ class RateLimited(Throttled):
     """
 
     transient = False
-    advice = "Nothing was sent. Try again after that time."
+    cause_code = "rate-limited"
 
     @property
     def cause_word(self) -> str:
@@ -221,14 +248,14 @@ class Upstream(AdsApiError):
     """5xx, or 408: a server error or timeout at Amazon."""
 
     transient = True
-    advice = "Try again later."
+    cause_code = "amazon-unavailable"
 
 
 class Unreachable(AdsApiError):
     """No complete response came; `sent` if the request may have reached Amazon."""
 
     transient = True
-    advice = "Check the network, then try again."
+    cause_code = "unreachable"
 
     def __init__(self, reason: str, *, sent: bool = True, **facts: object) -> None:
         super().__init__(reason, **facts)  # type: ignore[arg-type]  # passed on untouched
@@ -244,7 +271,7 @@ class DownloadIncomplete(AdsApiError):
     """A file has another size than announced, or is damaged."""
 
     transient = True
-    advice = "Download it again; if that doesn't help, request the report again."
+    cause_code = "file-incomplete"
 
     @property
     def cause_word(self) -> str:
@@ -255,14 +282,13 @@ class DownloadIncomplete(AdsApiError):
 class MalformedAnswer(AdsApiError):
     """A response does not match the API's description."""
 
-    advice = "If it persists, the API has changed: compare the response with the wire models."
+    cause_code = "answer-unreadable"
 
 
 class UnreadableAnswer(MalformedAnswer):
     """A successful response isn't JSON: a gateway's page, or truncated."""
 
     transient = True
-    advice = "Try again; if it persists, check the proxies between us and Amazon."
 
 
 class OutcomeUnknown(AdsApiError):
@@ -271,8 +297,6 @@ class OutcomeUnknown(AdsApiError):
     Attributes:
         cause: What happened: `Throttled`, `Upstream`, `Unreachable` or `MalformedAnswer`.
     """
-
-    advice = "The outcome is unknown: Amazon may have accepted the request all the same."
 
     def __init__(self, cause: AdsApiError) -> None:
         super().__init__(
@@ -285,6 +309,11 @@ class OutcomeUnknown(AdsApiError):
             retry_after=cause.retry_after,
         )
         self.cause = cause
+
+    @property
+    def failure_cause(self) -> dict[str, Any]:
+        """What happened, as data."""
+        return self.cause.failure_cause
 
     def __reduce__(self) -> tuple[type["OutcomeUnknown"], tuple[AdsApiError]]:
         return type(self), (self.cause,)

@@ -8,6 +8,7 @@ from typing import Any
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     DuplicateReport,
+    FieldsExcluded,
     MalformedAnswer,
     MissingRights,
     NotAuthorized,
@@ -21,7 +22,6 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.amazon_ads.transport import Answer, facts_of
 
-ANSWERED = "Amazon answered: "
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start
 # date": both seen; there is no code of its own.
@@ -37,8 +37,12 @@ TOO_LARGE = re.compile(
 )
 """A report that Amazon finds too large, by its message, since there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-FIELD_CODES = frozenset({"400004", "400005", "400006", "400013"})
-"""The report names fields that Amazon doesn't know, that exclude each other, or that lack a companion."""
+_FIELD_KINDS: dict[str | None, type[Rejected]] = {
+    "400004": FieldsExcluded,
+    "400005": UnknownField,
+    "400006": FieldsExcluded,
+    "400013": UnknownField,
+}
 _STATUS_OF_CODE = {
     "BAD_REQUEST": 400,
     "CONTENT_TOO_LARGE": 413,
@@ -96,11 +100,10 @@ def read_failure(answer: Answer) -> Failure:
 
 def _error(answer: Answer, status: int, failure: Failure) -> AdsApiError:
     facts = facts_of(answer) | {"code": failure.code}
-    reason = f"{ANSWERED}{failure.text}"
     duplicate = _DUPLICATE.search(failure.text)
     if duplicate and 400 <= status < 500:  # noqa: PLR2004 - the class of HTTP's client errors
-        return DuplicateReport(reason, report_id=duplicate[1], **facts)
-    return _kind_of(status, failure)(reason, retry_after=answer.retry_after, **facts)
+        return DuplicateReport(failure.text, report_id=duplicate[1], **facts)
+    return _kind_of(status, failure)(failure.text, retry_after=answer.retry_after, **facts)
 
 
 def _kind_of(status: int, failure: Failure) -> type[AdsApiError]:
@@ -116,10 +119,8 @@ def _kind_of(status: int, failure: Failure) -> type[AdsApiError]:
 
 def _kind_of_refusal(failure: Failure) -> type[Rejected]:
     """Return what a refused request means: by its code for fields, otherwise by its message."""
-    if failure.code == "400005":
-        return UnknownField
-    if failure.code in FIELD_CODES:
-        return Rejected
+    if failure.code in _FIELD_KINDS:
+        return _FIELD_KINDS[failure.code]
     if TOO_LARGE.search(failure.text):
         return TooLarge
     return TooOld if _TOO_OLD.search(failure.text) else Rejected

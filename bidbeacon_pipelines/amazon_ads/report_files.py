@@ -19,9 +19,8 @@ from bidbeacon_pipelines.amazon_ads.download_rules import (
     DownloadLimits,
     FileOwner,
 )
-from bidbeacon_pipelines.amazon_ads.downloads import NO_LONGER_WORKS, Transfer
+from bidbeacon_pipelines.amazon_ads.downloads import Transfer
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotFound, UrlExpired
-from bidbeacon_pipelines.amazon_ads.failures import ANSWERED
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportPart, ReportStatus
 
@@ -34,19 +33,17 @@ _REPORT_OPERATION = "download a report"
 class UrlsNotResigned(UrlExpired):
     """Retrieving the report again gave no working url."""
 
-    advice = "Request the report again."
-
 
 class PartMissing(AdsApiError):  # noqa: N818 - named as the other errors of the client are
     """Amazon lists a file of the report that does not exist."""
 
-    advice = "Check the report again, then request it again."
+    cause_code = "file-missing"
 
 
 class PartsChanged(AdsApiError):  # noqa: N818 - the same
     """The report, retrieved again for fresh urls, has other files than before."""
 
-    advice = "Download the report from the start."
+    cause_code = "report-changed"
 
 
 class ReportNotReady(AdsApiError):  # noqa: N818 - the same
@@ -56,7 +53,7 @@ class ReportNotReady(AdsApiError):  # noqa: N818 - the same
         report: Its current state at Amazon.
     """
 
-    advice = "Use its current status."
+    cause_code = "report-changed"
 
     def __init__(self, report: Report) -> None:
         super().__init__(
@@ -198,7 +195,7 @@ class _ReportDownload:
             self._transfers[number].attempt(part.url, part.size_bytes, cancellation)
         except NotFound as error:
             raise PartMissing(
-                f"file {number + 1} of {len(self._parts)} is missing at Amazon: {error.reason.removeprefix(ANSWERED)}",
+                f"file {number + 1} of {len(self._parts)}: {error.reason}",
                 operation=_REPORT_OPERATION,
                 about=error.about,
                 status=error.status,
@@ -250,7 +247,7 @@ def _weight(error: BaseException) -> tuple[int, float]:
 
 def _not_resigned(error: UrlExpired, signings: int) -> UrlsNotResigned:
     return UrlsNotResigned(
-        f"no download URL works, even after {signings} looks at the report: {error.reason.removeprefix(NO_LONGER_WORKS)}",
+        f"{error.reason}, even after {signings} looks at the report",
         operation=_REPORT_OPERATION,
         about=error.about,
         status=error.status,

@@ -1,6 +1,6 @@
-"""The commands on alerts: open problems and their messages, and a test message."""
+"""The commands on findings and alerts: list what is open, acknowledge it, send a test message."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -8,97 +8,123 @@ from rich.text import Text
 from bidbeacon_pipelines.cli.database import database_url
 from bidbeacon_pipelines.cli.errors import CommandFailedError, plain_errors
 from bidbeacon_pipelines.cli.output import Json, console, print_json
-from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.problems.alert_rules import Alert
+    from sqlalchemy import Connection
+
+    from bidbeacon_pipelines.problems.alert_rules import Known
 
 alerts_app = typer.Typer(
     invoke_without_command=True,
-    help="List current problems and the messages sent about them; send a test message.",
+    help="List what is wrong now and the alerts about it, acknowledge it, send a test message.",
 )
+_MARKS = {"waiting": ("…", "cyan"), "warning": ("!", "bold yellow"), "error": ("✖", "bold red")}
+_Key = Annotated[str, typer.Argument(help="The finding's key, as `bidbeacon alerts` prints it.")]
 
 
 @alerts_app.callback()
 @plain_errors
 def alerts(context: typer.Context, as_json: Json = False) -> None:
-    """List open problems, and the last message sent about each."""
+    """List what is wrong now, and the last alert about each."""
     if context.invoked_subcommand is None:
         _list_open(as_json=as_json)
+
+
+@alerts_app.command("acknowledge")
+@plain_errors
+def acknowledge_finding(
+    key: _Key,
+    note: Annotated[str, typer.Option(help="Why, for those who read it later.")] = "",
+    by: Annotated[str, typer.Option(help="Who does so.")] = "command line",
+) -> None:
+    """Acknowledge a finding: no alert comes until it gets worse, is twice as large, or ends."""
+    from bidbeacon_pipelines.problems.alerts import acknowledge
+
+    def change(connection: "Connection", settings: Settings, now: Any) -> None:
+        acknowledge(connection, settings, now, key, by=by, note=note)
+
+    _change(change)
+    console.print(Text(f"{key} is acknowledged until it changes."))
+
+
+@alerts_app.command("unacknowledge")
+@plain_errors
+def unacknowledge_finding(key: _Key) -> None:
+    """Take an acknowledgement back."""
+    from bidbeacon_pipelines.problems.alerts import unacknowledge
+
+    def change(connection: "Connection", settings: Settings, now: Any) -> None:
+        unacknowledge(connection, settings, now, key)
+
+    _change(change)
+    console.print(Text(f"{key} is not acknowledged any more."))
+
+
+def _change(change: Any) -> None:
+    from bidbeacon_pipelines.database.clock import read_now
+    from bidbeacon_pipelines.database.engine import shared_engine
+    from bidbeacon_pipelines.problems.alerts import FindingIsOverError
+
+    settings = get_settings()
+    with shared_engine(database_url(settings)).begin() as connection:
+        try:
+            change(connection, settings, read_now(connection, settings))
+        except FindingIsOverError as error:
+            raise CommandFailedError(f"{error} `bidbeacon alerts` lists what is open.") from None
 
 
 def _list_open(*, as_json: bool) -> None:
     from bidbeacon_pipelines.database.clock import read_now
     from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.problems.alert_queries import list_last_messages
     from bidbeacon_pipelines.problems.alerts import list_open
     from bidbeacon_pipelines.problems.receivers import list_receivers
+    from bidbeacon_pipelines.problems.survey import survey
 
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
     with shared_engine(database_url(settings)).begin() as connection:
-        found = list_open(connection, settings, read_now(connection, settings))
-        sent = list_last_messages(connection, [alert.problem.key for alert in found])
-    rows = [_row(alert, sent[alert.problem.key], labels) for alert in found]
+        now = read_now(connection, settings)
+        known = list_open(connection, survey(connection, settings, now).findings, now)
     if as_json:
-        print_json(rows)
+        print_json([_row(one, labels) for one in known])
         return
-    for row in rows:
-        _print_row(row, settings.stream_public_url)
-    nobody = "" if labels else " No messages are sent: BIDBEACON_ALERT_URLS is not set."
-    console.print(
-        Text(f"{len(rows)} open.{nobody}" if rows else f"Nothing is wrong.{nobody}", "bold")
-    )
+    for one in known:
+        _print(one, labels, settings.stream_public_url)
+    nobody = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
+    said = f"{len(known)} open.{nobody}" if known else f"Nothing is wrong.{nobody}"
+    console.print(Text(said, "bold"))
 
 
-def _row(alert: "Alert", sent: Any, labels: dict[int, str]) -> dict[str, Any]:
-    problem = alert.problem
-    messages = [
-        {"receiver": labels.get(message["receiver"], f"{message['receiver']}. removed")}
-        | {name: message[name] for name in ("event", "written_at", "sent_at", "attempts", "error")}
-        for message in sent
+def _row(known: "Known", labels: dict[int, str]) -> dict[str, Any]:
+    from bidbeacon_pipelines.problems.home import finding_json
+
+    alerts = [
+        {"receiver": labels.get(number), "event": told.event, "at": told.at}
+        for number, told in known.told.items()
     ]
-    names = ["kind", "cause", "to_do", "is_minor", "count", "noun"]
-    names += ["names", "accounts", "datasets", "since", "link"]
-    return {
-        **{name: getattr(problem, name) for name in names},
-        "extent": problem.extent,
-        "whose": problem.whose,
-        "began_at": alert.began_at,
-        "gone_at": alert.gone_at,
-        "messages": messages,
-    }
+    return finding_json(known.finding) | {"began_at": known.began_at, "alerts": alerts}
 
 
-def _print_row(row: dict[str, Any], address: str) -> None:
+def _print(known: "Known", labels: dict[int, str], address: str) -> None:
     from bidbeacon_pipelines.cli.session_output import print_hanging
 
-    mark, style = ("!", "bold yellow") if row["is_minor"] else ("✖", "bold red")
-    whose = f"{row['whose']}: " if row["whose"] else ""
-    print_hanging(console, Text(f"{mark} ", style), Text(f"{whose}{row['cause']}"))
-    gone = f", not seen since {row['gone_at']:%Y-%m-%d %H:%M} UTC" if row["gone_at"] else ""
-    since = f"since {row['since'] or row['began_at']:%Y-%m-%d %H:%M} UTC{gone}"
-    for line in filter(None, [f"{row['extent']}, {since}", row["to_do"]]):
+    finding = known.finding
+    mark, style = _MARKS[finding.severity]
+    whose = f"{finding.whose}: " if finding.whose else ""
+    print_hanging(console, Text(f"{mark} ", style), Text(f"{whose}{finding.sentence}"))
+    again = f", goes on at {finding.next_at:%Y-%m-%d %H:%M} UTC" if finding.next_at else ""
+    since = f"since {finding.since or known.began_at:%Y-%m-%d %H:%M} UTC{again}"
+    given = finding.acknowledged
+    by = f"acknowledged by {given.by} {given.at:%Y-%m-%d %H:%M} UTC. {given.note}" if given else ""
+    lines = [f"{finding.key}, {since}", *(one.text for one in finding.effects), finding.advice, by]
+    lines += [
+        f"{labels.get(number)}: “{told.event}” sent {told.at:%Y-%m-%d %H:%M} UTC"
+        for number, told in known.told.items()
+    ]
+    for line in filter(None, lines):
         print_hanging(console, Text("  "), Text(line, "dim"))
-    console.print(Text(f"  {address}{row['link']}", "dim"), soft_wrap=True)
-    for message in row["messages"]:
-        console.print(
-            Text(
-                f"  {message['receiver']}: {_sent(message)}",
-                "dim" if message["sent_at"] else "yellow",
-            )
-        )
-
-
-def _sent(message: dict[str, Any]) -> str:
-    if message["sent_at"]:
-        return f"“{message['event']}” sent {message['sent_at']:%Y-%m-%d %H:%M} UTC"
-    waits = f"“{message['event']}” waits since {message['written_at']:%Y-%m-%d %H:%M} UTC"
-    return (
-        f"{waits}, {message['attempts']} attempts: {message['error']}"
-        if message["error"]
-        else waits
-    )
+    console.print(Text(f"  {address}{finding.link}", "dim"), soft_wrap=True)
 
 
 @alerts_app.command()

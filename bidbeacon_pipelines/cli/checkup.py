@@ -13,14 +13,19 @@ from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.problems.health_checks import Check
+    from bidbeacon_pipelines.problems.doctor import Check
 
-_MARKS = {"ok": ("✔", "green"), "warning": ("!", "bold yellow"), "failure": ("✖", "bold red")}
+_MARKS = {
+    "fine": ("✔", "green"),
+    "waiting": ("…", "cyan"),
+    "warning": ("!", "bold yellow"),
+    "error": ("✖", "bold red"),
+}
 
 
 @plain_errors
 def doctor(as_json: Json = False) -> None:
-    """Check database, Amazon, accounts, reports, sessions and calls, and print what to do.
+    """Check database and Amazon, list all findings as Home does, and print what to do.
 
     Exits with 1 if something is broken.
     """
@@ -29,8 +34,8 @@ def doctor(as_json: Json = False) -> None:
         checks.append(check)
         if not as_json:
             console.print(_lines(check))
-    broken = sum(check.level == "failure" for check in checks)
-    odd = sum(check.level == "warning" for check in checks)
+    broken = sum(check.severity == "error" for check in checks)
+    odd = sum(check.severity == "warning" for check in checks)
     if as_json:
         print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
     else:
@@ -54,16 +59,15 @@ def _checks() -> "Iterator[Check]":
 
 def _lines(check: "Check") -> Table:
     """Return a check as a line, wrapped under itself, with its details and what to do below."""
-    mark, style = _MARKS[check.level]
+    mark, style = _MARKS[check.severity]
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)
-    grid.add_column(width=10)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(mark, style), Text(check.name, "bold"), Text(check.found))
+    grid.add_row(Text(mark, style), Text.assemble((check.name, "bold"), ": ", check.found))
     for detail in check.details:
-        grid.add_row("", "", Text(detail, "dim"))
+        grid.add_row("", Text(detail, "dim"))
     if check.to_do:
-        grid.add_row("", "", Text(f"→ {check.to_do}", style if check.level != "ok" else "cyan"))
+        grid.add_row("", Text(f"→ {check.to_do}", style if check.severity != "fine" else "cyan"))
     return grid
 
 

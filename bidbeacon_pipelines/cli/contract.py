@@ -39,7 +39,7 @@ _Value = Annotated[str, typer.Argument(help="A grouping like SP,SB+SD, a field's
 def contract_list(as_json: Json = False) -> None:
     """Show what is overridden of the registry, by whom and since when."""
     from bidbeacon_pipelines.datasets.override_queries import list_overrides
-    from bidbeacon_pipelines.problems.health_checks import override_line
+    from bidbeacon_pipelines.problems.doctor import override_line
 
     with _store().begin() as connection:
         overrides = list_overrides(connection)

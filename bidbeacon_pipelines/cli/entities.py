@@ -136,7 +136,7 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     # Read again: the previous account may have found that Amazon refuses our credentials.
     account = read_account(context.engine, key)
     if account.stop_reason is not None:
-        return _failed(key, AccountSkippedError(account, account.stop_reason))
+        return _failed(key, AccountSkippedError(account))
     given = {"account": key, "via": "command line"}
     hidden = {"export-requested"}
     try:

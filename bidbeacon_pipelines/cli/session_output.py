@@ -18,6 +18,7 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import (
     action_json,
     describe_status,
+    error_text,
     is_retried,
     load_labels,
     whose,
@@ -245,9 +246,7 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
         for promise in action.get("promises", ()):
             print_hanging(console, Text("              ↳ ", style="dim"), promise_line(promise))
     if shown["error"]:
-        console.print(
-            Text(f"  {shown['error']['type']}: {shown['error']['message']}", style="bold red")
-        )
+        console.print(Text(f"  {error_text(shown['error'])}", style="bold red"))
     return True
 
 

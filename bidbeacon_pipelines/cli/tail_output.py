@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bidbeacon_pipelines.cli.safe_console import safe_json
 from bidbeacon_pipelines.cli.session_output import TONES, account_of, action_sentence, dated_line
-from bidbeacon_sessions.presentation import whose
+from bidbeacon_sessions.presentation import error_text, whose
 from bidbeacon_sessions.sentences import format_duration
 
 _MOST_RUNNING = 4
@@ -42,12 +42,7 @@ class TerminalTail:
             self._running.pop(session["id"], None)
         self._print(dated_line(session))
         if session["error"] and session["status"] != "running":
-            self._print(
-                Text(
-                    f"          {session['error']['type']}: {session['error']['message']}",
-                    style="bold red",
-                )
-            )
+            self._print(Text(f"          {error_text(session['error'])}", style="bold red"))
 
     def action(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> None:
         """Show an action with whose it is."""

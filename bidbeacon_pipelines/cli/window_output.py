@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, mark_of
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.loading.quarantine_queries import QuarantinedRow
@@ -233,7 +234,7 @@ def _load_json(load: WindowLoad) -> dict[str, Any]:
 
 
 def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
-    """Print a row's origin, the reason of its refusal, and its raw text."""
+    """Print a row's origin, why it is invalid, and its raw text."""
     outcome = "" if row.is_loaded else "  (not loaded: the report was refused)"
     console.print(
         Text.assemble(
@@ -243,5 +244,5 @@ def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
             (f"  row {row.row_number} of request {row.request_id}{outcome}", "dim"),
         )
     )
-    console.print(Padding(Text(row.reason, style="yellow"), (0, 0, 0, 2)))
+    console.print(Padding(Text(explain(row.cause).sentence, style="yellow"), (0, 0, 0, 2)))
     console.print(Padding(Text(row.raw, style="dim"), (0, 0, 0, 2)))

@@ -24,7 +24,7 @@ class PipelinesBase(DeclarativeBase):
         str: Text,
         int: BigInteger,
         Decimal: Numeric(20, 6),
-        dict[str, Any]: JSONB,
+        dict[str, Any]: JSONB(none_as_null=True),
     }
 
     def with_changes(self, **changes: Any) -> Self:

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.defs.reports import (
     refresh_account_job,
 )
 from bidbeacon_pipelines.defs.resources import session_store
-from bidbeacon_pipelines.problems.session_failures import list_accounts_failed_twice
+from bidbeacon_pipelines.problems.job_findings import list_accounts_failed_twice
 from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted

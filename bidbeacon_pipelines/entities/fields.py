@@ -25,14 +25,15 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class UnreadableFieldError(ValueError):
-    """A field's value is not of its type."""
+    """A field's value is not of its type: what was `expected`, and what came (`got`)."""
 
     def __init__(self, expected: str, value: Any) -> None:
         shown = (
             "nothing" if value is None else ascii(value) if isinstance(value, str) else str(value)
         )
         cut = shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
-        super().__init__(f"expected {expected}, got: {clean(cut)}")
+        self.expected, self.got = expected, clean(cut)
+        super().__init__(f"expected {expected}, got: {self.got}")
 
 
 def find(raw: Any, path: Sequence[str]) -> Any:

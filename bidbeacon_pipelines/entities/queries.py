@@ -9,6 +9,7 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.entities.tables import (
     ENTITY_KINDS,
     Ad,
@@ -18,6 +19,7 @@ from bidbeacon_pipelines.entities.tables import (
     Target,
 )
 from bidbeacon_sessions.progress import note_progress
+from bidbeacon_sessions.writes import json_text
 
 _TABLES: Mapping[str, Any] = {
     "campaigns": Campaign.__table__,
@@ -70,13 +72,18 @@ def end_export(
     *,
     status: str,
     row_count: int | None = None,
-    failure: str | None = None,
+    cause: Cause | None = None,
 ) -> None:
     """Note how an export ended."""
     connection.execute(
-        text("""UPDATE entity_exports SET status = :status, row_count = :row_count, failure = :failure, finished_at = now()
+        text("""UPDATE entity_exports SET status = :status, row_count = :row_count, cause = CAST(:cause AS jsonb), finished_at = now()
                  WHERE id = :id"""),
-        {"id": export, "status": status, "row_count": row_count, "failure": failure},
+        {
+            "id": export,
+            "status": status,
+            "row_count": row_count,
+            "cause": cause and json_text(cause),
+        },
     )
 
 
@@ -153,9 +160,12 @@ def replace_problems(
     )
     if problems:
         connection.execute(
-            text("""INSERT INTO entity_problems (account_id, country_code, kind, entity_id, set_aside, reason, raw)
-                    VALUES (:account_id, :country_code, :kind, :entity_id, :set_aside, :reason, :raw)"""),
-            [account.identity | {"kind": kind} | dict(problem) for problem in problems],
+            text("""INSERT INTO entity_problems (account_id, country_code, kind, entity_id, set_aside, cause, raw)
+                    VALUES (:account_id, :country_code, :kind, :entity_id, :set_aside, CAST(:cause AS jsonb), :raw)"""),
+            [
+                account.identity | {"kind": kind, **problem, "cause": json_text(problem["cause"])}
+                for problem in problems
+            ],
         )
 
 

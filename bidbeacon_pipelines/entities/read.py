@@ -2,7 +2,7 @@
 
 An entity without a readable id, parent or state is set aside. Of any other the unreadable fields
 are left out: a new form of a budget must not lose the campaign. Either way, the problem is stored
-with its reason and the raw entity.
+with its cause and the raw entity.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bidbeacon_pipelines.causes import Cause, cause, invalid_fields
 from bidbeacon_pipelines.entities.fields import (
     UnreadableFieldError,
     clean,
@@ -178,7 +179,7 @@ class EntityProblem:
 
     entity_id: str | None
     set_aside: bool
-    reason: str
+    cause: Cause
     raw: str
 
 
@@ -191,9 +192,9 @@ class EntityProblems:
     kept: list[EntityProblem] = field(default_factory=list)
 
     @property
-    def first_reason(self) -> str | None:
+    def first_cause(self) -> Cause | None:
         """Why the first of them could not be read."""
-        return self.kept[0].reason if self.kept else None
+        return self.kept[0].cause if self.kept else None
 
     def add(self, problem: EntityProblem) -> None:
         """Count a problem, and keep it where there is room."""
@@ -209,39 +210,45 @@ def read_entities(
     """Yield entities as columns of their kind's table; add unreadable ones to `problems`."""
     for raw in raw_entities:
         try:
-            row, faults, is_lost = _read(kind, raw)
-            came = exact_json(raw) if faults else ""
+            row, why, is_lost = _read(kind, raw)
+            came = "" if why is None else exact_json(raw)
         except RecursionError:
-            row, faults, is_lost, came = {}, ["nested too deeply"], True, "{}"
-        if faults:
+            row, why, is_lost, came = {}, _unreadable("an object nested too deeply"), True, "{}"
+        if why is not None:
             entity_id = row.get(next(iter(FIELDS[kind])))
-            problems.add(EntityProblem(entity_id, is_lost, "; ".join(faults), came))
+            problems.add(EntityProblem(entity_id, is_lost, why, came))
         if not is_lost:
             yield row
 
 
-def _read(kind: str, raw: Any) -> tuple[Row, list[str], bool]:
-    """Return an entity's columns, its errors, and whether they keep it from being stored."""
+def _unreadable(got: str) -> Cause:
+    return cause("row-unreadable", detail={"got": got})
+
+
+def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
+    """Return an entity's columns, what is wrong with it, and whether that keeps it from being stored."""
     if not isinstance(raw, dict):
-        return {}, [str(UnreadableFieldError("an object", raw))], True
+        return {}, _unreadable(UnreadableFieldError("an object", raw).got), True
     row: Row = {}
-    faults: list[str] = []
+    faults: list[dict[str, str]] = []
     unread: set[_Path] = set()
     is_lost = False
     for column, wanted in FIELDS[kind].items():
         try:
             row[column] = wanted.read_from(raw)
         except UnreadableFieldError as error:
-            faults.append(f"{'.'.join(wanted.path)}: {error}")
+            name = ".".join(wanted.path)
+            faults.append({"field": name, "expected": error.expected, "got": error.got})
             unread.update(wanted.paths)
             row[column] = None
             is_lost |= wanted.is_required
     if kind in {"ads", "targets"} and row["ad_group_id"] is None and row["campaign_id"] is None:
-        faults.append("adGroupId, campaignId: expected one of them, got: neither")
+        both = "adGroupId, campaignId"
+        faults.append({"field": both, "expected": "one of them", "got": "neither"})
         is_lost = True
     _COMPLETE.get(kind, _nothing)(row, raw)
     row["details"] = exact_json(_rest(raw, _PATHS[kind] - unread))
-    return row, faults, is_lost
+    return row, invalid_fields(faults) if faults else None, is_lost
 
 
 def _rest(raw: Row, stored: AbstractSet[_Path], at: _Path = ()) -> Row:

@@ -55,6 +55,7 @@ from bidbeacon_pipelines.amazon_ads.exports import (
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
+from bidbeacon_pipelines.causes import Cause, cause, explain
 from bidbeacon_pipelines.entities.queries import (
     end_export,
     find_ad_products,
@@ -72,7 +73,6 @@ from bidbeacon_pipelines.loading.merging import resolve_targets
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder
-from bidbeacon_sessions.sentences import join_sentences
 
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
 MOST_CREATES = 6
@@ -85,24 +85,20 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
 class ExportFailedError(RuntimeError):
-    """An export ended without a file, or took too long."""
+    """An export ended without a file, took too long, or can't be requested."""
 
-    def __init__(self, kind: str, reason: str) -> None:
-        self.kind = kind
-        self.reason = reason
-        super().__init__(
-            join_sentences(f"The export of {kind} failed: {reason}", "The next sync asks again.")
-        )
+    def __init__(self, failure_cause: Cause) -> None:
+        self.failure_cause = failure_cause
+        super().__init__(explain(failure_cause).text)
 
 
 class ExportNotReadyError(RuntimeError):
     """Amazon is still making an export; a later sync takes it over."""
 
-    def __init__(self, export_id: str, amazon_status: str) -> None:
-        self.export_id = export_id
-        super().__init__(
-            f"Amazon is still making export {export_id} ({amazon_status}). A later sync takes it over."
-        )
+    def __init__(self, kind: str, export_id: str, amazon_status: str) -> None:
+        detail = {"export_id": export_id, "status": amazon_status}
+        self.failure_cause = cause("export-not-ready", kind=kind, detail=detail)
+        super().__init__(explain(self.failure_cause).text)
 
 
 @dataclass(frozen=True)
@@ -141,16 +137,17 @@ def sync_entities(
         hours has stored, and without portfolios where Amazon does not list them.
 
     Raises:
-        ExportFailedError: one of the four failed; those before it are stored.
+        ExportFailedError: one of the four failed; those before it are stored. Or Amazon names no
+            profile for the account.
         ExportNotReadyError: Amazon needs longer than `longest_wait`; what is ready is stored.
         AuthError: Amazon refuses the account's exports, or our credentials.
         AdsApiError: see its class hierarchy.
     """
     with _as_wanted(context, session, account):
         if account.profile_id is None:
-            error = ExportFailedError("everything", "Amazon names no profile for this account.")
-            facts = {"account": account.account_key, "kind": error.kind}
-            session.add(ExportFailed(**facts, reason=error.reason))
+            error = ExportFailedError(cause("no-profile"))
+            facts = {"account": account.account_key, "kind": "everything"}
+            session.add(ExportFailed(**facts, cause=error.failure_cause))
             raise error
         return _sync(context, session, account, account.profile_id, context.now() + longest_wait)
 
@@ -263,13 +260,13 @@ def _request(
             kind,
             running.id,
             running.export_id,
-            "older than Amazon keeps it",
+            _failed_export(kind, "it is older than Amazon keeps it"),
         )
     try:
         export = _create(context, account, profile_id, kind)
     except AdsApiError as error:
         record = ExportPending if is_put_off(error) else ExportFailed
-        session.add(record(account=account.account_key, kind=kind, reason=str(error)))
+        session.add(record(account=account.account_key, kind=kind, cause=error.failure_cause))
         raise
     return _keep(context, session, account, export)
 
@@ -332,10 +329,11 @@ def _finish(
         return _store(context, session, account, profile_id, export, asked)
     except (AuthError, Throttled, ExportNotReadyError) as error:  # the next sync takes it over
         facts = {"account": account.account_key, "kind": kind, "export_id": asked.export_id}
-        session.add(ExportPending(**facts, reason=str(error)))
+        session.add(ExportPending(**facts, cause=error.failure_cause))
         raise
     except (ExportFailedError, AdsApiError, BrokenPartError) as error:
-        _fail(context, session, account, kind, asked.own_id, asked.export_id, str(error))
+        why = error.failure_cause
+        _fail(context, session, account, kind, asked.own_id, asked.export_id, why)
         raise
 
 
@@ -346,14 +344,12 @@ def _fail(
     kind: ExportKind,
     own_id: int,
     export_id: str,
-    reason: str,
+    cause: Cause,
 ) -> None:
     """End an unusable export, so that another one is requested."""
-    action = ExportFailed(
-        account=account.account_key, kind=kind, export_id=export_id, reason=reason
-    )
+    action = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, cause=cause)
     with context.engine.begin() as connection:
-        end_export(connection, own_id, status="failed", failure=reason)
+        end_export(connection, own_id, status="failed", cause=cause)
         session.add_in(connection, action)
 
 
@@ -371,13 +367,19 @@ def _wait(
         if export.status is ExportStatus.COMPLETED:
             return export
         if export.is_terminal:
-            raise ExportFailedError(kind, f"{export.error_code}: {export.error_message}")
+            why = f"{export.error_code}: {export.error_message}"
+            raise ExportFailedError(_failed_export(kind, why))
         if context.now() - asked.created_at > LONGEST_WAIT:
-            raise ExportFailedError(kind, f"it was still {export.raw_status} after {LONGEST_WAIT}")
+            why = f"it was still {export.raw_status} after {LONGEST_WAIT}"
+            raise ExportFailedError(_failed_export(kind, why))
         if context.now() + timedelta(seconds=pause) > wait_until:
-            raise ExportNotReadyError(asked.export_id, export.raw_status)
+            raise ExportNotReadyError(kind, asked.export_id, export.raw_status)
         context.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _failed_export(kind: str, reason: str) -> Cause:
+    return cause("export-failed", kind=kind, detail={"reason": reason})
 
 
 def _get(
@@ -406,7 +408,7 @@ def _store(
                 asked.own_id,
                 status="loaded",
                 row_count=rows,
-                failure=problems.first_reason,
+                cause=problems.first_cause,
             )
             forget_export_refusals(connection, account)
             _record(connection, session, account, export.kind, rows, problems)
@@ -433,12 +435,12 @@ def _record(
 ) -> None:
     about = {"account": account.account_key, "kind": kind}
     session.add_in(connection, EntitiesSynced(**about, rows=rows))
-    if problems.first_reason is not None:
+    if problems.first_cause is not None:
         misread = EntitiesMisread(
             **about,
             bad=problems.set_aside,
             incomplete=problems.incomplete,
-            reason=problems.first_reason,
+            cause=problems.first_cause,
         )
         session.add_in(connection, misread)
 
@@ -450,7 +452,7 @@ def _sync_portfolios(
     try:
         listed = list_portfolios(context.client, account.region, profile_id, **account.identity)
     except AdsApiError as error:
-        session.add(PortfoliosNotListed(account=account.account_key, reason=str(error)))
+        session.add(PortfoliosNotListed(account=account.account_key, cause=error.failure_cause))
         return {}
     with context.engine.begin() as connection:
         rows, problems = store_entities(connection, account, "portfolios", listed)
@@ -472,7 +474,8 @@ def _download(
 
 def _fetch(context: JobContext, account: Account, export: Export, file: Path) -> None:
     if export.url is None:
-        raise ExportFailedError(export.kind, "Amazon reports it as complete, but without a url.")
+        why = "Amazon reports it as complete, but without a URL"
+        raise ExportFailedError(_failed_export(export.kind, why))
     owner = FileOwner(account.region, account.account_id, account.country_code)
     download_to(context.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
 

@@ -253,7 +253,7 @@ class EntityProblem(PipelinesBase):
     """One row is an entity that the last sync of its kind could not read, wholly or in part; `raw` is how it came.
 
     `set_aside` ones were not stored, so an older row stays as it was. All others were stored
-    without the fields that `reason` names.
+    without the fields that `cause` names.
     """
 
     __tablename__ = "entity_problems"
@@ -264,7 +264,7 @@ class EntityProblem(PipelinesBase):
     kind: Mapped[str]
     entity_id: Mapped[str | None]
     set_aside: Mapped[bool]
-    reason: Mapped[str]
+    cause: Mapped[dict[str, Any]]
     raw: Mapped[str]
     noticed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
@@ -286,7 +286,7 @@ class EntityExport(PipelinesBase):
     kind: Mapped[str]
     export_id: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="in_flight")
-    failure: Mapped[str | None]
+    cause: Mapped[dict[str, Any] | None]
     row_count: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     finished_at: Mapped[datetime | None]

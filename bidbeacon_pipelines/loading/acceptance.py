@@ -1,41 +1,35 @@
 """Whether a checked report may replace the data of a window: the guards against broken and vanished rows. Pure."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
+from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.fields import product_name
 
 LOST_ROWS_DIVISOR = 10
 """A report with fewer than one row in ten of what was there is suspicious."""
 
 
-class Cause(NamedTuple):
+class Fault(NamedTuple):
     """What is wrong with rows that can't be understood, and with how many of them."""
 
     rows: int
-    fault: str
+    text: str
 
 
 @dataclass(frozen=True)
 class BadRows:
-    """Invalid rows: how many, and the causes, most frequent first."""
+    """Invalid rows: how many, and what is wrong with them, most frequent first."""
 
     rows: int = 0
-    causes: tuple[Cause, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     def exceed(self, limit: float, good_rows: int) -> bool:
         """Return whether their share of all rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
         return self.rows > limit * (good_rows + self.rows)
-
-    def describe(self, good_rows: int, what: str) -> str:  # `is_refusal` recognizes it
-        """Return how many rows of how many are bad, and why."""
-        rows = good_rows + self.rows
-        causes = ", ".join(f"{cause.rows:,} × {cause.fault}" for cause in self.causes[:2])
-        share = f"{self.rows:,} of {rows:,} rows ({self.rows / rows:.1%})"
-        return f"{share} {what}{f' ({causes})' if causes else ''}"
 
     @classmethod
     def total(cls, several: Iterable["BadRows"]) -> "BadRows":
@@ -44,8 +38,8 @@ class BadRows:
         rows = 0
         for bad_rows in several:
             rows += bad_rows.rows
-            faults.update({cause.fault: cause.rows for cause in bad_rows.causes})
-        return cls(rows, tuple(Cause(count, fault) for fault, count in faults.most_common()))
+            faults.update({fault.text: fault.rows for fault in bad_rows.faults})
+        return cls(rows, tuple(Fault(count, text) for text, count in faults.most_common()))
 
 
 @dataclass(frozen=True)
@@ -74,10 +68,6 @@ class LostProduct:
     ad_product: str
     old_rows: int
     new_rows: int
-
-    def describe(self) -> str:
-        """Return the number of rows now and before."""
-        return f"{self.new_rows:,} rows of {product_name(self.ad_product)} where {self.old_rows:,} were"
 
 
 @dataclass(frozen=True)
@@ -109,16 +99,13 @@ class Suspicious:
     lost: tuple[LostProduct, ...] = ()
 
     @property
-    def cause(self) -> str:
-        """The cause that suspicious windows are grouped by: the ad products that lost their rows."""
-        return "lost " + ", ".join(product.ad_product for product in self.lost)
-
-    @property
-    def reason(self) -> str:
-        """The number of rows now and before."""
-        named = ", ".join(product.describe() for product in self.lost)
-        described = named or f"{self.new_rows:,} rows where {self.old_rows:,} were"
-        return f"{described}: waiting for a second report that confirms it"
+    def cause(self) -> Cause:
+        """The ad products that lost their rows, and how many rows there are now and were before."""
+        products = [product_name(product.ad_product) for product in self.lost] or None
+        new_rows = sum(product.new_rows for product in self.lost) if products else self.new_rows
+        old_rows = sum(product.old_rows for product in self.lost) if products else self.old_rows
+        counts = {"new_rows": new_rows, "old_rows": old_rows}
+        return cause("rows-lost", ad_products=products, detail=counts)
 
     def plus(self, other: "Suspicious") -> "Suspicious":
         """Return the verdict on both windows as one; both have the same cause."""
@@ -147,20 +134,13 @@ class Refuse:
     is_whole_report: bool = False
 
     @property
-    def cause(self) -> str:
-        """The cause that refused windows are grouped by: the most frequent fault, of the window or of the whole report."""
-        faults = [cause.fault for cause in self.bad_rows.causes[:1]]
-        return " ".join(["report" if self.is_whole_report else "window", *faults])
-
-    @property
-    def reason(self) -> str:
+    def cause(self) -> Cause:
         """How many rows of how many are bad, and why."""
-        what = (
-            "of the report had no readable date or country"
-            if self.is_whole_report
-            else "failed validation"
-        )
-        return self.bad_rows.describe(self.good_rows, what)
+        bad, rows = self.bad_rows.rows, self.good_rows + self.bad_rows.rows
+        faults = [f"{fault.rows:,} × {fault.text}" for fault in self.bad_rows.faults[:2]]
+        code = "rows-undated" if self.is_whole_report else "rows-invalid"
+        detail = {"bad": bad, "rows": rows, "share": bad / rows, "faults": faults or None}
+        return cause(code, detail=detail)
 
     def plus(self, other: "Refuse") -> "Refuse":
         """Return the verdict on both windows as one; what was counted over the whole report is counted once."""
@@ -175,20 +155,11 @@ class Refuse:
 class Unconfirmed:
     """Don't take missing rows for zero: remember that the report has none, and request another one."""
 
-    reason: str = "no rows of the country, though it has deliverable campaigns: requested once more"
-    cause: str = "silent"
+    cause: Cause = field(default_factory=partial(cause, "rows-missing"))
 
     def plus(self, _other: "Unconfirmed") -> "Unconfirmed":
         """Return the verdict on both windows as one."""
         return self
-
-
-_REFUSAL = re.compile(r"[\d,]+ of [\d,]+ rows? \([\d.]+%\) ")
-
-
-def is_refusal(reason: str) -> bool:
-    """Return whether a stored reason is that too many rows were bad, so that they are in quarantine."""
-    return _REFUSAL.match(reason) is not None
 
 
 Verdict = Accept | Suspicious | Refuse | Unconfirmed

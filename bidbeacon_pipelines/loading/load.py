@@ -21,7 +21,7 @@ from bidbeacon_pipelines.entities.queries import find_first_deliverable_day
 from bidbeacon_pipelines.loading.acceptance import (
     Accept,
     BadRows,
-    Cause,
+    Fault,
     Refuse,
     Suspicious,
     SuspiciousReport,
@@ -54,14 +54,14 @@ from bidbeacon_pipelines.loading.rows import (
     WaitingAccount,
 )
 from bidbeacon_pipelines.loading.staging import (
-    BadCause,
+    FaultyRows,
     OverfullKey,
     StageWriter,
     WindowTally,
     digest_window,
     gather_rows,
     head_of,
-    list_bad_causes,
+    list_faults,
     open_stage,
     set_aside,
     tally_windows,
@@ -227,7 +227,7 @@ def _read_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCoun
         for place, row in enumerate(checked if len(good) < len(checked) else ()):
             if isinstance(row, BadRow):
                 number, raw = counter.total + place, batch.text_of(place)
-                stage.bad(number, row.account, row.window_date, row.reason, raw)
+                stage.bad(number, row.account, row.window_date, row.cause, raw)
                 counter.bad[row.account] += 1
             elif isinstance(row, OtherRow):
                 counter.other(row)
@@ -271,9 +271,9 @@ class _Load:
         self.tallies = tally_windows(
             self.connection, dataset, scope.values | window_values(windows)
         )
-        causes = list_bad_causes(self.connection)
+        faults = list_faults(self.connection)
         for waiting in self.waiting:
-            own = [cause for cause in causes if cause.account in {None, waiting.account.id}]
+            own = [fault for fault in faults if fault.account in {None, waiting.account.id}]
             self.bad[waiting.account.id] = _bad_rows(own)
             self._judge(waiting)
         accepted = [
@@ -401,20 +401,20 @@ class _Load:
                 )
             # Only a window with rows can get a suspicious report, so it stays loaded; an
             # unconfirmed one has nothing.
-            case Suspicious(reason=reason) | Unconfirmed(reason=reason):
+            case Suspicious(cause=cause) | Unconfirmed(cause=cause):
                 return WindowOutcome(
                     status="loaded" if isinstance(verdict, Suspicious) else "unconfirmed",
                     next_refresh_at=rules.suspicious_again_at(window.suspicious_count),
                     data_as_of=window.data_as_of,
-                    failure_reason=reason,
+                    cause=cause,
                     suspicious_digest=self.digests[key],
                     suspicious_rows=self.tallies[key].new_rows,
                     suspicious_count=window.suspicious_count + 1,
                 )
-            case Refuse(reason=reason):
+            case Refuse(cause=cause):
                 again_at = rules.refused_again_at(day, window.data_as_of is not None)
                 kept = WindowOutcome(status=window.status, data_as_of=window.data_as_of)
-                return failed(kept, reason, again_at)
+                return failed(kept, cause, again_at)
 
 
 def _last_suspicious(window: ReportWindow) -> SuspiciousReport | None:
@@ -441,18 +441,14 @@ def _take_apart(result: LoadResult, day: date, tally: WindowTally, verdict: Verd
         result.refused[day] = verdict
 
 
-def _bad_rows(causes: Sequence[BadCause]) -> dict[date | None, BadRows]:
+def _bad_rows(faults: Sequence[FaultyRows]) -> dict[date | None, BadRows]:
     """Group what is wrong with bad rows by day; None is for those whose day or country can't be read."""
-    grouped: defaultdict[date | None, list[BadCause]] = defaultdict(list)
-    for cause in causes:
-        grouped[cause.window_date].append(cause)
+    grouped: defaultdict[date | None, list[FaultyRows]] = defaultdict(list)
+    for fault in sorted(faults, key=lambda bad: (-bad.rows, bad.fault)):
+        grouped[fault.window_date].append(fault)
     return {
         day: BadRows(
-            sum(bad.rows for bad in some),
-            tuple(
-                Cause(bad.rows, bad.cause)
-                for bad in sorted(some, key=lambda bad: (-bad.rows, bad.cause))
-            ),
+            sum(bad.rows for bad in some), tuple(Fault(bad.rows, bad.fault) for bad in some)
         )
         for day, some in grouped.items()
     }

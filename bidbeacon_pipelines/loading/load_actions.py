@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any
 
 from bidbeacon_pipelines.actions import (
     OtherProductsReported,
@@ -14,10 +14,9 @@ from bidbeacon_pipelines.actions import (
     SilenceAccepted,
     WindowsUnconfirmed,
 )
+from bidbeacon_pipelines.causes import key_of
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_sessions import Action
-
-Reason = TypeVar("Reason", bound=str)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list
         ),
         *((WindowsUnconfirmed, payload) for payload in _by_cause(unconfirmed, facts)),
         *((ReportSuspicious, payload) for payload in _by_cause(suspicious, facts)),
-        *((ReportFailed, payload | {"code": "refused"}) for payload in _by_cause(refused, facts)),
+        *((ReportFailed, payload) for payload in _by_cause(refused, facts)),
     ]
     last = len(ends) - 1
     return [
@@ -87,11 +86,12 @@ def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, 
 def _by_cause(
     verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts
 ) -> Iterator[dict[str, Any]]:
-    """Yield the payload of an action for each cause that windows share; equal counts alone never group windows."""
+    """Yield the payload of an action for each cause that windows share, whatever its detail."""
     groups: dict[str, dict[str, dict[date, Any]]] = {}
     for account, by_day in verdicts.items():
         for day, verdict in by_day.items():
-            groups.setdefault(verdict.cause, {}).setdefault(account, {})[day] = verdict
+            group = groups.setdefault(key_of(verdict.cause), {})
+            group.setdefault(account, {})[day] = verdict
     for group in groups.values():
         total = reduce(
             lambda first, second: first.plus(second),
@@ -103,7 +103,7 @@ def _by_cause(
             **_of(facts, next(iter(accounts)) if is_one else facts.account),
             "accounts": {} if is_one else accounts,
             "windows": sorted({day for days in accounts.values() for day in days}),
-            "reason": total.reason,
+            "cause": total.cause,
         }
 
 
@@ -124,11 +124,3 @@ def _of(facts: LoadFacts, account: str) -> dict[str, Any]:
         "request_id": facts.request_id,
         "report_id": facts.report_id,
     }
-
-
-def days_by_reason(reasons: Mapping[date, Reason]) -> dict[Reason, list[date]]:
-    """Return the days of each reason, in their order."""
-    grouped: dict[Reason, list[date]] = {}
-    for day, reason in reasons.items():
-        grouped.setdefault(reason, []).append(day)
-    return grouped

@@ -109,8 +109,8 @@ MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
 
 # A window that took its report keeps every row: each can be replayed. Of one that did not, none is.
 _QUARANTINE = text("""
-    INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
-    SELECT :account_id, :country_code, :dataset, window_date, :request_id, row_number, reason, raw
+    INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, cause, raw)
+    SELECT :account_id, :country_code, :dataset, window_date, :request_id, row_number, cause, raw
       FROM (SELECT *, row_number() OVER (PARTITION BY window_date ORDER BY row_number) AS place
               FROM report_bad WHERE account = :account OR account IS NULL) bad
      WHERE place <= :most OR window_date = ANY(:loaded) OR window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.accounts.queries import (
 )
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import QuarantineReplayed
+from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
 from bidbeacon_pipelines.loading.load_queries import ReportScope, window_values
@@ -54,7 +55,7 @@ class _Sorted:
 
     understood: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
-    kept: list[tuple[int, date | None, str]] = field(default_factory=list)
+    kept: list[tuple[int, date | None, Cause]] = field(default_factory=list)
 
     @property
     def days(self) -> list[date]:
@@ -158,10 +159,10 @@ def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
             case bytes(line):
                 day = date.fromisoformat(line.split(b"\t", 2)[1].decode())
                 result.understood[row.id] = day, line
-            case BadRow(reason=reason, window_date=day):
-                result.kept.append((row.id, day, reason))
+            case BadRow(cause=why, window_date=day):
+                result.kept.append((row.id, day, why))
             case OtherRow(kind=NotWaitedFor.DAY):
-                result.kept.append((row.id, row.window_date, row.reason))
+                result.kept.append((row.id, row.window_date, row.cause))
             case OtherRow():
                 result.foreign.append(row.id)
     return result
@@ -172,7 +173,8 @@ def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
     try:
         return check(read_object(row.raw))
     except (ValueError, RecursionError) as error:
-        return BadRow(f"expected a JSON object, got: {error}", None, row.window_date)
+        unreadable = cause("row-unreadable", detail={"got": str(error)})
+        return BadRow(unreadable, None, row.window_date)
 
 
 def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
@@ -184,7 +186,7 @@ def _stage(connection: Connection, account: Account, scope: ReportScope, checked
     for number, (day, line) in list(checked.understood.items()):
         if (key := overfull.get(head_of(scope.dataset, line))) is not None:
             del checked.understood[number]
-            checked.kept.append((number, day, key.reason))
+            checked.kept.append((number, day, key.cause))
 
 
 def _merge(

@@ -7,14 +7,17 @@ the new ones, summed and merged, with the same result as a load of the whole rep
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.loading.merging import WindowTotals
 from bidbeacon_pipelines.loading.staging import listed, staged_columns
+from bidbeacon_sessions.writes import json_text
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class QuarantinedRow:
     window_date: date | None
     request_id: int
     row_number: int
-    reason: str
+    cause: dict[str, Any]
     raw: str
     quarantined_at: datetime
     is_loaded: bool
@@ -46,13 +49,13 @@ _IS_LOADED = f"""EXISTS (
        AND w.window_date BETWEEN r.start_date AND r.end_date AND (q.window_date IS NULL OR w.window_date = q.window_date)
        AND {_HOLDS})"""
 _LIST = text(f"""
-    SELECT q.id, a.account_key, {ACCOUNT_LABEL} AS account_label, q.dataset, q.window_date, q.request_id, q.row_number, q.reason,
+    SELECT q.id, a.account_key, {ACCOUNT_LABEL} AS account_label, q.dataset, q.window_date, q.request_id, q.row_number, q.cause,
            q.raw, q.quarantined_at, {_IS_LOADED} AS is_loaded
       FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
      WHERE (CAST(:account AS text) IS NULL OR a.account_key = :account)
        AND (CAST(:dataset AS text) IS NULL OR q.dataset = :dataset)
        AND (CAST(:day AS date) IS NULL OR q.window_date = :day)
-       AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(q.reason)) > 0)
+       AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(CAST(q.cause AS text))) > 0)
      ORDER BY q.id DESC LIMIT :limit""")
 
 
@@ -65,7 +68,7 @@ def list_quarantined_rows(
     reason: str | None = None,
     limit: int = 50,
 ) -> list[QuarantinedRow]:
-    """Return quarantined rows, newest first; what is None does not restrict, `reason` is a part of it in any letter case."""
+    """Return quarantined rows, newest first; what is None does not restrict, `reason` is a part of the cause in any letter case."""
     values = {"account": account, "dataset": dataset, "day": day, "reason": reason, "limit": limit}
     return [QuarantinedRow(**row) for row in connection.execute(_LIST, values).mappings()]
 
@@ -131,7 +134,7 @@ class RawRow:
     id: int
     row_number: int
     window_date: date | None
-    reason: str
+    cause: dict[str, Any]
     raw: str
 
 
@@ -141,7 +144,7 @@ _OF_REPORT = "account_id = :account_id AND country_code = :country_code AND data
 def list_raw_rows(connection: Connection, account: Account, scope: ReportScope) -> list[RawRow]:
     """Return the quarantined rows of a report in file order, locked until the transaction ends."""
     rows = connection.execute(
-        text(f"""SELECT id, row_number, window_date, reason, raw FROM quarantined_rows
+        text(f"""SELECT id, row_number, window_date, cause, raw FROM quarantined_rows
                   WHERE {_OF_REPORT} ORDER BY row_number, id FOR UPDATE"""),
         scope.values | account.identity,
     )
@@ -183,17 +186,17 @@ def release_rows(connection: Connection, ids: Sequence[int]) -> None:
     )
 
 
-def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str]]) -> None:
-    """Update the day and the reason of rows that stay in quarantine: tuples of id, day and reason."""
+def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, Cause]]) -> None:
+    """Update the day and the cause of rows that stay in quarantine: tuples of id, day and cause."""
     values = {
         "ids": [k[0] for k in kept],
         "days": [k[1] for k in kept],
-        "reasons": [k[2] for k in kept],
+        "causes": [json_text(k[2]) for k in kept],
     }
     connection.execute(
-        text("""UPDATE quarantined_rows q SET window_date = k.day, reason = k.reason
-                  FROM unnest(CAST(:ids AS bigint[]), CAST(:days AS date[]), CAST(:reasons AS text[])) AS k(id, day, reason)
-                 WHERE q.id = k.id AND (q.window_date, q.reason) IS DISTINCT FROM (k.day, k.reason)"""),
+        text("""UPDATE quarantined_rows q SET window_date = k.day, cause = k.cause
+                  FROM unnest(CAST(:ids AS bigint[]), CAST(:days AS date[]), CAST(CAST(:causes AS text[]) AS jsonb[])) AS k(id, day, cause)
+                 WHERE q.id = k.id AND (q.window_date, q.cause) IS DISTINCT FROM (k.day, k.cause)"""),
         values,
     )
 

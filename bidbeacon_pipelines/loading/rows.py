@@ -1,7 +1,7 @@
 """The check of report rows: each row is checked once, and is valid, invalid, or not waited for.
 
 What is checked follows from the dataset's registry entry. A good row becomes the line that is
-copied into the stage of its dataset (`loading.staging`); an invalid row is returned with its reason.
+copied into the stage of its dataset (`loading.staging`); an invalid row is returned with its cause.
 Knows neither files nor database.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
+from bidbeacon_pipelines.causes import Cause, invalid_fields
 from bidbeacon_pipelines.datasets.fields import (
     AD_PRODUCT_FIELD,
     COUNTRY_FIELD,
@@ -87,12 +88,12 @@ class BadRow(NamedTuple):
     """A row that can't be understood.
 
     Attributes:
-        reason: Each field at fault, what was expected and what came.
+        cause: Each field at fault, what was expected and what came.
         account: Whose it is; None where its country can't be read.
         window_date: The window it belongs to, where that can be read.
     """
 
-    reason: str
+    cause: Cause
     account: int | None
     window_date: date | None
 
@@ -218,7 +219,7 @@ class RowCheck:
         try:
             account = self._find_account(values[COUNTRY_FIELD])
         except FieldError as error:
-            return BadRow(f"{COUNTRY_FIELD}: {error}", None, None)
+            return BadRow(invalid_fields([_fault(COUNTRY_FIELD, error)]), None, None)
         if account is None:
             return OtherRow(NotWaitedFor.COUNTRY)
         product = find_ad_product(values[AD_PRODUCT_FIELD])
@@ -253,14 +254,14 @@ class RowCheck:
         self, values: Values, account: WaitingAccount, product: str | None, day: date | None
     ) -> _GoodRow | BadRow:
         """Return the line of a row, or what is wrong with each of its fields."""
-        faults: dict[str, str] = {}
+        faults: dict[str, dict[str, str]] = {}
 
         def checked(field: str, check: Check) -> Any:
             value = values[field]
             try:
                 return check(value)
             except FieldError as error:
-                faults[field] = f"{field}: missing" if value is UNSET else f"{field}: {error}"
+                faults[field] = {"field": field} if value is UNSET else _fault(field, error)
 
         time = [account.id, checked(DATE_FIELD, self._as_day_of_period)]
         if self._dataset.is_hourly:
@@ -273,9 +274,8 @@ class RowCheck:
         dimensions = {cell.column: checked(cell.field, cell.check) for cell in dimension_cells}
         metrics = [checked(cell.field, cell.check) for cell in metric_cells]
         if faults or product is None:
-            return BadRow(
-                "; ".join(faults.values()), account.id, day if day in account.days else None
-            )
+            window_date = day if day in account.days else None
+            return BadRow(invalid_fields([*faults.values()]), account.id, window_date)
         subject = self._subject(currency, product, dimensions)
         return _GoodRow(_joined(time), _joined(subject), _joined(metrics), product)
 
@@ -291,6 +291,10 @@ class RowCheck:
             digest = digest_of_row(dimensions["match_type"], dimensions["target_value"])
             subject.append(_NULL if digest is None else f"{_HEX}{digest.hex()}")
         return subject
+
+
+def _fault(field: str, error: FieldError) -> dict[str, str]:
+    return {"field": field, "expected": error.expected, "got": error.got}
 
 
 def make_decoder(dataset: Dataset) -> RowDecoder:

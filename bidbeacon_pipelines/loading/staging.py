@@ -1,7 +1,7 @@
 """SQL of the stage: a report's rows come by COPY into temporary tables that end with the transaction.
 
 `report_rows` has the valid rows, with the columns of the dataset's table; `report_bad` the invalid
-ones, with their reason and raw text, `account` null if their country can't be read. Rows of one key
+ones, with their cause and raw text, `account` null if their country can't be read. Rows of one key
 are summed there. The statements follow from the dataset.
 """
 
@@ -17,10 +17,12 @@ from typing import IO, Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
+from bidbeacon_pipelines.causes import Cause, invalid_fields
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.loading.acceptance import LOST_ROWS_DIVISOR, LostProduct
 from bidbeacon_sessions.progress import note_progress
+from bidbeacon_sessions.writes import json_text
 
 MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}
 """The largest values of bigint and numeric(20, 6)."""
@@ -75,12 +77,11 @@ class StageWriter:
             self._write(b"\n".join(lines) + b"\n")
 
     def bad(
-        self, number: int, account: int | None, day: date | None, reason: str, raw: str
+        self, number: int, account: int | None, day: date | None, cause: Cause, raw: str
     ) -> None:
         """Stage an invalid row; `raw` is its text as it came."""
-        self._bad.write(
-            ("\t".join(map(_text, (account, day, number, reason, raw))) + "\n").encode()
-        )
+        cells = (account, day, number, json_text(cause), raw)
+        self._bad.write(("\t".join(map(_text, cells)) + "\n").encode())
 
 
 def _text(value: object) -> str:
@@ -134,12 +135,12 @@ def _stage_table(dataset: Dataset) -> str:
 
 
 _BAD_TABLE = text("""
-    CREATE TEMP TABLE report_bad (account int, window_date date, row_number bigint, reason text, raw text) ON COMMIT DROP""")
+    CREATE TEMP TABLE report_bad (account int, window_date date, row_number bigint, cause jsonb, raw text) ON COMMIT DROP""")
 
 
 @dataclass(frozen=True)
 class OverfullKey:
-    """A key whose sum exceeds a column's range; `reason` names the metrics.
+    """A key whose sum exceeds a column's range; `cause` names the metrics.
 
     Attributes:
         head: What the lines of its rows begin with.
@@ -150,7 +151,7 @@ class OverfullKey:
     head: bytes
     account: int
     window_date: date
-    reason: str
+    cause: Cause
 
 
 def head_of(dataset: Dataset, line: bytes) -> bytes:
@@ -193,7 +194,9 @@ def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[Overfu
             SELECT * FROM overfull""")
     )
     return [
-        OverfullKey(_head(dataset, row), row["account"], row["window_date"], _reason(dataset, row))
+        OverfullKey(
+            _head(dataset, row), row["account"], row["window_date"], _too_much(dataset, row)
+        )
         for row in rows.mappings()
     ]
 
@@ -205,11 +208,17 @@ def _head(dataset: Dataset, row: Mapping[Any, Any]) -> bytes:
     return "\t".join([str(row["account"]), str(row["window_date"]), *hour, key]).encode()
 
 
-def _reason(dataset: Dataset, sums: Mapping[Any, Any]) -> str:
-    return "; ".join(
-        f"{metric.field}: expected rows of one key to add up to {MOST[metric.kind]} at most, got: {sums[metric.column]}"
-        for metric in dataset.metrics
-        if (sums[metric.column] or 0) > MOST[metric.kind]
+def _too_much(dataset: Dataset, sums: Mapping[Any, Any]) -> Cause:
+    return invalid_fields(
+        [
+            {
+                "field": metric.field,
+                "expected": f"rows of one key to add up to {MOST[metric.kind]} at most",
+                "got": str(sums[metric.column]),
+            }
+            for metric in dataset.metrics
+            if (sums[metric.column] or 0) > MOST[metric.kind]
+        ]
     )
 
 
@@ -233,40 +242,42 @@ def _sum(dataset: Dataset) -> str:
 def set_aside(connection: Connection, key: OverfullKey, row_number: int, raw: str) -> None:
     """Add a row of an overfull key to the invalid rows; `raw` is its text as it came."""
     connection.execute(
-        text("INSERT INTO report_bad VALUES (:account, :day, :number, :reason, :raw)"),
+        text(
+            "INSERT INTO report_bad VALUES (:account, :day, :number, CAST(:cause AS jsonb), :raw)"
+        ),
         {
             "account": key.account,
             "day": key.window_date,
             "number": row_number,
-            "reason": key.reason,
+            "cause": json_text(key.cause),
             "raw": raw,
         },
     )
 
 
-# A reason names each field at fault, what was expected and what came: its first fault without the
-# value is the cause.
-_BAD_CAUSES = text("""
-    SELECT account, window_date, split_part(split_part(reason, '; ', 1), ', got: ', 1) AS cause, count(*) AS rows
-      FROM report_bad GROUP BY 1, 2, 3""")
+# A row counts for its first field at fault.
+_FAULTS = text("""
+    SELECT account, window_date, count(*) AS rows,
+           (cause ->> 'field') || coalesce(': expected ' || (cause #>> '{detail, faults, 0, expected}'), ': missing') AS fault
+      FROM report_bad GROUP BY account, window_date, fault""")
 
 
 @dataclass(frozen=True)
-class BadCause:
-    """The number of bad rows of one cause on one day of an account.
+class FaultyRows:
+    """The number of bad rows with one fault on one day of an account.
 
     `account` is None for rows whose country can't be read, `window_date` for those whose day can't.
     """
 
     account: int | None
     window_date: date | None
-    cause: str
+    fault: str
     rows: int
 
 
-def list_bad_causes(connection: Connection) -> list[BadCause]:
-    """Return the causes of bad rows, with how many rows each has."""
-    return [BadCause(**row) for row in connection.execute(_BAD_CAUSES).mappings()]
+def list_faults(connection: Connection) -> list[FaultyRows]:
+    """Return what is wrong with bad rows, with how many rows each fault has."""
+    return [FaultyRows(**row) for row in connection.execute(_FAULTS).mappings()]
 
 
 @dataclass

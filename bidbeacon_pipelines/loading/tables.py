@@ -84,7 +84,7 @@ class Restatement(PipelinesBase):
 
 
 class QuarantinedRow(PipelinesBase):
-    r"""One row is an invalid row of a report, with the reason.
+    r"""One row is an invalid row of a report, with the cause.
 
     `raw` is the row's text as the report had it: JSON, but for `NaN` and `Infinity`, which some write. It is no `jsonb`, which takes
     no `\u0000`, no lone surrogates and only the last of two equal fields.
@@ -99,7 +99,7 @@ class QuarantinedRow(PipelinesBase):
     window_date: Mapped[date | None]
     request_id: Mapped[int]
     row_number: Mapped[int]
-    reason: Mapped[str]
+    cause: Mapped[dict[str, Any]]
     raw: Mapped[str]
     quarantined_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 

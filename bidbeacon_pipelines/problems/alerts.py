@@ -1,11 +1,9 @@
-"""Alerts: look for problems, decide which messages to send, and send them.
-
-The decision is committed before anything is sent.
-"""
+"""Alerts: look for findings once a minute, remember them, and send each receiver one digest of what it is to be told."""
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -14,86 +12,134 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bidbeacon_pipelines.database.clock import DatabaseClock
-from bidbeacon_pipelines.problems.alert_queries import (
-    QueuedMessage,
-    claim_messages,
-    drop_messages,
-    list_alerts,
+from bidbeacon_pipelines.problems.alert_rules import (
+    Event,
+    Known,
+    QuietHours,
+    find_event,
+    show_instant,
+    with_findings,
+    write_digest,
+)
+from bidbeacon_pipelines.problems.alert_store import (
+    claim_receiver,
+    drop_receivers,
+    list_known,
     note_failed,
-    note_sent,
-    queue_message,
-    save_alerts,
+    note_told,
+    save_known,
     take_watch,
 )
-from bidbeacon_pipelines.problems.alert_rules import (
-    BACK_AFTER,
-    Alert,
-    Event,
-    Message,
-    QuietHours,
-    bundle,
-    show_instant,
-    update_alerts,
-    write_message,
-)
-from bidbeacon_pipelines.problems.problems import survey
+from bidbeacon_pipelines.problems.findings import Acknowledgement, Finding
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
+from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.redaction import redact_text
 
 LOOK_EVERY: Final = timedelta(minutes=1)
 BLIND_AFTER: Final = timedelta(minutes=5)
-"""How long checks may fail before an alert is sent, since no other alert comes meanwhile."""
+"""How long looks may fail before an alert is sent, since no other alert comes meanwhile."""
 _ANOTHER_LOOKED: Final = timedelta(seconds=45)
 
 logger = logging.getLogger(__name__)
 
 
-def look(connection: Connection, settings: Settings, now: datetime, *, receivers: int) -> bool:
-    """Look for problems; store their state and the messages about them, all or nothing.
+class FindingIsOverError(LookupError):
+    """There is no such finding any more."""
 
-    Args:
-        connection: a transaction.
-        settings: address of the page, quiet hours, and what counts as late or silent.
-        now: the instant that everything is true as of.
-        receivers: how many receivers each message is for.
+    def __init__(self) -> None:
+        super().__init__("This finding is over.")
+
+
+def look(connection: Connection, settings: Settings, now: datetime) -> bool:
+    """Look for findings, and store since when each is there.
 
     Returns:
         False if another process is doing so, or has within the last minute: then nothing is done.
     """
     if not take_watch(connection, now, every=_ANOTHER_LOOKED):
         return False
-    updates = _update(connection, settings, now)
-    save_alerts(connection, [alert for alert, _ in updates])
-    zone = ZoneInfo(settings.alert_time_zone)
-    for alert, event in updates:
-        if event is not None:
-            message = write_message(alert, event, address=settings.stream_public_url, zone=zone)
-            queue_message(connection, alert.problem.key, message, now, receivers=receivers)
-    drop_messages(connection, receivers=receivers)
+    known = list_known(connection)
+    seen = with_findings(known, survey(connection, settings, now).findings, now)
+    save_known(connection, [one for one in seen if one != known.get(one.finding.key)])
     return True
 
 
-def list_open(connection: Connection, settings: Settings, now: datetime) -> list[Alert]:
-    """Return what is wrong now, the newest cause first, whether anybody watches or not; store nothing.
+def list_open(connection: Connection, findings: Sequence[Finding], now: datetime) -> list[Known]:
+    """Return what is stored of findings that are there now, in their order; those that nobody has stored yet begin now."""
+    known = with_findings(list_known(connection), findings, now)
+    return [one for one in known if one.gone_at is None]
 
-    A cause that the watch has stored and that is gone stays open until the watch counts it as over.
+
+def find_finding(connection: Connection, settings: Settings, now: datetime, key: str) -> Known:
+    """Return a finding that is there now.
+
+    Raises:
+        FindingIsOverError: there is none with this key.
     """
-    updated = [alert for alert, _ in _update(connection, settings, now)]
-    found = [alert for alert in updated if alert.closed_at is None]
-    return sorted(found, key=lambda alert: alert.began_at, reverse=True)
+    findings = survey(connection, settings, now).findings
+    for one in list_open(connection, [one for one in findings if one.key == key], now):
+        return one
+    raise FindingIsOverError
 
 
-def _update(
-    connection: Connection, settings: Settings, now: datetime
-) -> list[tuple[Alert, Event | None]]:
-    """Look for problems, and return the new state of each cause with the event to send a message about."""
-    problems = survey(connection, settings, now).problems
-    known = {
-        alert.problem.key: alert for alert in list_alerts(connection, told_after=now - BACK_AFTER)
-    }
-    return update_alerts(problems, known, now, is_quiet=_is_quiet(settings, now))
+def acknowledge(
+    connection: Connection, settings: Settings, now: datetime, key: str, *, by: str, note: str = ""
+) -> Finding:
+    """Acknowledge a finding until it changes: gets worse, grows to twice its size, or ends.
+
+    Raises:
+        FindingIsOverError: there is none with this key.
+    """
+    known = find_finding(connection, settings, now, key)
+    finding = known.finding
+    given = Acknowledgement(by, now, note, finding.severity, finding.count)
+    return _acknowledged(connection, known, given)
+
+
+def unacknowledge(connection: Connection, settings: Settings, now: datetime, key: str) -> Finding:
+    """Take an acknowledgement back.
+
+    Raises:
+        FindingIsOverError: there is no finding with this key.
+    """
+    return _acknowledged(connection, find_finding(connection, settings, now, key), None)
+
+
+def _acknowledged(connection: Connection, known: Known, given: Acknowledgement | None) -> Finding:
+    finding = replace(known.finding, acknowledged=given)
+    save_known(connection, [replace(known, finding=finding, acknowledged=given)])
+    return finding
+
+
+def tell(engine: Engine, settings: Settings, receiver: Receiver, now: datetime) -> None:
+    """Send a receiver one digest of what it has not been told yet, if there is something.
+
+    The attempt is committed before it is made, and what was told after it: a process that dies in
+    between leaves a digest that is sent again later.
+    """
+    number = receiver.number
+    with engine.begin() as connection:
+        if not _list_news(connection, number, now) or not claim_receiver(connection, number, now):
+            return
+        news = _list_news(connection, number, now)  # without what was told while we waited
+    try:
+        if news:
+            zone, address = ZoneInfo(settings.alert_time_zone), settings.stream_public_url
+            one = write_digest(news, address=address, zone=zone)
+            receiver.send(one.title, one.body, event=one.event, is_minor=one.is_minor)
+    except NotSentError as error:
+        with engine.begin() as connection:
+            note_failed(connection, number, now, f"{receiver.label}: {error}")
+    else:
+        with engine.begin() as connection:
+            note_told(connection, number, {one.finding.key: event for one, event in news}, now)
+
+
+def _list_news(connection: Connection, receiver: int, now: datetime) -> list[tuple[Known, Event]]:
+    known = list_known(connection).values()
+    return [(one, event) for one in known if (event := find_event(one, receiver, now))]
 
 
 def _is_quiet(settings: Settings, now: datetime) -> bool:
@@ -103,55 +149,8 @@ def _is_quiet(settings: Settings, now: datetime) -> bool:
     ).contain(now)
 
 
-def send_waiting(
-    engine: Engine, settings: Settings, receivers: Sequence[Receiver], now: datetime
-) -> None:
-    """Send the queued messages.
-
-    If a receiver does not accept one, its other messages are retried with it later. Each attempt is
-    committed before it is made, so no message is lost; if the sender dies before it has stored the
-    success, the message is sent twice.
-    """
-    with engine.begin() as connection:
-        messages = claim_messages(connection, now)
-    for receiver in receivers:
-        waiting = [message for message in messages if message.receiver == receiver.number]
-        _send(engine, receiver, waiting, settings.stream_public_url, now)
-
-
-def _send(
-    engine: Engine, receiver: Receiver, waiting: list[QueuedMessage], address: str, now: datetime
-) -> None:
-    singly = [
-        Message(Event(message.event), message.is_minor, message.title, message.body)
-        for message in waiting
-    ]
-    together = bundle(singly, address=address)
-    ids = (
-        [[message.id] for message in waiting]
-        if len(together) == len(waiting)
-        else [[message.id for message in waiting]]
-    )
-    for place, message in enumerate(together):
-        try:
-            receiver.send(
-                message.title, message.body, event=message.event, is_minor=message.is_minor
-            )
-        except NotSentError as error:
-            with engine.begin() as connection:
-                note_failed(
-                    connection,
-                    [message_id for some in ids[place:] for message_id in some],
-                    now,
-                    f"{receiver.label}: {error}",
-                )
-            return
-        with engine.begin() as connection:
-            note_sent(connection, ids[place], now)
-
-
 class OutageAlert:
-    """Sends an alert while looking for problems fails, for example because the database does not answer, and another when it works again.
+    """Sends an alert while looks fail, for example because the database does not answer, and another when they work again.
 
     Its state is in memory only, since nothing can be stored meanwhile: each watching process sends
     it, and sends it again after a restart.
@@ -165,7 +164,7 @@ class OutageAlert:
         self._notified: list[Receiver] = []
 
     def note_failure(self, error: Exception, now: datetime) -> None:
-        """Send the alert to each receiver once, after checks have failed for `BLIND_AFTER`."""
+        """Send the alert to each receiver once, after looks have failed for `BLIND_AFTER`."""
         self._since = self._since or now
         if now - self._since < BLIND_AFTER or _is_quiet(self._settings, now):
             return
@@ -181,7 +180,7 @@ class OutageAlert:
         ]
 
     def note_success(self, now: datetime) -> None:
-        """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next check."""
+        """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next look."""
         if self._since is not None and self._notified and not _is_quiet(self._settings, now):
             body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
             title = f"Over: {self._title}"
@@ -207,10 +206,10 @@ def _takes(receiver: Receiver, title: str, body: str, event: Event) -> bool:
 
 
 class AlertWatch:
-    """Checks for problems once a minute in a thread, and sends alerts.
+    """Looks for findings once a minute in a thread, and sends alerts; without receivers it only remembers findings.
 
-    Several processes may watch one database: only one of them makes each check and sends each
-    message.
+    Several processes may watch one database: only one of them makes each look and sends each
+    digest.
 
     Args:
         engine: the database; the caller disposes of it.
@@ -236,26 +235,28 @@ class AlertWatch:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Watch until the process ends or `stop` is called; do nothing without receivers."""
-        if self._receivers:
-            threading.Thread(target=self._run, name="alerts", daemon=True).start()
+        """Watch until the process ends or `stop` is called."""
+        threading.Thread(target=self._run, name="alerts", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop after the current check."""
+        """Stop after the current look."""
         self._stopped.set()
 
     def look_once(self) -> None:
-        """Check for problems, and send queued messages."""
+        """Look for findings, and tell each receiver what is new."""
         now = self._clock()
         with self._engine.begin() as connection:
-            look(connection, self._settings, now, receivers=len(self._receivers))
-        send_waiting(self._engine, self._settings, self._receivers, now)
+            look(connection, self._settings, now)
+            drop_receivers(connection, len(self._receivers))
+        if not _is_quiet(self._settings, now):
+            for receiver in self._receivers:
+                tell(self._engine, self._settings, receiver, now)
 
     def watch_once(self) -> None:
-        """Check and send; log a failure, and send an alert if it persists."""
+        """Look and tell; log a failure, and send an alert if it persists."""
         try:
             self.look_once()
-        except Exception as error:  # noqa: BLE001 - the next check may succeed, and the thread must go on
+        except Exception as error:  # noqa: BLE001 - the next look may succeed, and the thread must go on
             logger.warning("The check for problems failed: %s", redact_text(str(error)))
             self._outage.note_failure(error, self._host_clock())
         else:

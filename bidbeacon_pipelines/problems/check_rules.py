@@ -228,28 +228,20 @@ def _difference_case(difference: Difference) -> Mapping[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class Quarantine:
-    """An account with quarantined rows, beside its good ones."""
-
-    account_key: str
-    windows: int
-    quarantined: int
-    rows: int
-
-    @property
-    def share(self) -> Decimal:
-        """The part of all rows that is quarantined."""
-        return Decimal(self.quarantined) / (self.quarantined + self.rows)
+def is_too_large(quarantined: Mapping[Any, Any]) -> bool:
+    """Return whether too many rows of an account are quarantined; see `list_quarantined`."""
+    return _quarantined_share(quarantined) > LARGEST_QUARANTINE
 
 
-def judge_quarantine(accounts: Sequence[Quarantine]) -> Verdict:
-    """Return the verdict on quarantined rows, given the accounts that have any."""
-    over = sorted(
-        (account for account in accounts if account.share > LARGEST_QUARANTINE),
-        key=lambda account: -account.share,
-    )
-    rows = sum(account.quarantined for account in accounts)
+def _quarantined_share(row: Mapping[Any, Any]) -> Decimal:
+    share: Decimal = Decimal(row["quarantined"]) / (row["quarantined"] + row["rows"])
+    return share
+
+
+def judge_quarantine(accounts: Sequence[Mapping[Any, Any]]) -> Verdict:
+    """Return the verdict on quarantined rows, given the accounts that have any, as `list_quarantined` returns them."""
+    over = sorted(filter(is_too_large, accounts), key=_quarantined_share, reverse=True)
+    rows = sum(account["quarantined"] for account in accounts)
     counted = f"{rows:,} {_plural(rows, 'row')} quarantined" if rows else "No row is quarantined"
     return Verdict(
         QUARANTINE_IS_SMALL,
@@ -262,13 +254,13 @@ def judge_quarantine(accounts: Sequence[Quarantine]) -> Verdict:
     )
 
 
-def _quarantine_case(quarantine: Quarantine) -> Mapping[str, str]:
+def _quarantine_case(account: Mapping[Any, Any]) -> Mapping[str, str]:
     return {
-        "account": quarantine.account_key,
-        "windows": f"{quarantine.windows:,}",
-        "quarantined": f"{quarantine.quarantined:,}",
-        "good rows": f"{quarantine.rows:,}",
-        "share": f"{quarantine.share:.2%}",
+        "account": account["account_key"],
+        "windows": f"{account['windows']:,}",
+        "quarantined": f"{account['quarantined']:,}",
+        "good rows": f"{account['rows']:,}",
+        "share": f"{_quarantined_share(account):.2%}",
     }
 
 

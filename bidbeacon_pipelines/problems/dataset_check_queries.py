@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
+
 # Quarantined rows are missing from a sum for a reason that is known: such a window is compared with
 # nothing. Those without a readable day may be any window's of their report.
 _UNDATED = "WITH undated AS (SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL)"
@@ -74,14 +76,18 @@ def compare_totals(
     return compared, list(connection.execute(_DIFFERENCES, values).mappings())
 
 
-_QUARANTINED = text("""
-    SELECT a.account_key, count(*) FILTER (WHERE w.quarantined_count > 0) AS windows,
-           CAST(sum(w.quarantined_count) AS bigint) AS quarantined, CAST(sum(w.row_count) AS bigint) AS rows
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.dataset = :dataset AND w.load_count > 0
-     GROUP BY a.account_key HAVING sum(w.quarantined_count) > 0 ORDER BY a.account_key""")
+# The rows of an account are summed up only where one of its windows has quarantined ones.
+_QUARANTINED = text(f"""
+    SELECT q.dataset, a.account_key, {ACCOUNT_LABEL} AS label, s.*
+      FROM (SELECT DISTINCT account_id, country_code, dataset FROM report_windows
+             WHERE quarantined_count > 0 AND (CAST(:dataset AS text) IS NULL OR dataset = :dataset)) q
+      JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
+     CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE quarantined_count > 0) AS windows, CAST(sum(quarantined_count) AS bigint) AS quarantined,
+                                CAST(sum(row_count) AS bigint) AS rows, min(last_loaded_at) FILTER (WHERE quarantined_count > 0) AS since
+                           FROM report_windows w WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset) s
+     ORDER BY q.dataset, a.account_key""")
 
 
-def list_quarantined(connection: Connection, dataset: str) -> list[RowMapping]:
-    """Return the accounts with quarantined rows: account_key, windows (with any), quarantined, rows (good ones)."""
+def list_quarantined(connection: Connection, dataset: str | None = None) -> list[RowMapping]:
+    """Return the accounts with quarantined rows, of one dataset or of all: dataset, account_key, label, windows (with any), quarantined, rows (good ones), since."""
     return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())

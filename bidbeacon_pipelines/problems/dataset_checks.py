@@ -11,7 +11,6 @@ from bidbeacon_pipelines.problems.check_rules import (
     LONGEST_GAP,
     Comparison,
     Difference,
-    Quarantine,
     Verdict,
     judge_freshness,
     judge_incomparable,
@@ -51,9 +50,7 @@ def judge_dataset(
         return [
             _judge_freshness(connection, dataset, now, settings.late_after),
             _reconcile(connection, dataset, settings.hourly_difference),
-            judge_quarantine(
-                [Quarantine(**row) for row in list_quarantined(connection, dataset.name)]
-            ),
+            judge_quarantine(list_quarantined(connection, dataset.name)),
         ]
 
 

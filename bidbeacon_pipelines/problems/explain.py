@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.problems.amazon_findings import find_pause_of_polls
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
     find_request,
@@ -24,7 +25,6 @@ from bidbeacon_pipelines.problems.explain_sentences import (
     describe,
     when,
 )
-from bidbeacon_pipelines.problems.throttling import find_throttled
 from bidbeacon_pipelines.requests.gate_queries import find_gate
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
@@ -127,9 +127,7 @@ def _read_limits(connection: Connection, asked: Question, request: ReportRequest
     owner = asked.account.ads_account
     if request.report_id is None:
         return {"gate": find_gate(connection, owner.client_id, owner.region, now=asked.now)}
-    throttled = find_throttled(connection, asked.now, owner.account_id)
-    polls = [one.paused_until for one in throttled if one.kind in {"retrieve", "download"}]
-    return {"throttled_until": max(filter(None, polls), default=None)}
+    return {"throttled_until": find_pause_of_polls(connection, owner.account_id, asked.now)}
 
 
 def _explain(known: KnownWindow) -> Explanation:

@@ -1,82 +1,62 @@
-"""The tables of alerts."""
+"""The tables of findings and of alerts about them."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity, Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.database.base import PipelinesBase
 
 
-class Alert(PipelinesBase):
-    """One row is a cause that alerts are sent about: since when, and the last message about it.
+class StoredFinding(PipelinesBase):
+    """One row is a finding: since when it is there, who has acknowledged it, and who was told.
 
-    `key` is the cause whatever its numbers; `problem` is how it was last seen, with the fields of
-    `problems.problem_rules.Problem`. `told_at` is when the last message about the cause was written, and
-    `told_count` how much of it there was then; null while no message was sent this time. `gone_at`
-    is since when it is not seen any more, and `closed_at` when it was found to be over: the next
-    time is a new beginning.
+    `finding` is how it was last seen, with the fields of `problems.findings.Finding`, and
+    `acknowledged` has those of its `Acknowledgement`. `gone_at` is since when it is not seen any
+    more. `told` has the last alert about it by receiver: its event, and when it was sent.
     """
 
-    __tablename__ = "alerts"
+    __tablename__ = "findings"
 
     key: Mapped[str] = mapped_column(primary_key=True)
-    problem: Mapped[dict[str, Any]]
+    finding: Mapped[dict[str, Any]]
     began_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]
-    told_count: Mapped[int | None]
     gone_at: Mapped[datetime | None]
-    closed_at: Mapped[datetime | None]
+    acknowledged: Mapped[dict[str, Any] | None]
+    told: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
 
     __table_args__ = (
-        CheckConstraint("length(key) BETWEEN 1 AND 300", name="key_is_short"),
-        CheckConstraint("told_count IS NULL OR told_at IS NOT NULL", name="told_at_some_time"),
-        CheckConstraint("closed_at >= gone_at AND gone_at >= began_at", name="ends_after_start"),
-        CheckConstraint("closed_at IS NULL OR gone_at IS NOT NULL", name="closed_is_gone"),
-        Index("ix_alerts_open", "key", postgresql_where=text("closed_at IS NULL")),
+        CheckConstraint("length(key) BETWEEN 1 AND 100", name="key_is_short"),
+        CheckConstraint("gone_at >= began_at", name="ends_after_start"),
     )
 
 
-class AlertMessage(PipelinesBase):
-    """One row is a message to one receiver; written with the alert's new state, and sent later.
+class AlertReceiver(PipelinesBase):
+    """One row is a receiver of alerts: when it may be sent something next, and why the last attempt failed.
 
-    `receiver` is the number of its address in `BIDBEACON_ALERT_URLS`, from 1 on. An attempt is
-    counted, and the next one set, before it is sent: a process that dies in between leaves a
-    message that is sent again later, and not every minute.
+    `receiver` is the place of its address in `BIDBEACON_ALERT_URLS`, from 1 on. An attempt is
+    counted, and the next one set, before it is made.
     """
 
-    __tablename__ = "alert_messages"
+    __tablename__ = "alert_receivers"
 
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    alert_key: Mapped[str]
-    event: Mapped[str]
-    is_minor: Mapped[bool]
-    title: Mapped[str]
-    body: Mapped[str]
-    receiver: Mapped[int] = mapped_column(SmallInteger)
-    written_at: Mapped[datetime]
+    receiver: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     next_attempt_at: Mapped[datetime]
+    failing_since: Mapped[datetime | None]
     error: Mapped[str | None]
-    sent_at: Mapped[datetime | None]
 
     __table_args__ = (
-        CheckConstraint("event IN ('began', 'grew', 'lasts', 'ended')", name="event_known"),
         CheckConstraint("receiver >= 1", name="receiver_counted"),
         CheckConstraint("attempts >= 0", name="attempts_counted"),
-        CheckConstraint("sent_at IS NULL OR attempts > 0", name="sent_by_an_attempt"),
-        Index(
-            "ix_alert_messages_unsent", "next_attempt_at", postgresql_where=text("sent_at IS NULL")
-        ),
-        Index(None, "alert_key", "written_at"),
     )
 
 
 class AlertWatch(PipelinesBase):
-    """At most one row: when problems were last checked.
+    """At most one row: when somebody last looked for findings.
 
-    It is locked meanwhile, so that only one process checks.
+    It is locked meanwhile, so that only one process looks.
     """
 
     __tablename__ = "alert_watch"

@@ -1,7 +1,6 @@
 """Loads requested windows, whether or not they are due, and waits for Amazon for a bounded time."""
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,9 +13,9 @@ from bidbeacon_pipelines.actions import (
     SkipReason,
     WaitGivenUp,
 )
+from bidbeacon_pipelines.causes import Cause, cause, explain, key_of, without_detail
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.loading.load_actions import days_by_reason
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import (
     plan_backfill,
@@ -42,59 +41,65 @@ from bidbeacon_pipelines.windows.rules import (
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
-from bidbeacon_sessions.sentences import join_sentences, without_stop
+from bidbeacon_sessions.sentences import without_stop
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = timedelta(seconds=5)
 _MOST_REASONS, _MOST_DAYS = 5, 3
-_NOT_YET = "Amazon is not done yet; the scheduled refresh continues with it"
-_NO_SLOT_YET = "it was not requested, since other reports took all the time; try again later"
 
 
 class AccountSkippedError(RuntimeError):
     """No reports are requested for this account."""
 
-    def __init__(self, account: Account, reason: str) -> None:
+    def __init__(self, account: Account) -> None:
         self.account_key = account.account_key
-        super().__init__(join_sentences(f"{account.label} is skipped: {reason}"))
+        self.failure_cause = account.stop_cause
+        super().__init__(f"{account.label} is skipped: {account.stop_reason}")
 
 
 class WindowNotLoadedError(RuntimeError):
     """A requested window could not be loaded.
 
     Attributes:
-        reasons: The reason for each day that was not loaded. The message gives each once, with its
+        causes: The cause for each day that was not loaded. The message gives each once, with its
             first days.
         loaded: The other requested days, which were loaded.
     """
 
-    def __init__(self, dataset: str, reasons: dict[date, str], loaded: Sequence[date] = ()) -> None:
-        self.reasons = reasons
+    def __init__(
+        self, dataset: str, causes: Mapping[date, Cause], loaded: Sequence[date] = ()
+    ) -> None:
+        self.causes = causes
         self.loaded = loaded
-        by_reason = days_by_reason(dict(sorted(reasons.items())))
-        shown = list(by_reason.items())[:_MOST_REASONS]
-        left = len(reasons) - sum(len(days) for _, days in shown)
+        groups = _days_by_cause(causes)
+        self.failure_cause = cause(
+            "windows-not-loaded",
+            causes=[without_detail(why) for why, _ in groups],
+            detail={"dataset": dataset, "windows": len(causes), "all": [why for why, _ in groups]},
+        )
+        left = sum(len(days) for _, days in groups[_MOST_REASONS:])
         super().__init__(
-            f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. "
-            + "; ".join(f"{_list_days(days)}: {without_stop(reason)}" for reason, days in shown)
+            f"{dataset}: {len(causes)} {'window was' if len(causes) == 1 else 'windows were'} not loaded. "
+            + "; ".join(
+                f"{_list_days(days)}: {without_stop(explain(why).text)}"
+                for why, days in groups[:_MOST_REASONS]
+            )
             + (f" (and {left:,} more)." if left else ".")
         )
+
+
+def _days_by_cause(causes: Mapping[date, Cause]) -> list[tuple[Cause, list[date]]]:
+    """Return each cause, with the detail of its first day, and its days."""
+    grouped: dict[str, tuple[Cause, list[date]]] = {}
+    for day, why in sorted(causes.items()):
+        grouped.setdefault(key_of(why), (why, []))[1].append(day)
+    return list(grouped.values())
 
 
 def _list_days(days: Sequence[date]) -> str:
     left = len(days) - _MOST_DAYS
     return ", ".join(map(str, days[:_MOST_DAYS])) + (f" and {left:,} more" if left > 0 else "")
-
-
-_DAY = r"\d{4}-\d\d-\d\d"
-_BEFORE_REASON = re.compile(rf"(?:\. |; ){_DAY}(?:, {_DAY})*(?: and [\d,]+ more)?: ")
-
-
-def split_reasons(message: str) -> list[str]:
-    """Return the reasons that the message of a `WindowNotLoadedError` gives; see its constructor."""
-    whole, *reasons = _BEFORE_REASON.split(without_stop(message))
-    return reasons or [whole]
 
 
 _Key = tuple[str, date]
@@ -179,11 +184,11 @@ class _Load:
         self._give_up(self._wait(days, started))
         windows = self._windows(days)
         oldest = oldest_served(self.dataset, today)
-        too_old = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest}"
+        too_old = cause("day-not-served", detail={"oldest": str(oldest)})
         failed = {d: too_old for d, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
         served = _days(windows)
-        failed |= dict.fromkeys((day for day in days if day not in served), SkipReason.NOT_SERVED)
-        failed |= dict(_reasons(windows, {_key(window): window.load_count for window in before}))
+        failed |= dict.fromkeys((day for day in days if day not in served), cause("day-not-served"))
+        failed |= dict(_causes(windows, {_key(window): window.load_count for window in before}))
         if failed:
             loaded = _days(one for one in windows if one.window_date not in failed)
             raise WindowNotLoadedError(self.dataset.name, failed, loaded)
@@ -193,12 +198,13 @@ class _Load:
         """Stop if the account is paused, disabled or needs attention."""
         if account.stop_reason is not None:
             self.session.add(skip_account(account, self.dataset, list(days)))
-            raise AccountSkippedError(account, account.stop_reason)
+            raise AccountSkippedError(account)
 
     def _leave_out(self, days: Sequence[date], today: date) -> dict[date, SkipReason]:
         """Record which of the days are not over, or not served any more; return the reason of each."""
         left_out = {d: reason for d in days if (reason := _why_left_out(self.dataset, d, today))}
-        for reason, alike in days_by_reason(left_out).items():
+        for reason in dict.fromkeys(left_out.values()):
+            alike = [day for day in left_out if left_out[day] is reason]
             detail = self.account.time_zone if reason is SkipReason.NOT_OVER else None
             self.session.add(skip_windows(self.account, self.dataset, alike, reason, detail))
         return left_out
@@ -267,10 +273,10 @@ class _Load:
 
     def _give_up(self, pending: Sequence[ReportWindow]) -> None:
         """Record that the time is over and the remaining windows are no longer waited for."""
-        reasons = {window.window_date: _why_pending(window) for window in pending}
-        for reason, days in days_by_reason(reasons).items():
+        causes = {window.window_date: _why_pending(window) for window in pending}
+        for why, days in _days_by_cause(causes):
             facts = {"account": self.account.account_key, "dataset": self.dataset.name}
-            self.session.add(WaitGivenUp(**facts, windows=days, reason=reason))
+            self.session.add(WaitGivenUp(**facts, windows=days, cause=why))
 
 
 def _why_left_out(dataset: Dataset, day: date, today: date) -> SkipReason | None:
@@ -310,21 +316,21 @@ def _waiting_for(pending: Sequence[ReportWindow]) -> str:
     )
 
 
-def _why_pending(window: ReportWindow) -> str:
-    return _NOT_YET if window.request_id is not None else _NO_SLOT_YET
+def _why_pending(window: ReportWindow) -> Cause:
+    return cause("no-slot-yet" if window.request_id is None else "still-at-amazon")
 
 
-def _reasons(
+def _causes(
     windows: Sequence[ReportWindow], loads: Mapping[_Key, int]
-) -> Iterator[tuple[date, str]]:
-    """Yield the day of each window that was not loaded since it had so many loads, with the reason."""
+) -> Iterator[tuple[date, Cause]]:
+    """Yield the day of each window that was not loaded since it had so many loads, with the cause."""
     for window in windows:
         if window.load_count > loads.get(_key(window), 0):
             continue
         if window.wanted_by is not None:
             yield window.window_date, _why_pending(window)
         else:
-            yield window.window_date, window.failure_reason or "its report had no data"
+            yield window.window_date, window.cause or cause("other")
 
 
 def _key(window: ReportWindow) -> _Key:

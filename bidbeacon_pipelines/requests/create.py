@@ -85,6 +85,7 @@ def _create(context: JobContext, account: AdsAccount, request: ReportRequest) ->
             others = find_other_spelling(dataset, fields, error.reason)
             new = {ours: ours if ours in known else other for ours, other in others.items()}
             if not new.keys() - learned.keys():
+                error.field = next((one for one in fields if one in error.reason), None)
                 raise  # both names of a field are refused
             learned |= new
     if learned:
@@ -116,7 +117,7 @@ def _adopt(
         return no_answer(error, context.now())
     if request.account_id in report.account_ids and _is_same(report, request):
         return of_report(report, adopted=True)
-    return NoAnswer(f"Amazon reports it as a duplicate of report {duplicate}")
+    return NoAnswer(duplicate.failure_cause)
 
 
 def _is_same(report: Report, request: ReportRequest) -> bool:

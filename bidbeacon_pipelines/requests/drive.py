@@ -20,6 +20,7 @@ from bidbeacon_pipelines.actions import (
     WindowsQueued,
 )
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
+from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.create import request_report
 from bidbeacon_pipelines.requests.gate import enter_gate, note_result
@@ -119,8 +120,8 @@ class _Driver(LoadableRequest):
         if self._request.finished_at is not None:
             return None
         if self._windows and self._is_disabled:
-            reason = self._countries[next(iter(self._windows))].stop_reason or ""
-            return GiveUp(Failure(FailureKind.ACCOUNT_DISABLED, reason))
+            stopped = self._stop_cause(next(iter(self._windows)))
+            return GiveUp(Failure(FailureKind.ACCOUNT_DISABLED, stopped))
         if self._ads_account.needs_attention is None:
             return next_step(self._request, self._context.now())
         if self._ads_account.needs_attention_for == "credentials" or not self._windows:
@@ -131,6 +132,9 @@ class _Driver(LoadableRequest):
     def _is_disabled(self) -> bool:
         """Whether all countries that wait for it are disabled."""
         return all(not self._countries[key].is_active for key in self._windows)
+
+    def _stop_cause(self, account_key: str) -> Cause:
+        return self._countries[account_key].stop_cause or cause("other")
 
     def _release_disabled(self) -> None:
         """End the wait of countries that were disabled meanwhile, where others still wait."""
@@ -145,13 +149,13 @@ class _Driver(LoadableRequest):
         with self._context.engine.begin() as connection:
             keep_lock(connection, self._request.id, self._session.session_id)
             for key in disabled:
-                windows, reason = self._windows.pop(key), self._countries[key].stop_reason or ""
+                windows, stopped = self._windows.pop(key), self._stop_cause(key)
                 days = [window.window_date for window in windows]
-                self._fail_windows(connection, {key: windows}, reason, at_once)
+                self._fail_windows(connection, {key: windows}, stopped, at_once)
                 skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
                 self._session.add_in(
                     connection,
-                    WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_STOPPED, detail=reason),
+                    WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_STOPPED, cause=stopped),
                 )
             self._replan_released(connection)
 
@@ -287,16 +291,16 @@ class _Driver(LoadableRequest):
         try:
             result: Result = of_report(self._retrieve())
         except AuthError as error:
-            result, said = self._unauthorized(error, no_answer(error, now)), error.reason
+            result, said = self._unauthorized(error, no_answer(error, now)), error.failure_cause
         except AdsApiError as error:
-            result, said = of_failed_poll(error, now), error.reason
+            result, said = of_failed_poll(error, now), error.failure_cause
         after = self._after(result)
-        is_silent = isinstance(result, NotMade) and result.reason is None
+        is_silent = isinstance(result, NotMade) and result.cause is None
         is_pending = after.status == RequestStatus.IN_FLIGHT and after.failure_kind is None
         action = self._pending(after, said) if is_pending and not is_silent else None
         self._store(after, action)  # the following step records what ended it
 
-    def _pending(self, after: ReportRequest, reason: str | None) -> Action:
+    def _pending(self, after: ReportRequest, said: Cause | None) -> Action:
         now = self._context.now()
         return ReportPending(
             **self._facts,
@@ -305,11 +309,11 @@ class _Driver(LoadableRequest):
             waited_seconds=(now - (after.sent_at or after.created_at)).total_seconds(),
             looks=after.polls,
             next_poll_at=after.next_step_at or now,
-            reason=reason,
+            cause=said,
         )
 
     def _retry(self, step: Retry) -> None:
-        again = {"attempt": self._request.attempts, "reason": step.failure.reason}
+        again = {"attempt": self._request.attempts, "cause": step.failure.cause}
         self._report = None
         self._store(self._after(step), RequestRetried(**self._facts, **again, retry_at=step.at))
 

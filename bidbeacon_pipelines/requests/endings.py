@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import ReportFailed, ReportSplit
+from bidbeacon_pipelines.causes import Cause, with_detail
 from bidbeacon_pipelines.requests.learning import request_part
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.narrowing import (
@@ -26,26 +27,23 @@ from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.queries import is_day_loaded, release_windows
 from bidbeacon_pipelines.windows.rules import again_after_failure, failed, failing_since
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions.sentences import join_sentences
 
 
 class EndingRequest(LockedRequest):
     """A locked request that ends without its report."""
 
     def _give_up(self, step: GiveUp) -> None:
-        """End the request: its windows are due again at their next offset, or stay failed with the reason."""
+        """End the request: its windows are due again at their next offset, or stay failed with the cause."""
         now = self._context.now()
         step = self._with_advice(step)
         after = self._after(step)
         if parts := self._parts(step):
             self._split(after, step, parts)
             return
-        action = ReportFailed(
-            **self._facts, report_id=after.report_id, code=after.failure_code, reason=step.reason
-        )
+        action = ReportFailed(**self._facts, report_id=after.report_id, cause=step.cause)
         with self._context.engine.begin() as connection:
             update_request(connection, self._request, after, self._session.session_id)
-            self._fail_windows(connection, self._windows, step.reason, self._due_again(step, now))
+            self._fail_windows(connection, self._windows, step.cause, self._due_again(step, now))
             self._replan_released(connection)
             self._session.add_in(connection, action)
         self._request = after
@@ -60,10 +58,8 @@ class EndingRequest(LockedRequest):
         names = (report.name for report in reports)
         grouping = ",".join(n.replace("+", ",") if n == request.report else n for n in names)
         change = f"{self._ads_account.region} {self._dataset.name} grouping {grouping}"
-        advice = (
-            f"`bidbeacon contract set {change}` requests these ad products in separate reports."
-        )
-        return GiveUp(replace(failure, reason=join_sentences(step.reason, advice)))
+        command = f"bidbeacon contract set {change}"
+        return GiveUp(replace(failure, cause=with_detail(step.cause, command=command)))
 
     def _parts(self, step: GiveUp) -> list[Days]:
         """Return the days to request again in shorter reports."""
@@ -106,8 +102,8 @@ class EndingRequest(LockedRequest):
             for part in parts:
                 request_part(connection, self._session, request, part, now, by_hand=by_hand)
             self._release_to_split(connection, step, parts, now)
-            facts = {"reason": step.reason, "reports": len(parts)}
-            self._session.add_in(connection, ReportSplit(**self._facts, **facts))
+            split = ReportSplit(**self._facts, cause=step.cause, reports=len(parts))
+            self._session.add_in(connection, split)
             self._replan_released(connection)
         self._request = after
 
@@ -127,9 +123,9 @@ class EndingRequest(LockedRequest):
                     again[place] = replace(window.outcome, status="loaded")
                 elif any(first <= window.window_date <= last for first, last in parts):
                     due = min(window.next_refresh_at or now, now)
-                    again[place] = failed(window.outcome, step.reason, due)
+                    again[place] = failed(window.outcome, step.cause, due)
                 else:
-                    given_up[place] = failed(window.outcome, step.reason, due_again(key, window))
+                    given_up[place] = failed(window.outcome, step.cause, due_again(key, window))
         release_windows(connection, self._request.id, again, keep_wanted=True)
         release_windows(connection, self._request.id, given_up)
 
@@ -137,13 +133,13 @@ class EndingRequest(LockedRequest):
         self,
         connection: Connection,
         released: Mapping[str, Sequence[ReportWindow]],
-        reason: str,
+        cause: Cause,
         due_again: Callable[[str, ReportWindow], datetime | None],
     ) -> None:
         """End the wait of windows whose report gave no data."""
         outcomes = {
             (self._countries[key].country_code, window.window_date): failed(
-                window.outcome, reason, due_again(key, window)
+                window.outcome, cause, due_again(key, window)
             )
             for key, windows in released.items()
             for window in windows

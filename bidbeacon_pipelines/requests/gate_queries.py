@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -34,6 +35,21 @@ class GateState:
         """Return until when a refused create keeps the gate closed; None where it is open."""
         at = self.gate.next_create_at
         return at if self.gate.refusals and at > now else None
+
+    def facts(self, now: datetime) -> dict[str, Any]:
+        """Return the gate as data, the same on all pages and for `bidbeacon doctor --json`."""
+        return {
+            "client_id": self.gate.client_id,
+            "region": self.gate.region,
+            "in_flight": self.in_flight,
+            "places": int(self.gate.in_flight_limit),
+            "planned": self.planned,
+            "pace_seconds": self.gate.pace.total_seconds(),
+            "closed_until": self.closed_until(now),
+            "refused": self.gate.refused_count,
+            "last_refused_at": self.gate.last_refused_at,
+            "closed_seconds": self.gate.closed_for.total_seconds(),
+        }
 
 
 _G = aliased(ReportGate, name="g")

@@ -67,7 +67,7 @@ class LoadableRequest(EndingRequest):
         except LockTakenError as error:
             self._put_off(error, later)
         except AuthError as error:
-            self._load_failed(self._unauthorized(error, NoAnswer(str(error))))
+            self._load_failed(self._unauthorized(error, NoAnswer(error.failure_cause)))
         except LOAD_ERRORS as error:
             self._load_failed(of_failed_load(error, self._context.now(), later))
 
@@ -183,9 +183,9 @@ class LoadableRequest(EndingRequest):
                 forget_refusals(connection, self._request.account_id)
 
     def _retried(self, result: Result, after: ReportRequest, attempt: int) -> Action | None:
-        """Return the action with the reason why a step is taken again; None where another one says it."""
-        if not isinstance(result, NoAnswer | NotMade) or result.reason is None:
+        """Return the action with the cause why a step is taken again; None where another one says it."""
+        if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
             return None
         at = after.next_step_at or self._context.now()
-        again = {"attempt": attempt, "reason": result.reason, "retry_at": at}
+        again = {"attempt": attempt, "cause": result.cause, "retry_at": at}
         return RequestRetried(**self._facts, **again)

@@ -12,9 +12,6 @@ from bidbeacon_pipelines.requests.rules import Failure, FailureKind
 
 SURELY_SERVED_DAYS = 31
 """Every report is served for at least so long; a younger day that is refused says nothing about its history."""
-UNION_CODES = frozenset({"400004", "400006"})
-"""Fields exclude each other, or lack a companion: ad products may not be reported together."""
-
 Days = tuple[date, date]
 """The first and last day of a report."""
 
@@ -78,4 +75,5 @@ def should_be_apart(failure: Failure | None, ad_products: Sequence[str], *, days
     """Return whether the ad products of a refused report may come in reports of their own."""
     if failure is None or len(ad_products) == 1:
         return False
-    return failure.code in UNION_CODES or (failure.kind is FailureKind.TOO_LARGE and days == 1)
+    is_refused = failure.cause["code"] == "fields-refused-together"
+    return is_refused or (failure.kind is FailureKind.TOO_LARGE and days == 1)

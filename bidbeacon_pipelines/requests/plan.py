@@ -8,6 +8,7 @@ from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.queries import list_countries, set_last_look
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.datasets.contract import Contract
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
@@ -251,16 +252,20 @@ def _skip_ads_account(
     """Return the action with the reason why nothing is planned for an ads account: all countries are paused or disabled, or it needs attention."""
     key, why = ads_account.ads_account_key, ads_account.needs_attention
     if why is not None:
-        return _skip(key, dataset, SkipReason.ACCOUNT_NEEDS_ATTENTION, why)
-    stopped = next((account.stop_reason for account in countries), None)
-    return _skip(key, dataset, SkipReason.ACCOUNT_STOPPED, stopped)
+        return _skip(key, dataset, SkipReason.ACCOUNT_NEEDS_ATTENTION, cause=why)
+    why = next((account.stop_cause for account in countries), None)
+    return _skip(key, dataset, SkipReason.ACCOUNT_STOPPED, cause=why)
 
 
 def _skip(
-    key: str, dataset: Dataset, reason: SkipReason, detail: str | None = None
+    key: str,
+    dataset: Dataset,
+    reason: SkipReason,
+    detail: str | None = None,
+    cause: Cause | None = None,
 ) -> WindowSkipped:
     return WindowSkipped(
-        account=key, dataset=dataset.name, windows=[], reason=reason, detail=detail
+        account=key, dataset=dataset.name, windows=[], reason=reason, detail=detail, cause=cause
     )
 
 
@@ -271,7 +276,7 @@ def skip_account(account: Account, dataset: Dataset, days: list[date]) -> Window
         if account.needs_attention
         else SkipReason.ACCOUNT_STOPPED
     )
-    return skip_windows(account, dataset, days, reason, account.stop_reason)
+    return skip_windows(account, dataset, days, reason, cause=account.stop_cause)
 
 
 def skip_windows(
@@ -280,6 +285,7 @@ def skip_windows(
     days: list[date],
     reason: SkipReason,
     detail: str | None = None,
+    cause: Cause | None = None,
 ) -> WindowSkipped:
     """Return the action with the reason why windows of an account are skipped."""
     return WindowSkipped(
@@ -288,4 +294,5 @@ def skip_windows(
         windows=days,
         reason=reason,
         detail=detail,
+        cause=cause,
     )

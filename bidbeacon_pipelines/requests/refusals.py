@@ -14,7 +14,7 @@ from bidbeacon_pipelines.windows.rules import is_served
 SURELY_SERVED = timedelta(days=7)
 """A day that is younger than the oldest one that Amazon serves by so much is one that it serves, whatever calendar it counts in."""
 
-_FIELD_CODES = frozenset({"400004", "400005", "400006", "400013"})
+_REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
 """The report names fields that Amazon doesn't know, that exclude each other or lack a companion: that stays true."""
 
 _DOUBTED = {
@@ -53,7 +53,7 @@ def weighed(failure: Failure, before: Failure | None, *, surely_served: bool) ->
 def _is_doubtful(failure: Failure, *, surely_served: bool) -> bool:
     match failure.kind:
         case FailureKind.REJECTED:
-            return failure.code not in _FIELD_CODES
+            return failure.cause["code"] not in _REFUSED_FIELDS
         case FailureKind.TOO_OLD:
             return surely_served
         case _:

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.amazon_ads.failures import TOO_LARGE
 from bidbeacon_pipelines.amazon_ads.report_files import ReportNotReady, UrlsNotResigned
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.rules import (
     Failure,
     FailureKind,
@@ -28,7 +29,6 @@ from bidbeacon_pipelines.requests.rules import (
     Result,
 )
 from bidbeacon_pipelines.values.decode import BrokenPartError
-from bidbeacon_sessions.sentences import join_sentences
 
 LOAD_ERRORS = (
     AdsApiError,
@@ -58,14 +58,16 @@ def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
         status = (report.raw_status, is_complete)
         return Reported(report.report_id, *status, adopted, report.created_at)
     why = ": ".join(filter(None, [report.failure_code, report.failure_reason]))
-    kind = FailureKind.TOO_LARGE if TOO_LARGE.search(why) else _FAILED[report.status]
-    reason = f"Amazon reported {report.status} ({why or 'no reason given'})"
-    return Failure(kind, reason, report.failure_code)
+    detail = {"reason": why or "no reason given", "amazon_code": report.failure_code}
+    if TOO_LARGE.search(why):
+        return Failure(FailureKind.TOO_LARGE, cause("report-too-large", detail=detail))
+    ended = cause("report-failed", status=str(report.status), detail=detail)
+    return Failure(_FAILED[report.status], ended)
 
 
 def failure_from(error: AdsApiError, now: datetime, kind: FailureKind | None = None) -> Failure:
     """Return an error as a failure, of this kind or of the one that its class means."""
-    return Failure(kind or _kind_of(error), str(error), error.code, not_before(error, now))
+    return Failure(kind or _kind_of(error), error.failure_cause, not_before(error, now))
 
 
 def _kind_of(error: AdsApiError) -> FailureKind:
@@ -84,17 +86,17 @@ def _kind_of(error: AdsApiError) -> FailureKind:
 
 def no_answer(error: AdsApiError, now: datetime) -> NoAnswer:
     """Return the result of a step after which nothing is known."""
-    return NoAnswer(str(error), not_before(error, now))
+    return NoAnswer(error.failure_cause, not_before(error, now))
 
 
 def of_failed_create(error: AdsApiError, now: datetime) -> Result:
     """Return what an error of a create means, but for a duplicate report and refused rights."""
     match error:
-        case OutcomeUnknown(cause=cause):
-            is_throttled = isinstance(cause, Throttled)
-            return NoAnswer(str(error), not_before(error, now), is_throttled)
+        case OutcomeUnknown():
+            is_throttled = isinstance(error.cause, Throttled)
+            return NoAnswer(error.failure_cause, not_before(error, now), is_throttled)
         case Throttled():  # before the create itself, whose own 429 leaves its outcome unknown
-            return NotMade(not_before(error, now) or now, str(error))
+            return NotMade(not_before(error, now) or now, error.failure_cause)
         case _:
             return failure_from(error, now)
 
@@ -103,9 +105,9 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
     """Return what an error of a poll means, but for refused rights."""
     match error:
         case NotFound():
-            return Failure(FailureKind.NOT_FOUND, str(error), error.code)
+            return Failure(FailureKind.NOT_FOUND, error.failure_cause)
         case RateLimited():
-            return NotMade(not_before(error, now) or now, str(error))
+            return NotMade(not_before(error, now) or now, error.failure_cause)
         case _:
             return no_answer(error, now)
 
@@ -120,19 +122,20 @@ def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Resul
     """
     match error:
         case Throttled():
-            return NotMade(not_before(error, now) or again_at, error.reason)
+            return NotMade(not_before(error, now) or again_at, error.failure_cause)
         case ReportNotReady(report=report):
             return of_report(report)
         case UrlsNotResigned() | NotFound():  # a part that isn't there is a `PartMissing`
             is_expired = isinstance(error, UrlsNotResigned)
             kind = FailureKind.REPORT_EXPIRED if is_expired else FailureKind.NOT_FOUND
-            return Failure(kind, str(error), error.code)
+            return Failure(kind, error.failure_cause)
         case AdsApiError():
             return no_answer(error, now)
         case BrokenPartError():
-            return NoAnswer(str(error))
+            return NoAnswer(error.failure_cause)
         case _:
-            return NoAnswer(join_sentences(f"The database refuses its rows: {_first_line(error)}"))
+            detail = {"reason": _first_line(error)}
+            return NoAnswer(cause("rows-refused-by-database", detail=detail))
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from bidbeacon_sessions.sentences import join_sentences
+from bidbeacon_pipelines.causes import Cause, cause, with_detail
 
 if TYPE_CHECKING:
     from bidbeacon_pipelines.requests.tables import ReportRequest
@@ -107,14 +107,13 @@ class Polling:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, in words for a person and by Amazon's code; also the result of a step that was refused.
+    """What went wrong; also the result of a step that was refused.
 
     `not_before` is from Amazon's `Retry-After`, if any.
     """
 
     kind: FailureKind
-    reason: str
-    code: str | None = None
+    cause: Cause
     not_before: datetime | None = None
 
 
@@ -148,9 +147,9 @@ class GiveUp:
     failure: Failure
 
     @property
-    def reason(self) -> str:
-        """Why, for a person."""
-        return self.failure.reason
+    def cause(self) -> Cause:
+        """Why."""
+        return self.failure.cause
 
     @property
     def needs_attention(self) -> bool:
@@ -188,7 +187,7 @@ class NoAnswer:
     failed attempt.
     """
 
-    reason: str
+    cause: Cause
     not_before: datetime | None = None
     is_throttled: bool = False
 
@@ -198,12 +197,12 @@ class NotMade:
     """The step was certainly not taken, which is no failed attempt.
 
     Our own rate limits, or a 429 of the token or of a file, stopped it before; our credentials are
-    refused; or another job has locked the account's rows. `reason` is None where an action of the
+    refused; or another job has locked the account's rows. `cause` is None where an action of the
     session says it already.
     """
 
     not_before: datetime
-    reason: str | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -222,8 +221,7 @@ def failure_of(row: "ReportRequest") -> Failure | None:
     """Return what last went wrong with a request; for a planned one, that is why it is requested again."""
     if row.failure_kind is None:
         return None
-    kind = FailureKind(row.failure_kind)
-    return Failure(kind, row.failure_reason or kind.value, row.failure_code, row.next_step_at)
+    return Failure(FailureKind(row.failure_kind), row.cause or cause("other"), row.next_step_at)
 
 
 def next_step(row: "ReportRequest", now: datetime) -> Step | None:
@@ -284,7 +282,7 @@ def _creation(row: "ReportRequest", now: datetime) -> Step | None:
         return None
     if row.attempts < MAX_ATTEMPTS:
         return Create()
-    unanswered = Failure(FailureKind.STUCK, "no response to the last one arrived")
+    unanswered = Failure(FailureKind.STUCK, cause("report-unanswered"))
     return _after_attempts(row, failure_of(row) or unanswered)
 
 
@@ -296,13 +294,12 @@ def _found_wrong(row: "ReportRequest", now: datetime) -> Failure | None:
     if row.status == RequestStatus.COMPLETED:
         if row.loads < MAX_LOADS:
             return None
-        unreadable = f"it could not be loaded in {row.loads} attempts"
-        return Failure(FailureKind.UNREADABLE, unreadable)
+        return Failure(FailureKind.UNREADABLE, cause("report-not-loaded", loads=row.loads))
     deadline = (row.sent_at or row.created_at) + MAX_PENDING
     if now < deadline or row.next_step_at is None or row.next_step_at <= deadline:
         return None
-    hours = f"{MAX_PENDING / timedelta(hours=1):g} hours"
-    late = f"still {row.amazon_status or 'without a status'} after {hours}"
+    hours = MAX_PENDING // timedelta(hours=1)
+    late = cause("report-stuck", status=row.amazon_status or "without a status", hours=hours)
     return Failure(FailureKind.STUCK, late)
 
 
@@ -316,9 +313,7 @@ def _retry_or_end(row: "ReportRequest", failure: Failure, now: datetime) -> Step
 
 
 def _after_attempts(row: "ReportRequest", failure: Failure) -> GiveUp:
-    said = f"{failure.reason[:1].upper()}{failure.reason[1:]}"
-    reason = join_sentences(said, f"Given up after {row.attempts} attempts.")
-    return GiveUp(replace(failure, reason=reason))
+    return GiveUp(replace(failure, cause=with_detail(failure.cause, attempts=row.attempts)))
 
 
 def _after_step(row: "ReportRequest", step: Step, now: datetime) -> "ReportRequest":
@@ -382,15 +377,14 @@ def _unanswered(
         case RequestStatus.IN_FLIGHT:
             return _polled(row, answer.not_before, now, polling)
         case RequestStatus.COMPLETED if row.loads >= MAX_LOADS:
-            given_up = f"It could not be loaded in {row.loads} attempts."
-            failure = Failure(FailureKind.UNREADABLE, join_sentences(answer.reason, given_up))
+            failure = Failure(FailureKind.UNREADABLE, answer.cause)
             return row.with_changes(**_failed(failure, None))
         case RequestStatus.COMPLETED:
             again_at = now + polling.pause(row.loads or 1)
             return row.with_changes(next_step_at=_latest(again_at, answer.not_before, now))
     # From now on, not from when the attempt was stored: the call may have been queued since.
     again_at = _latest(now + grace(row.attempts), answer.not_before, now)
-    unknown = Failure(FailureKind.OUTCOME_UNKNOWN, answer.reason)
+    unknown = Failure(FailureKind.OUTCOME_UNKNOWN, answer.cause)
     attempts = row.attempts - answer.is_throttled
     return row.with_changes(attempts=attempts, **_failed(unknown, again_at))
 
@@ -424,8 +418,7 @@ def _failed(failure: Failure | None, next_step_at: datetime | None) -> dict[str,
     """Return the columns for a failure, or for none, and for the instant of the next step."""
     return {
         "failure_kind": failure and failure.kind.value,
-        "failure_code": failure and failure.code,
-        "failure_reason": failure and failure.reason,
+        "cause": failure and failure.cause,
         "next_step_at": next_step_at,
     }
 

@@ -1,6 +1,7 @@
 """The tables of report requests, and of the gate that creates them."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Double, ForeignKey, Identity, Index, Text, text
@@ -50,8 +51,7 @@ class ReportRequest(PipelinesBase):
     next_step_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     failure_kind: Mapped[str | None]
-    failure_code: Mapped[str | None]
-    failure_reason: Mapped[str | None]
+    cause: Mapped[dict[str, Any] | None]
     part_count: Mapped[int | None]
     byte_count: Mapped[int | None]
     row_count: Mapped[int | None]
@@ -84,6 +84,7 @@ class ReportRequest(PipelinesBase):
         CheckConstraint(
             "(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"
         ),
+        CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
         Index("ix_report_requests_account", "account_id", "dataset", "report", "sent_at"),
     )

@@ -23,6 +23,7 @@ import msgspec
 from isal import igzip, isal_zlib
 from msgspec import UNSET, Raw
 
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.values.part_text import (
     CHUNK_CHARS,
     PartText,
@@ -74,6 +75,7 @@ class BrokenPartError(ValueError):
         self.part = part
         self.rows_read = rows_read
         self.found = found
+        self.failure_cause = cause("file-incomplete", detail={"reason": str(self)})
 
 
 @dataclass(frozen=True)

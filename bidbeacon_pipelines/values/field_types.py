@@ -33,10 +33,11 @@ _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
 class FieldError(ValueError):
-    """A field's value is invalid; the message says what was expected and what came."""
+    """A field's value is invalid; the message says what was `expected`, and what came: `got`."""
 
     def __init__(self, expected: str, value: object) -> None:
-        super().__init__(f"expected {expected}, got: {shown(value)}")
+        self.expected, self.got = expected, shown(value)
+        super().__init__(f"expected {expected}, got: {self.got}")
 
 
 def shown(value: object) -> str:

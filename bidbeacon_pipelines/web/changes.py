@@ -1,4 +1,4 @@
-"""Requests that change something: pause, resume, cadence and alias of an account, and loads and syncs that somebody asks for.
+"""Requests that change something: pause, resume, cadence and alias of an account, loads and syncs that somebody asks for, and what is done about findings.
 
 All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
 before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
@@ -31,7 +31,9 @@ from bidbeacon_pipelines.accounts.rules import BadCadenceError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.problems.loads import ProblemIsOverError, want_problem_load
+from bidbeacon_pipelines.problems.alerts import FindingIsOverError, acknowledge, unacknowledge
+from bidbeacon_pipelines.problems.finding_actions import act
+from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.requests.wanted import (
     CannotAskError,
     list_wanted_json,
@@ -49,12 +51,23 @@ from bidbeacon_sessions.server.problems import BadRequestError, problem
 MOST_BYTES = 16 * 1024
 MOST_WINDOWS = 100
 LONGEST_USER = 80
+LONGEST_NOTE = 500
 _INSUFFICIENT_PRIVILEGE = "42501"
 _NO_TOKEN = (
     "Changes need an access token, and none is set.",
     "Set BIDBEACON_STREAM_TOKEN, start the stream again and log in; or use `bidbeacon accounts` and `bidbeacon load`.",
 )
 _EXAMPLE = 'Send a JSON object such as {"account": "Acme Merch · US"}.'
+
+_NAMES = "Take a name from /api/accounts."
+_ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
+    UnknownAccountError: (404, _NAMES),
+    UnknownDatasetError: (404, _NAMES),
+    FindingIsOverError: (404, "Home shows what is wrong now."),
+    AmbiguousAccountError: (400, _EXAMPLE),
+    BadAliasError: (400, _EXAMPLE),
+    BadCadenceError: (400, _EXAMPLE),
+}
 
 Fields = Mapping[str, Any]
 Change = Callable[[Fields, str], dict[str, Any]]
@@ -71,7 +84,7 @@ class _RefusedError(Exception):
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
     """Return the routes that change accounts and ask for runs in a store's database."""
     desk = _Desk(store, settings)
-    account = frozenset({"account"})
+    account, finding = frozenset({"account"}), frozenset({"finding"})
     changes: dict[str, tuple[Change, frozenset[str]]] = {
         "/api/account/pause": (desk.pause, account),
         "/api/account/resume": (desk.resume, account),
@@ -79,7 +92,9 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
         "/api/account/alias": (desk.rename, account | {"alias"}),
         "/api/account/sync-entities": (desk.sync_entities, account),
         "/api/account/load-windows": (desk.load_windows, account | {"dataset", "windows"}),
-        "/api/problems/load": (desk.load_problem, frozenset({"problem"})),
+        "/api/findings/act": (desk.act, finding),
+        "/api/findings/acknowledge": (desk.acknowledge, finding | {"note"}),
+        "/api/findings/unacknowledge": (desk.unacknowledge, finding),
     }
     return [
         *(
@@ -133,10 +148,11 @@ def _endpoint(
             return JSONResponse(await run_in_threadpool(change, fields, user_of(request, settings)))
         except _RefusedError as error:
             return error.response
-        except (UnknownAccountError, UnknownDatasetError) as error:
-            return problem(404, str(error), "Take a name from /api/accounts.")
-        except (AmbiguousAccountError, BadAliasError, BadCadenceError) as error:
-            return problem(400, str(error), _EXAMPLE)
+        except tuple(_ANSWERS) as error:
+            status, what_to_do = next(
+                _ANSWERS[kind] for kind in type(error).mro() if kind in _ANSWERS
+            )
+            return problem(status, str(error), what_to_do)
         except CannotAskError as error:
             return problem(409, str(error), error.what_to_do)
         except ProgrammingError as error:
@@ -259,15 +275,26 @@ class _Desk:
             now = read_now(connection, self._settings)
             return want_load(connection, account, dataset, windows, by=by, now=now)
 
-    def load_problem(self, fields: Fields, by: str) -> dict[str, Any]:
-        key = _text(fields, "problem")
+    def act(self, fields: Fields, by: str) -> dict[str, Any]:
+        return asdict(act(self._store, self._settings, _text(fields, "finding"), by=by))
+
+    def acknowledge(self, fields: Fields, by: str) -> dict[str, Any]:
+        key, note = _text(fields, "finding"), _optional_text(fields, "note") or ""
+        if len(note) > LONGEST_NOTE:
+            raise BadRequestError(
+                f"Expected a note of at most {LONGEST_NOTE} characters.", _EXAMPLE
+            )
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
-            try:
-                load = want_problem_load(connection, self._settings, key, by=by, now=now)
-            except ProblemIsOverError as error:
-                raise _RefusedError(404, str(error), "Home shows what is wrong now.") from None
-        return asdict(load)
+            note = redact_text(note)
+            found = acknowledge(connection, self._settings, now, key, by=by, note=note)
+        return finding_json(found)
+
+    def unacknowledge(self, fields: Fields, _: str) -> dict[str, Any]:
+        with self._store.begin() as connection:
+            now = read_now(connection, self._settings)
+            key = _text(fields, "finding")
+            return finding_json(unacknowledge(connection, self._settings, now, key))
 
     def answer_wanted(self, request: Request) -> Response:
         """Answer with what people want of an account, as the page follows it."""

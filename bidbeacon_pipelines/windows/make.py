@@ -94,7 +94,7 @@ def _make(connection: Connection, account: Account, report: DatasetReport, today
         for day in window_dates(dataset, today, shorter)
     }
     created = create_windows(connection, account, dataset.name, report.name, times)
-    set_windows_through(connection, account, dataset.name, report.name, today)
+    set_windows_through(connection, account, dataset.name, report.name, today, created)
     return created
 
 
@@ -131,7 +131,7 @@ def _times(
     """Return when a window is due and expires, if that is not what is stored; one that has ended before it expires is due again."""
     dataset, day, zone = report.dataset, window.window_date, account.time_zone
     expires, due = expires_at(dataset, day, zone, report.shorter_history), window.next_refresh_at
-    has_ended = window.status in {"expired", "loaded"} and not window.failure_reason
+    has_ended = window.status in {"expired", "loaded"} and not window.cause
     if due is None and expires > now and has_ended:
         due = next_refresh_at(dataset, day, zone, window.data_as_of)
     changed = (due, expires) != (window.next_refresh_at, window.expires_at)

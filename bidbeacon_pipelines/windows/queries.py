@@ -16,6 +16,7 @@ from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.rules import WindowOutcome
 from bidbeacon_pipelines.windows.states import state_values
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions.writes import json_text
 
 _OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _OF_REPORT = f"{_OF_DATASET} AND report = :report"
@@ -78,14 +79,15 @@ def list_reports_through(connection: Connection, account: Account, dataset: str)
 
 
 def set_windows_through(
-    connection: Connection, account: Account, dataset: str, report: str, through: date
+    connection: Connection, account: Account, dataset: str, report: str, through: date, created: int
 ) -> None:
-    """Store up to which account-local day the windows of a report of an account exist."""
+    """Store up to which account-local day the windows of a report of an account exist, and that so many more do."""
     connection.execute(
-        text("""INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)
-                VALUES (:account_id, :country_code, :dataset, :report, :through)
-                ON CONFLICT (account_id, country_code, dataset, report) DO UPDATE SET through_date = excluded.through_date"""),
-        _of_report(account, dataset, report) | {"through": through},
+        text("""INSERT INTO dataset_windows AS d (account_id, country_code, dataset, report, through_date, windows)
+                VALUES (:account_id, :country_code, :dataset, :report, :through, :created)
+                ON CONFLICT (account_id, country_code, dataset, report)
+                DO UPDATE SET through_date = excluded.through_date, windows = d.windows + excluded.windows"""),
+        _of_report(account, dataset, report) | {"through": through, "created": created},
     )
 
 
@@ -108,7 +110,7 @@ def forget_windows_through(
     chosen = """(CAST(:region AS text) IS NULL OR o.region = :region)
                 AND (CAST(:account_id AS text) IS NULL OR o.account_id = :account_id)"""
     connection.execute(
-        text(f"""DELETE FROM dataset_windows d USING ads_accounts o
+        text(f"""UPDATE dataset_windows d SET through_date = date '2000-01-01' FROM ads_accounts o
                   WHERE o.account_id = d.account_id AND {chosen}
                     AND (CAST(:dataset AS text) IS NULL OR d.dataset = :dataset)"""),
         values,
@@ -122,16 +124,13 @@ def delete_report_windows(
     """Delete the windows of a dataset of an account, but for those of some reports; those in a request are left for the next time."""
     values = account.identity | {"dataset": dataset, "but": list(but)}
     others = f"{_OF_DATASET} AND report <> ALL(:but)"
-    connection.execute(
-        text(f"DELETE FROM report_windows WHERE {others} AND request_id IS NULL"), values
-    )
-    connection.execute(
-        text(f"""DELETE FROM dataset_windows d WHERE {others}
-                    AND NOT EXISTS (SELECT FROM report_windows w
-                                     WHERE w.account_id = d.account_id AND w.country_code = d.country_code
-                                       AND w.dataset = d.dataset AND w.report = d.report)"""),
-        values,
-    )
+    left = "SELECT count(*) FROM report_windows w WHERE (w.account_id, w.country_code, w.dataset, w.report) = (d.account_id, d.country_code, d.dataset, d.report)"
+    for statement in (
+        f"DELETE FROM report_windows WHERE {others} AND request_id IS NULL",
+        f"UPDATE dataset_windows d SET windows = ({left}) WHERE {others}",
+        f"DELETE FROM dataset_windows WHERE {others} AND windows = 0",
+    ):
+        connection.execute(text(statement), values)
 
 
 def set_window_times(
@@ -305,7 +304,7 @@ _NEEDS = f"((w.wanted_by IS NOT NULL OR {IS_DUE}) AND w.expires_at > :now)"
 # for hours.
 _ATTACH = text(f"""
     UPDATE report_windows w
-       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(), failure_reason = NULL
+       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(), cause = NULL
       FROM report_requests r, advertiser_accounts a
      WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
        AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset AND w.report = r.report
@@ -341,13 +340,13 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
 
 _RELEASE = text("""
     UPDATE report_windows w
-       SET request_id = NULL, status = n.status, next_refresh_at = n.at, data_as_of = n.data_as_of, failure_reason = n.reason,
+       SET request_id = NULL, status = n.status, next_refresh_at = n.at, data_as_of = n.data_as_of, cause = n.cause,
            suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_count = n.suspicious_count,
            wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END
       FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:statuses AS text[]), CAST(:ats AS timestamptz[]),
-                  CAST(:data_as_of AS timestamptz[]), CAST(:reasons AS text[]), CAST(:suspicious_digests AS text[]),
+                  CAST(:data_as_of AS timestamptz[]), CAST(CAST(:causes AS text[]) AS jsonb[]), CAST(:suspicious_digests AS text[]),
                   CAST(:suspicious_rows AS bigint[]), CAST(:suspicious_counts AS integer[]))
-           AS n(country_code, day, status, at, data_as_of, reason, suspicious_digest, suspicious_rows, suspicious_count)
+           AS n(country_code, day, status, at, data_as_of, cause, suspicious_digest, suspicious_rows, suspicious_count)
      WHERE w.country_code = n.country_code AND w.window_date = n.day AND w.request_id = :request_id""")
 
 
@@ -379,7 +378,7 @@ def release_windows(
         "statuses": [end.status for end in ends],
         "ats": [end.next_refresh_at for end in ends],
         "data_as_of": [end.data_as_of for end in ends],
-        "reasons": [end.failure_reason for end in ends],
+        "causes": [end.cause and json_text(end.cause) for end in ends],
         "suspicious_digests": [end.suspicious_digest for end in ends],
         "suspicious_rows": [end.suspicious_rows for end in ends],
         "suspicious_counts": [end.suspicious_count for end in ends],

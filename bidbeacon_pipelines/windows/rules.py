@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.datasets.registry import Dataset
 
 EDGE_SAFETY = timedelta(days=1)
@@ -156,7 +157,7 @@ class WindowOutcome:
         status: `missing`, `unconfirmed`, `loaded` or `failed`.
         next_refresh_at: When it is due next; None for never.
         data_as_of: When its loaded report was asked for.
-        failure_reason: Why it failed or was suspicious.
+        cause: Why it failed or was suspicious.
         suspicious_digest: Of the suspicious report.
         suspicious_rows: Rows of that report.
         suspicious_count: How many suspicious reports came in a row.
@@ -165,17 +166,17 @@ class WindowOutcome:
     status: str
     next_refresh_at: datetime | None = None
     data_as_of: datetime | None = None
-    failure_reason: str | None = None
+    cause: Cause | None = None
     suspicious_digest: str | None = None
     suspicious_rows: int | None = None
     suspicious_count: int = 0
 
 
-def failed(window: WindowOutcome, reason: str, again_at: datetime | None) -> WindowOutcome:
+def failed(window: WindowOutcome, cause: Cause, again_at: datetime | None) -> WindowOutcome:
     """Return the outcome of a window whose report failed or was refused; with data, and not due again, it is final with that data."""
     if again_at is None and window.data_as_of is not None:
-        return WindowOutcome(status="loaded", data_as_of=window.data_as_of, failure_reason=reason)
-    return replace(window, status="failed", next_refresh_at=again_at, failure_reason=reason)
+        return WindowOutcome(status="loaded", data_as_of=window.data_as_of, cause=cause)
+    return replace(window, status="failed", next_refresh_at=again_at, cause=cause)
 
 
 @dataclass(frozen=True)

@@ -75,17 +75,15 @@ _STATE = f"""
 # its next round.
 _DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 
-_STORED = "coalesce(w.failure_reason, r.failure_reason)"
-_CAUSE = f"""
+_CAUSE = """
        CASE s.state
             WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
-            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused',
-                                                           'detail', jsonb_build_object('reason', o.needs_attention, 'account', a.account_key))
+            WHEN 'needs attention' THEN o.needs_attention
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
             WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
             WHEN 'late' THEN jsonb_build_object('code', 'overdue')
-            ELSE CASE WHEN {_STORED} IS NOT NULL THEN jsonb_build_object('code', 'other', 'reason', {_STORED}) END END"""
+            ELSE coalesce(w.cause, r.cause) END"""
 
 WINDOW_STATES_FUNCTION = f"""
 CREATE FUNCTION window_states(at timestamptz, late_after interval)
@@ -123,6 +121,7 @@ $$
 """Return each window with its state at an instant; see `docs/architecture.md`. Columns after `is_final` are the window's own: conditions on them use its indexes."""
 
 _IS_ASKED = "request_id IS NOT NULL"
+_IS_NEVER_LOADED = "request_id IS NULL AND last_loaded_at IS NULL"
 _IS_UNSETTLED = "(status IN ('failed', 'unconfirmed') OR is_suspicious)"
 _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
     WindowState.LOADING: (_IS_ASKED,),
@@ -131,9 +130,9 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
     WindowState.FAILED: (_IS_UNSETTLED,),
     WindowState.UNCONFIRMED: (_IS_UNSETTLED,),
     WindowState.SUSPICIOUS: (_IS_UNSETTLED,),
-    WindowState.EXPIRED: ("last_loaded_at IS NULL AND expires_at <= :at",),
-    WindowState.MISSING: ("last_loaded_at IS NULL AND expires_at > :at",),
-    WindowState.LATE: ("request_id IS NULL AND next_refresh_at <= :at - :late_after",),
+    WindowState.EXPIRED: (f"{_IS_NEVER_LOADED} AND expires_at <= :at",),
+    WindowState.MISSING: (f"{_IS_NEVER_LOADED} AND expires_at > :at",),
+    WindowState.LATE: ("request_id IS NULL AND next_refresh_at <= :at",),
     WindowState.DUE: (
         "request_id IS NULL AND next_refresh_at <= :at",
         "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.database.base import TOTAL, PipelinesBase
@@ -14,6 +14,9 @@ from bidbeacon_pipelines.database.base import amazon_id as _id
 from bidbeacon_pipelines.windows.rules import WindowOutcome
 
 WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
+
+
+CAUSE_KEY = "CAST(md5(CAST(cause - 'detail' AS text)) AS uuid)"
 
 
 class ReportWindow(PipelinesBase):
@@ -30,7 +33,7 @@ class ReportWindow(PipelinesBase):
     the account's currency. `loaded_by_request` is the request of its data. `replayed_at` is when
     quarantined rows were added to what it holds, last. `wanted_by` is who asked for it to be loaded
     now, whether or not it is due, and `wanted_at` when; both are empty once its request or the
-    session that drives it has ended.
+    session that drives it has ended. `cause_key` is the same for equal causes.
     """
 
     __tablename__ = "report_windows"
@@ -57,7 +60,7 @@ class ReportWindow(PipelinesBase):
     spend: Mapped[Decimal | None] = mapped_column(TOTAL)
     sales: Mapped[Decimal | None] = mapped_column(TOTAL)
     product_totals: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    failure_reason: Mapped[str | None]
+    cause: Mapped[dict[str, Any] | None]
     suspicious_digest: Mapped[str | None]
     suspicious_rows: Mapped[int | None]
     suspicious_count: Mapped[int] = mapped_column(server_default="0")
@@ -65,6 +68,7 @@ class ReportWindow(PipelinesBase):
     wanted_by: Mapped[str | None]
     wanted_at: Mapped[datetime | None]
     replayed_at: Mapped[datetime | None]
+    cause_key: Mapped[UUID | None] = mapped_column(Computed(CAUSE_KEY, persisted=True))
 
     @property
     def outcome(self) -> WindowOutcome:
@@ -81,17 +85,47 @@ class ReportWindow(PipelinesBase):
         CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
         CheckConstraint("status <> 'expired' OR next_refresh_at IS NULL", name="expired_is_over"),
         CheckConstraint("(wanted_by IS NULL) = (wanted_at IS NULL)", name="wanted_since"),
+        CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
+        # Windows that are not as they should be are counted from these two alone.
         Index(
             "ix_report_windows_unsettled",
+            "account_id",
+            "country_code",
             "dataset",
+            "status",
+            "cause_key",
+            postgresql_include=[
+                "window_date",
+                "expires_at",
+                "request_id",
+                "last_requested_at",
+                "next_refresh_at",
+            ],
             postgresql_where=text(
                 "status IN ('failed', 'unconfirmed') OR suspicious_digest IS NOT NULL"
             ),
         ),
         Index(
             "ix_report_windows_never_loaded",
+            "account_id",
+            "country_code",
+            "dataset",
             "expires_at",
-            postgresql_where=text("last_loaded_at IS NULL"),
+            postgresql_where=text("last_loaded_at IS NULL AND request_id IS NULL"),
+        ),
+        Index(
+            "ix_report_windows_missing",
+            "account_id",
+            "country_code",
+            "dataset",
+            postgresql_where=text("status = 'missing'"),
+        ),
+        Index(
+            "ix_report_windows_quarantined",
+            "account_id",
+            "country_code",
+            "dataset",
+            postgresql_where=text("quarantined_count > 0"),
         ),
         Index(
             "ix_report_windows_request",
@@ -134,7 +168,7 @@ class ReportWindow(PipelinesBase):
 
 
 class DatasetWindows(PipelinesBase):
-    """One row says up to which day, in the account's time zone, the windows of one report of an account exist."""
+    """One row says up to which day, in the account's time zone, the windows of one report of an account exist, and how many there are."""
 
     __tablename__ = "dataset_windows"
 
@@ -143,5 +177,6 @@ class DatasetWindows(PipelinesBase):
     dataset: Mapped[str] = mapped_column(primary_key=True)
     report: Mapped[str] = mapped_column(primary_key=True)
     through_date: Mapped[date]
+    windows: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (_account(),)

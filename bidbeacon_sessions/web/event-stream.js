@@ -6,7 +6,6 @@ import { Completion } from "./completion.js";
 import { el } from "./dom.js";
 import { Feed } from "./feed.js";
 import { fromAddress, parse, rangeZone, toAddress, toInstant, toQuery, toText } from "./filters.js";
-import { setCatalogue } from "./folding.js";
 import { PAUSE } from "./help.js";
 import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
@@ -96,10 +95,10 @@ function onUpdate(session, actions) {
   scheduleDraw();
 }
 
-/** What makes the page richer comes when the sessions are there: names of accounts, and what folds runs of actions. */
+/** What makes the page richer comes when the sessions are there: names of accounts, and whole runs of actions. */
 let rest = null;
 function loadRest() {
-  rest ??= Promise.all([loadAccounts(), fetchJson("/api/actions").then(setCatalogue)]).then(() => (redraw(), completeRuns()), () => (rest = null));
+  rest ??= loadAccounts().then(() => (redraw(), completeRuns()), () => (rest = null));
 }
 
 const redraw = () => isDrawn && feed.refresh(model.ordered());

@@ -66,7 +66,7 @@ export class Feed {
     this.cards.clear();
   }
 
-  /** Show times anew, or folds: the zone was chosen, or the catalogue came. */
+  /** Show times anew: the zone was chosen. */
   refresh(entries) {
     this.days.clear();
     for (const entry of entries) this.cards.get(entry.session.id)?.refresh(entry);

@@ -45,10 +45,6 @@ function renderPart(part, account) {
   switch (part.kind) {
     case "badge":
       return [el("bdi", { class: "tag badge", title: part.value }, part.text)];
-    case "badges":
-      return names(part.values.map((value) => el("bdi", { class: "tag badge", title: value }, value)), "windows");
-    case "accounts":
-      return accountTags(part.accounts);
     case "account":
       return [accountTag(part.value, part.text === part.value ? null : part.text)];
     case "time":
@@ -66,15 +62,11 @@ function instantPart(part, zone) {
   return el("time", { datetime: part.value, title: fullTime(part.value, zone) }, text);
 }
 
-/** Accounts (`{key, label}`) as tags, the first few at once. */
+/** Accounts (`{key, label}`) as tags: the first few, and a button for the others. */
 export function accountTags(accounts) {
-  return names(accounts.map(({ key, label }) => accountTag(key, label)), "accounts");
-}
-
-/** Many names in the place of one: the first few, and a button for the others. */
-function names(shown, kind) {
+  const shown = accounts.map(({ key, label }) => accountTag(key, label));
   const rest = shown.length > MOST_NAMES + 1 ? shown.splice(MOST_NAMES) : [];
-  return [el("span", { class: kind }, shown, rest.length > 0 && expander(`+${rest.length}`, `${rest.length} more`, () => rest))];
+  return [el("span", { class: "accounts" }, shown, rest.length > 0 && expander(`+${rest.length}`, `${rest.length} more`, () => rest))];
 }
 
 function accountTitle(key) {

@@ -60,8 +60,14 @@ export class SessionCard {
     this.word.replaceChildren(mark === "succeeded" ? "" : statusWord(session));
     this.length.replaceChildren(lengthOf(session));
     this.error.hidden = !session.error;
-    if (session.error) this.error.replaceChildren(el("b", {}, session.error.type ?? "Error"), " ", el("bdi", {}, withCommands(session.error.message ?? "")));
+    if (session.error) this.error.replaceChildren(...errorWords(session.error));
   }
+}
+
+/** What went wrong and what helps, as the server explains the cause; without one, the class and message of the error. */
+function errorWords({ explained, type, message }) {
+  const [what, more] = explained ? [explained.sentence, explained.advice] : [type ?? "Error", message];
+  return [el("b", {}, el("bdi", {}, withCommands(what))), " ", el("bdi", {}, withCommands(more ?? ""))];
 }
 
 /** What became of a session; of a failed attempt, with a link to the later one that did its work, also where its own actions are errors. */

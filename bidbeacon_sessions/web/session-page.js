@@ -3,7 +3,6 @@
 import { accountLabel, loadAccounts } from "./accounts.js";
 import { announce } from "./announcer.js";
 import { el, keepingFocus, outLink, reconcile, safeUrl, withCommands } from "./dom.js";
-import { setCatalogue } from "./folding.js";
 import { markOf, statusIcon } from "./icons.js";
 import { jsonText } from "./json.js";
 import { bindKeys } from "./keys.js";
@@ -167,13 +166,15 @@ function labelFact(value) {
 
 function errorBox(session) {
   if (!session.error) return [];
-  const { type = "Error", message = "", traceback } = session.error;
+  const { explained, type = "Error", message = "", traceback } = session.error;
+  const [what, more] = explained ? [explained.sentence, explained.advice] : [type, message];
   return [
     el(
       "section",
       { class: `failure ${markOf(session)}`, "aria-label": "Error" },
-      el("h2", {}, el("bdi", {}, type)),
-      message && el("p", { dir: "auto" }, withCommands(message)),
+      el("h2", {}, el("bdi", {}, withCommands(what))),
+      more && el("p", { dir: "auto" }, withCommands(more)),
+      explained?.link && el("p", {}, el("a", { href: explained.link }, "More about it")),
       traceback && el("details", {}, el("summary", {}, "Traceback"), el("pre", { tabindex: "0" }, traceback)),
     ),
   ];
@@ -225,4 +226,3 @@ onZoneChange(() => {
 });
 keepCounting();
 stream.start();
-fetchJson("/api/actions").then((catalogue) => (setCatalogue(catalogue), timeline?.refresh()), () => {});

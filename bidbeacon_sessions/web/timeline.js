@@ -36,9 +36,11 @@ export class Timeline {
     this.all = actions;
     this.actions = this.only === null ? actions : actions.filter(({ accounts }) => accounts.some(({ key }) => this.only.has(key)));
     this.total = total;
-    const groups = this.groupsOf(this.actions).flatMap((group) => (this.opened.has(group.actions[0].ord) ? unfolded(group) : [group]));
+    const runs = this.groupsOf(this.actions);
+    const opened = new Set(runs.filter(([first]) => this.opened.has(first.ord)).flat());
+    const groups = runs.flatMap((run) => (opened.has(run[0]) ? eachAlone(run) : [run]));
     const isShort = groups.length <= SHOWN_UNFOLDED && (this.actions.length === total || groups.length === this.actions.length && total <= SHOWN_UNFOLDED);
-    const visible = this.isExpanded || isShort ? groups : groups.filter((group, index) => staysVisible(group, index, groups.length));
+    const visible = this.isExpanded || isShort ? groups : groups.filter((group, index) => opened.has(group[0]) || staysVisible(group, index, groups.length));
     const nodes = [];
     let next = 0;
     for (const group of visible) {
@@ -52,7 +54,7 @@ export class Timeline {
 
   /** What stands below the last action of the account asked for: a fold of those of others. */
   foldAfter(last) {
-    const count = this.total - (last?.actions.at(-1).ord ?? 0);
+    const count = this.total - (last?.at(-1).ord ?? 0);
     return count > 0 ? [this.fold(count, { ord: "end" })] : [];
   }
 
@@ -65,27 +67,27 @@ export class Timeline {
   /** What stands between two visible rows: a fold, or the time that passed. */
   between(hidden, before, after) {
     const missing = this.missingBetween([before, ...hidden, after]);
-    const count = hidden.reduce((sum, { actions }) => sum + actions.length, 0) + missing;
-    if (hidden.length > 1 || missing > 0) return [this.fold(count, after.actions[0])];
+    const count = hidden.flat().length + missing;
+    if (hidden.length > 1 || missing > 0) return [this.fold(count, after[0])];
     if (hidden.length === 1) return [this.row(hidden[0], before)];
-    return this.showsGaps ? this.gap(before?.actions.at(-1), after.actions[0]) : [];
+    return this.showsGaps ? this.gap(before?.at(-1), after[0]) : [];
   }
 
   /** How many actions were not loaded between these, where the numbers jump. */
   missingBetween(groups) {
-    const jumps = groups.slice(1).map(({ actions }, index) => actions[0].ord - (groups[index]?.actions.at(-1).ord ?? 0) - 1);
+    const jumps = groups.slice(1).map(([first], index) => first.ord - (groups[index]?.at(-1).ord ?? 0) - 1);
     return Math.min(jumps.reduce((sum, jump) => sum + jump, 0), this.total - this.actions.length);
   }
 
   row(group, before) {
-    const [first] = group.actions;
-    const key = `${first.ord}-${group.actions.length}`;
-    if (!this.rows.has(key)) this.rows.set(key, group.actions.length > 1 ? this.runRow(group) : actionRow(first, this.account, this.showsGaps ? before?.actions.at(-1) : null));
+    const [first] = group;
+    const key = `${first.ord}-${group.length}`;
+    if (!this.rows.has(key)) this.rows.set(key, group.length > 1 ? this.runRow(group) : actionRow(first, this.account, this.showsGaps ? before?.at(-1) : null));
     return this.rows.get(key);
   }
 
-  /** Several actions of one kind, told as one, with a button that shows them one by one. */
-  runRow({ actions, parts }) {
+  /** Several actions of one kind as the first one's sentence, with a button that shows them one by one. */
+  runRow(actions) {
     const [first] = actions;
     const open = el("button", { type: "button", class: "run", "aria-expanded": "false", title: "Show them one by one" }, `${actions.length} ×`);
     open.addEventListener("click", () => {
@@ -94,7 +96,7 @@ export class Timeline {
       this.rows.get(`${first.ord}-1`)?.querySelector("a, button")?.focus();
     });
     const all = { accounts: actions.flatMap(({ accounts }) => accounts), promises: actions.flatMap(({ promises = [] }) => promises) };
-    return row({ ...first, ...all }, this.account, parts, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
+    return row({ ...first, ...all }, this.account, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
   }
 
   fold(count, after) {
@@ -122,30 +124,29 @@ export class Timeline {
   }
 }
 
-const staysVisible = ({ actions, isOpened }, index, count) => isOpened || index < SHOWN_FIRST || index >= count - SHOWN_LAST || actions[0].tone === "error";
-const unfolded = ({ actions }) => eachAlone(actions).map((group) => ({ ...group, isOpened: true }));
+const staysVisible = ([first], index, count) => index < SHOWN_FIRST || index >= count - SHOWN_LAST || first.tone === "error";
 const secondsBetween = (before, after) => (before ? (Date.parse(after.at) - Date.parse(before.at)) / 1000 : 0);
 
 function actionRow(action, account, before) {
   const seconds = secondsBetween(before, action);
   const took = before && seconds < GAP_SECONDS ? el("span", { class: "took", title: "Since the action before" }, `+${duration(seconds)}`) : null;
-  return row(action, account, action.parts, took);
+  return row(action, account, took);
 }
 
-function row(action, account, parts, addition, title = null) {
+function row(action, account, addition, title = null) {
   const zone = zoneOf(account);
   return el(
     "li",
     { class: `action ${action.tone}`, "data-type": action.type, "data-key": action.ord, title: action.type },
     el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at, zone) }, clock(action.at, zone)),
     toneIcon(action.tone),
-    el("p", { class: "sentence", dir: "auto" }, whose(action.accounts, parts, account), renderParts(parts, account), addition && " ", addition, promiseLine(action.promises ?? [], zone)),
+    el("p", { class: "sentence", dir: "auto" }, whose(action, account), renderParts(action.parts, account), addition && " ", addition, promiseLine(action.promises ?? [], zone)),
   );
 }
 
 /** The accounts that an action is about, as far as neither its sentence names them nor the session is about them. */
-function whose(accounts, parts, account) {
-  const named = new Set([account, ...parts.flatMap((part) => (part.kind === "accounts" ? part.accounts.map(({ key }) => key) : part.kind === "account" ? [part.value] : []))]);
+function whose({ accounts, parts }, account) {
+  const named = new Set([account, ...parts.filter(({ kind }) => kind === "account").map(({ value }) => value)]);
   const others = [...new Map(accounts.map((one) => [one.key, one])).values()].filter(({ key }) => !named.has(key));
   return others.length > 0 && [...accountTags(others), " "];
 }

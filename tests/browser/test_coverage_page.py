@@ -35,9 +35,9 @@ def fill_windows(store: SessionStore) -> None:
         connection.execute(
             text("""
             INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, load_count, row_count,
-                                        failure_reason, next_refresh_at)
+                                        cause, next_refresh_at)
             SELECT account_id, country_code, 'daily_targets', 'SP+SB+SD', CAST(:to AS date) - n, now() + interval '2 years', CASE WHEN n = 5 AND country_code = 'DE' THEN 'failed' ELSE 'loaded' END,
-                   now(), now(), 1, 7, CASE WHEN n = 5 AND country_code = 'DE' THEN 'Amazon said no' END, now() + interval '5 hours'
+                   now(), now(), 1, 7, CASE WHEN n = 5 AND country_code = 'DE' THEN CAST('{"code": "request-refused"}' AS jsonb) END, now() + interval '5 hours'
               FROM advertiser_accounts CROSS JOIN generate_series(0, 39) n"""),
             {"to": TO},
         )
@@ -50,7 +50,7 @@ def fill_windows(store: SessionStore) -> None:
                 dataset="daily_targets",
                 windows=[day],
                 request_id=1,
-                reason="Amazon said no",
+                cause={"code": "request-refused"},
             )
         )
 
@@ -88,7 +88,9 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) ->
         "aria-label", f"failed: Monday {TO - timedelta(days=5)}, <b>Söhne</b> · DE"
     )
     page.keyboard.press("Enter")
-    expect(page.locator(".verdict")).to_contain_text("Its report failed: Amazon said no.")
+    expect(page.locator(".verdict")).to_contain_text(
+        "Its report failed: Amazon refused the request."
+    )
     expect(page.locator(".map .says")).to_be_hidden()
     expect(page.locator(".story a")).to_have_count(1)
     expect(page.locator(".story .sentence").first).to_contain_text("Report of daily_targets failed")
@@ -297,7 +299,7 @@ def _change(store: SessionStore, which: str = "status = 'failed'") -> None:
             )
         )
         failed = ReportFailed(
-            account="DE.one", dataset="daily_targets", windows=[TO], request_id=2, reason="x"
+            account="DE.one", dataset="daily_targets", windows=[TO], request_id=2, cause={}
         )
         session.add_in(connection, failed)
 

@@ -1,5 +1,6 @@
 """Home: is everything all right, and if not, what, with a link to each."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.server import Access
@@ -16,7 +18,15 @@ from tests.browser.conftest import NARROW_AND_WIDE, serve_page
 
 pytestmark = pytest.mark.browser
 
-CAUSE = "43 of 1,500 rows (2.9%) failed validation (43 × metric.clicks: missing)"
+CAUSE = cause(
+    "rows-invalid",
+    detail={
+        "bad": 43,
+        "rows": 1_500,
+        "share": 43 / 1_500,
+        "faults": ["43 × metric.clicks: missing"],
+    },
+)
 ACCOUNTS = """
     WITH ads_account AS (
         INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
@@ -26,11 +36,14 @@ ACCOUNTS = """
       FROM unnest(ARRAY['US', 'CA', 'MX']) c"""
 WINDOWS = """
     INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, last_requested_at, data_as_of, load_count,
-                                next_refresh_at, failure_reason)
+                                next_refresh_at, cause)
     SELECT account_id, country_code, d, 'SP+SB+SD', current_date - n, now() + interval '2 years', CASE WHEN n % 97 = :failing THEN 'failed' ELSE 'loaded' END, now(),
            now() - interval '3 hours', now(), 1, CASE WHEN n IN (3, 5) AND d = 'daily_products' AND :failing < 97 THEN now() - interval '20 hours' END,
-           CASE WHEN n % 97 = :failing THEN :cause END
+           CASE WHEN n % 97 = :failing THEN CAST(:cause AS jsonb) END
       FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_campaigns', 'daily_targets', 'daily_products']) d CROSS JOIN generate_series(1, 700) n"""
+MADE = """
+    INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
+    SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
 GATE = """
     INSERT INTO report_gates (client_id, region, in_flight_limit, pace, next_create_at, refusals, refused_count, closed_for, last_refused_at)
     VALUES ('client', 'NA', 4, interval '10 s', now() + interval '8 minutes', 1, 3, interval '25 minutes', now())"""
@@ -43,9 +56,10 @@ def fill(session_store: SessionStore) -> Callable[..., None]:
     def fill(failing: int) -> None:
         with session_store.begin() as connection:
             connection.execute(text(ACCOUNTS))
-            connection.execute(text(WINDOWS), {"failing": failing, "cause": CAUSE})
+            connection.execute(text(WINDOWS), {"failing": failing, "cause": json.dumps(CAUSE)})
             if failing < 97:
                 connection.execute(text(GATE))
+            connection.execute(text(MADE))
         for number in range(8):
             with (
                 suppress(RuntimeError),
@@ -77,16 +91,16 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
     fill(failing=4)
     page.goto(base_url)
     expect(page.locator("h1")).to_contain_text("problem")
-    causes = page.locator("#problems .cause")
+    causes = page.locator("#findings .cause")
     expect(causes).to_have_text(
         [
-            f"{CAUSE}.",
-            "Overdue, and no report has been requested.",
-            "RuntimeError: The connection broke after 30 s",
+            explain(CAUSE).sentence,
+            "The day is overdue, and no report has been requested.",
+            "RuntimeError: The connection broke after 30 s.",
         ]
     )
-    expect(page.locator("#problems li").first).to_contain_text(
-        "72 windows of 3 accounts in daily_campaigns"
+    expect(page.locator("#findings li").first).to_contain_text(
+        "72 windows of 3 accounts failed, in daily_campaigns and 2 more datasets"
     )
     late = page.locator(".datasets li", has_text="advertised product").locator(".chip.late")
     expect(late).to_have_text("6 late")
@@ -132,10 +146,10 @@ def test_jobs_have_their_durations_and_runs_by_hour(
     expect(page).to_have_url(f"{base_url}/sessions?job=bake&since=24h")
 
 
-def test_counts_and_broken_checks_lead_to_what_shows_them(
+def test_counts_and_findings_lead_to_what_shows_them(
     page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
 ) -> None:
-    """Accounts to their list, days to the map, and what only Health shows to that section, also from elsewhere."""
+    """Accounts to their list, windows to the map, and calls that are throttled to Amazon's limits, also from elsewhere."""
     fill(failing=97)
     with session_store.begin() as connection:
         connection.execute(text(SILENT))
@@ -143,16 +157,11 @@ def test_counts_and_broken_checks_lead_to_what_shows_them(
     page.goto(base_url)
     summary = page.locator("#verdict .summary")
     expect(summary.get_by_role("link", name="3 accounts")).to_have_attribute("href", "/accounts")
-    expect(summary.get_by_role("link", name="6,300 days of data")).to_have_attribute(
-        "href", "/coverage"
-    )
-    cause = page.locator("#problems .cause", has_text="Nothing happens")
-    expect(cause).to_have_attribute("href", "/#checks")
-    cause.click()
-    expect(page.locator("#checks-title")).to_be_in_viewport()
-    page.goto("about:blank")
-    page.goto(f"{base_url}/#checks")
-    expect(page.locator("#checks-title")).to_be_in_viewport()
+    expect(summary.get_by_role("link", name="6,300 windows")).to_have_attribute("href", "/coverage")
+    page.locator("#findings .cause", has_text="Nothing happens").click()
+    expect(page).to_have_url(f"{base_url}/sessions")
+    page.goto(f"{base_url}/#limits")
+    expect(page.locator("#limits-title")).to_be_in_viewport()
 
 
 def test_counts_of_a_dataset_stand_in_one_line(
@@ -204,20 +213,10 @@ def test_all_right_is_said_and_kept_up_to_date(
     fill(failing=97)
     page.goto(base_url)
     expect(page.locator("#datasets .share").first).to_have_text("100 % fresh")
-    expect(page.locator("#problems")).to_be_hidden()
+    expect(page.locator("#findings")).to_be_hidden()
     with suppress(ValueError), with_job_session("brew", store=session_store):
         raise ValueError("No water")
-    expect(page.locator("#problems .cause")).to_have_text("ValueError: No water.")
-
-
-def test_a_cause_ends_before_what_to_do(
-    page: Page, base_url: str, session_store: SessionStore
-) -> None:
-    """With a full stop, also where its last sentence has none of its own."""
-    with suppress(ValueError), with_job_session("brew", store=session_store):
-        raise ValueError("No water. Nobody paid")
-    page.goto(base_url)
-    expect(page.locator("#problems")).to_contain_text("No water. Nobody paid. This is over when")
+    expect(page.locator("#findings .cause")).to_have_text("ValueError: No water.")
 
 
 def test_a_newcomer_is_told_what_to_do(
@@ -244,7 +243,7 @@ def test_first_start_says_what_happens_and_when_data_comes(
     expect(page.locator("h1")).to_have_text("Starting")
     expect(page.locator("#verdict")).to_contain_text("3 accounts are being synced")
     expect(page.locator("#verdict")).to_contain_text("The first data comes")
-    expect(page.locator("#verdict")).not_to_contain_text("0 days")
+    expect(page.locator("#verdict")).not_to_contain_text("0 windows")
     expect(page).to_have_title("Home · BidBeacon")
 
 
@@ -277,43 +276,72 @@ def test_light_and_dark_can_be_chosen(page: Page, shared_url: str) -> None:
     assert light == paper()
 
 
-def test_a_problem_is_loaded_again_in_all_of_its_datasets(
+def test_a_finding_is_acted_on_and_acknowledged(
     page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
 ) -> None:
-    """One button for all of its days; what it says stays when Home is renewed."""
+    """One button for all of its days; what it says stays when Home is renewed. Who has acknowledged it finds it below all others."""
     fill(failing=4)
     page.goto(base_url)
-    problem = page.locator("#problems li", has_text="failed validation")
-    expect(problem).to_contain_text(
-        "The rows are in quarantine: bidbeacon quarantine list shows them."
-    )
-    problem.get_by_role("button", name="Load all 72 windows again").click()
-    expect(problem.locator(".said")).to_have_text(
-        "Asked for 72 windows in 9 runs, which Dagster starts within half a minute."
-    )
+    finding = page.locator("#findings li", has_text="failed validation")
+    finding.get_by_role("button", name="Load these 72 windows again").click()
+    said = "Asked for 72 days of 3 accounts; Dagster starts the runs within half a minute."
+    expect(finding.locator(".said")).to_have_text(said)
     with session_store.begin() as connection:
-        wanted = list_wanted(connection)
-        assert 72 == sum(len(one["windows"]) for one in wanted)
-        assert 3 == len({one["dataset"] for one in wanted})
+        assert 72 == sum(len(one["windows"]) for one in list_wanted(connection))
         connection.execute(
-            text("""UPDATE report_windows SET status = 'loaded', failure_reason = NULL
+            text("""UPDATE report_windows SET status = 'loaded', cause = NULL
                      WHERE status = 'failed' AND dataset = 'daily_targets'""")
         )
     with with_job_session("load-windows", store=session_store):
         pass
-    expect(problem.get_by_role("button", name="Load all 48 windows again")).to_be_visible()
-    expect(problem.locator(".said")).to_contain_text("Asked for 72 windows in 9 runs")
-    problem.get_by_role("button").click()
-    expect(problem.locator(".said")).to_have_text("All of them are asked for already.")
-    expect(page.locator("#problems .acts")).to_have_count(2)
+    expect(finding.get_by_role("button", name="Load these 48 windows again")).to_be_visible()
+    expect(finding.locator(".said")).to_have_text(said)
+    finding.get_by_role("button", name="Acknowledge").click()
+    finding.get_by_label("Note").fill("Ann asks Amazon")
+    finding.get_by_role("button", name="Acknowledge").click()
+    known = page.locator("#findings .known")
+    expect(known.locator("summary")).to_have_text("1 finding acknowledged")
+    expect(page.locator("#findings > .rows .cause", has_text="failed validation")).to_have_count(0)
+    known.locator("summary").click()
+    expect(known).to_contain_text("Acknowledged by page")
+    expect(known).to_contain_text("Ann asks Amazon")
+    known.get_by_role("button", name="Take back").click()
+    expect(page.locator("#findings > .rows .cause").first).to_contain_text("failed validation")
+
+
+def test_consequences_and_what_goes_on_have_lists_of_their_own(
+    page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
+) -> None:
+    """What a cause has done stands below it; what usually passes stands below what is wrong, with when it goes on, and is no problem."""
+    fill(failing=97)
+    with session_store.begin() as connection:
+        connection.execute(text(RETRIED))
+    page.goto(base_url)
+    expect(page.locator("h1")).to_have_text("Everything is all right")
+    expect(page.locator("#findings h2")).to_have_text("Goes on by itself")
+    expect(page.locator("#findings .rows > li")).to_contain_text("attempt 2 of 5")
+    with session_store.begin() as connection:
+        connection.execute(text(REVOKED))
+    page.reload()
+    expect(page.locator("h1")).to_have_text("1 problem")
+    expect(page.locator("#findings .consequences li")).to_have_text(
+        ["6,300 windows are not refreshed"]
+    )
+
+
+RETRIED = """
+    INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, attempts, next_step_at, failure_kind, cause)
+    VALUES ('amzn1.acme', 'daily_targets', 'SP+SB+SD', current_date - 3, current_date - 3, 1, now() + interval '5 minutes', 'report_failed',
+            '{"code": "report-failed", "status": "FAILED"}')"""
+REVOKED = """UPDATE ads_accounts SET needs_attention = '{"code": "token-revoked"}', needs_attention_for = 'credentials'"""
 
 
 def test_a_page_that_may_change_nothing_says_so_once_on_home(
     page: Page, session_store: SessionStore, fill: Callable[..., None]
 ) -> None:
-    """At the first of the problems that have a button."""
+    """At the first of the findings; all buttons are off."""
     fill(failing=4)
     with serve_page(session_store, access=Access()) as port:
         page.goto(f"http://127.0.0.1:{port}")
-        expect(page.locator("#problems .refusal:visible")).to_have_count(1)
-        expect(page.locator("#problems .acts button:disabled")).to_have_count(2)
+        expect(page.locator("#findings .refusal:visible")).to_have_count(1)
+        expect(page.locator("#findings .acts button:disabled")).to_have_count(4)

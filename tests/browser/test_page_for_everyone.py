@@ -42,13 +42,14 @@ def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str
             {"id": ACCOUNT_ID, "day": DAY},
         )
     shared = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
+    why = {"code": "other", "detail": {"reason": LONG}}
     with (
         pytest.raises(OSError, match="a-name"),
         with_job_session(LONG, store=shared_store, account=ACCOUNT, input={"x": LONG}) as failed,
     ):
         failed.add(WindowsQueued(**shared))
-        failed.add(ReportSuspicious(**shared, request_id=1, report_id=LONG, reason=LONG))
-        failed.add(ReportFailed(**shared, request_id=1, reason=LONG))
+        failed.add(ReportSuspicious(**shared, request_id=1, report_id=LONG, cause=why))
+        failed.add(ReportFailed(**shared, request_id=1, cause=why))
         raise OSError(LONG)
     with with_job_session("running", store=shared_store, account=ACCOUNT) as running:
         running.add(WindowsQueued(**shared))

@@ -54,7 +54,7 @@ def addresses(shared_url: str, shared_store: SessionStore) -> dict[str, str]:
         with_job_session("breaks", store=shared_store, account=account) as session,
     ):
         failed = ReportFailed(
-            account="DE.one", dataset="daily_targets", windows=[DAY], request_id=1, reason="x"
+            account="DE.one", dataset="daily_targets", windows=[DAY], request_id=1, cause={}
         )
         session.add(failed)
         raise OSError("gone")

@@ -122,7 +122,7 @@ def test_nothing_is_asked_for_a_stopped_account(stocked: World) -> None:
     for command in (("refresh",), ("load", "--window", str(stocked.day()))):
         result = run(*command, "--account", key)
         assert result.exit_code == 2
-        assert "it is paused" in result.stderr
+        assert "The account is paused" in result.stderr
     assert stocked.sessions_of("load-windows") == stocked.sessions_of("refresh-account") == []
 
 
@@ -252,7 +252,10 @@ def test_a_list_of_accounts_fits_80_columns(
     assert max(map(len, lines)) <= 80
     place = next(n for n, line in enumerate(lines) if key in line)
     below = " ".join(line.strip() for line in lines[place + 1 : place + 3])
-    assert f"not refreshed: it is paused: `bidbeacon accounts resume {key}` resumes it" == below
+    assert below == (
+        "not refreshed: The account is paused. "
+        f"To refresh it again, run `bidbeacon accounts resume {key}`."
+    )
 
 
 def test_an_empty_list_of_accounts_says_what_to_do(world: World) -> None:

@@ -129,8 +129,9 @@ def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> No
     )
     result = run("sync", "--account", key)
     assert result.exit_code == 2
-    assert "No reports are requested for Acme Merch · US: it is paused" in result.stderr.replace(
-        "\n", " "
+    assert (
+        "No reports are requested for Acme Merch · US: The account is paused"
+        in result.stderr.replace("\n", " ")
     )
 
 

@@ -321,7 +321,7 @@ def test_a_load_that_is_refused_is_not_wanted_any_more(wanted: World) -> None:
         run_config=run.run_config, instance=wanted.instance, raise_on_error=False
     )
     actions = wanted.one_session("load-windows")["actions"]
-    assert "it is paused" in str([one.get("detail") for one in actions])
+    assert "account-paused" in str([one.get("cause") for one in actions])
     assert [] == by_hand(wanted) == what_is_wanted(wanted)
 
 

@@ -43,7 +43,9 @@ def store(
         "refresh-account", store=session_store, account=account, run_id="run-1"
     ) as session:
         session.add(WindowsQueued(**FACTS, request_id=1))
-        session.add(ReportFailed(**FACTS, request_id=1, reason="Out of ink"))
+        session.add(
+            ReportFailed(**FACTS, request_id=1, cause={"code": "report-failed", "status": "FAILED"})
+        )
     return session_store
 
 
@@ -131,7 +133,10 @@ def test_a_session_shows_what_became_of_what_it_queued(store: SessionStore) -> N
     """Below the action that queued it, and in JSON under `promises`."""
     [session] = json.loads(run("list", "--json", "--type", "report-failed").stdout)
     shown = " ".join(run("show", session["id"]).stdout.split())
-    assert "↳ refresh-account: Report of daily_targets failed for 1 day: Out of ink" in shown
+    assert (
+        "↳ refresh-account: Report of daily_targets failed for 1 day: Amazon reported FAILED"
+        in shown
+    )
     actions = json.loads(run("show", session["id"], "--json").stdout)["actions"]
     assert ["fulfilled"] == [promise["status"] for promise in actions[0]["promises"]]
 

@@ -38,7 +38,7 @@ def test_no_text_controls_the_terminal(stocked: World) -> None:
     """Stored names, reasons and errors, and given arguments, in results, in errors and in JSON."""
     account = stocked.account()
     stocked.execute(
-        "UPDATE ads_accounts SET name = :evil, needs_attention = :evil, needs_attention_for = 'account'",
+        "UPDATE ads_accounts SET name = :evil, needs_attention = jsonb_build_object('code', 'other', 'detail', jsonb_build_object('reason', CAST(:evil AS text))), needs_attention_for = 'account'",
         evil=EVIL,
     )
     stocked.execute("UPDATE advertiser_accounts SET name = :evil", evil=EVIL)

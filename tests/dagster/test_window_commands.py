@@ -170,7 +170,7 @@ def test_restatements_of_an_age_that_no_load_has_names_those_there_are(stocked: 
     assert "No load of that age. Loads there are: T+" in flat(result)
 
 
-def test_quarantine_is_listed_with_reason_and_row(stocked: World) -> None:
+def test_quarantine_is_listed_with_cause_and_row(stocked: World) -> None:
     """Of a refused report each row says so; `--json` gives them as they are stored."""
     account = stocked.account()
     break_rows(stocked, 0.5)
@@ -182,7 +182,7 @@ def test_quarantine_is_listed_with_reason_and_row(stocked: World) -> None:
     for said in (
         "Acme Merch · US",
         "the report was refused",
-        listed[0]["reason"].split()[0],
+        f"{listed[0]['cause']['field']}: expected",
         '"campaign.id":',
     ):
         assert said in shown

@@ -50,12 +50,12 @@ def read(path, **query):
 
 home, coverage = read("/api/home"), read("/api/coverage")
 print(json.dumps({
-    "home": {one["kind"]: one["count"] for one in home["problems"]},
+    "home": {one["code"]: one["count"] for one in home["findings"]},
     "datasets": {one["name"]: one["states"] for one in home["datasets"]},
     "map": sorted(one["cells"] for one in coverage["accounts"]),
     "account": [one["states"] for one in read("/api/account", account=account)["datasets"]],
     "explain": read("/api/explain", account=account, dataset="daily_targets", window=window)["verdict"],
-    "doctor": {one.name: one.level for one in examine(settings, engine) if one.name != "calls"},
+    "doctor": {one.name: one.severity for one in examine(settings, engine) if one.name != "calls"},
 }))
 """
 """Prints all judgements of the page and of `doctor`, and lets alerts look."""
@@ -156,7 +156,7 @@ def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: Wo
         " WHERE dataset = 'daily_targets'"
     )
     stocked.execute(
-        "UPDATE report_windows SET status = 'failed', failure_reason = 'Out of ink', next_refresh_at = now() + interval '1 day'"
+        """UPDATE report_windows SET status = 'failed', cause = '{"code": "report-failed", "status": "FAILED"}', next_refresh_at = now() + interval '1 day'"""
         " WHERE dataset = 'daily_targets' AND window_date = :day",
         day=stocked.day(5),
     )
@@ -164,9 +164,9 @@ def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: Wo
     right, ahead = (json.loads(run_ahead(days, *arguments)) for days in (0, 2))
     assert right == ahead
     assert right["datasets"]["daily_targets"]["due"] > 0
-    told = stocked.rows("SELECT problem FROM alerts WHERE closed_at IS NULL")
-    assert {"failed": 1} == ahead["home"]
-    assert ahead["home"] == {row["problem"]["kind"]: row["problem"]["count"] for row in told}
+    told = stocked.rows("SELECT finding ->> 'code' AS code FROM findings WHERE gone_at IS NULL")
+    assert {"report-failed": 1} == ahead["home"]
+    assert ["report-failed"] == [row["code"] for row in told]
 
 
 def test_checks_on_host_whose_clock_is_ahead_find_no_late_windows(stocked: World) -> None:

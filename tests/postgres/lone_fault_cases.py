@@ -179,11 +179,11 @@ UNANSWERED: dict[str, Case] = {
     "partial_failure: create": Resent(faults=(once("partial_failure", "create_report"),)),
     "partial_failure: create, a code of ours": Refused(
         faults=(once("partial_failure", "create_report", code="400013", reason="No field Colour"),),
-        reason="No field Colour.*code 400013",
+        why="^field-refused: .*No field Colour",
     ),
     "partial_failure: create, fields of several ad products": Refused(
         faults=(once("partial_failure", "create_report", code="400004", reason="No field Colour"),),
-        reason="No field Colour.*bidbeacon contract set",
+        why="^fields-refused-together: .*No field Colour.*bidbeacon contract set",
     ),
     "partial_failure: retrieve": Case(
         faults=(once("partial_failure", "retrieve_report"),), retrieves=2, seconds=181
@@ -202,8 +202,8 @@ REFUSED: dict[str, Case] = {
         strikes=(6,),
         creates=6,
         tokens=4,
-        reason="Access token is not valid",
-        person="Access token is not valid.*Check that the authorising user may see this account.*3 times in a row",
+        why="^account-refused: .*Access token is not valid",
+        person="^account-refused: .*Access token is not valid.*accounts resume CA",
     ),
     "token_expiry: create": Case(
         faults=(once("token_expiry", "create_report"),), creates=2, tokens=2
@@ -218,7 +218,7 @@ REFUSED: dict[str, Case] = {
         creates=0,
         ends="requested",
         rests=True,
-        person="Authorise BidBeacon again and set BIDBEACON_ADS_API_REFRESH_TOKEN",
+        person="^token-revoked: ",
     ),
     "too_large: of one day it isn't": Case(faults=(once("too_large"),)),
     "too_large_later: of one day it isn't": Case(faults=(once("too_large_later"),)),
@@ -228,8 +228,8 @@ REFUSED: dict[str, Case] = {
         strikes=(1,),
         creates=1,
         seconds=0,
-        reason="Multi-account authorization failed",
-        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts resume CA\.acme-merch\.1kc1",
+        why="^reporting-not-allowed: .*Multi-account authorization failed",
+        person=r"^reporting-not-allowed: .*accounts resume CA\.acme-merch\.1kc1",
     ),
     "multi_status: the same inside a 207": NeedsAttention(
         faults=(fault("missing_rights"), fault("multi_status")),
@@ -237,14 +237,14 @@ REFUSED: dict[str, Case] = {
         strikes=(1, 1),
         creates=1,
         seconds=0,
-        reason="Multi-account authorization failed",
-        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts resume CA\.acme-merch\.1kc1",
+        why="^reporting-not-allowed: .*Multi-account authorization failed",
+        person=r"^reporting-not-allowed: .*accounts resume CA\.acme-merch\.1kc1",
     ),
     "forbidden: create": Confirmed(faults=(once("forbidden", "create_report"),)),
     "forbidden: create, always": NeedsAttention(
         faults=(fault("forbidden", "create_report"),),
-        reason="Profile has no rights",
-        person="Profile has no rights.*Check that the authorising user may see this account",
+        why="^account-refused: .*Profile has no rights",
+        person="^account-refused: .*Profile has no rights",
     ),
     "forbidden: retrieve": Case(
         faults=(once("forbidden", "retrieve_report"),),
@@ -259,8 +259,8 @@ REFUSED: dict[str, Case] = {
         retrieves=3,
         reports=1,
         seconds=180 + 60 + 90,
-        reason="Profile has no rights",
-        person="Profile has no rights.*Check that the authorising user may see this account",
+        why="^account-refused: .*Profile has no rights",
+        person="^account-refused: .*Profile has no rights",
     ),
     "unauthorized: download, which shows no token": Case(
         faults=(once("unauthorized", "download"),), retrieves=2, downloads=2
@@ -273,7 +273,8 @@ REFUSED: dict[str, Case] = {
     ),
     "wrong_region: create": Confirmed(faults=(once("wrong_region", "create_report"),)),
     "wrong_region: create, always": RefusedTwice(
-        faults=(fault("wrong_region", "create_report"),), reason="The account is not in this region"
+        faults=(fault("wrong_region", "create_report"),),
+        why="^request-refused: .*The account is not in this region",
     ),
     "wrong_region: retrieve": Case(
         faults=(once("wrong_region", "retrieve_report"),),
@@ -283,7 +284,7 @@ REFUSED: dict[str, Case] = {
     ),
     "too_old, of a day that Amazon serves": Confirmed(faults=(once("too_old"),)),
     "too_old, of a day that Amazon serves, always": RefusedTwice(
-        faults=(fault("too_old"),), reason="startDate is too old.*may no longer serve these days"
+        faults=(fault("too_old"),), why="^report-too-old: .*startDate is too old"
     ),
 }
 
@@ -291,23 +292,21 @@ ENDED: dict[str, Case] = {
     "report_failed": Anew(faults=(once("report_failed"),)),
     "report_failed: always": FiveInVain(
         faults=(fault("report_failed", code="E7", reason="Out of ink"),),
-        reason="E7: Out of ink.*Given up after 5 attempts",
+        why="^report-failed: .*E7: Out of ink.*Given up after 5 attempts",
     ),
     "report_failed: always, and there is older data": FiveInVain(
         faults=(fault("report_failed", reason="Out of ink"),),
         loaded_before=True,
         reports=6,
         rows="as before",
-        reason="Out of ink",
+        why="^report-failed: .*Out of ink",
     ),
     "report_cancelled": Anew(faults=(once("report_cancelled"),)),
     "report_cancelled: always": FiveInVain(
-        faults=(fault("report_cancelled"),), reason="reported CANCELLED"
+        faults=(fault("report_cancelled"),), why="reported CANCELLED"
     ),
     "report_expired": Anew(faults=(once("report_expired"),)),
-    "report_expired: always": FiveInVain(
-        faults=(fault("report_expired"),), reason="reported EXPIRED"
-    ),
+    "report_expired: always": FiveInVain(faults=(fault("report_expired"),), why="reported EXPIRED"),
     "report_pending: five hours": Case(
         faults=(once("report_pending", seconds=5 * HOUR),),
         looks_every=HOUR,
@@ -337,7 +336,7 @@ FILES: dict[str, Case] = {
         strikes=(15,),
         retrieves=15,
         downloads=15,
-        reason="No download URL works, even after 2 looks at the report: .*Request has expired",
+        why="^download-expired: .*Request has expired, even after 2 looks",
     ),
     "wrong_size: half": Case(
         faults=(once("wrong_size"),), told=AGAIN, retrieves=2, downloads=4, seconds=180 + 3 + 60
@@ -350,13 +349,15 @@ FILES: dict[str, Case] = {
         seconds=180 + 3 + 60,
     ),
     "wrong_size: always": EachFileThreeTimes(
-        faults=(fault("wrong_size"),), strikes=(15,), reason=r"was to have \d+ bytes, got: \d+"
+        faults=(fault("wrong_size"),),
+        strikes=(15,),
+        why=r"^file-incomplete: .*was to have \d+ bytes, got: \d+",
     ),
     "part_missing": Case(
         faults=(once("part_missing"),), told=AGAIN, retrieves=2, downloads=2, seconds=180 + 60
     ),
     "part_missing: always": FifteenLoadsInVain(
-        faults=(fault("part_missing"),), reason="File 1 of 1 is missing at Amazon: NoSuchKey"
+        faults=(fault("part_missing"),), why="^file-missing: .*file 1 of 1: NoSuchKey"
     ),
     "truncated_gzip": Case(faults=(once("truncated_gzip"),), downloads=2, seconds=181),
     "truncated_gzip: one file of three": Case(
@@ -366,14 +367,14 @@ FILES: dict[str, Case] = {
         seconds=181,
     ),
     "truncated_gzip: always": EachFileThreeTimes(
-        faults=(fault("truncated_gzip"),), reason=r"The file is truncated after [\d,]+ bytes"
+        faults=(fault("truncated_gzip"),), why=r"^file-incomplete: .*truncated after [\d,]+ bytes"
     ),
     "redirect": Case(
         faults=(once("redirect"),), told=AGAIN, retrieves=2, downloads=2, seconds=180 + 60
     ),
     "redirect: always": FifteenLoadsInVain(
         faults=(fault("redirect"),),
-        reason=r"was to come from 127\.0\.0\.1:\d+, got: http://127\.0\.0\.2",
+        why=r"^download-refused: .*got: http://127\.0\.0\.2",
     ),
 }
 
@@ -441,7 +442,7 @@ ROWS: dict[str, Case] = {
     "bad_rows: duplicate_key is legal": Case(faults=bad("duplicate_key", 1)),
     "bad_rows: missing_field": TooManyBad(  # a field that the row's ad product has not may be missing
         faults=bad("missing_field", 1),
-        reason=r"\d+ of \d+ rows \(9\d\.\d%\) failed validation",
+        why=r"^rows-invalid: \d+ of \d+ rows \(9\d\.\d%\)",
         quarantined=r"(\w+\.id|metric\.\w+|date\.value): missing",
     ),
     "bad_rows: wrong_type": TooManyBad(

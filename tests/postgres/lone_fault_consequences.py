@@ -42,10 +42,10 @@ class Case:
             real time.
         ends: status of the window.
         rows: what the day's rows are.
-        reason: pattern of why the window failed.
-        person: pattern of why the account needs attention.
+        why: pattern of the code and text of why the window failed.
+        person: the same of why the account needs attention.
         rests: whether the request stays open until a person has acted.
-        quarantined: pattern that the reason of each quarantined row matches; None: there is none.
+        quarantined: pattern that what is said of each quarantined row matches; None: there is none.
     """
 
     faults: tuple[FaultRule, ...]
@@ -63,7 +63,7 @@ class Case:
     within: float = 0.001
     ends: str = "loaded"
     rows: RowsAre = "true"
-    reason: str | None = None
+    why: str | None = None
     person: str | None = None
     rests: bool = False
     quarantined: str | None = None
@@ -109,9 +109,7 @@ class Unanswered(Case):
     seconds: float = (10 + 20 + 40 + 80 + 120) * 60
     ends: str = "failed"
     rows: RowsAre = "none"
-    reason: str | None = (
-        r"The outcome is unknown: .* Could not create a report .*\. Given up after 5 attempts"
-    )
+    why: str | None = r"^(amazon-unavailable|unreachable): .* Given up after 5 attempts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,9 +219,7 @@ class TooManyBad(Case):
     told: tuple[str, ...] = (*ASKED, "report-failed")
     ends: str = "failed"
     rows: RowsAre = "none"
-    reason: str | None = (
-        r"\d+ of \d+ rows \(100.0%\) (failed validation|of the report had no readable date)"
-    )
+    why: str | None = r"^rows-(invalid|undated): \d+ of \d+ rows \(100.0%\)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bidbeacon_pipelines.accounts.queries import read_ads_account, set_resumed
+from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog, _row
+from bidbeacon_pipelines.amazon_ads.call_queries import insert_calls
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
+from bidbeacon_pipelines.causes import Cause, explain
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
@@ -57,6 +61,19 @@ def once(name: FaultName, operation: Operation | None = None, **options: Any) ->
     return fault(name, operation, times=1, **options)
 
 
+class _LogAtOnce(PostgresCallLog):
+    """Stores each call as it is made, so that a test sees it."""
+
+    def __init__(self, office: Office) -> None:
+        super().__init__(office.engine)
+        self._office = office
+
+    def record(self, call: CallRecord) -> None:
+        """Store a call."""
+        with self._office.engine.begin() as connection:
+            insert_calls(connection, [_row(call)])
+
+
 @contextmanager
 def open_context(office: Office) -> Iterator[JobContext]:
     """Give the tools of jobs, as patient as they are; a pause that is drawn is always the longest that it can be."""
@@ -66,6 +83,7 @@ def open_context(office: Office) -> Iterator[JobContext]:
         clock=office.clock,
         retry=replace(SHORT_WAITS, draw=lambda _, most: most),
         rate_limits=LocalRateLimits(CallIntervals.none(), office.clock.now),
+        log=_LogAtOnce(office),
     )
     with client:
         yield JobContext(
@@ -250,7 +268,13 @@ class LoneFaultWorld(BenchWorld):
 
     def quarantine(self) -> list[str]:
         """Give why each quarantined row was put aside."""
-        return [str(row["reason"]) for row in self.query("SELECT reason FROM quarantined_rows")]
+        kept = self.query("SELECT cause FROM quarantined_rows")
+        return [explain(row["cause"]).sentence for row in kept]
+
+
+def code_and_text(cause: Cause) -> str:
+    """Return a cause's code, and how it is told."""
+    return f"{cause['code']}: {explain(cause).text}"
 
 
 _ENTITIES = {
@@ -278,10 +302,14 @@ _WRITTEN = (
     "report_windows",
     "report_requests",
     "report_gates",
-    "alerts",
-    "alert_messages",
+    "findings",
+    "alert_receivers",
     "alert_watch",
+    "api_calls",
 )
+_COLUMNS = """
+    SELECT string_agg(column_name, ', ') FROM information_schema.columns
+     WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"""
 _NEXT_INSTANT = """
     SELECT least((SELECT min(greatest(r.next_step_at, CASE WHEN r.status IN ('planned', 'sent') THEN g.next_create_at END))
                     FROM report_requests r JOIN ads_accounts o USING (account_id) LEFT JOIN report_gates g USING (client_id, region)
@@ -341,7 +369,10 @@ def fresh_world(office: Office) -> Iterator[LoneFaultWorld]:
     for table in (*_WRITTEN, *reversed(_PREPARED)):
         office.execute(f"DELETE FROM {table}")  # much faster than TRUNCATE, for tables this small
     for table in _PREPARED:
-        office.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM {table}_as_made")
+        columns = office.value(_COLUMNS, table=table)
+        office.execute(
+            f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {table}_as_made"
+        )
     office.sandbox.state.clock.set(_start_of(office.sandbox))
     _reset(office.sandbox)
     with open_context(office) as context:

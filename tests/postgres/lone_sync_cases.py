@@ -156,7 +156,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
         told=("export-failed", "credentials-refused"),
         error=InvalidGrant,
         says="revoked",
-        person="BIDBEACON_ADS_API_REFRESH_TOKEN",
+        person="^token-revoked: ",
     ),
     "throttle: portfolios": Synced(
         faults=(once("throttle", "list_portfolios", seconds=30),),
@@ -196,7 +196,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
         faults=(once("export_failed", code="TIMED_OUT", reason="Too much"),),
         calls=exports(get_export=-3, download=-4),
         error=ExportFailedError,
-        says="The export of campaigns failed: TIMED_OUT: Too much. The next sync asks again.",
+        says="The export of campaigns failed: TIMED_OUT: Too much.",
     ),
     "throttle_accepted": PutOff(
         faults=(once("throttle_accepted", seconds=30),), error=OutcomeUnknown
@@ -245,14 +245,14 @@ ENTITY_CASES: dict[str, SyncCase] = {
         calls=exports(get_export=-3, download=-1),
         seconds=3,
         error=DownloadIncomplete,
-        says="The file is truncated",
+        says="the file is truncated",
     ),
     "wrong_size": FirstFailed(
         faults=(once("wrong_size"),),
         calls=exports(get_export=-3, download=-1),
         seconds=3,
         error=DownloadIncomplete,
-        says=r"The file was to have \d+ bytes, got: \d+",
+        says=r"the file was to have \d+ bytes, got: \d+",
     ),
     "redirect": FirstFailed(
         faults=(once("redirect"),), error=DownloadRefused, says="got: http://127.0.0.2"
@@ -291,7 +291,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         faults=(once("throttle", "list_accounts", seconds=30),),
         calls=listings(list_profiles=-1),
         told=ONE_REGION_TOLD,
-        unlisted="Too Many Requests.*Could not list the accounts",
+        unlisted="^throttled: .*list the accounts.*Too Many Requests",
     ),
     "throttle: profiles": Listed(
         faults=(once("throttle", "list_profiles", retry_after="none"),),
@@ -310,7 +310,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         calls=listings(list_accounts=2, list_profiles=-1),
         seconds=3,
         told=ONE_REGION_TOLD,
-        unlisted="An internal error has occurred.*Could not list the accounts",
+        unlisted="^amazon-unavailable: .*An internal error has occurred",
     ),
     "server_error: always": NothingListed(
         faults=(fault("server_error", "list_accounts"),),
@@ -339,7 +339,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
     "forbidden: one region": Listed(
         faults=(once("forbidden", "list_profiles"),),
         told=ONE_REGION_TOLD,
-        unlisted="Profile has no rights",
+        unlisted="^account-refused: .*Profile has no rights",
     ),
     "invalid_grant": NothingListed(
         faults=(fault("invalid_grant"),),
@@ -347,6 +347,6 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         told=("account-sync-failed", "credentials-refused"),
         error=InvalidGrant,
         says="revoked",
-        person="BIDBEACON_ADS_API_REFRESH_TOKEN",
+        person="^token-revoked: ",
     ),
 }

@@ -105,7 +105,7 @@ def test_an_account_that_needed_a_person_is_resumed_by_one(store: SessionStore) 
     """It was never paused; clearing why it is stopped is recorded all the same."""
     execute(
         store.engine,
-        "UPDATE ads_accounts SET needs_attention = 'refused', needs_attention_for = 'account'",
+        "UPDATE ads_accounts SET needs_attention = '{}', needs_attention_for = 'account'",
     )
     changes(store).resume(account(store))
     assert None is account(store).needs_attention

@@ -21,10 +21,10 @@ from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.problems import receivers as receivers_module
-from bidbeacon_pipelines.problems.alert_queries import claim_messages
-from bidbeacon_pipelines.problems.alerts import AlertWatch, look, send_waiting
+from bidbeacon_pipelines.problems.alert_store import claim_receiver
+from bidbeacon_pipelines.problems.alerts import AlertWatch, acknowledge
 from bidbeacon_pipelines.problems.home import Home
-from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
+from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions import SessionStore
 
@@ -36,9 +36,14 @@ ACCOUNT = """
     INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
     VALUES ('amzn1.acme', 'US', 'US.acme', 'Acme Merch', 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01')"""
 FAIL = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, failure_reason, last_requested_at)
-    SELECT 'amzn1.acme', 'US', 'daily_targets', 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'failed', 'Out of ink', :now FROM generate_series(1, :days) n"""
-MEND = "UPDATE report_windows SET status = 'missing', failure_reason = NULL"
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, cause, last_requested_at)
+    SELECT 'amzn1.acme', 'US', 'daily_targets', 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'failed',
+           '{"code": "report-failed", "status": "FAILED", "detail": {"reason": "Out of ink"}}', :now FROM generate_series(1, :days) n"""
+MEND = "UPDATE report_windows SET status = 'missing', cause = NULL"
+SAID = "Amazon reported FAILED (Out of ink)."
+REFUSED = """UPDATE ads_accounts SET needs_attention_for = 'account', needs_attention = '{"code": "account-refused"}'"""
+CAUSE = """
+    UPDATE report_windows SET cause = '{"code": "report-failed", "status": "CANCELLED"}' WHERE window_date = :day"""
 SECRET = "s3cret-t0ken-of-acme"
 
 
@@ -85,10 +90,9 @@ class Place:
         settings = Settings(alert_urls="json://127.0.0.1/")
         return Home(SessionStore(self.engine), settings, clock=lambda: self.now).read()[name]
 
-    def check(self) -> dict[str, Any]:
+    def said_of_alerts(self) -> list[str]:
         """Return what Home says of alerts."""
-        [found] = [dict(one) for one in self.home("checks") if one["name"] == "alerts"]
-        return found
+        return [one["sentence"] for one in self.home("findings") if "alerts-" in one["code"]]
 
 
 @pytest.fixture
@@ -171,23 +175,24 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     place.fail(days=3)
     watch.look_once()
     [message] = inbox.received
-    assert ("Acme Merch · US: Out of ink", "failure") == (message["title"], message["type"])
+    assert (f"Acme Merch · US: {SAID}", "failure") == (message["title"], message["type"])
     assert [
-        "Failed, 3 windows in daily_targets, since 25 Jul 2026 12:00 UTC.",
-        "What next: Open it to see when a new report is requested, or to load it again now.",
+        "Since 25 Jul 2026 12:00 UTC.",
+        "3 windows failed, in daily_targets.",
+        "What next: Load the days again, or wait until they are due.",
         "https://beacon.example/coverage?dataset=daily_targets&state=failed&days=731",
     ] == message["message"].splitlines()
     [letter] = mailbox.mails
-    assert "Acme Merch · US: Out of ink" == letter["Subject"]
+    assert f"Acme Merch · US: {SAID}" == letter["Subject"]
     body = letter.get_body(("plain", "html"))
     assert body is not None
-    assert "3 windows in daily_targets" in body.get_content()
+    assert "3 windows failed, in daily_targets" in body.get_content()
 
     place.execute(MEND)
     for hours in (1, 3):
         place.pass_time(hours=hours)
         watch.look_once()
-    assert ["Acme Merch · US: Out of ink", "Over: Acme Merch · US: Out of ink"] == inbox.titles
+    assert [f"Acme Merch · US: {SAID}", f"Over: Acme Merch · US: {SAID}"] == inbox.titles
     assert ["failure", "success"] == [message["type"] for message in inbox.received]
     assert "What next" not in inbox.received[1]["message"]
     assert 2 == len(mailbox.mails)
@@ -197,40 +202,10 @@ def test_home_and_alerts_say_the_same(place: Place, inbox: Inbox) -> None:
     """The same cause, in the same words, with the same accounts and link."""
     place.fail()
     place.watch(inbox.url).look_once()
-    [problem] = place.home("problems")
+    [finding] = place.home("findings")
     [message] = inbox.received
-    assert f"{problem['names'][0]}: {problem['cause']}" == message["title"]
-    assert message["message"].endswith(problem["link"])
-
-
-def test_days_with_invalid_rows_are_one_cause_whatever_the_fields(
-    place: Place, inbox: Inbox
-) -> None:
-    """Which field is how often what differs from day to day; Home has one line for it, and one message says it."""
-    place.fail(days=4)
-    place.execute(
-        "UPDATE report_windows SET failure_reason = format('%s of 167 rows (25.7%%) failed validation (%s × metric.%s: missing)', extract(day FROM window_date), 5, chr(80 + CAST(extract(day FROM window_date) AS integer) % 4))"
-    )
-    place.watch(inbox.url).look_once()
-    [problem] = place.home("problems")
-    assert (4, True) == (
-        problem["count"],
-        "of 167 rows (25.7%) failed validation (5 × metric." in problem["cause"],
-    )
-    assert [f"Acme Merch · US: {problem['cause']}"] == inbox.titles
-
-
-def test_growth_is_told(place: Place, inbox: Inbox) -> None:
-    """Twice as many windows an hour later."""
-    watch = place.watch(inbox.url)
-    for days in (2, 4):
-        place.fail(days)
-        watch.look_once()
-        place.pass_time(hours=1)
-    assert [
-        "Acme Merch · US: Out of ink",
-        "More of it: Acme Merch · US: Out of ink",
-    ] == inbox.titles
+    assert f"{finding['names'][0]}: {finding['sentence']}" == message["title"]
+    assert message["message"].endswith(finding["link"])
 
 
 def test_a_restart_neither_repeats_nor_loses(place: Place, inbox: Inbox) -> None:
@@ -242,46 +217,22 @@ def test_a_restart_neither_repeats_nor_loses(place: Place, inbox: Inbox) -> None
     assert 1 == len(inbox.received)
 
 
-def test_a_process_that_dies_between_deciding_and_sending_loses_nothing(
+def test_a_process_that_dies_while_it_sends_does_not_hold_up_the_others(
     place: Place, inbox: Inbox
 ) -> None:
-    """The message was committed with the decision; the next process sends it."""
+    """The attempt is counted before it is made: five minutes later another process sends, and after each further death it takes longer."""
+    watch = place.watch()
     place.fail()
+    watch.look_once()
     with place.engine.begin() as connection:
-        assert look(connection, Settings(), place.now, receivers=1)
-    place.pass_time(minutes=1)
-    place.watch(inbox.url).look_once()
-    assert 1 == len(inbox.received)
-
-
-def test_a_process_that_dies_between_sending_and_noting_repeats_once(
-    place: Place, inbox: Inbox
-) -> None:
-    """Rather twice than never, and not every minute: nobody has the message for five minutes, then it is sent again and noted."""
-    settings = Settings(alert_urls=inbox.url)
-    place.fail()
-    with place.engine.begin() as connection:
-        look(connection, settings, place.now, receivers=1)
-    with place.engine.begin() as connection:
-        [message] = claim_messages(connection, place.now)
-    list_receivers(settings)[0].send(message.title, message.body)  # and dies
-    for _ in range(30):
-        place.pass_time(minutes=1)
+        assert claim_receiver(connection, 1, place.now)  # and dies
+    for minutes in (1, 3, 2):
+        place.pass_time(minutes=minutes)
         place.watch(inbox.url).look_once()
-    assert 2 == len(inbox.received)
-
-
-def test_a_message_whose_sender_always_dies_comes_ever_more_rarely(place: Place) -> None:
-    """Five minutes, ten, twenty, …: a day of crashes are some twenty messages, not a thousand."""
-    place.fail()
+    assert [f"Acme Merch · US: {SAID}"] == inbox.titles
     with place.engine.begin() as connection:
-        look(connection, Settings(), place.now, receivers=1)
-    sent = 0
-    for _ in range(24 * 60):
-        place.pass_time(minutes=1)
-        with place.engine.begin() as connection:
-            sent += len(claim_messages(connection, place.now))
-    assert 15 < sent < 30
+        deaths = [claim_receiver(connection, 2, NOW + timedelta(minutes=n)) for n in range(24 * 60)]
+    assert 15 < sum(deaths) < 30
 
 
 def test_several_processes_send_each_message_once(place: Place, inbox: Inbox) -> None:
@@ -296,7 +247,6 @@ def test_several_processes_send_each_message_once(place: Place, inbox: Inbox) ->
             thread.join()
         place.pass_time(minutes=1)
     assert 1 == len(inbox.received)
-    assert 1 == place.value("SELECT count(*) FROM alert_messages")
 
 
 def test_a_receiver_that_is_down_gets_its_message_later_and_others_at_once(
@@ -311,47 +261,52 @@ def test_a_receiver_that_is_down_gets_its_message_later_and_others_at_once(
         watch.look_once()
         place.pass_time(minutes=1)
     assert (0, 1) == (len(inbox.received), len(mailbox.mails))
-    check = place.check()
-    assert ("warning", "can't be delivered: 1 message wait") == (
-        check["level"],
-        check["found"].partition("s, the first")[0][:34],
-    )
-    assert "503" in check["details"][0]
-    assert "1. json://•••" in check["details"][0]
-    assert SECRET not in str(check)
+    [said] = place.said_of_alerts()
+    assert said.startswith("Alerts can't be delivered: 1. json://•••: ")
+    assert "503" in said
+    assert SECRET not in said
 
     inbox.answer(200)
     for _ in range(15):
         watch.look_once()
         place.pass_time(minutes=1)
     assert (1, 1) == (len(inbox.received), len(mailbox.mails))
-    assert "ok" == place.check()["level"]
+    assert [] == place.said_of_alerts()
 
 
-def test_many_messages_that_waited_come_as_one(place: Place, inbox: Inbox) -> None:
-    """A receiver that was away for long is not flooded."""
-    place.execute(FAIL, today=NOW.date(), now=NOW, days=8)
-    place.execute(
-        "UPDATE report_windows SET failure_reason = 'Cause ' || chr(64 + CAST(:today - window_date AS integer))",
-        today=NOW.date(),
-    )
-    place.watch(inbox.url).look_once()
+def test_what_began_while_a_receiver_was_away_comes_as_one_digest(
+    place: Place, inbox: Inbox
+) -> None:
+    """Only what is still so, the worst first."""
+    inbox.answer(503)
+    place.fail()
+    watch = place.watch(inbox.url)
+    watch.look_once()
+    place.execute(REFUSED)
+    place.pass_time(minutes=2)
+    watch.look_once()
+    place.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
+    place.execute(CAUSE, day=NOW.date() - timedelta(days=1))
+    inbox.answer(200)
+    place.pass_time(minutes=5)
+    watch.look_once()
     [message] = inbox.received
-    assert "8 changes of what is wrong" == message["title"]
-    assert 8 == message["message"].count("- Acme Merch · US: Cause ")
+    assert message["title"].endswith(" (and 1 more)")
+    assert 2 == message["message"].count("1 window failed, in daily_targets")
+    assert "refused" not in message["message"]
 
 
 def test_a_receiver_that_never_answers_holds_nobody_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes the connection and says nothing: after its time the attempt is over, and the message waits."""
+    """It takes the connection and says nothing: after its time the attempt is over, and the digest waits."""
     monkeypatch.setattr(receivers_module, "SENDING_TAKES_AT_MOST", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place.fail()
         began = time.monotonic()
         place.watch(f"json://127.0.0.1:{silent.getsockname()[1]}/x").look_once()
         assert time.monotonic() - began < 10
-    assert "did not finish" in place.value("SELECT error FROM alert_messages WHERE sent_at IS NULL")
+    assert "did not finish" in place.value("SELECT error FROM alert_receivers")
 
 
 def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbox) -> None:
@@ -360,9 +315,7 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     watch = place.watch(inbox.url, **quiet)
     place.fail()
     watch.look_once()
-    place.execute(
-        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
-    )
+    place.execute(REFUSED)
     place.pass_time(hours=1)
     watch.look_once()
     place.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
@@ -371,7 +324,7 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     assert [] == inbox.titles
     place.pass_time(minutes=1)
     watch.look_once()
-    assert ["Acme Merch · US: Out of ink"] == inbox.titles
+    assert [f"Acme Merch · US: {SAID}"] == inbox.titles
 
 
 def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -> None:
@@ -391,7 +344,7 @@ def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -
         watch.look_once()
     [message] = inbox.received
     assert message["title"].startswith("Nothing happens: no job has run for ")
-    assert message["message"].startswith("No job runs, since 25 Jul 2026 11:40 UTC.\n")
+    assert message["message"].startswith("Since 25 Jul 2026 11:40 UTC.\n")
 
     place.execute(session, at=place.now)
     place.pass_time(minutes=1)
@@ -431,7 +384,7 @@ def test_a_database_that_is_away_is_told_and_ends(
         watch.watch_once()
     titles = ["The database does not answer", "Over: The database does not answer"]
     assert titles == [title for title in inbox.titles if "database" in title]
-    assert "Acme Merch · US: Out of ink" in inbox.titles
+    assert f"Acme Merch · US: {SAID}" in inbox.titles
     began = next(one for one in inbox.received if one["title"] == titles[0])
     assert ("failure", True) == (
         began["type"],
@@ -472,7 +425,7 @@ def test_a_look_that_fails_for_another_reason_is_told_too(place: Place, inbox: I
 
 
 def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> None:
-    """It looks at once when it is started; without receivers nobody watches."""
+    """It looks at once when it is started, also without receivers: then it remembers since when a finding is there."""
     place.fail()
     watch = place.watch(inbox.url)
     watch.start()
@@ -480,53 +433,17 @@ def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> Non
     while not inbox.received and time.monotonic() < deadline:
         time.sleep(0.05)
     watch.stop()
-    assert ["Acme Merch · US: Out of ink"] == inbox.titles
-    before = set(threading.enumerate())
-    place.watch().start()
-    assert [] == [
-        each for each in threading.enumerate() if each not in before and each.name == "alerts"
-    ]
+    assert [f"Acme Merch · US: {SAID}"] == inbox.titles
+    assert NOW == place.value("SELECT began_at FROM findings")
 
 
 def test_home_says_when_nobody_watches(place: Place) -> None:
     """Receivers are set, and the stream's process does not run."""
-    assert "`bidbeacon stream`, which watches for problems, has never run" == place.check()["found"]
+    assert ["The stream, which sends alerts, has not run."] == place.said_of_alerts()
     place.watch().look_once()
-    assert "ok" == place.check()["level"]
+    assert [] == place.said_of_alerts()
     place.pass_time(minutes=6)
-    assert "has not run for 6 min" in place.check()["found"]
-
-
-def test_a_message_to_a_receiver_that_is_no_longer_set_is_dropped(
-    place: Place, inbox: Inbox
-) -> None:
-    """It waits for nobody."""
-    inbox.answer(500)
-    place.fail()
-    place.watch(inbox.url, inbox.url).look_once()
-    inbox.answer(200)
-    place.pass_time(minutes=2)
-    place.watch(inbox.url).look_once()
-    assert (1, 0) == (
-        len(inbox.received),
-        place.value("SELECT count(*) FROM alert_messages WHERE sent_at IS NULL"),
-    )
-
-
-def test_messages_that_nobody_took_for_three_days_are_given_up(place: Place, inbox: Inbox) -> None:
-    """They are not sent when the receiver comes back after a week; what is still so is told by the day's reminder."""
-    inbox.answer(500)
-    place.fail()
-    watch = place.watch(inbox.url)
-    watch.look_once()
-    place.pass_time(days=7)
-    inbox.answer(200)
-    send_waiting(
-        place.engine, Settings(), list_receivers(Settings(alert_urls=inbox.url)), place.now
-    )
-    assert [] == inbox.titles
-    watch.look_once()
-    assert ["Still: Acme Merch · US: Out of ink"] == inbox.titles
+    assert "has not run for 6 min" in place.said_of_alerts()[0]
 
 
 @pytest.mark.parametrize(
@@ -593,15 +510,13 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the receiver, and when."""
-    assert (
-        "Nothing is wrong. No messages are sent: BIDBEACON_ALERT_URLS is not set." in run().output
-    )
+    assert "Nothing is wrong. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in run().output
     monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
     of_command.fail()
     of_command.watch(inbox.url).look_once()
     output = run().output
-    assert "✖ Acme Merch · US: Out of ink" in output
-    assert "  Open it to see when a new report is requested" in output
+    assert f"✖ Acme Merch · US: {SAID}" in output
+    assert "  Load the days again, or wait until they are due." in output
     assert (
         "  http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731\n" in output
     )
@@ -613,11 +528,11 @@ def test_the_command_lists_what_is_open_without_receivers(of_command: Place) -> 
     """Nobody watches then, so it looks itself: as text and as JSON, and it stores nothing."""
     of_command.fail()
     output = run().output
-    assert "✖ Acme Merch · US: Out of ink" in output
+    assert f"✖ Acme Merch · US: {SAID}" in output
     assert "Nothing is wrong" not in output
-    assert "1 open. No messages are sent: BIDBEACON_ALERT_URLS is not set." in output
-    assert ["Out of ink"] == [one["cause"] for one in json.loads(run("--json").output)]
-    assert 0 == of_command.value("SELECT count(*) FROM alerts")
+    assert "1 open. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in output
+    assert [SAID] == [one["sentence"] for one in json.loads(run("--json").output)]
+    assert 0 == of_command.value("SELECT count(*) FROM findings")
 
 
 @pytest.mark.parametrize(
@@ -630,17 +545,31 @@ def test_a_plain_web_address_is_refused_with_what_to_write(scheme: str, instead:
     assert SECRET not in str(raised.value)
 
 
-def test_the_command_lists_the_newest_problem_first(of_command: Place) -> None:
-    """As text and as JSON, whichever of them is worse."""
-    watch = of_command.watch()
+def test_a_finding_is_acknowledged_until_it_changes(place: Place, inbox: Inbox) -> None:
+    """By whom, when and why stands beside it; nothing is said of it, until it is twice as large."""
+    place.fail(days=2)
+    watch = place.watch(inbox.url)
+    [key] = [one["key"] for one in place.home("findings") if one["code"] == "report-failed"]
+    with place.engine.begin() as connection:
+        acknowledge(connection, Settings(), place.now, key, by="Bob", note="Ann asks Amazon")
+    watch.look_once()
+    [finding] = place.home("findings")
+    assert ("Bob", "Ann asks Amazon") == tuple(finding["acknowledged"][n] for n in ("by", "note"))
+    assert [] == inbox.titles
+    place.fail(days=4)
+    place.pass_time(minutes=1)
+    watch.look_once()
+    assert [None] == [one["acknowledged"] for one in place.home("findings")]
+    assert 1 == len(inbox.titles)
+
+
+def test_the_commands_acknowledge_and_take_that_back(of_command: Place) -> None:
+    """The list names who did so; a key of nothing that is wrong is refused."""
     of_command.fail()
-    watch.look_once()
-    of_command.pass_time(hours=1)
-    of_command.execute(
-        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
-    )
-    watch.look_once()
-    causes = ["Not allowed", "Out of ink"]
-    assert causes == [one["cause"] for one in json.loads(run("--json").output)]
-    output = run().output
-    assert output.index(causes[0]) < output.index(causes[1])
+    [key] = [one["key"] for one in json.loads(run("--json").output)]
+    assert 0 == run("acknowledge", key, "--note", "known", "--by", "Bob").exit_code
+    assert "acknowledged by Bob" in run().output
+    assert 0 == run("unacknowledge", key).exit_code
+    assert "acknowledged" not in run().output
+    result = run("acknowledge", "no-such-key")
+    assert (1, True) == (result.exit_code, "This finding is over." in result.output)

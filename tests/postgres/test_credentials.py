@@ -108,7 +108,7 @@ def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: 
         row["account_key"] for row in world.query("SELECT account_key FROM advertiser_accounts")
     ]
     assert (len(keys), sorted(keys)) == (refused["accounts"], refused["keys"])
-    assert "Authorise BidBeacon again" in refused["reason"]
+    assert "token-revoked" == refused["cause"]["code"]
     assert world.actions("account-needs-attention") == []
 
 
@@ -170,7 +170,7 @@ def test_an_account_sync_that_works_is_the_way_back(
     """Accounts that waited for credentials go on, with what they were asked for due at once; others still need their person."""
     own = world.account("JP")
     with world.engine.begin() as connection:
-        set_needs_attention(connection, own.account_id, "no rights")
+        set_needs_attention(connection, own.account_id, {"code": "account-refused"})
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
     with pytest.raises(InvalidGrant):
@@ -183,7 +183,9 @@ def test_an_account_sync_that_works_is_the_way_back(
     still = world.query(
         "SELECT ads_account_key, needs_attention FROM ads_accounts WHERE needs_attention IS NOT NULL"
     )
-    assert [{"ads_account_key": own.ads_account_key, "needs_attention": "no rights"}] == still
+    assert [
+        {"ads_account_key": own.ads_account_key, "needs_attention": {"code": "account-refused"}}
+    ] == still
     [accepted] = world.actions("credentials-accepted")
     assert own.account_key not in accepted["keys"]
     assert accepted["accounts"] == len(accepted["keys"])
@@ -259,7 +261,7 @@ def syncs_due(world: BenchWorld) -> set[str]:
 
 def _need_attention(world: BenchWorld, account: Account) -> None:
     with world.engine.begin() as connection:
-        set_needs_attention(connection, account.account_id, "no rights")
+        set_needs_attention(connection, account.account_id, {"code": "account-refused"})
 
 
 STOPS = [

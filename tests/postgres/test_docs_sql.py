@@ -22,9 +22,11 @@ from bidbeacon_pipelines.actions import (
     WindowSkipped,
     WindowsQueued,
 )
+from bidbeacon_pipelines.causes import explain_as_json
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions.causes import explain_causes_with
 from bidbeacon_sessions.tables import create_tables
 from tests.recorded_sessions import recorded
 
@@ -57,7 +59,7 @@ def told(session_store: SessionStore) -> Iterator[SessionStore]:
             ReportFailed(
                 **FACTS | {"dataset": "hourly_targets"},
                 request_id=3,
-                reason="Amazon reported INTERNAL_ERROR",
+                cause={"code": "report-failed", "status": "FAILED"},
             )
         )
     with with_job_session(
@@ -151,6 +153,7 @@ def test_the_examples_of_the_library_run(empty_url: str) -> None:
     for number, example in enumerate(_blocks("docs/sessions-library.md", "python"), start=1):
         exec(compile(example, f"example {number} of docs/sessions-library.md", "exec"), names)
     names["store"].dispose()
+    explain_causes_with(explain_as_json)  # one of them has another function explain causes
 
 
 def test_the_library_needs_no_dagster() -> None:

@@ -6,11 +6,12 @@ from typing import Any, get_args
 
 import pytest
 
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, Operation
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_consequences import Case
-from tests.postgres.lone_fault_world import LoneFaultWorld, fresh_world
+from tests.postgres.lone_fault_world import LoneFaultWorld, code_and_text, fresh_world
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES, SyncCase
 
 
@@ -64,18 +65,19 @@ def assert_window(world: LoneFaultWorld, case: Case) -> None:
     """Check how the window ended, and that a person can read why."""
     window, account = world.the_window(), world.account()
     assert (case.ends, case.rests) == (window.status, window.request_id is not None)
-    assert_says(case.reason, window.failure_reason)
+    assert_says(case.why, window.cause)
     assert_says(case.person, account.needs_attention)
     open_requests = "SELECT count(*) FROM report_requests WHERE status NOT IN ('loaded', 'failed')"
     assert int(case.rests) == world.value(open_requests)
 
 
-def assert_says(pattern: str | None, text: str | None) -> None:
-    """Check that a reason says what it has to, or that there is none."""
+def assert_says(pattern: str | None, told: Cause | str | None) -> None:
+    """Check that a cause or error is what it has to be, or that there is none."""
     if pattern is None:
-        assert text is None
+        assert told is None
     else:
-        assert re.search(pattern, text or ""), text
+        text = code_and_text(told) if isinstance(told, dict) else str(told)
+        assert re.search(pattern, text), text
 
 
 def assert_rows(world: LoneFaultWorld, case: Case, before: list[Mapping[str, Any]]) -> None:
@@ -92,9 +94,9 @@ def assert_rows(world: LoneFaultWorld, case: Case, before: list[Mapping[str, Any
         case "as delivered":
             assert world.differences("as delivered") == []
             assert world.differences("true")
-    reasons = world.quarantine()
-    assert bool(reasons) == (case.quarantined is not None)
-    assert [reason for reason in reasons if not re.match(case.quarantined or "", reason)] == []
+    said = world.quarantine()
+    assert bool(said) == (case.quarantined is not None)
+    assert [one for one in said if not re.match(case.quarantined or "", one)] == []
 
 
 @pytest.mark.parametrize(
@@ -122,10 +124,11 @@ def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
     before = world.stored_accounts()
     assert_sync(world, case, world.sync_accounts)
     unlisted = [
-        (action["region"], action["reason"]) for action in world.actions("region-not-listed")
+        (action["region"], code_and_text(action["cause"]))
+        for action in world.actions("region-not-listed")
     ]
     assert (["NA"] if case.unlisted else []) == [region for region, _ in unlisted]
-    assert all(re.search(case.unlisted or "$^", reason) for _, reason in unlisted)
+    assert all(re.search(case.unlisted or "$^", said) for _, said in unlisted)
     assert before == world.stored_accounts()
     world.mend_with(lambda mended: mended.sync_accounts())
     assert [None] * len(world.office.accounts()) == [

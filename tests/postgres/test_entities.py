@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.entities.queries import EntityCount, count_entities, merge_entities
 from bidbeacon_pipelines.entities.read import EntityProblems
 from bidbeacon_pipelines.entities.sync import store_entities
@@ -127,21 +128,21 @@ def test_entity_of_two_countries_is_two_rows(shelf: Shelf) -> None:
     assert {"Shirts", "Chemises"} == {row["name"] for row in shelf.rows("campaigns")}
 
 
-def test_bad_entity_is_set_aside_with_its_reason_and_the_others_are_stored(shelf: Shelf) -> None:
-    """They are counted, and the first reason is known."""
+def test_bad_entity_is_set_aside_with_its_cause_and_the_others_are_stored(shelf: Shelf) -> None:
+    """They are counted, and the first cause is known."""
     bad = {"campaignId": None, "name": "\0", "state": "ENABLED"}
     rows, read = shelf.store(
         "campaigns", CAMPAIGN, None, bad, CAMPAIGN | {"campaignId": 7, "startDate": "soon"}
     )
     assert (rows, read.set_aside, read.incomplete) == (2, 2, 1)
-    assert read.first_reason == "expected an object, got: nothing"
+    assert read.first_cause == cause("row-unreadable", detail={"got": "nothing"})
     problems = shelf.rows("entity_problems")
     assert [True, True, False] == [problem["set_aside"] for problem in problems]
-    assert "campaignId: expected a value" in problems[1]["reason"]
+    assert "campaignId" == problems[1]["cause"]["field"]
     assert json.loads(problems[1]["raw"]) == bad | {"name": "␀"}
-    assert (problems[2]["entity_id"], problems[2]["reason"]) == (
+    assert (problems[2]["entity_id"], explain(problems[2]["cause"]).sentence) == (
         "7",
-        "startDate: expected a date YYYY-MM-DD, got: 'soon'",
+        "startDate: expected a date YYYY-MM-DD, got: 'soon'.",
     )
     assert shelf.counts()["campaigns"].set_aside == 2
 

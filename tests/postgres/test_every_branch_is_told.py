@@ -426,18 +426,18 @@ def test_who_queues_a_report_shows_which_session_loaded_it(world: BenchWorld) ->
 
 
 @pytest.mark.parametrize(
-    ("branch", "reason"),
+    ("branch", "code"),
     [
-        ("export-failed: not asked for", "Profile has no rights"),
-        ("export-failed: too old to take over", "older than Amazon keeps it"),
-        ("export-failed: no profile", "Amazon names no profile"),
+        ("export-failed: not asked for", "account-refused"),
+        ("export-failed: too old to take over", "export-failed"),
+        ("export-failed: no profile", "no-profile"),
     ],
 )
-def test_an_export_that_is_not_to_be_had_is_told_with_its_reason(
-    world: BenchWorld, branch: str, reason: str
+def test_an_export_that_is_not_to_be_had_is_told_with_its_cause(
+    world: BenchWorld, branch: str, code: str
 ) -> None:
     """Once a sync for each kind that it meets."""
     BRANCHES[branch](world)
     told = world.actions("export-failed")
     assert len(told) == len({action["kind"] for action in told}) > 0
-    assert [] == [action for action in told if reason not in action["reason"]]
+    assert {code} == {action["cause"]["code"] for action in told}

@@ -263,7 +263,7 @@ def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
 
 def _refuse_credentials(world: BenchWorld, _: Account) -> None:
     with world.engine.begin() as connection:
-        set_credentials_need_attention(connection, "the refresh token was revoked.")
+        set_credentials_need_attention(connection, {"code": "credentials-refused"})
 
 
 def _refuse_account(world: BenchWorld, account: Account) -> None:

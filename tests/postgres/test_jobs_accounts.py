@@ -19,6 +19,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
+from bidbeacon_pipelines.causes import cause, invalid_fields
 from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.sandbox.accounts import MARKETS, AccountBook, AccountCountry
@@ -284,11 +285,12 @@ def test_entities_that_cannot_be_read_are_a_warning(world: BenchWorld, tmp_path:
     ):
         assert 1 == sync_entities(context, session, world.account())["portfolios"]
     [misread] = world.actions("entities-misread")
-    reason = "portfolioId: expected a value, got: nothing"
-    assert ("portfolios", 1, 0, reason) == tuple(
-        misread[name] for name in ("kind", "bad", "incomplete", "reason")
+    fault = {"field": "portfolioId", "expected": "a value", "got": "nothing"}
+    why = invalid_fields([fault])
+    assert ("portfolios", 1, 0, why) == tuple(
+        misread[name] for name in ("kind", "bad", "incomplete", "cause")
     )
-    assert [reason] == [row["reason"] for row in world.query("SELECT reason FROM entity_problems")]
+    assert [why] == [row["cause"] for row in world.query("SELECT cause FROM entity_problems")]
     assert world.account().entities_synced_at is not None
 
 
@@ -370,7 +372,8 @@ def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: Ben
     with pytest.raises(ExportFailedError, match="TIMED_OUT: too much"):
         world.sync_entities(account)
     [failed] = world.actions("export-failed")
-    assert (failed["kind"], "TIMED_OUT" in failed["reason"]) == ("campaigns", True)
+    why = cause("export-failed", kind="campaigns", detail={"reason": "TIMED_OUT: too much"})
+    assert (failed["kind"], failed["cause"]) == ("campaigns", why)
     assert world.account().entities_synced_at is None
     world.sync_entities(account)
     assert EXPORTED <= {

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.causes import without_detail
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.windows.make import keep_windows
 from tests.postgres.job_world import DATASET, BenchWorld
@@ -21,7 +22,7 @@ def test_a_failed_report_is_asked_for_again_with_growing_pauses(world: BenchWorl
     assert (request.status, request.attempts, request.report_id) == ("planned", 1, None)
     assert request.next_step_at == world.context.now() + timedelta(minutes=5)
     [retried] = world.actions("request-retried")
-    assert "Out of ink" in retried["reason"]
+    assert "Out of ink" in retried["cause"]["detail"]["reason"]
     world.step()
     assert len(world.accepted()) == 1
     world.advance(minutes=5)
@@ -44,12 +45,8 @@ def test_after_five_failures_the_request_ends_with_amazons_reason(world: BenchWo
         world.step()
     request, window = world.request(request_id), world.window(account, DAY)
     assert (request.status, request.attempts, world.reports_made()) == ("failed", 5, 5)
-    assert "Out of ink" in (request.failure_reason or "")
-    assert (window.status, window.request_id, window.failure_reason) == (
-        "failed",
-        None,
-        request.failure_reason,
-    )
+    assert {"code": "report-failed", "status": "FAILED"} == without_detail(request.cause or {})
+    assert (window.status, window.request_id, window.cause) == ("failed", None, request.cause)
     assert window.next_refresh_at is not None
     assert (window.next_refresh_at - world.context.now()).days < 2
     assert len(world.actions("request-retried")) == 4
@@ -202,8 +199,9 @@ def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> N
     assert request.next_step_at is not None
     assert request.next_step_at > world.context.now()
     [retried] = world.actions("request-retried")
-    assert retried["reason"].startswith("The database refuses its rows: new row for relation")
-    assert "INSERT" not in retried["reason"]
+    assert "rows-refused-by-database" == retried["cause"]["code"]
+    assert retried["cause"]["detail"]["reason"].startswith("new row for relation")
+    assert "INSERT" not in str(retried["cause"])
 
 
 def test_one_requests_trouble_does_not_keep_the_others_waiting(world: BenchWorld) -> None:
@@ -247,7 +245,7 @@ def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorl
     request_id = world.ask(account, DAY)
     calls = len(world.sandbox.state.ledger.calls())
     assert (world.request(request_id).status, world.request(request_id).attempts) == ("planned", 0)
-    assert "revoked" in (world.account().needs_attention or "")
+    assert "token-revoked" == (world.account().needs_attention or {})["code"]
     assert len(world.actions("credentials-refused")) == 1
     for _ in range(3):
         world.advance(hours=12)

@@ -163,7 +163,7 @@ def test_split_and_unknown_rows_are_understood(world: BenchWorld) -> None:
 
 
 def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
-    """The day keeps what it had, failed with a reason that counts, and the action says the same."""
+    """The day keeps what it had, failed with a cause that counts, and the action says the same."""
     account, day = world.account(), TODAY - timedelta(days=3)
     world.load(account, day)
     before = world.stored_rows(account, day)
@@ -172,9 +172,8 @@ def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
     window = world.window(account, day)
     assert before == world.stored_rows(account, day)
     assert (window.status, window.load_count) == ("failed", 1)
-    assert "rows" in (window.failure_reason or "")
-    assert "failed validation" in (window.failure_reason or "")
-    assert window.failure_reason == world.actions("report-failed")[0]["reason"]
+    assert "rows-invalid" == (window.cause or {})["code"]
+    assert window.cause == world.actions("report-failed")[0]["cause"]
 
 
 @pytest.mark.parametrize(

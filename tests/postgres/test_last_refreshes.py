@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.problems.doctor import look_into_tables
-from bidbeacon_pipelines.problems.problems import survey
+from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
@@ -52,7 +51,7 @@ def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) 
     account, day = world.account(), oldest_served(DATASET, TODAY)
     world.load(account, day)
     world.execute(
-        "UPDATE report_windows SET status = 'failed', failure_reason = 'Out of ink' WHERE window_date = :day",
+        "UPDATE report_windows SET status = 'failed', cause = '{}' WHERE window_date = :day",
         day=day,
     )
     world.advance(days=2)
@@ -73,7 +72,7 @@ def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
     for _ in range(12):
         world.advance(minutes=50)
         world.step()
-    assert ["failed"] == failures(world)
+    assert ["report-failed"] == failures(world)
     if how == "paused":
         world.pause(account)
     else:
@@ -82,15 +81,12 @@ def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
     for other in others(world, account):
         world.pause(other)
     world.execute(
-        "UPDATE ads_accounts SET needs_attention = 'No rights', needs_attention_for = 'account' WHERE account_id = :id",
+        "UPDATE ads_accounts SET needs_attention = '{}', needs_attention_for = 'account' WHERE account_id = :id",
         id=account.account_id,
     )
     with world.engine.begin() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).problems
-        checks = look_into_tables(connection, world.context.settings, world.context.now())
-        [windows] = [check for check in checks if check.name == "windows"]
-    assert [] == [one.kind for one in found if one.kind == "needs attention"]
-    assert "none has failed" == windows.found
+        found = survey(connection, world.context.settings, world.context.now()).findings
+    assert [] == [one.code for one in found]
 
 
 def others(world: BenchWorld, account: Account) -> Sequence[Account]:
@@ -125,5 +121,5 @@ def live_a_day(world: BenchWorld, account: Account) -> str:
 def failures(world: BenchWorld) -> list[str]:
     """Return the kinds of what is wrong with windows."""
     with world.engine.begin() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).problems
-    return [one.kind for one in found if one.noun == "window"]
+        found = survey(connection, world.context.settings, world.context.now()).findings
+    return [one.code for one in found if one.action == "load"]

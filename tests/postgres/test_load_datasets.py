@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_SEARCH_TERMS,
@@ -141,15 +142,15 @@ def test_hours_are_instants(shelf: LoadWorld) -> None:
     assert {DAY} == {row["window_date"] for row in rows(shelf, HOURLY_TARGETS)}
 
 
-def test_the_skipped_hour_is_set_aside_with_its_reason(shelf: LoadWorld) -> None:
+def test_the_skipped_hour_is_set_aside_with_its_cause(shelf: LoadWorld) -> None:
     """A row of an hour that does not exist goes to the quarantine; the other hours of the day are loaded."""
     given = [
         hour_row(hour, SPRING) | {"campaign.id": ad} for hour in range(3, 24) for ad in (1, 2, 3)
     ]
     shelf.load([*given, hour_row(2, SPRING)], days=[SPRING], dataset=HOURLY_TARGETS)
-    [bad] = shelf.query("SELECT window_date, reason FROM quarantined_rows")
+    [bad] = shelf.query("SELECT window_date, cause FROM quarantined_rows")
     assert SPRING == bad["window_date"]
-    assert "where the clock goes forward over it, got: 2" in bad["reason"]
+    assert "where the clock goes forward over it, got: 2" in explain(bad["cause"]).sentence
     assert 63 == shelf.window(SPRING, HOURLY_TARGETS).row_count
 
 

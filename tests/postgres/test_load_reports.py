@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_pipelines.values.part_text import read_object
 from tests.postgres.load_world import (
@@ -128,7 +129,7 @@ def test_a_report_that_lost_nearly_everything_is_suspicious_until_it_comes_again
     assert [DAY] == list(second.suspicious)
     assert (window.status, window.load_count, window.suspicious_rows) == ("loaded", 1, left)
     assert window.next_refresh_at == ASKED_AGAIN_AT
-    assert f"{left} rows where 11 were" in (window.failure_reason or "")
+    assert cause("rows-lost", detail={"new_rows": left, "old_rows": 11}) == window.cause
     assert len(shelf.rows()) == 11
     believed = shelf.load(many_rows(left), age=3)
     assert [DAY] == believed.loaded
@@ -151,14 +152,14 @@ def test_an_empty_first_report_is_loaded(shelf: LoadWorld) -> None:
 
 
 def test_too_many_bad_rows_refuse_a_window_and_keep_its_data(shelf: LoadWorld) -> None:
-    """With 3 % of bad rows the old rows stay; the reason counts them; the other day of the report is loaded."""
+    """With 3 % of bad rows the old rows stay; the cause counts them; the other day of the report is loaded."""
     shelf.load(many_rows(20))
     rows = many_rows(97) + [report_row(clicks=-1)] * 3 + many_rows(5, NEXT_DAY)
     result = shelf.load(rows, days=[DAY, NEXT_DAY], age=2)
     window = shelf.window()
     assert (window.status, len(shelf.rows())) == ("failed", 20)
-    assert window.failure_reason == (
-        "3 of 100 rows (3.0%) failed validation (3 × metric.clicks: expected a whole number from 0 to below 2^63, or null)"
+    assert explain(window.cause).sentence == (
+        "3 of 100 rows (3.0%) failed validation (3 × metric.clicks: expected a whole number from 0 to below 2^63, or null)."
     )
     assert (result.loaded, list(result.refused)) == ([NEXT_DAY], [DAY])
     assert len(shelf.rows(day=NEXT_DAY)) == 5
@@ -183,25 +184,25 @@ def test_rows_without_a_date_spoil_no_window(shelf: LoadWorld, *, again: bool) -
 
 
 def test_too_many_rows_without_a_date_refuse_the_report(shelf: LoadWorld) -> None:
-    """Every window keeps its old rows, for one reason."""
+    """Every window keeps its old rows, for one cause."""
     days = [DAY, NEXT_DAY]
     good = [*many_rows(49), *many_rows(48, NEXT_DAY)]
     result = shelf.load([*good, *[report_row(day="")] * 3], days=days)
     assert [] == result.loaded
     assert {
-        "3 of 100 rows (3.0%) of the report had no readable date or country (3 × date.value: expected a date YYYY-MM-DD)"
-    } == {verdict.reason for verdict in result.refused.values()}
+        "3 of 100 rows (3.0%) of the report had no readable date or country (3 × date.value: expected a date YYYY-MM-DD)."
+    } == {explain(verdict.cause).sentence for verdict in result.refused.values()}
 
 
 def test_few_bad_rows_are_set_aside_and_the_good_ones_loaded(shelf: LoadWorld) -> None:
-    """A bad row is kept as it came, with its place and a reason that names field, expectation and value."""
+    """A bad row is kept as it came, with its place and a cause that names field, expectation and value."""
     shelf.load([*many_rows(99), report_row(clicks=-1)])
     [bad] = shelf.query("SELECT * FROM quarantined_rows")
     assert (len(shelf.rows()), shelf.window().quarantined_count) == (99, 1)
     assert (bad["row_number"], bad["window_date"]) == (99, DAY)
     assert (
-        bad["reason"]
-        == "metric.clicks: expected a whole number from 0 to below 2^63, or null, got: -1"
+        explain(bad["cause"]).sentence
+        == "metric.clicks: expected a whole number from 0 to below 2^63, or null, got: -1."
     )
     assert report_row(clicks=-1) == read_object(bad["raw"])
 
@@ -212,9 +213,9 @@ def test_text_that_postgres_cannot_hold_is_set_aside_without_loss(
 ) -> None:
     """NUL and a lone surrogate in a name reach the quarantine, and come back from it as they were."""
     shelf.load([*many_rows(99), report_row() | {"target.value": text}])
-    [bad] = shelf.query("SELECT raw, reason FROM quarantined_rows")
+    [bad] = shelf.query("SELECT raw, cause FROM quarantined_rows")
     assert text == read_object(bad["raw"])["target.value"]
-    assert "text without NUL and lone surrogates" in bad["reason"]
+    assert "text without NUL and lone surrogates" in str(bad["cause"])
 
 
 def test_the_next_report_replaces_what_the_last_one_set_aside(shelf: LoadWorld) -> None:

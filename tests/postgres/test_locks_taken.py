@@ -50,7 +50,7 @@ def test_a_load_that_finds_its_rows_locked_is_put_off_and_the_others_go_on(
         world.step()
     assert world.request(loaded).status == "loaded"
     request = world.request(put_off)
-    assert (request.status, request.loads, request.failure_reason) == ("completed", 0, None)
+    assert (request.status, request.loads, request.cause) == ("completed", 0, None)
     [told] = world.actions("window-skipped")
     assert (told["account"], told["reason"]) == (frozen.account_key, "another run is working on it")
     assert "Another job has been holding the lock" in told["detail"]

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.summaries.update import update_summary
@@ -16,13 +17,13 @@ TOGETHER = "expected rows of one key to add up to"
 FULL = [
     (
         {"impressions": 2**63 - 1},
-        f"metric.impressions: {TOGETHER} {2**63 - 1} at most, got: {2**63 + 99}",
+        f"metric.impressions: {TOGETHER} {2**63 - 1} at most, got: {2**63 + 99}.",
     ),
     (
         {"totalCost": MOST},
-        f"metric.totalCost: {TOGETHER} {MOST} at most, got: 100000000000001.234566",
+        f"metric.totalCost: {TOGETHER} {MOST} at most, got: 100000000000001.234566.",
     ),
-    ({"sales": MOST}, f"metric.sales: {TOGETHER} {MOST} at most, got: 100000000000019.989999"),
+    ({"sales": MOST}, f"metric.sales: {TOGETHER} {MOST} at most, got: 100000000000019.989999."),
 ]
 
 
@@ -31,20 +32,20 @@ def hour(number: int, **changes: object) -> Raw:
     return report_row(**changes) | {"hour.value": number}
 
 
-@pytest.mark.parametrize(("too_much", "reason"), FULL)
+@pytest.mark.parametrize(("too_much", "said"), FULL)
 @pytest.mark.parametrize("rows_before", [0, 200])
 def test_rows_whose_sum_no_column_holds_are_kept_aside_and_the_others_loaded(
-    shelf: LoadWorld, too_much: Raw, reason: str, rows_before: int
+    shelf: LoadWorld, too_much: Raw, said: str, rows_before: int
 ) -> None:
     """All rows of that key, each as it came and in its place; a key of which two rows fit is summed as ever."""
     shelf.load(many_rows(rows_before))
     pair = [report_row() | {"campaign.id": 5_000}, report_row(**too_much), report_row(clicks=7)]
     result = shelf.load([*many_rows(200), *pair], age=2)
     kept = shelf.query(
-        "SELECT row_number, reason, raw, window_date FROM quarantined_rows ORDER BY row_number"
+        "SELECT row_number, cause, raw, window_date FROM quarantined_rows ORDER BY row_number"
     )
-    assert [(201, reason, DAY), (202, reason, DAY)] == [
-        (row["row_number"], row["reason"], row["window_date"]) for row in kept
+    assert [(201, said, DAY), (202, said, DAY)] == [
+        (row["row_number"], explain(row["cause"]).sentence, row["window_date"]) for row in kept
     ]
     assert 7 == read_object(kept[1]["raw"])["metric.clicks"]
     assert (200, 2) == (result.rows, result.quarantined)
@@ -88,15 +89,15 @@ def test_a_replay_leaves_what_would_be_too_much_and_loads_the_rest(shelf: LoadWo
         "UPDATE quarantined_rows SET raw = raw::jsonb || '{\"metric.clicks\": 3}' RETURNING id"
     )
     shelf.query(
-        """INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
-           SELECT account_id, country_code, dataset, window_date, request_id, 500, 'clicks', raw::jsonb || '{"campaign.id": "1001"}'
+        """INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, cause, raw)
+           SELECT account_id, country_code, dataset, window_date, request_id, 500, '{"code": "other"}', raw::jsonb || '{"campaign.id": "1001"}'
              FROM quarantined_rows RETURNING id"""
     )
     with with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session:
         [action] = replay_quarantine(shelf.engine, session)
     assert (1, 1, [DAY]) == (action.rows, action.left, action.windows)
     assert [FULL[1][1]] == [
-        row["reason"] for row in shelf.query("SELECT reason FROM quarantined_rows")
+        explain(row["cause"]).sentence for row in shelf.query("SELECT cause FROM quarantined_rows")
     ]
     assert [3] == [row["clicks"] for row in shelf.rows() if row["campaign_id"] == "9"]
     assert MOST == next(row["spend"] for row in shelf.rows() if row["campaign_id"] == CAMPAIGN)

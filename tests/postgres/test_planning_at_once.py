@@ -117,7 +117,7 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
     only_due(world, account, DAY)
     world.ask(account, DAY)
     with world.engine.begin() as connection:
-        set_needs_attention(connection, account.account_id, "no rights")
+        set_needs_attention(connection, account.account_id, {"code": "account-refused"})
     world.advance(minutes=2)
     with world.engine.begin() as planning:
         lock_planning(planning, account.account_id)

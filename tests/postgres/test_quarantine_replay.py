@@ -11,6 +11,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import lock_summary
 from bidbeacon_pipelines.actions import QuarantineReplayed
+from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, get_dataset
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
@@ -91,7 +92,7 @@ def assert_is_fixed_load(
 
 
 def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
-    """A row summed into a key that is there, two that make a new one, a row of an unknown target; one stays with its new reason."""
+    """A row summed into a key that is there, two that make a new one, a row of an unknown target; one stays with its new cause."""
     good = many_rows(300)
     summed = report_row(totalCost=Decimal("0.000001")) | {"campaign.id": 5_000}
     twice = report_row(clicks=7) | {"campaign.id": 9_001}
@@ -102,7 +103,7 @@ def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
     assert (action.rows, action.left, action.windows) == (4, 1, [DAY])
     assert (302, 1, 1) == counts(shelf)[:3]
     [left] = quarantine(shelf)
-    assert "metric.clicks" in left.reason
+    assert "metric.clicks" == left.cause["field"]
     assert (
         Decimal("1.234568")
         == shelf.query("SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'")[0][
@@ -384,20 +385,20 @@ def test_quarantine_is_listed_by_account_day_and_reason(
     "sales", [{"decimal": "1.5"}, {"decimal": "zzz"}, {"escaped": "\\"}, {"escaped": "5"}]
 )
 def test_what_the_load_refuses_the_replay_refuses(shelf: LoadWorld, sales: Raw) -> None:
-    """Whatever object a report has in a number's place: the same rows, listed and told with the same reason."""
+    """Whatever object a report has in a number's place: the same rows, listed and told with the same cause."""
     shelf.load([*many_rows(99), report_row() | {"metric.sales": sales}])
     [kept] = quarantine(shelf)
     [action] = replay(shelf)
     assert (0, 1) == (action.rows, action.left)
     assert [kept] == quarantine(shelf)
     assert (
-        f"metric.sales: expected an amount from 0 to below 10^14 with at most 6 decimals, or null, got: {sales}"
-        == kept.reason
+        f"metric.sales: expected an amount from 0 to below 10^14 with at most 6 decimals, or null, got: {sales}."
+        == explain(kept.cause).sentence
     )
 
 
 def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
-    """It is listed, and stays with its reason, while its neighbour goes into the window."""
+    """It is listed, and stays with its cause, while its neighbour goes into the window."""
     shelf.load([*many_rows(99), odd(report_row()), report_row(clicks=-1)])
     shelf.execute(
         "UPDATE quarantined_rows SET raw = '{\"metric.clicks\": }' WHERE row_number = 100"
@@ -406,4 +407,4 @@ def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
     assert (1, 1) == (action.rows, action.left)
     [left] = quarantine(shelf)
     assert ('{"metric.clicks": }', DAY) == (left.raw, left.window_date)
-    assert left.reason.startswith("expected a JSON object, got: Expecting value")
+    assert "row-unreadable" == left.cause["code"]

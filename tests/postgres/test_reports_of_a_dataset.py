@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.defs.recording import day_metadata
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
@@ -143,9 +144,8 @@ def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -
     world.load(account, DAY)
     window = world.window(account, DAY)
     assert "failed" == window.status
-    assert "`bidbeacon contract set NA daily_targets grouping SP,SB,SD`" in str(
-        window.failure_reason
-    )
+    command = "`bidbeacon contract set NA daily_targets grouping SP,SB,SD`"
+    assert command in explain(window.cause).advice
     with world.session() as session, world.engine.begin() as connection:
         values = ("NA", DAILY_TARGETS.name, "grouping", "SP,SB,SD")
         change_contract(connection, session, *values, by="a person", at=world.context.now())
@@ -191,7 +191,10 @@ def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorl
     ]
     shelf.load([*kept, *gone], ad_products=products)
     second = shelf.load(kept, age=2, ad_products=products)
-    assert "0 rows of Sponsored Brands where 11 were" in second.suspicious[date(2026, 1, 10)].reason
+    lost = cause(
+        "rows-lost", ad_products=["Sponsored Brands"], detail={"new_rows": 0, "old_rows": 11}
+    )
+    assert lost == second.suspicious[date(2026, 1, 10)].cause
     assert 211 == len(shelf.rows())
     changed = [row | {"metric.clicks": 9} for row in kept]
     assert [date(2026, 1, 10)] == shelf.load(changed, age=3, ad_products=products).loaded

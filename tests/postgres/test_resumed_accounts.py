@@ -6,8 +6,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.problems.doctor import look_into_tables
-from bidbeacon_pipelines.problems.problems import survey
+from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained, explained_json
@@ -26,9 +25,9 @@ def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> No
     resume(world)
     said = told(world, account)
     assert RESUME not in said
-    assert "Acme Merch · US was resumed at " in said
+    assert " of Acme Merch · US " in said
     assert "due" == explained(world, account, DAY).state
-    assert "resumed" in kinds(world)
+    assert "account-resumed" in codes(world)
     with only_daily_targets():
         world.plan(account)
         assert " is planned, and " in explained(world, account, DAY).sentence
@@ -38,7 +37,7 @@ def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> No
             world.advance(minutes=5)
             world.refresh(account)
     assert "loaded" == world.window(account, DAY).status
-    assert "resumed at" not in told(world, account)
+    assert "was resumed" not in told(world, account)
 
 
 def stop(world: BenchWorld, account: Account, how: str) -> None:
@@ -70,23 +69,19 @@ def resume(world: BenchWorld) -> None:
 
 
 def told(world: BenchWorld, account: Account) -> str:
-    """Return all that Home, `explain` and `doctor` say."""
+    """Return all that Home, `doctor` and `explain` say."""
     now, settings = world.context.now(), world.context.settings
     with world.engine.begin() as connection:
-        problems = [
-            f"{one.whose} {one.cause} {one.to_do}"
-            for one in survey(connection, settings, now).problems
-        ]
-        checks = [
-            " ".join([one.found, *one.details])
-            for one in look_into_tables(connection, settings, now)
+        said = [
+            " ".join([one.whose, one.sentence, one.advice, *(each.text for each in one.effects)])
+            for one in survey(connection, settings, now).findings
         ]
     advice = explained_json(world, account, DAY)["verdict"]["advice"]
-    return "\n".join([*problems, *checks, advice])
+    return "\n".join([*said, advice])
 
 
-def kinds(world: BenchWorld) -> list[str]:
-    """Return the kinds of problems on Home."""
+def codes(world: BenchWorld) -> list[str]:
+    """Return the codes of the findings on Home."""
     with world.engine.begin() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).problems
-    return [one.kind for one in found]
+        found = survey(connection, world.context.settings, world.context.now()).findings
+    return [one.code for one in found]

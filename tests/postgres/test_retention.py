@@ -120,7 +120,7 @@ def add_session(
     windows = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 1, 1)]}
     with with_job_session("x", store=SessionStore(engine), clock=lambda: NOON - started) as session:
         session.add(WindowsQueued(**windows, request_id=1))
-        session.add(ReportFailed(**windows, request_id=1, reason="no"))
+        session.add(ReportFailed(**windows, request_id=1, cause={"code": "other"}))
     with engine.begin() as connection:
         connection.execute(
             text(

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_pipelines.problems.session_failures import list_failures
+from bidbeacon_pipelines.problems.job_findings import find_failed_sessions
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
@@ -165,7 +166,8 @@ def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: Se
     now = utc_now()
     span = Span(now - timedelta(hours=1), now + timedelta(hours=1), timedelta(hours=2))
     with session_store.snapshot() as connection:
-        assert ["y"] == [row["job_name"] for row in list_failures(connection, since=span.since)]
+        [found] = find_failed_sessions(connection, Settings(), now)
+        assert "1 session of y failed" == found.effects[0].text
         jobs = aggregate_jobs(connection, span)
         marks = count_by_interval(connection, SessionFilter(), span)
     assert {"bake": 0, "y": 1} == {name: figures[None].failures for name, figures in jobs.items()}

@@ -93,6 +93,7 @@ def test_an_ads_account_in_two_countries_is_two_accounts(connection: Connection)
         (", status", "'2026-01-01', '2026-01-02', 'loaded'", "ended_has_end"),
         (", status", "'2026-01-01', '2026-01-02', 'failed'", "ended_has_end"),
         (", finished_at", "'2026-01-01', '2026-01-02', now()", "ended_has_end"),
+        (", cause", "'2026-01-01', '2026-01-02', '[]'", "cause_is_an_object"),
     ],
 )
 def test_a_request_is_in_one_known_state(
@@ -108,8 +109,9 @@ def test_a_request_is_in_one_known_state(
     [
         ("region", "'SA'", "region_known"),
         ("ads_account_key", "'US one'", "key_is_plain"),
-        ("needs_attention", "'revoked'", "needs_attention_for_something"),
+        ("needs_attention", "'{}'", "needs_attention_for_something"),
         ("needs_attention_for", "'nobody'", "needs_attention_for_known"),
+        ("needs_attention_for = 'account', needs_attention", "'[]'", "needs_attention_is_a_cause"),
         ("refusals", "-1", "refusals_counted"),
     ],
 )

@@ -179,34 +179,24 @@ def look_at_home(world: BenchWorld) -> dict[str, Any]:
 def test_home_names_what_throttling_delays(
     throttled_world: BenchWorld, requests: tuple[list[int], int]
 ) -> None:
-    """Whose polls, how often, until when, and how many reports wait: as a problem, under limits, and in health."""
-    world, (throttled, _) = throttled_world, requests
+    """Whose polls, how often, until when, and how many reports wait; after ten minutes it is a warning."""
+    world, _ = throttled_world, requests
     mine, until = world.account("US"), world.context.now() + timedelta(seconds=ASKED_SECONDS)
     world.step()
     home = look_at_home(world)
-
-    [problem] = [one for one in home["problems"] if one["kind"] == "throttled"]
-    assert "Amazon throttles polls of reports in NA (429)" == problem["cause"]
-    assert ("warning", len(throttled), [mine.name]) == (
-        problem["level"],
-        problem["count"],
-        problem["names"],
-    )
-    [one] = home["throttling"]["throttled"]
-    assert (1, mine.ads_account_key, instant(until)) == (
-        one["count"],
-        one["account"],
-        one["paused_until"],
-    )
-    checks = {check["name"]: check for check in home["checks"]}
-    assert "none throttled" not in checks["gates"]["found"]
-    assert "1 × 429" in checks["calls"]["found"]
-    assert checks["calls"]["level"] == "warning"
-    assert f"polls of reports of {mine.name}: 1 × 429" in checks["calls"]["details"][-1]
+    [finding] = [one for one in home["findings"] if one["code"] == "throttled"]
+    assert ("waiting", [mine.name]) == (finding["severity"], finding["names"])
+    assert finding["sentence"].startswith("Amazon throttled")
+    assert "NA: 1 call to poll reports failed, 3 reports wait" == finding["effects"][0]["text"]
+    assert instant(until) == finding["next_at"]
+    assert 1 == home["limits"]["calls"]["throttled"]
+    world.advance(minutes=10)
+    [later] = [one for one in look_at_home(world)["findings"] if one["code"] == "throttled"]
+    assert "warning" == later["severity"]
 
 
 @many_reports
-def test_throttling_that_is_over_is_no_problem(
+def test_throttling_that_is_over_is_no_finding(
     throttled_world: BenchWorld, requests: tuple[list[int], int]
 ) -> None:
     """When the reports are loaded, only the count of 429 remains."""
@@ -216,10 +206,8 @@ def test_throttling_that_is_over_is_no_problem(
     world.advance(seconds=ASKED_SECONDS)
     world.step()
     home = look_at_home(world)
-    assert [] == [one for one in home["problems"] if one["kind"] == "throttled"]
-    assert [(1, None)] == [
-        (one["count"], one["paused_until"]) for one in home["throttling"]["throttled"]
-    ]
+    assert [] == [one for one in home["findings"] if one["code"] == "throttled"]
+    assert 1 == home["limits"]["calls"]["throttled"]
 
 
 @many_reports

@@ -22,7 +22,7 @@ RARE = [state for state in WindowState if state not in {WindowState.FRESH, *STOP
 LOADED = {"status": "loaded", "last_loaded_at": HOUR_AGO, "data_as_of": HOUR_AGO, "load_count": 1}
 SUSPICIOUS = {"suspicious_digest": "d", "suspicious_rows": 1, "suspicious_count": 1}
 WANTED = {"wanted_by": "Ann", "wanted_at": HOUR_AGO}
-REFUSED = {"needs_attention": "Forbidden", "needs_attention_for": "account"}
+REFUSED = {"needs_attention": {"code": "account-refused"}, "needs_attention_for": "account"}
 CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
     "loaded": (LOADED | {"next_refresh_at": SOON}, WindowState.FRESH),
     "final": (LOADED, WindowState.FRESH),

@@ -113,21 +113,17 @@ def test_home_says_which_right_is_missing_and_the_grant_gives_it(
         role = role_store.engine.url.username
         connection.exec_driver_sql(f"REVOKE SELECT ON api_calls FROM {role}")
     told = home.read()
-    hidden = {one["name"]: one for one in told["checks"] if "may not read" in one["found"]}
-    assert {"calls", "Dagster"} == set(hidden)
-    assert told["throttling"]["calls"] is None
-    grants = {name: one["to_do"].split("`")[1] for name, one in hidden.items()}
-    assert f"GRANT SELECT ON public.api_calls TO {role};" == grants["calls"]
+    hidden = [one for one in told["findings"] if one["code"] == "not-readable"]
+    assert 2 == len(hidden)
+    assert told["limits"]["calls"] is None
+    grants = [one["advice"].split("`")[1] for one in hidden]
+    assert f"GRANT SELECT ON public.api_calls TO {role};" in grants
     with engine.begin() as connection:
-        for grant in grants.values():
+        for grant in grants:
             connection.exec_driver_sql(grant)
     told = home.read()
-    found = {one["name"]: one["found"] for one in told["checks"]}
-    assert ("none in the last 24 hours", "its daemon never ran on this database") == (
-        found["calls"],
-        found["Dagster"],
-    )
-    assert 0 == told["throttling"]["calls"]["count"]
+    assert [] == told["findings"]
+    assert 0 == told["limits"]["calls"]["count"]
 
 
 def test_the_role_keeps_the_log(
@@ -165,8 +161,8 @@ def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
     """The grants that PostgreSQL lists are those of the document, column by column; the role writes alerts and its own row of processes."""
     with role_store.begin() as connection:
         rights = set(connection.execute(RIGHTS).scalars())
-    own = {right for right in rights if right.startswith(("alert", "processes"))}
-    assert {"alerts", "alert_messages", "alert_watch", "processes"} == {
+    own = {right for right in rights if right.startswith(("alert", "findings", "processes"))}
+    assert {"findings", "alert_receivers", "alert_watch", "processes"} == {
         re.split("[. ]", right)[0] for right in own
     }
     assert rights - own == {
@@ -229,11 +225,11 @@ def test_the_role_may_send_alerts(role_store: SessionStore, engine: Engine) -> N
         connection.execute(text(AN_ACCOUNT))
         connection.execute(
             text(
-                "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
+                """UPDATE ads_accounts SET needs_attention = '{"code": "account-refused"}', needs_attention_for = 'account'"""
             )
         )
     AlertWatch(role_store.engine, Settings(alert_urls="json://127.0.0.1:1/")).look_once()
     with engine.begin() as connection:
-        assert ("One: Not allowed", 1) == tuple(
-            connection.execute(text("SELECT title, attempts FROM alert_messages")).one()
+        assert ("account-refused", 1) == tuple(
+            connection.execute(text("SELECT key, attempts FROM findings, alert_receivers")).one()
         )

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 from pydantic_settings import BaseSettings
 
+from bidbeacon_pipelines.causes_page import make_page
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.data_dictionary import make_dictionary
 from bidbeacon_pipelines.database.address import OLDEST_VERSION
@@ -41,6 +42,11 @@ def test_the_catalogue_of_actions_is_as_printed() -> None:
     assert markdown_catalogue(["bidbeacon_pipelines.actions"]) == _text(
         PROJECT_ROOT / "docs" / "actions.md"
     )
+
+
+def test_the_table_of_causes_is_as_printed() -> None:
+    """docs/causes.md lists exactly the causes that are known."""
+    assert make_page() == _text(PROJECT_ROOT / "docs" / "causes.md")
 
 
 def test_the_data_dictionary_is_as_printed() -> None:

@@ -8,7 +8,6 @@ import pytest
 from bidbeacon_pipelines import actions as _catalogue  # noqa: F401 - registers all actions
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_pipelines.amazon_ads.report_files import ReportNotReady
-from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.catalogue import sample_payload
 from bidbeacon_sessions.sentences import join_sentences, plain_text
@@ -54,12 +53,6 @@ def test_an_error_of_amazon_reads_well_with_reasons_of_either_kind(
     for said in (str(error(reason)), str(error(reason, about="a report"))):
         assert not BROKEN.search(said), said
         assert said.endswith(".")
-
-
-@pytest.mark.parametrize("reason", REASONS)
-def test_a_failed_export_reads_well_with_reasons_of_either_kind(reason: str) -> None:
-    """The next sync is announced in a sentence of its own."""
-    assert not BROKEN.search(str(ExportFailedError("campaigns", reason)))
 
 
 def test_sentences_are_joined_with_one_mark_each() -> None:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportRequested, ReportsPlanned, WindowsQueued
+from bidbeacon_pipelines.actions import ReportFailed, ReportsPlanned, RequestRetried
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.cli.folding import fold_runs, shorten_names
 from bidbeacon_sessions import Action
 from bidbeacon_sessions.presentation import action_json
@@ -46,40 +47,13 @@ def planned(dataset: str, *, windows: int, start: int, end: int) -> ReportsPlann
     return ReportsPlanned(account=ACCOUNT, dataset=dataset, reports=1, windows=windows, **days)
 
 
-def test_plans_of_many_datasets_are_one_sentence() -> None:
-    """Counts are added up, the range goes from the first day to the last, of many names three are told, and accounts keep theirs."""
-    days = [(3, 9), (1, 8), (5, 12), (4, 9), (4, 9)]
-    actions = stored(
-        *(
-            planned(f"d{n}", windows=n, start=first, end=last)
-            for n, (first, last) in enumerate(days, 1)
-        )
-    )
-    assert [
-        "Planned 5 reports of d1, d2, d3 and 2 more for 15 due windows of Acme Merch, 2026-07-01 to 2026-07-12"
-    ] == told(actions)
+def test_a_run_is_the_first_ones_sentence_with_a_count() -> None:
+    """Whatever its counts, names and days are."""
+    actions = stored(*(planned(f"d{n}", windows=n, start=1, end=9) for n in (1, 2, 3)))
     [folded] = fold_runs(actions)
-    assert (5, actions[0]["at"]) == (folded["folded"], folded["at"])
-
-
-def test_accounts_of_a_run_are_counted_once() -> None:
-    """Three reports of two accounts each are about three accounts."""
-    pairs = (("US.a", "CA.a"), ("CA.a", "MX.a"), ("US.a", "MX.a"))
-    actions = stored(
-        *(
-            ReportRequested(
-                account=ACCOUNT,
-                dataset="daily_targets",
-                windows=[date(2026, 7, n)],
-                accounts={key: [date(2026, 7, n)] for key in pair},
-                request_id=n,
-                report_id=f"r{n}",
-            )
-            for n, pair in enumerate(pairs, 1)
-        )
-    )
+    assert (3, actions[0]["at"]) == (folded["folded"], folded["at"])
     assert [
-        "Requested report r1, r2 and r3 of daily_targets for 3 windows in 3 accounts 2026-07-01 2026-07-02 2026-07-03"
+        "Planned 1 report of d1 for 1 due window of Acme Merch, 2026-07-01 to 2026-07-09"
     ] == told(actions)
 
 
@@ -90,30 +64,16 @@ def test_two_alike_stand_by_themselves() -> None:
 
 
 def test_what_says_something_else_ends_a_run() -> None:
-    """A flag that is set, another type, and an error, which never folds."""
-    shared = {"account": "US.a", "dataset": "daily_targets"}
-    queued = [
-        WindowsQueued(**shared, windows=[date(2026, 7, n)], by_hand=n > 3) for n in range(1, 7)
+    """Another cause, another type, and an error, which never folds."""
+    shared = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 7, 1)]}
+    again = {"request_id": 1, "attempt": 1, "retry_at": datetime(2026, 7, 1, tzinfo=UTC)}
+    retried = [
+        RequestRetried(**shared, **again, cause=cause(code))
+        for code in ["throttled"] * 3 + ["unreachable"] * 3
     ]
-    failed = [
-        ReportFailed(**shared, windows=[date(2026, 7, n)], request_id=n, reason="no ink")
-        for n in (1, 2, 3)
-    ]
-    sentences = told(stored(*queued, *failed))
-    assert [
-        "Queued 3 report windows of daily_targets 2026-07-01 2026-07-02 2026-07-03",
-        "Queued 3 report windows of daily_targets 2026-07-04 2026-07-05 2026-07-06 by hand",
-    ] == sentences[:2]
-    assert 3 == len(sentences[2:])
-
-
-def test_what_cannot_be_read_stands_by_itself() -> None:
-    """Payloads of an earlier version, and types that are not known."""
-    actions = stored(*(planned(f"d{n}", windows=n, start=1, end=2) for n in (1, 2, 3)))
-    for action in actions:
-        action["payload"].pop("dataset")
-    assert 3 == len(told(actions))
-    assert 3 == len(told([action | {"known": False, "type": "of-another"} for action in actions]))
+    failed = [ReportFailed(**shared, request_id=1, cause=cause("throttled")) for _ in range(3)]
+    folded = [action.get("folded") for action in fold_runs(stored(*retried, *failed))]
+    assert [3, 3, None, None, None] == folded
 
 
 @pytest.mark.parametrize(

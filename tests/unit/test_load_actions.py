@@ -7,7 +7,7 @@ import pytest
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.loading.acceptance import BadRows, Cause, LostProduct, Refuse, Suspicious
+from bidbeacon_pipelines.loading.acceptance import BadRows, Fault, LostProduct, Refuse, Suspicious
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_sessions import Action
@@ -37,7 +37,7 @@ def recorded(results: Mapping[str, LoadResult], dataset: str = "daily_targets") 
 def refused(days: int, fault: str = MISSING, *, start: date = FIRST) -> dict[date, Refuse]:
     """Return verdicts on following days, each with another number of bad rows of one fault."""
     return {
-        start + timedelta(days=n): Refuse(BadRows(3 + n % 2, (Cause(3 + n % 2, fault),)), 97)
+        start + timedelta(days=n): Refuse(BadRows(3 + n % 2, (Fault(3 + n % 2, fault),)), 97)
         for n in range(days)
     }
 
@@ -52,7 +52,7 @@ def test_a_report_is_refused_in_one_action_however_many_days_it_has() -> None:
     [action] = recorded({"US.1": LoadResult(refused=refused(120))})
     assert (
         "Report of daily_targets failed for 120 days: 420 of 12,060 rows (3.5%) failed validation "
-        "(420 × metric.clicks: missing) 2026-03-01 … 2026-06-28 (report rpt-1)"
+        "(420 × metric.clicks: missing). 2026-03-01 … 2026-06-28 (report rpt-1)"
     ) == text_of(action)
 
 
@@ -75,13 +75,16 @@ def test_spend_is_said_of_a_dataset_that_has_some(dataset: str, said: str) -> No
     assert said == text_of(action)
 
 
-def test_days_that_are_refused_for_other_causes_are_apart() -> None:
-    """Also where their counts are equal."""
+def test_days_that_are_refused_for_invalid_rows_are_one_action_whatever_the_fault() -> None:
+    """It names the most frequent ones."""
     other = FIRST + timedelta(days=9)
-    actions = recorded({"US.1": LoadResult(refused=refused(1) | refused(1, NEGATIVE, start=other))})
-    assert [[FIRST], [other]] == [
-        action.windows for action in actions if isinstance(action, ReportFailed)
-    ]
+    [action] = recorded(
+        {"US.1": LoadResult(refused=refused(2) | refused(1, NEGATIVE, start=other))}
+    )
+    assert isinstance(action, ReportFailed)
+    assert ["7 × metric.clicks: missing", "3 × metric.clicks: negative"] == (
+        action.cause["detail"]["faults"]
+    )
 
 
 def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each() -> None:
@@ -98,18 +101,24 @@ def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each()
 @pytest.mark.parametrize(
     ("lost", "told"),
     [
-        ((), "3 rows where 900 were: "),
-        ((LostProduct("SPONSORED_BRANDS", 100, 1),), "3 rows of Sponsored Brands where 300 were: "),
+        ((), (None, 3, 900)),
+        ((LostProduct("SPONSORED_BRANDS", 100, 1),), (["Sponsored Brands"], 3, 300)),
     ],
 )
-def test_suspicious_days_are_added_up(lost: tuple[LostProduct, ...], told: str) -> None:
+def test_suspicious_days_are_added_up(
+    lost: tuple[LostProduct, ...], told: tuple[list[str] | None, int, int]
+) -> None:
     """In all, or of the ad product that lost its rows."""
     days = [FIRST + timedelta(days=n) for n in range(3)]
     [action] = recorded(
         {"US.1": LoadResult(suspicious={day: Suspicious(300, 1, lost) for day in days})}
     )
     assert isinstance(action, ReportSuspicious)
-    assert (days, True) == (action.windows, action.reason.startswith(told))
+    counts = action.cause["detail"]
+    assert (days, told) == (
+        action.windows,
+        (action.cause.get("ad_products"), counts["new_rows"], counts["old_rows"]),
+    )
 
 
 def test_only_the_last_action_ends_the_request() -> None:

@@ -70,16 +70,16 @@ OTHER_ACTIONS = _names("""
 """)
 COMMANDS = """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync, alerts,
-    alerts test, contract forget, contract list, contract set, db shell, db start, db upgrade, db url, dev, doctor,
+    alerts acknowledge, alerts test, alerts unacknowledge, contract forget, contract list, contract set, db shell, db start, db upgrade, db url, dev, doctor,
     entities list, entities sync, explain, load, probe, quarantine list, quarantine replay, refresh, restatements, sandbox, sessions list, sessions show, sessions tail,
     stream
 """
 STREAM_ROUTES = _names("""
     / /accounts /accounts/{key} /api/account /api/account/alias /api/account/cadence /api/account/load-windows
     /api/account/pause /api/account/resume /api/account/sync-entities /api/account/wanted /api/accounts /api/actions /api/changes
-    /api/coverage /api/explain /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
+    /api/coverage /api/explain /api/findings/acknowledge /api/findings/act /api/findings/unacknowledge /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
     /api/job-sessions/stream /api/job-sessions/values /api/job-sessions/ws /api/job-sessions/{session_id:uuid}
-    /api/job-sessions/{session_id:uuid}/surroundings /api/problems/load /coverage /healthz
+    /api/job-sessions/{session_id:uuid}/surroundings /coverage /healthz
     /login /metrics /readyz /sessions /sessions/{session_id:uuid} /web/{name}
 """)
 

@@ -115,7 +115,7 @@ def test_a_place_that_refuses_is_said_in_our_words(tmp_path: Path) -> None:
     """The error is one that a load can end with."""
     (tmp_path / "downloads").write_text("a file")
     with (
-        pytest.raises(NotWritten, match="The disk refuses"),
+        pytest.raises(NotWritten, match="the disk refuses"),
         download_folder(tmp_path / "downloads", "x"),
     ):
         pass

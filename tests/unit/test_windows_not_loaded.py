@@ -4,45 +4,50 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, split_reasons
+from bidbeacon_pipelines.causes import Cause, cause
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 
 DAY = date(2026, 11, 16)
+INK = cause("report-failed", status="FAILED", detail={"reason": "Out of ink."})
 
 
-def reasons(*of_each_day: str) -> dict[date, str]:
-    """Return the reasons of days that follow each other."""
-    return {DAY + timedelta(days=number): reason for number, reason in enumerate(of_each_day)}
+def error_of(*of_each_day: Cause) -> WindowNotLoadedError:
+    """Return the error of days that follow each other."""
+    causes = {DAY + timedelta(days=number): one for number, one in enumerate(of_each_day)}
+    return WindowNotLoadedError("daily_targets", causes)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "days"),
     [
-        (("Out of ink",), "1 window was not loaded. 2026-11-16: Out of ink."),
+        ((INK,), "1 window was not loaded. 2026-11-16"),
         (
-            ("Out of ink", "No paper; and none ordered", "Out of ink"),
-            "3 windows were not loaded. 2026-11-16, 2026-11-18: Out of ink; 2026-11-17: No paper; and none ordered.",
-        ),
-        (
-            ("Out of ink",) * 120,
-            "120 windows were not loaded. 2026-11-16, 2026-11-17, 2026-11-18 and 117 more: Out of ink.",
+            (INK,) * 120,
+            "120 windows were not loaded. 2026-11-16, 2026-11-17, 2026-11-18 and 117 more",
         ),
     ],
 )
-def test_each_reason_is_given_once_with_its_first_days(given: tuple[str, ...], said: str) -> None:
-    """And is found again in the message."""
-    message = str(WindowNotLoadedError("daily_targets", reasons(*given)))
-    assert f"daily_targets: {said}" == message
-    assert list(dict.fromkeys(given)) == split_reasons(message)
+def test_a_cause_is_given_once_with_its_first_days(given: tuple[Cause, ...], days: str) -> None:
+    """With what helps."""
+    assert str(error_of(*given)) == (
+        f"daily_targets: {days}: Amazon reported FAILED (Out of ink). "
+        "Load the days again, or wait until they are due."
+    )
 
 
-def test_reasons_that_are_sentences_are_joined_as_others_are() -> None:
-    """Each loses its full stop, and the message ends with one."""
-    message = str(WindowNotLoadedError("daily_targets", reasons("Out of ink. Given up.", "Jam.")))
-    assert message.endswith("2026-11-16: Out of ink. Given up; 2026-11-17: Jam.")
+def test_causes_that_differ_in_detail_only_are_one() -> None:
+    """Whatever Amazon said of each day; the session's error has each once."""
+    jam = cause("report-failed", status="FAILED", detail={"reason": "Jam"})
+    cancelled = cause("report-failed", status="CANCELLED")
+    error = error_of(INK, cancelled, jam)
+    assert error.failure_cause["causes"] == [
+        {"code": "report-failed", "status": "FAILED"},
+        {"code": "report-failed", "status": "CANCELLED"},
+    ]
+    assert "2026-11-16, 2026-11-18: Amazon reported FAILED (Out of ink)." in str(error)
 
 
-def test_of_many_reasons_five_are_given() -> None:
+def test_of_many_causes_five_are_given() -> None:
     """The days of the others are counted."""
-    message = str(WindowNotLoadedError("daily_targets", reasons(*"abcdefgh")))
-    assert message.endswith("2026-11-20: e (and 3 more).")
-    assert 5 == len(split_reasons(message))
+    many = [cause("field-refused", field=field) for field in "abcdefgh"]
+    assert str(error_of(*many)).endswith("(and 3 more).")

@@ -199,7 +199,9 @@ def test_nothing_is_asked_for_a_paused_account(product: httpx.Client) -> None:
     for path, body in (("load-windows", LOAD), ("sync-entities", {"account": KEY})):
         answer = product.post(f"/api/account/{path}", json=body)
         assert 409 == answer.status_code
-        assert "No reports are requested for One · US: it is paused" in answer.json()["error"]
+        assert (
+            "No reports are requested for One · US: The account is paused" in answer.json()["error"]
+        )
 
 
 @pytest.mark.parametrize(

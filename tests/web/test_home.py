@@ -1,5 +1,6 @@
 """`GET /api/home`: what is fresh over all of history, what is wrong and for which cause, with one link each."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -10,9 +11,9 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.queries import list_accounts, set_needs_attention, set_resumed
+from bidbeacon_pipelines.accounts.queries import list_accounts, set_needs_attention
 from bidbeacon_pipelines.actions import WindowsQueued
-from bidbeacon_pipelines.problems import health_checks
+from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
@@ -38,9 +39,20 @@ FRESH = """
     INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, load_count)
     SELECT account_id, country_code, :dataset, 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'loaded', :now, :now, 1
       FROM advertiser_accounts CROSS JOIN generate_series(1, :days) n"""
+MADE = """
+    INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
+    SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
 CHANGE = """
-    UPDATE report_windows SET status = :status, failure_reason = :reason, last_requested_at = :at, next_refresh_at = :due, suspicious_digest = :suspicious
+    UPDATE report_windows SET status = :status, cause = CAST(:cause AS jsonb), last_requested_at = :at, next_refresh_at = :due, suspicious_digest = :suspicious
      WHERE account_id = 'amzn1.' || :account AND window_date = CAST(:today AS date) - :age"""
+
+
+CANCELLED = cause("report-failed", status="CANCELLED")
+
+
+def refused(rows: int) -> Cause:
+    """Return that a report was refused for so many invalid rows."""
+    return cause("rows-invalid", detail={"bad": rows, "rows": 1_500, "share": rows / 1_500})
 
 
 class World:
@@ -59,7 +71,7 @@ class World:
         self,
         age: int,
         status: str = "loaded",
-        reason: str | None = None,
+        why: Cause | None = None,
         *,
         account: str = "one",
         at: datetime = NOW,
@@ -75,7 +87,7 @@ class World:
             "due": due,
             "suspicious": suspicious,
         }
-        self.execute(CHANGE, status=status, reason=reason, **values)
+        self.execute(CHANGE, status=status, cause=why and json.dumps(why), **values)
 
     def home(self) -> dict[str, Any]:
         """Return what the endpoint says."""
@@ -83,9 +95,13 @@ class World:
         assert 200 == answer.status_code, answer.text
         return dict(answer.json())
 
-    def problems(self) -> list[dict[str, Any]]:
-        """Return the problems, without those that the machine of the test may have."""
-        return list(self.home()["problems"])
+    def findings(self) -> list[dict[str, Any]]:
+        """Return what is wrong."""
+        return list(self.home()["findings"])
+
+    def press(self, finding: dict[str, Any]) -> httpx.Response:
+        """Press the button of a finding."""
+        return self.client.post("/api/findings/act", json={"finding": finding["key"]})
 
 
 @pytest.fixture
@@ -105,16 +121,16 @@ def world(nothing: World) -> World:
     """Two accounts, whose windows all are fresh."""
     nothing.execute(ACCOUNTS)
     nothing.execute(FRESH, dataset=DATASET, today=TODAY, now=NOW, days=700)
+    nothing.execute(MADE)
     return nothing
 
 
 def test_a_new_database_has_nothing_wrong_but_no_accounts(nothing: World) -> None:
     """All datasets are named, so that a newcomer sees what there will be."""
     home = nothing.home()
-    assert (0, []) == (home["accounts"]["accounts"], home["problems"])
+    assert (0, []) == (home["accounts"]["accounts"], home["findings"])
     assert 9 == len(home["datasets"])
     assert home["starting"]["now"].startswith("Accounts are read from Amazon")
-    assert "warning" in [one["level"] for one in home["checks"] if one["name"] == "accounts"]
 
 
 def test_home_is_starting_until_a_window_is_loaded(nothing: World) -> None:
@@ -127,10 +143,10 @@ def test_home_is_starting_until_a_window_is_loaded(nothing: World) -> None:
         account = list_accounts(connection)[0]
         days = [TODAY - timedelta(days=age) for age in range(1, 4)]
         create_windows(connection, account, DATASET, REPORT, dict.fromkeys(days, DUE))
-        set_windows_through(connection, account, DATASET, REPORT, TODAY)
-    assert "3 days of data" in nothing.home()["starting"]["now"]
+        set_windows_through(connection, account, DATASET, REPORT, TODAY, created=3)
+    assert "of 3 windows" in nothing.home()["starting"]["now"]
     nothing.execute(
-        "UPDATE report_windows SET status = 'loaded', load_count = 1, last_loaded_at = :now, data_as_of = :now"
+        "UPDATE report_windows SET status = 'loaded', load_count = 1, last_loaded_at = :now, data_as_of = :now, next_refresh_at = NULL"
         " WHERE window_date = :day",
         now=NOW,
         day=days[0],
@@ -138,35 +154,24 @@ def test_home_is_starting_until_a_window_is_loaded(nothing: World) -> None:
     assert nothing.home()["starting"] is None
 
 
-def test_windows_that_were_just_created_are_counted_in_each_state(nothing: World) -> None:
-    """While the first windows are planned, the total is as new as the states: nothing is less than zero."""
-    nothing.execute(ACCOUNTS)
-    days = [TODAY - timedelta(days=age) for age in range(1, 701)]
-    for planned in range(1, 3):
-        with nothing.engine.begin() as connection:
-            account = list_accounts(connection)[planned - 1]
-            create_windows(connection, account, DATASET, REPORT, dict.fromkeys(days, DUE))
-            set_windows_through(connection, account, DATASET, REPORT, TODAY)
-        [told] = [one for one in nothing.home()["datasets"] if one["name"] == DATASET]
-        assert (700 * planned, {"due": 700 * planned}) == (told["windows"], told["states"])
-
-
 def test_windows_of_all_history_are_counted_by_state(world: World) -> None:
-    """The same states as on the map; what is expired is no problem that somebody could solve."""
+    """The same states as on the map; what is expired is nothing that somebody could solve."""
     world.change(1, "missing", due=NOW + timedelta(hours=1))
     world.change(2, due=NOW - timedelta(hours=1))
     world.change(3, due=NOW - timedelta(days=1))
-    world.change(4, "failed", "no")
-    world.change(5, "unconfirmed", "silent", due=NOW)
-    world.change(6, suspicious="digest", due=NOW)
-    world.change(699, "expired")
+    world.change(4, "failed", CANCELLED)
+    world.change(5, "unconfirmed", cause("rows-missing"), due=NOW)
+    world.change(6, why=cause("rows-lost"), suspicious="digest", due=NOW)
+    world.execute(
+        "UPDATE report_windows SET last_loaded_at = NULL, data_as_of = NULL WHERE status = 'missing'"
+    )
     home = world.home()
-    assert ["failed", "late", "suspicious", "unconfirmed"] == [
-        one["kind"] for one in home["problems"]
-    ]
+    assert {"report-failed", "overdue", "rows-lost", "rows-missing"} == {
+        one["code"] for one in home["findings"]
+    }
     [told] = [one for one in home["datasets"] if one["name"] == DATASET]
-    one_each = ("not due", "due", "late", "failed", "unconfirmed", "suspicious", "expired")
-    assert {"fresh": 1393, **dict.fromkeys(one_each, 1)} == told["states"]
+    one_each = ("missing", "due", "late", "failed", "unconfirmed", "suspicious")
+    assert {"fresh": 1394, **dict.fromkeys(one_each, 1)} == told["states"]
     coverage = world.client.get(
         "/api/coverage", params={"dataset": DATASET, "days": 731, "to": str(TODAY)}
     ).json()
@@ -176,77 +181,48 @@ def test_windows_of_all_history_are_counted_by_state(world: World) -> None:
     }
 
 
-def test_windows_that_failed_for_one_cause_are_one_problem(world: World) -> None:
-    """Whatever the numbers in their reasons; with since when, of how many accounts, and a link to the map."""
+def test_windows_that_failed_for_one_cause_are_one_finding(world: World) -> None:
+    """Whatever the details of their causes; with since when, of how many accounts, and a link to the map."""
     for age, account in ((3, "one"), (9, "one"), (5, "two")):
-        reason = f"{age} of 1,{age}00 rows ({age}.0%) failed validation"
-        world.change(age, "failed", reason, account=account, at=NOW - timedelta(hours=age))
-    world.change(20, "failed", "Amazon reported INTERNAL_ERROR")
-    first, second = world.problems()
-    assert ("failed", 3, 2) == (first["kind"], first["count"], first["accounts"])
+        world.change(age, "failed", refused(age), account=account, at=NOW - timedelta(hours=age))
+    world.change(20, "failed", CANCELLED)
+    first, second = world.findings()
+    assert ("rows-invalid", "error", 3, 2) == tuple(
+        first[name] for name in ("code", "severity", "count", "accounts")
+    )
+    assert "3 windows of 2 accounts failed, in daily_targets" == first["effects"][0]["text"]
     assert datetime.fromisoformat(first["since"]) == NOW - timedelta(hours=9)
     assert "/coverage?dataset=daily_targets&state=failed&days=731" == first["link"]
-    assert ("Amazon reported INTERNAL_ERROR", 1) == (second["cause"], second["count"])
-    assert (
-        f"/coverage?dataset=daily_targets&account=US.one&window={TODAY - timedelta(days=20)}"
-        == second["link"]
-    )
+    assert (1, "Amazon reported CANCELLED.") == (second["count"], second["sentence"])
+    day = TODAY - timedelta(days=20)
+    assert f"/coverage?dataset=daily_targets&account=US.one&window={day}" == second["link"]
 
 
-def test_late_windows_are_a_problem_and_those_that_wait_are_none(world: World) -> None:
-    """Late is due for longer than the tolerance; a stopped account's windows are not late: the account is the problem."""
+def test_late_windows_of_a_stopped_account_are_below_the_account(world: World) -> None:
+    """Late is due for longer than the tolerance; a stopped account is one finding, with its windows, and is resumed by a button."""
     world.change(2, due=NOW - timedelta(hours=11))
     world.change(3, due=NOW - timedelta(hours=13))
     world.change(3, due=NOW - timedelta(hours=13), account="two")
-    world.execute(
-        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account' WHERE ads_account_key = 'two'"
-    )
-    stopped, late = world.problems()
-    assert ("needs attention", "Not allowed") == (stopped["kind"], stopped["cause"])
-    assert "/accounts/US.two" == stopped["link"]
-    assert ("late", 1, "failure") == (late["kind"], late["count"], late["level"])
-    assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
-
-
-def test_several_stopped_accounts_lead_to_the_sessions_that_say_so(world: World) -> None:
-    """One leads to its own page, where it can be resumed; of several, no single page has them all."""
-    world.execute(
-        "UPDATE ads_accounts SET needs_attention = 'Not allowed', needs_attention_for = 'account'"
-    )
-    [stopped] = world.problems()
-    assert "/sessions?type=account-needs-attention" == stopped["link"]
-
-
-def test_what_to_do_is_said_beside_the_cause(world: World) -> None:
-    """Also where it is no more than to open it."""
-    world.change(
-        3, "failed", "Amazon reported FAILED (no reason given). Given up after 5 attempts."
-    )
-    [failed] = world.problems()
-    assert (
-        "Open it to see when a new report is requested, or to load it again now." == failed["to_do"]
-    )
-
-
-def test_a_stopped_account_says_since_when(world: World) -> None:
-    """Since Amazon's refusal was believed; enabling it forgets that."""
     with world.engine.begin() as connection:
-        set_needs_attention(connection, "amzn1.two", "Not allowed")
+        set_needs_attention(connection, "amzn1.two", cause("account-refused"))
         at = connection.execute(text("SELECT now()")).scalar_one()
-    [stopped] = world.problems()
+    stopped, late = world.findings()
+    assert ["1 ads account needs attention", "700 windows are not refreshed"] == [
+        one["text"] for one in stopped["effects"]
+    ]
+    assert ("/accounts/US.two", "Resume") == (stopped["link"], stopped["button"])
     assert at == datetime.fromisoformat(stopped["since"])
-    with world.engine.begin() as connection:
-        set_resumed(connection, "US.two")
-        left = connection.execute(
-            text("SELECT count(needs_attention_since) FROM ads_accounts")
-        ).scalar_one()
-    assert 0 == left
+    assert ("overdue", 1, "error") == (late["code"], late["count"], late["severity"])
+    assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
+    assert 700 == world.home()["datasets"][3]["states"]["needs attention"]
+    assert "Resumed 1 ads account" in world.press(stopped).json()["said"]
+    assert "account-refused" not in [one["code"] for one in world.findings()]
 
 
-def test_sessions_that_failed_alike_are_one_problem(
+def test_sessions_that_failed_alike_are_one_finding(
     world: World, session_store: SessionStore
 ) -> None:
-    """By job and error, whatever the numbers in it; one alone leads to its session."""
+    """By the kind of error; one alone leads to its session."""
     for number in (1, 2):
         with suppress(OSError), with_job_session("bake", store=session_store, clock=lambda: NOW):
             raise OSError(f"oven {number} is cold")
@@ -255,34 +231,26 @@ def test_sessions_that_failed_alike_are_one_problem(
         with_job_session("brew", store=session_store, clock=lambda: NOW) as session,
     ):
         raise KeyError("tea")
-    told = {one["kind"]: one for one in world.problems()}
-    assert (2, "/sessions?job=bake&status=failed&since=24h") == (
-        told["bake failed"]["count"],
-        told["bake failed"]["link"],
-    )
-    assert f"/sessions/{session.session_id}" == told["brew failed"]["link"]
+    told = {one["effects"][0]["text"]: one["link"] for one in world.findings()}
+    assert {
+        "2 sessions of bake failed": "/sessions?job=bake&status=failed&since=24h",
+        "1 session of brew failed": f"/sessions/{session.session_id}",
+    } == told
 
 
-def test_a_load_that_failed_is_not_shown_beside_its_windows(
-    world: World, session_store: SessionStore
-) -> None:
-    """Unless it says something that no window says, be it the reason of one day of several."""
-    reason, other = (
-        "44 of 941 rows (4.7%) failed validation (6 × campaign.id: missing)",
-        "Amazon said no. " * 20,
-    )
-    world.change(3, "failed", reason)
-    world.change(4, "failed", other)
-    shown = ([reason], [reason, other], [other] * 8)
-    for said in (*shown, ["the account is paused"], [reason, "the limit is reached"]):
-        reasons = {TODAY - timedelta(days=age): each for age, each in enumerate(said, start=3)}
+def test_a_load_that_failed_is_below_its_windows(world: World, session_store: SessionStore) -> None:
+    """Unless no window has any of its causes."""
+    world.change(3, "failed", refused(44))
+    for said in ([refused(3), cause("no-slot-yet")], [cause("no-slot-yet")]):
+        causes = {TODAY - timedelta(days=age): each for age, each in enumerate(said, start=3)}
         with (
             suppress(WindowNotLoadedError),
             with_job_session("load-windows", store=session_store, clock=lambda: NOW),
         ):
-            raise WindowNotLoadedError(DATASET, reasons)
-    told = [(one["kind"], one["count"]) for one in world.problems() if one["kind"] != "failed"]
-    assert [("load-windows failed", 1)] * 2 == told
+            raise WindowNotLoadedError(DATASET, causes)
+    told = {one["code"]: [effect["text"] for effect in one["effects"]] for one in world.findings()}
+    assert {"rows-invalid", "windows-not-loaded"} == told.keys()
+    assert "1 session of load-windows failed" == told["rows-invalid"][-1]
 
 
 def test_a_job_that_succeeded_since_is_a_warning(world: World, session_store: SessionStore) -> None:
@@ -295,33 +263,23 @@ def test_a_job_that_succeeded_since_is_a_warning(world: World, session_store: Se
             ),
         ):
             raise OSError("the oven is cold")
-    with with_job_session(
-        "bake",
-        store=session_store,
-        account=Subject("US.one"),
-        clock=lambda: NOW + timedelta(minutes=1),
-    ):
-        pass
-    [told] = world.problems()
-    assert ("failure", False, 2, ["One · US", "Two · US"]) == (
-        told["level"],
-        told["is_recovered"],
-        told["count"],
-        told["names"],
-    )
-    with with_job_session(
-        "bake",
-        store=session_store,
-        account=Subject("US.two"),
-        clock=lambda: NOW + timedelta(minutes=1),
-    ):
-        pass
-    [told] = world.problems()
-    assert ("warning", True) == (told["level"], told["is_recovered"])
+    for account, expected in (("US.one", ("error", False)), ("US.two", ("warning", True))):
+        with with_job_session(
+            "bake",
+            store=session_store,
+            account=Subject(account),
+            clock=lambda: NOW + timedelta(minutes=1),
+        ):
+            pass
+        [told] = world.findings()
+        assert expected == (told["severity"], told["is_recovered"])
 
 
-def test_problems_are_named_in_plain_words(world: World, session_store: SessionStore) -> None:
-    """Work that nobody did is a problem for a day after its deadline, and so is that no job has run since."""
+def test_work_that_nobody_did_is_below_that_nothing_happens(
+    world: World, session_store: SessionStore
+) -> None:
+    """It is news for a day after its deadline; late windows have the same cause where no job runs."""
+    world.change(3, due=NOW - timedelta(hours=13))
     for age in (timedelta(days=8), WindowsQueued.promise_lasts + timedelta(hours=1)):
         with with_job_session(
             "plan", store=session_store, account=Subject("US.one"), clock=lambda at=NOW - age: at
@@ -330,11 +288,15 @@ def test_problems_are_named_in_plain_words(world: World, session_store: SessionS
                 account="US.one", dataset=DATASET, windows=[TODAY], request_id=age.days
             )
             session.add(queued)
-    told = {one["kind"]: (one["count"], one["link"]) for one in world.problems()}
-    assert {
-        "no job runs": (None, "/#checks"),
-        "not done in time": (1, f"/sessions/{session.session_id}"),
-    } == told
+    told = {one["code"]: one for one in world.findings()}
+    assert {"nothing-happens", "work-not-done"} == told.keys()
+    assert (1, f"/sessions/{session.session_id}") == (
+        told["work-not-done"]["count"],
+        told["work-not-done"]["link"],
+    )
+    assert "1 window is late, in daily_targets" in [
+        one["text"] for one in told["nothing-happens"]["effects"]
+    ]
 
 
 def test_promises_planned_reports_and_calls_are_told(
@@ -361,58 +323,20 @@ def test_promises_planned_reports_and_calls_are_told(
     world.execute(
         """INSERT INTO api_calls (called_at, region, call, status, duration, queued, waited, retry_count)
            VALUES (:at, 'NA', 'create_report', 429, interval '1 s', interval '2 s', interval '3 s', 0)""",
-        at=NOW - timedelta(hours=1),
+        at=NOW - timedelta(hours=2),
     )
     home = world.home()
-    assert (1, 1, ["report-request 1"]) == (
-        home["promises"]["open"],
-        home["promises"]["lost"],
-        [one["key"] for one in home["promises"]["lost_last"]],
-    )
-    limits = home["throttling"]
+    assert {"open": 1, "lost": 1} == home["promises"]
+    limits = home["limits"]
     assert [(DATASET, 1)] == [(one["dataset"], one["reports"]) for one in limits["put_off"]]
     assert (1, 1, 3.0, 2.0) == tuple(
         limits["calls"][name] for name in ("count", "throttled", "waited_seconds", "queued_seconds")
     )
-    names = {one["name"] for one in home["checks"]}
-    ours = {
-        "accounts",
-        "requests",
-        "gates",
-        "contract",
-        "sessions",
-        "calls",
-        "jobs",
-        "Dagster",
-        "alerts",
-        "partitions",
-        "processes",
-        "disk",
-    }
-    assert ours == names
-
-
-def test_more_partitions_than_dagster_shows_well_are_a_problem(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A warning, with the setting that makes room."""
-    monkeypatch.setattr(health_checks, "NEARLY_FULL", 1_000)
-    [problem] = world.problems()
-    assert ("many partitions", "warning") == (problem["kind"], problem["level"])
-    assert problem["to_do"].startswith("Set BIDBEACON_PARTITION_MONTHS=")
 
 
 def test_home_takes_no_parameters(world: World) -> None:
     """An unknown one is refused, with what to do."""
     assert 400 == world.client.get("/api/home?days=3").status_code
-
-
-REFUSED = "43 of 1,500 rows (2.9%) are invalid (43 × metric.clicks: missing)"
-
-
-def load_again(world: World, problem: dict[str, Any]) -> httpx.Response:
-    """Press the button of a problem."""
-    return world.client.post("/api/problems/load", json={"problem": problem["load"]})
 
 
 def list_asked(world: World) -> list[tuple[str, str, int]]:
@@ -422,65 +346,44 @@ def list_asked(world: World) -> list[tuple[str, str, int]]:
     return sorted((one["account_key"], one["dataset"], len(one["windows"])) for one in wanted)
 
 
-def test_all_days_of_a_problem_are_asked_for_in_all_datasets(world: World) -> None:
-    """Whatever the numbers in their reasons, of all accounts; neither those of another cause nor those that are fresh."""
+def test_all_days_of_a_finding_are_asked_for_in_all_datasets(world: World) -> None:
+    """Whatever the details of their causes, of all accounts; neither those of another cause nor those that are fresh. A second click asks for no day twice."""
     world.execute(FRESH, dataset="daily_products", today=TODAY, now=NOW, days=700)
     for age in range(1, 131):
-        world.change(age, "failed", REFUSED.replace("43", str(age)))
-    world.change(7, "failed", REFUSED, account="two")
-    world.change(200, "failed", "Amazon reported CANCELLED")
-    problem = world.problems()[0]
-    assert (262, ["daily_products", "daily_targets"]) == (
-        problem["count"],
-        sorted(problem["datasets"]),
-    )
-    answer = load_again(world, problem)
-    assert (200, {"runs": 4, "windows": 262, "stopped": []}) == (
-        answer.status_code,
-        answer.json(),
-    )
+        world.change(age, "failed", refused(age))
+    world.change(7, "failed", refused(43), account="two")
+    world.change(200, "failed", CANCELLED)
+    finding = world.findings()[0]
+    assert (262, "Load these 262 windows again") == (finding["count"], finding["button"])
+    answer = world.press(finding)
+    assert answer.json()["said"].startswith("Asked for 262 days of 2 accounts")
     assert [
         ("US.one", "daily_products", 130),
         ("US.one", "daily_targets", 130),
         ("US.two", "daily_products", 1),
         ("US.two", "daily_targets", 1),
     ] == list_asked(world)
+    assert "All of these days are asked for already." == world.press(finding).json()["said"]
 
 
-def test_days_that_are_wanted_already_are_not_asked_for_twice(world: World) -> None:
-    """A second click asks for those that failed meanwhile."""
-    world.change(1, "failed", REFUSED)
-    load_again(world, world.problems()[0])
-    world.change(2, "failed", REFUSED)
-    answer = load_again(world, world.problems()[0])
-    assert {"runs": 1, "windows": 1, "stopped": []} == answer.json()
-    assert [("US.one", DATASET, 1)] * 2 == list_asked(world)
-
-
-def test_a_problem_that_is_over_is_not_loaded_again(world: World) -> None:
-    """The answer says so; nothing is stored."""
-    world.change(1, "failed", REFUSED)
-    problem = world.problems()[0]
+def test_a_finding_that_is_over_does_nothing(world: World) -> None:
+    """The answer says so; nothing is stored. A finding without a button does nothing either."""
+    world.change(1, "failed", refused(43))
+    finding = world.findings()[0]
     world.change(1)
-    answer = load_again(world, problem)
-    assert (404, "This problem is over.") == (answer.status_code, answer.json()["error"])
+    answer = world.press(finding)
+    assert (404, "This finding is over.") == (answer.status_code, answer.json()["error"])
     assert [] == list_asked(world)
 
 
-def test_only_windows_can_be_loaded_again(world: World) -> None:
-    """A problem without windows has no button."""
-    with suppress(RuntimeError), with_job_session("bakes", store=SessionStore(world.engine)):
-        raise RuntimeError("no flour")
-    assert [None] == [one["load"] for one in world.problems() if one["kind"] == "bakes failed"]
-
-
-@pytest.mark.parametrize(
-    "reason", [REFUSED, "34 of 34 rows (100.0%) of the report have no readable date or country"]
-)
-def test_quarantine_is_named_where_it_has_the_rows(world: World, reason: str) -> None:
-    """With the command that shows them; of another cause it is not."""
-    world.change(1, "failed", reason)
-    world.change(2, "failed", "Amazon reported CANCELLED")
-    told = {one["cause"]: one["to_do"] for one in world.problems()}
-    assert "The rows are in quarantine: `bidbeacon quarantine list` shows them" in told[reason]
-    assert "quarantine" not in told["Amazon reported CANCELLED"]
+def test_a_finding_is_acknowledged_on_the_page(world: World) -> None:
+    """With a note, and by whom; it can be taken back."""
+    world.change(1, "failed", CANCELLED)
+    [finding] = world.findings()
+    body = {"finding": finding["key"], "note": "known"}
+    assert 200 == world.client.post("/api/findings/acknowledge", json=body).status_code
+    [known] = world.findings()
+    assert ("page", "known") == tuple(known["acknowledged"][name] for name in ("by", "note"))
+    del body["note"]
+    assert 200 == world.client.post("/api/findings/unacknowledge", json=body).status_code
+    assert [None] == [one["acknowledged"] for one in world.findings()]

@@ -22,7 +22,7 @@ export function headSection(data) {
   ];
   return [
     el("h1", {}, el("bdi", {}, data.label), data.stopped ? el("span", { class: "tag attempt" }, stopWord(data)) : ""),
-    data.stopped && el("p", { class: "stop" }, "Nothing is asked for it: ", withCommands(data.stopped.replace(/\.$/, "")), "."),
+    data.stopped && el("p", { class: "stop" }, "Nothing is asked for it. ", withCommands(data.stopped)),
     el("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
   ];
 }

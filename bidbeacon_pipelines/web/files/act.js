@@ -59,17 +59,6 @@ export const button = (label, act, attributes = {}) => (say) => {
 export const loadAgain = (account, dataset, windows, label = "Load again") =>
   button(label, async (say) => follow(await send("/api/account/load-windows", { account, dataset, windows }), say), { title: "Ask Amazon for a new report now, whether or not it is due" });
 
-/** All windows of a problem on Home; `key` names it. */
-export const loadProblem = (key) =>
-  button("Load again", async (say) => {
-    const { runs, windows, stopped } = await send("/api/problems/load", { problem: key });
-    const sessions = el("a", { href: "/sessions?job=load-windows&since=1h" }, counted(runs, "run"));
-    const asked = runs === 0 ? ["All of them are asked for already."] : [`Asked for ${counted(windows, "window")} in `, sessions, ", which Dagster starts within half a minute."];
-    say(...[...asked, stopped.length > 0 && ` Nothing is asked for ${stopped.join(", ")}: resume first.`].filter(Boolean));
-  }, { title: "Ask Amazon for new reports of all of its days now, in all datasets" });
-
-const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
-
 export const syncEntities = (account) =>
   button("Sync entities", async (say) => follow(await send("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
 

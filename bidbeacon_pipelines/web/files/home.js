@@ -49,5 +49,6 @@ onZoneChange(() => {
   shown.clear();
   live.redraw();
 });
+document.addEventListener("findings-changed", () => live.renew());
 keepCounting();
 live.open();

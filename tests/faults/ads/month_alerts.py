@@ -1,20 +1,22 @@
-"""The alerts of a month: whether each cause that lasts is told, and how many messages that makes."""
+"""The alerts of a month: whether each finding that lasts is told, and how many alerts that makes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.problems.alert_rules import BACK_AFTER
+from bidbeacon_pipelines.causes import Severity
+from bidbeacon_pipelines.problems.alert_rules import BACK_AFTER, Event, Known, find_event
+from bidbeacon_pipelines.problems.alert_store import list_known, note_told
 from bidbeacon_pipelines.problems.alerts import look
 from tests.faults.ads.simulated_office import Office
 
+RECEIVER = 1
 TOLD_WITHIN = BACK_AFTER + timedelta(hours=1)
-"""Looks are an hour apart here; a cause that is back waits longest."""
+"""Looks are an hour apart here; what is back waits longest."""
 
 
 class MonthOfAlerts:
-    """Looks for problems once an hour, as the stream does once a minute, and compares what is told with the tables.
+    """Looks for findings once an hour, as the stream does once a minute, and compares what is told with the tables.
 
     Attributes:
         missed: what should have been told at a look and was not.
@@ -22,60 +24,63 @@ class MonthOfAlerts:
 
     def __init__(self, office: Office) -> None:
         self._office = office
-        self._seen_since: dict[str, datetime] = {}
+        self._told: list[tuple[date, str, Event]] = []
         self.missed: list[str] = []
 
     def look(self) -> None:
-        """Look now; note each cause that has been there for hours untold, and each failure in the tables that is in no cause."""
+        """Look now; note each finding that has been there for hours untold, and each failure in the tables that is in no finding."""
         now = self._office.clock.now()
         with self._office.engine.begin() as connection:
-            assert look(connection, self._office.settings, now, receivers=1)
-        open_now = self._office.rows(_OPEN)
-        self._seen_since = {row["key"]: self._seen_since.get(row["key"], now) for row in open_now}
-        self.missed += [
-            f"{now:%d %B %H:%M}: {row['key']}"
-            for row in open_now
-            if row["told_count"] is None and now - self._seen_since[row["key"]] >= TOLD_WITHIN
-        ]
-        self.missed += [f"{now:%d %B %H:%M}: {what}" for what in self._uncounted(open_now)]
+            assert look(connection, self._office.settings, now)
+            known = list_known(connection)
+            events = {
+                key: event
+                for key, one in known.items()
+                if (event := find_event(one, RECEIVER, now)) is not None
+            }
+            note_told(connection, RECEIVER, events, now)
+        self._told += [(now.date(), key, event) for key, event in events.items()]
+        open_now = [one for key, one in known.items() if one.gone_at is None and key not in events]
+        late = [one.finding.key for one in open_now if _is_missed(one, now)]
+        self.missed += [f"{now:%d %B %H:%M}: {what}" for what in late + self._uncounted(known)]
 
-    def _uncounted(self, open_now: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return what the tables say is wrong and no open cause counts."""
-        counted = Counter[str]()
-        for row in open_now:
-            counted[row["kind"]] += row["count"] or 0
-        [wrong] = self._office.rows(_WRONG)
-        kinds = ("needs attention", "failed", "unconfirmed", "suspicious")
+    def _uncounted(self, known: Mapping[str, Known]) -> list[str]:
+        """Return what the tables say is wrong and no open finding counts."""
+        effects = [
+            each for one in known.values() if one.gone_at is None for each in one.finding.effects
+        ]
+        [wrong] = self._office.rows(_WRONG, now=self._office.clock.now())
+        counted = {
+            what: sum(each.count or 0 for each in effects if what in each.text) for what in wrong
+        }
         return [
-            f"{kind}: {wrong[kind]}, told {counted[kind]}"
-            for kind in kinds
-            if counted[kind] < wrong[kind]
+            f"{what}: {wrong[what]}, told {counted[what]}"
+            for what in wrong
+            if counted[what] < wrong[what]
         ]
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many causes were told, and how many messages of each event there were."""
-        events = self._office.rows(
-            "SELECT event, count(*) AS messages FROM alert_messages GROUP BY event ORDER BY event"
-        )
-        told = self._office.value("SELECT count(told_at) FROM alerts")
-        return {"causes": told, **{row["event"]: row["messages"] for row in events}}
+        """Return how many findings were told, and how many alerts of each event there were."""
+        events = Counter(str(event) for _, _, event in self._told)
+        return {"findings": len({key for _, key, _ in self._told}), **events}
 
     def most_in_a_day(self) -> tuple[int, int]:
-        """Return how many messages about one cause, and about all, there were on one day at most."""
-        [most] = self._office.rows(_MOST_IN_A_DAY)
-        return most["of_a_cause"] or 0, most["of_all"] or 0
+        """Return how many alerts about one finding, and about all, there were on one day at most."""
+        of_one = Counter((day, key) for day, key, _ in self._told)
+        of_all = Counter(day for day, _, _ in self._told)
+        return max(of_one.values(), default=0), max(of_all.values(), default=0)
 
 
-_OPEN = """
-    SELECT key, told_count, problem ->> 'kind' AS kind, CAST(problem ->> 'count' AS bigint) AS count FROM alerts WHERE gone_at IS NULL"""
+def _is_missed(known: Known, now: datetime) -> bool:
+    finding, told = known.finding, known.told.get(RECEIVER)
+    is_told = told is not None and told.at >= known.began_at
+    has_lasted = now - known.began_at >= max(TOLD_WITHIN, finding.tell_after)
+    return not is_told and has_lasted and finding.severity in (Severity.WARNING, Severity.ERROR)
+
+
 # A window that failed for what has stopped its ads account is told with that.
 _WRONG = """
-    SELECT (SELECT count(*) FROM ads_accounts WHERE needs_attention IS NOT NULL) AS "needs attention",
-           count(*) FILTER (WHERE status = 'failed' AND needs_attention IS NULL) AS failed,
-           count(*) FILTER (WHERE status = 'unconfirmed') AS unconfirmed,
-           count(*) FILTER (WHERE status = 'loaded' AND suspicious_digest IS NOT NULL) AS suspicious
+    SELECT (SELECT count(*) FROM ads_accounts WHERE needs_attention IS NOT NULL) AS "attention",
+           count(*) FILTER (WHERE status = 'failed' AND needs_attention IS NULL AND expires_at > :now) AS " failed",
+           count(*) FILTER (WHERE (status = 'unconfirmed' OR status = 'loaded' AND suspicious_digest IS NOT NULL) AND needs_attention IS NULL) AS "second report"
       FROM report_windows JOIN ads_accounts USING (account_id)"""
-_MOST_IN_A_DAY = """
-    SELECT max(messages)::integer AS of_a_cause, max(of_day)::integer AS of_all
-      FROM (SELECT count(*) AS messages, sum(count(*)) OVER (PARTITION BY date_trunc('day', written_at)) AS of_day
-              FROM alert_messages GROUP BY alert_key, date_trunc('day', written_at)) by_cause_and_day"""

@@ -169,14 +169,14 @@ class Oracle:
         ]
 
     def not_fresh(self) -> list[tuple[date, str]]:
-        """Return the served days that are over whose last report was made before their newest refresh fell due, and no reason is stated; each with its status."""
+        """Return the served days that are over whose last report was made before their newest refresh fell due, and no cause is stated; each with its status."""
         now = self._office.clock.now()
         first, today = self._first_day(now), local_date(now, self._account.time_zone)
         return [
             (window["window_date"], window["status"])
             for window in self.windows()
             if first <= window["window_date"] < today
-            and not window["failure_reason"]
+            and not window["cause"]
             and not self._is_fresh(window, now)
         ]
 

@@ -59,7 +59,7 @@ class _Comparison:
         self._aside = {
             row.row_number: row
             for row in world.query(
-                "SELECT row_number, reason, raw FROM quarantined_rows WHERE request_id = :id",
+                "SELECT row_number, cause, raw FROM quarantined_rows WHERE request_id = :id",
                 id=attempt.request_id,
             )
         }
@@ -87,7 +87,7 @@ class _Comparison:
             if row.word is Word.BAD and number not in self._aside:
                 yield f"row {number} is bad ({sorted(row.at_fault)}) and was not kept aside: {_short(row.raw)}"
             if row.word is Word.GOOD and number in self._aside and row.key not in overfull:
-                yield f"row {number} is good and was kept aside, {self._aside[number].reason}: {_short(row.raw)}"
+                yield f"row {number} is good and was kept aside, {self._aside[number].cause}: {_short(row.raw)}"
             if row.word is Word.FOREIGN and number in self._aside:
                 yield f"row {number} is another country's and was kept aside: {_short(row.raw)}"
         if unknown := [number for number in self._aside if number not in range(len(self._rows))]:
@@ -101,9 +101,9 @@ class _Comparison:
             if (
                 row.at_fault
                 and row.key not in overfull
-                and not any(field in kept.reason for field in row.at_fault)
+                and not any(field in str(kept.cause) for field in row.at_fault)
             ):
-                yield f"row {number}: the reason names none of {sorted(row.at_fault)}: {kept.reason}"
+                yield f"row {number}: the cause names none of {sorted(row.at_fault)}: {kept.cause}"
             if _comparable(_read(kept.raw)) != _comparable(row.raw):
                 yield f"row {number} was kept as {_short(kept.raw)}, and came as {_short(row.raw)}"
 

@@ -29,7 +29,7 @@ BREAKAGES = {
     "another hour": f"UPDATE hourly_target_performance SET hour_at = hour_at + interval '15 minutes' WHERE {ONE_ROW}",
     "another target": f"UPDATE hourly_target_performance SET target_value = '1' WHERE {ONE_ROW}",
     "a bad row dropped": "DELETE FROM quarantined_rows",
-    "a bad row's reason without its field": "UPDATE quarantined_rows SET reason = 'bad'",
+    "a bad row's cause without its field": "UPDATE quarantined_rows SET cause = '{}'",
     "a bad row kept otherwise than it came": "UPDATE quarantined_rows SET raw = replace(raw, 'adGroup.id', 'id')",
     "a change not told": "DELETE FROM restatements WHERE id = (SELECT max(id) FROM restatements)",
     "a window's count": "UPDATE report_windows SET row_count = row_count + 1",

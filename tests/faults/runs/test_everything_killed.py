@@ -26,7 +26,7 @@ WITHOUT_DATA = """SELECT account_key FROM advertiser_accounts a
                          SELECT FROM report_windows w
                           WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.load_count > 0)"""
 
-STATE = """SELECT a.account_key, a.entities_synced_at, o.needs_attention, r.status, r.attempts, r.next_step_at, r.failure_reason
+STATE = """SELECT a.account_key, a.entities_synced_at, o.needs_attention, r.status, r.attempts, r.next_step_at, r.cause
              FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) LEFT JOIN report_requests r USING (account_id) ORDER BY 1, r.id"""
 
 

@@ -9,6 +9,7 @@ from bidbeacon_pipelines.amazon_ads import Report, create_report, retrieve_repor
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     DuplicateReport,
+    FieldsExcluded,
     MalformedAnswer,
     MissingRights,
     NotAuthorized,
@@ -46,8 +47,14 @@ def error_of(answer: httpx.Response | Exception) -> AdsApiError:
             "400005",
             "Unknown field",
         ),
-        (400, {"code": "400006", "message": "older than (x)"}, Rejected, "400006", "older than"),
-        (400, {"code": "400013", "message": "no dot"}, Rejected, "400013", "no dot"),
+        (
+            400,
+            {"code": "400006", "message": "older than (x)"},
+            FieldsExcluded,
+            "400006",
+            "older than",
+        ),
+        (400, {"code": "400013", "message": "no dot"}, UnknownField, "400013", "no dot"),
         (413, {"code": "CONTENT_TOO_LARGE", "message": "no"}, TooLarge, "CONTENT_TOO_LARGE", "no"),
         (
             400,
@@ -77,7 +84,7 @@ def error_of(answer: httpx.Response | Exception) -> AdsApiError:
         ),
         (429, {"message": "Too Many Requests"}, Throttled, None, "Too Many Requests"),
         (500, {"code": 500, "details": "oops"}, Upstream, "500", "oops"),
-        (400, refusal("400004", "Exclusive"), Rejected, "400004", "Exclusive"),
+        (400, refusal("400004", "Exclusive"), FieldsExcluded, "400004", "Exclusive"),
         (400, [], Rejected, None, "[]"),
         (302, {}, MalformedAnswer, None, "{}"),
     ],
@@ -118,7 +125,7 @@ def test_message_says_what_came_and_what_to_do() -> None:
     """A message names what was asked, what came, and what helps."""
     error = error_of(httpx.Response(404, json={"code": "404", "message": "No such report."}))
     assert str(error) == (
-        "Amazon answered: No such report. Check id and region, or request it again. Could not retrieve a report (report rpt-1; status 404, code 404)."
+        "Amazon does not know what was asked for: No such report. A report is requested again. Could not retrieve a report (report rpt-1; status 404, code 404)."
     )
 
 
@@ -163,7 +170,7 @@ def test_error_of_a_create_names_account_and_days(bench: Bench) -> None:
     with pytest.raises(Rejected) as caught:
         create(bench)
     assert str(caught.value) == (
-        "Amazon answered: unknown field (at query). Request the field by its other name, if it has one. "
+        "Amazon refused a field: unknown field (at query). If Amazon has another name for it, `bidbeacon contract set` stores that. "
         "Could not create a report (account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29; status 207, code 400005)."
     )
     assert caught.value.about == "account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29"

@@ -179,7 +179,7 @@ def test_unknown_outcome_is_recorded_by_its_cause(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "error"),
     [
-        (httpx.Response(207, json=refusal("400006", "unknown field")), 207, "Rejected"),
+        (httpx.Response(207, json=refusal("400006", "unknown field")), 207, "FieldsExcluded"),
         (httpx.Response(200, text="<html>"), 200, "UnreadableAnswer"),
         (httpx.Response(207, json={"success": []}), 207, "MalformedAnswer"),
         (httpx.ConnectError("refused"), None, "Unreachable"),

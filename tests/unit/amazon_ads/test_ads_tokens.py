@@ -312,8 +312,8 @@ def test_second_401_says_what_to_do(bench: Bench) -> None:
     with pytest.raises(NotAuthorized) as caught:
         retrieve_report(bench.client, "NA", "rpt-1", account_id="amzn1.ads-account.g.one")
     assert str(caught.value) == (
-        "Amazon answered: Unauthorized. Check that the authorising user may see this account, and that it belongs to "
-        "this region. Could not retrieve a report (report rpt-1 of account amzn1.ads-account.g.one; status 401, request RID7)."
+        "Amazon refused the account: Unauthorized. Check that the authorising user may see this account, and that it belongs to "
+        "this region. Then run `bidbeacon accounts resume ACCOUNT`. Could not retrieve a report (report rpt-1 of account amzn1.ads-account.g.one; status 401, request RID7)."
     )
 
 

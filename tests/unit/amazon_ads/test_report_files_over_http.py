@@ -201,7 +201,7 @@ def test_missing_part_is_told(desk: Desk) -> None:
     """A part that isn't there ends the download at once, and leaves no file."""
     desk.strike("part_missing", times=None)
     with pytest.raises(
-        PartMissing, match=f"File {len(desk.report.parts)} of {len(desk.report.parts)}"
+        PartMissing, match=f"file {len(desk.report.parts)} of {len(desk.report.parts)}"
     ) as caught:
         desk.download()
     assert 404 == caught.value.status

@@ -286,14 +286,14 @@ def test_example_of_the_contract_is_read_without_a_problem(kind: str) -> None:
 @pytest.mark.parametrize("kind", SMALLEST)
 @pytest.mark.parametrize("value", [None, "", " ", True, [], {}, 1.5, "x" * 101])
 def test_entity_without_a_readable_id_is_set_aside(kind: str, value: Any) -> None:
-    """With its reason, and as it came; the others are read."""
+    """With its cause, and as it came; the others are read."""
     good = SMALLEST[kind]
     name = next(iter(good))
     rows, problems = read(kind, exact(good | {name: value}), exact(good))
     assert (1, 1) == (len(rows), problems.set_aside)
     [problem] = problems.kept
     assert problem.set_aside
-    assert problem.reason.startswith(f"{name}: expected ")
+    assert problem.cause["field"] == name
     assert json.loads(problem.raw) == good | {name: value}
 
 
@@ -302,7 +302,7 @@ def test_what_is_no_object_is_set_aside(raw: Any) -> None:
     """The entities around it are read."""
     rows, problems = read("campaigns", SMALLEST["campaigns"], raw, CAMPAIGN)
     assert (2, 1) == (len(rows), problems.set_aside)
-    assert "expected an object" in problems.kept[0].reason
+    assert "row-unreadable" == problems.kept[0].cause["code"]
 
 
 @pytest.mark.parametrize(
@@ -342,10 +342,10 @@ def test_entity_that_would_mislead_is_set_aside(kind: str, changes: dict[str, An
 def test_entity_with_an_unreadable_field_is_stored_without_it(
     kind: str, field: str, value: Any, column: str
 ) -> None:
-    """The reason names the field, and the value stays in the details."""
+    """The cause names the field, and the value stays in the details."""
     [row], problems = read(kind, exact(SMALLEST[kind] | {field: value}))
     assert (None, 0, 1) == (row[column], problems.set_aside, problems.incomplete)
-    assert problems.kept[0].reason.startswith(f"{field}")
+    assert problems.kept[0].cause["field"].startswith(field)
     assert json.loads(row["details"])[field] == value
 
 
@@ -401,7 +401,8 @@ def test_entity_nested_too_deeply_is_set_aside() -> None:
     rows, problems = read(
         "campaigns", SMALLEST["campaigns"] | {"tags": deep}, SMALLEST["campaigns"]
     )
-    assert (1, 1, "nested too deeply") == (len(rows), problems.set_aside, problems.first_reason)
+    assert (1, 1) == (len(rows), problems.set_aside)
+    assert "nested too deeply" in str(problems.first_cause)
 
 
 def test_only_so_many_problems_are_kept_and_all_are_counted() -> None:

@@ -1,56 +1,64 @@
-"""Tests of when somebody is told of a problem, and in which words."""
+"""When somebody is told of a finding, and in which words."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.alert_rules import (
-    MOST_SINGLY,
-    Alert,
     Event,
+    Known,
+    LastAlert,
     Message,
     QuietHours,
-    bundle,
-    update_alerts,
-    write_message,
+    find_event,
+    with_findings,
+    write_digest,
 )
-from bidbeacon_pipelines.problems.problem_rules import Problem, shape_of
+from bidbeacon_pipelines.problems.findings import Acknowledgement, Effect, Finding
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
-PROBLEM = Problem(
-    key="failed: out of ink",
-    kind="failed",
-    cause="Out of ink",
-    count=2,
-    noun="window",
+PROBLEM = Finding(
+    key="report-failed-1",
+    code="report-failed",
+    severity=Severity.ERROR,
+    sentence="Out of ink.",
+    advice="Buy some.",
+    effects=(Effect("2 windows failed, in daily_targets", "/coverage?state=failed", 2),),
     names=("Acme Merch · US",),
     accounts=1,
-    datasets=("daily_targets",),
     since=NOON - timedelta(hours=3),
     link="/coverage?state=failed",
 )
+WAITING = replace(PROBLEM, severity=Severity.WAITING)
 
 
 class Watch:
-    """Looks again and again, and keeps what was said."""
+    """Looks again and again, and keeps what one receiver was told."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Alert] = {}
+        self.known: dict[str, Known] = {}
         self.said: list[Event] = []
 
-    def look(self, minutes: float, *problems: Problem, is_quiet: bool = False) -> list[Event]:
+    def look(self, minutes: float, *findings: Finding, is_quiet: bool = False) -> list[Event]:
         """Look so many minutes after noon; return what is said."""
-        updates = update_alerts(
-            problems, self.known, NOON + timedelta(minutes=minutes), is_quiet=is_quiet
-        )
-        self.known |= {alert.problem.key: alert for alert, _ in updates}
-        events = [event for _, event in updates if event is not None]
-        self.said += events
-        return events
+        now, said = NOON + timedelta(minutes=minutes), []
+        for one in with_findings(self.known, findings, now):
+            event = None if is_quiet else find_event(one, 1, now)
+            told = one.told if event is None else {1: LastAlert(event, now)}
+            self.known[one.finding.key] = replace(one, told=told)
+            said += [] if event is None else [event]
+        self.said += said
+        return said
+
+    def acknowledge(self) -> None:
+        """Acknowledge the finding as it is known."""
+        known = self.known[PROBLEM.key]
+        given = Acknowledgement("Ann", NOON, "", known.finding.severity, known.finding.count)
+        self.known[PROBLEM.key] = replace(known, acknowledged=given)
 
 
 @pytest.fixture
@@ -59,9 +67,9 @@ def watch() -> Watch:
     return Watch()
 
 
-def grown(count: int) -> Problem:
-    """Return the problem with so much of it."""
-    return replace(PROBLEM, count=count)
+def grown(count: int) -> Finding:
+    """Return the finding with so much of it."""
+    return replace(PROBLEM, effects=(Effect("…", "/", count),))
 
 
 def test_a_problem_is_told_when_it_begins_and_when_it_ends(watch: Watch) -> None:
@@ -72,21 +80,40 @@ def test_a_problem_is_told_when_it_begins_and_when_it_ends(watch: Watch) -> None
     assert [] == watch.look(3)
 
 
-def test_growth_is_told_when_it_has_doubled_and_once_an_hour(watch: Watch) -> None:
-    """Less than twice as much is not worth a message."""
+def test_what_usually_passes_is_not_told_until_it_is_a_warning(watch: Watch) -> None:
+    """And its end is told only where it was."""
+    assert [] == watch.look(0, WAITING) == watch.look(1)
+    assert [] == watch.look(2, WAITING)
+    assert [Event.BEGAN] == watch.look(3, PROBLEM)
+    assert [] == watch.look(4, WAITING)
+    assert [Event.ENDED] == watch.look(5)
+
+
+def test_what_is_acknowledged_is_not_told_until_it_changes(watch: Watch) -> None:
+    """Worse, or twice as large, it is told as before; its end is told in any case, and then the next time is a new one."""
     watch.look(0, PROBLEM)
-    assert [] == watch.look(30, grown(40))
-    assert [] == watch.look(61, grown(3))
-    assert [Event.GREW] == watch.look(62, grown(4))
-    assert [] == watch.look(123, grown(7))
-    assert [Event.GREW] == watch.look(124, grown(8))
+    watch.acknowledge()
+    assert [] == watch.look(24 * 60 + 1, grown(3))
+    assert [Event.STILL] == watch.look(24 * 60 + 2, grown(4))
+    watch.acknowledge()
+    assert [Event.ENDED] == watch.look(24 * 60 + 3)
+    assert [] == watch.look(24 * 60 + 4, PROBLEM)
+    assert [Event.BEGAN] == watch.look(28 * 60 + 4, PROBLEM)
+
+
+def test_a_finding_that_gets_worse_is_not_acknowledged_any_more(watch: Watch) -> None:
+    """Somebody who accepted a warning has not accepted an error."""
+    watch.look(0, replace(PROBLEM, severity=Severity.WARNING))
+    watch.acknowledge()
+    watch.look(1, PROBLEM)
+    assert watch.known[PROBLEM.key].acknowledged is None
 
 
 def test_a_problem_that_lasts_is_told_once_a_day(watch: Watch) -> None:
     """Three days of it are the beginning and three reminders, the last one as it is over 72 hours old."""
     for minutes in range(0, 72 * 60 + 1, 10):
         watch.look(minutes, PROBLEM)
-    assert [Event.BEGAN, *[Event.LASTS] * 3] == watch.said
+    assert [Event.BEGAN, *[Event.STILL] * 3] == watch.said
 
 
 def test_what_comes_and_goes_is_told_every_four_hours_at_most(watch: Watch) -> None:
@@ -130,8 +157,8 @@ def test_what_is_recovered_is_no_problem_any_more(watch: Watch) -> None:
 
 def test_in_quiet_hours_messages_wait(watch: Watch) -> None:
     """Afterwards comes what is still so, in one message for each cause."""
-    assert [] == watch.look(0, PROBLEM, is_quiet=True) == watch.look(1, grown(50), is_quiet=True)
-    assert [Event.BEGAN] == watch.look(2, grown(50))
+    assert [] == watch.look(0, PROBLEM, is_quiet=True) == watch.look(1, PROBLEM, is_quiet=True)
+    assert [Event.BEGAN] == watch.look(2, PROBLEM)
 
 
 def test_what_begins_and_ends_in_quiet_hours_is_not_told(watch: Watch) -> None:
@@ -177,84 +204,58 @@ def test_quiet_hours_follow_summer_time() -> None:
     assert not hours.contain(datetime(2026, 3, 29, 5, 30, tzinfo=UTC))
 
 
-def write(event: Event, problem: Problem = PROBLEM) -> Message:
-    """Return the message about a problem that was first seen at noon."""
-    alert = Alert(problem, NOON, gone_at=NOON + timedelta(hours=1))
-    return write_message(alert, event, address="https://beacon.example", zone=BERLIN)
+def write(*news: tuple[Finding, Event]) -> Message:
+    """Return the digest about findings that were first seen at noon."""
+    known = [(Known(one, NOON, gone_at=NOON + timedelta(hours=1)), event) for one, event in news]
+    return write_digest(known, address="https://beacon.example", zone=BERLIN)
 
 
-def test_a_message_says_whose_what_how_much_since_when_and_where() -> None:
-    """Account and cause come first, then the extent, then a link; times are in the zone that was set."""
-    message = write(Event.BEGAN)
-    assert "Acme Merch · US: Out of ink" == message.title
+def test_a_message_says_whose_what_since_when_and_what_next() -> None:
+    """Account and cause come first, then what it did, what helps and a link; times are in the zone that was set."""
+    retried = replace(PROBLEM, next_at=NOON + timedelta(minutes=5), attempt="attempt 2 of 5")
+    message = write((retried, Event.BEGAN))
+    assert "Acme Merch · US: Out of ink." == message.title
     assert [
-        "Failed, 2 windows in daily_targets, since 25 Jul 2026 11:00 CEST.",
+        "Since 25 Jul 2026 11:00 CEST.",
+        "2 windows failed, in daily_targets.",
+        "What next: Buy some.",
+        "It goes on by itself at 25 Jul 2026 14:05 CEST, attempt 2 of 5.",
         "https://beacon.example/coverage?state=failed",
     ] == message.body.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("event", "title"),
-    [
-        (Event.GREW, "More of it: Acme Merch · US: Out of ink"),
-        (Event.LASTS, "Still: Acme Merch · US: Out of ink"),
-        (Event.ENDED, "Over: Acme Merch · US: Out of ink"),
-    ],
-)
-def test_a_title_says_what_happened(event: Event, title: str) -> None:
-    """The end says since when it is over."""
-    message = write(event)
-    assert title == message.title
-    assert (event is Event.ENDED) == ("over since 25 Jul 2026 15:00 CEST" in message.body)
+def test_the_end_is_told_with_when_it_was() -> None:
+    """Without what would have helped."""
+    message = write((PROBLEM, Event.ENDED))
+    assert "Over: Acme Merch · US: Out of ink." == message.title
+    assert "over since 25 Jul 2026 15:00 CEST" in message.body
+    assert "Buy some" not in message.body
 
 
-def test_many_accounts_are_named_and_counted() -> None:
-    """As are datasets."""
-    wide = replace(
-        PROBLEM,
-        names=("A · US", "B · DE", "C · FR"),
-        accounts=7,
-        datasets=("daily_targets", "x", "y"),
+def test_a_receiver_gets_one_digest_with_the_worst_first() -> None:
+    """News are worse than what has ended, and errors than warnings; the title counts the others."""
+    minor = replace(PROBLEM, key="minor", severity=Severity.WARNING, sentence="Low on ink.")
+    message = write((PROBLEM, Event.ENDED), (minor, Event.STILL), (PROBLEM, Event.BEGAN))
+    assert ("Acme Merch · US: Out of ink. (and 2 more)", Event.BEGAN) == (
+        message.title,
+        message.event,
     )
-    message = write(Event.BEGAN, wide)
-    assert "A · US, B · DE, C · FR and 4 more accounts: Out of ink" == message.title
-    assert "2 windows of 7 accounts in daily_targets and 2 more datasets" in message.body
+    assert [
+        "Acme Merch · US: Out of ink.",
+        "Still: Acme Merch · US: Low on ink.",
+        "Over: Acme Merch · US: Out of ink.",
+    ] == [block.splitlines()[0] for block in message.body.split("\n\n")]
 
 
 def test_a_long_cause_is_whole_in_the_body() -> None:
     """And cut off in the title, which is one line in any case."""
-    long = replace(PROBLEM, names=(), cause="word\nand " * 100)
-    message = write(Event.BEGAN, long)
+    message = write((replace(PROBLEM, names=(), sentence="word\nand " * 100), Event.BEGAN))
     assert (240, "…", 1) == (len(message.title), message.title[-1], len(message.title.splitlines()))
     assert ("word and " * 100).strip() == message.body.splitlines()[0]
 
 
-def messages(count: int, event: Event = Event.BEGAN) -> Sequence[Message]:
-    """Return so many messages."""
-    return [Message(event, False, f"Cause {number}", "…") for number in range(count)]
-
-
-def test_few_messages_are_sent_one_by_one() -> None:
-    """Up to five."""
-    assert messages(MOST_SINGLY) == bundle(messages(MOST_SINGLY), address="https://beacon.example")
-
-
-def test_many_messages_are_one() -> None:
-    """It lists the first twenty, and counts the others; it is good news only where all are."""
-    [one] = bundle([*messages(20, Event.ENDED), *messages(5)], address="https://beacon.example")
-    assert ("25 changes of what is wrong", Event.BEGAN) == (one.title, one.event)
-    assert ["- Cause 0", "- Cause 19", "… and 5 more", "https://beacon.example/"] == [
-        one.body.splitlines()[place] for place in (0, 19, 20, 21)
-    ]
-    [good] = bundle(messages(6, Event.ENDED), address="https://beacon.example")
-    assert Event.ENDED == good.event
-
-
-def test_a_cause_has_one_shape_whatever_its_numbers() -> None:
-    """Ids, counts and days are left out, and so is which field of invalid rows is how often what."""
-    assert shape_of(
-        "3 of 90 rows (3.3%) failed validation (2 × clicks: missing, 1 × date: unreadable)"
-    ) == shape_of("9 of 91 rows (9.9%) failed validation (9 × sales: expected an amount or null)")
-    assert shape_of("3 of 1,500 rows (0.2%) of 2026-07-25") == shape_of(
-        "9 of 90 rows (10.0%) of 2026-07-01"
-    )
+def test_a_digest_lists_twenty_findings_and_counts_the_others() -> None:
+    """The page has all of them."""
+    message = write(*[(replace(PROBLEM, key=str(n)), Event.BEGAN) for n in range(25)])
+    assert 21 == len(message.body.split("\n\n"))
+    assert "… and 5 more: https://beacon.example/" == message.body.splitlines()[-1]

@@ -9,7 +9,6 @@ from bidbeacon_pipelines.datasets.registry import Reconciles
 from bidbeacon_pipelines.problems.check_rules import (
     Comparison,
     Difference,
-    Quarantine,
     judge_freshness,
     judge_quarantine,
     judge_reconciliation,
@@ -113,7 +112,10 @@ def test_the_account_that_waits_longest_comes_first_and_twenty_are_shown() -> No
 def test_quarantine_is_judged_by_account() -> None:
     """One small account's bad rows don't hide among a large one's good ones."""
     verdict = judge_quarantine(
-        [Quarantine("US.big", 1, 1, 1_000_000), Quarantine("US.small", 1, 2, 100)]
+        [
+            {"account_key": "US.big", "windows": 1, "quarantined": 1, "rows": 1_000_000},
+            {"account_key": "US.small", "windows": 1, "quarantined": 2, "rows": 100},
+        ]
     )
     assert not verdict.passed
     assert ["US.small"] == [case["account"] for case in verdict.cases]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.datasets.contract import Contract, check_override, make_contract
 from bidbeacon_pipelines.datasets.registry import (
     ALL_DATASETS,
@@ -140,11 +141,12 @@ def test_refusal_that_says_nothing_about_history() -> None:
 
 def test_failures_that_a_shorter_report_or_another_grouping_may_help() -> None:
     """A size that Amazon names, or the longest period failing always; refused fields of several ad products, or one day too large."""
-    large, failed = Failure(FailureKind.TOO_LARGE, ""), Failure(FailureKind.REPORT_FAILED, "")
+    large = Failure(FailureKind.TOO_LARGE, cause("report-too-large"))
+    failed = Failure(FailureKind.REPORT_FAILED, cause("report-failed", status="FAILED"))
     assert is_too_large(large, days=2, longest_days=9)
     assert [True, False] == [is_too_large(failed, days=n, longest_days=9) for n in (9, 8)]
     assert not is_too_large(None, days=9, longest_days=9)
-    union = Failure(FailureKind.REJECTED, "", "400004")
+    union = Failure(FailureKind.REJECTED, cause("fields-refused-together"))
     assert should_be_apart(union, [SP, SB], days=9)
     assert [True, False] == [should_be_apart(large, [SP, SB], days=n) for n in (1, 2)]
     assert not should_be_apart(union, [SP], days=9)

@@ -4,14 +4,15 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.requests.refusals import doubted, is_surely_served, weighed
 from bidbeacon_pipelines.requests.rules import TERMINAL_FAILURES, Failure, FailureKind
 from bidbeacon_pipelines.windows.rules import oldest_served
 
 TODAY = date(2026, 3, 15)
-REJECTED = Failure(FailureKind.REJECTED, "The account is not in this region", "400000")
-TOO_OLD = Failure(FailureKind.TOO_OLD, "startDate is too old")
+REJECTED = Failure(FailureKind.REJECTED, cause("request-refused"))
+TOO_OLD = Failure(FailureKind.TOO_OLD, cause("report-too-old"))
 
 
 def kind_of(
@@ -38,10 +39,10 @@ def test_too_old_is_confirmed_only_of_days_that_amazon_surely_serves() -> None:
     assert FailureKind.TOO_OLD == kind_of(TOO_OLD, weighed(TOO_OLD, None, surely_served=True))
 
 
-@pytest.mark.parametrize("code", ["400004", "400005", "400006"])
+@pytest.mark.parametrize("code", ["field-refused", "fields-refused-together"])
 def test_what_amazon_says_of_fields_is_believed_at_once(code: str) -> None:
     """It is about the request itself."""
-    assert FailureKind.REJECTED == kind_of(Failure(FailureKind.REJECTED, "no such field", code))
+    assert FailureKind.REJECTED == kind_of(Failure(FailureKind.REJECTED, cause(code)))
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
@@ -52,17 +53,17 @@ def test_the_last_week_of_history_is_not_surely_served(dataset: Dataset) -> None
     assert not is_surely_served(dataset, oldest + timedelta(days=6), TODAY)
 
 
-def test_a_doubted_refusal_is_asked_again_with_its_reason_kept() -> None:
+def test_a_doubted_refusal_is_asked_again_with_its_cause_kept() -> None:
     """No doubted kind ends a request; what Amazon said stays readable."""
     for kind in (FailureKind.REJECTED, FailureKind.TOO_OLD, FailureKind.NOT_AUTHORIZED):
-        failure = Failure(kind, "it said no", "400000")
+        failure = Failure(kind, cause("request-refused", detail={"reason": "no"}))
         assert doubted(failure).kind not in TERMINAL_FAILURES
-        assert ("it said no", "400000") == (doubted(failure).reason, doubted(failure).code)
+        assert failure.cause == doubted(failure).cause
 
 
 def test_other_failures_stay_what_they_are() -> None:
     """What isn't a refusal has rules of its own."""
-    lost = Failure(FailureKind.NOT_FOUND, "no such report")
+    lost = Failure(FailureKind.NOT_FOUND, cause("not-found"))
     assert lost == weighed(lost, None, surely_served=True) == doubted(lost)
 
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.loading.acceptance import (
     Accept,
     BadRows,
-    Cause,
+    Fault,
     Refuse,
     Suspicious,
     SuspiciousReport,
@@ -43,10 +44,7 @@ def test_report_that_lost_more_is_suspicious(old: int, new: int) -> None:
     """An empty report, or one that lost more than 90 % of its rows, does not replace data."""
     expected = Suspicious(old, new)
 
-    assert (
-        f"{new} rows where {old} were: waiting for a second report that confirms it"
-        == expected.reason
-    )
+    assert {"code": "rows-lost", "detail": {"new_rows": new, "old_rows": old}} == expected.cause
     assert expected == _decided(old, new)
     assert expected == _decided(old, new, earlier="other")
 
@@ -70,12 +68,7 @@ def test_refusal_tells_the_share() -> None:
     """A refusal says how many rows of how many are bad."""
     verdict = _decided(100, 97, 3)
     assert isinstance(verdict, Refuse)
-    assert "3 of 100 rows (3.0%) failed validation" == verdict.reason
-
-
-def test_refusal_for_a_single_row_is_good_english() -> None:
-    """One row of many reads as well as several do."""
-    assert "1 of 43 rows (2.3%) failed validation" == Refuse(BadRows(1), 42).reason
+    assert "3 of 100 rows (3.0%) failed validation." == explain(verdict.cause).sentence
 
 
 def test_refusal_tells_the_two_most_frequent_causes() -> None:
@@ -83,16 +76,15 @@ def test_refusal_tells_the_two_most_frequent_causes() -> None:
     bad = BadRows(
         46,
         (
-            Cause(42, "metric.clicks: missing"),
-            Cause(3, "ad.id: missing"),
-            Cause(1, "campaign.id: missing"),
+            Fault(42, "metric.clicks: missing"),
+            Fault(3, "ad.id: missing"),
+            Fault(1, "campaign.id: missing"),
         ),
     )
     verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, earlier=None, digest="d")
     assert isinstance(verdict, Refuse)
-    assert (
-        "46 of 100 rows (46.0%) failed validation (42 × metric.clicks: missing, 3 × ad.id: missing)"
-        == verdict.reason
+    assert ["42 × metric.clicks: missing", "3 × ad.id: missing"] == (
+        verdict.cause["detail"]["faults"]
     )
 
 
@@ -113,9 +105,7 @@ def test_rows_without_a_date_are_judged_once_for_the_report(
     """Their share of the whole report counts, however many windows it has."""
     verdict = judge_undated(BadRows(undated), good, bad_share_limit=0.02)
     assert refused == (verdict is not None)
-    assert verdict is None or verdict.reason == (
-        "3 of 100 rows (3.0%) of the report had no readable date or country"
-    )
+    assert verdict is None or verdict.cause["code"] == "rows-undated"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, OutcomeUnknown, Throttled, Upstream
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.results import (
     of_failed_create,
     of_failed_load,
@@ -36,19 +37,28 @@ def test_adopted_report_says_when_it_was_begun() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "kind", "said"),
+    ("amazon_code", "reason", "said"),
     [
-        (None, None, FailureKind.REPORT_FAILED, "no reason given"),
-        ("INTERNAL_ERROR", "It broke", FailureKind.REPORT_FAILED, "INTERNAL_ERROR: It broke"),
-        (None, "Report too large", FailureKind.TOO_LARGE, "Report too large"),
+        (None, None, "no reason given"),
+        ("INTERNAL_ERROR", "It broke", "INTERNAL_ERROR: It broke"),
     ],
 )
-def test_failed_report_is_a_failure(
-    code: str | None, reason: str | None, kind: FailureKind, said: str
-) -> None:
-    """With Amazon's reason and code; there is no code for a report that is too large."""
-    report = Report("r", ReportStatus.FAILED, "FAILED", failure_code=code, failure_reason=reason)
-    assert Failure(kind, f"Amazon reported FAILED ({said})", code) == of_report(report)
+def test_failed_report_is_a_failure(amazon_code: str | None, reason: str | None, said: str) -> None:
+    """With Amazon's reason and code."""
+    report = Report(
+        "r", ReportStatus.FAILED, "FAILED", failure_code=amazon_code, failure_reason=reason
+    )
+    detail = {"reason": said, "amazon_code": amazon_code}
+    why = cause("report-failed", status="FAILED", detail=detail)
+    assert Failure(FailureKind.REPORT_FAILED, why) == of_report(report)
+
+
+def test_a_report_that_is_too_large_says_so_in_words() -> None:
+    """Amazon has no code for it."""
+    large = "Report too large"
+    report = Report("r", ReportStatus.FAILED, "FAILED", failure_reason=large)
+    why = cause("report-too-large", detail={"reason": large})
+    assert Failure(FailureKind.TOO_LARGE, why) == of_report(report)
 
 
 def test_throttled_create_may_have_been_accepted() -> None:
@@ -57,17 +67,18 @@ def test_throttled_create_may_have_been_accepted() -> None:
     unknown = of_failed_create(OutcomeUnknown(error), NOW)
     assert isinstance(unknown, NoAnswer)
     assert (LATER, True) == (unknown.not_before, unknown.is_throttled)
-    assert NotMade(LATER, str(error)) == of_failed_create(error, NOW)
+    assert NotMade(LATER, error.failure_cause) == of_failed_create(error, NOW)
 
 
 @pytest.mark.parametrize("error", [Upstream("busy"), Throttled("slow down")])
 def test_poll_without_answer_says_nothing_of_the_report(error: AdsApiError) -> None:
     """It is polled again later."""
-    assert NoAnswer(str(error)) == of_failed_poll(error, NOW)
+    assert NoAnswer(error.failure_cause) == of_failed_poll(error, NOW)
 
 
 def test_throttled_load_was_not_tried() -> None:
     """A file that is refused with 429 is no failed load; one that is cut short is."""
-    assert NotMade(LATER, "slow down") == of_failed_load(Throttled("slow down"), NOW, LATER)
+    slow = Throttled("slow down")
+    assert NotMade(LATER, slow.failure_cause) == of_failed_load(slow, NOW, LATER)
     broken = BrokenPartError("part 1", 0, "a cut")
-    assert NoAnswer(str(broken)) == of_failed_load(broken, NOW, LATER)
+    assert NoAnswer(broken.failure_cause) == of_failed_load(broken, NOW, LATER)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.causes import Cause, cause, explain
 from bidbeacon_pipelines.requests.rules import (
     MAX_PENDING,
     Create,
@@ -111,75 +112,61 @@ def test_adopted_report_is_as_old_as_amazon_says() -> None:
     assert NOW == after(SENT, Reported("rpt-1", "PENDING", **begun)).sent_at
 
 
-BROKEN = Failure(FailureKind.REPORT_FAILED, "generation failed", "INTERNAL_ERROR")
+INK = cause("report-failed", status="FAILED", detail={"reason": "Out of ink"})
+BROKEN = Failure(FailureKind.REPORT_FAILED, INK)
+GONE = cause("unreachable")
 
 
 @pytest.mark.parametrize(
-    ("row", "kind", "reason"),
+    ("row", "kind", "why"),
     [
-        (after(IN_FLIGHT, BROKEN), "report_failed", "generation failed"),
-        (after(SENT, Failure(FailureKind.NOT_SENT, "no connection")), "not_sent", "no connection"),
-        (
-            after(SENT, Failure(FailureKind.REJECTED_ONCE, "it said no")),
-            "rejected_once",
-            "it said no",
-        ),
-        (COMPLETED.with_changes(loads=3), "unreadable", "it could not be loaded in 3 attempts"),
-        (
-            after(COMPLETED.with_changes(loads=3), NoAnswer("part 2 is cut short")),
-            "unreadable",
-            "part 2 is cut short. It could not be loaded in 3 attempts.",
-        ),
+        (after(IN_FLIGHT, BROKEN), "report_failed", INK),
+        (after(SENT, Failure(FailureKind.NOT_SENT, GONE)), "not_sent", GONE),
+        (after(SENT, Failure(FailureKind.REJECTED_ONCE, INK)), "rejected_once", INK),
+        (COMPLETED.with_changes(loads=3), "unreadable", cause("report-not-loaded", loads=3)),
+        (after(COMPLETED.with_changes(loads=3), NoAnswer(GONE)), "unreadable", GONE),
     ],
 )
-def test_failed_report_is_requested_again(row: ReportRequest, kind: str, reason: str) -> None:
-    """After a pause, with a new report, and with the reason kept until then."""
+def test_failed_report_is_requested_again(row: ReportRequest, kind: str, why: Cause) -> None:
+    """After a pause, with a new report, and with the cause kept until then."""
     step = next_step(row, NOW)
     assert isinstance(step, Retry)
-    assert (NOW + minutes(5), kind, reason) == (step.at, step.failure.kind, step.failure.reason)
+    assert (NOW + minutes(5), kind, why) == (step.at, step.failure.kind, step.failure.cause)
     again = after(row, step)
-    assert ("planned", None, 0, 0, reason) == (
+    assert ("planned", None, 0, 0, why) == (
         again.status,
         again.report_id,
         again.polls,
         again.loads,
-        again.failure_reason,
+        again.cause,
     )
     assert (None, Create()) == (next_step(again, NOW), next_step(again, NOW + minutes(5)))
 
 
 def test_retry_after_of_a_refusal_is_heeded() -> None:
     """Where Amazon names a time with its refusal, it isn't asked before."""
-    refusal = Failure(FailureKind.NOT_SENT, "busy", not_before=NOW + minutes(90))
+    refusal = Failure(FailureKind.NOT_SENT, GONE, not_before=NOW + minutes(90))
     step = next_step(after(SENT, refusal), NOW)
     assert isinstance(step, Retry)
     assert NOW + minutes(90) == step.at
 
 
 @pytest.mark.parametrize(
-    ("row", "reason"),
+    ("row", "code"),
     [
-        (
-            SENT.with_changes(attempts=5),
-            "No response to the last one arrived. Given up after 5 attempts.",
-        ),
-        (
-            after(SENT.with_changes(attempts=5), NoAnswer("the connection broke")),
-            "The connection broke. Given up after 5 attempts.",
-        ),
-        (
-            after(IN_FLIGHT.with_changes(attempts=5), BROKEN),
-            "Generation failed. Given up after 5 attempts.",
-        ),
+        (SENT.with_changes(attempts=5), "report-unanswered"),
+        (after(SENT.with_changes(attempts=5), NoAnswer(GONE)), "unreachable"),
+        (after(IN_FLIGHT.with_changes(attempts=5), BROKEN), "report-failed"),
     ],
 )
-def test_fifth_attempt_is_the_last(row: ReportRequest, reason: str) -> None:
+def test_fifth_attempt_is_the_last(row: ReportRequest, code: str) -> None:
     """The request ends with what went wrong last."""
     step = next_step(row, NOW + timedelta(hours=3))
     assert isinstance(step, GiveUp)
-    assert (reason, False) == (step.reason, step.needs_attention)
+    assert (code, False) == (step.cause["code"], step.needs_attention)
+    assert explain(step.cause).advice.startswith("Given up after 5 attempts.")
     ended = after(row, step)
-    assert ("failed", NOW, reason) == (ended.status, ended.finished_at, ended.failure_reason)
+    assert ("failed", NOW, step.cause) == (ended.status, ended.finished_at, ended.cause)
     assert next_step(ended, NOW) is None
 
 
@@ -197,21 +184,17 @@ def test_fifth_attempt_is_the_last(row: ReportRequest, reason: str) -> None:
 def test_refusal_that_would_come_again_ends_the_request(
     before: ReportRequest, kind: FailureKind, *, needs_attention: bool
 ) -> None:
-    """At once, with Amazon's words and code; without rights nothing is requested until a person acts."""
-    step = next_step(after(before, Failure(kind, "older than 15 months", "400")), NOW)
+    """At once, with its cause; without rights nothing is requested until a person acts."""
+    step = next_step(after(before, Failure(kind, INK)), NOW)
     assert isinstance(step, GiveUp)
-    assert (kind, "older than 15 months", needs_attention) == (
-        step.failure.kind,
-        step.reason,
-        step.needs_attention,
-    )
-    assert "400" == after(before, step).failure_code
+    assert (kind, INK, needs_attention) == (step.failure.kind, step.cause, step.needs_attention)
+    assert INK == after(before, step).cause
 
 
 def test_throttled_create_is_no_attempt() -> None:
     """Neither is one that our own rate limits held back; its report may exist only if it was sent."""
-    throttled = after(SENT, NoAnswer("HTTP 429", is_throttled=True))
-    held_back = after(SENT, NotMade(NOW, "paused"))
+    throttled = after(SENT, NoAnswer(GONE, is_throttled=True))
+    held_back = after(SENT, NotMade(NOW, GONE))
     assert ("sent", 0, NOW) == (throttled.status, throttled.attempts, throttled.sent_at)
     assert ("planned", 0, None) == (held_back.status, held_back.attempts, held_back.sent_at)
 
@@ -241,7 +224,7 @@ def test_report_pending_for_a_day_is_requested_again() -> None:
     polled = after(IN_FLIGHT, Reported("rpt-1", "PROCESSING"), at=deadline - minutes(0.5))
     step = next_step(polled, deadline + minutes(1))
     assert isinstance(step, Retry)
-    assert "still PROCESSING after 24 hours" == step.failure.reason
+    assert cause("report-stuck", status="PROCESSING", hours=24) == step.failure.cause
     assert Poll() == next_step(IN_FLIGHT, NOW + timedelta(days=2))
 
 

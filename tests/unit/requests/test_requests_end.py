@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.rules import (
     MAX_ATTEMPTS,
     MAX_LOADS,
@@ -31,12 +32,13 @@ MOST_STEPS = MAX_ATTEMPTS * 2 * (24 * 4 + 40)
 """Waits and polls of all attempts, with pauses of 15 minutes after the first ones."""
 INSTANTS = st.timedeltas(timedelta(days=-40), timedelta(days=40)).map(lambda offset: NOW + offset)
 NOT_BEFORE = st.none() | INSTANTS
+WHY = cause("unreachable")
 FAILURES = st.builds(
-    Failure, st.sampled_from(FailureKind), reason=st.just("why"), not_before=NOT_BEFORE
+    Failure, st.sampled_from(FailureKind), cause=st.just(WHY), not_before=NOT_BEFORE
 )
 RESULTS = (
     st.builds(Reported, st.just("rpt"), st.just("PENDING"), is_complete=st.booleans())
-    | st.builds(NoAnswer, st.just("it broke"), NOT_BEFORE)
+    | st.builds(NoAnswer, st.just(WHY), NOT_BEFORE)
     | st.builds(NotMade, INSTANTS)
     | FAILURES
 )
@@ -94,12 +96,12 @@ class OneRequest(RuleBasedStateMachine):
 
     @invariant()
     def an_end_is_for_ever(self) -> None:
-        """Once it has ended nothing is to be done; a failure has its reason."""
+        """Once it has ended nothing is to be done; a failure has its cause."""
         if self.row.status in {"loaded", "failed"}:
             self.end = self.end or self.row
             assert next_step(self.row, self.now) is None
             assert self.row.finished_at is not None
-            assert self.row.status == "loaded" or self.row.failure_reason
+            assert self.row.status == "loaded" or self.row.cause
         assert self.end is None or self.end is self.row
 
     @invariant()
@@ -117,7 +119,7 @@ class OneRequest(RuleBasedStateMachine):
             if isinstance(step, Create | Poll):
                 self.row = apply(self.row, Reported("rpt", "PENDING"), self.now)
             elif isinstance(step, Load):
-                self.row = apply(self.row, NoAnswer("cut short"), self.now)
+                self.row = apply(self.row, NoAnswer(WHY), self.now)
             elif step is None and self.row.finished_at is None:
                 assert self.row.next_step_at is not None
                 assert self.row.next_step_at > self.now

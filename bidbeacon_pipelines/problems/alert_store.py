@@ -1,0 +1,128 @@
+"""SQL on findings that are stored: since when they are there, who has acknowledged them, and which receivers were told."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bidbeacon_pipelines.problems.alert_rules import Event, Known
+
+_SENDING_TAKES = timedelta(minutes=5)
+"""An attempt that nothing is known of for so long has died."""
+_LONGEST_PAUSE = timedelta(minutes=15)
+_KNOWN = TypeAdapter(Known)
+
+_MAKE_WATCH = text(
+    "INSERT INTO alert_watch (looked_at) VALUES ('-infinity') ON CONFLICT DO NOTHING"
+)
+_TAKE_WATCH = text("""
+    UPDATE alert_watch SET looked_at = :now
+     WHERE only_row IN (SELECT only_row FROM alert_watch WHERE looked_at NOT BETWEEN CAST(:now AS timestamptz) - :every AND :now
+                           FOR UPDATE SKIP LOCKED)""")
+
+
+def take_watch(connection: Connection, now: datetime, *, every: timedelta) -> bool:
+    """Lock the watch until the transaction ends; return False if another process has it, or has looked within `every`."""
+    connection.execute(_MAKE_WATCH)
+    return connection.execute(_TAKE_WATCH, {"now": now, "every": every}).rowcount == 1
+
+
+_LIST = text(
+    "SELECT finding, began_at, gone_at, acknowledged, told FROM findings ORDER BY began_at DESC, key"
+)
+
+
+def list_known(connection: Connection) -> dict[str, Known]:
+    """Return all stored findings by key, the newest first."""
+    known = [_KNOWN.validate_python(dict(row)) for row in connection.execute(_LIST).mappings()]
+    return {one.finding.key: one for one in known}
+
+
+_SAVE = text("""
+    INSERT INTO findings (key, finding, began_at, gone_at, acknowledged) VALUES (:key, :finding, :began_at, :gone_at, :acknowledged)
+    ON CONFLICT (key) DO UPDATE SET finding = excluded.finding, began_at = excluded.began_at, gone_at = excluded.gone_at,
+                                    acknowledged = excluded.acknowledged""").bindparams(
+    bindparam("finding", type_=JSONB), bindparam("acknowledged", type_=JSONB(none_as_null=True))
+)
+
+
+def save_known(connection: Connection, known: Iterable[Known]) -> None:
+    """Store findings, but for who was told of them."""
+    rows = [
+        _KNOWN.dump_python(one, mode="json")
+        | {"key": one.finding.key, "began_at": one.began_at, "gone_at": one.gone_at}
+        for one in known
+    ]
+    if rows:
+        connection.execute(_SAVE, rows)
+
+
+_CLAIM = text("""
+    INSERT INTO alert_receivers AS r (receiver, attempts, next_attempt_at) VALUES (:receiver, 1, :now + :sending_takes)
+    ON CONFLICT (receiver) DO UPDATE SET attempts = r.attempts + 1, next_attempt_at = :now + :sending_takes * 2 ^ least(r.attempts, 4)
+     WHERE r.next_attempt_at <= :now
+    RETURNING receiver""")
+
+
+def claim_receiver(connection: Connection, receiver: int, now: datetime) -> bool:
+    """Return whether this process may send to a receiver now; others don't for five minutes, and longer where senders die again and again."""
+    values = {"receiver": receiver, "now": now, "sending_takes": _SENDING_TAKES}
+    return connection.execute(_CLAIM, values).first() is not None
+
+
+_NOTE_TOLD = text("""
+    UPDATE findings SET told = told || jsonb_build_object(CAST(:receiver AS text), jsonb_build_object('event', CAST(:event AS text), 'at', CAST(:now AS timestamptz)))
+     WHERE key = :key""")
+_NOTE_SENT = text("""
+    UPDATE alert_receivers SET attempts = 0, next_attempt_at = '-infinity', failing_since = NULL, error = NULL WHERE receiver = :receiver""")
+
+
+def note_told(
+    connection: Connection, receiver: int, events: Mapping[str, Event], now: datetime
+) -> None:
+    """Store that a receiver was told of findings, given by key."""
+    facts = {"receiver": str(receiver), "now": now}
+    for key, event in events.items():
+        connection.execute(_NOTE_TOLD, facts | {"key": key, "event": event})
+    connection.execute(_NOTE_SENT, {"receiver": receiver})
+
+
+_NOTE_FAILED = text("""
+    UPDATE alert_receivers
+       SET error = :error, failing_since = coalesce(failing_since, :now),
+           next_attempt_at = :now + least(:longest, interval '1 minute' * 2 ^ least(attempts - 1, 10))
+     WHERE receiver = :receiver""")
+
+
+def note_failed(connection: Connection, receiver: int, now: datetime, error: str) -> None:
+    """Store why a receiver did not take an alert; it is tried again after a minute, two, four, and at last every quarter of an hour."""
+    values = {"receiver": receiver, "now": now, "error": error, "longest": _LONGEST_PAUSE}
+    connection.execute(_NOTE_FAILED, values)
+
+
+def drop_receivers(connection: Connection, receivers: int) -> None:
+    """Forget the receivers that are no longer set."""
+    statement = text("DELETE FROM alert_receivers WHERE receiver > :receivers")
+    connection.execute(statement, {"receivers": receivers})
+
+
+_DELIVERY = text("""
+    SELECT (SELECT nullif(looked_at, '-infinity') FROM alert_watch) AS watched_at, min(failing_since) AS failing_since,
+           (array_agg(error ORDER BY failing_since))[1] AS error
+      FROM alert_receivers""")
+
+
+def read_delivery(connection: Connection) -> RowMapping:
+    """Return the state of alerting: watched_at, failing_since and error of the receiver that fails longest."""
+    return connection.execute(_DELIVERY).mappings().one()
+
+
+_DELETE = text("""
+    DELETE FROM findings WHERE key IN (SELECT key FROM findings WHERE gone_at < :before ORDER BY key LIMIT :most)""")
+
+
+def delete_findings(connection: Connection, before: datetime, most: int) -> int:
+    """Delete at most so many findings that were gone before an instant; return how many."""
+    return connection.execute(_DELETE, {"before": before, "most": most}).rowcount

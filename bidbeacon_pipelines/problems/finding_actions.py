@@ -1,0 +1,75 @@
+"""What the button of a finding does: load all of its days again, or resume all of its ads accounts."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.accounts.changes import AccountChanges
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, get_account
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.problems.alerts import FindingIsOverError, find_finding
+from bidbeacon_pipelines.problems.findings import counted, finding_key
+from bidbeacon_pipelines.problems.window_findings import list_windows
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.queries import want_windows
+from bidbeacon_sessions import SessionStore
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done, as a sentence, and the page where it is seen."""
+
+    said: str
+    link: str
+
+
+def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> Done:
+    """Do what the button of a finding says.
+
+    Raises:
+        FindingIsOverError: there is no such finding, or nothing can be done about it.
+    """
+    with store.begin() as connection:
+        now = read_now(connection, settings)
+        action = find_finding(connection, settings, now, key).finding.action
+        if action == "load":
+            return _load(connection, settings, key, by=by, now=now)
+        accounts = _list_refused(connection, key) if action == "resume" else []
+    if not accounts:
+        raise FindingIsOverError
+    changes = AccountChanges(store, settings, by=by)
+    for account in accounts:
+        changes.resume(account)
+    resumed = counted(len(accounts), "ads account")
+    return Done(f"Resumed {resumed}; reports are planned within a minute.", "/accounts")
+
+
+_REFUSED = text(f"""
+    SELECT DISTINCT ON (o.account_id) o.needs_attention AS cause, a.account_key
+      FROM ads_accounts o JOIN advertiser_accounts a USING (account_id)
+     WHERE o.needs_attention IS NOT NULL AND {IS_ACTIVE} ORDER BY o.account_id, a.account_key""")
+
+
+def _list_refused(connection: Connection, key: str) -> list[Account]:
+    """Return an account of each ads account that needs attention for the cause of a finding."""
+    refused = [
+        row.account_key for row in connection.execute(_REFUSED) if finding_key(row.cause) == key
+    ]
+    return [get_account(connection, account_key) for account_key in refused]
+
+
+def _load(connection: Connection, settings: Settings, key: str, *, by: str, now: datetime) -> Done:
+    """Ask for loads of all days of a finding that nobody has asked for yet."""
+    days: dict[tuple[str, str], set[date]] = defaultdict(set)
+    for row in list_windows(connection, settings, now, key):
+        if row["wanted_by"] is None:
+            days[row["account_key"], row["dataset"]].add(row["window_date"])
+    for (account_key, dataset), found in days.items():
+        want_windows(connection, get_account(connection, account_key), dataset, sorted(found), by)
+    number, accounts = sum(map(len, days.values())), len({account for account, _ in days})
+    asked = f"Asked for {counted(number, 'day')} of {counted(accounts, 'account')}; Dagster starts the runs within half a minute."
+    said = asked if number else "All of these days are asked for already."
+    return Done(said, "/sessions?job=load-windows&since=1h")

@@ -1,0 +1,210 @@
+"""A finding: one cause of something wrong, with all that it has done. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from bidbeacon_pipelines.causes import Action, Cause, Severity, explain, key_of
+
+NAMES_SHOWN = 3
+"""So many accounts of a finding are named; the others are counted."""
+SETTLES_AFTER = timedelta(hours=2)
+"""A failed window that is requested again is not failed meanwhile, and is again if that does not help; so wait before a finding counts as ended."""
+_ORDER = list(Severity)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Something that a cause has done.
+
+    Attributes:
+        text: What, with its extent: "120 windows of 3 accounts failed, in daily_targets".
+        link: The page that shows it.
+        count: How much of it there is; None where it can't be counted.
+    """
+
+    text: str
+    link: str
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """Who has acknowledged a finding, when and why; and how severe it was then, and how much of it there was."""
+
+    by: str
+    at: datetime
+    note: str
+    severity: Severity
+    count: int
+
+    def covers(self, finding: "Finding") -> bool:
+        """Return whether it still holds: the finding is neither worse now, nor twice as large."""
+        is_worse = _ORDER.index(finding.severity) > _ORDER.index(self.severity)
+        return not is_worse and (finding.count < 2 * self.count or not self.count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One cause that something is wrong for.
+
+    Attributes:
+        key: The code, with a digest of the cause's parameters where it has some. Stable while the
+            cause lasts.
+        code: Of the cause.
+        severity: The worst of its effects'; `WAITING` where it usually passes by itself.
+        sentence: What went wrong.
+        advice: What helps, or what happens by itself.
+        effects: What it has done; the first one is its own, the others are consequences.
+        names: Labels of some of the accounts it concerns, at most `NAMES_SHOWN`.
+        accounts: How many accounts it concerns, at least.
+        datasets: Whose windows it concerns, that with the most windows first.
+        since: Since when; None where that is not known.
+        next_at: When it goes on or is tried again by itself; None if it isn't, or nobody knows.
+        attempt: Which attempt that is: "attempt 2 of 5".
+        link: The page that shows it, from the root of the address.
+        action: What its button does, if anything.
+        unit: What the action is done to: "120 days".
+        because: The keys of findings that it is a consequence of, where one of them is there.
+        tell_after: How long it must last before an alert is sent.
+        settles_after: How long it must be gone before it counts as ended.
+        is_recovered: Whether it is over, and only shown because it happened in the last hours.
+        acknowledged: Who has acknowledged it; None once it has changed since.
+    """
+
+    key: str
+    code: str
+    severity: Severity
+    sentence: str
+    advice: str = ""
+    effects: tuple[Effect, ...] = ()
+    names: tuple[str, ...] = ()
+    accounts: int = 0
+    datasets: tuple[str, ...] = ()
+    since: datetime | None = None
+    next_at: datetime | None = None
+    attempt: str = ""
+    link: str = "/"
+    action: Action | None = None
+    unit: str = ""
+    because: tuple[str, ...] = ()
+    tell_after: timedelta = timedelta(0)
+    settles_after: timedelta = timedelta(0)
+    is_recovered: bool = False
+    acknowledged: Acknowledgement | None = None
+
+    @property
+    def count(self) -> int:
+        """How much of it there is: the sum of what its effects count."""
+        return sum(effect.count or 0 for effect in self.effects)
+
+    @property
+    def whose(self) -> str:
+        """The accounts by name: "Acme Merch · US and 4 more accounts"; empty where there is none."""
+        more = self.accounts - len(self.names)
+        return ", ".join(self.names) + (
+            f" and {counted(more, 'more account')}" if self.names and more > 0 else ""
+        )
+
+
+def found(
+    cause: Cause,
+    *effects: Effect,
+    severity: Severity | None = None,
+    accounts: int = 0,
+    **facts: Any,
+) -> Finding:
+    """Return the finding of a cause.
+
+    Args:
+        cause: As stored; with its detail, which the sentence may show.
+        effects: What it has done.
+        severity: Where it is not that of the table of causes.
+        accounts: How many it concerns; the advice names one only where it is the only one.
+        facts: Other attributes of the finding.
+    """
+    if accounts > 1 and isinstance(detail := cause.get("detail"), Mapping):
+        cause = {**cause, "detail": {k: v for k, v in detail.items() if k != "account"}}
+    told = explain(cause)
+    given = {
+        "sentence": told.sentence,
+        "advice": told.advice,
+        "action": told.action,
+        "link": told.link or next((effect.link for effect in effects), "/"),
+    }
+    return Finding(
+        key=finding_key(cause),
+        code=told.code,
+        severity=severity or told.severity,
+        effects=effects,
+        accounts=accounts,
+        **given | facts,
+    )
+
+
+def finding_key(cause: Cause) -> str:
+    """Return what findings of equal causes have in common: the code, with a digest of the parameters where there are any."""
+    code, equal = str(cause["code"]), key_of(cause)
+    return (
+        code
+        if equal == key_of({"code": code})
+        else f"{code}-{sha256(equal.encode()).hexdigest()[:8]}"
+    )
+
+
+def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
+    """Return one finding for each cause at an instant, with what it has done, the worst first.
+
+    A finding that is there because of another one that is found, too, is an effect of that one.
+    """
+    by_key: dict[str, Finding] = {}
+    for each in findings:
+        has_passed = each.next_at is not None and each.next_at <= now
+        one = replace(each, next_at=None) if has_passed else each
+        before = by_key.get(one.key)
+        by_key[one.key] = one if before is None else _together(before, one)
+    for key, one in list(by_key.items()):
+        root = next((by_key[cause] for cause in one.because if cause in by_key), None)
+        if root is not None:
+            del by_key[key]
+            effects = (Effect(one.sentence, one.link), *one.effects)
+            by_key[root.key] = _together(root, replace(one, effects=effects))
+    return sorted(by_key.values(), key=lambda one: (-_ORDER.index(one.severity), one.is_recovered))
+
+
+def _together(first: Finding, second: Finding) -> Finding:
+    names = tuple(dict.fromkeys([*first.names, *second.names]))
+    return replace(
+        first,
+        severity=max(first.severity, second.severity, key=_ORDER.index),
+        effects=first.effects + second.effects,
+        names=names[:NAMES_SHOWN],
+        accounts=max(first.accounts, second.accounts, len(names)),
+        datasets=tuple(dict.fromkeys([*first.datasets, *second.datasets])),
+        since=min(filter(None, [first.since, second.since]), default=None),
+        next_at=min(filter(None, [first.next_at, second.next_at]), default=None),
+        attempt=first.attempt or second.attempt,
+        action=first.action or second.action,
+        unit=first.unit or second.unit,
+        tell_after=min(first.tell_after, second.tell_after),
+        settles_after=max(first.settles_after, second.settles_after),
+        is_recovered=first.is_recovered and second.is_recovered,
+    )
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 window" or "1,200 windows"."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def verb(number: int, one: str) -> str:
+    """Return a verb for so many things, given as for one: "is", "needs", "waits"."""
+    return one if number == 1 else {"is": "are"}.get(one, one.removesuffix("s"))
+
+
+def in_datasets(names: Sequence[str]) -> str:
+    """Return ", in daily_targets and 2 more datasets"; empty where there is none."""
+    more = f" and {counted(len(names) - 1, 'more dataset')}" if len(names) > 1 else ""
+    return f", in {names[0]}{more}" if names else ""

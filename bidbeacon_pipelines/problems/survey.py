@@ -1,0 +1,62 @@
+"""All findings: the one list that Home, `bidbeacon doctor` and alerts read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.problems import amazon_findings, job_findings, upkeep_findings
+from bidbeacon_pipelines.problems.findings import Finding, merge
+from bidbeacon_pipelines.problems.window_findings import find_windows
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.states import WindowState
+from bidbeacon_pipelines.windows.totals import summarize_windows
+
+Find = Callable[[Connection, Settings, datetime], list[Finding]]
+
+_ROOTS: Final[tuple[Find, ...]] = (
+    job_findings.find_silence_of_jobs,
+    amazon_findings.find_stopped,
+)
+_OTHERS: Final[tuple[Find, ...]] = (
+    job_findings.find_failed_sessions,
+    amazon_findings.find_calls,
+    amazon_findings.find_retries,
+    amazon_findings.find_unlisted,
+    job_findings.find_not_polled,
+    job_findings.find_lost_work,
+    amazon_findings.find_silent,
+    amazon_findings.find_quarantine,
+    amazon_findings.find_resumed,
+    job_findings.find_daemon,
+    job_findings.find_silent_sessions,
+    upkeep_findings.find_disk,
+    upkeep_findings.find_delivery,
+    upkeep_findings.find_processes,
+    upkeep_findings.find_partitions,
+    upkeep_findings.find_unreadable,
+)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is wrong by cause, the worst first; and how many windows of each dataset are in each state."""
+
+    findings: Sequence[Finding]
+    windows: Mapping[str, Mapping[WindowState, int]]
+
+
+def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
+    """Return how everything is at an instant.
+
+    Of findings with the same cause, the first one says what went wrong.
+    """
+    windows = summarize_windows(connection, now, settings.late_after)
+    findings = [
+        *(one for find in _ROOTS for one in find(connection, settings, now)),
+        *find_windows(windows.unsettled),
+        *(one for find in _OTHERS for one in find(connection, settings, now)),
+    ]
+    return Survey(merge(findings, now), windows.counts)

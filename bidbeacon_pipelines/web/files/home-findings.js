@@ -1,0 +1,110 @@
+// What is wrong, by cause: each finding with what it has done, when it goes on, and what can be done about it.
+
+import { actions, button, send } from "./act.js";
+import { el, withCommands } from "./dom.js";
+import { toneIcon } from "./icons.js";
+import { fullTime, moment, zoneBehind } from "./time.js";
+
+const TONES = { fine: "success", waiting: "progress", warning: "warning", error: "error" };
+
+const counted = (value, noun) => `${value.toLocaleString("en")} ${noun}${value === 1 ? "" : "s"}`;
+const when = (instant) => el("time", { datetime: instant, title: fullTime(instant) }, moment(instant), zoneBehind(instant));
+
+/** The findings in three lists: what is wrong, what usually passes by itself, and what somebody has acknowledged. */
+export function findingList({ findings, more_findings: more }) {
+  forget(findings);
+  if (findings.length === 0) return null;
+  const isOpen = ({ acknowledged }) => acknowledged === null;
+  const wrong = findings.filter((one) => isOpen(one) && one.severity !== "waiting");
+  const waiting = findings.filter((one) => isOpen(one) && one.severity === "waiting");
+  const known = findings.filter((one) => !isOpen(one));
+  return [
+    wrong.length > 0 && el("h2", {}, "What is wrong"),
+    wrong.length > 0 && rows(wrong),
+    more > 0 && el("p", { class: "quiet" }, `and ${more.toLocaleString("en")} more`),
+    waiting.length > 0 && el(wrong.length > 0 ? "h3" : "h2", {}, "Goes on by itself"),
+    waiting.length > 0 && rows(waiting),
+    known.length > 0 && el("details", { class: "known", "data-key": "known" }, el("summary", {}, `${counted(known.length, "finding")} acknowledged`), rows(known)),
+  ];
+}
+
+const rows = (findings) => el("ul", { class: "rows" }, findings.map(row));
+
+function row(finding) {
+  const [own, ...consequences] = finding.effects;
+  return el(
+    "li",
+    { class: `is-${finding.severity}`, "data-key": finding.key },
+    toneIcon(TONES[finding.severity]),
+    el(
+      "div",
+      {},
+      el("div", { dir: "auto" }, el("a", { class: "cause", href: finding.link }, el("bdi", {}, withCommands(finding.sentence))), finding.advice && [" ", el("bdi", {}, withCommands(finding.advice))]),
+      el("p", { class: "quiet" }, extent(finding, own)),
+      consequences.length > 0 && el("ul", { class: "consequences" }, consequences.map(({ text, link }) => el("li", {}, el("a", { href: link }, el("bdi", {}, text))))),
+      finding.acknowledged && el("p", { class: "quiet" }, "Acknowledged by ", el("bdi", {}, finding.acknowledged.by), " ", when(finding.acknowledged.at), finding.acknowledged.note && [": ", el("bdi", {}, finding.acknowledged.note)]),
+      buttons(finding),
+    ),
+  );
+}
+
+/** How much, since when, of whom, and when it goes on, with dots in between. */
+function extent({ is_recovered: isRecovered, since, next_at: next, attempt, names, accounts }, own) {
+  const more = accounts - names.length;
+  const parts = [
+    isRecovered && "has succeeded since",
+    own && el("bdi", {}, own.text),
+    since && ["since ", when(since)],
+    names.length > 0 && [el("bdi", {}, names.join(", ")), more > 0 && ` and ${counted(more, "more account")}`],
+    next && [el("b", {}, "next ", when(next)), attempt && `, ${attempt}`],
+  ];
+  const said = parts.filter(Boolean).map((part) => [part].flat(2));
+  return said.flatMap((part, place) => (place === 0 ? part : [" · ", ...part])).filter(Boolean);
+}
+
+const made = new Map();
+
+/** The buttons are made once for a finding, so that what they say stays when the list is renewed. */
+function buttons(finding) {
+  if (finding.is_recovered || (finding.severity === "waiting" && !finding.button)) return null;
+  const id = `${finding.key} ${finding.acknowledged === null}`;
+  if (!made.has(id)) made.set(id, { key: finding.key, acts: actions([finding.button && act(finding), finding.severity !== "waiting" && acknowledgement(finding)].filter(Boolean)) });
+  const { acts } = made.get(id);
+  if (finding.button) acts.querySelector("button").textContent = finding.button;
+  return acts;
+}
+
+function forget(findings) {
+  for (const [id, { key }] of made) if (!findings.some((one) => one.key === key)) made.delete(id);
+}
+
+const act = ({ key, button: label }) =>
+  button(label, async (say) => {
+    const { said, link } = await send("/api/findings/act", { finding: key });
+    say(el("a", { href: link }, said));
+  });
+
+const changed = () => document.dispatchEvent(new CustomEvent("findings-changed"));
+
+const acknowledgement = (finding) => (finding.acknowledged === null ? acknowledge(finding) : unacknowledge(finding));
+
+/** A field for a note that the button opens first. */
+const acknowledge = ({ key }) => (say) => {
+  const note = el("input", { type: "text", maxlength: "500", "aria-label": "Note", placeholder: "Why, if others should know", hidden: true });
+  const press = async () => {
+    if (note.hidden) {
+      note.hidden = false;
+      note.focus();
+      return say("No alert comes until it gets worse, is twice as large, or ends. Press again to acknowledge.");
+    }
+    await send("/api/findings/acknowledge", { finding: key, note: note.value });
+    return changed();
+  };
+  return el("span", { class: "choice" }, button("Acknowledge", press, { class: "button plain" })(say), note);
+};
+
+const unacknowledge = ({ key }) =>
+  button("Take back", async () => {
+    await send("/api/findings/unacknowledge", { finding: key });
+    changed();
+  }, { class: "button plain" });

@@ -1,0 +1,422 @@
+"""Every failure: its cause as Chromium shows it on Home and on its session's page, one alert about it, and how it ends.
+
+`docs/page.md` has what is said, in a table that this file is tested against.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.problems.alerts import AlertWatch
+from bidbeacon_pipelines.problems.home import Home
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.errors import SessionsError
+from bidbeacon_sessions.session import finalize_session
+from tests.browser.conftest import open_tab, serve_page
+from tests.faults.ads.simulated_office import Office
+from tests.postgres.job_world import DATASET
+from tests.postgres.lone_fault_cases import REPORT_CASES
+from tests.postgres.lone_fault_world import LoneFaultWorld, fault, fresh_world, open_office
+from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
+
+ALL_TOLD_AFTER = timedelta(minutes=66)
+"""What usually passes by itself is told when it has not."""
+SETTLED_AFTER = timedelta(hours=2, minutes=1)
+A_DAY_LATER = timedelta(hours=25)
+
+Play = Callable[[LoneFaultWorld], object]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How something fails, and how it ends; what is said of it is in the table of `docs/page.md`.
+
+    Attributes:
+        play: Lets it fail.
+        end: Lets it end.
+        goes_on: Whether Home says when it goes on by itself.
+    """
+
+    play: Play
+    end: Play
+    goes_on: bool = False
+
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def office(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Yield the place of all failures."""
+    with open_office(shared_database_url, tmp_path_factory.mktemp("home")) as office:
+        yield office
+
+
+@pytest.fixture(scope="module")
+def url(office: Office) -> Iterator[str]:
+    """Yield the address of the product's page, which has the clock of the place."""
+    store = SessionStore(office.engine)
+    with serve_page(store, settings=office.settings, clock=office.clock.now) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """Yield the tab that shows all failures, one after the other: a new one would load the page's files anew."""
+    with open_tab(browser) as tab:
+        yield tab
+
+
+@pytest.fixture
+def world(office: Office) -> Iterator[LoneFaultWorld]:
+    """Yield the place as if nothing had failed in it."""
+    with fresh_world(office) as world:
+        yield world
+
+
+def report(case: str) -> Play:
+    """Return what a fault of a report does, until all is at rest."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike(REPORT_CASES[case].faults)
+        world.pass_time(REPORT_CASES[case].pause)
+
+    return play
+
+
+def entities(case: str) -> Play:
+    """Return what a fault of an account's entity sync does."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike(ENTITY_CASES[case].faults)
+        with suppress(Exception):
+            world.sync_entities(world.account())
+
+    return play
+
+
+def accounts(case: str) -> Play:
+    """Return what a fault of the sync of accounts does."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike(ACCOUNT_CASES[case].faults)
+        with suppress(Exception):
+            world.sync_accounts()
+
+    return play
+
+
+def keep_pending(hours: float) -> Play:
+    """Return what happens while Amazon works on a report for so many hours."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike([fault("report_pending")])
+        work_for(world, minutes=60 * hours, every=timedelta(minutes=10))
+        world._do_what_is_due()
+
+    return play
+
+
+def work_for(world: LoneFaultWorld, *, minutes: float, every: timedelta) -> None:
+    """Do what is due every so often, for so many minutes."""
+    end = world.context.now() + timedelta(minutes=minutes)
+    while world.context.now() < end:
+        world._do_what_is_due()
+        world.office.clock.jump(world.context.now() + every)
+
+
+def for_ten_minutes(*faults: FaultRule) -> Play:
+    """Return what happens while calls fail for ten minutes: it is on Home within a minute, as something that passes, with when it goes on."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike(faults)
+        work_for(world, minutes=1, every=timedelta(minutes=1))
+        [finding] = read_findings(world)
+        assert ("waiting", True) == (finding["severity"], finding["next_at"] is not None)
+        assert [] == world.query("SELECT 1 FROM findings")
+        work_for(world, minutes=10, every=timedelta(minutes=2))
+
+    return play
+
+
+def quarantine_some(world: LoneFaultWorld) -> None:
+    """Let one row in a hundred be invalid: too few for the report to be refused."""
+    world.strike(REPORT_CASES["bad_rows: a few negative_metric"].faults)
+    world.pass_time()
+
+
+def leave_due(world: LoneFaultWorld) -> None:
+    """Let a day be due for longer than it should wait, while jobs run and none plans it."""
+    world.office.clock.jump(world.context.now() + timedelta(hours=13))
+
+
+def lose_promise(world: LoneFaultWorld) -> None:
+    """Queue work that nobody ever does."""
+    world.pass_time()
+    account = world.account()
+    with with_job_session(
+        "refresh-account",
+        store=SessionStore(world.engine),
+        account=account.ref,
+        clock=world.context.now,
+    ) as session:
+        session.add(
+            WindowsQueued(
+                account=account.account_key,
+                dataset=DATASET.name,
+                windows=[world.day],
+                request_id=123_456,
+            )
+        )
+    world.execute(
+        "UPDATE session_promises SET deadline_at = :at WHERE fulfilled_by IS NULL",
+        at=world.context.now() + timedelta(hours=1),
+    )
+    world.office.clock.jump(world.context.now() + timedelta(hours=1, minutes=1))
+
+
+def crash(world: LoneFaultWorld) -> None:
+    """Let a run be killed in the middle of its work, and its session be closed as the sensor does."""
+    world.pass_time()
+    store = SessionStore(world.engine)
+    killed = with_job_session("refresh-account", store=store, account=world.account().ref)
+    session = killed.__enter__()
+    with store.begin() as connection:
+        now = datetime.now(UTC)
+        finalize_session(
+            connection,
+            session.session_id,
+            status="crashed",
+            reason="The process was killed.",
+            now=now,
+        )
+    with suppress(SessionsError):
+        killed.__exit__(None, None, None)
+
+
+def stop_everything(world: LoneFaultWorld) -> None:
+    """Let the last job be three hours ago, as where Dagster is dead."""
+    world.pass_time()
+    long_ago = world.context.now() - timedelta(hours=3)
+    world.execute("UPDATE session_headers SET started_at = :at, finished_at = :at", at=long_ago)
+    world.execute("DELETE FROM session_leases")
+
+
+def load(world: LoneFaultWorld) -> None:
+    """Load the day, when it is due again."""
+    world.mend()
+
+
+def go_on(world: LoneFaultWorld) -> None:
+    """Do what is due now that nothing fails."""
+    world.mend_with(lambda mended: mended.pass_time())
+
+
+def sync(world: LoneFaultWorld) -> None:
+    """Sync the accounts, and the entities of one."""
+    world.mend_with(lambda mended: mended.sync_accounts())
+    world.mend_with(lambda mended: mended.sync_entities(mended.account()))
+
+
+def run_again(world: LoneFaultWorld) -> None:
+    """Let a run of the same job succeed."""
+    store, account = SessionStore(world.engine), world.account().ref
+    with with_job_session("refresh-account", store=store, account=account):
+        pass
+
+
+def run_now(world: LoneFaultWorld) -> None:
+    """Let any job run."""
+    with world.session("poll-reports"):
+        pass
+
+
+def wait_a_day(world: LoneFaultWorld) -> None:
+    """Let a day pass, since what happened once is news for so long; actions have the host's time."""
+    world.office.clock.jump(max(world.context.now(), datetime.now(UTC)) + A_DAY_LATER)
+
+
+FAILURES: Mapping[str, Failure] = {
+    "the refresh token is revoked": Failure(report("invalid_grant"), sync),
+    "an ads account lacks the right to be reported on": Failure(report("missing_rights"), load),
+    "Amazon refuses an ads account (403)": Failure(report("forbidden: create, always"), load),
+    "Amazon refuses fresh access tokens (401)": Failure(report("unauthorized: always"), load),
+    "a report fails at Amazon each time": Failure(
+        report("report_failed: always"), load, goes_on=True
+    ),
+    "Amazon cancels a report each time": Failure(
+        report("report_cancelled: always"), load, goes_on=True
+    ),
+    "Amazon expires a report each time": Failure(
+        report("report_expired: always"), load, goes_on=True
+    ),
+    "no request to create a report is answered": Failure(
+        report("connection_cut: create, always"), load, goes_on=True
+    ),
+    "Amazon answers each request with an error of its own": Failure(
+        report("server_error: create, always"), load, goes_on=True
+    ),
+    "Amazon refuses a field": Failure(
+        report("partial_failure: create, a code of ours"), load, goes_on=True
+    ),
+    "the account is in another region": Failure(
+        report("wrong_region: create, always"), load, goes_on=True
+    ),
+    "Amazon finds a day too old": Failure(
+        report("too_old, of a day that Amazon serves, always"), load, goes_on=True
+    ),
+    "download addresses never work": Failure(report("expired_url: always"), load, goes_on=True),
+    "a file of the report is missing": Failure(report("part_missing: always"), load, goes_on=True),
+    "the download leads elsewhere": Failure(report("redirect: always"), load, goes_on=True),
+    "too many rows are invalid": Failure(report("bad_rows: negative_metric"), load, goes_on=True),
+    "rows have no readable date": Failure(report("bad_rows: impossible_date"), load, goes_on=True),
+    "some rows are in quarantine": Failure(quarantine_some, load),
+    "a country has gone silent": Failure(
+        report("empty_report: twice, nothing was there before"), wait_a_day
+    ),
+    "a report takes longer than usual": Failure(keep_pending(hours=1), go_on, goes_on=True),
+    "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
+    "a day is not asked for": Failure(leave_due, go_on),
+    "Amazon throttles reports for ten minutes": Failure(
+        for_ten_minutes(fault("throttle", "create_report", seconds=900)), go_on, goes_on=True
+    ),
+    "a region answers with errors for ten minutes": Failure(
+        for_ten_minutes(fault("server_error")), go_on, goes_on=True
+    ),
+    "an export of entities fails": Failure(entities("export_failed"), sync),
+    "Amazon throttles exports": Failure(entities("throttle: create, always"), sync),
+    "accounts cannot be listed": Failure(accounts("server_error: always"), sync),
+    "one region cannot be listed": Failure(
+        accounts("server_error: accounts of one region, always"), sync
+    ),
+    "queued work is never done": Failure(lose_promise, wait_a_day),
+    "a run is killed": Failure(crash, run_again),
+    "nothing happens at all": Failure(stop_everything, run_now),
+}
+
+
+NO_SESSION, THE_SAME = "–", "the same"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the table of `docs/page.md` says of a failure: the code of its cause, how the first line and the advice begin, and what its session's page says."""
+
+    code: str
+    sentence: str
+    advice: str
+    session: str
+
+
+def read_table() -> dict[str, Said]:
+    """Return the table of `docs/page.md`, by failure."""
+    page = (PROJECT_ROOT / "docs" / "page.md").read_text(encoding="utf-8")
+    table = page.partition("## Failures, and what the first line says")[2].partition("\n## ")[0]
+    rows = re.findall(
+        r"^\| ([^|`]+?) \| `([^`]+)` \| `([^`]+)` \| ([^|]+?) \| `?([^|`]+?)`? \|",
+        table,
+        re.MULTILINE,
+    )
+    return {
+        name: Said(code, sentence, advice, sentence if session == THE_SAME else session)
+        for name, code, sentence, advice, session in rows
+    }
+
+
+def test_the_document_lists_every_failure() -> None:
+    """And no other; each with a first line of its own, but for what a longer time makes of the same."""
+    table = read_table()
+    assert list(FAILURES) == list(table)
+    assert len({said.sentence for said in table.values()}) >= len(table) - 2
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_is_named_on_home_and_told(
+    world: LoneFaultWorld, tab: Page, url: str, httpserver: HTTPServer, name: str
+) -> None:
+    """Its cause, in words, with what helps, stands first on Home, on the first screen of its session, and in one alert, with the account where there is one; another alert says that it is over."""
+    FAILURES[name].play(world)
+    said = read_table()[name]
+    first = read_findings(world)[0]
+    assert said.code == first["code"], first
+    assert str(first["sentence"]).startswith(said.sentence)
+    assert said.advice in str(first["advice"])
+    assert first["next_at"] is not None or not FAILURES[name].goes_on
+    tab.goto(url)
+    for home in at_both_widths(tab, "#findings li [dir=auto]"):
+        assert home.startswith(said.sentence)
+    expect(tab.locator("#findings h2")).to_have_text("What is wrong")
+    sessions = world.query(ENDED_BADLY)
+    assert (said.session == NO_SESSION) <= (sessions == [])
+    for session in sessions[:1]:
+        tab.goto(f"{url}/sessions/{session['id']}")
+        for shown in at_both_widths(tab, "#session[aria-busy=false]"):
+            assert said.session in shown
+    alerts = watch(world, httpserver, ALL_TOLD_AFTER)
+    [told] = [alert for alert in alerts if said.sentence in alert]
+    assert told.startswith(", ".join(first["names"]))
+    FAILURES[name].end(world)
+    assert said.code not in {one["code"] for one in read_findings(world) if not one["is_recovered"]}
+    later = watch(world, httpserver, SETTLED_AFTER)[len(alerts) :]
+    over = [line for line in "\n".join(later).splitlines() if line.startswith("Over: ")]
+    assert 1 == len([line for line in over if said.sentence in line])
+
+
+ENDED_BADLY = """
+    SELECT id FROM job_sessions WHERE status IN ('failed', 'crashed') OR outcome IN ('warnings', 'problems')
+     ORDER BY started_at DESC"""
+VISIBLE_WORDS = """element => {
+    const words = [];
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const isSeen = (x, y) => element.contains(document.elementFromPoint(x, y));
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (const { index, 0: word } of node.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(node, index);
+            range.setEnd(node, index + word.length);
+            const boxes = [...range.getClientRects()];
+            if (boxes.every(({ left, right, top, bottom }) => isSeen(left + 1, (top + bottom) / 2) && isSeen(right - 1, (top + bottom) / 2))) words.push(word);
+        }
+    }
+    return words.join(" ");
+}"""
+"""The words of an element that are on the screen, neither cut off nor covered."""
+
+
+def at_both_widths(page: Page, element: str) -> Iterator[str]:
+    """Yield what can be read of the first such element without scrolling, on a desk and on a phone."""
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        yield str(page.locator(element).first.evaluate(VISIBLE_WORDS))
+
+
+def read_findings(world: LoneFaultWorld) -> Sequence[Mapping[str, Any]]:
+    """Return what Home says is wrong."""
+    home = Home(SessionStore(world.engine), world.office.settings, clock=world.context.now)
+    found: Sequence[Mapping[str, Any]] = home.read()["findings"]
+    return found
+
+
+def watch(world: LoneFaultWorld, receiver: HTTPServer, pause: timedelta) -> list[str]:
+    """Look now, and once more after a pause; return all alerts that ever came, title and text."""
+    receiver.expect_request("/").respond_with_response(Response(status=200))
+    settings = Settings(
+        alert_urls=f"json://127.0.0.1:{receiver.port}/",
+        **world.office.settings.model_dump(exclude_unset=True),
+    )
+    for wait in (pause, timedelta(minutes=1)):
+        AlertWatch(world.engine, settings, clock=world.context.now).look_once()
+        world.office.clock.jump(world.context.now() + wait)
+    alerts = [request.get_json() for request, _ in receiver.log]
+    return [f"{alert['title']}\n{alert['message']}" for alert in alerts]

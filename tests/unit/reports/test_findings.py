@@ -1,0 +1,72 @@
+"""Findings: one for each cause, with what it has done, the worst first."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bidbeacon_pipelines.causes import Severity
+from bidbeacon_pipelines.problems.findings import Effect, finding_key, found, merge
+
+NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
+REVOKED = {"code": "token-revoked", "detail": {"reason": "expired"}}
+FAILED = Effect("2 windows failed", "/coverage", 2)
+
+
+def test_causes_that_differ_in_details_have_one_key() -> None:
+    """Parameters make another cause."""
+    clicks = {"code": "field-refused", "field": "clicks"}
+    assert finding_key(clicks) == finding_key(clicks | {"detail": {"request_id": 12}})
+    assert finding_key(clicks) != finding_key(clicks | {"field": "sales"})
+    assert "token-revoked" == finding_key(REVOKED)
+
+
+def test_a_revoked_token_is_one_finding_with_its_consequences() -> None:
+    """Accounts, windows and sessions say the same cause; the first one tells it, and the others what it has done."""
+    accounts = found(REVOKED, Effect("3 ads accounts need attention", "/accounts", 3), names=("A",))
+    windows = found(REVOKED, Effect("900 windows are not refreshed", "/accounts"), since=NOON)
+    session = found(
+        {"code": "token-revoked"},
+        Effect("1 session of sync-accounts failed", "/sessions/1", 1),
+        names=("B",),
+        since=NOON - timedelta(hours=1),
+        tell_after=timedelta(minutes=15),
+    )
+    [one] = merge([accounts, windows, session], NOON)
+    assert accounts.sentence == one.sentence
+    assert [
+        "3 ads accounts need attention",
+        "900 windows are not refreshed",
+        "1 session of sync-accounts failed",
+    ] == [effect.text for effect in one.effects]
+    assert (("A", "B"), NOON - timedelta(hours=1), timedelta(0)) == (
+        one.names,
+        one.since,
+        one.tell_after,
+    )
+
+
+def test_what_follows_from_another_finding_stands_below_it() -> None:
+    """While that is there; otherwise it is a finding of its own."""
+    late = found({"code": "overdue"}, Effect("9 windows are late", "/coverage", 9))
+    late = replace(late, because=("nothing-happens",))
+    silent = found({"code": "nothing-happens", "detail": {"time": "3 h"}})
+    [one] = merge([late, silent], NOON)
+    assert "nothing-happens" == one.code
+    assert [late.sentence, "9 windows are late"] == [effect.text for effect in one.effects]
+    assert [late] == merge([late], NOON)
+
+
+def test_a_finding_is_as_bad_as_its_worst_effect() -> None:
+    """A report that is retried is no problem, and a window that failed for the same cause is."""
+    retried = found({"code": "report-failed", "status": "FAILED"}, severity=Severity.WAITING)
+    failed = found({"code": "report-failed", "status": "FAILED"}, FAILED, severity=Severity.ERROR)
+    warning = found({"code": "country-silent"}, severity=Severity.WARNING)
+    assert [(Severity.ERROR, 2), (Severity.WARNING, 0)] == [
+        (one.severity, one.count) for one in merge([warning, retried, failed], NOON)
+    ]
+
+
+def test_advice_names_an_account_only_where_it_is_the_only_one() -> None:
+    """Two accounts are resumed by two commands, or by the button."""
+    refused = {"code": "account-refused", "detail": {"account": "US.acme"}}
+    assert "resume US.acme" in found(refused, accounts=1).advice
+    assert "US.acme" not in found(refused, accounts=2).advice

@@ -27,7 +27,6 @@ REPORTS = (
     "report_requests",
     "report_loads",
     "restatements",
-    "account_daily_summaries",
     "api_calls",
 )
 DATASETS = tuple(dataset.table for dataset in ALL_DATASETS)

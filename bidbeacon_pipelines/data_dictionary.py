@@ -8,8 +8,11 @@ from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimens
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.problems.check_rules import RECONCILED
 from bidbeacon_pipelines.views import (
+    ACCOUNT_DAYS_VIEW,
     COMMON_COLUMNS,
+    DAYS_VIEW,
     REPORT_VIEWS,
+    RESTATEMENTS_VIEW,
     ReportView,
     ViewColumn,
 )
@@ -40,7 +43,9 @@ Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponso
 - **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is asked for again on its refresh days; [restatements.md](restatements.md) shows how
   a day changed.
 - **Null is not zero.** Null means that Amazon sent no value: the metric does not apply to the ad product, or is not ready. Zero was measured. A day without any row was not
-  loaded, or had no activity: [explain.md](explain.md) shows which.
+  loaded, or had no activity: `reports.days` says which.
+- **Holes and age.** A sum over days that are not loaded is too small. `reports.days` has each day of each dataset and account, with its state. `as_of` of a row is when its report
+  was requested, `is_final` whether Amazon's figures are final; until then they are provisional.
 - **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily ones. Use daily datasets for totals, hourly ones for the course of a day.
 - **Search terms are a part.** Amazon reports only terms with a click, so their sums lie below those of their targets.
 - **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never
@@ -54,6 +59,7 @@ def make_dictionary() -> str:
     views = {view.name: view for view in REPORT_VIEWS}
     described = [(dataset, views[dataset.name]) for dataset in ALL_DATASETS]
     sections = [_dataset(dataset, view) for dataset, view in described]
+    sections += map(_view, (ACCOUNT_DAYS_VIEW, DAYS_VIEW, RESTATEMENTS_VIEW))
     return "\n".join([_HEAD, *_common(described[0][1]), *chain.from_iterable(sections)])
 
 
@@ -100,6 +106,14 @@ def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:
             if column.name not in left_out
         ],
     )
+
+
+def _view(view: ReportView) -> Iterator[str]:
+    """Describe a view that is not a dataset: every column."""
+    yield f"## `{view.full_name}`\n"
+    yield f"{view.description}\n"
+    rows = [(f"`{column.name}`", column.type, column.description) for column in view.columns]
+    yield from _table(("column", "type", "description"), rows)
 
 
 def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:

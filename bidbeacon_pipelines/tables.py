@@ -17,7 +17,6 @@ from bidbeacon_pipelines.entities import tables as entities
 from bidbeacon_pipelines.loading import tables as loading
 from bidbeacon_pipelines.problems import tables as problems
 from bidbeacon_pipelines.requests import tables as requests
-from bidbeacon_pipelines.summaries import tables as summaries
 from bidbeacon_pipelines.windows import tables as windows
 
 __all__ = [
@@ -31,6 +30,5 @@ __all__ = [
     "loading",
     "problems",
     "requests",
-    "summaries",
     "windows",
 ]

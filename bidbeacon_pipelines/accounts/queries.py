@@ -228,15 +228,6 @@ def lock_rows(connection: Connection, account: Account) -> None:
     lock_until_commit(connection, f"rows {account.account_id} {account.country_code}")
 
 
-def lock_summary(connection: Connection, account: Account) -> None:
-    """Lock the summary of this account until the transaction ends.
-
-    Raises:
-        LockTakenError: another job held the lock for too long.
-    """
-    lock_until_commit(connection, f"summary {account.account_id} {account.country_code}")
-
-
 _INSERT_ADS_ACCOUNT = text("""
     INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
     VALUES (:account_id, :key, :name, :client_id, :region, :time_zone, :now) ON CONFLICT DO NOTHING""")

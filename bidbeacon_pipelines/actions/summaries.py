@@ -1,8 +1,6 @@
-"""What checking and summing up loaded data records."""
+"""What checking loaded data records."""
 
-from datetime import date
-
-from bidbeacon_sessions import Action, Reference
+from bidbeacon_sessions import Action
 
 
 class DatasetChecked(Action):
@@ -14,19 +12,3 @@ class DatasetChecked(Action):
     checks: int
     failed: int = 0
     found: str = ""
-
-
-class SummaryUpdated(Action):
-    """Days of an account were summed up again after new loads."""
-
-    sentence = "Summed up {days:count:day} of {account:account}, {first} to {last}"
-    tone = "success"
-
-    account: str
-    days: int
-    first: date
-    last: date
-
-    def references(self) -> list[Reference]:
-        """The account."""
-        return [Reference(self.account, "summed-up")]

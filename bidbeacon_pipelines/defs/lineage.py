@@ -16,7 +16,6 @@ from bidbeacon_pipelines.defs.asset_metadata import (
 )
 from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.summaries.tables import AccountDailySummary
 from bidbeacon_pipelines.views import REPORT_VIEWS, ReportView, list_joined_entities
 
 ENTITY_TABLES = {
@@ -43,6 +42,11 @@ def table_metadata(table: Any) -> dict[str, Any]:
     }
 
 
+def view_metadata(view: ReportView) -> dict[str, Any]:
+    """Return the place and columns of an asset that is a view."""
+    return {**place_metadata(view.full_name), "dagster/column_schema": view_schema(view)}
+
+
 def entities_behind(dataset: Dataset) -> list[str]:
     """Return the assets of the entities that a dataset's rows depend on.
 
@@ -66,7 +70,7 @@ def _view_spec(view: ReportView) -> dg.AssetSpec:
             f"was done last, is shown by `{tables[0]}`."
         ),
         deps=tables,
-        metadata={**place_metadata(view.full_name), "dagster/column_schema": view_schema(view)},
+        metadata=view_metadata(view),
     )
 
 
@@ -75,17 +79,13 @@ def _tables_behind(view: ReportView) -> list[str]:
     if view.name in DATASETS:
         dataset = DATASETS[view.name]
         return [dataset.asset_name, *list_joined_entities(dataset)]
-    return [view.name] if view.name in ENTITY_TABLES else ["account_daily_summary"]
+    return [view.name]
 
 
 def _grain(view: ReportView) -> str:
     if view.name in DATASETS:
         return DATASETS[view.name].grain
-    return view.name.removesuffix("s") if view.name in ENTITY_TABLES else "day"
+    return view.name.removesuffix("s")
 
 
-VIEWS = [
-    _view_spec(view)
-    for view in REPORT_VIEWS
-    if view.name in {*DATASETS, *ENTITY_TABLES, AccountDailySummary.__tablename__}
-]
+VIEWS = [_view_spec(view) for view in REPORT_VIEWS if view.name in {*DATASETS, *ENTITY_TABLES}]

@@ -1,26 +1,28 @@
-"""The summary of accounts' days in Dagster: an asset downstream of the datasets, kept up to date by few runs.
+"""Account days in Dagster: an asset downstream of the datasets, with a table and a plot of the last days.
 
-pandas is imported by what sums up only: it would cost every other run half a second.
+pandas is imported by its run only: it would cost every other run half a second.
 """
 
 from typing import Any
 
 import dagster as dg
 
-from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.defs import lineage
+from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
-from bidbeacon_pipelines.summaries.queries import (
-    DAILY,
-    HOURLY,
-    count_summaries,
-    list_accounts_to_sum_up,
-)
-from bidbeacon_pipelines.summaries.tables import AccountDailySummary
-from bidbeacon_sessions.dagster import list_runs_under_way
+from bidbeacon_pipelines.defs.lineage import view_metadata
+from bidbeacon_pipelines.defs.resources import session_store
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.views import ACCOUNT_DAYS_VIEW
 
-_UPDATE_EVERY_SECONDS = 600
+_TABLE = dg.TableSchema(
+    columns=[
+        dg.TableColumn("day", "date"),
+        dg.TableColumn("currency"),
+        dg.TableColumn("accounts", "int", "How many accounts have the day loaded."),
+        *(dg.TableColumn(name) for name in ("spend", "sales", "ACOS")),
+    ]
+)
 
 
 @dg.asset(
@@ -28,56 +30,42 @@ _UPDATE_EVERY_SECONDS = 600
     kinds={"postgres", "pandas"},
     owners=[OWNER],
     tags={"grain": "day"},
-    deps=[get_dataset(DAILY).asset_name, get_dataset(HOURLY).asset_name],
+    deps=[DAILY_CAMPAIGNS.asset_name, HOURLY_CAMPAIGNS.asset_name],
     description=(
         "What each account-local day of an account adds up to, by ad product: impressions, clicks, orders, sales, spend, ACOS, ROAS, and its hours "
-        "against the day where Amazon serves hours. Kept up to date by itself, within ten minutes of a load. Materializing sums up the days that were "
-        "loaded since, from loaded rows, so it makes no calls to Amazon and is safe to run again."
+        "beside the day. A view: it adds up loaded rows when it is read, so it is never older than they are. Materializing draws the table and the "
+        "plot of the last days; it changes nothing and makes no calls to Amazon."
     ),
-    metadata=lineage.table_metadata(AccountDailySummary.__table__),
+    metadata=view_metadata(ACCOUNT_DAYS_VIEW),
 )
-def account_daily_summary(
-    context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
-) -> dg.MaterializeResult[Any]:
-    """Sum up the days, of all accounts, whose windows were loaded since; safe to run again."""
-    from bidbeacon_pipelines.summaries.update import update_summary
+def account_daily_summary() -> dg.MaterializeResult[Any]:
+    """Show spend and sales of all accounts in the last days, by day and currency."""
+    from bidbeacon_pipelines.summaries.overview import list_records, plot_spend, read_recent
 
-    with job_sessions.work(context, "sum-up-accounts") as job:
-        engine = job.context.engine
-        with engine.begin() as connection:
-            keys = list_accounts_to_sum_up(connection)
-        days = [update_summary(engine, job.session, key) for key in keys]
-        with engine.begin() as connection:
-            rows = count_summaries(connection)
+    engine = session_store().engine
+    with engine.connect() as connection:
+        today = read_now(connection, get_settings()).date()
+    recent = read_recent(engine, today)
+    records = [dg.TableRecord(one) for one in list_records(recent)]
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": dg.MetadataValue.int(rows),
-            "accounts": dg.MetadataValue.int(len(keys)),
-            "days": dg.MetadataValue.int(sum(days)),
-            **job.metadata(),
+            "days": dg.MetadataValue.table(records, _TABLE),
+            "spend": dg.MetadataValue.md(plot_spend(recent)),
         }
     )
 
 
-update_summaries = dg.define_asset_job(
-    "update_summaries",
+summarize_accounts = dg.define_asset_job(
+    "summarize_accounts",
     selection=[account_daily_summary],
-    description="Sum up the days of all accounts with new loads.",
+    description="Show what the last days of all accounts add up to.",
 )
 
-
-@dg.sensor(
-    job=update_summaries,
-    minimum_interval_seconds=_UPDATE_EVERY_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts one run for all accounts with loads that are not summed up, at most one at a time.",
+summarize_accounts_daily = dg.ScheduleDefinition(
+    name="summarize_accounts_daily",
+    job=summarize_accounts,
+    cron_schedule="0 14 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Once a day, after yesterday was loaded in all time zones.",
 )
-def update_changed_summaries(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Look every ten minutes for loads that are not summed up yet."""
-    with session_store().begin() as connection:
-        changed = list_accounts_to_sum_up(connection)
-    if not changed:
-        return dg.SkipReason("All loads are summed up.")
-    if list_runs_under_way(context.instance, update_summaries.name):
-        return dg.SkipReason("The last update is in progress.")
-    return dg.RunRequest()

@@ -10,12 +10,7 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
-from bidbeacon_pipelines.accounts.queries import (
-    count_countries,
-    get_account,
-    lock_rows,
-    lock_summary,
-)
+from bidbeacon_pipelines.accounts.queries import count_countries, get_account, lock_rows
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.causes import Cause, cause
@@ -196,7 +191,6 @@ def _merge(
     values = scope.values | window_values([(account, day) for day in days])
     merge_windows(connection, scope.dataset, values)
     totals = total_windows(connection, scope.dataset, values)
-    lock_summary(connection, account)
     recount_windows(
         connection,
         account,

@@ -201,14 +201,12 @@ def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, Cau
     )
 
 
-# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded
-# yet, and its day is summed up again. The clock is read under `lock_summary`: what was summed up
-# before that instant did not see these rows.
+# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded.
 _RECOUNT = text("""
     UPDATE report_windows
        SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
            product_totals = CAST(:products AS jsonb),
-           recorded_load_count = least(recorded_load_count, load_count - 1), replayed_at = clock_timestamp()
+           recorded_load_count = least(recorded_load_count, load_count - 1)
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report AND window_date = :day""")
 _FEWER_BAD = text("""
     UPDATE report_windows SET quarantined_count = greatest(quarantined_count + :change, 0)
@@ -221,7 +219,7 @@ def recount_windows(
     scope: ReportScope,
     totals: Mapping[date, WindowTotals],
 ) -> None:
-    """Write what windows hold after a replay; the caller holds `lock_summary`."""
+    """Write what windows hold after a replay."""
     for day, total in totals.items():
         connection.execute(_RECOUNT, scope.values | account.identity | asdict(total) | {"day": day})
 

@@ -137,7 +137,7 @@ def _sums_json(row: Mapping[Any, Any] | None) -> dict[str, Any] | None:
 
 
 def _day_json(row: Mapping[Any, Any]) -> dict[str, Any]:
-    day: date = row["summary_date"]
+    day: date = row["window_date"]
     return {"date": day.isoformat(), "spend": _text(row["spend"]), "sales": _text(row["sales"])}
 
 

@@ -30,10 +30,10 @@ class ReportWindow(PipelinesBase):
     the last materialization: where Dagster's last one is of another run, the load is recorded
     again. `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a
     second one to confirm it. `product_totals` has the rows, spend and sales of each ad product, in
-    the account's currency. `loaded_by_request` is the request of its data. `replayed_at` is when
-    quarantined rows were added to what it holds, last. `wanted_by` is who asked for it to be loaded
-    now, whether or not it is due, and `wanted_at` when; both are empty once its request or the
-    session that drives it has ended. `cause_key` is the same for equal causes.
+    the account's currency. `loaded_by_request` is the request of its data. `wanted_by` is who
+    asked for it to be loaded now, whether or not it is due, and `wanted_at` when; both are empty
+    once its request or the session that drives it has ended. `cause_key` is the same for equal
+    causes.
     """
 
     __tablename__ = "report_windows"
@@ -67,7 +67,6 @@ class ReportWindow(PipelinesBase):
     last_request_id: Mapped[int | None]
     wanted_by: Mapped[str | None]
     wanted_at: Mapped[datetime | None]
-    replayed_at: Mapped[datetime | None]
     cause_key: Mapped[UUID | None] = mapped_column(Computed(CAUSE_KEY, persisted=True))
 
     @property

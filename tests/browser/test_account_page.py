@@ -22,11 +22,11 @@ from tests.browser.test_home_page import ACCOUNTS, CAUSE, WINDOWS
 pytestmark = pytest.mark.browser
 
 KEY = "US.acme"
-SUMMARIES = """
-    INSERT INTO account_daily_summaries (account_id, country_code, summary_date, ad_product, currency_code, spend, sales, acos, roas, orders,
-                                         daily_loads, hourly_loads, summarized_at)
-    SELECT 'amzn1.acme', 'US', current_date - n, p, 'USD', 100.25 + n, 401 + n, (100.25 + n) / (401 + n), (401 + n) / (100.25 + n), 7, 1, 0, now()
-      FROM generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p"""
+SPENT = """
+    INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
+    SELECT a.id, current_date - n, decode(md5(p), 'hex'), p, 'USD', 'c1', 100.25 + n, 401 + n, 7, 1
+      FROM advertiser_accounts a, generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p
+     WHERE a.account_key = 'US.acme'"""
 CAMPAIGNS = """
     INSERT INTO campaigns (account_id, country_code, campaign_id, name, state, seen_at)
     SELECT 'amzn1.acme', 'US', 'c' || n, 'Campaign ' || n, 'ENABLED', now() FROM generate_series(1, 12) n"""
@@ -40,7 +40,7 @@ def fill_account(store: SessionStore) -> None:
             text("UPDATE advertiser_accounts SET account_type = 'seller', name = 'Acme Merch'")
         )
         connection.execute(text(WINDOWS), {"failing": 4, "cause": CAUSE})
-        connection.execute(text(SUMMARIES))
+        connection.execute(text(SPENT))
         connection.execute(text(CAMPAIGNS))
         name_subjects(connection, list_subjects(connection))
         mexico = get_account(connection, "MX.acme")

@@ -19,6 +19,12 @@ _DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
 _SB, _SD = {"ad_product": "SPONSORED_BRANDS"}, {"ad_product": "SPONSORED_DISPLAY"}
 _KEYWORD = {"ad_group_id": "11", "target_value": "dog shirt", "match_type": "BROAD"}
 Row = dict[str, Any]
+# Germany's yesterday failed; what was loaded of two datasets is final.
+_FAILED = """
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status)
+    SELECT account_id, country_code, dataset, report, current_date - 1, expires_at, 'failed' FROM report_windows
+     WHERE country_code = 'DE' AND dataset = 'daily_campaigns' AND window_date = current_date - 8"""
+_FINAL = "UPDATE report_windows SET next_refresh_at = NULL WHERE dataset IN ('daily_placements', 'daily_search_terms')"
 
 
 class AnalysisWorld:
@@ -37,7 +43,9 @@ class AnalysisWorld:
                 region="EU",
             )
         self._today = today
-        self._two, self._three = (_of_day(today - timedelta(days=days)) for days in (2, 3))
+        self._yesterday, self._two, self._three, self._eight = (
+            _of_day(today - timedelta(days=days)) for days in (1, 2, 3, 8)
+        )
 
     def fill(self) -> None:
         """Store the entities and load the reports."""
@@ -47,12 +55,15 @@ class AnalysisWorld:
             "daily_campaigns", self._de, _row("1", 100, 5, "2.5", 0, "0") | self._two, days_ago=1
         )
         self._load("daily_campaigns", self._de, _row("1", 100, 5, "2.5", 1, "12.5") | self._two)
+        self._load("daily_campaigns", self._de, _row("1", 100, 5, "4", 1, "8") | self._eight)
         self._load("daily_placements", self._us, *self._placements())
         self._load("daily_targets", self._us, *self._targets())
         self._load("daily_search_terms", self._us, *self._search_terms())
         self._load("daily_products", self._us, *self._products())
         self._load("daily_purchased_products", self._us, *self._purchased_products())
         self._load("hourly_campaigns", self._us, *self._hours())
+        self._world.execute(_FAILED)
+        self._world.execute(_FINAL)
 
     def _add_entities(self) -> None:
         campaigns = [
@@ -73,6 +84,8 @@ class AnalysisWorld:
 
     def _campaigns(self) -> Iterator[Row]:
         new = {"new_to_brand_orders": 1, "new_to_brand_sales": Decimal(25), "new_to_brand_units": 1}
+        yield _row("1", 500, 10, "5", 1, "10") | self._eight
+        yield _row("1", 600, 12, "6", 2, "30") | self._yesterday
         yield _row("1", 1000, 10, "5", 1, "20") | self._three
         yield _row("1", 2000, 30, "15", 3, "60") | self._two
         yield _row("2", 5000, 25, "20", 4, "100") | self._two | _SB | new

@@ -42,7 +42,6 @@ TOLD_ELSEWHERE = {
     "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
     "registry-overridden": "tests/postgres/test_learned_limits.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
-    "summary-updated": "tests/dagster/test_account_summaries.py",
     "waited-for-amazon": "tests/postgres/test_waiting.py",
 }
 """Actions whose branches need more than this world; their tests ask for them."""

@@ -7,7 +7,6 @@ import pytest
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
-from bidbeacon_pipelines.summaries.update import update_summary
 from bidbeacon_pipelines.values.part_text import read_object
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import CAMPAIGN, DAY, LoadWorld, Raw, many_rows, report_row
@@ -68,9 +67,7 @@ def test_a_window_of_any_total_is_loaded_and_summed_up(shelf: LoadWorld) -> None
         for n in range(1, 31)
     ]
     result = shelf.load(rows, dataset=DAILY_CAMPAIGNS)
-    with with_job_session("sum-up-accounts", store=SessionStore(shelf.engine)) as session:
-        update_summary(shelf.engine, session, shelf.account.account_key)
-    [day] = shelf.query("SELECT spend, impressions FROM account_daily_summaries")
+    [day] = shelf.query("SELECT spend, impressions FROM reports.account_daily_summaries")
     window = shelf.window(dataset=DAILY_CAMPAIGNS)
     assert [30 * MOST] * 4 == [result.spend, window.spend, window.sales, day["spend"]]
     assert 30 * (2**63 - 1) == day["impressions"]

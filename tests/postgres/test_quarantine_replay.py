@@ -1,7 +1,6 @@
 """Rows that could not be understood, replayed after a fix: what the tables say then is what a fixed load says."""
 
 import threading
-import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,22 +8,11 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import lock_summary
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, get_dataset
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
-from bidbeacon_pipelines.summaries.queries import (
-    DAILY,
-    HOURLY,
-    list_accounts_to_sum_up,
-    list_days_to_sum_up,
-    list_totals,
-    replace_days,
-)
-from bidbeacon_pipelines.summaries.rules import summarize_days
-from bidbeacon_pipelines.summaries.update import update_summary
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
 from tests.postgres.load_world import (
     DATASET,
@@ -260,66 +248,6 @@ def hours(shelf: LoadWorld) -> list[Any]:
     return shelf.query(
         f"SELECT hour_at, {FACTS} FROM hourly_target_performance ORDER BY hour_at, campaign_id, target_value"
     )
-
-
-@pytest.mark.parametrize("dataset", [DAILY, HOURLY])
-def test_a_day_is_summed_up_again_after_a_replay(shelf: LoadWorld, dataset: str) -> None:
-    """Its summary does not have the rows until then, and has them after the next look, which finds nothing to do any more."""
-    column = "clicks" if dataset == DAILY else "hourly_clicks"
-    shelf.load(
-        [*(hour_row(3) | {"campaign.id": ad} for ad in range(99)), odd(hour_row(4))],
-        dataset=get_dataset(dataset),
-    )
-    sum_up(shelf)
-    assert (495, []) == (summed_up(shelf, column), to_sum_up(shelf))
-    replay(shelf)
-    assert (495, ["US.one"]) == (summed_up(shelf, column), to_sum_up(shelf))
-    sum_up(shelf)
-    assert (500, []) == (summed_up(shelf, column), to_sum_up(shelf))
-
-
-def test_a_replay_waits_for_a_sum_under_way(shelf: LoadWorld) -> None:
-    """Who sums up has not seen the rows, so they count as added after it, and the day is summed up again."""
-    shelf.load([*many_rows(99), odd(report_row())], dataset=get_dataset(DAILY))
-    replaying = threading.Thread(target=replay, args=(shelf,))
-    with shelf.engine.begin() as connection:
-        lock_summary(connection, shelf.account)
-        replaying.start()
-        wait_until_someone_waits(shelf)
-        seen = [dict(total) for total in list_totals(connection, shelf.account, [DAY])]
-        windows = [dict(w) for w in list_days_to_sum_up(connection, shelf.account)]
-        replace_days(connection, shelf.account, [DAY], summarize_days(windows, seen, "USD"))
-    replaying.join(timeout=30)
-    assert (495, ["US.one"]) == (summed_up(shelf, "clicks"), to_sum_up(shelf))
-    sum_up(shelf)
-    assert (500, []) == (summed_up(shelf, "clicks"), to_sum_up(shelf))
-
-
-def wait_until_someone_waits(shelf: LoadWorld) -> None:
-    """Wait until another connection waits for an advisory lock."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    deadline = time.monotonic() + 30
-    while shelf.query(waiting)[0]["count"] == 0:
-        assert time.monotonic() < deadline, "nobody waits"
-        time.sleep(0.02)
-
-
-def sum_up(shelf: LoadWorld) -> None:
-    """Sum up what was loaded since, as the job does."""
-    with with_job_session("sum-up-accounts", store=SessionStore(shelf.engine)) as session:
-        update_summary(shelf.engine, session, shelf.account.account_key)
-
-
-def summed_up(shelf: LoadWorld, column: str) -> int:
-    """Give a column of the only summary."""
-    [row] = shelf.query(f"SELECT {column} AS total FROM account_daily_summaries")
-    return int(row["total"])
-
-
-def to_sum_up(shelf: LoadWorld) -> list[str]:
-    """Give the accounts that are to be summed up."""
-    with shelf.engine.begin() as connection:
-        return list_accounts_to_sum_up(connection)
 
 
 def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:

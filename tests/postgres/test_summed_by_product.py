@@ -7,13 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
-from bidbeacon_pipelines.summaries.queries import DAILY
-from bidbeacon_pipelines.summaries.update import update_summary
-from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, DATASETS, Dataset
 from tests.postgres.job_world import BenchWorld
 
-DATASET = get_dataset(DAILY)
+DATASET = DAILY_CAMPAIGNS
 DAYS = [date(2026, 1, 15) - timedelta(days=ago) for ago in (3, 4)]
 ASKED = {product for report in DATASET.reports for product in report.ad_products}
 Totals = dict[str, tuple[Decimal, Decimal, int, int]]
@@ -110,8 +107,6 @@ def test_sums_by_ad_product_are_the_truth(world: BenchWorld) -> None:
     true = true_totals(world, account=account.account_id, country=account.country_code)
     assert true.keys() == ASKED
     assert true == stored_totals(
-        world, f"reports.{DAILY} WHERE account_key = '{account.account_key}'"
+        world, f"reports.{DATASET.name} WHERE account_key = '{account.account_key}'"
     )
-    with with_job_session("sum-up-accounts", store=SessionStore(world.engine)) as session:
-        update_summary(world.engine, session, account.account_key)
     assert true == stored_totals(world, "reports.account_daily_summaries")

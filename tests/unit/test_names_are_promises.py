@@ -41,20 +41,20 @@ ASSETS = [
     *("portfolios", "targets"),
 ]
 VIEWS = _names("""
-    account_daily_summaries ad_groups ads campaigns daily_campaigns daily_placements daily_products daily_purchased_products
+    ad_groups ads campaigns daily_campaigns daily_placements daily_products daily_purchased_products
     daily_search_terms daily_targets hourly_campaigns hourly_products hourly_targets portfolios targets
 """)
 EXTERNAL_ASSETS = ["amazon_ads", *(f"reports/{view}" for view in VIEWS)]
 CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]
 JOBS = _names("""
-    check_datasets delete_old_records load_datasets load_windows poll_reports record_again refresh_account sync_accounts
-    sync_entities update_summaries
+    check_datasets delete_old_records load_datasets load_windows poll_reports record_again refresh_account summarize_accounts
+    sync_accounts sync_entities
 """)
 SCHEDULES = _names("""
-    check_datasets_hourly delete_old_records_daily sync_accounts_hourly
+    check_datasets_hourly delete_old_records_daily summarize_accounts_daily sync_accounts_hourly
 """)
 SENSORS = _names("""
-    close_crashed_sessions poll_reports_in_flight refresh_due_accounts update_changed_summaries
+    close_crashed_sessions poll_reports_in_flight refresh_due_accounts
 """)
 MILESTONES = _names("windows-queued report-requested report-processed window-skipped report-failed")
 """The milestones of a window: queued, requested, processed, skipped, failed."""
@@ -65,7 +65,7 @@ OTHER_ACTIONS = _names("""
     exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
     quarantine-replayed region-not-listed registry-overridden report-adopted report-pending report-split
     report-suspicious reports-planned request-retried session-finalized silence-accepted
-    summary-updated targets-resolved wait-given-up waited-for-amazon windows-expired windows-planned windows-reopened
+    targets-resolved wait-given-up waited-for-amazon windows-expired windows-planned windows-reopened
     windows-unconfirmed
 """)
 COMMANDS = """
@@ -149,7 +149,7 @@ def test_all_jobs_run_in_one_process() -> None:
         (DATASETS, {"poll_reports_in_flight", "refresh_due_accounts"}),
         (["accounts"], {"refresh_due_accounts", "sync_accounts_hourly"}),
         (["campaigns", "targets"], {"refresh_due_accounts"}),
-        (["account_daily_summary"], {"update_changed_summaries"}),
+        (["account_daily_summary"], {"summarize_accounts_daily"}),
     ],
 )
 def test_the_page_of_an_asset_lists_what_keeps_it_fresh(

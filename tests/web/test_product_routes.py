@@ -215,17 +215,17 @@ def test_an_old_link_to_the_filtered_stream_leads_there(http: httpx.Client) -> N
     assert 200 == http.get("/?zone=UTC", follow_redirects=False).status_code
 
 
-SUMMARY = """
-    INSERT INTO account_daily_summaries (account_id, country_code, summary_date, ad_product, currency_code, spend, sales, acos, roas, orders, daily_loads,
-                                         hourly_loads, summarized_at)
-    SELECT 'amzn1.one', 'US', (now() AT TIME ZONE 'America/Los_Angeles')::date - n, p, c, 0.1, 0.3, 0.1 / 0.3, 3, 1, 1, 0, now()
-      FROM generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p, unnest(ARRAY['USD', 'CAD']) c"""
+SPENT = """
+    INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
+    SELECT a.id, (now() AT TIME ZONE 'America/Los_Angeles')::date - n, decode(md5(p || c), 'hex'), p, c, '1', 0.1, 0.3, 1, 1
+      FROM advertiser_accounts a, generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p, unnest(ARRAY['USD', 'CAD']) c
+     WHERE a.account_id = 'amzn1.one'"""
 
 
 def test_an_account_has_exact_sums_of_two_periods(product: httpx.Client, engine: Engine) -> None:
     """Of days that are over in its time zone, in its own currency, by ad product and in all; as text, without a float between."""
     with engine.begin() as connection:
-        connection.execute(text(SUMMARY))
+        connection.execute(text(SPENT))
         connection.execute(text("UPDATE advertiser_accounts SET account_type = 'seller'"))
     told = product.get("/api/account", params={"account": "One · US"}).json()
     assert ("US.one", "One · US", "USD") == (told["key"], told["label"], told["currency"])

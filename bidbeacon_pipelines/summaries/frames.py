@@ -1,0 +1,110 @@
+"""Analysts' views as pandas DataFrames: `read_frame`.
+
+pandas takes half a second to import, so nothing that every run loads imports this module.
+"""
+
+from collections.abc import Collection
+from datetime import date
+from typing import Any, Final
+
+import pandas as pd
+from sqlalchemy import Connection, Engine, text
+
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+from bidbeacon_pipelines.database.address import find_database
+from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.views import REPORT_VIEWS, ReportView
+
+_VIEWS: Final = {
+    view.name: view
+    for view in REPORT_VIEWS
+    if "window_date" in {column.name for column in view.columns}
+}
+_DTYPES: Final = {
+    "text": "string",
+    "bigint": "Int64",
+    "integer": "Int64",
+    "boolean": "boolean",
+    "timestamp with time zone": "datetime64[us, UTC]",
+}
+"""The dtype of a PostgreSQL type; others are columns of objects: `Decimal` for numeric, `date` for date."""
+
+
+def read_frame(
+    dataset: str,
+    accounts: Collection[str] | None,
+    days: tuple[date, date],
+    *,
+    engine: Engine | None = None,
+) -> pd.DataFrame:
+    """Return the rows of a view of schema `reports` as a DataFrame; `docs/analysis.md` describes it.
+
+    It has the view's columns, described in `docs/data-dictionary.md`, ordered by account and day.
+    An empty one has the same dtypes:
+
+    - ids, keys, names and currencies are `string`;
+    - `window_date` is an object column of `datetime.date`, a day of the account's own calendar;
+    - instants (`as_of`, `hour_at`) are `datetime64[us, UTC]`;
+    - counts are `Int64`, yes or no is `boolean`;
+    - money, ratios and sums are object columns of `Decimal`, exact; None where there is no value.
+
+    Args:
+        dataset: Name of a view with days: a dataset, `account_daily_summaries`, `days` or
+            `restatements`.
+        accounts: Keys of accounts, like `US.acme-merch.1kc1bk21`; None for all.
+        days: First and last day, both included.
+        engine: Where to read; by default the database of the settings. The role needs to read
+            schema `reports` only.
+
+    Raises:
+        UnknownDatasetError: There is no such view; the message lists those that exist.
+        UnknownAccountError: No day of an account with this key is known.
+        ValueError: The last day is before the first.
+        DatabaseUnavailableError: No database is set, or it does not answer.
+    """
+    view = _VIEWS.get(dataset)
+    if view is None:
+        raise UnknownDatasetError(dataset, tuple(_VIEWS))
+    first, last = days
+    if last < first:
+        raise ValueError(f"expected the first and the last day, got: {first} and {last}")
+    engine = engine or shared_engine(find_database(get_settings()))
+    with engine.connect() as connection:
+        _check_accounts(connection, accounts or ())
+        rows = _read(connection, view, accounts, first, last)
+    return pd.DataFrame({name: pd.Series(rows[name], dtype=dtype) for name, dtype in _dtypes(view)})
+
+
+def _dtypes(view: ReportView) -> list[tuple[str, Any]]:
+    return [(column.name, _DTYPES.get(column.type, object)) for column in view.columns]
+
+
+def _check_accounts(connection: Connection, accounts: Collection[str]) -> None:
+    unknown = connection.execute(
+        text("""SELECT key FROM unnest(CAST(:keys AS text[])) key
+                 WHERE NOT EXISTS (SELECT FROM reports.days d WHERE d.account_key = key) LIMIT 1"""),
+        {"keys": list(accounts)},
+    ).scalar()
+    if unknown is not None:
+        raise UnknownAccountError(unknown)
+
+
+def _read(
+    connection: Connection,
+    view: ReportView,
+    accounts: Collection[str] | None,
+    first: date,
+    last: date,
+) -> dict[str, list[Any]]:
+    """Return the values of each column."""
+    names = [column.name for column in view.columns]
+    chosen = "" if accounts is None else "AND account_key = ANY(:accounts)"
+    rows = connection.execute(
+        text(f"""SELECT {", ".join(names)} FROM {view.full_name}
+                  WHERE window_date BETWEEN :first AND :last {chosen} ORDER BY account_key, window_date"""),
+        {"first": first, "last": last, "accounts": list(accounts or ())},
+    ).all()
+    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    return {name: list(values) for name, values in zip(names, columns, strict=True)}

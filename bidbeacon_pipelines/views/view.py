@@ -1,0 +1,151 @@
+"""What a view of schema `reports` is made of, and what views have in common: the account, the age of a row's report, ratios."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column
+from sqlalchemy.dialects import postgresql
+
+from bidbeacon_pipelines.datasets.dataset_tables import TAGS
+from bidbeacon_pipelines.datasets.derived import (
+    ATTRIBUTION,
+    ATTRIBUTION_DAYS,
+    ATTRIBUTION_DAYS_SQL,
+    Ratio,
+)
+from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS
+
+SCHEMA = "reports"
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class ViewColumn:
+    """A column of a view.
+
+    Attributes:
+        name: Its name.
+        expression: Its SQL.
+        description: What it is, which is also its comment in the database.
+        type: Its type in PostgreSQL.
+        tags: Words that say how it may be used, where the registry has any.
+    """
+
+    name: str
+    expression: str
+    description: str
+    type: str = "text"
+    tags: tuple[str, ...] = ()
+
+    @property
+    def selected(self) -> str:
+        """The SQL expression that the view selects."""
+        named = self.expression.partition(".")[2] == self.name
+        return self.expression if named else f"{self.expression} AS {self.name}"
+
+
+def name_type(column: Column[Any]) -> str:
+    """Return the type of a column as PostgreSQL names it, without its collation."""
+    return column.type.compile(dialect=_DIALECT).partition(" COLLATE")[0].lower()
+
+
+def own_column(column: Column[Any]) -> ViewColumn:
+    """Return a column of the view's own table, as it is there."""
+    tags = column.info.get(TAGS, ())
+    return ViewColumn(
+        column.name, f"t.{column.name}", column.comment or "", name_type(column), tags
+    )
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """A view of schema `reports`."""
+
+    name: str
+    description: str
+    columns: tuple[ViewColumn, ...]
+    source: str
+
+    @property
+    def full_name(self) -> str:
+        """Its name with its schema."""
+        return f"{SCHEMA}.{self.name}"
+
+    @property
+    def statements(self) -> list[str]:
+        """The statements that create it and comment on it and its columns."""
+        selected = ",\n       ".join(column.selected for column in self.columns)
+        comments = [
+            f"COMMENT ON COLUMN {self.full_name}.{column.name} IS {_literal(column.description)}"
+            for column in self.columns
+        ]
+        return [
+            f"CREATE VIEW {self.full_name} AS\nSELECT {selected}\n  FROM {self.source}",
+            f"COMMENT ON VIEW {self.full_name} IS {_literal(self.description)}",
+            *comments,
+        ]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+ATTRIBUTION_COLUMN = ViewColumn(
+    ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION, "integer", DIMENSION_TAGS
+)
+
+OF_ACCOUNT = "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"
+ACCOUNT_COLUMNS = (
+    ViewColumn(
+        "account_key",
+        "a.account_key",
+        "Key of the account: an ads account in one country.",
+        tags=DIMENSION_TAGS,
+    ),
+    ViewColumn("account_name", "a.name", "Name of the account.", tags=DIMENSION_TAGS),
+    ViewColumn(
+        "country_code",
+        "a.country_code",
+        "Country of the account: two letters, GB for the United Kingdom.",
+        tags=DIMENSION_TAGS,
+    ),
+)
+
+AS_OF = ViewColumn(
+    "as_of",
+    "w.as_of",
+    "When the report of the row's day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.",
+    "timestamp with time zone",
+)
+IS_FINAL = ViewColumn(
+    "is_final",
+    "w.is_final",
+    "Whether the day was loaded for the last time; until then it is provisional.",
+    "boolean",
+)
+AGE = (AS_OF, IS_FINAL)
+
+
+def with_age(dataset: str, *, alias: str = "w") -> str:
+    """Return the join of the window that a row is of; `dataset` is the SQL of its name.
+
+    It has one row at most, being an aggregate, so it is left out where it is not used, and a day's
+    window is looked up once for all rows of the day.
+    """
+    return f"""
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = {dataset}
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) {alias} ON true"""
+
+
+def ratio_column(ratio: Ratio) -> ViewColumn:
+    """Return the column of a ratio of the row's metrics."""
+    return ViewColumn(
+        ratio.column,
+        f"CAST(t.{ratio.numerator} AS numeric) / nullif(t.{ratio.denominator}, 0)",
+        f"{ratio.description}: {ratio.numerator} / {ratio.denominator} of this row. Over several rows divide the sums.",
+        "numeric",
+        RATIO_TAGS,
+    )

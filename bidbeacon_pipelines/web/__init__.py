@@ -5,6 +5,7 @@ from pathlib import Path
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.account import account_route
+from bidbeacon_pipelines.web.account_list import account_list_route
 from bidbeacon_pipelines.web.changes import change_routes
 from bidbeacon_pipelines.web.coverage import coverage_routes
 from bidbeacon_pipelines.web.explain import explain_route
@@ -32,6 +33,7 @@ def pipelines_extension(
             *coverage_routes(store, settings, clock=clock),
             explain_route(store, settings, clock=clock),
             account_route(store, settings, clock=clock),
+            account_list_route(store, settings, clock=clock),
             *change_routes(store, settings),
         ],
         pages={

@@ -11,6 +11,25 @@ revision = "0024"
 down_revision = "0021"
 oldest_program = "0024"  # the newest migration that a program has to know
 
+# A view reads tables by its owner's rights, but a function in it by the reader's own, so the view
+# has the query of `window_states`, as this database has it.
+DAYS_VIEW = """
+CREATE VIEW reports.days AS
+SELECT a.account_key,
+       a.name AS account_name,
+       a.country_code,
+       a.currency_code,
+       t.dataset,
+       t.report,
+       t.window_date,
+       t.state,
+       t.cause ->> 'code' AS cause,
+       t.as_of,
+       t.is_final,
+       t.next_at
+  FROM ({states}) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
+  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"""
+
 
 def upgrade() -> None:
     op.execute("""DROP VIEW reports.account_daily_summaries""")
@@ -598,70 +617,14 @@ SELECT a.account_key,
     op.execute(
         """COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was requested.'"""
     )
-    op.execute("""CREATE VIEW reports.days AS
-SELECT a.account_key,
-       a.name AS account_name,
-       a.country_code,
-       a.currency_code,
-       t.dataset,
-       t.report,
-       t.window_date,
-       t.state,
-       t.cause ->> 'code' AS cause,
-       t.as_of,
-       t.is_final,
-       t.next_at
-  FROM (
-SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
-       s.state,
-       CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'paused', 'detail', jsonb_build_object('by', a.paused_by))
-            WHEN 'disabled' THEN jsonb_build_object('code', 'disabled')
-            WHEN 'needs attention' THEN jsonb_build_object('code', o.needs_attention_for || '-refused', 'detail', jsonb_build_object('amazon', o.needs_attention))
-            WHEN 'expired' THEN jsonb_build_object('code', 'expired')
-            WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
-            WHEN 'late' THEN jsonb_build_object('code', 'overdue')
-            ELSE CASE WHEN coalesce(w.failure_reason, r.failure_reason) IS NOT NULL
-                      THEN jsonb_build_object('code', 'failed', 'reason', coalesce(w.failure_reason, r.failure_reason)) END END,
-       CASE s.state
-            WHEN 'late at Amazon' THEN r.late_at
-            WHEN 'paused' THEN a.paused_at
-            WHEN 'needs attention' THEN o.needs_attention_since
-            WHEN 'expired' THEN w.expires_at
-            WHEN 'late' THEN d.due_since
-            WHEN 'due' THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
-            WHEN 'fresh' THEN w.last_loaded_at
-            ELSE w.last_requested_at END,
-       CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
-            WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
-            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
-       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by, w.last_loaded_at, w.expires_at
-  FROM report_windows w
-  JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
-  JOIN ads_accounts o ON o.account_id = w.account_id
-  LEFT JOIN report_requests r ON r.id = w.request_id
- CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
- CROSS JOIN LATERAL (SELECT
-       CASE WHEN w.request_id IS NOT NULL AND o.needs_attention IS NULL
-            THEN CASE WHEN r.status = 'completed' THEN 'loading'
-                      WHEN r.status = 'in_flight' AND r.late_at <= now() THEN 'late at Amazon'
-                      ELSE 'requested' END
-            WHEN a.paused THEN 'paused'
-            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
-            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
-            WHEN w.expires_at <= now()
-            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
-            WHEN w.status = 'failed' THEN 'failed'
-            WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
-            WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
-            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= now() - interval '12 hours' THEN 'late'
-            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= now() OR (w.next_refresh_at > now() + interval '32 days'
-            AND w.window_date < CAST(now() AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > now() + interval '1 hour')) THEN 'due'
-            WHEN w.last_loaded_at IS NULL THEN 'missing'
-            ELSE 'fresh' END AS state) s
-) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
-  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""")
+    states = (
+        op.get_bind()
+        .exec_driver_sql("SELECT prosrc FROM pg_proc WHERE proname = 'window_states'")
+        .scalar_one()
+    )
+    states = states.replace("window_states.at", "now()")
+    states = states.replace("window_states.late_after", "interval '12 hours'")
+    op.execute(DAYS_VIEW.format(states=states))
     op.execute(
         """COMMENT ON VIEW reports.days IS 'Which days of which dataset are loaded. One row is a day of one report of an account; a dataset whose ad products are requested separately has several. Read it beside a sum: a day without as_of is missing in it.'"""
     )

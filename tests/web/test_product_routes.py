@@ -261,6 +261,35 @@ def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engin
     assert (9, {"fresh": 8, "failed": 1}) == (targets["windows"], targets["states"])
 
 
+SPEND = """
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, next_refresh_at, spend)
+    SELECT 'amzn1.one', 'US', 'daily_campaigns', 'SP+SB+SD', (now() AT TIME ZONE 'America/Los_Angeles')::date - n, now() + interval '1 year',
+           CASE n WHEN 3 THEN 'failed' WHEN 0 THEN 'missing' ELSE 'loaded' END, CASE WHEN n NOT IN (0, 3) THEN now() END, CASE WHEN n NOT IN (0, 3) THEN now() END,
+           now() + (20 - n) * interval '1 hour', n FROM generate_series(0, 19) n"""
+MADE = """
+    INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)
+    SELECT account_id, country_code, dataset, report, max(window_date) FROM report_windows GROUP BY 1, 2, 3, 4"""
+
+
+def test_the_list_of_accounts_says_how_each_does(product: httpx.Client, engine: Engine) -> None:
+    """Fresh days of those that are due, spend of 14 days that are over in its zone with a hole for a failed one, next refresh; a stopped account has none."""
+    with engine.begin() as connection:
+        connection.execute(text(SPEND))
+        connection.execute(text(MADE))
+    [one] = product.get("/api/account-list").json()["accounts"]
+    assert ("US.one", "One · US", None) == (one["key"], one["label"], one["stopped"])
+    assert (19, 18) == (one["windows"], one["fresh"])
+    assert [*range(14, 3, -1), None, 2, 1] == [each and float(each) for each in one["spend"]]
+    days = date.fromisoformat(one["to"]) - date.fromisoformat(one["from"])
+    with engine.begin() as connection:
+        first = text("SELECT now() + interval '1 hour' > CAST(:at AS timestamptz)")
+        assert connection.execute(first, {"at": one["next_at"]}).scalar_one()
+        connection.execute(text("UPDATE advertiser_accounts SET paused = true"))
+    [stopped] = product.get("/api/account-list").json()["accounts"]
+    assert (13, "USD") == (days.days, one["currency"])
+    assert ("paused", None, None) == tuple(stopped[k] for k in ("stopped", "fresh", "next_at"))
+
+
 @pytest.mark.parametrize(
     ("query", "status", "said"),
     [

@@ -1,0 +1,24 @@
+"""`GET /api/account-list`: all accounts, with how they do."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.summaries.account_list import list_accounts_json
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import Clock
+from bidbeacon_sessions.server.parameters import check_known
+from bidbeacon_sessions.server.problems import JsonAnswer
+
+
+def account_list_route(store: SessionStore, settings: Settings, *, clock: Clock) -> Route:
+    """Return the route over the accounts of a store's database."""
+
+    def answer(request: Request) -> Response:
+        check_known(request.query_params, frozenset(), "Use /api/account-list without parameters.")
+        now = clock()
+        with store.snapshot() as connection:
+            return JsonAnswer(list_accounts_json(connection, settings, now=now))
+
+    return Route("/api/account-list", answer)

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from benchmarks.ingest_load import DATASET
 from benchmarks.ingest_reports import DAYS, Report
 from benchmarks.ingest_world import Contender, Place
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets.row_keys import row_key_of
 from bidbeacon_pipelines.entities.target_match import digest_of_row
@@ -152,7 +153,7 @@ class Naive(Contender):
             "window_date": date.fromisoformat(raw["date.value"]),
             "request_id": self._request_id,
             "row_number": number,
-            "reason": reason,
+            "cause": cause("other", detail={"reason": reason}),
             "raw": json.dumps(raw, default=str),
         }
 

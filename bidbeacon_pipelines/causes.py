@@ -162,7 +162,7 @@ _TABLE = (
     ),
     Kind(
         "account-paused",
-        "The account is paused.",
+        "The account is paused[ (by {by})].",
         "To refresh it again, run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         Severity.FINE,
         action="resume",

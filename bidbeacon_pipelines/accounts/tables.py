@@ -226,7 +226,8 @@ class Account(PipelinesBase):
     def stop_cause(self) -> dict[str, Any] | None:
         """Why no reports are requested for this account, or None."""
         if self.paused:
-            return cause("account-paused", detail={"account": self.account_key})
+            who = {"account": self.account_key, "by": self.paused_by}
+            return cause("account-paused", detail=who)
         return cause("account-disabled") if self.is_disabled else self.needs_attention
 
     @property

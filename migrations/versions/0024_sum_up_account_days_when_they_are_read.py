@@ -8,7 +8,7 @@ Revision ID: 0024
 from alembic import op
 
 revision = "0024"
-down_revision = "0021"
+down_revision = "0023"
 oldest_program = "0024"  # the newest migration that a program has to know
 
 # A view reads tables by its owner's rights, but a function in it by the reader's own, so the view

@@ -1,5 +1,6 @@
 """The page of an account: what it shows, and what its buttons do."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import get_account, list_subjects
 from bidbeacon_pipelines.actions import LoadRequested, WindowsQueued
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
@@ -39,7 +41,7 @@ def fill_account(store: SessionStore) -> None:
         connection.execute(
             text("UPDATE advertiser_accounts SET account_type = 'seller', name = 'Acme Merch'")
         )
-        connection.execute(text(WINDOWS), {"failing": 4, "cause": CAUSE})
+        connection.execute(text(WINDOWS), {"failing": 4, "cause": json.dumps(CAUSE)})
         connection.execute(text(SPENT))
         connection.execute(text(CAMPAIGNS))
         name_subjects(connection, list_subjects(connection))
@@ -192,9 +194,10 @@ def test_an_account_that_needs_a_person_can_be_resumed(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:
     """Wherever it has buttons; its page says why nothing is asked for it."""
-    stop = "UPDATE ads_accounts SET needs_attention = 'No rights.', needs_attention_for = 'account'"
+    stop = "UPDATE ads_accounts SET needs_attention = :why, needs_attention_for = 'account'"
+    why = cause("other", detail={"reason": "No rights."})
     with filled.begin() as connection:
-        connection.execute(text(stop))
+        connection.execute(text(stop), {"why": json.dumps(why)})
         session, day = connection.execute(
             text(
                 "SELECT max(id::text), current_date - 5 FROM session_headers WHERE account_key = :key"
@@ -209,7 +212,7 @@ def test_an_account_that_needs_a_person_can_be_resumed(
         page.goto(f"{base_url}{address}")
         expect(resume).to_be_visible()
     page.goto(f"{base_url}/accounts/{KEY}")
-    expect(page.locator(".account-head .stop")).to_have_text("Nothing is asked for it: No rights.")
+    expect(page.locator(".account-head .stop")).to_have_text("Nothing is asked for it. No rights.")
     resume.click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     expect(page.locator(".account-head .stop")).to_have_count(0)

@@ -23,6 +23,10 @@ class PageNoted(Action):
     windows: tuple[date, ...] = ()
 
 
+class PageSeen(PageNoted):
+    """Something else was noted."""
+
+
 class PageBroken(Action):
     """Something broke."""
 
@@ -173,12 +177,11 @@ def test_a_filter_is_in_the_address_and_in_the_field(
 def test_a_long_session_folds_in_the_middle_but_never_its_errors(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:
-    """Forty actions show as ends and error; a click shows all."""
+    """Forty actions of two kinds in turn show as ends and error; a click shows all."""
     with with_job_session("long", store=session_store) as session:
         for number in range(40):
-            session.add(
-                PageBroken(what="middle") if number == 20 else PageNoted(what="x" * (number + 1))
-            )
+            noted = PageSeen(what="y") if number % 2 else PageNoted(what="x" * (number + 1))
+            session.add(PageBroken(what="middle") if number == 20 else noted)
     page.goto(f"{base_url}/sessions")
     expect(page.locator(".action.error .sentence")).to_have_text("Broken: middle, see more")
     expect(page.locator(".more")).to_have_count(2)

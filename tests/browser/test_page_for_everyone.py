@@ -70,7 +70,7 @@ def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str
 
 
 READY = {
-    "home": "#checks li",
+    "home": "#datasets li",
     "stream": ".session",
     "nothing matches": "#notice h2",
     "session": ".sides section",

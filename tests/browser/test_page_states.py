@@ -74,7 +74,7 @@ def views(page: Page, addresses: dict[str, str]) -> dict[str, str]:
 
 
 DATA = {
-    "home": "#checks li",
+    "home": "#datasets li",
     "stream": ".session",
     "session": ".failure",
     "coverage": ".map .strip",

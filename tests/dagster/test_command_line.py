@@ -253,7 +253,7 @@ def test_a_list_of_accounts_fits_80_columns(
     place = next(n for n, line in enumerate(lines) if key in line)
     below = " ".join(line.strip() for line in lines[place + 1 : place + 3])
     assert below == (
-        "not refreshed: The account is paused. "
+        "not refreshed: The account is paused (by command line). "
         f"To refresh it again, run `bidbeacon accounts resume {key}`."
     )
 

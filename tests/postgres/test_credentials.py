@@ -145,7 +145,7 @@ def test_a_window_that_rests_says_that_credentials_are_refused(
     anew.ask(account, DAY)
     told = explained(world, account, DAY)
     assert told.state == WindowState.NEEDS_ATTENTION
-    assert "Amazon refused our credentials" in told.sentence
+    assert "Amazon refused our refresh token" in told.sentence
 
 
 def test_nothing_is_started_while_credentials_are_refused(

@@ -10,7 +10,7 @@ import pytest
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, get_dataset
+from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session

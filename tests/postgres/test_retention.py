@@ -68,7 +68,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
             "run_events",
             "printed_lines",
             "hourly_months",
-            "alert_messages",
+            "findings",
             "processes",
             "registry_overrides",
         ),
@@ -196,7 +196,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "run_events": 0,
         "printed_lines": 0,
         "hourly_months": 0,
-        "alert_messages": 0,
+        "findings": 0,
         "processes": 0,
         "registry_overrides": 0,
     }

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import explain
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import BenchWorld
 
@@ -35,7 +36,7 @@ def test_missing_country_is_unconfirmed_and_asked_for_again(
     assert ("unconfirmed", 0) == (window.status, window.load_count)
     assert world.context.now() + timedelta(minutes=15) == window.next_refresh_at
     [told] = world.actions("windows-unconfirmed")
-    assert "deliverable campaigns" in told["reason"]
+    assert "deliverable campaigns" in explain(told["cause"]).sentence
     assert "unconfirmed" == explained(world, account, DAY).state
     asked_at = world.advance(minutes=15)
     world.load(account, DAY)

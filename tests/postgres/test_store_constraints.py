@@ -253,39 +253,36 @@ def test_an_hour_of_kolkata_is_an_hour(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("values", "constraint"),
     [
-        ("'', now(), NULL, NULL, NULL, NULL", "ck_alerts_key_is_short"),
-        ("repeat('x', 301), now(), NULL, NULL, NULL, NULL", "ck_alerts_key_is_short"),
-        ("'k', now(), NULL, 1, NULL, NULL", "ck_alerts_told_at_some_time"),
-        ("'k', now(), NULL, NULL, now() - interval '1 s', NULL", "ck_alerts_ends_after_start"),
-        ("'k', now(), NULL, NULL, NULL, now()", "ck_alerts_closed_is_gone"),
+        ("'', now(), NULL", "ck_findings_key_is_short"),
+        ("repeat('x', 101), now(), NULL", "ck_findings_key_is_short"),
+        ("'k', now(), now() - interval '1 s'", "ck_findings_ends_after_start"),
     ],
 )
-def test_an_alert_is_told_and_ends_in_order(
+def test_a_finding_begins_and_ends_in_order(
     connection: Connection, values: str, constraint: str
 ) -> None:
-    """A short key; told before it counts as told; gone after it began, and closed after it was gone."""
-    columns = "problem, key, began_at, told_at, told_count, gone_at, closed_at"
+    """Its key is short; it is gone after it began."""
+    columns = "finding, key, began_at, gone_at"
     assert constraint == broken_by(
-        connection, f"INSERT INTO alerts ({columns}) VALUES ('{{}}', {values})"
+        connection, f"INSERT INTO findings ({columns}) VALUES ('{{}}', {values})"
     )
 
 
 @pytest.mark.parametrize(
     ("values", "constraint"),
     [
-        ("'shouted', 1, 0, NULL", "ck_alert_messages_event_known"),
-        ("'began', 0, 0, NULL", "ck_alert_messages_receiver_counted"),
-        ("'began', 1, -1, NULL", "ck_alert_messages_attempts_counted"),
-        ("'began', 1, 0, now()", "ck_alert_messages_sent_by_an_attempt"),
+        ("0, 0", "ck_alert_receivers_receiver_counted"),
+        ("1, -1", "ck_alert_receivers_attempts_counted"),
     ],
 )
-def test_a_message_is_sent_by_an_attempt(
+def test_receivers_and_their_attempts_are_counted(
     connection: Connection, values: str, constraint: str
 ) -> None:
-    """Events are known, receivers count from 1."""
-    columns = "alert_key, is_minor, title, body, written_at, next_attempt_at, event, receiver, attempts, sent_at"
-    statement = f"INSERT INTO alert_messages ({columns}) VALUES ('k', false, '', '', now(), now(), {values})"
-    assert constraint == broken_by(connection, statement)
+    """Receivers count from 1."""
+    columns = "next_attempt_at, receiver, attempts"
+    assert constraint == broken_by(
+        connection, f"INSERT INTO alert_receivers ({columns}) VALUES (now(), {values})"
+    )
 
 
 def test_there_is_one_watch(connection: Connection) -> None:

@@ -128,19 +128,23 @@ def reference(second: int, told: str) -> dict[str, object]:
 
 
 def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
-    """Amounts have two decimals, as money has."""
-    facts = dict.fromkeys(
-        ("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count")
-    )
+    """Actions that repeat are one line."""
+    facts = dict.fromkeys(("status", "next_refresh_at", "as_of", "is_final", "row_count"))
     told = {
         "account": "US.a",
         "account_label": "Shop · US",
         "dataset": "daily_targets",
         "window": "2026-07-20",
-        "verdict": {"severity": "fine", "cause": "fresh", "sentence": "It is fresh."},
+        "verdict": {
+            "severity": "fine",
+            "state": "fresh",
+            "sentence": "It is fresh.",
+            "advice": "",
+            "session": None,
+        },
         "reports": {},
         "facts": {
-            "window": facts | {"spend": "1234.560000", "sales": "0.000000"},
+            "window": facts,
             "request": None,
             "account": None,
             "gate": None,
@@ -153,9 +157,6 @@ def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
     out = StringIO()
     print_explanation(Console(file=out, width=80), told)
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
-    assert ["spend 1,234.56", "sales 0.00"] == [
-        line for line in lines if line.startswith(("spend", "sales"))
-    ]
     assert [
         "2026-07-25 12:00:04 │ Attempt 4 failed (3 × like this)",
         "2026-07-25 12:00:01 │ Queued it",

@@ -255,6 +255,10 @@ def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engin
                     SELECT 'amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', DATE '2026-07-01' + n, now() + interval '2 years', CASE WHEN n = 3 THEN 'failed' ELSE 'loaded' END, now(), 1
                       FROM generate_series(1, 9) n""")
         )
+        connection.execute(
+            text("""INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
+                    VALUES ('amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', '2026-07-10', 9)""")
+        )
     datasets = product.get("/api/account", params={"account": "US.one"}).json()["datasets"]
     assert datasets == product.get("/api/home").json()["datasets"]
     [targets] = [one for one in datasets if one["name"] == "daily_targets"]

@@ -17,7 +17,8 @@ from tests.one_dataset import only_daily_targets
 
 pytestmark = pytest.mark.faults
 
-START = datetime(2026, 1, 15, 12, tzinfo=UTC)
+START = datetime(2026, 1, 15, 3, tzinfo=UTC)
+"""Noon in Japan: the first fill is over before the day is."""
 DAYS, HOUR = 60, timedelta(hours=1)
 REPORTS_TO_FILL = 7
 """24 months are 731 days at most, and one report is of 120 at most."""

@@ -19,7 +19,7 @@ from bidbeacon_sessions.sentences import join_sentences, without_stop
 
 Cause = dict[str, Any]
 Action = Literal["load", "resume", "sync-accounts", "sync-entities"]
-"""What a button beside the cause does."""
+"""The action of the button beside a cause."""
 
 STOPS: Final = (
     "account-paused",

@@ -1,4 +1,4 @@
-"""What checking loaded data records."""
+"""Actions of the checks of loaded data."""
 
 from bidbeacon_sessions import Action
 

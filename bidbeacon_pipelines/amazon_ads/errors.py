@@ -94,7 +94,7 @@ class AdsApiError(Exception):
 
     @property
     def failure_cause(self) -> dict[str, Any]:
-        """What went wrong, as data."""
+        """The cause, as stored."""
         detail = {
             "reason": self.reason,
             "operation": self.operation,
@@ -312,7 +312,7 @@ class OutcomeUnknown(AdsApiError):
 
     @property
     def failure_cause(self) -> dict[str, Any]:
-        """What happened, as data."""
+        """The cause, as stored."""
         return self.cause.failure_cause
 
     def __reduce__(self) -> tuple[type["OutcomeUnknown"], tuple[AdsApiError]]:

@@ -13,13 +13,13 @@ BACK_AFTER = timedelta(hours=4)
 """The shortest time from an alert that a finding has ended to one that it is there again."""
 REMIND_AFTER = timedelta(hours=24)
 _TICK = timedelta(microseconds=1)
-"""What is back at the very instant at which it would have ended has not."""
+"""A finding that is seen again at the instant at which it would end has not ended."""
 _MOST_LISTED = 20
 _LONGEST_TITLE = 240
 
 
 class Event(StrEnum):
-    """What an alert says of a finding."""
+    """An event of a finding that an alert tells."""
 
     BEGAN = "began"
     STILL = "still"
@@ -39,7 +39,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class Known:
-    """What is stored of a finding.
+    """A finding as stored.
 
     Attributes:
         finding: As it was last seen.

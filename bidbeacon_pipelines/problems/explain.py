@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.queries import get_account
-from bidbeacon_pipelines.causes import Severity
+from bidbeacon_pipelines.causes import Severity, explain
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.problems.amazon_findings import find_pause_of_polls
 from bidbeacon_pipelines.problems.explain_queries import (
@@ -75,7 +75,7 @@ class Explanation:
 
     @property
     def sentence(self) -> str:
-        """What it is, why, and what happens next: at most two sentences."""
+        """Return the state, its cause and the next step, in at most two sentences."""
         return f"{self.told.what} {self.told.then}".rstrip()
 
 
@@ -148,8 +148,9 @@ def _explain_missing(asked: Question) -> Explanation:
         told = Told(what, f"Its first report is requested at {when(first)}.", first)
     elif day < oldest:
         told = Told(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
-    elif account.stop_reason is not None:
-        told, severity = Told(f"It is not requested: {account.stop_reason}."), Severity.WARNING
+    elif account.stop_cause is not None:
+        stopped, severity = explain(account.stop_cause), Severity.WARNING
+        told = Told(f"It is not requested: {stopped.sentence}", stopped.advice)
     else:
         then = "The account's next refresh creates and requests it."
         told = Told("Its window does not exist yet.", then, asked.now)

@@ -22,7 +22,7 @@ FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Told:
-    """What a window is and why, and what happens next, each as a sentence; and when that is, if it is known."""
+    """The sentences of an explanation: one on the state and its cause, one on the next step, with its instant if that is known."""
 
     what: str
     then: str = ""
@@ -41,7 +41,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownWindow:
-    """What is known of a window.
+    """The facts that the sentences on a window need.
 
     Attributes:
         asked: The question.

@@ -1,4 +1,4 @@
-"""What the button of a finding does: load all of its days again, or resume all of its ads accounts."""
+"""Takes the action of a finding: loads all of its days again, or resumes all of its ads accounts."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from bidbeacon_sessions import SessionStore
 
 @dataclass(frozen=True)
 class Done:
-    """What was done, as a sentence, and the page where it is seen."""
+    """The result of an action: a sentence, and the page that shows it."""
 
     said: str
     link: str

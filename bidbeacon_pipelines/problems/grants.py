@@ -1,4 +1,4 @@
-"""What the database role of this process may not read."""
+"""Finds the rights to read that the database role of this process lacks."""
 
 from sqlalchemy import Connection, text
 

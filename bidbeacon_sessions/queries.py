@@ -181,16 +181,6 @@ def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]
     return {row.key: row.label for row in connection.execute(_LABELS, {"keys": list(keys)})}
 
 
-_SESSIONS_OF_RUN = text(
-    "SELECT id, status FROM session_headers WHERE run_id = :run_id ORDER BY started_at"
-)
-
-
-def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping]:
-    """Return id and status of all sessions of one run, oldest first."""
-    return list(connection.execute(_SESSIONS_OF_RUN, {"run_id": run_id}).mappings())
-
-
 MOST_REFERENCES = 1_000
 
 # The same job and the same account, or none in both; two texts, since `IS NOT DISTINCT FROM` uses

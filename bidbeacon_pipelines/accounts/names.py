@@ -71,20 +71,6 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
     return found[0]
 
 
-def find_named_account(
-    connection: Connection, given: str, country: str | None = None
-) -> Account | None:
-    """Return the account that matches a name; None if none does.
-
-    Raises:
-        AmbiguousAccountError: several accounts match.
-    """
-    try:
-        return get_named_account(connection, given, country)
-    except UnknownAccountError:
-        return None
-
-
 def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
     """Return the ads account that matches a name, its own or that of one of its countries.
 

@@ -124,8 +124,10 @@ def count_countries(connection: Connection, account_id: str) -> int:
 
 def list_countries(connection: Connection, account_id: str) -> list[Account]:
     """Return the accounts of an ads account, one a country, by key."""
-    of_account = select(Account).where(Account.account_id == account_id)
-    return read_rows(connection, of_account.order_by(Account.account_key))
+    return read_rows(
+        connection,
+        select(Account).where(Account.account_id == account_id).order_by(Account.account_key),
+    )
 
 
 def set_paused(connection: Connection, key: str, *, by: str) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.queries import list_countries, set_last_look
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
@@ -36,11 +35,14 @@ from bidbeacon_pipelines.windows.queries import (
 from bidbeacon_sessions import Action, SessionRecorder
 
 
-def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
+def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> bool:
     """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
 
     Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
     concurrently.
+
+    Returns:
+        Whether everything due is planned: nothing waits for other countries.
     """
     with context.engine.begin() as connection:
         set_last_look(connection, ads_account.account_id, context.now())
@@ -49,9 +51,9 @@ def plan_account(context: JobContext, session: SessionRecorder, ads_account: Ads
     if not active:
         for dataset in DATASETS.values():
             session.add(_skip_ads_account(ads_account, countries, dataset))
-        return
+        return False
     make_windows(context, session, active)
-    plan_due(context, session, ads_account, active)
+    return plan_due(context, session, ads_account, active)
 
 
 @dataclass(frozen=True)
@@ -107,21 +109,24 @@ def plan_due(
     session: SessionRecorder,
     ads_account: AdsAccount,
     active: Sequence[Account],
-) -> None:
+) -> bool:
     """Cover the due windows of all countries of an ads account with requests, and store them as planned.
 
     Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two
-    plans. Once everything due is planned, the next refresh is scheduled.
+    plans.
 
     Args:
         context: the tools.
         session: where it is recorded.
         ads_account: the ads account.
         active: its countries that are refreshed; with several, they wait for each other.
+
+    Returns:
+        Whether everything due is planned: nothing waits for other countries.
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
     until = now + patience if len(active) > 1 else now
-    account_id, key = ads_account.account_id, ads_account.ads_account_key
+    account_id, account = ads_account.account_id, ads_account.ads_account_key
     with context.engine.begin() as connection:
         lock_planning(connection, account_id)
         plans = list_plans(connection, account_id)  # first, since sending one includes its windows
@@ -136,10 +141,9 @@ def plan_due(
             by = session.session_id
             replace_plans(connection, account_id, *covered, session_id=by, at=now)
         set_planned(connection, account_id, now)
-        if not waiting:
-            schedule_next_refresh(connection, account_id, now)
-        for action in _actions(key, drafts, changed, waiting, patience):
+        for action in _actions(account, drafts, changed, waiting, patience):
             session.add_in(connection, action)
+    return not waiting
 
 
 def _drafts(
@@ -164,29 +168,29 @@ def _drafts(
 
 
 def _actions(
-    key: str,
+    account: str,
     drafts: Sequence[_Draft],
     changed: Sequence[_Draft],
     waiting: Sequence[_Draft],
     patience: timedelta,
 ) -> list[Action]:
     """Return what is recorded of a planning: what is planned anew, what waits, or that nothing is due."""
-    actions: list[Action] = [_planned(key, draft) for draft in changed if draft.plan()]
+    actions: list[Action] = [_planned(account, draft) for draft in changed if draft.plan()]
     first_due: dict[Dataset, datetime] = {}
     for draft in waiting:
         first_due.setdefault(draft.report.dataset, min(draft.due))
     for dataset, since in first_due.items():
         until = f"until {since + patience:%Y-%m-%d %H:%M} UTC at the latest"
-        actions.append(_skip(key, dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
+        actions.append(_skip(account, dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
     if not any(draft.days or draft.stored for draft in drafts):
-        actions += [_skip(key, one, SkipReason.ALREADY_FRESH) for one in DATASETS.values()]
+        actions += [_skip(account, one, SkipReason.ALREADY_FRESH) for one in DATASETS.values()]
     return actions
 
 
-def _planned(key: str, draft: _Draft) -> ReportsPlanned:
+def _planned(account: str, draft: _Draft) -> ReportsPlanned:
     planned = draft.plan()
     return ReportsPlanned(
-        account=key,
+        account=account,
         dataset=draft.report.dataset.name,
         reports=len(planned),
         windows=sum(day.windows for day in draft.days),
@@ -250,22 +254,22 @@ def _skip_ads_account(
     ads_account: AdsAccount, countries: Sequence[Account], dataset: Dataset
 ) -> WindowSkipped:
     """Return the action with the reason why nothing is planned for an ads account: all countries are paused or disabled, or it needs attention."""
-    key, why = ads_account.ads_account_key, ads_account.needs_attention
+    account, why = ads_account.ads_account_key, ads_account.needs_attention
     if why is not None:
-        return _skip(key, dataset, SkipReason.ACCOUNT_NEEDS_ATTENTION, cause=why)
-    why = next((account.stop_cause for account in countries), None)
-    return _skip(key, dataset, SkipReason.ACCOUNT_STOPPED, cause=why)
+        return _skip(account, dataset, SkipReason.ACCOUNT_NEEDS_ATTENTION, cause=why)
+    why = next((country.stop_cause for country in countries), None)
+    return _skip(account, dataset, SkipReason.ACCOUNT_STOPPED, cause=why)
 
 
 def _skip(
-    key: str,
+    account: str,
     dataset: Dataset,
     reason: SkipReason,
     detail: str | None = None,
     cause: Cause | None = None,
 ) -> WindowSkipped:
     return WindowSkipped(
-        account=key, dataset=dataset.name, windows=[], reason=reason, detail=detail, cause=cause
+        account=account, dataset=dataset.name, windows=[], reason=reason, detail=detail, cause=cause
     )
 
 

@@ -108,11 +108,12 @@ def insert_plans(
     at: datetime,
 ) -> list[int]:
     """Store requests of a report as planned; return their ids."""
-    of_report = (account_id, report.dataset.name, report.name)
     return [
         insert_request(
             connection,
-            *of_report,
+            account_id,
+            report.dataset.name,
+            report.name,
             one.start,
             one.end,
             by_hand=one.by_hand,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
@@ -38,7 +39,9 @@ def refresh_account(
     Returns:
         How many windows are due or failed, and neither planned nor requested.
     """
-    plan_account(context, session, ads_account)
+    if plan_account(context, session, ads_account):
+        with context.engine.begin() as connection:
+            schedule_next_refresh(connection, ads_account.account_id, context.now())
     try:
         create_reports(context, session, gate=(ads_account.client_id, ads_account.region))
     except (LockLostError, SessionClosedError):

@@ -21,7 +21,8 @@ from bidbeacon_sessions import SessionRecorder
 def read_contract(connection: Connection, account_id: str) -> Contract:
     """Return what Amazon serves an ads account."""
     overrides = list_overrides_for(connection, account_id)
-    return make_contract(overrides, find_ad_products(connection, account_id))
+    products = find_ad_products(connection, account_id)
+    return make_contract(overrides, products)
 
 
 def change_contract(

@@ -244,8 +244,9 @@ def list_days_to_plan(
 
     Expired ones are left out.
     """
+    rows = connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now})
     found: dict[tuple[str, str], list[DayToPlan]] = {}
-    for row in connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now}):
+    for row in rows:
         found.setdefault((row.dataset, row.report), []).append(DayToPlan._make(row))
     return found
 
@@ -262,8 +263,8 @@ def list_next_due(
     connection: Connection, account_id: str, *, after: datetime, until: datetime
 ) -> dict[tuple[str, str], datetime]:
     """Return, by dataset and report, when the next window of an ads account falls due between two instants, in any country."""
-    values = {"account_id": account_id, "after": after, "until": until}
-    return {(row[0], row[1]): row[2] for row in connection.execute(_NEXT_DUE, values)}
+    rows = connection.execute(_NEXT_DUE, {"account_id": account_id, "after": after, "until": until})
+    return {(dataset, report): due for dataset, report, due in rows}
 
 
 def list_windows_of_request(

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.queries import list_accounts, read_ads_account, set_paused
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
@@ -103,9 +104,10 @@ class BenchWorld:
     def plan(self, account: Account) -> None:
         """Run the scheduled refresh of an account's ads account once: it plans only."""
         with self.session("refresh-account") as session:
-            plan_account(
-                self.context, session, read_ads_account(self.context.engine, account.account_key)
-            )
+            ads_account = read_ads_account(self.context.engine, account.account_key)
+            if plan_account(self.context, session, ads_account):
+                with self.engine.begin() as connection:
+                    schedule_next_refresh(connection, account.account_id, self.context.now())
 
     def step(self) -> int:
         """Run the shared polling once: look, load, create."""

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.mutants` runs mutmut on a seeded sample of the decisions and of the row checks
 with their unit tests, and on all of the change log with its Postgres tests. It prints a table in
-Markdown, which stands in `docs/test-quality.md`; the survivors' names go to the standard error.
+Markdown, which stands in `docs/code-metrics.md`; the survivors' names go to the standard error.
 """
 
 import json
@@ -56,8 +56,6 @@ SUBJECTS = (
             "bidbeacon_pipelines/datasets/row_keys.py",
             "bidbeacon_pipelines/loading/acceptance.py",
             "bidbeacon_pipelines/loading/rows.py",
-            "bidbeacon_pipelines/problems/overview.py",
-            "bidbeacon_pipelines/problems/starting.py",
             "bidbeacon_pipelines/requests/narrowing.py",
             "bidbeacon_pipelines/requests/refusals.py",
         ),

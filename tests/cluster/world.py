@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +48,7 @@ SETTINGS = {
 REPOSITORY, LOCATION = "__repository__", "bidbeacon"
 DAY_SECONDS = 420
 """Until all that falls due in a day is loaded, on a machine that does other things as well."""
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
 SHORTEST_REST = timedelta(seconds=20)
 """Shorter ones pass by themselves."""
 _WATCHED_GATE = """
@@ -121,7 +122,7 @@ _LOADED_TWICE = """
      WHERE type = 'report-processed' GROUP BY 1, 2 HAVING count(*) > 1"""
 _LOADED = """
     SELECT dataset, report, window_date, data_as_of FROM report_windows
-     WHERE account_id = :account_id AND country_code = :country_code AND load_count > 0 ORDER BY 1, 2"""
+     WHERE account_id = :account_id AND country_code = :country_code AND last_loaded_at >= :since ORDER BY 1, 2"""
 
 
 class World:
@@ -357,12 +358,12 @@ class World:
         """Return the creates that went out though the gate was full."""
         return self.cluster.rows("SELECT * FROM watched.beyond_the_gate")
 
-    def not_true(self) -> list[str]:
-        """Return the loaded windows whose rows differ from Amazon's at the time when they were asked for."""
+    def not_true(self, since: datetime = EVER) -> list[str]:
+        """Return the windows loaded since an instant whose rows differ from Amazon's at the time when they were asked for."""
         return [
             f"{account.account_key} {row['dataset']} {row['window_date']}"
             for account in self.accounts()
-            for row in self.cluster.rows(_LOADED, **account.identity)
+            for row in self.cluster.rows(_LOADED, **account.identity, since=since)
             if not self._is_true(account, DATASETS[row["dataset"]], row)
         ]
 

@@ -1,6 +1,7 @@
 """Events of loads: a day of a dataset is materialized once all its windows are loaded or expired; until then a load is an observation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadsRecorded
+from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
@@ -28,10 +30,10 @@ _BATCH = 100
 def record_loads(context: Context, job: RunningJob) -> None:
     """Record an event for every day with loads that Dagster does not know of yet.
 
-    This includes loads of killed runs and of the command line. Two concurrent runs share the work:
-    each batch's windows are locked and skipped by the other. After each batch the checks of its
-    datasets are evaluated, since Dagster shows a check as not evaluated from the next
-    materialization on, and recording many loads takes minutes.
+    This includes loads of killed runs and of the command line. Concurrent runs share the work, a
+    batch at a time. After each batch the checks of its datasets are evaluated, since Dagster shows
+    a check as not evaluated from the next materialization on, and recording many loads takes
+    minutes.
     """
     total = 0
     while days := _record_batch(context, job):
@@ -42,7 +44,7 @@ def record_loads(context: Context, job: RunningJob) -> None:
 
 
 def _record_batch(context: Context, job: RunningJob) -> Sequence[LoadedDay]:
-    with job.context.engine.begin() as connection:
+    with _recording(job) as connection:
         days = list_unrecorded_days(connection, limit=_BATCH)
         _record(context, connection, job, days)
     return days
@@ -60,9 +62,21 @@ def record_days(
     They are recorded even if another run has done so, since a backfill counts the materializations
     of its own runs only.
     """
-    with job.context.engine.begin() as connection:
+    with _recording(job) as connection:
         loaded = list_loaded_days(connection, account, dataset.name, days)
         _record(context, connection, job, loaded)
+
+
+@contextmanager
+def _recording(job: RunningJob) -> Iterator[Connection]:
+    """Open a transaction in which no other run records, so that the last event of a day in Dagster is that of the run that is stored last.
+
+    Raises:
+        LockTakenError: Another run has been recording for too long.
+    """
+    with job.context.engine.begin() as connection:
+        lock_until_commit(connection, "record loads")
+        yield connection
 
 
 def _record(

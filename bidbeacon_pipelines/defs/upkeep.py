@@ -42,8 +42,7 @@ delete_old_records_daily = dg.ScheduleDefinition(
 def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Record every load that Dagster has lost, and make the partitions of accounts. Safe to run again.
 
-    A load is lost if its partition's last materialization is not the one that our tables know of. A
-    poll that runs at the same time records a part of them.
+    A load is lost if its partition's last materialization is not the one that our tables know of.
     """
     with job_sessions.work(context, "record-again") as job:
         with job.context.engine.begin() as connection:

@@ -1,13 +1,16 @@
 """The job that records loads again after Dagster or our tables were wiped, dropped, or restored to an earlier state."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from dagster import DagsterInstance
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
+from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, partition_key
 from tests.dagster.world import ASSET_KEY, World
+from tests.postgres.flickering import wait_until
 
 TABLES = ("report_windows", "report_requests", "daily_target_performance")
 
@@ -57,6 +60,20 @@ def test_a_load_that_dagster_has_lost_is_recorded_again(loaded: World) -> None:
     assert loaded.instance.get_materialized_partitions(ASSET_KEY) == set()
     assert 1 == record_again(loaded)
     assert_shown_as_held(loaded)
+
+
+def test_runs_record_one_at_a_time(loaded: World) -> None:
+    """A day of which two runs record different reports would show the event of the one, and be noted as the other's."""
+    loaded.execute("UPDATE report_windows SET recorded_load_count = 0")
+    waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with loaded.engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        with other.begin():
+            lock_until_commit(other, "record loads")
+            recorded = pool.submit(record_again, loaded)
+            wait_until(lambda: loaded.rows(waits) != [], "it waits")
+            unrecorded = "SELECT 1 FROM report_windows WHERE recorded_load_count < load_count"
+            assert 1 == len(loaded.rows(unrecorded))
+        assert 1 == recorded.result()
 
 
 def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:

@@ -6,7 +6,7 @@ from itertools import chain
 from bidbeacon_pipelines.datasets.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.problems.check_rules import RECONCILED
+from bidbeacon_pipelines.problems.checks import RECONCILED
 from bidbeacon_pipelines.views import (
     ACCOUNT_DAYS_VIEW,
     COMMON_COLUMNS,

@@ -10,8 +10,14 @@ import dagster as dg
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
-from bidbeacon_pipelines.problems.check_rules import CHECKS, RECONCILED, ROWS_RECONCILE, Verdict
-from bidbeacon_pipelines.problems.dataset_checks import check_dataset, judge_dataset
+from bidbeacon_pipelines.problems.checks import (
+    CHECKS,
+    RECONCILED,
+    ROWS_RECONCILE,
+    Verdict,
+    check_dataset,
+    judge_dataset,
+)
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.dagster import session_link
 

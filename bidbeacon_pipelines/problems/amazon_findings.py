@@ -7,8 +7,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, ADS_ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.causes import Severity, explain
-from bidbeacon_pipelines.problems.check_rules import is_too_large
-from bidbeacon_pipelines.problems.dataset_check_queries import list_quarantined
+from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.findings import Effect, Finding, counted, found, in_datasets, verb
 from bidbeacon_pipelines.problems.grants import find_missing_grant
 from bidbeacon_pipelines.problems.job_findings import RECENTLY
@@ -248,7 +247,7 @@ def find_silent(connection: Connection, settings: Settings, now: datetime) -> li
 
 def find_quarantine(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the accounts of which too many rows of a dataset are quarantined."""
-    return [_quarantine(row) for row in list_quarantined(connection) if is_too_large(row)]
+    return [_quarantine(row) for row in list_quarantined(connection) if row["is_too_large"]]
 
 
 def _quarantine(row: RowMapping) -> Finding:

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
-from bidbeacon_pipelines.problems.check_rules import CHECKS
+from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.views import read_views
 from migrations.generate import write_next
 from tests.dagster import another_dataset

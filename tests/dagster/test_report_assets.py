@@ -11,7 +11,7 @@ from bidbeacon_pipelines.defs.partitions import (
     WINDOW_PARTITIONS,
     partition_key,
 )
-from bidbeacon_pipelines.problems.check_rules import CHECKS
+from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sessions import with_job_session

@@ -14,7 +14,7 @@ from dagster import (
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs import checks, recording
-from bidbeacon_pipelines.problems.check_rules import (
+from bidbeacon_pipelines.problems.checks import (
     QUARANTINE_IS_SMALL,
     ROWS_RECONCILE,
     WINDOW_IS_FRESH,

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DATASETS
 from bidbeacon_pipelines.entities.sync import ExportFailedError
-from bidbeacon_pipelines.problems.dataset_checks import check_dataset
+from bidbeacon_pipelines.problems.checks import check_dataset
 from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     WindowNotLoadedError,

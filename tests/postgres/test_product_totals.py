@@ -1,12 +1,14 @@
 """Totals of windows by ad product, which every load leaves, and datasets compared by them."""
 
-from datetime import timedelta
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
+import pytest
+
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Reconciles
 from bidbeacon_pipelines.loading.load import LoadResult
-from bidbeacon_pipelines.problems.dataset_check_queries import compare_totals
+from bidbeacon_pipelines.problems.checks import Verdict, judge_totals
 from tests.postgres.load_world import DAY, LoadWorld
 
 DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
@@ -58,15 +60,16 @@ def totals(shelf: LoadWorld, name: str) -> dict[str, tuple[int, Decimal]]:
     return {one["key"]: (one["rows"], one["spend"]) for one in found}
 
 
-def differences(
-    shelf: LoadWorld, name: str, other: str, *ad_products: str
-) -> tuple[dict[str, int], list[Any]]:
-    """Compare two datasets; return the counts, and ad product, spend and other spend of the differences."""
+def compare(shelf: LoadWorld, name: str, reconciles: Reconciles = "equal") -> Verdict:
+    """Compare a dataset with the one that it should agree with."""
+    dataset = replace(DATASETS[name], reconciles=reconciles)
     with shelf.engine.begin() as connection:
-        compared, found = compare_totals(
-            connection, name, other, ad_products, longest_gap=timedelta(hours=6), most=10
-        )
-    return dict(compared), [(one["ad_product"], one["spend"], one["other_spend"]) for one in found]
+        return judge_totals(connection, dataset, closeness=0.05)
+
+
+def counts(verdict: Verdict) -> tuple[float, ...]:
+    """Return how many totals were compared, can't be compared yet, and differ."""
+    return tuple(verdict.figures[name] for name in ("compared", "not_comparable_yet", "differing"))
 
 
 def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: LoadWorld) -> None:
@@ -99,7 +102,8 @@ def test_a_load_tells_the_spend_of_its_own_ad_products(shelf: LoadWorld) -> None
 
 
 def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:
-    """Placements equal their campaigns for each ad product that both have, whatever the others are."""
+    """Placements equal their campaigns for each ad product that both have; a difference shows both amounts exactly."""
+    assert "Not comparable yet with" in compare(shelf, "daily_placements").sentence
     load(shelf, "daily_campaigns", row(SP, "5"), row(SB, "7", 2), row(SD, "9", 3))
     load(
         shelf,
@@ -108,11 +112,13 @@ def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:
         placement(SP, "1", "PRODUCT_PAGE"),
         placement(SB, "7"),
     )
-    both = ("daily_placements", "daily_campaigns", SP, SB)
-    assert ({"pairs": 2, "comparable": 2}, []) == differences(shelf, *both)
+    assert (2, 0, 0) == counts(compare(shelf, "daily_placements"))
     load(shelf, "daily_placements", placement(SP, "5"), placement(SB, "6.999999"))
-    assert ({"pairs": 2, "comparable": 2}, [(SB, Decimal("6.999999"), Decimal(7))]) == differences(
-        shelf, *both
+    verdict = compare(shelf, "daily_placements")
+    assert (False, (2, 0, 1)) == (verdict.passed, counts(verdict))
+    [case] = verdict.cases
+    assert ("SB", "6.999999", "7.000000", "0.00%") == tuple(
+        case[name] for name in ("ad", "spend", "spend there", "off by")
     )
 
 
@@ -120,19 +126,41 @@ def test_an_ad_product_that_is_missing_from_one_dataset_is_a_difference(shelf: L
     """Both were asked for it, and one has rows."""
     load(shelf, "daily_campaigns", row(SP, "5"), row(SB, "7", 2))
     load(shelf, "daily_placements", placement(SP, "5"))
-    found = differences(shelf, "daily_placements", "daily_campaigns", SP, SB)
-    assert ({"pairs": 2, "comparable": 2}, [(SB, Decimal(0), Decimal(7))]) == found
+    assert (2, 0, 1) == counts(compare(shelf, "daily_placements"))
 
 
 def test_an_ad_product_that_is_not_loaded_yet_is_not_compared(shelf: LoadWorld) -> None:
     """The other report of the same day may bring it later."""
     load(shelf, "daily_targets", row(SP, "5"), row(SB, "7", 2))
     load(shelf, "daily_products", row(SP, "5") | {"ad.id": 1})
-    both = ("daily_products", "daily_targets", SP, SB, SD)
-    assert ({"pairs": 1, "comparable": 1}, []) == differences(shelf, *both)
+    assert (1, 0, 0) == counts(compare(shelf, "daily_products"))
     load(shelf, "daily_products", row(SB, "6") | {"ad.id": 2}, ad_products=(SB,), age=1)
-    assert ({"pairs": 2, "comparable": 1}, []) == differences(shelf, *both), "asked for a day apart"
+    assert (1, 1, 0) == counts(compare(shelf, "daily_products")), "asked for a day apart"
     load(shelf, "daily_targets", row(SP, "5"), row(SB, "7", 2), age=1)
-    assert ({"pairs": 2, "comparable": 1}, [(SB, Decimal(6), Decimal(7))]) == differences(
-        shelf, *both
-    )
+    assert (1, 1, 1) == counts(compare(shelf, "daily_products"))
+
+
+@pytest.mark.parametrize(
+    ("reconciles", "spend", "minutes", "passed"),
+    [
+        ("equal", "100.000001", 10, False),
+        ("equal", "100.000001", 11, True),
+        ("equal", "98", 11, True),
+        ("equal", "97.99", 11, False),
+        ("equal", "0", 300, False),
+        ("close", "95", 0, True),
+        ("close", "94.99", 0, False),
+        ("close", "105.27", 300, False),
+        ("not above", "20", 0, True),
+        ("not above", "100.000001", 0, False),
+        ("not above", "102", 11, True),
+        ("not above", "103", 11, False),
+    ],
+)
+def test_only_what_amazon_promises_is_claimed(
+    shelf: LoadWorld, reconciles: Reconciles, spend: str, minutes: int, *, passed: bool
+) -> None:
+    """Equal within ten minutes, within 2 % later; hours within a threshold; search terms as far below as they like."""
+    load(shelf, "daily_campaigns", row(SP, "100"))
+    load(shelf, "daily_placements", placement(SP, spend), age=minutes / 24 / 60)
+    assert passed is compare(shelf, "daily_placements", reconciles).passed

@@ -1,0 +1,256 @@
+"""Checks of a dataset over all of its accounts and windows; Dagster shows them as asset checks.
+
+All counts and sums are in `report_windows`, so no row of a report is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, RowMapping, text
+
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, list_accounts
+from bidbeacon_pipelines.actions import DatasetChecked
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
+from bidbeacon_pipelines.datasets.registry import Dataset, Reconciles, get_dataset
+from bidbeacon_pipelines.problems.findings import counted
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.states import list_late_accounts
+from bidbeacon_sessions import SessionRecorder
+
+WINDOW_IS_FRESH = "window_is_fresh"
+ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
+QUARANTINE_IS_SMALL = "quarantine_is_small"
+
+CHECKS: Final[Mapping[str, str]] = {
+    WINDOW_IS_FRESH: (
+        "No account has a late window: one that is due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual."
+    ),
+    ROWS_RECONCILE: (
+        "A day's spend and sales of each ad product agree with those of the dataset that it is compared with, as far as Amazon promises it. "
+        "Totals that were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
+    ),
+    QUARANTINE_IS_SMALL: "At most 0.2 % of each account's rows are quarantined.",
+}
+RECONCILED: Final[Mapping[Reconciles, str]] = {
+    "equal": "They are the same: to the last digit where both were asked for within ten minutes, else within 2 %.",
+    "close": "They come from another pipeline and need not add up: the difference stays below BIDBEACON_HOURLY_DIFFERENCE.",
+    "not above": "Only search terms with a click are reported: they are no higher, within 2 % where not asked for within ten minutes.",
+}
+"""The description of each way to reconcile a dataset with another."""
+_MOST_CASES = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of a check: what was found and counted, and the failing cases, worst first, at most 20, all with the same keys."""
+
+    check: str
+    sentence: str
+    figures: Mapping[str, int | float]
+    cases: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether no case fails."""
+        return not self.cases
+
+
+def check_dataset(
+    engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
+) -> list[Verdict]:
+    """Make all checks of a dataset, and record which failed."""
+    verdicts = judge_dataset(engine, dataset, now, settings)
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    found = " ".join(verdict.sentence for verdict in failed)
+    counts = {"checks": len(verdicts), "failed": len(failed)}
+    session.add(DatasetChecked(dataset=dataset.name, found=found, **counts))
+    return verdicts
+
+
+def judge_dataset(
+    engine: Engine, dataset: Dataset, now: datetime, settings: Settings
+) -> list[Verdict]:
+    """Return the verdict of each check of a dataset."""
+    with engine.begin() as connection:
+        return [
+            judge_freshness(connection, dataset, now, settings.late_after),
+            judge_totals(connection, dataset, closeness=settings.hourly_difference),
+            judge_quarantine(connection, dataset),
+        ]
+
+
+def judge_freshness(
+    connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
+) -> Verdict:
+    """Return whether an account has late windows."""
+    late = list_late_accounts(connection, dataset.name, now, late_after)
+    refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
+    windows = sum(row["windows"] for row in late)
+    sentence = "All accounts are fresh."
+    if late:
+        since = _instant(late[0]["since"])
+        sentence = f"Late: {counted(len(late), 'account')} with {counted(windows, 'window')}, the first since {since} UTC."
+    figures = {"accounts_late": len(late), "windows_late": windows}
+    figures["accounts_fresh"] = max(refreshed - len(late), 0)
+    cases = [
+        {
+            "account": row["account_key"],
+            "windows": f"{row['windows']:,}",
+            "days": f"{row['oldest']} to {row['newest']}",
+            "late since (UTC)": _instant(row["since"]),
+        }
+        for row in late[:_MOST_CASES]
+    ]
+    return Verdict(WINDOW_IS_FRESH, sentence, figures, cases)
+
+
+# An ad product is compared where a window of each dataset has loaded it, and either has rows of it.
+# Quarantined rows are missing from a sum for a reason that is known: such a window is compared with
+# nothing. Those without a readable day may be any window's of their report.
+_COMPARED = """
+    WITH undated AS (
+        SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL),
+    pairs AS (
+        SELECT a.account_key, w.window_date, p.ad_product,
+               CAST(mine -> 'spend' AS numeric) AS spend,
+               CAST(other -> 'spend' AS numeric) AS other_spend,
+               CAST(mine -> 'sales' AS numeric) AS sales,
+               CAST(other -> 'sales' AS numeric) AS other_sales,
+               greatest(w.data_as_of - o.data_as_of, o.data_as_of - w.data_as_of) AS gap,
+               coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0) > 0
+               OR (w.loaded_by_request, w.country_code) IN (TABLE undated)
+               OR (o.loaded_by_request, o.country_code) IN (TABLE undated) AS is_incomplete
+          FROM report_windows w
+          JOIN report_windows o USING (account_id, country_code, window_date)
+          JOIN advertiser_accounts a USING (account_id, country_code)
+         CROSS JOIN unnest(CAST(:ad_products AS text[])) AS p(ad_product)
+         CROSS JOIN LATERAL (SELECT w.product_totals -> p.ad_product AS mine,
+                                    o.product_totals -> p.ad_product AS other) t
+         WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0
+           AND CAST(mine -> 'rows' AS bigint) + CAST(other -> 'rows' AS bigint) > 0),
+    compared AS (
+        SELECT pairs.*, gap <= interval '6 hours' AND is_incomplete IS NOT TRUE AS is_comparable,
+               (SELECT coalesce(max(CASE WHEN :reconciles = 'not above' THEN greatest(a - b, 0)
+                                         ELSE abs(a - b) END / nullif(greatest(a, b), 0)), 0)
+                  FROM (VALUES (spend, other_spend), (sales, other_sales)) v(a, b)) AS off_by,
+               CASE WHEN :reconciles = 'close' THEN CAST(:closeness AS numeric)
+                    WHEN gap > interval '10 minutes' THEN 0.02 ELSE 0 END AS allowed
+          FROM pairs)"""
+_COUNTS = text(f"""{_COMPARED}
+    SELECT count(*) FILTER (WHERE is_comparable) AS compared,
+           count(*) FILTER (WHERE NOT is_comparable) AS not_comparable_yet,
+           count(*) FILTER (WHERE is_comparable AND off_by > allowed) AS differing,
+           coalesce(max(off_by) FILTER (WHERE is_comparable), 0) AS largest_difference
+      FROM compared""")
+_DIFFERENCES = text(f"""{_COMPARED}
+    SELECT * FROM compared WHERE is_comparable AND off_by > allowed
+     ORDER BY off_by DESC, account_key, window_date, ad_product LIMIT :most""")
+
+
+def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Verdict:
+    """Return whether a day's totals by ad product agree with those of the other dataset, in the account's currency.
+
+    Args:
+        connection: Where to look.
+        dataset: Whose totals are compared.
+        closeness: The largest share by which a dataset from another pipeline may differ.
+    """
+    if dataset.reconciles_with is None:
+        sentence = "Amazon does not promise that these rows add up to those of another report."
+        return Verdict(ROWS_RECONCILE, sentence, {"compared": 0})
+    other = get_dataset(dataset.reconciles_with)
+    values = {
+        "dataset": dataset.name,
+        "other": other.name,
+        "ad_products": [one for one in dataset.ad_products if one in other.ad_products],
+        "reconciles": dataset.reconciles,
+        "closeness": closeness,
+    }
+    figures = dict(connection.execute(_COUNTS, values).mappings().one())
+    figures["largest_difference"] = round(float(figures["largest_difference"]), 6)
+    found = connection.execute(_DIFFERENCES, values | {"most": _MOST_CASES}).mappings()
+    sentence = _compared(figures, other.title.lower())
+    return Verdict(ROWS_RECONCILE, sentence, figures, [_difference(row) for row in found])
+
+
+def _compared(figures: Mapping[str, Any], other: str) -> str:
+    compared, differing = figures["compared"], figures["differing"]
+    totals = f"{counted(compared, 'total')} by day and ad product"
+    said = f"Not comparable yet with {other}."
+    if compared:
+        which = f"{differing:,} of them differ." if differing else "none differs."
+        said = f"Compared {totals} with {other}: {which}"
+    later = figures["not_comparable_yet"]
+    return f"{said} Not asked for close enough in time: {later:,}." if later else said
+
+
+def _difference(row: RowMapping) -> dict[str, str]:
+    return {
+        "account": row["account_key"],
+        "day": str(row["window_date"]),
+        "ad": SHORT_NAMES.get(row["ad_product"], row["ad_product"]),
+        "spend": f"{row['spend']:,f}",
+        "spend there": f"{row['other_spend']:,f}",
+        "sales": f"{row['sales']:,f}",
+        "sales there": f"{row['other_sales']:,f}",
+        "off by": f"{row['off_by']:.2%}",
+        "asked apart": str(timedelta(seconds=round(row["gap"].total_seconds()))),
+    }
+
+
+# The rows of an account are summed up only where one of its windows has quarantined ones. The
+# largest share is a tenth of what a load is refused for.
+_QUARANTINED = text(f"""
+    SELECT q.dataset, a.account_key, {ACCOUNT_LABEL} AS label, s.*,
+           CAST(s.quarantined AS numeric) / (s.quarantined + s.rows) AS share,
+           s.quarantined > 0.002 * (s.quarantined + s.rows) AS is_too_large
+      FROM (SELECT DISTINCT account_id, country_code, dataset FROM report_windows
+             WHERE quarantined_count > 0
+               AND (CAST(:dataset AS text) IS NULL OR dataset = :dataset)) q
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     CROSS JOIN LATERAL (
+           SELECT count(*) FILTER (WHERE quarantined_count > 0) AS windows,
+                  CAST(sum(quarantined_count) AS bigint) AS quarantined,
+                  CAST(sum(row_count) AS bigint) AS rows,
+                  min(last_loaded_at) FILTER (WHERE quarantined_count > 0) AS since
+             FROM report_windows w
+            WHERE w.account_id = q.account_id AND w.country_code = q.country_code
+              AND w.dataset = q.dataset) s
+     ORDER BY share DESC, q.dataset, a.account_key""")
+
+
+def list_quarantined(connection: Connection, dataset: str | None = None) -> list[RowMapping]:
+    """Return the accounts with quarantined rows, of one dataset or of all, the largest share first.
+
+    Columns: dataset, account_key, label, windows (with any), quarantined, rows (good ones), since,
+        share, is_too_large (whether more than 0.2 % are).
+    """
+    return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())
+
+
+def judge_quarantine(connection: Connection, dataset: Dataset) -> Verdict:
+    """Return whether too many rows of an account are quarantined."""
+    accounts = list_quarantined(connection, dataset.name)
+    over = [account for account in accounts if account["is_too_large"]]
+    rows = sum(account["quarantined"] for account in accounts)
+    found = f"{counted(rows, 'row')} quarantined" if rows else "No row is quarantined"
+    sentence = f"{found}; too many of {counted(len(over), 'account')}." if over else f"{found}."
+    cases = [
+        {
+            "account": account["account_key"],
+            "windows": f"{account['windows']:,}",
+            "quarantined": f"{account['quarantined']:,}",
+            "good rows": f"{account['rows']:,}",
+            "share": f"{account['share']:.2%}",
+        }
+        for account in over[:_MOST_CASES]
+    ]
+    figures = {"quarantined": rows, "accounts_over": len(over)}
+    return Verdict(QUARANTINE_IS_SMALL, sentence, figures, cases)
+
+
+def _instant(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"

@@ -49,8 +49,7 @@ def explain(
     from bidbeacon_pipelines.cli.window_output import print_explanation
     from bidbeacon_pipelines.database.clock import read_now
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.problems.explain import explain_day, explanation_json
-    from bidbeacon_pipelines.problems.explain_sentences import Question
+    from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
     from bidbeacon_sessions import SessionStore
 
     day, settings, of_dataset = parse_day(window), get_settings(), get_dataset(dataset)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import dagster as dg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, find_subject
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
@@ -18,7 +18,7 @@ from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import explain_worst
-from bidbeacon_pipelines.problems.window_stories import UnloadedWindow, list_unloaded_windows
+from bidbeacon_pipelines.problems.explain_queries import list_unloaded_windows
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.wait_log import recording_waits
@@ -122,7 +122,7 @@ def _observe_unloaded_windows(context: Context, tools: JobContext, session_id: U
     try:
         with tools.engine.begin() as connection:
             for window in list_unloaded_windows(connection, session_id):
-                if is_partition_day(window.window_date):
+                if is_partition_day(window["window_date"]):
                     context.log_event(_observation(connection, tools, window, session_id))
     except Exception:
         logger.exception(
@@ -132,16 +132,16 @@ def _observe_unloaded_windows(context: Context, tools: JobContext, session_id: U
 
 
 def _observation(
-    connection: Connection, tools: JobContext, window: UnloadedWindow, session_id: UUID
+    connection: Connection, tools: JobContext, window: RowMapping, session_id: UUID
 ) -> dg.AssetObservation:
-    key, dataset, day = window.account_key, window.dataset, window.window_date
+    key, dataset, day = (window[name] for name in ("account_key", "dataset", "window_date"))
     explained = explain_worst(connection, tools.settings, key, dataset, day, now=tools.now())
     return dg.AssetObservation(
         dg.AssetKey(get_dataset(dataset).asset_name),
         partition=partition_key(key, day),
         metadata={
             **session_link(session_id),
-            "outcome": dg.MetadataValue.text(window.outcome),
+            "outcome": dg.MetadataValue.text(window["outcome"]),
             "explanation": dg.MetadataValue.text(explained),
         },
     )

@@ -1,82 +1,95 @@
 """Explains the windows of a day: what each is, why, and what happens next, in at most two sentences."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.queries import get_account
-from bidbeacon_pipelines.causes import Severity, explain
-from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.problems.amazon_findings import find_pause_of_polls
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import Explained, Severity, explain
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
     find_request,
     list_references,
     list_states,
 )
-from bidbeacon_pipelines.problems.explain_sentences import (
-    KnownWindow,
-    Question,
-    Told,
-    describe,
-    when,
-)
+from bidbeacon_pipelines.problems.window_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate_queries import find_gate
+from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
+from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_served
 from bidbeacon_pipelines.windows.states import STOPPED, WindowState
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
+from bidbeacon_sessions.sentences import without_stop
 
 NEWEST_REFERENCES = 200
 NO_WINDOW = "no window"
-_AT_AMAZON = (WindowState.REQUESTED, WindowState.LATE_AT_AMAZON, WindowState.LOADING)
-_SEVERITIES: Final[Mapping[WindowState, Severity]] = {
-    WindowState.FRESH: Severity.FINE,
-    WindowState.MISSING: Severity.FINE,
-    WindowState.DUE: Severity.WAITING,
-    WindowState.REQUESTED: Severity.WAITING,
-    WindowState.LOADING: Severity.WAITING,
-    WindowState.FAILED: Severity.ERROR,
-    WindowState.EXPIRED: Severity.ERROR,
-    WindowState.NEEDS_ATTENTION: Severity.ERROR,
+FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
+"""How long a new account's first request waits for its first entity sync; the sensor's own rule."""
+_HEADS: Final[Mapping[WindowState, str]] = {
+    WindowState.FAILED: "Its report failed",
+    WindowState.SUSPICIOUS: "Its last report is suspicious",
+    WindowState.UNCONFIRMED: "Its report is not confirmed",
 }
-"""How serious a state is; each other one is a warning."""
-_PROOFS: Final[Mapping[str, tuple[str, ...]]] = {
-    WindowState.FRESH: ("loaded", "replayed"),
-    WindowState.REQUESTED: ("requested", "adopted", "retried", "pending"),
-    WindowState.LATE_AT_AMAZON: ("requested", "adopted", "pending"),
-    WindowState.FAILED: ("failed",),
-    WindowState.SUSPICIOUS: ("suspicious",),
-    WindowState.UNCONFIRMED: ("unconfirmed",),
-    WindowState.EXPIRED: ("expired", "failed"),
-    WindowState.NEEDS_ATTENTION: ("needs-attention", "failed"),
-}
-"""The actions whose session proves a state; by default that of the last action."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A day of a dataset of an account, and the instant of the question."""
+
+    account: Account
+    dataset: Dataset
+    day: date
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Told:
+    """One sentence on the state and its cause, and one on the next step, with its instant if that is known."""
+
+    what: str
+    then: str = ""
+    at: datetime | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Both."""
+        return f"{self.what} {self.then}".rstrip()
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a window is as it is, or why a day has none: then `known` is None, and `state` is `NO_WINDOW`."""
+    """Why a window is as it is, or why a day has none: then `window` is None, and `state` is `NO_WINDOW`.
+
+    Attributes:
+        state: Of the window.
+        severity: How serious it is.
+        told: The sentences.
+        window: Its row of `window_states`.
+        cause: Its cause, for people.
+        request: The request that it waits for, or that is planned over it.
+        worker: The living session that is working on that request.
+    """
 
     state: str
     severity: Severity
     told: Told
-    known: KnownWindow | None = None
-
-    @property
-    def report(self) -> str | None:
-        """The report of the window."""
-        return None if self.known is None else self.known.window["report"]
+    window: RowMapping | None = None
+    cause: Explained | None = None
+    request: ReportRequest | None = None
+    worker: UUID | None = None
 
     @property
     def sentence(self) -> str:
         """Return the state, its cause and the next step, in at most two sentences."""
-        return f"{self.told.what} {self.told.then}".rstrip()
+        return self.told.sentence
 
 
 def explain_day(connection: Connection, settings: Settings, asked: Question) -> list[Explanation]:
@@ -85,9 +98,11 @@ def explain_day(connection: Connection, settings: Settings, asked: Question) -> 
     All is of one moment in a transaction that is REPEATABLE READ.
     """
     key, dataset, late_after = asked.account.account_key, asked.dataset.name, settings.late_after
-    windows = list_states(connection, key, dataset, asked.day, asked.now, late_after)
-    known = [_read(connection, settings, asked, window) for window in windows]
-    explained = sorted(map(_explain, known), key=_badness, reverse=True)
+    rows = list_states(connection, key, dataset, asked.day, asked.now, late_after)
+    patience = timedelta(hours=settings.wait_for_countries_hours)
+    explained = [_Window(connection, asked, row, patience).explain() for row in rows]
+    states = list(WindowState)
+    explained.sort(key=lambda one: states.index(WindowState(one.state)), reverse=True)
     return explained or [_explain_missing(asked)]
 
 
@@ -99,44 +114,6 @@ def explain_worst(
     return explain_day(connection, settings, asked)[0].sentence
 
 
-def _badness(explanation: Explanation) -> tuple[int, int]:
-    states = [*map(str, WindowState)]
-    return list(Severity).index(explanation.severity), states.index(explanation.state)
-
-
-def _read(
-    connection: Connection, settings: Settings, asked: Question, window: RowMapping
-) -> KnownWindow:
-    """Read what the sentences on a window need, and nothing else."""
-    known = KnownWindow(asked=asked, window=window)
-    next_at, is_wanted = window["next_at"], window["wanted_by"] is not None
-    is_due = is_wanted or (next_at is not None and next_at <= asked.now)
-    if known.state in STOPPED or not (is_due or known.state in _AT_AMAZON):
-        return known
-    request, worker = find_request(connection, window)
-    if request is not None:
-        known = replace(known, request=request, worker=worker)
-        return replace(known, **_read_limits(connection, asked, request))
-    first = None if is_wanted else find_first_due(connection, window, asked.now)
-    patience = timedelta(hours=settings.wait_for_countries_hours)
-    return replace(known, waits_until=None if first is None else first + patience)
-
-
-def _read_limits(connection: Connection, asked: Question, request: ReportRequest) -> dict[str, Any]:
-    """Return what may keep the next step of a request: the gate, or throttled polls."""
-    owner = asked.account.ads_account
-    if request.report_id is None:
-        return {"gate": find_gate(connection, owner.client_id, owner.region, now=asked.now)}
-    return {"throttled_until": find_pause_of_polls(connection, owner.account_id, asked.now)}
-
-
-def _explain(known: KnownWindow) -> Explanation:
-    usual = _SEVERITIES.get(known.state, Severity.WARNING)
-    is_retried = usual is Severity.WAITING and known.cause is not None
-    severity = Severity.WARNING if is_retried else usual
-    return Explanation(known.state, severity, describe(known), known)
-
-
 def _explain_missing(asked: Question) -> Explanation:
     """Return why a day has no window."""
     account, dataset, day = asked.account, asked.dataset, asked.day
@@ -145,7 +122,7 @@ def _explain_missing(asked: Question) -> Explanation:
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."
-        told = Told(what, f"Its first report is requested at {when(first)}.", first)
+        told = Told(what, f"Its first report is requested at {_when(first)}.", first)
     elif day < oldest:
         told = Told(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
     elif account.stop_cause is not None:
@@ -158,6 +135,220 @@ def _explain_missing(asked: Question) -> Explanation:
     return Explanation(NO_WINDOW, severity, told)
 
 
+class _Window:
+    """A window with what its sentences need."""
+
+    def __init__(
+        self, connection: Connection, asked: Question, row: RowMapping, patience: timedelta
+    ) -> None:
+        self._connection = connection
+        self._asked = asked
+        self._row = row
+        self._patience = patience
+        self._now = asked.now
+        self._state = WindowState(row["state"])
+        self._cause = None if row["cause"] is None else explain(row["cause"])
+        self._request, self._worker = find_request(connection, row)
+
+    def explain(self) -> Explanation:
+        """Return the explanation."""
+        severity = SEVERITIES.get(self._state, Severity.WARNING)
+        if severity is Severity.WAITING and self._cause is not None:  # it is retried
+            severity = Severity.WARNING
+        told = _SENTENCES[self._state](self)
+        about = (self._row, self._cause, self._request, self._worker)
+        return Explanation(self._state, severity, told, *about)
+
+    @property
+    def _reason(self) -> str:
+        return "no reason is known" if self._cause is None else without_stop(self._cause.sentence)
+
+    @property
+    def _rows(self) -> str:
+        row = self._row
+        return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
+
+    def _refresh(self, at: datetime) -> str:
+        """Name the refresh that falls due at an instant: `The refresh T+3`, where it is one of the dataset's offsets."""
+        dataset, zone = self._asked.dataset, self._asked.account.time_zone
+        until = max(at, self._now)
+        found = missed_offsets(dataset, self._asked.day, zone, self._row["as_of"], until)
+        return "A refresh" if found.serves is None else f"The refresh T+{found.serves}"
+
+    def fresh(self) -> Told:
+        has, at = f"It has {self._rows}", self._row["next_at"]
+        if not self._row["is_final"] and at is not None:
+            return Told(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
+        if self._cause is None:
+            return Told(f"{has}.", "No further refresh is scheduled.")
+        what = f"{has}, and its last refresh failed: {self._reason}."
+        return Told(what, "It is not tried again by itself.")
+
+    def missing(self) -> Told:
+        at = self._row["next_at"]
+        if at is None:
+            return Told("It has no data.", "No refresh is scheduled.")
+        then = f"{self._refresh(at)} is the first, at {_when(at)}."
+        return Told("It has no data yet, as expected.", then, at)
+
+    def stopped(self) -> Told:
+        since, has_data = self._row["since"], self._row["as_of"] is not None
+        of = "" if since is None else f" since {_when(since)}"
+        what = f"It is not requested{of}: {self._reason}."
+        return Told(what, f"It keeps its {self._rows}." if has_data else "")
+
+    def expired(self) -> Told:
+        since = _when(self._row["expires_at"])
+        return Told(f"It was never loaded, and Amazon has not served it since {since}.")
+
+    def failed(self) -> Told:
+        what, at = f"{_HEADS[self._state]}: {self._reason}.", self._row["next_at"]
+        if at is None:
+            return Told(what, "It is not requested again by itself.")
+        if at > self._now and self._row["wanted_by"] is None:
+            return Told(what, f"It is requested again at {_when(at)}.", at)
+        return self._waiting(what)
+
+    def due(self) -> Told:
+        since, by = self._row["next_refresh_at"], self._row["wanted_by"]
+        if since is None or since > self._now:
+            return self._waiting(f"{by} has requested it." if by else "It is due.")
+        which = "Its first report" if self._row["as_of"] is None else self._refresh(since)
+        due = "overdue" if self._state is WindowState.LATE else "due"
+        return self._waiting(f"{which} is {due} since {_when(since)}.")
+
+    def _waiting(self, what: str) -> Told:
+        """Return what a due window waits for."""
+        if self._request is not None:
+            then = f"A report for {_days(self._request)} is planned, and {self._created()}."
+            return Told(what, then)
+        if self._row["wanted_by"] is not None:
+            return Told(what, "The next run, within a minute, requests it.", self._now)
+        for at, why in self._obstacles():
+            if at is not None and at > self._now:
+                return Told(what, why.format(_when(at)), at)
+        return Told(what, "The next refresh, within a minute, plans a report for it.", self._now)
+
+    def _obstacles(self) -> list[tuple[datetime | None, str]]:
+        """Return what keeps a due window from being planned, each until an instant."""
+        account = self._asked.account
+        first_due = find_first_due(self._connection, self._row, self._now)
+        countries_by = None if first_due is None else first_due + self._patience
+        is_new = account.entities_synced_at is None
+        entities_by = account.first_seen_at + FIRST_ENTITIES_WITHIN if is_new else None
+        return [
+            (
+                account.ads_account.next_look_at,
+                "The cadence of its ads account has it requested at {}.",
+            ),
+            (
+                countries_by,
+                "It waits for other countries that the same report covers, until {} at the latest.",
+            ),
+            (entities_by, "The account's entities are synced first, until {} at the latest."),
+        ]
+
+    def requested(self) -> Told:
+        request = self._request
+        if request is None:
+            return Told("It is being requested.", at=self._now)
+        attempt = f"{request.attempts} of {MAX_ATTEMPTS}"
+        sent_at = request.sent_at or request.created_at
+        match request.status:
+            case RequestStatus.PLANNED if self._cause is not None:
+                what = f"Attempt {attempt} failed: {self._reason}."
+                then = f"It {self._created(again=True)}."
+            case RequestStatus.PLANNED:
+                since = _when(request.created_at)
+                what = f"A report for {_days(request)} is planned since {since}."
+                then = f"It {self._created()}."
+            case RequestStatus.SENT:
+                at = _when(sent_at)
+                what = f"It was requested at {at}, and no response arrived (attempt {attempt})."
+                then = f"Amazon may create it; it {self._created(again=True)}."
+            case _:
+                return self._in_flight(request, sent_at)
+        return Told(what, then, self._step_at)
+
+    def _in_flight(self, request: ReportRequest, sent_at: datetime) -> Told:
+        status, late, end = request.amazon_status or "no status yet", "", ""
+        if self._state is WindowState.LATE_AT_AMAZON:
+            late = ", far longer than usual"
+            end = f"; it is requested again at {_when(sent_at + MAX_PENDING)}"
+        which = f"report {request.report_id} for {_days(request)} since {_when(sent_at)}"
+        what = f"Amazon has been creating {which}{late} ({status})."
+        return Told(what, f"The next poll is {self._polled()}{end}.", self._step_at)
+
+    def loading(self) -> Told:
+        request = self._request
+        if request is None or (request.loads > 0 and self._worker is not None):
+            return Told("Its report is complete, and is being loaded.", at=self._now)
+        what, then = f"Report {request.report_id} is complete at Amazon.", "It is loaded"
+        if request.loads > 0:
+            which = f"Attempt {request.loads} of {MAX_LOADS} to load report {request.report_id}"
+            what, then = f"{which} failed.", "It is tried again"
+        return Told(what, f"{then} {self._polled()}.", self._step_at)
+
+    @property
+    def _step_at(self) -> datetime:
+        """When the next step of the request is taken."""
+        at = None if self._request is None else self._request.next_step_at
+        return max(at or self._now, self._now)
+
+    def _polled(self) -> str:
+        """Return when the shared polling, which runs at most once a minute, takes the next step."""
+        if self._worker is not None:
+            return "right now"
+        is_later = self._step_at > self._now
+        return f"at {_when(self._step_at)}" if is_later else "within two minutes"
+
+    def _created(self, *, again: bool = False) -> str:
+        """Return when a planned report is requested: after its own pause, and as the gate allows."""
+        verb = "is requested again" if again else "is requested"
+        if self._worker is not None:
+            return f"{verb} right now"
+        if self._step_at > self._now:
+            return f"{verb} at {_when(self._step_at)}"
+        return f"{verb} {self._let_in()}"
+
+    def _let_in(self) -> str:
+        """Return when the gate lets the next report through."""
+        owner, now = self._asked.account.ads_account, self._now
+        gate = find_gate(self._connection, owner.client_id, owner.region, now=now)
+        places = 0 if gate is None else int(gate.gate.in_flight_limit)
+        if gate is not None and (closed_until := gate.closed_until(now)) is not None:
+            return f"after {_when(closed_until)}, since Amazon throttled report creation in {owner.region} (429)"
+        if gate is not None and gate.in_flight >= places:
+            return f"when one of the {gate.in_flight} reports in flight in {owner.region} is done (the limit is {places})"
+        if gate is None or gate.planned <= places:
+            return "within two minutes"
+        return "in order, with loads by hand and newer days first"
+
+
+_SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Told]]] = {
+    WindowState.FRESH: _Window.fresh,
+    WindowState.MISSING: _Window.missing,
+    WindowState.DUE: _Window.due,
+    WindowState.LATE: _Window.due,
+    WindowState.REQUESTED: _Window.requested,
+    WindowState.LATE_AT_AMAZON: _Window.requested,
+    WindowState.LOADING: _Window.loading,
+    WindowState.EXPIRED: _Window.expired,
+    **dict.fromkeys(_HEADS, _Window.failed),
+    **dict.fromkeys(STOPPED, _Window.stopped),
+}
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _days(request: ReportRequest) -> str:
+    if request.days == 1:
+        return str(request.start_date)
+    return f"{request.days} days, {request.start_date} to {request.end_date}"
+
+
 def explanation_json(
     connection: Connection,
     asked: Question,
@@ -168,70 +359,57 @@ def explanation_json(
 
     `verdict` is on the window of `report`, or else on the worst; `docs/explain.md` describes the fields.
     """
-    chosen = next((one for one in explained if one.report == report), explained[0])
-    account, known = asked.account, chosen.known
+    by_report = {one.window["report"]: one for one in explained if one.window is not None}
+    chosen = by_report.get(report or "", explained[0])
+    account, request = asked.account, chosen.request
     rows = list_references(
         connection, account.account_key, asked.dataset.name, asked.day, limit=NEWEST_REFERENCES
     )
     labels = load_labels(connection, rows)
     names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
-    request = None if known is None else known.request
-    return {
+    answer = {
         "account": account.account_key,
         "account_label": account.label,
         "dataset": asked.dataset.name,
-        "window": asked.day.isoformat(),
-        "report": chosen.report,
-        "at": asked.now.isoformat(),
+        "window": asked.day,
+        "report": None if chosen.window is None else chosen.window["report"],
+        "at": asked.now,
         "verdict": _verdict_json(chosen) | {"session": _proof_json(chosen, rows)},
-        "reports": {one.report: _verdict_json(one) for one in explained if one.report is not None},
+        "reports": {name: _verdict_json(one) for name, one in by_report.items()},
         "facts": {
             "account": {name: getattr(account, name) for name in names},
-            "window": None if known is None else _plain(known.window),
-            "request": None if request is None else _plain(vars(request)),
+            "window": None if chosen.window is None else dict(chosen.window),
+            "request": None if request is None else _columns(request),
         },
         "timeline": [_timeline_json(row, labels) for row in rows],
     }
+    plain: dict[str, Any] = msgspec.to_builtins(answer)
+    return plain
+
+
+def _columns(request: ReportRequest) -> dict[str, Any]:
+    return {name: value for name, value in vars(request).items() if not name.startswith("_")}
 
 
 def _verdict_json(one: Explanation) -> dict[str, Any]:
-    cause = None if one.known is None else one.known.cause
     return {
         "state": one.state,
-        "cause": None if cause is None else cause.code,
-        "severity": one.severity.value,
+        "cause": one.cause and one.cause.code,
+        "severity": one.severity,
         "sentence": one.sentence,
-        "advice": "" if cause is None or one.severity is Severity.FINE else cause.advice,
-        "next_at": None if one.told.at is None else one.told.at.isoformat(),
+        "advice": one.cause.advice if one.cause and one.severity is not Severity.FINE else "",
+        "next_at": one.told.at,
     }
 
 
 def _proof_json(one: Explanation, references: Sequence[RowMapping]) -> dict[str, str] | None:
-    """Return the session that proves an explanation; None where none refers to the window."""
-    effects = _PROOFS.get(one.state, ())
-    worker = None if one.known is None else one.known.worker
-    proofs = [row["session_id"] for row in references if row["effect"] in effects]
-    sessions = proofs or [row["session_id"] for row in references]
-    found = worker or (sessions[-1] if sessions else None)
+    """Return the session that proves an explanation: that which works on it, or was the last to refer to it."""
+    last = references[-1]["session_id"] if references else None
+    found = one.worker or last
     return None if found is None else {"id": str(found), "url": session_url(str(found))}
 
 
 def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    return action_json(row, labels) | {
-        "effect": row["effect"],
-        "job_name": row["job_name"],
-        "session_status": row["session_status"],
-        "session_outcome": row["session_outcome"],
-        "url": session_url(str(row["session_id"])),
-    }
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a row as JSON has it: instants and days in ISO 8601, ids of sessions as text."""
-    return {name: _plain_value(row[name]) for name in row if not name.startswith("_")}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value
+    names = ("effect", "job_name", "session_status", "session_outcome")
+    told = action_json(row, labels) | {name: row[name] for name in names}
+    return told | {"url": session_url(str(row["session_id"]))}

@@ -24,13 +24,17 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState, state_values, windows_in
 
 SEVERITIES: Final = {
+    WindowState.FRESH: Severity.FINE,
+    WindowState.MISSING: Severity.FINE,
+    WindowState.DUE: Severity.WAITING,
+    WindowState.REQUESTED: Severity.WAITING,
+    WindowState.LOADING: Severity.WAITING,
     WindowState.FAILED: Severity.ERROR,
     WindowState.LATE: Severity.ERROR,
-    WindowState.LATE_AT_AMAZON: Severity.WARNING,
-    WindowState.SUSPICIOUS: Severity.WARNING,
-    WindowState.UNCONFIRMED: Severity.WARNING,
+    WindowState.EXPIRED: Severity.ERROR,
+    WindowState.NEEDS_ATTENTION: Severity.ERROR,
 }
-"""The states that somebody should know of. What is expired is only counted: nothing can be done about it."""
+"""How serious a state is; each other one is a warning."""
 _WORDS = {
     WindowState.FAILED: ("", "failed"),
     WindowState.LATE: ("is", "late"),
@@ -38,6 +42,7 @@ _WORDS = {
     WindowState.SUSPICIOUS: ("waits", "for a second report"),
     WindowState.UNCONFIRMED: ("waits", "for a second report"),
 }
+"""The states that somebody should know of. What is expired is only counted: nothing can be done about it."""
 _SECOND_REPORT = timedelta(minutes=45)
 _ALL_DAYS = 731
 
@@ -61,7 +66,7 @@ def _finding(state: WindowState, rows: Sequence[RowMapping]) -> Finding:
     return found(
         rows[0]["cause"],
         Effect(effect, _link(state, rows), windows),
-        severity=SEVERITIES[state],
+        severity=SEVERITIES.get(state, Severity.WARNING),
         names=tuple(dict.fromkeys(name for row in rows for name in row["names"]))[:NAMES_SHOWN],
         accounts=accounts,
         datasets=datasets,
@@ -87,7 +92,7 @@ def _link(state: WindowState, rows: Sequence[RowMapping]) -> str:
 
 _WINDOWS = text(f"""
     SELECT account_key, dataset, window_date, wanted_by, cause - 'detail' AS cause
-      FROM ({windows_in(SEVERITIES)}) w ORDER BY window_date DESC""")
+      FROM ({windows_in(_WORDS)}) w ORDER BY window_date DESC""")
 
 
 def list_windows(

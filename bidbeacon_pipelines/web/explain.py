@@ -10,8 +10,7 @@ from starlette.routing import Route
 from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.datasets.registry import Dataset, UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.problems.explain import explain_day, explanation_json
-from bidbeacon_pipelines.problems.explain_sentences import Question
+from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, read_day

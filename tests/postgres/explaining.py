@@ -6,8 +6,12 @@ from typing import Any
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.problems.explain import Explanation, explain_day, explanation_json
-from bidbeacon_pipelines.problems.explain_sentences import Question
+from bidbeacon_pipelines.problems.explain import (
+    Explanation,
+    Question,
+    explain_day,
+    explanation_json,
+)
 from bidbeacon_sessions import SessionStore
 from tests.postgres.job_world import DATASET, BenchWorld
 

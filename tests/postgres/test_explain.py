@@ -337,7 +337,7 @@ def test_the_answer_has_state_facts_and_timeline(world: BenchWorld) -> None:
     assert all(action["url"].endswith(action["session_id"]) for action in told["timeline"])
     assert told["facts"]["window"]["row_count"] == world.window(account, DAY).row_count
     assert told["facts"]["account"]["account_key"] == told["account"] == account.account_key
-    assert told["at"] == world.context.now().isoformat()
+    assert datetime.fromisoformat(told["at"]) == world.context.now()
     assert ("fresh", None, "") == tuple(
         told["verdict"][name] for name in ("state", "cause", "advice")
     )

@@ -1,25 +1,25 @@
 """The data of an account's page: identity, freshness, sales, entities and schedule."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import product_name
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.queries import count_entities
+from bidbeacon_pipelines.problems.home import dataset_json
 from bidbeacon_pipelines.requests.wanted import list_wanted_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
 from bidbeacon_pipelines.windows.rules import local_date
-from bidbeacon_pipelines.windows.states import WindowState, count_states
-from bidbeacon_sessions.presentation import instant
+from bidbeacon_pipelines.windows.states import count_states
 
 PERIOD: Final = timedelta(days=30)
-_RATIO_DIGITS: Final = Decimal("0.0001")
+_SUMS = ("days", "spend", "sales", "orders", "acos")
 
 
 def read_account(
@@ -35,16 +35,18 @@ def read_account(
         account: which one.
         now: the instant that everything is true as of, UTC.
     """
-    counted = count_states(connection, account, now, settings.late_after)
-    return {
-        "at": instant(now),
+    states = count_states(connection, account, now, settings.late_after)
+    answer = {
+        "at": now,
         **_who(account),
-        "datasets": [_dataset_json(one, counted.get(one.name, {})) for one in DATASETS.values()],
+        "datasets": [dataset_json(name, states.get(name, {})) for name in DATASETS],
         "figures": _figures(connection, account, now),
-        "entities": [_entity_json(row.__dict__) for row in count_entities(connection, account)],
+        "entities": count_entities(connection, account),
         "schedule": _schedule(account),
         "wanted": list_wanted_json(connection, account),
     }
+    plain: dict[str, Any] = msgspec.to_builtins(answer)
+    return plain
 
 
 def _who(account: Account) -> dict[str, Any]:
@@ -67,28 +69,13 @@ def _who(account: Account) -> dict[str, Any]:
     }
 
 
-def _dataset_json(dataset: Dataset, states: Mapping[WindowState, int]) -> dict[str, Any]:
-    return {
-        "name": dataset.name,
-        "title": dataset.title,
-        "windows": sum(states.values()),
-        "states": {str(state): states[state] for state in WindowState if state in states},
-    }
-
-
 def _schedule(account: Account) -> dict[str, Any]:
-    ads_account = account.ads_account
+    of_ads_account = ("cadence_by", "cadence_at", "next_look_at", "last_look_at")
+    own = ("paused_by", "paused_at", "entities_synced_at", "first_seen_at", "synced_at")
     return {
-        "cadence": str(ads_account.cadence),
-        "cadence_by": ads_account.cadence_by,
-        "paused_by": account.paused_by,
-        "paused_at": instant(account.paused_at),
-        "next_look_at": instant(ads_account.next_look_at),
-        "last_look_at": instant(ads_account.last_look_at),
-        "cadence_at": instant(ads_account.cadence_at),
-        "entities_synced_at": instant(account.entities_synced_at),
-        "first_seen_at": instant(account.first_seen_at),
-        "synced_at": instant(account.synced_at),
+        "cadence": str(account.ads_account.cadence),
+        **{name: getattr(account.ads_account, name) for name in of_ads_account},
+        **{name: getattr(account, name) for name in own},
     }
 
 
@@ -100,58 +87,25 @@ def _figures(connection: Connection, account: Account, now: datetime) -> dict[st
     days = sum_up_days(connection, account, first=middle, end=end)
     products = dict.fromkeys(row["ad_product"] for row in sums)
     return {
-        "from": middle.isoformat(),
-        "to": (end - timedelta(days=1)).isoformat(),
-        "before_from": first.isoformat(),
+        "from": middle,
+        "to": end - timedelta(days=1),
+        "before_from": first,
         "currency": account.currency_code,
         "products": [_product_json(product, sums) for product in products],
-        "days": [_day_json(row) for row in days],
+        "days": [dict(row) for row in days],
     }
 
 
 def _product_json(product: str | None, sums: Sequence[RowMapping]) -> dict[str, Any]:
     """Return the two periods of an ad product, or of all products for None."""
-    of_product = {row["is_recent"]: row for row in sums if row["ad_product"] == product}
-    attribution = {row["attribution_days"] for row in of_product.values()}
+    rows = {row["is_recent"]: row for row in sums if row["ad_product"] == product}
+    periods = {is_recent: {name: row[name] for name in _SUMS} for is_recent, row in rows.items()}
+    attributed = {row["attribution_days"] for row in rows.values()}
+    is_one = product is not None and len(attributed) == 1
     return {
         "ad_product": product,
         "name": "All ad products" if product is None else product_name(product),
-        "attribution_days": attribution.pop()
-        if product is not None and len(attribution) == 1
-        else None,
-        "recent": _sums_json(of_product.get(True)),
-        "before": _sums_json(of_product.get(False)),
+        "attribution_days": attributed.pop() if is_one else None,
+        "recent": periods.get(True),
+        "before": periods.get(False),
     }
-
-
-def _sums_json(row: Mapping[Any, Any] | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    return {
-        "days": row["days"],
-        "spend": _text(row["spend"]),
-        "sales": _text(row["sales"]),
-        "orders": _text(row["orders"]),
-        "acos": _text(_ratio(row["spend"], row["sales"])),
-    }
-
-
-def _day_json(row: Mapping[Any, Any]) -> dict[str, Any]:
-    day: date = row["window_date"]
-    return {"date": day.isoformat(), "spend": _text(row["spend"]), "sales": _text(row["sales"])}
-
-
-def _entity_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("kind", "stored", "gone", "set_aside")} | {
-        "seen_at": instant(row["seen_at"])
-    }
-
-
-def _ratio(numerator: Decimal | None, denominator: Decimal | None) -> Decimal | None:
-    if numerator is None or not denominator:
-        return None
-    return (numerator / denominator).quantize(_RATIO_DIGITS)
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"

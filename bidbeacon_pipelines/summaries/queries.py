@@ -21,7 +21,8 @@ _PERIODS = text(f"""
     WITH days AS ({_OWN_DAYS}),
     halves AS (SELECT *, window_date >= CAST(:middle AS date) AS is_recent FROM days)
     SELECT ad_product, is_recent, max(attribution_days) AS attribution_days, count(DISTINCT window_date) AS days,
-           sum(spend) AS spend, sum(sales) AS sales, sum(orders) AS orders
+           sum(spend) AS spend, sum(sales) AS sales, sum(orders) AS orders,
+           round(sum(spend) / nullif(sum(sales), 0), 4) AS acos
       FROM halves GROUP BY GROUPING SETS ((is_recent, ad_product), (is_recent)) ORDER BY ad_product NULLS LAST, is_recent""")
 
 
@@ -32,7 +33,7 @@ def sum_up_periods(
 
     Columns: ad_product, is_recent (whether it is the period from `middle` to before `end`, or that
         from `first` to before `middle`), attribution_days (null where that is unknown), days,
-        spend, sales, orders.
+        spend, sales, orders, acos.
     """
     values = _period(account, first, end) | {"middle": middle}
     return list(connection.execute(_PERIODS, values).mappings())
@@ -40,13 +41,13 @@ def sum_up_periods(
 
 _SUM_OF_DAYS = text(f"""
     WITH days AS ({_OWN_DAYS})
-    SELECT window_date, sum(spend) AS spend, sum(sales) AS sales FROM days GROUP BY window_date ORDER BY window_date""")
+    SELECT window_date AS date, sum(spend) AS spend, sum(sales) AS sales FROM days GROUP BY window_date ORDER BY window_date""")
 
 
 def sum_up_days(
     connection: Connection, account: Account, *, first: date, end: date
 ) -> list[RowMapping]:
-    """Return the sums of each loaded day from `first` to before `end` in the account's own currency: window_date, spend, sales."""
+    """Return the sums of each loaded day from `first` to before `end` in the account's own currency: date, spend, sales."""
     return list(connection.execute(_SUM_OF_DAYS, _period(account, first, end)).mappings())
 
 

@@ -58,7 +58,6 @@ class Kind:
         severity: How serious it is.
         action: What a button beside it does, if anything.
         link: The page that shows more, from the root of the address.
-        recovers_by_itself: Whether it is tried again without a person.
         parameters: The names of the parameters that make causes of this code differ.
     """
 
@@ -68,7 +67,6 @@ class Kind:
     severity: Severity = Severity.ERROR
     action: Action | None = None
     link: str | None = None
-    recovers_by_itself: bool = False
     parameters: tuple[str, ...] = ()
 
 
@@ -117,8 +115,7 @@ def _recovers(
     parameters: tuple[str, ...] = (),
 ) -> Kind:
     """Return a kind of cause after which the same is tried again without a person."""
-    again = Severity.WARNING
-    return Kind(code, sentence, advice, again, action, None, True, parameters)
+    return Kind(code, sentence, advice, Severity.WARNING, action, None, parameters)
 
 
 _START_ALL = "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything."
@@ -172,7 +169,6 @@ _TABLE = (
         "Amazon has disabled the account.",
         "It is refreshed again when Amazon enables it.",
         Severity.FINE,
-        recovers_by_itself=True,
     ),
     Kind(
         "no-profile",
@@ -304,7 +300,6 @@ _TABLE = (
         "file-not-written",
         "A file could not be written[: {reason}].",
         "Free space on that disk, or check its permissions.",
-        recovers_by_itself=True,
     ),
     Kind(
         "rows-refused-by-database",
@@ -359,7 +354,6 @@ _TABLE = (
         "Amazon is not done yet.",
         "The scheduled refresh continues with it.",
         Severity.WAITING,
-        recovers_by_itself=True,
     ),
     Kind(
         "no-slot-yet",
@@ -381,7 +375,6 @@ _TABLE = (
         "The next sync requests it again.",
         Severity.ERROR,
         "sync-entities",
-        recovers_by_itself=True,
         parameters=("kind",),
     ),
     Kind(
@@ -389,7 +382,6 @@ _TABLE = (
         "The export of {kind} is not ready yet[: {status}].",
         "The next sync continues with it.",
         Severity.WAITING,
-        recovers_by_itself=True,
         parameters=("kind",),
     ),
     # Findings
@@ -419,13 +411,6 @@ _TABLE = (
         parameters=("job",),
     ),
     Kind(
-        "account-resumed",
-        "The account was resumed, and its days are not loaded yet.",
-        "Nothing is to be done: its reports are planned, and this is over when they are loaded.",
-        Severity.WAITING,
-        recovers_by_itself=True,
-    ),
-    Kind(
         "quarantine-too-large",
         "Too many rows of an account are in quarantine.",
         "More than 0.2 % are. `bidbeacon quarantine list` shows them and why. `bidbeacon quarantine replay` loads those that can be read by now.",
@@ -435,20 +420,6 @@ _TABLE = (
         "reports-not-polled",
         "Reports have been waiting to be polled or loaded for long.",
         _START_ALL,
-        recovers_by_itself=True,
-    ),
-    Kind(
-        "daemon-silent",
-        "Dagster's daemon has sent no heartbeat[ for {time}].",
-        f"Nothing starts by itself. {_START_ALL}",
-        Severity.WARNING,
-    ),
-    Kind(
-        "sessions-silent",
-        "Running sessions send no heartbeat.",
-        f"Dagster's sensor close_crashed_sessions closes them while it runs. {_START_ALL}",
-        Severity.WARNING,
-        recovers_by_itself=True,
     ),
     # What BidBeacon runs on
     Kind(
@@ -471,14 +442,14 @@ _TABLE = (
     ),
     Kind(
         "versions-differ",
-        "Processes run different versions.",
-        "[Upgrade {old} of {all} processes to {newest}.]",
+        "Processes run different versions[: {versions}].",
+        "Upgrade those that are behind.",
         Severity.WARNING,
     ),
     Kind(
         "process-silent",
         "No {kind} is seen any more.",
-        "Start one.",
+        f"Start one. {_START_ALL}",
         Severity.WARNING,
         parameters=("kind",),
     ),
@@ -493,21 +464,14 @@ _TABLE = (
         "Alerts can't be delivered[: {reason}].",
         "Run `bidbeacon alerts test`.",
         Severity.WARNING,
-        recovers_by_itself=True,
     ),
-    Kind(
-        "not-readable",
-        "The role of BIDBEACON_DATABASE_URL may not read {table}, so not everything is checked.",
-        "[Grant it, as the owner: `{grant}`.]",
-        Severity.WARNING,
-        parameters=("table",),
-    ),
+    Kind("database-away", "The database does not answer.", "No other alert comes meanwhile."),
+    Kind("look-failed", "The check for problems fails.", "No other alert comes meanwhile."),
     # Failures of our own
     Kind(
         "process-killed",
         "The process was killed, or its host is gone.",
         "The next run takes up its work.",
-        recovers_by_itself=True,
     ),
     Kind(
         "unexpected-error",

@@ -103,7 +103,7 @@ def _row(known: "Known", labels: dict[int, str]) -> dict[str, Any]:
         {"receiver": labels.get(number), "event": told.event, "at": told.at}
         for number, told in known.told.items()
     ]
-    return finding_json(known.finding) | {"began_at": known.began_at, "alerts": alerts}
+    return finding_json(known) | {"began_at": known.began_at, "alerts": alerts}
 
 
 def _print(known: "Known", labels: dict[int, str], address: str) -> None:
@@ -111,11 +111,10 @@ def _print(known: "Known", labels: dict[int, str], address: str) -> None:
 
     finding = known.finding
     mark, style = _MARKS[finding.severity]
-    whose = f"{finding.whose}: " if finding.whose else ""
-    print_hanging(console, Text(f"{mark} ", style), Text(f"{whose}{finding.sentence}"))
+    print_hanging(console, Text(f"{mark} ", style), Text(finding.headline))
     again = f", goes on at {finding.next_at:%Y-%m-%d %H:%M} UTC" if finding.next_at else ""
-    since = f"since {finding.since or known.began_at:%Y-%m-%d %H:%M} UTC{again}"
-    given = finding.acknowledged
+    since = f"since {known.since:%Y-%m-%d %H:%M} UTC{again}"
+    given = known.acknowledged
     by = f"acknowledged by {given.by} {given.at:%Y-%m-%d %H:%M} UTC. {given.note}" if given else ""
     lines = [f"{finding.key}, {since}", *(one.text for one in finding.effects), finding.advice, by]
     lines += [
@@ -134,6 +133,7 @@ def test() -> None:
 
     Exits with 1 if one did not accept it.
     """
+    from bidbeacon_pipelines.problems.alert_rules import Message
     from bidbeacon_pipelines.problems.receivers import NotSentError, list_receivers
 
     settings = get_settings()
@@ -142,12 +142,11 @@ def test() -> None:
         raise CommandFailedError(
             "BIDBEACON_ALERT_URLS is not set, so there is no receiver: see docs/alerts.md."
         )
-    failed = 0
+    body = f"This is a test.\n{settings.stream_public_url}/"
+    message, failed = Message("BidBeacon: alerts arrive here", body), 0
     for receiver in receivers:
         try:
-            receiver.send(
-                "BidBeacon: alerts arrive here", f"This is a test.\n{settings.stream_public_url}/"
-            )
+            receiver.send(message)
             console.print(Text("✔ ", "green"), Text(f"{receiver.label}: sent"), sep="")
         except NotSentError as error:
             failed += 1

@@ -7,7 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.findings import Acknowledgement, Finding
+from bidbeacon_pipelines.problems.findings import ORDER, Finding
 
 BACK_AFTER = timedelta(hours=4)
 """The shortest time from an alert that a finding has ended to one that it is there again."""
@@ -38,6 +38,22 @@ class LastAlert:
 
 
 @dataclass(frozen=True)
+class Acknowledgement:
+    """Who has acknowledged a finding, when and why; and how severe it was then, and how much of it there was."""
+
+    by: str
+    at: datetime
+    note: str
+    severity: Severity
+    count: int
+
+    def covers(self, finding: Finding) -> bool:
+        """Return whether it still holds: the finding is neither worse now, nor twice as large."""
+        is_worse = ORDER.index(finding.severity) > ORDER.index(self.severity)
+        return not is_worse and (finding.count < 2 * self.count or not self.count)
+
+
+@dataclass(frozen=True)
 class Known:
     """A finding as stored.
 
@@ -45,7 +61,7 @@ class Known:
         finding: As it was last seen.
         began_at: When it was first seen this time.
         gone_at: Since when it is not seen any more; None while it is.
-        acknowledged: Who has acknowledged it.
+        acknowledged: Who has acknowledged it; None once it has changed since.
         told: The last alert about it, by the number of the receiver.
     """
 
@@ -55,6 +71,11 @@ class Known:
     acknowledged: Acknowledgement | None = None
     told: Mapping[int, LastAlert] = field(default_factory=dict)
 
+    @property
+    def since(self) -> datetime:
+        """Since when it is there, as far as that is known."""
+        return self.finding.since or self.began_at
+
     def has_ended(self, now: datetime) -> bool:
         """Return whether it is over: gone for as long as it takes to settle."""
         return self.gone_at is not None and now - self.gone_at >= self.finding.settles_after
@@ -62,34 +83,22 @@ class Known:
 
 @dataclass(frozen=True)
 class Message:
-    """The text of an alert; `event` and `is_minor` choose its colour."""
+    """The text of an alert, about something that is wrong (`warning`, `failure`) or over (`success`)."""
 
-    event: Event
-    is_minor: bool
     title: str
     body: str
+    kind: str = "info"
 
 
-@dataclass(frozen=True)
-class QuietHours:
-    """Hours of each day without messages, such as 22:00 to 07:00 in a time zone; none if both are equal."""
-
-    start: time
-    end: time
-    zone: ZoneInfo
-
-    @classmethod
-    def parse(cls, text: str, zone: ZoneInfo) -> "QuietHours":
-        """Return the hours of a text such as `22:00-07:00`."""
-        start, end = map(time.fromisoformat, text.split("-"))
-        return cls(start, end, zone)
-
-    def contain(self, now: datetime) -> bool:
-        """Return whether an instant is in them."""
-        local = now.astimezone(self.zone).time()
-        if self.start <= self.end:
-            return self.start <= local < self.end
-        return local >= self.start or local < self.end
+def is_quiet(hours: str | None, zone: ZoneInfo, now: datetime) -> bool:
+    """Return whether an instant is in quiet hours (`22:00-07:00`, without the end) in a time zone."""
+    if hours is None:
+        return False
+    start, end = map(time.fromisoformat, hours.split("-"))
+    local = now.astimezone(zone).time()
+    if start <= end:
+        return start <= local < end
+    return local >= start or local < end
 
 
 def with_findings(
@@ -109,8 +118,12 @@ def _see(finding: Finding, before: Known | None, now: datetime) -> Known:
         return Known(finding, began_at=now, told=before.told if before else {})
     given = before.acknowledged
     kept = given if given is not None and given.covers(finding) else None
-    seen = replace(finding, acknowledged=kept)
-    return replace(before, finding=seen, gone_at=None, acknowledged=kept)
+    return replace(before, finding=finding, gone_at=None, acknowledged=kept)
+
+
+def list_news(known: Iterable[Known], receiver: int, now: datetime) -> list[tuple[Known, Event]]:
+    """Return what a receiver is to be told now: findings, each with its event."""
+    return [(one, event) for one in known if (event := find_event(one, receiver, now))]
 
 
 def find_event(known: Known, receiver: int, now: datetime) -> Event | None:
@@ -137,43 +150,36 @@ def write_digest(news: Sequence[tuple[Known, Event]], *, address: str, zone: Zon
         address: The page's, as people reach it.
         zone: The time zone that instants are shown in.
     """
+    kinds = ("failure", "warning", "success")
     messages = [_write(known, event, address=address, zone=zone) for known, event in news]
-    messages.sort(key=lambda one: (one.event is Event.ENDED, one.is_minor))
-    worst = messages[0]
-    if len(messages) == 1:
+    worst, *others = messages = sorted(messages, key=lambda one: kinds.index(one.kind))
+    if not others:
         return worst
     blocks = [f"{message.title}\n{message.body}" for message in messages[:_MOST_LISTED]]
     more = len(messages) - _MOST_LISTED
     blocks += [f"… and {more:,} more: {address}/"] if more > 0 else []
-    title = f"{worst.title} (and {len(messages) - 1:,} more)"
+    title = f"{worst.title} (and {len(others):,} more)"
     return replace(worst, title=title, body="\n\n".join(blocks))
 
 
 def _write(known: Known, event: Event, *, address: str, zone: ZoneInfo) -> Message:
-    finding = known.finding
-    whose = f"{finding.whose}: " if finding.whose else ""
-    whole = f"{_PREFIXES[event]}{whose}{' '.join(finding.sentence.split())}"
+    finding, is_over = known.finding, event is Event.ENDED
+    whole = f"{_PREFIXES[event]}{' '.join(finding.headline.split())}"
     title = whole if len(whole) <= _LONGEST_TITLE else f"{whole[: _LONGEST_TITLE - 1]}…"
-    since = f"Since {show_instant(finding.since or known.began_at, zone)}"
-    if event is Event.ENDED:
-        since += f", over since {show_instant(known.gone_at or known.began_at, zone)}"
-    lines = [f"{since}.", *(f"{effect.text}." for effect in finding.effects)]
-    if event is not Event.ENDED:
-        lines += [f"What next: {finding.advice}"] if finding.advice else []
-        lines += _goes_on(finding, zone)
+    lines = [f"Since {_shown(known.since, zone)}.", *(f"{one.text}." for one in finding.effects)]
+    if is_over:
+        lines[0] += f" Over since {_shown(known.gone_at or known.began_at, zone)}."
+    elif finding.advice:
+        lines.append(f"What next: {finding.advice}")
+    if finding.next_at is not None and not is_over:
+        attempt = f", {finding.attempt}" if finding.attempt else ""
+        lines.append(f"It goes on by itself at {_shown(finding.next_at, zone)}{attempt}.")
     lines.append(f"{address}{finding.link}")
-    is_minor = finding.severity is not Severity.ERROR
-    return Message(event, is_minor, title, "\n".join(lines if title == whole else [whole, *lines]))
+    kind = "failure" if finding.severity is Severity.ERROR else "warning"
+    body = "\n".join(lines if title == whole else [whole, *lines])
+    return Message(title, body, "success" if is_over else kind)
 
 
-def _goes_on(finding: Finding, zone: ZoneInfo) -> list[str]:
-    if finding.next_at is None:
-        return []
-    attempt = f", {finding.attempt}" if finding.attempt else ""
-    return [f"It goes on by itself at {show_instant(finding.next_at, zone)}{attempt}."]
-
-
-def show_instant(instant: datetime, zone: ZoneInfo) -> str:
-    """Return an instant as messages show it: "25 Jul 2026 12:00 UTC"."""
+def _shown(instant: datetime, zone: ZoneInfo) -> str:
     local = instant.astimezone(zone)
     return f"{local.day} {local:%b %Y %H:%M} {local.tzname()}"

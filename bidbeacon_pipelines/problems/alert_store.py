@@ -9,9 +9,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from bidbeacon_pipelines.problems.alert_rules import Event, Known
 
-_SENDING_TAKES = timedelta(minutes=5)
-"""An attempt that nothing is known of for so long has died."""
-_LONGEST_PAUSE = timedelta(minutes=15)
 _KNOWN = TypeAdapter(Known)
 
 _MAKE_WATCH = text(
@@ -60,23 +57,30 @@ def save_known(connection: Connection, known: Iterable[Known]) -> None:
 
 
 _CLAIM = text("""
-    INSERT INTO alert_receivers AS r (receiver, attempts, next_attempt_at) VALUES (:receiver, 1, :now + :sending_takes)
-    ON CONFLICT (receiver) DO UPDATE SET attempts = r.attempts + 1, next_attempt_at = :now + :sending_takes * 2 ^ least(r.attempts, 4)
+    INSERT INTO alert_receivers AS r (receiver, failing_since, next_attempt_at)
+    VALUES (:receiver, :now, :now + interval '1 minute')
+    ON CONFLICT (receiver) DO UPDATE
+       SET failing_since = coalesce(r.failing_since, :now),
+           next_attempt_at = :now + least(interval '15 minutes', greatest(interval '1 minute', :now - r.failing_since))
      WHERE r.next_attempt_at <= :now
     RETURNING receiver""")
 
 
 def claim_receiver(connection: Connection, receiver: int, now: datetime) -> bool:
-    """Return whether this process may send to a receiver now; others don't for five minutes, and longer where senders die again and again."""
-    values = {"receiver": receiver, "now": now, "sending_takes": _SENDING_TAKES}
-    return connection.execute(_CLAIM, values).first() is not None
+    """Return whether this process may send to a receiver now.
+
+    The next attempt is set before this one is made: after a minute, two, four, and at last every
+    quarter of an hour, until one succeeds. So a process that dies while it sends holds up nobody.
+    """
+    return connection.execute(_CLAIM, {"receiver": receiver, "now": now}).first() is not None
 
 
 _NOTE_TOLD = text("""
     UPDATE findings SET told = told || jsonb_build_object(CAST(:receiver AS text), jsonb_build_object('event', CAST(:event AS text), 'at', CAST(:now AS timestamptz)))
      WHERE key = :key""")
 _NOTE_SENT = text("""
-    UPDATE alert_receivers SET attempts = 0, next_attempt_at = '-infinity', failing_since = NULL, error = NULL WHERE receiver = :receiver""")
+    UPDATE alert_receivers SET next_attempt_at = '-infinity', failing_since = NULL, error = NULL
+     WHERE receiver = :receiver""")
 
 
 def note_told(
@@ -89,17 +93,10 @@ def note_told(
     connection.execute(_NOTE_SENT, {"receiver": receiver})
 
 
-_NOTE_FAILED = text("""
-    UPDATE alert_receivers
-       SET error = :error, failing_since = coalesce(failing_since, :now),
-           next_attempt_at = :now + least(:longest, interval '1 minute' * 2 ^ least(attempts - 1, 10))
-     WHERE receiver = :receiver""")
-
-
-def note_failed(connection: Connection, receiver: int, now: datetime, error: str) -> None:
-    """Store why a receiver did not take an alert; it is tried again after a minute, two, four, and at last every quarter of an hour."""
-    values = {"receiver": receiver, "now": now, "error": error, "longest": _LONGEST_PAUSE}
-    connection.execute(_NOTE_FAILED, values)
+def note_failed(connection: Connection, receiver: int, error: str) -> None:
+    """Store why a receiver did not take an alert."""
+    statement = text("UPDATE alert_receivers SET error = :error WHERE receiver = :receiver")
+    connection.execute(statement, {"receiver": receiver, "error": error})
 
 
 def drop_receivers(connection: Connection, receivers: int) -> None:
@@ -111,7 +108,7 @@ def drop_receivers(connection: Connection, receivers: int) -> None:
 _DELIVERY = text("""
     SELECT (SELECT nullif(looked_at, '-infinity') FROM alert_watch) AS watched_at, min(failing_since) AS failing_since,
            (array_agg(error ORDER BY failing_since))[1] AS error
-      FROM alert_receivers""")
+      FROM alert_receivers WHERE error IS NOT NULL""")
 
 
 def read_delivery(connection: Connection) -> RowMapping:

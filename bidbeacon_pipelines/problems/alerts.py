@@ -13,11 +13,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.problems.alert_rules import (
+    Acknowledgement,
     Event,
     Known,
-    QuietHours,
-    find_event,
-    show_instant,
+    LastAlert,
+    is_quiet,
+    list_news,
     with_findings,
     write_digest,
 )
@@ -30,7 +31,7 @@ from bidbeacon_pipelines.problems.alert_store import (
     save_known,
     take_watch,
 )
-from bidbeacon_pipelines.problems.findings import Acknowledgement, Finding
+from bidbeacon_pipelines.problems.findings import Effect, Finding, found
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings
@@ -86,123 +87,27 @@ def find_finding(connection: Connection, settings: Settings, now: datetime, key:
 
 def acknowledge(
     connection: Connection, settings: Settings, now: datetime, key: str, *, by: str, note: str = ""
-) -> Finding:
+) -> Known:
     """Acknowledge a finding until it changes: gets worse, grows to twice its size, or ends.
 
     Raises:
         FindingIsOverError: there is none with this key.
     """
     known = find_finding(connection, settings, now, key)
-    finding = known.finding
-    given = Acknowledgement(by, now, note, finding.severity, finding.count)
-    return _acknowledged(connection, known, given)
+    given = Acknowledgement(by, now, note, known.finding.severity, known.finding.count)
+    save_known(connection, [known := replace(known, acknowledged=given)])
+    return known
 
 
-def unacknowledge(connection: Connection, settings: Settings, now: datetime, key: str) -> Finding:
+def unacknowledge(connection: Connection, settings: Settings, now: datetime, key: str) -> Known:
     """Take an acknowledgement back.
 
     Raises:
         FindingIsOverError: there is no finding with this key.
     """
-    return _acknowledged(connection, find_finding(connection, settings, now, key), None)
-
-
-def _acknowledged(connection: Connection, known: Known, given: Acknowledgement | None) -> Finding:
-    finding = replace(known.finding, acknowledged=given)
-    save_known(connection, [replace(known, finding=finding, acknowledged=given)])
-    return finding
-
-
-def tell(engine: Engine, settings: Settings, receiver: Receiver, now: datetime) -> None:
-    """Send a receiver one digest of what it has not been told yet, if there is something.
-
-    The attempt is committed before it is made, and what was told after it: a process that dies in
-    between leaves a digest that is sent again later.
-    """
-    number = receiver.number
-    with engine.begin() as connection:
-        if not _list_news(connection, number, now) or not claim_receiver(connection, number, now):
-            return
-        news = _list_news(connection, number, now)  # without what was told while we waited
-    try:
-        if news:
-            zone, address = ZoneInfo(settings.alert_time_zone), settings.stream_public_url
-            one = write_digest(news, address=address, zone=zone)
-            receiver.send(one.title, one.body, event=one.event, is_minor=one.is_minor)
-    except NotSentError as error:
-        with engine.begin() as connection:
-            note_failed(connection, number, now, f"{receiver.label}: {error}")
-    else:
-        with engine.begin() as connection:
-            note_told(connection, number, {one.finding.key: event for one, event in news}, now)
-
-
-def _list_news(connection: Connection, receiver: int, now: datetime) -> list[tuple[Known, Event]]:
-    known = list_known(connection).values()
-    return [(one, event) for one in known if (event := find_event(one, receiver, now))]
-
-
-def _is_quiet(settings: Settings, now: datetime) -> bool:
-    hours = settings.alert_quiet_hours
-    return hours is not None and QuietHours.parse(
-        hours, ZoneInfo(settings.alert_time_zone)
-    ).contain(now)
-
-
-class OutageAlert:
-    """Sends an alert while looks fail, for example because the database does not answer, and another when they work again.
-
-    Its state is in memory only, since nothing can be stored meanwhile: each watching process sends
-    it, and sends it again after a restart.
-    """
-
-    def __init__(self, settings: Settings, receivers: Sequence[Receiver]) -> None:
-        self._settings = settings
-        self._receivers = receivers
-        self._since: datetime | None = None
-        self._title = ""
-        self._notified: list[Receiver] = []
-
-    def note_failure(self, error: Exception, now: datetime) -> None:
-        """Send the alert to each receiver once, after looks have failed for `BLIND_AFTER`."""
-        self._since = self._since or now
-        if now - self._since < BLIND_AFTER or _is_quiet(self._settings, now):
-            return
-        is_away = isinstance(error, OperationalError | InterfaceError)
-        self._title = self._title or (
-            "The database does not answer" if is_away else "The check for problems fails"
-        )
-        why = redact_text(str(error).partition("\n")[0])
-        body = f"{why}\nNo other alert comes until it is over. So it has been since {self._shown(self._since)}."
-        unnotified = [receiver for receiver in self._receivers if receiver not in self._notified]
-        self._notified += [
-            receiver for receiver in unnotified if _takes(receiver, self._title, body, Event.BEGAN)
-        ]
-
-    def note_success(self, now: datetime) -> None:
-        """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next look."""
-        if self._since is not None and self._notified and not _is_quiet(self._settings, now):
-            body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
-            title = f"Over: {self._title}"
-            self._notified = [
-                receiver
-                for receiver in self._notified
-                if not _takes(receiver, title, body, Event.ENDED)
-            ]
-        if not self._notified:
-            self._since, self._title = None, ""
-
-    def _shown(self, instant: datetime) -> str:
-        return show_instant(instant, ZoneInfo(self._settings.alert_time_zone))
-
-
-def _takes(receiver: Receiver, title: str, body: str, event: Event) -> bool:
-    try:
-        receiver.send(title, body, event=event)
-    except NotSentError as error:
-        logger.warning("%s did not receive “%s”: %s", receiver.label, title, error)
-        return False
-    return True
+    known = replace(find_finding(connection, settings, now, key), acknowledged=None)
+    save_known(connection, [known])
+    return known
 
 
 class AlertWatch:
@@ -228,10 +133,11 @@ class AlertWatch:
     ) -> None:
         self._engine = engine
         self._settings = settings
+        self._zone = ZoneInfo(settings.alert_time_zone)
         self._clock = clock or DatabaseClock(engine, settings)
         self._host_clock = host_clock
         self._receivers = list_receivers(settings)
-        self._outage = OutageAlert(settings, self._receivers)
+        self._outages: dict[str, Known] = {}
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -248,21 +154,81 @@ class AlertWatch:
         with self._engine.begin() as connection:
             look(connection, self._settings, now)
             drop_receivers(connection, len(self._receivers))
-        if not _is_quiet(self._settings, now):
+        if not self._is_quiet(now):
             for receiver in self._receivers:
-                tell(self._engine, self._settings, receiver, now)
+                self._tell(receiver, now)
 
     def watch_once(self) -> None:
         """Look and tell; log a failure, and send an alert if it persists."""
+        outages = []
         try:
             self.look_once()
         except Exception as error:  # noqa: BLE001 - the next look may succeed, and the thread must go on
             logger.warning("The check for problems failed: %s", redact_text(str(error)))
-            self._outage.note_failure(error, self._host_clock())
-        else:
-            self._outage.note_success(self._host_clock())
+            outages = [_outage(error)]
+        self._tell_of_outages(outages, self._host_clock())
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.watch_once()
             self._stopped.wait(LOOK_EVERY.total_seconds())
+
+    def _is_quiet(self, now: datetime) -> bool:
+        return is_quiet(self._settings.alert_quiet_hours, self._zone, now)
+
+    def _tell(self, receiver: Receiver, now: datetime) -> None:
+        """Send a receiver one digest of what it has not been told yet, if there is something.
+
+        The attempt is committed before it is made, and what was told after it: a process that dies
+        in between leaves a digest that is sent again later.
+        """
+        number = receiver.number
+        with self._engine.begin() as connection:
+            news = list_news(list_known(connection).values(), number, now)
+            if not news or not claim_receiver(connection, number, now):
+                return
+            # Without what was told while we waited.
+            news = list_news(list_known(connection).values(), number, now)
+        error = self._send(receiver, news) if news else None
+        with self._engine.begin() as connection:
+            if error is not None:
+                note_failed(connection, number, f"{receiver.label}: {error}")
+                return
+            note_told(connection, number, {one.finding.key: event for one, event in news}, now)
+
+    def _send(self, receiver: Receiver, news: Sequence[tuple[Known, Event]]) -> str | None:
+        """Send a digest; return why it was not taken, or None."""
+        address = self._settings.stream_public_url
+        try:
+            receiver.send(write_digest(news, address=address, zone=self._zone))
+        except NotSentError as error:
+            return str(error)
+        return None
+
+    def _tell_of_outages(self, findings: Sequence[Finding], now: datetime) -> None:
+        """Tell that looks fail, or work again, like any finding, but remember it in memory.
+
+        Nothing can be stored meanwhile: each watching process tells it, and again after a restart.
+        """
+        known = {one.finding.key: one for one in with_findings(self._outages, findings, now)}
+        for receiver in [] if self._is_quiet(now) else self._receivers:
+            news = list_news(known.values(), receiver.number, now)
+            if not news or self._send(receiver, news) is not None:
+                continue
+            for one, event in news:
+                told = {**one.told, receiver.number: LastAlert(event, now)}
+                known[one.finding.key] = replace(one, told=told)
+        self._outages = {key: one for key, one in known.items() if not _is_settled(one)}
+
+
+def _outage(error: Exception) -> Finding:
+    is_away = isinstance(error, OperationalError | InterfaceError)
+    why = Effect(redact_text(str(error).partition("\n")[0]), "/")
+    code = "database-away" if is_away else "look-failed"
+    return found({"code": code}, why, tell_after=BLIND_AFTER)
+
+
+def _is_settled(known: Known) -> bool:
+    """Return whether an outage is over, and everybody who was told knows."""
+    is_known = all(last.event is Event.ENDED for last in known.told.values())
+    return known.gone_at is not None and is_known

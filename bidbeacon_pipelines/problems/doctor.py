@@ -25,8 +25,9 @@ from bidbeacon_pipelines.database.schema import (
     schema_problem,
 )
 from bidbeacon_pipelines.datasets.override_queries import list_overrides
+from bidbeacon_pipelines.problems.alert_rules import Known
 from bidbeacon_pipelines.problems.alerts import list_open
-from bidbeacon_pipelines.problems.findings import Finding, counted
+from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Region, Settings
@@ -70,7 +71,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
         with usable.begin() as connection:
             now = read_now(connection, settings)
             findings = survey(connection, settings, now).findings
-            yield from (_of_finding(one.finding) for one in list_open(connection, findings, now))
+            yield from map(_of_finding, list_open(connection, findings, now))
             yield from list_figures(connection)
     except SQLAlchemyError as error:
         yield _away(_first_line(error))
@@ -101,28 +102,25 @@ def _check_amazon(settings: Settings, engine: Engine | None) -> Check:
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     name = "sandbox" if settings.uses_sandbox else "Amazon"
     try:
-        found = _call_amazon(settings, engine)
+        problems = _call_amazon(settings, engine)
     except AuthError as error:  # of the credentials, which concern all regions
         facts = {"address": address, "credential_problem": str(error)}
         return Check(name, Severity.ERROR, str(error), facts=facts)
-    return judge_regions(name, address, found)
+    return judge_regions(name, address, problems)
 
 
 def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]) -> Check:
     """Return whether all regions answer; `problems` says for each what went wrong."""
     away = {region: problem for region, problem in problems.items() if problem}
     facts = {"address": address, "regions": {one: one not in away for one in problems}}
-    details = tuple(f"{region}: {problem}" for region, problem in away.items())
     if not away:
         sentence = f"{address} accepts our token and answers for {' '.join(problems)}"
         return Check(name, Severity.FINE, sentence, facts=facts)
-    if len(away) < len(problems):
-        sentence = f"{len(away)} of {len(problems)} regions don't answer"
-        to_do = "Their accounts wait. Try again later."
-        return Check(name, Severity.WARNING, sentence, to_do, details, facts)
-    to_do = _START_ALL if name == "sandbox" else "Check the network, then try again."
-    sentence = f"{address} does not answer for any region"
-    return Check(name, Severity.ERROR, sentence, to_do, details[:1], facts)
+    severity = Severity.WARNING if len(away) < len(problems) else Severity.ERROR
+    sentence = f"{address} does not answer for {' '.join(away)}"
+    to_do = _START_ALL if name == "sandbox" else "Their accounts wait. Check the network."
+    details = tuple(f"{region}: {problem}" for region, problem in away.items())
+    return Check(name, severity, sentence, to_do, details, facts)
 
 
 def _call_amazon(settings: Settings, engine: Engine | None) -> dict[Region, str | None]:
@@ -171,15 +169,13 @@ def _do_not_wait(waiting: Waiting) -> None:
         raise _NotNowError(waiting.reason)
 
 
-def _of_finding(finding: Finding) -> Check:
-    whose = f"{finding.whose}: " if finding.whose else ""
-    known = finding.acknowledged
+def _of_finding(known: Known) -> Check:
+    finding, given = known.finding, known.acknowledged
     details = [effect.text for effect in finding.effects]
-    details += [f"Acknowledged by {known.by}. {known.note}".strip()] if known else []
-    severity = Severity.FINE if known else finding.severity
-    sentence = f"{whose}{finding.sentence}"
-    facts = finding_json(finding)
-    return Check(finding.code, severity, sentence, finding.advice, tuple(details), facts)
+    details += [f"Acknowledged by {given.by}. {given.note}".strip()] if given else []
+    severity = Severity.FINE if given else finding.severity
+    said, facts = (finding.code, severity, finding.headline, finding.advice), finding_json(known)
+    return Check(*said, tuple(details), facts)
 
 
 def list_figures(connection: Connection) -> Iterator[Check]:

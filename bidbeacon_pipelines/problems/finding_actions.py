@@ -1,7 +1,6 @@
 """Takes the action of a finding: loads all of its days again, or resumes all of its ads accounts."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Connection, text
@@ -18,16 +17,8 @@ from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_sessions import SessionStore
 
 
-@dataclass(frozen=True)
-class Done:
-    """The result of an action: a sentence, and the page that shows it."""
-
-    said: str
-    link: str
-
-
-def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> Done:
-    """Do what the button of a finding says.
+def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> dict[str, str]:
+    """Do what the button of a finding says; return what was done (`said`), and the page that shows it (`link`).
 
     Raises:
         FindingIsOverError: there is no such finding, or nothing can be done about it.
@@ -36,7 +27,8 @@ def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> Done:
         now = read_now(connection, settings)
         action = find_finding(connection, settings, now, key).finding.action
         if action == "load":
-            return _load(connection, settings, key, by=by, now=now)
+            said = _load(connection, settings, key, by=by, now=now)
+            return {"said": said, "link": "/sessions?job=load-windows&since=1h"}
         accounts = _list_refused(connection, key) if action == "resume" else []
     if not accounts:
         raise FindingIsOverError
@@ -44,7 +36,8 @@ def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> Done:
     for account in accounts:
         changes.resume(account)
     resumed = counted(len(accounts), "ads account")
-    return Done(f"Resumed {resumed}; reports are planned within a minute.", "/accounts")
+    said = f"Resumed {resumed}; reports are planned within a minute."
+    return {"said": said, "link": "/accounts"}
 
 
 _REFUSED = text(f"""
@@ -61,7 +54,7 @@ def _list_refused(connection: Connection, key: str) -> list[Account]:
     return [get_account(connection, account_key) for account_key in refused]
 
 
-def _load(connection: Connection, settings: Settings, key: str, *, by: str, now: datetime) -> Done:
+def _load(connection: Connection, settings: Settings, key: str, *, by: str, now: datetime) -> str:
     """Ask for loads of all days of a finding that nobody has asked for yet."""
     days: dict[tuple[str, str], set[date]] = defaultdict(set)
     for row in list_windows(connection, settings, now, key):
@@ -69,7 +62,8 @@ def _load(connection: Connection, settings: Settings, key: str, *, by: str, now:
             days[row["account_key"], row["dataset"]].add(row["window_date"])
     for (account_key, dataset), found in days.items():
         want_windows(connection, get_account(connection, account_key), dataset, sorted(found), by)
-    number, accounts = sum(map(len, days.values())), len({account for account, _ in days})
-    asked = f"Asked for {counted(number, 'day')} of {counted(accounts, 'account')}; Dagster starts the runs within half a minute."
-    said = asked if number else "All of these days are asked for already."
-    return Done(said, "/sessions?job=load-windows&since=1h")
+    if not days:
+        return "All of these days are asked for already."
+    accounts = counted(len({account for account, _ in days}), "account")
+    number = counted(sum(map(len, days.values())), "day")
+    return f"Asked for {number} of {accounts}; Dagster starts the runs within half a minute."

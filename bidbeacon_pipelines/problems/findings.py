@@ -12,7 +12,8 @@ NAMES_SHOWN = 3
 """So many accounts of a finding are named; the others are counted."""
 SETTLES_AFTER = timedelta(hours=2)
 """A failed window that is requested again is not failed meanwhile, and is again if that does not help; so wait before a finding counts as ended."""
-_ORDER = list(Severity)
+ORDER = list(Severity)
+_FACTS = ("names", "accounts", "datasets", "since", "next_at", "is_recovered")
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,6 @@ class Effect:
     text: str
     link: str
     count: int | None = None
-
-
-@dataclass(frozen=True)
-class Acknowledgement:
-    """Who has acknowledged a finding, when and why; and how severe it was then, and how much of it there was."""
-
-    by: str
-    at: datetime
-    note: str
-    severity: Severity
-    count: int
-
-    def covers(self, finding: "Finding") -> bool:
-        """Return whether it still holds: the finding is neither worse now, nor twice as large."""
-        is_worse = _ORDER.index(finding.severity) > _ORDER.index(self.severity)
-        return not is_worse and (finding.count < 2 * self.count or not self.count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +56,6 @@ class Finding:
         tell_after: How long it must last before an alert is sent.
         settles_after: How long it must be gone before it counts as ended.
         is_recovered: Whether it is over, and only shown because it happened in the last hours.
-        acknowledged: Who has acknowledged it; None once it has changed since.
     """
 
     key: str
@@ -93,7 +77,6 @@ class Finding:
     tell_after: timedelta = timedelta(0)
     settles_after: timedelta = timedelta(0)
     is_recovered: bool = False
-    acknowledged: Acknowledgement | None = None
 
     @property
     def count(self) -> int:
@@ -101,12 +84,13 @@ class Finding:
         return sum(effect.count or 0 for effect in self.effects)
 
     @property
-    def whose(self) -> str:
-        """The accounts by name: "Acme Merch · US and 4 more accounts"; empty where there is none."""
+    def headline(self) -> str:
+        """The sentence with the accounts by name: "Acme Merch · US and 4 more accounts: Amazon …"."""
+        if not self.names:
+            return self.sentence
         more = self.accounts - len(self.names)
-        return ", ".join(self.names) + (
-            f" and {counted(more, 'more account')}" if self.names and more > 0 else ""
-        )
+        others = f" and {counted(more, 'more account')}" if more > 0 else ""
+        return f"{', '.join(self.names)}{others}: {self.sentence}"
 
 
 def found(
@@ -144,14 +128,17 @@ def found(
     )
 
 
+def facts_of(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the columns of a row that are facts of its finding, where they have a value."""
+    given = {name: row[name] for name in _FACTS if row.get(name) is not None}
+    return {n: tuple(value) if isinstance(value, list) else value for n, value in given.items()}
+
+
 def finding_key(cause: Cause) -> str:
     """Return what findings of equal causes have in common: the code, with a digest of the parameters where there are any."""
     code, equal = str(cause["code"]), key_of(cause)
-    return (
-        code
-        if equal == key_of({"code": code})
-        else f"{code}-{sha256(equal.encode()).hexdigest()[:8]}"
-    )
+    digest = sha256(equal.encode()).hexdigest()[:8]
+    return code if equal == key_of({"code": code}) else f"{code}-{digest}"
 
 
 def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
@@ -171,14 +158,14 @@ def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
             del by_key[key]
             effects = (Effect(one.sentence, one.link), *one.effects)
             by_key[root.key] = _together(root, replace(one, effects=effects))
-    return sorted(by_key.values(), key=lambda one: (-_ORDER.index(one.severity), one.is_recovered))
+    return sorted(by_key.values(), key=lambda one: (-ORDER.index(one.severity), one.is_recovered))
 
 
 def _together(first: Finding, second: Finding) -> Finding:
     names = tuple(dict.fromkeys([*first.names, *second.names]))
     return replace(
         first,
-        severity=max(first.severity, second.severity, key=_ORDER.index),
+        severity=max(first.severity, second.severity, key=ORDER.index),
         effects=first.effects + second.effects,
         names=names[:NAMES_SHOWN],
         accounts=max(first.accounts, second.accounts, len(names)),
@@ -197,11 +184,6 @@ def _together(first: Finding, second: Finding) -> Finding:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return "1 window" or "1,200 windows"."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
-
-
-def verb(number: int, one: str) -> str:
-    """Return a verb for so many things, given as for one: "is", "needs", "waits"."""
-    return one if number == 1 else {"is": "are"}.get(one, one.removesuffix("s"))
 
 
 def in_datasets(names: Sequence[str]) -> str:

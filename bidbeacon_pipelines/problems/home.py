@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
 from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.problems.alert_rules import Known
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Finding, counted
-from bidbeacon_pipelines.problems.grants import find_missing_grant
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.gate_queries import list_gates
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.presentation import instant
 from bidbeacon_sessions.queries import count_unfulfilled
 
 MOST_FINDINGS: Final = 20
@@ -44,19 +44,21 @@ class Home:
         now = self._clock()
         with self._store.snapshot() as connection:
             state = survey(connection, self._settings, now)
-            findings = [one.finding for one in list_open(connection, state.findings, now)]
-            findings += [one for one in state.findings if one.is_recovered]
+            findings = list_open(connection, state.findings, now)
+            findings += [Known(one, now) for one in state.findings if one.is_recovered]
             answer = {
-                "at": instant(now),
+                "at": now,
                 "is_sandbox": self._settings.uses_sandbox,
                 "accounts": dict(connection.execute(_ACCOUNTS).mappings().one()),
                 "datasets": [dataset_json(name, state.windows.get(name, {})) for name in DATASETS],
                 "findings": [finding_json(one) for one in findings[:MOST_FINDINGS]],
                 "more_findings": max(0, len(findings) - MOST_FINDINGS),
-                "limits": _limits_json(connection, now),
+                "limits": _read_limits(connection, now),
                 "promises": dict(count_unfulfilled(connection)),
             }
-            return answer | {"starting": _start_json(connection, answer)}
+            starting = _read_start(connection, answer)
+        plain: dict[str, Any] = msgspec.to_builtins(answer | {"starting": starting})
+        return plain
 
 
 def dataset_json(name: str, states: Mapping[WindowState, int]) -> dict[str, Any]:
@@ -69,22 +71,13 @@ def dataset_json(name: str, states: Mapping[WindowState, int]) -> dict[str, Any]
     }
 
 
-def finding_json(finding: Finding) -> dict[str, Any]:
+def finding_json(known: Known) -> dict[str, Any]:
     """Return a finding as page and command line show it."""
-    names = ("key", "code", "severity", "sentence", "advice", "accounts", "count", "link")
-    given = finding.acknowledged
-    return {
-        **{name: getattr(finding, name) for name in names},
-        "effects": [{"text": one.text, "link": one.link} for one in finding.effects],
-        "names": list(finding.names),
-        "datasets": list(finding.datasets),
-        "since": instant(finding.since),
-        "next_at": instant(finding.next_at),
-        "attempt": finding.attempt,
-        "button": button_of(finding),
-        "is_recovered": finding.is_recovered,
-        "acknowledged": given and {"by": given.by, "at": instant(given.at), "note": given.note},
-    }
+    finding = known.finding
+    derived = {"count": finding.count, "since": known.since, "button": button_of(finding)}
+    derived |= {"acknowledged": known.acknowledged}
+    plain: dict[str, Any] = msgspec.to_builtins(finding) | msgspec.to_builtins(derived)
+    return plain
 
 
 def button_of(finding: Finding) -> str | None:
@@ -107,33 +100,26 @@ _PUT_OFF = text("""
      WHERE r.status = 'planned' AND o.needs_attention IS NULL GROUP BY r.dataset ORDER BY reports DESC, r.dataset""")
 
 
-def _limits_json(connection: Connection, now: datetime) -> dict[str, Any]:
+def _read_limits(connection: Connection, now: datetime) -> dict[str, Any]:
     """Return what Amazon's limits cost: at each gate, in the calls of the last 24 hours, and the reports that wait for their turn."""
-    return {
-        "gates": [_plain(gate.facts(now)) for gate in list_gates(connection, now=now)],
-        "calls": _calls_json(connection, now),
-        "put_off": [_plain(row) for row in connection.execute(_PUT_OFF).mappings()],
-    }
-
-
-def _calls_json(connection: Connection, now: datetime) -> dict[str, Any] | None:
-    """Return what the calls of the last 24 hours cost; None where the role may not see them, which a finding says."""
-    if find_missing_grant(connection, "api_calls") is not None:
-        return None
     calls = summarize_calls(connection, now - _RECENTLY)
     return {
-        "count": sum(each.calls for each in calls),
-        "failed": sum(each.failed for each in calls),
-        "throttled": sum(each.throttled for each in calls),
-        "waited_seconds": sum(each.waited.total_seconds() for each in calls),
-        "queued_seconds": sum(each.queued.total_seconds() for each in calls),
+        "gates": [gate.facts(now) for gate in list_gates(connection, now=now)],
+        "calls": {
+            "count": sum(each.calls for each in calls),
+            "failed": sum(each.failed for each in calls),
+            "throttled": sum(each.throttled for each in calls),
+            "waited_seconds": sum(each.waited.total_seconds() for each in calls),
+            "queued_seconds": sum(each.queued.total_seconds() for each in calls),
+        },
+        "put_off": [dict(row) for row in connection.execute(_PUT_OFF).mappings()],
     }
 
 
 _WERE_SYNCED = text("SELECT EXISTS (SELECT FROM session_actions WHERE type = 'accounts-synced')")
 
 
-def _start_json(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
+def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
     """Return what happens until the first data is loaded, and when that comes; None where nothing is being started."""
     accounts, datasets = home["accounts"], home["datasets"]
     if any(one["states"].get(state) for one in datasets for state in ("fresh", "suspicious")):
@@ -154,14 +140,7 @@ def _start_json(connection: Connection, home: Mapping[str, Any]) -> dict[str, st
     in_flight = sum(gate["in_flight"] for gate in home["limits"]["gates"])
     now = f"Campaigns, ads and targets of {counted(accounts['refreshed'], 'account')} are being synced; then reports are planned."
     if windows:
-        doing = f"Amazon is making {counted(in_flight, 'report')}" if in_flight else "Reports"
-        are = "" if in_flight else " are being planned"
-        now = f"{doing} of {counted(windows, 'window')} (a day of a report of an account){are}."
+        made = counted(in_flight, "report")
+        doing = f"Amazon is making {made}" if in_flight else "Reports are being planned"
+        now = f"{doing}, of {counted(windows, 'window')} (a day of a report of an account)."
     return {"now": now, "first_data": first}
-
-
-def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
-    return {
-        name: instant(value) if isinstance(value, datetime) else value
-        for name, value in values.items()
-    }

@@ -1,31 +1,35 @@
 """Findings on jobs: nothing happens, a run failed, queued work was not done."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.findings import Effect, Finding, counted, finding_key, found, verb
-from bidbeacon_pipelines.problems.grants import find_missing_grant
+from bidbeacon_pipelines.problems.findings import (
+    Effect,
+    Finding,
+    counted,
+    facts_of,
+    finding_key,
+    found,
+)
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.sentences import format_duration
-from bidbeacon_sessions.settings import get_session_settings
 
 RECENTLY: Final = timedelta(hours=24)
 NOTHING_HAPPENS: Final = "nothing-happens"
+DAEMON_STARTS: Final = timedelta(minutes=10)
+"""After a weekend, the process that watches is up before Dagster has started its first run."""
 _NEXT_RUN = timedelta(minutes=15)
 """A run that failed is followed by another within minutes."""
-_DAEMON_STARTS = timedelta(minutes=10)
-"""After a weekend, the process that watches is up before Dagster has started its first run."""
-_DAEMON_SILENT_AFTER = timedelta(minutes=5)
 _OVERDUE_AFTER = timedelta(minutes=15)
 _LONG_OVERDUE_AFTER = timedelta(hours=2)
 
 _LAST_ACTIVITY = text("""
-    SELECT greatest((SELECT max(started_at) FROM session_headers), (SELECT max(heartbeat_at) FROM session_leases))""")
+    SELECT greatest((SELECT max(started_at) FROM session_headers),
+                    (SELECT max(heartbeat_at) FROM session_leases))""")
 
 
 def find_silence_of_jobs(
@@ -35,83 +39,28 @@ def find_silence_of_jobs(
     last = connection.execute(_LAST_ACTIVITY).scalar()
     if last is None or now - last <= settings.silent_after:
         return []
-    return [
-        found(
-            {"code": NOTHING_HAPPENS, "detail": {"time": ago(now - last)}},
-            since=last,
-            tell_after=_DAEMON_STARTS,
-        )
-    ]
+    cause = {"code": NOTHING_HAPPENS, "detail": {"time": ago(now - last)}}
+    return [found(cause, since=last, tell_after=DAEMON_STARTS)]
 
 
 _NOT_POLLED = text("""
     SELECT count(*) AS reports, min(due_at) AS since
-      FROM (SELECT coalesce(r.next_step_at, r.created_at) AS due_at FROM report_requests r JOIN ads_accounts o USING (account_id)
+      FROM (SELECT coalesce(r.next_step_at, r.created_at) AS due_at
+              FROM report_requests r JOIN ads_accounts o USING (account_id)
              WHERE r.status IN ('in_flight', 'completed') AND o.needs_attention IS NULL) due
      WHERE due_at < :before HAVING count(*) > 0""")
 
 
 def find_not_polled(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the reports that nobody has polled or loaded for long though it was due."""
-    rows = connection.execute(_NOT_POLLED, {"before": now - _OVERDUE_AFTER}).mappings()
-    return [
-        found(
-            {"code": "reports-not-polled"},
-            Effect(
-                f"{counted(row['reports'], 'report')} {verb(row['reports'], 'waits')}",
-                "/coverage",
-                row["reports"],
-            ),
-            severity=Severity.ERROR
-            if now - row["since"] > _LONG_OVERDUE_AFTER
-            else Severity.WARNING,
-            since=row["since"],
-            because=(NOTHING_HAPPENS,),
-        )
-        for row in rows
-    ]
-
-
-# The row's own column is the writer's local time; the instant is in the body.
-_HEARTBEAT = text("""
-    SELECT to_timestamp(max(CAST(CAST(body AS jsonb) ->> 'timestamp' AS float8))) FROM dagster.daemon_heartbeats""")
-_HAS_DAGSTER = text("SELECT to_regclass('dagster.daemon_heartbeats') IS NOT NULL")
-
-
-def find_daemon(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return that Dagster's daemon, which starts everything, has stopped."""
-    grant = find_missing_grant(connection, "daemon_heartbeats", "dagster")
-    if grant is not None or not connection.execute(_HAS_DAGSTER).scalar():
+    row = connection.execute(_NOT_POLLED, {"before": now - _OVERDUE_AFTER}).mappings().first()
+    if row is None:
         return []
-    last = connection.execute(_HEARTBEAT).scalar()
-    if last is None or now - last <= _DAEMON_SILENT_AFTER:
-        return []
-    cause = {"code": "daemon-silent", "detail": {"time": ago(now - last)}}
-    return [found(cause, since=last, because=(NOTHING_HAPPENS,), tell_after=_DAEMON_STARTS)]
-
-
-def find_silent_sessions(
-    connection: Connection,
-    settings: Settings,
-    now: datetime,
-) -> list[Finding]:
-    """Return running sessions without a heartbeat, which nobody has closed."""
-    lease = timedelta(seconds=get_session_settings().lease_seconds)
-    silent = list_dead_sessions(connection, silent_for=lease)
-    if not silent:
-        return []
-    effect = f"{counted(len(silent), 'session')} without a heartbeat"
-    last = min(one["heartbeat_at"] or one["started_at"] for one in silent)
-    cause, link = {"code": "sessions-silent"}, "/sessions?status=running"
-    return [
-        found(
-            cause,
-            Effect(effect, link, len(silent)),
-            since=last,
-            because=(NOTHING_HAPPENS,),
-            tell_after=_NEXT_RUN,
-        )
-    ]
+    effect = Effect(f"{counted(row['reports'], 'report')} waiting", "/coverage", row["reports"])
+    is_long = now - row["since"] > _LONG_OVERDUE_AFTER
+    severity = Severity.ERROR if is_long else Severity.WARNING
+    facts = {"since": row["since"], "because": (NOTHING_HAPPENS,)}
+    return [found({"code": "reports-not-polled"}, effect, severity=severity, **facts)]
 
 
 # A job that has since succeeded for the same account has recovered.
@@ -140,9 +89,7 @@ _FAILED = text(f"""
 
 
 def find_failed_sessions(
-    connection: Connection,
-    settings: Settings,
-    now: datetime,
+    connection: Connection, settings: Settings, now: datetime
 ) -> list[Finding]:
     """Return why sessions of the last 24 hours failed or crashed, unless a later attempt did their work or their days were loaded since."""
     rows = connection.execute(_FAILED, {"since": now - RECENTLY}).mappings()
@@ -155,19 +102,15 @@ def _failed(row: RowMapping) -> Finding:
     link = one if row["sessions"] == 1 else many
     again = ", and succeeded since" if row["is_recovered"] else ""
     effect = f"{counted(row['sessions'], 'session')} of {row['job_name']} {row['status']}{again}"
-    facts: dict[str, Any] = {"action": None} if row["is_recovered"] else {}
+    recovered = {"severity": Severity.WARNING, "action": None}
     return found(
         row["cause"],
         Effect(effect, link, row["sessions"]),
-        severity=Severity.WARNING if row["is_recovered"] else Severity.ERROR,
-        names=tuple(row["names"] or ()),
-        accounts=row["accounts"],
-        since=row["since"],
         link=link,
         because=tuple(map(finding_key, row["cause"].get("causes", ()))),
         tell_after=_NEXT_RUN,
-        is_recovered=row["is_recovered"],
-        **facts,
+        **facts_of(row),
+        **recovered if row["is_recovered"] else {"severity": Severity.ERROR},
     )
 
 
@@ -182,37 +125,14 @@ _LOST = text("""
 def find_lost_work(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the work of the last 24 hours that a session had queued and nobody did in time."""
     rows = connection.execute(_LOST, {"since": now - RECENTLY, "now": now}).mappings()
-    return [
-        found(
-            {"code": "work-not-done", "job": row["job_name"]},
-            Effect(
-                f"{counted(row['promises'], 'promise')} not kept",
-                f"/sessions/{row['last_id']}",
-                row["promises"],
-            ),
-            names=tuple(row["names"] or ()),
-            accounts=row["accounts"],
-            since=row["since"],
-        )
-        for row in rows
-    ]
+    return [_lost(row) for row in rows]
 
 
-_FAILED_TWICE = text("""
-    SELECT account FROM (
-        SELECT coalesce(account_key, '') AS account, status, finished_at,
-               row_number() OVER (PARTITION BY account_key ORDER BY started_at DESC) AS place
-          FROM session_headers
-         WHERE job_name = :job AND started_at >= CAST(:since AS timestamptz) - interval '1 day') AS sessions
-     WHERE place <= 2 GROUP BY account
-    HAVING count(*) = 2 AND bool_and(status = 'failed') AND max(finished_at) >= :since""")
-
-
-def list_accounts_failed_twice(
-    connection: Connection, job_name: str, *, since: datetime
-) -> set[str]:
-    """Return the accounts (`""` for none) of which the last two sessions of a job failed, the later one since an instant."""
-    return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())
+def _lost(row: RowMapping) -> Finding:
+    promises = row["promises"]
+    kept = f"{counted(promises, 'promise')} not kept"
+    effect = Effect(kept, f"/sessions/{row['last_id']}", promises)
+    return found({"code": "work-not-done", "job": row["job_name"]}, effect, **facts_of(row))
 
 
 def ago(time: timedelta) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from bidbeacon_pipelines.problems.alert_rules import Event
+from bidbeacon_pipelines.problems.alert_rules import Message
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.redaction import MASK, redact_text
 
@@ -54,10 +54,8 @@ class Receiver:
         self._url = url
         self.label = f"{number}. {url.partition('://')[0].lower()}://{MASK}"
 
-    def send(
-        self, title: str, body: str, *, event: Event | None = None, is_minor: bool = False
-    ) -> None:
-        """Send a message; coloured by its event, if the receiver supports colours.
+    def send(self, message: Message) -> None:
+        """Send a message; coloured by its kind, if the receiver supports colours.
 
         Raises:
             NotSentError: it was not accepted within `SENDING_TAKES_AT_MOST` seconds.
@@ -65,9 +63,9 @@ class Receiver:
         from apprise import NotifyFormat
 
         result = self._open().notify(
-            title=title,
-            body=body,
-            notify_type=_color(event, is_minor=is_minor),
+            title=message.title,
+            body=message.body,
+            notify_type=message.kind,
             body_format=NotifyFormat.TEXT,
         )
         if not result:
@@ -105,14 +103,6 @@ def list_receivers(settings: Settings) -> Sequence[Receiver]:
     """Return the receivers of alerts, in the order of the setting."""
     urls = "" if settings.alert_urls is None else settings.alert_urls.get_secret_value()
     return [Receiver(number, url) for number, url in enumerate(urls.split(), 1)]
-
-
-def _color(event: Event | None, *, is_minor: bool) -> str:
-    if event is None:
-        return "info"
-    if event is Event.ENDED:
-        return "success"
-    return "warning" if is_minor else "failure"
 
 
 def _silence_apprise() -> None:

@@ -16,11 +16,7 @@ from bidbeacon_pipelines.windows.totals import summarize_windows
 
 Find = Callable[[Connection, Settings, datetime], list[Finding]]
 
-_ROOTS: Final[tuple[Find, ...]] = (
-    job_findings.find_silence_of_jobs,
-    amazon_findings.find_stopped,
-)
-_OTHERS: Final[tuple[Find, ...]] = (
+_FINDERS: Final[tuple[Find, ...]] = (
     job_findings.find_failed_sessions,
     amazon_findings.find_calls,
     amazon_findings.find_retries,
@@ -29,14 +25,10 @@ _OTHERS: Final[tuple[Find, ...]] = (
     job_findings.find_lost_work,
     amazon_findings.find_silent,
     amazon_findings.find_quarantine,
-    amazon_findings.find_resumed,
-    job_findings.find_daemon,
-    job_findings.find_silent_sessions,
     upkeep_findings.find_disk,
     upkeep_findings.find_delivery,
     upkeep_findings.find_processes,
     upkeep_findings.find_partitions,
-    upkeep_findings.find_unreadable,
 )
 
 
@@ -55,8 +47,9 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """
     windows = summarize_windows(connection, now, settings.late_after)
     findings = [
-        *(one for find in _ROOTS for one in find(connection, settings, now)),
+        *job_findings.find_silence_of_jobs(connection, settings, now),
+        *amazon_findings.find_stopped(connection, settings, now),
         *find_windows(windows.unsettled),
-        *(one for find in _OTHERS for one in find(connection, settings, now)),
+        *(one for find in _FINDERS for one in find(connection, settings, now)),
     ]
     return Survey(merge(findings, now), windows.counts)

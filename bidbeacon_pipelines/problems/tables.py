@@ -35,22 +35,18 @@ class StoredFinding(PipelinesBase):
 class AlertReceiver(PipelinesBase):
     """One row is a receiver of alerts: when it may be sent something next, and why the last attempt failed.
 
-    `receiver` is the place of its address in `BIDBEACON_ALERT_URLS`, from 1 on. An attempt is
-    counted, and the next one set, before it is made.
+    `receiver` is the place of its address in `BIDBEACON_ALERT_URLS`, from 1 on. `failing_since` is
+    the first attempt since the last that succeeded; the next one is set before it is made.
     """
 
     __tablename__ = "alert_receivers"
 
     receiver: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     next_attempt_at: Mapped[datetime]
     failing_since: Mapped[datetime | None]
     error: Mapped[str | None]
 
-    __table_args__ = (
-        CheckConstraint("receiver >= 1", name="receiver_counted"),
-        CheckConstraint("attempts >= 0", name="attempts_counted"),
-    )
+    __table_args__ = (CheckConstraint("receiver >= 1", name="receiver_counted"),)
 
 
 class AlertWatch(PipelinesBase):

@@ -17,12 +17,19 @@ from bidbeacon_pipelines.problems.findings import (
     finding_key,
     found,
     in_datasets,
-    verb,
 )
 from bidbeacon_pipelines.problems.job_findings import NOTHING_HAPPENS
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState, state_values, windows_in
 
+_WORDS: Final = {
+    WindowState.FAILED: "failed",
+    WindowState.LATE: "late",
+    WindowState.LATE_AT_AMAZON: "waiting for Amazon",
+    WindowState.SUSPICIOUS: "waiting for a second report",
+    WindowState.UNCONFIRMED: "waiting for a second report",
+}
+"""The states that somebody should know of. What is expired is only counted: nothing can be done about it."""
 SEVERITIES: Final = {
     WindowState.FRESH: Severity.FINE,
     WindowState.MISSING: Severity.FINE,
@@ -35,14 +42,6 @@ SEVERITIES: Final = {
     WindowState.NEEDS_ATTENTION: Severity.ERROR,
 }
 """How serious a state is; each other one is a warning."""
-_WORDS = {
-    WindowState.FAILED: ("", "failed"),
-    WindowState.LATE: ("is", "late"),
-    WindowState.LATE_AT_AMAZON: ("waits", "for Amazon"),
-    WindowState.SUSPICIOUS: ("waits", "for a second report"),
-    WindowState.UNCONFIRMED: ("waits", "for a second report"),
-}
-"""The states that somebody should know of. What is expired is only counted: nothing can be done about it."""
 _SECOND_REPORT = timedelta(minutes=45)
 _ALL_DAYS = 731
 
@@ -57,19 +56,17 @@ def find_windows(unsettled: Sequence[RowMapping]) -> list[Finding]:
 
 def _finding(state: WindowState, rows: Sequence[RowMapping]) -> Finding:
     windows, accounts = sum(row["windows"] for row in rows), max(row["accounts"] for row in rows)
-    datasets = tuple(row["dataset"] for row in rows)
+    datasets, names = [row["dataset"] for row in rows], [n for row in rows for n in row["names"]]
     of = f" of {counted(accounts, 'account')}" if accounts > 1 else ""
-    is_or_waits, what = _WORDS[state]
-    did = f"{verb(windows, is_or_waits)} {what}".strip()
-    effect = f"{counted(windows, 'window')}{of} {did}{in_datasets(datasets)}"
+    effect = f"{counted(windows, 'window')}{of} {_WORDS[state]}{in_datasets(datasets)}"
     needs_second = state in (WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)
     return found(
         rows[0]["cause"],
         Effect(effect, _link(state, rows), windows),
         severity=SEVERITIES.get(state, Severity.WARNING),
-        names=tuple(dict.fromkeys(name for row in rows for name in row["names"]))[:NAMES_SHOWN],
+        names=tuple(dict.fromkeys(names))[:NAMES_SHOWN],
         accounts=accounts,
-        datasets=datasets,
+        datasets=tuple(datasets),
         since=min((row["since"] for row in rows if row["since"]), default=None),
         next_at=min((row["next_at"] for row in rows if row["next_at"]), default=None),
         action="load",

@@ -6,7 +6,6 @@ server. The server's token is needed, but under `bidbeacon dev` (`bidbeacon_sess
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -276,7 +275,7 @@ class _Desk:
             return want_load(connection, account, dataset, windows, by=by, now=now)
 
     def act(self, fields: Fields, by: str) -> dict[str, Any]:
-        return asdict(act(self._store, self._settings, _text(fields, "finding"), by=by))
+        return act(self._store, self._settings, _text(fields, "finding"), by=by)
 
     def acknowledge(self, fields: Fields, by: str) -> dict[str, Any]:
         key, note = _text(fields, "finding"), _optional_text(fields, "note") or ""

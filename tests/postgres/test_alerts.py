@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.problems import receivers as receivers_module
+from bidbeacon_pipelines.problems.alert_rules import Message
 from bidbeacon_pipelines.problems.alert_store import claim_receiver
 from bidbeacon_pipelines.problems.alerts import AlertWatch, acknowledge
 from bidbeacon_pipelines.problems.home import Home
@@ -232,7 +233,7 @@ def test_a_process_that_dies_while_it_sends_does_not_hold_up_the_others(
     assert [f"Acme Merch · US: {SAID}"] == inbox.titles
     with place.engine.begin() as connection:
         deaths = [claim_receiver(connection, 2, NOW + timedelta(minutes=n)) for n in range(24 * 60)]
-    assert 15 < sum(deaths) < 30
+    assert 90 < sum(deaths) < 110
 
 
 def test_several_processes_send_each_message_once(place: Place, inbox: Inbox) -> None:
@@ -382,7 +383,7 @@ def test_a_database_that_is_away_is_told_and_ends(
         place.watch_for(watch, minutes=minutes)
         let_connect(connect=True)
         watch.watch_once()
-    titles = ["The database does not answer", "Over: The database does not answer"]
+    titles = ["The database does not answer.", "Over: The database does not answer."]
     assert titles == [title for title in inbox.titles if "database" in title]
     assert f"Acme Merch · US: {SAID}" in inbox.titles
     began = next(one for one in inbox.received if one["title"] == titles[0])
@@ -390,7 +391,7 @@ def test_a_database_that_is_away_is_told_and_ends(
         began["type"],
         "not currently accepting connections" in began["message"],
     )
-    assert "since 25 Jul 2026 12:04 UTC" in began["message"]
+    assert "Since 25 Jul 2026 12:04 UTC" in began["message"]
 
 
 def test_an_outage_reaches_each_receiver_once(
@@ -408,7 +409,7 @@ def test_an_outage_reaches_each_receiver_once(
     place.watch_for(watch, minutes=3)
     let_connect(connect=True)
     place.watch_for(watch, minutes=3)
-    subjects = ["The database does not answer", "Over: The database does not answer"]
+    subjects = ["The database does not answer.", "Over: The database does not answer."]
     assert (subjects, subjects) == (inbox.titles, [each["Subject"] for each in mailbox.mails])
 
 
@@ -418,7 +419,7 @@ def test_a_look_that_fails_for_another_reason_is_told_too(place: Place, inbox: I
     place.execute("ALTER TABLE ads_accounts RENAME TO renamed")
     place.watch_for(watch, minutes=7)
     [message] = inbox.received
-    assert ("The check for problems fails", True) == (
+    assert ("The check for problems fails.", True) == (
         message["title"],
         "ads_accounts" in message["message"],
     )
@@ -463,7 +464,7 @@ def test_an_address_is_never_shown(url: str, capfd: pytest.CaptureFixture[str]) 
     root.setLevel("DEBUG")
     try:
         with pytest.raises(NotSentError) as raised:
-            receiver.send("title", "body")
+            receiver.send(Message("title", "body"))
     finally:
         root.removeHandler(shown)
         root.setLevel(level)
@@ -541,7 +542,7 @@ def test_the_command_lists_what_is_open_without_receivers(of_command: Place) -> 
 def test_a_plain_web_address_is_refused_with_what_to_write(scheme: str, instead: str) -> None:
     """Apprise has a scheme of its own for webhooks; nothing of the address is shown."""
     with pytest.raises(NotSentError, match=instead) as raised:
-        Receiver(1, f"{scheme}://hooks.example.com/{SECRET}").send("title", "body")
+        Receiver(1, f"{scheme}://hooks.example.com/{SECRET}").send(Message("title", "body"))
     assert SECRET not in str(raised.value)
 
 

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, p
 from bidbeacon_pipelines.database.processes import list_processes, note_process
 from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
 from bidbeacon_pipelines.problems.doctor import judge_regions
-from bidbeacon_pipelines.problems.job_findings import find_daemon, find_not_polled
+from bidbeacon_pipelines.problems.job_findings import find_not_polled
 from bidbeacon_pipelines.problems.upkeep_findings import judge_disk, judge_processes
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
@@ -80,15 +80,25 @@ CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c"
         ([], None),
         (CLUSTER, None),
         ([process("daemon", "a"), process("stream", "a", hours=3)], None),
+        ([process("daemon", "a", hours=3), process("stream", "a")], "No daemon is seen any more."),
         ([*CLUSTER, process("worker", "d", hours=3)], None),
         ([*CLUSTER, process("webserver", "d", hours=3)], "No webserver is seen any more."),
         ([*CLUSTER, process("daemon", "d")], "Several daemons of Dagster run: a, d."),
         (
             [*CLUSTER, process("worker", "d", version="0.10.0 (0014)")],
-            "Processes run different versions. Upgrade 3 of 4 processes to 0.10.0 (0014).",
+            "Processes run different versions: 0.10.0 (0014), 0.2.0 (0014).",
         ),
     ],
-    ids=["none", "all well", "one host", "fewer workers", "a silent kind", "daemons", "versions"],
+    ids=[
+        "none",
+        "all well",
+        "one host",
+        "no daemon",
+        "fewer workers",
+        "a silent kind",
+        "daemons",
+        "versions",
+    ],
 )
 def test_processes_of_a_cluster_are_told(processes: list[dict[str, Any]], said: str | None) -> None:
     """A kind that is silent everywhere, a second daemon and old versions are odd; on one host stopping is not."""
@@ -157,25 +167,6 @@ def test_reports_that_nobody_polls_are_told(engine: Engine) -> None:
         [later] = find_not_polled(connection, Settings(), now + timedelta(minutes=61))
     assert (1, now - timedelta(hours=1)) == (found.count, found.since)
     assert (Severity.WARNING, Severity.ERROR) == (found.severity, later.severity)
-
-
-def test_the_daemons_sign_of_life_is_read_from_its_body(engine: Engine) -> None:
-    """Its column is local time; where it never ran nothing is wrong yet."""
-    with engine.begin() as connection:
-        assert [] == find_daemon(connection, Settings(), NOW)
-        connection.execute(text("CREATE SCHEMA dagster"))
-        connection.execute(
-            text('CREATE TABLE dagster.daemon_heartbeats ("timestamp" timestamp, body text)')
-        )
-        assert [] == find_daemon(connection, Settings(), NOW)
-        body = json.dumps({"__class__": "DaemonHeartbeat", "timestamp": NOW.timestamp()})
-        connection.execute(
-            text("INSERT INTO dagster.daemon_heartbeats VALUES ('2000-01-01', :body)"),
-            {"body": body},
-        )
-        assert [] == find_daemon(connection, Settings(), NOW + timedelta(seconds=40))
-        [found] = find_daemon(connection, Settings(), NOW + timedelta(minutes=6))
-    assert (NOW, "daemon-silent") == (found.since, found.code)
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ def test_late_windows_of_a_stopped_account_are_below_the_account(world: World) -
         set_needs_attention(connection, "amzn1.two", cause("account-refused"))
         at = connection.execute(text("SELECT now()")).scalar_one()
     stopped, late = world.findings()
-    assert ["1 ads account needs attention", "700 windows are not refreshed"] == [
+    assert ["1 ads account with 700 windows not refreshed"] == [
         one["text"] for one in stopped["effects"]
     ]
     assert ("/accounts/US.two", "Resume") == (stopped["link"], stopped["button"])
@@ -294,7 +294,7 @@ def test_work_that_nobody_did_is_below_that_nothing_happens(
         told["work-not-done"]["count"],
         told["work-not-done"]["link"],
     )
-    assert "1 window is late, in daily_targets" in [
+    assert "1 window late, in daily_targets" in [
         one["text"] for one in told["nothing-happens"]["effects"]
     ]
 

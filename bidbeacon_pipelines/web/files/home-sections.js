@@ -169,7 +169,6 @@ function limits({ limits: { gates, calls, put_off: putOff } }) {
 }
 
 function callsText(calls) {
-  if (calls === null) return "The calls to Amazon can’t be seen: a warning above says which right is missing.";
   const { count, failed, throttled, waited_seconds: waited, queued_seconds: queued } = calls;
   if (count === 0) return "No calls in the last 24 hours.";
   return `${counted(count, "call")} in the last 24 hours: ${number(failed)} failed, ${number(throttled)} throttled (429). Time spent waiting for Amazon: ${duration(waited)}, in our own queue: ${duration(queued)}.`;

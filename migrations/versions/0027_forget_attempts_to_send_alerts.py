@@ -1,0 +1,14 @@
+"""Forget how often a receiver of alerts was tried: since when it fails says when it is tried next.
+
+Revision ID: 0027
+"""
+
+from alembic import op
+
+revision = "0027"
+down_revision = "0024"
+oldest_program = "0027"  # the newest migration that a program has to know
+
+
+def upgrade() -> None:
+    op.drop_column("alert_receivers", "attempts")

@@ -455,7 +455,7 @@ _TABLE = (
     ),
     Kind(
         "alerts-not-watched",
-        "The stream, which sends alerts, has not run[ for {time}].",
+        "No stream runs, which sends alerts.",
         f"Start `bidbeacon stream`. {_START_ALL}",
         Severity.WARNING,
     ),

@@ -1,7 +1,8 @@
 """Commands on what is overridden of the registry of datasets."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,7 +40,6 @@ _Value = Annotated[str, typer.Argument(help="A grouping like SP,SB+SD, a field's
 def contract_list(as_json: Json = False) -> None:
     """Show what is overridden of the registry, by whom and since when."""
     from bidbeacon_pipelines.datasets.override_queries import list_overrides
-    from bidbeacon_pipelines.problems.doctor import override_line
 
     with _store().begin() as connection:
         overrides = list_overrides(connection)
@@ -47,9 +47,15 @@ def contract_list(as_json: Json = False) -> None:
         print_json([dict(one) for one in overrides])
         return
     for one in overrides:
-        console.print(override_line(one), highlight=False, markup=False)
+        console.print(_line(one), highlight=False, markup=False)
     if not overrides:
         console.print("Nothing of the registry is overridden.")
+
+
+def _line(one: Mapping[Any, Any]) -> str:
+    of = "" if one["ads_account_key"] is None else f" of {one['ads_account_key']}"
+    by = f"{one['set_by']}, {one['set_at']:%Y-%m-%d}"
+    return f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})"
 
 
 @contract_app.command("set")

@@ -29,14 +29,15 @@ class PipelinesBase(DeclarativeBase):
 
     def with_changes(self, **changes: Any) -> Self:
         """Return a changed copy of a row."""
-        return type(self)(**self._values() | changes)
+        return type(self)(**self.as_dict() | changes)
 
     def changes_from(self, before: Self) -> dict[str, Any]:
         """Return the columns in which a row differs from what it was before."""
-        old = before._values()
-        return {name: value for name, value in self._values().items() if value != old[name]}
+        old = before.as_dict()
+        return {name: value for name, value in self.as_dict().items() if value != old[name]}
 
-    def _values(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
+        """Return all columns."""
         return {column.key: getattr(self, column.key) for column in self.__table__.columns}
 
 

@@ -18,10 +18,10 @@ from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import explain_worst
-from bidbeacon_pipelines.problems.explain_queries import list_unloaded_windows
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.wait_log import recording_waits
+from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore
 from bidbeacon_sessions.dagster import (
     JobSessionsResource,

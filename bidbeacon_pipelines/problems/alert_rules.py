@@ -105,7 +105,7 @@ def with_findings(
     known: Mapping[str, Known], findings: Iterable[Finding], now: datetime
 ) -> list[Known]:
     """Return what is known of each finding after another look."""
-    present = {one.key: one for one in findings if not one.is_recovered}
+    present = {one.key: one for one in findings}
     seen = [_see(one, known.get(key), now) for key, one in present.items()]
     gone = [
         replace(one, gone_at=one.gone_at or now) for key, one in known.items() if key not in present
@@ -172,8 +172,7 @@ def _write(known: Known, event: Event, *, address: str, zone: ZoneInfo) -> Messa
     elif finding.advice:
         lines.append(f"What next: {finding.advice}")
     if finding.next_at is not None and not is_over:
-        attempt = f", {finding.attempt}" if finding.attempt else ""
-        lines.append(f"It goes on by itself at {_shown(finding.next_at, zone)}{attempt}.")
+        lines.append(f"It goes on by itself at {_shown(finding.next_at, zone)}.")
     lines.append(f"{address}{finding.link}")
     kind = "failure" if finding.severity is Severity.ERROR else "warning"
     body = "\n".join(lines if title == whole else [whole, *lines])

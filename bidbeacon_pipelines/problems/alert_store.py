@@ -1,7 +1,7 @@
 """SQL on findings that are stored: since when they are there, who has acknowledged them, and which receivers were told."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, bindparam, text
@@ -10,21 +10,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from bidbeacon_pipelines.problems.alert_rules import Event, Known
 
 _KNOWN = TypeAdapter(Known)
-
-_MAKE_WATCH = text(
-    "INSERT INTO alert_watch (looked_at) VALUES ('-infinity') ON CONFLICT DO NOTHING"
-)
-_TAKE_WATCH = text("""
-    UPDATE alert_watch SET looked_at = :now
-     WHERE only_row IN (SELECT only_row FROM alert_watch WHERE looked_at NOT BETWEEN CAST(:now AS timestamptz) - :every AND :now
-                           FOR UPDATE SKIP LOCKED)""")
-
-
-def take_watch(connection: Connection, now: datetime, *, every: timedelta) -> bool:
-    """Lock the watch until the transaction ends; return False if another process has it, or has looked within `every`."""
-    connection.execute(_MAKE_WATCH)
-    return connection.execute(_TAKE_WATCH, {"now": now, "every": every}).rowcount == 1
-
 
 _LIST = text(
     "SELECT finding, began_at, gone_at, acknowledged, told FROM findings ORDER BY began_at DESC, key"
@@ -105,15 +90,14 @@ def drop_receivers(connection: Connection, receivers: int) -> None:
     connection.execute(statement, {"receivers": receivers})
 
 
-_DELIVERY = text("""
-    SELECT (SELECT nullif(looked_at, '-infinity') FROM alert_watch) AS watched_at, min(failing_since) AS failing_since,
-           (array_agg(error ORDER BY failing_since))[1] AS error
-      FROM alert_receivers WHERE error IS NOT NULL""")
+_FAILING = text("""
+    SELECT failing_since, error FROM alert_receivers WHERE error IS NOT NULL
+     ORDER BY failing_since LIMIT 1""")
 
 
-def read_delivery(connection: Connection) -> RowMapping:
-    """Return the state of alerting: watched_at, failing_since and error of the receiver that fails longest."""
-    return connection.execute(_DELIVERY).mappings().one()
+def find_failing_receiver(connection: Connection) -> RowMapping | None:
+    """Return since when the receiver that fails longest does so, and its error; None where none fails."""
+    return connection.execute(_FAILING).mappings().first()
 
 
 _DELETE = text("""

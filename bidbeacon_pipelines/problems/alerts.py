@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bidbeacon_pipelines.database.clock import DatabaseClock
+from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.problems.alert_rules import (
     Acknowledgement,
     Event,
@@ -29,7 +30,6 @@ from bidbeacon_pipelines.problems.alert_store import (
     note_failed,
     note_told,
     save_known,
-    take_watch,
 )
 from bidbeacon_pipelines.problems.findings import Effect, Finding, found
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
@@ -41,7 +41,6 @@ from bidbeacon_sessions.redaction import redact_text
 LOOK_EVERY: Final = timedelta(minutes=1)
 BLIND_AFTER: Final = timedelta(minutes=5)
 """How long looks may fail before an alert is sent, since no other alert comes meanwhile."""
-_ANOTHER_LOOKED: Final = timedelta(seconds=45)
 
 logger = logging.getLogger(__name__)
 
@@ -49,22 +48,13 @@ logger = logging.getLogger(__name__)
 class FindingIsOverError(LookupError):
     """There is no such finding any more."""
 
-    def __init__(self) -> None:
-        super().__init__("This finding is over.")
 
-
-def look(connection: Connection, settings: Settings, now: datetime) -> bool:
-    """Look for findings, and store since when each is there.
-
-    Returns:
-        False if another process is doing so, or has within the last minute: then nothing is done.
-    """
-    if not take_watch(connection, now, every=_ANOTHER_LOOKED):
-        return False
+def look(connection: Connection, settings: Settings, now: datetime) -> None:
+    """Look for findings, and store since when each is there; one process after the other."""
+    lock_until_commit(connection, "alerts")
     known = list_known(connection)
     seen = with_findings(known, survey(connection, settings, now).findings, now)
     save_known(connection, [one for one in seen if one != known.get(one.finding.key)])
-    return True
 
 
 def list_open(connection: Connection, findings: Sequence[Finding], now: datetime) -> list[Known]:
@@ -82,7 +72,7 @@ def find_finding(connection: Connection, settings: Settings, now: datetime, key:
     findings = survey(connection, settings, now).findings
     for one in list_open(connection, [one for one in findings if one.key == key], now):
         return one
-    raise FindingIsOverError
+    raise FindingIsOverError("This finding is over.")
 
 
 def acknowledge(
@@ -113,8 +103,7 @@ def unacknowledge(connection: Connection, settings: Settings, now: datetime, key
 class AlertWatch:
     """Looks for findings once a minute in a thread, and sends alerts; without receivers it only remembers findings.
 
-    Several processes may watch one database: only one of them makes each look and sends each
-    digest.
+    Several processes may watch one database: only one of them sends each digest.
 
     Args:
         engine: the database; the caller disposes of it.
@@ -184,10 +173,8 @@ class AlertWatch:
         """
         number = receiver.number
         with self._engine.begin() as connection:
-            news = list_news(list_known(connection).values(), number, now)
-            if not news or not claim_receiver(connection, number, now):
+            if not claim_receiver(connection, number, now):
                 return
-            # Without what was told while we waited.
             news = list_news(list_known(connection).values(), number, now)
         error = self._send(receiver, news) if news else None
         with self._engine.begin() as connection:

@@ -90,8 +90,8 @@ def judge_freshness(
     windows = sum(row["windows"] for row in late)
     sentence = "All accounts are fresh."
     if late:
-        since = _instant(late[0]["since"])
-        sentence = f"Late: {counted(len(late), 'account')} with {counted(windows, 'window')}, the first since {since} UTC."
+        since = f"{late[0]['since']:%Y-%m-%d %H:%M} UTC"
+        sentence = f"Late: {counted(len(late), 'account')} with {counted(windows, 'window')}, the first since {since}."
     figures = {"accounts_late": len(late), "windows_late": windows}
     figures["accounts_fresh"] = max(refreshed - len(late), 0)
     cases = [
@@ -99,7 +99,7 @@ def judge_freshness(
             "account": row["account_key"],
             "windows": f"{row['windows']:,}",
             "days": f"{row['oldest']} to {row['newest']}",
-            "late since (UTC)": _instant(row["since"]),
+            "late since (UTC)": f"{row['since']:%Y-%m-%d %H:%M}",
         }
         for row in late[:_MOST_CASES]
     ]
@@ -250,7 +250,3 @@ def judge_quarantine(connection: Connection, dataset: Dataset) -> Verdict:
     ]
     figures = {"quarantined": rows, "accounts_over": len(over)}
     return Verdict(QUARANTINE_IS_SMALL, sentence, figures, cases)
-
-
-def _instant(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.accounts.pause import is_credential_error
@@ -24,10 +24,8 @@ from bidbeacon_pipelines.database.schema import (
     read_revision,
     schema_problem,
 )
-from bidbeacon_pipelines.datasets.override_queries import list_overrides
 from bidbeacon_pipelines.problems.alert_rules import Known
 from bidbeacon_pipelines.problems.alerts import list_open
-from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Region, Settings
@@ -54,7 +52,7 @@ class _NotNowError(Exception):
 
 
 def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") -> Iterator[Check]:
-    """Yield all checks: database, Amazon, each finding, and figures that are neither good nor bad.
+    """Yield all checks: database, Amazon, each finding, and how many accounts there are.
 
     Args:
         settings: What is set.
@@ -72,7 +70,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
             now = read_now(connection, settings)
             findings = survey(connection, settings, now).findings
             yield from map(_of_finding, list_open(connection, findings, now))
-            yield from list_figures(connection)
+            yield _count_accounts(connection)
     except SQLAlchemyError as error:
         yield _away(_first_line(error))
 
@@ -104,8 +102,7 @@ def _check_amazon(settings: Settings, engine: Engine | None) -> Check:
     try:
         problems = _call_amazon(settings, engine)
     except AuthError as error:  # of the credentials, which concern all regions
-        facts = {"address": address, "credential_problem": str(error)}
-        return Check(name, Severity.ERROR, str(error), facts=facts)
+        return Check(name, Severity.ERROR, str(error))
     return judge_regions(name, address, problems)
 
 
@@ -178,21 +175,10 @@ def _of_finding(known: Known) -> Check:
     return Check(*said, tuple(details), facts)
 
 
-def list_figures(connection: Connection) -> Iterator[Check]:
-    """Yield figures that are neither good nor bad: accounts, and what differs from the registry."""
+def _count_accounts(connection: Connection) -> Check:
     stops = [account.stop_reason for account in list_accounts(connection)]
     known = f"{len(stops):,} known, {stops.count(None):,} refreshed"
-    yield Check("accounts", Severity.FINE, known if stops else _NO_ACCOUNT)
-    overrides = list_overrides(connection)
-    of = f"{counted(len(overrides), 'override')} of the registry"
-    yield Check("contract", Severity.FINE, of, details=tuple(map(override_line, overrides)))
-
-
-def override_line(one: RowMapping | Mapping[str, Any]) -> str:
-    """Return an override of the registry in a line."""
-    of = "" if one["ads_account_key"] is None else f" of {one['ads_account_key']}"
-    by = f"{one['set_by']}, {one['set_at']:%Y-%m-%d}"
-    return f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})"
+    return Check("accounts", Severity.FINE, known if stops else _NO_ACCOUNT)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.problems.explain_queries import (
     list_references,
     list_states,
 )
-from bidbeacon_pipelines.problems.window_findings import SEVERITIES
+from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate_queries import find_gate
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
@@ -58,11 +58,6 @@ class Told:
     then: str = ""
     at: datetime | None = None
 
-    @property
-    def sentence(self) -> str:
-        """Both."""
-        return f"{self.what} {self.then}".rstrip()
-
 
 @dataclass(frozen=True)
 class Explanation:
@@ -89,7 +84,7 @@ class Explanation:
     @property
     def sentence(self) -> str:
         """Return the state, its cause and the next step, in at most two sentences."""
-        return self.told.sentence
+        return f"{self.told.what} {self.told.then}".rstrip()
 
 
 def explain_day(connection: Connection, settings: Settings, asked: Question) -> list[Explanation]:
@@ -224,29 +219,23 @@ class _Window:
             return Told(what, then)
         if self._row["wanted_by"] is not None:
             return Told(what, "The next run, within a minute, requests it.", self._now)
-        for at, why in self._obstacles():
+        for why, at in self._obstacles().items():
             if at is not None and at > self._now:
                 return Told(what, why.format(_when(at)), at)
         return Told(what, "The next refresh, within a minute, plans a report for it.", self._now)
 
-    def _obstacles(self) -> list[tuple[datetime | None, str]]:
+    def _obstacles(self) -> dict[str, datetime | None]:
         """Return what keeps a due window from being planned, each until an instant."""
         account = self._asked.account
         first_due = find_first_due(self._connection, self._row, self._now)
         countries_by = None if first_due is None else first_due + self._patience
         is_new = account.entities_synced_at is None
         entities_by = account.first_seen_at + FIRST_ENTITIES_WITHIN if is_new else None
-        return [
-            (
-                account.ads_account.next_look_at,
-                "The cadence of its ads account has it requested at {}.",
-            ),
-            (
-                countries_by,
-                "It waits for other countries that the same report covers, until {} at the latest.",
-            ),
-            (entities_by, "The account's entities are synced first, until {} at the latest."),
-        ]
+        return {
+            "The cadence of its ads account has it requested at {}.": account.ads_account.next_look_at,
+            "It waits for other countries that the same report covers, until {} at the latest.": countries_by,
+            "The account's entities are synced first, until {} at the latest.": entities_by,
+        }
 
     def requested(self) -> Told:
         request = self._request
@@ -367,6 +356,9 @@ def explanation_json(
     )
     labels = load_labels(connection, rows)
     names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
+    # That which works on it, or was the last to refer to it.
+    proof = chosen.worker or next((row["session_id"] for row in reversed(rows)), None)
+    session = {"id": proof, "url": session_url(str(proof))}
     answer = {
         "account": account.account_key,
         "account_label": account.label,
@@ -374,21 +366,17 @@ def explanation_json(
         "window": asked.day,
         "report": None if chosen.window is None else chosen.window["report"],
         "at": asked.now,
-        "verdict": _verdict_json(chosen) | {"session": _proof_json(chosen, rows)},
+        "verdict": _verdict_json(chosen) | {"session": proof and session},
         "reports": {name: _verdict_json(one) for name, one in by_report.items()},
         "facts": {
             "account": {name: getattr(account, name) for name in names},
             "window": None if chosen.window is None else dict(chosen.window),
-            "request": None if request is None else _columns(request),
+            "request": None if request is None else request.as_dict(),
         },
         "timeline": [_timeline_json(row, labels) for row in rows],
     }
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
-
-
-def _columns(request: ReportRequest) -> dict[str, Any]:
-    return {name: value for name, value in vars(request).items() if not name.startswith("_")}
 
 
 def _verdict_json(one: Explanation) -> dict[str, Any]:
@@ -400,13 +388,6 @@ def _verdict_json(one: Explanation) -> dict[str, Any]:
         "advice": one.cause.advice if one.cause and one.severity is not Severity.FINE else "",
         "next_at": one.told.at,
     }
-
-
-def _proof_json(one: Explanation, references: Sequence[RowMapping]) -> dict[str, str] | None:
-    """Return the session that proves an explanation: that which works on it, or was the last to refer to it."""
-    last = references[-1]["session_id"] if references else None
-    found = one.worker or last
-    return None if found is None else {"id": str(found), "url": session_url(str(found))}
 
 
 def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:

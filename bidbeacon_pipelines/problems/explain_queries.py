@@ -83,24 +83,3 @@ def list_references(
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
     return list(connection.execute(_REFERENCES, values).mappings())
-
-
-_UNLOADED = text("""
-    SELECT account_key, dataset, CAST(window_key AS date) AS window_date, effect AS outcome FROM (
-        SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect
-          FROM session_references
-         WHERE session_id = :session AND window_key IS NOT NULL
-           AND effect IN ('loaded', 'suspicious', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
-         ORDER BY account_key, dataset, window_key, ord DESC) ends
-     WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT :most""")
-
-
-def list_unloaded_windows(
-    connection: Connection, session_id: UUID, *, most: int = 500
-) -> list[RowMapping]:
-    """Return the windows that a session handled and did not load, the newest days first: account_key, dataset, window_date, outcome.
-
-    The last outcome counts: a window that was suspicious and then loaded is not included.
-    """
-    values = {"session": session_id, "most": most}
-    return list(connection.execute(_UNLOADED, values).mappings())

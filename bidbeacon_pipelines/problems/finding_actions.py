@@ -11,7 +11,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, find_finding
 from bidbeacon_pipelines.problems.findings import counted, finding_key
-from bidbeacon_pipelines.problems.window_findings import list_windows
+from bidbeacon_pipelines.problems.report_findings import list_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_sessions import SessionStore
@@ -31,7 +31,7 @@ def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> dict[s
             return {"said": said, "link": "/sessions?job=load-windows&since=1h"}
         accounts = _list_refused(connection, key) if action == "resume" else []
     if not accounts:
-        raise FindingIsOverError
+        raise FindingIsOverError("This finding is over.")
     changes = AccountChanges(store, settings, by=by)
     for account in accounts:
         changes.resume(account)
@@ -48,9 +48,8 @@ _REFUSED = text(f"""
 
 def _list_refused(connection: Connection, key: str) -> list[Account]:
     """Return an account of each ads account that needs attention for the cause of a finding."""
-    refused = [
-        row.account_key for row in connection.execute(_REFUSED) if finding_key(row.cause) == key
-    ]
+    rows = connection.execute(_REFUSED)
+    refused = [row.account_key for row in rows if finding_key(row.cause) == key]
     return [get_account(connection, account_key) for account_key in refused]
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 from bidbeacon_pipelines.causes import Action, Cause, Severity, explain, key_of
 
+RECENTLY = timedelta(hours=24)
+"""What happened once is news for so long."""
+NOTHING_HAPPENS = "nothing-happens"
 NAMES_SHOWN = 3
 """So many accounts of a finding are named; the others are counted."""
 SETTLES_AFTER = timedelta(hours=2)
 """A failed window that is requested again is not failed meanwhile, and is again if that does not help; so wait before a finding counts as ended."""
 ORDER = list(Severity)
-_FACTS = ("names", "accounts", "datasets", "since", "next_at", "is_recovered")
+_FACTS = ("names", "accounts", "since", "next_at")
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,14 @@ class Finding:
         effects: What it has done; the first one is its own, the others are consequences.
         names: Labels of some of the accounts it concerns, at most `NAMES_SHOWN`.
         accounts: How many accounts it concerns, at least.
-        datasets: Whose windows it concerns, that with the most windows first.
         since: Since when; None where that is not known.
         next_at: When it goes on or is tried again by itself; None if it isn't, or nobody knows.
-        attempt: Which attempt that is: "attempt 2 of 5".
         link: The page that shows it, from the root of the address.
         action: What its button does, if anything.
         unit: What the action is done to: "120 days".
         because: The keys of findings that it is a consequence of, where one of them is there.
         tell_after: How long it must last before an alert is sent.
         settles_after: How long it must be gone before it counts as ended.
-        is_recovered: Whether it is over, and only shown because it happened in the last hours.
     """
 
     key: str
@@ -66,17 +66,14 @@ class Finding:
     effects: tuple[Effect, ...] = ()
     names: tuple[str, ...] = ()
     accounts: int = 0
-    datasets: tuple[str, ...] = ()
     since: datetime | None = None
     next_at: datetime | None = None
-    attempt: str = ""
     link: str = "/"
     action: Action | None = None
     unit: str = ""
     because: tuple[str, ...] = ()
     tell_after: timedelta = timedelta(0)
     settles_after: timedelta = timedelta(0)
-    is_recovered: bool = False
 
     @property
     def count(self) -> int:
@@ -158,7 +155,7 @@ def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
             del by_key[key]
             effects = (Effect(one.sentence, one.link), *one.effects)
             by_key[root.key] = _together(root, replace(one, effects=effects))
-    return sorted(by_key.values(), key=lambda one: (-ORDER.index(one.severity), one.is_recovered))
+    return sorted(by_key.values(), key=lambda one: -ORDER.index(one.severity))
 
 
 def _together(first: Finding, second: Finding) -> Finding:
@@ -169,15 +166,12 @@ def _together(first: Finding, second: Finding) -> Finding:
         effects=first.effects + second.effects,
         names=names[:NAMES_SHOWN],
         accounts=max(first.accounts, second.accounts, len(names)),
-        datasets=tuple(dict.fromkeys([*first.datasets, *second.datasets])),
         since=min(filter(None, [first.since, second.since]), default=None),
         next_at=min(filter(None, [first.next_at, second.next_at]), default=None),
-        attempt=first.attempt or second.attempt,
         action=first.action or second.action,
         unit=first.unit or second.unit,
         tell_after=min(first.tell_after, second.tell_after),
         settles_after=max(first.settles_after, second.settles_after),
-        is_recovered=first.is_recovered and second.is_recovered,
     )
 
 

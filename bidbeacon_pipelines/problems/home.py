@@ -16,59 +16,32 @@ from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.gate_queries import list_gates
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.states import WindowState
+from bidbeacon_pipelines.windows.states import count_json
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.queries import count_unfulfilled
 
 MOST_FINDINGS: Final = 20
 _RECENTLY = timedelta(hours=24)
 
 
-class Home:
-    """Reads the state of everything from the store's database.
-
-    Args:
-        store: whose database.
-        settings: of the pipelines.
-        clock: returns the instant that everything is true as of.
-    """
-
-    def __init__(self, store: SessionStore, settings: Settings, *, clock: Clock) -> None:
-        self._store = store
-        self._settings = settings
-        self._clock = clock
-
-    def read(self) -> dict[str, Any]:
-        """Return it as plain data; `docs/page.md` describes the fields."""
-        now = self._clock()
-        with self._store.snapshot() as connection:
-            state = survey(connection, self._settings, now)
-            findings = list_open(connection, state.findings, now)
-            findings += [Known(one, now) for one in state.findings if one.is_recovered]
-            answer = {
-                "at": now,
-                "is_sandbox": self._settings.uses_sandbox,
-                "accounts": dict(connection.execute(_ACCOUNTS).mappings().one()),
-                "datasets": [dataset_json(name, state.windows.get(name, {})) for name in DATASETS],
-                "findings": [finding_json(one) for one in findings[:MOST_FINDINGS]],
-                "more_findings": max(0, len(findings) - MOST_FINDINGS),
-                "limits": _read_limits(connection, now),
-                "promises": dict(count_unfulfilled(connection)),
-            }
-            starting = _read_start(connection, answer)
-        plain: dict[str, Any] = msgspec.to_builtins(answer | {"starting": starting})
-        return plain
-
-
-def dataset_json(name: str, states: Mapping[WindowState, int]) -> dict[str, Any]:
-    """Return how many windows of a dataset there are, and how many of them in each state."""
-    return {
-        "name": name,
-        "title": DATASETS[name].title,
-        "windows": sum(states.values()),
-        "states": {str(state): states[state] for state in WindowState if states.get(state)},
-    }
+def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Return the state of everything at an instant as plain data; `docs/page.md` describes the fields."""
+    with store.snapshot() as connection:
+        state = survey(connection, settings, now)
+        findings = list_open(connection, state.findings, now)
+        answer = {
+            "at": now,
+            "is_sandbox": settings.uses_sandbox,
+            "accounts": dict(connection.execute(_ACCOUNTS).mappings().one()),
+            "datasets": [count_json(name, state.windows.get(name, {})) for name in DATASETS],
+            "findings": [finding_json(one) for one in findings[:MOST_FINDINGS]],
+            "more_findings": max(0, len(findings) - MOST_FINDINGS),
+            "limits": _read_limits(connection, now),
+            "promises": dict(count_unfulfilled(connection)),
+        }
+        starting = _read_start(connection, answer)
+    plain: dict[str, Any] = msgspec.to_builtins(answer | {"starting": starting})
+    return plain
 
 
 def finding_json(known: Known) -> dict[str, Any]:

@@ -6,6 +6,7 @@ No part of a URL is ever shown.
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -37,22 +38,17 @@ class NotSentError(Exception):
     """A receiver did not accept a message; the reason contains no part of its URL."""
 
 
+@dataclass(frozen=True)
 class Receiver:
-    """A URL that messages are sent to.
+    """A URL that messages are sent to, which may hold tokens and passwords; `number` is its place in the setting, from 1 on."""
 
-    Args:
-        number: its place in the setting, from 1 on.
-        url: the address, which may hold tokens and passwords.
+    number: int
+    url: str = field(repr=False)
 
-    Attributes:
-        number: its place in the setting, from 1 on.
-        label: what it is called: its place and its kind, without anything that may be secret.
-    """
-
-    def __init__(self, number: int, url: str) -> None:
-        self.number = number
-        self._url = url
-        self.label = f"{number}. {url.partition('://')[0].lower()}://{MASK}"
+    @property
+    def label(self) -> str:
+        """What it is called: its place and its kind, without anything that may be secret."""
+        return f"{self.number}. {self.url.partition('://')[0].lower()}://{MASK}"
 
     def send(self, message: Message) -> None:
         """Send a message; coloured by its kind, if the receiver supports colours.
@@ -80,16 +76,16 @@ class Receiver:
 
         service = Apprise(asset=AppriseAsset(service_timeout=SENDING_TAKES_AT_MOST, **_APP))
         with LogCapture(level=logging.WARNING, fmt="%(message)s") as warnings:  # type: ignore[no-untyped-call] # apprise's types have this gap
-            is_understood = service.add(self._url)
+            is_understood = service.add(self.url)
         if not is_understood:
-            what_to_write = _WEBHOOK_SCHEMES.get(self._url.partition("://")[0].lower())
+            what_to_write = _WEBHOOK_SCHEMES.get(self.url.partition("://")[0].lower())
             reason = what_to_write or self._masked(" ".join(warnings.getvalue().split()))
             raise NotSentError(f"apprise can't use this address: {reason}")
         return service
 
     def _masked(self, text: str) -> str:
         """Return a text without any part of the URL: which parts are secret depends on the service."""
-        rest = self._url.partition("://")[2]
+        rest = self.url.partition("://")[2]
         text = re.sub(r"\S*://\S*", MASK, text)
         for word in re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}") + re.split(
             r"[/:@?&=]", unquote(rest)

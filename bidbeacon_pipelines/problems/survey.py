@@ -7,9 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.problems import amazon_findings, job_findings, upkeep_findings
+from bidbeacon_pipelines.problems import report_findings, system_findings
 from bidbeacon_pipelines.problems.findings import Finding, merge
-from bidbeacon_pipelines.problems.window_findings import find_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_pipelines.windows.totals import summarize_windows
@@ -17,18 +16,18 @@ from bidbeacon_pipelines.windows.totals import summarize_windows
 Find = Callable[[Connection, Settings, datetime], list[Finding]]
 
 _FINDERS: Final[tuple[Find, ...]] = (
-    job_findings.find_failed_sessions,
-    amazon_findings.find_calls,
-    amazon_findings.find_retries,
-    amazon_findings.find_unlisted,
-    job_findings.find_not_polled,
-    job_findings.find_lost_work,
-    amazon_findings.find_silent,
-    amazon_findings.find_quarantine,
-    upkeep_findings.find_disk,
-    upkeep_findings.find_delivery,
-    upkeep_findings.find_processes,
-    upkeep_findings.find_partitions,
+    system_findings.find_failed_sessions,
+    report_findings.find_calls,
+    report_findings.find_retries,
+    report_findings.find_unlisted,
+    system_findings.find_not_polled,
+    system_findings.find_lost_work,
+    report_findings.find_silent,
+    report_findings.find_quarantine,
+    system_findings.find_disk,
+    system_findings.find_delivery,
+    system_findings.find_processes,
+    system_findings.find_partitions,
 )
 
 
@@ -47,9 +46,9 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """
     windows = summarize_windows(connection, now, settings.late_after)
     findings = [
-        *job_findings.find_silence_of_jobs(connection, settings, now),
-        *amazon_findings.find_stopped(connection, settings, now),
-        *find_windows(windows.unsettled),
+        *system_findings.find_silence_of_jobs(connection, settings, now),
+        *report_findings.find_stopped(connection, settings, now),
+        *report_findings.find_windows(windows.unsettled),
         *(one for find in _FINDERS for one in find(connection, settings, now)),
     ]
     return Survey(merge(findings, now), windows.counts)

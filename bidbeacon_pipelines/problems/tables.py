@@ -47,17 +47,3 @@ class AlertReceiver(PipelinesBase):
     error: Mapped[str | None]
 
     __table_args__ = (CheckConstraint("receiver >= 1", name="receiver_counted"),)
-
-
-class AlertWatch(PipelinesBase):
-    """At most one row: when somebody last looked for findings.
-
-    It is locked meanwhile, so that only one process looks.
-    """
-
-    __tablename__ = "alert_watch"
-
-    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    looked_at: Mapped[datetime]
-
-    __table_args__ = (CheckConstraint("only_row", name="only_row"),)

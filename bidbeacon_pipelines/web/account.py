@@ -6,8 +6,8 @@ from starlette.routing import Route
 
 from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
-from bidbeacon_pipelines.problems.account_page import read_account
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.summaries.account_page import read_account
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.server.parameters import check_known, read_text

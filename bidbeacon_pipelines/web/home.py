@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.problems.home import Home
+from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
@@ -14,10 +14,9 @@ from bidbeacon_sessions.server.problems import JsonAnswer
 
 def home_route(store: SessionStore, settings: Settings, *, clock: Clock) -> BaseRoute:
     """Return the route over a store's database."""
-    home = Home(store, settings, clock=clock)
 
     def answer(request: Request) -> Response:
         check_known(request.query_params, frozenset(), "Use /api/home without parameters.")
-        return JsonAnswer(home.read())
+        return JsonAnswer(read_home(store, settings, clock()))
 
     return Route("/api/home", answer)

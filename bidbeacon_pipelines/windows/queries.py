@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, and_, select, text
+from sqlalchemy import Connection, CursorResult, RowMapping, and_, select, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
@@ -523,3 +523,24 @@ def list_coverage(
     """Return, for each account and dataset, how many windows there are, and how many are loaded, due, in flight, failed."""
     rows = connection.execute(_COVERAGE, state_values(at, late_after)).mappings()
     return [DatasetCoverage(**row) for row in rows]
+
+
+_UNLOADED = text("""
+    SELECT account_key, dataset, CAST(window_key AS date) AS window_date, effect AS outcome FROM (
+        SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect
+          FROM session_references
+         WHERE session_id = :session AND window_key IS NOT NULL
+           AND effect IN ('loaded', 'suspicious', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
+         ORDER BY account_key, dataset, window_key, ord DESC) ends
+     WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT :most""")
+
+
+def list_unloaded_windows(
+    connection: Connection, session_id: UUID, *, most: int = 500
+) -> list[RowMapping]:
+    """Return the windows that a session handled and did not load, the newest days first: account_key, dataset, window_date, outcome.
+
+    The last outcome counts: a window that was suspicious and then loaded is not included.
+    """
+    values = {"session": session_id, "most": most}
+    return list(connection.execute(_UNLOADED, values).mappings())

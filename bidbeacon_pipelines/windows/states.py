@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.windows.due import due_by
 
 
@@ -182,6 +183,16 @@ def count_states(
     for row in rows:
         counted[row.dataset][WindowState(row.state)] = row.windows
     return counted
+
+
+def count_json(dataset: str, states: Mapping[WindowState, int]) -> dict[str, Any]:
+    """Return how many windows of a dataset there are, and how many of them in each state, as pages read it."""
+    return {
+        "name": dataset,
+        "title": get_dataset(dataset).title,
+        "windows": sum(states.values()),
+        "states": {str(state): states[state] for state in WindowState if states.get(state)},
+    }
 
 
 _LATE = text(f"""

@@ -17,7 +17,7 @@ from werkzeug import Response
 
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.problems.alerts import AlertWatch
-from bidbeacon_pipelines.problems.home import Home
+from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -367,7 +367,7 @@ def test_a_failure_is_named_on_home_and_told(
     [told] = [alert for alert in alerts if said.sentence in alert]
     assert told.startswith(", ".join(first["names"]))
     FAILURES[name].end(world)
-    assert said.code not in {one["code"] for one in read_findings(world) if not one["is_recovered"]}
+    assert said.code not in {one["code"] for one in read_findings(world)}
     later = watch(world, httpserver, SETTLED_AFTER)[len(alerts) :]
     over = [line for line in "\n".join(later).splitlines() if line.startswith("Over: ")]
     assert 1 == len([line for line in over if said.sentence in line])
@@ -403,8 +403,8 @@ def at_both_widths(page: Page, element: str) -> Iterator[str]:
 
 def read_findings(world: LoneFaultWorld) -> Sequence[Mapping[str, Any]]:
     """Return what Home says is wrong."""
-    home = Home(SessionStore(world.engine), world.office.settings, clock=world.context.now)
-    found: Sequence[Mapping[str, Any]] = home.read()["findings"]
+    home = read_home(SessionStore(world.engine), world.office.settings, world.context.now())
+    found: Sequence[Mapping[str, Any]] = home["findings"]
     return found
 
 

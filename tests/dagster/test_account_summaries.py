@@ -12,8 +12,8 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS as DAILY
 from bidbeacon_pipelines.datasets.registry import HOURLY_CAMPAIGNS as HOURLY
-from bidbeacon_pipelines.problems.account_page import read_account
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from bidbeacon_pipelines.summaries.account_page import read_account
 from tests.dagster.world import World
 
 SP = "SPONSORED_PRODUCTS"

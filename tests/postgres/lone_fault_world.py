@@ -304,7 +304,6 @@ _WRITTEN = (
     "report_gates",
     "findings",
     "alert_receivers",
-    "alert_watch",
     "api_calls",
 )
 _COLUMNS = """

@@ -22,8 +22,11 @@ from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, p
 from bidbeacon_pipelines.database.processes import list_processes, note_process
 from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
 from bidbeacon_pipelines.problems.doctor import judge_regions
-from bidbeacon_pipelines.problems.job_findings import find_not_polled
-from bidbeacon_pipelines.problems.upkeep_findings import judge_disk, judge_processes
+from bidbeacon_pipelines.problems.system_findings import (
+    find_not_polled,
+    judge_disk,
+    judge_processes,
+)
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -198,7 +201,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
     result = doctor("--json")
     assert result.exit_code == 0, result.output
     severities = {name: check["severity"] for name, check in by_name(result).items()}
-    names = ["database", "sandbox", "accounts", "contract"]
+    names = ["database", "sandbox", "accounts"]
     assert names == list(severities)
     assert {"fine"} == set(severities.values())
     assert by_name(result)["database"]["facts"]["revision"] == list_revisions()[-1]

@@ -7,7 +7,6 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
-from bidbeacon_pipelines.problems.doctor import list_figures
 from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
@@ -80,10 +79,6 @@ def test_short_history_is_found_to_the_day(world: BenchWorld) -> None:
     world.plan(account)
     world.step()
     assert before == len(world.query("SELECT FROM report_requests"))
-    with world.engine.begin() as connection:
-        checks = list(list_figures(connection))
-        [check] = [one for one in checks if one.name == "contract"]
-    assert ("NA daily_products: history:SB 60 (learned, 2026-01-15)",) == check.details
     later = world.context.now() + LEARNED_FOR + timedelta(days=1)
     with world.session() as session:
         delete_old_records(world.engine, session, world.context.settings, later)

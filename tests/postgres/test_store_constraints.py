@@ -268,24 +268,7 @@ def test_a_finding_begins_and_ends_in_order(
     )
 
 
-@pytest.mark.parametrize(
-    ("values", "constraint"),
-    [
-        ("0, 0", "ck_alert_receivers_receiver_counted"),
-        ("1, -1", "ck_alert_receivers_attempts_counted"),
-    ],
-)
-def test_receivers_and_their_attempts_are_counted(
-    connection: Connection, values: str, constraint: str
-) -> None:
-    """Receivers count from 1."""
-    columns = "next_attempt_at, receiver, attempts"
-    assert constraint == broken_by(
-        connection, f"INSERT INTO alert_receivers ({columns}) VALUES (now(), {values})"
-    )
-
-
-def test_there_is_one_watch(connection: Connection) -> None:
-    """Its row is what several processes lock."""
-    statement = "INSERT INTO alert_watch (only_row, looked_at) VALUES (false, now())"
-    assert "ck_alert_watch_only_row" == broken_by(connection, statement)
+def test_receivers_are_counted(connection: Connection) -> None:
+    """From 1."""
+    statement = "INSERT INTO alert_receivers (next_attempt_at, receiver) VALUES (now(), 0)"
+    assert "ck_alert_receivers_receiver_counted" == broken_by(connection, statement)

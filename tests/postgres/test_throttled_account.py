@@ -15,7 +15,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
-from bidbeacon_pipelines.problems.home import Home
+from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
 from bidbeacon_sessions import SessionStore
 from tests.faults.ads.simulated_office import SimulatedClock
@@ -170,7 +170,7 @@ def look_at_home(world: BenchWorld) -> dict[str, Any]:
     assert isinstance(world.context.client.log, PostgresCallLog)
     world.context.client.log.close()
     store = SessionStore(world.engine)
-    return Home(store, world.context.settings, clock=world.context.now).read()
+    return read_home(store, world.context.settings, world.context.now())
 
 
 @many_reports

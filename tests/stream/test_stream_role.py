@@ -134,7 +134,7 @@ def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
     with role_store.begin() as connection:
         rights = set(connection.execute(RIGHTS).scalars())
     own = {right for right in rights if right.startswith(("alert", "findings", "processes"))}
-    assert {"findings", "alert_receivers", "alert_watch", "processes"} == {
+    assert {"findings", "alert_receivers", "processes"} == {
         re.split("[. ]", right)[0] for right in own
     }
     assert rights - own == {

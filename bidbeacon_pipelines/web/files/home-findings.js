@@ -49,14 +49,13 @@ function row(finding) {
 }
 
 /** How much, since when, of whom, and when it goes on, with dots in between. */
-function extent({ is_recovered: isRecovered, since, next_at: next, attempt, names, accounts }, own) {
+function extent({ since, next_at: next, names, accounts }, own) {
   const more = accounts - names.length;
   const parts = [
-    isRecovered && "has succeeded since",
     own && el("bdi", {}, own.text),
     since && ["since ", when(since)],
     names.length > 0 && [el("bdi", {}, names.join(", ")), more > 0 && ` and ${counted(more, "more account")}`],
-    next && [el("b", {}, "next ", when(next)), attempt && `, ${attempt}`],
+    next && el("b", {}, "next ", when(next)),
   ];
   const said = parts.filter(Boolean).map((part) => [part].flat(2));
   return said.flatMap((part, place) => (place === 0 ? part : [" · ", ...part])).filter(Boolean);
@@ -66,7 +65,7 @@ const made = new Map();
 
 /** The buttons are made once for a finding, so that what they say stays when the list is renewed. */
 function buttons(finding) {
-  if (finding.is_recovered || (finding.severity === "waiting" && !finding.button)) return null;
+  if (finding.severity === "waiting" && !finding.button) return null;
   const id = `${finding.key} ${finding.acknowledged === null}`;
   if (!made.has(id)) made.set(id, { key: finding.key, acts: actions([finding.button && act(finding), finding.severity !== "waiting" && acknowledgement(finding)].filter(Boolean)) });
   const { acts } = made.get(id);

@@ -35,7 +35,7 @@ const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
 
 /** How everything is, as `{level, title}`; `level` is ok, warning, failure, or empty where nothing is known yet. */
 export function verdictOf({ findings, more_findings: more, accounts, starting }) {
-  const open = findings.filter(({ acknowledged, is_recovered: isRecovered }) => acknowledged === null && !isRecovered).map(({ severity }) => severity);
+  const open = findings.filter(({ acknowledged }) => acknowledged === null).map(({ severity }) => severity);
   const failures = open.filter((severity) => severity === "error").length + more;
   const warnings = open.filter((severity) => severity === "warning").length;
   if (starting !== null && failures === 0) return { level: "empty", title: "Starting" };

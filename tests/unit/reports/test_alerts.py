@@ -150,12 +150,6 @@ def test_what_usually_passes_is_told_when_it_stays(watch: Watch) -> None:
     assert [Event.BEGAN] == watch.look(35, passing)
 
 
-def test_what_is_recovered_is_no_problem_any_more(watch: Watch) -> None:
-    """The page still shows it; it is told as over."""
-    watch.look(0, PROBLEM)
-    assert [Event.ENDED] == watch.look(5, replace(PROBLEM, is_recovered=True))
-
-
 def test_in_quiet_hours_messages_wait(watch: Watch) -> None:
     """Afterwards comes what is still so, in one message for each cause."""
     assert [] == watch.look(0, PROBLEM, quiet=True) == watch.look(1, PROBLEM, quiet=True)
@@ -213,14 +207,14 @@ def write(*news: tuple[Finding, Event]) -> Message:
 
 def test_a_message_says_whose_what_since_when_and_what_next() -> None:
     """Account and cause come first, then what it did, what helps and a link; times are in the zone that was set."""
-    retried = replace(PROBLEM, next_at=NOON + timedelta(minutes=5), attempt="attempt 2 of 5")
+    retried = replace(PROBLEM, next_at=NOON + timedelta(minutes=5))
     message = write((retried, Event.BEGAN))
     assert "Acme Merch · US: Out of ink." == message.title
     assert [
         "Since 25 Jul 2026 11:00 CEST.",
         "2 windows failed, in daily_targets.",
         "What next: Buy some.",
-        "It goes on by itself at 25 Jul 2026 14:05 CEST, attempt 2 of 5.",
+        "It goes on by itself at 25 Jul 2026 14:05 CEST.",
         "https://beacon.example/coverage?state=failed",
     ] == message.body.splitlines()
 

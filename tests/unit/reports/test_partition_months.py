@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from bidbeacon_pipelines.datasets.partition_months import first_partition_day
-from bidbeacon_pipelines.problems.upkeep_findings import judge_partitions
+from bidbeacon_pipelines.problems.system_findings import judge_partitions
 
 TODAY = date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

@@ -1,6 +1,8 @@
-"""Findings on Amazon: what it throttles, refuses or does not answer, and what it does not list."""
+"""Findings on reports: which windows are not as they should be, and what Amazon throttles, refuses, does not answer or does not list."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
@@ -9,17 +11,44 @@ from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, ADS_ACCOUNT_LABE
 from bidbeacon_pipelines.causes import Severity, explain
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.findings import (
+    NAMES_SHOWN,
+    NOTHING_HAPPENS,
+    RECENTLY,
+    SETTLES_AFTER,
     Effect,
     Finding,
     counted,
     facts_of,
+    finding_key,
     found,
     in_datasets,
 )
-from bidbeacon_pipelines.problems.job_findings import RECENTLY
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.states import WindowState, state_values, windows_in
 
+_WORDS: Final = {
+    WindowState.FAILED: "failed",
+    WindowState.LATE: "late",
+    WindowState.LATE_AT_AMAZON: "waiting for Amazon",
+    WindowState.SUSPICIOUS: "waiting for a second report",
+    WindowState.UNCONFIRMED: "waiting for a second report",
+}
+"""The states that somebody should know of. What is expired is only counted: nothing can be done about it."""
+SEVERITIES: Final = {
+    WindowState.FRESH: Severity.FINE,
+    WindowState.MISSING: Severity.FINE,
+    WindowState.DUE: Severity.WAITING,
+    WindowState.REQUESTED: Severity.WAITING,
+    WindowState.LOADING: Severity.WAITING,
+    WindowState.FAILED: Severity.ERROR,
+    WindowState.LATE: Severity.ERROR,
+    WindowState.EXPIRED: Severity.ERROR,
+    WindowState.NEEDS_ATTENTION: Severity.ERROR,
+}
+"""How serious a state is; each other one is a warning."""
+_SECOND_REPORT = timedelta(minutes=45)
+_ALL_DAYS = 731
 LATELY = timedelta(hours=1)
 """Calls before this are history."""
 ORDINARY = timedelta(minutes=10)
@@ -32,6 +61,61 @@ _WHAT = {
     "download": "download reports",
     "token": "renew the access token",
 }
+
+
+def find_windows(unsettled: Sequence[RowMapping]) -> list[Finding]:
+    """Return why windows are not as they should be; see `windows.totals.WindowSummary.unsettled`."""
+    alike: dict[tuple[str, str], list[RowMapping]] = {}
+    for row in unsettled:
+        alike.setdefault((row["state"], finding_key(row["cause"])), []).append(row)
+    return [_finding(WindowState(state), rows) for (state, _), rows in alike.items()]
+
+
+def _finding(state: WindowState, rows: Sequence[RowMapping]) -> Finding:
+    windows, accounts = sum(row["windows"] for row in rows), max(row["accounts"] for row in rows)
+    datasets, names = [row["dataset"] for row in rows], [n for row in rows for n in row["names"]]
+    of = f" of {counted(accounts, 'account')}" if accounts > 1 else ""
+    effect = f"{counted(windows, 'window')}{of} {_WORDS[state]}{in_datasets(datasets)}"
+    needs_second = state in (WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)
+    return found(
+        rows[0]["cause"],
+        Effect(effect, _link(state, rows), windows),
+        severity=SEVERITIES.get(state, Severity.WARNING),
+        names=tuple(dict.fromkeys(names))[:NAMES_SHOWN],
+        accounts=accounts,
+        since=min((row["since"] for row in rows if row["since"]), default=None),
+        next_at=min((row["next_at"] for row in rows if row["next_at"]), default=None),
+        action="load",
+        unit=counted(windows, "window"),
+        because=(NOTHING_HAPPENS,) if state is WindowState.LATE else (),
+        tell_after=_SECOND_REPORT if needs_second else timedelta(0),
+        settles_after=SETTLES_AFTER,
+    )
+
+
+def _link(state: WindowState, rows: Sequence[RowMapping]) -> str:
+    first = rows[0]
+    chosen = {"dataset": first["dataset"]}
+    if len(rows) == 1 and first["windows"] == 1:
+        chosen |= {"account": first["account_key"], "window": str(first["newest"])}
+    else:
+        chosen |= {"state": str(state), "days": str(_ALL_DAYS)}
+    return f"/coverage?{urlencode(chosen)}"
+
+
+_WINDOWS = text(f"""
+    SELECT account_key, dataset, window_date, wanted_by, cause - 'detail' AS cause
+      FROM ({windows_in(_WORDS)}) w ORDER BY window_date DESC""")
+
+
+def list_windows(
+    connection: Connection, settings: Settings, now: datetime, key: str
+) -> list[RowMapping]:
+    """Return the windows of a finding, the newest first: account_key, dataset, window_date, wanted_by."""
+    values = state_values(now, settings.late_after)
+    rows = connection.execute(_WINDOWS, values).mappings()
+    return [row for row in rows if row["cause"] and finding_key(row["cause"]) == key]
+
 
 # Only calls that reports wait for: failed syncs have sessions that say so. What is throttled is judged
 # apart for each ads account, since Amazon paces them apart; an error of Amazon's own is over as soon as any
@@ -80,7 +164,7 @@ def _calls(row: RowMapping, now: datetime) -> Finding:
 _RETRIED = text(f"""
     SELECT cause - 'detail' AS shape, (array_agg(cause ORDER BY attempts DESC))[1] AS cause, count(*) AS reports, count(DISTINCT account_id) AS accounts,
            min(next_step_at) AS next_at, max(attempts) AS attempts, min(created_at) AS since,
-           (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names, array_agg(DISTINCT dataset) AS of_datasets
+           (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names, array_agg(DISTINCT dataset) AS datasets
       FROM report_requests r JOIN ads_accounts o USING (account_id)
      WHERE r.status IN ('planned', 'sent') AND r.cause IS NOT NULL AND o.needs_attention IS NULL GROUP BY 1""")
 
@@ -91,15 +175,14 @@ def find_retries(connection: Connection, settings: Settings, now: datetime) -> l
 
 
 def _retry(row: RowMapping) -> Finding:
-    reports = counted(row["reports"], "report")
-    effect = f"{reports} requested again{in_datasets(row['of_datasets'])}"
+    attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
+    again = f"{counted(row['reports'], 'report')} requested again, {attempt}"
     link = f"/sessions?{urlencode({'type': 'request-retried', 'since': '24h'})}"
     return found(
         row["cause"],
-        Effect(effect, link),
+        Effect(f"{again}{in_datasets(row['datasets'])}", link),
         severity=Severity.WAITING,
         advice="It is requested again by itself.",
-        attempt=f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}",
         action=None,
         **facts_of(row),
     )
@@ -181,6 +264,5 @@ def _quarantine(row: RowMapping) -> Finding:
     rows = counted(row["quarantined"], "row")
     did = f"{rows} of {row['label']} in quarantine, {row['rows']:,} good ones, in {row['dataset']}"
     effect = Effect(did, f"/accounts/{row['account_key']}", row["quarantined"])
-    cause, of = {"code": "quarantine-too-large"}, (row["label"],)
-    datasets = (row["dataset"],)
-    return found(cause, effect, since=row["since"], names=of, accounts=1, datasets=datasets)
+    cause, names = {"code": "quarantine-too-large"}, (row["label"],)
+    return found(cause, effect, since=row["since"], names=names, accounts=1)

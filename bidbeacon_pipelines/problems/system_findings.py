@@ -1,0 +1,228 @@
+"""Findings on BidBeacon itself: its jobs, processes, disk, partitions, and the delivery of alerts."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.causes import Severity, cause
+from bidbeacon_pipelines.database.processes import list_processes
+from bidbeacon_pipelines.datasets.partition_months import (
+    MOST_PARTITIONS,
+    NEARLY_FULL,
+    count_partition_days,
+    find_months_with_room,
+)
+from bidbeacon_pipelines.problems.alert_store import find_failing_receiver
+from bidbeacon_pipelines.problems.findings import (
+    NOTHING_HAPPENS,
+    RECENTLY,
+    Effect,
+    Finding,
+    counted,
+    facts_of,
+    finding_key,
+    found,
+)
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions.sentences import format_duration
+
+_DAEMON_STARTS = timedelta(minutes=10)
+"""After a weekend, the process that watches is up before Dagster has started its first run."""
+_NEXT_RUN = timedelta(minutes=15)
+"""A run that failed is followed by another within minutes."""
+_OVERDUE_AFTER = timedelta(minutes=15)
+_LONG_OVERDUE_AFTER = timedelta(hours=2)
+_LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
+_PROCESS_SILENT_AFTER = timedelta(seconds=100)
+_NOT_DELIVERED_AFTER = timedelta(minutes=5)
+_UPGRADE_TAKES = timedelta(hours=1)
+_NEVER = timedelta(days=36_500)
+
+_LAST_ACTIVITY = text("""
+    SELECT greatest((SELECT max(started_at) FROM session_headers),
+                    (SELECT max(heartbeat_at) FROM session_leases))""")
+
+
+def find_silence_of_jobs(
+    connection: Connection, settings: Settings, now: datetime
+) -> list[Finding]:
+    """Return that no job has run for long; accounts are synced once an hour, so a session starts at least hourly."""
+    last = connection.execute(_LAST_ACTIVITY).scalar()
+    if last is None or now - last <= settings.silent_after:
+        return []
+    detail = {"time": format_duration((now - last).total_seconds())}
+    nothing = cause(NOTHING_HAPPENS, detail=detail)
+    return [found(nothing, since=last, tell_after=_DAEMON_STARTS)]
+
+
+_NOT_POLLED = text("""
+    SELECT count(*) AS reports, min(due_at) AS since
+      FROM (SELECT coalesce(r.next_step_at, r.created_at) AS due_at
+              FROM report_requests r JOIN ads_accounts o USING (account_id)
+             WHERE r.status IN ('in_flight', 'completed') AND o.needs_attention IS NULL) due
+     WHERE due_at < :before HAVING count(*) > 0""")
+
+
+def find_not_polled(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return the reports that nobody has polled or loaded for long though it was due."""
+    row = connection.execute(_NOT_POLLED, {"before": now - _OVERDUE_AFTER}).mappings().first()
+    if row is None:
+        return []
+    effect = Effect(f"{counted(row['reports'], 'report')} waiting", "/coverage", row["reports"])
+    is_long = now - row["since"] > _LONG_OVERDUE_AFTER
+    severity = Severity.ERROR if is_long else Severity.WARNING
+    facts = {"since": row["since"], "because": (NOTHING_HAPPENS,)}
+    return [found({"code": "reports-not-polled"}, effect, severity=severity, **facts)]
+
+
+# A job that has since succeeded for the same account has recovered.
+_IS_RECOVERED = """
+    EXISTS (SELECT FROM session_headers s
+             WHERE s.job_name = h.job_name AND s.account_key IS NOT DISTINCT FROM h.account_key
+               AND s.started_at > h.started_at AND s.status = 'succeeded')"""
+# A load by hand is done once each day that it asked for was loaded after it began, by whichever
+# session.
+_IS_LOADED_SINCE = """
+    coalesce((SELECT bool_and(EXISTS (
+                  SELECT FROM session_references t
+                   WHERE t.account_key = r.account_key AND t.dataset = r.dataset AND t.window_key = r.window_key
+                     AND t.effect = 'loaded' AND t.id > r.id))
+                FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for'), false)"""
+_FAILED = text(f"""
+    SELECT job_name, status, cause - 'detail' AS shape, count(*) AS sessions, min(started_at) AS since,
+           (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(cause ORDER BY started_at DESC))[1] AS cause,
+           count(DISTINCT account_key) AS accounts,
+           (array_agg(DISTINCT coalesce(label, account_key)) FILTER (WHERE account_key IS NOT NULL))[1:3] AS names
+      FROM (SELECT h.id, h.job_name, h.account_key, s.label, h.status, h.started_at,
+                   coalesce(h.error -> 'cause', jsonb_build_object('code', 'unexpected-error', 'type', h.error ->> 'type',
+                            'detail', jsonb_build_object('message', left(h.error ->> 'message', 1000)))) AS cause
+              FROM session_headers h LEFT JOIN session_subjects s ON s.key = h.account_key
+             WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems' AND h.started_at >= :since
+               AND NOT {_IS_RECOVERED} AND NOT {_IS_LOADED_SINCE}) failed
+     GROUP BY 1, 2, 3 ORDER BY max(started_at) DESC LIMIT 100""")
+
+
+def find_failed_sessions(
+    connection: Connection, settings: Settings, now: datetime
+) -> list[Finding]:
+    """Return why sessions of the last 24 hours failed or crashed, unless the job has succeeded or their days were loaded since."""
+    rows = connection.execute(_FAILED, {"since": now - RECENTLY}).mappings()
+    return [_failed(row) for row in rows]
+
+
+def _failed(row: RowMapping) -> Finding:
+    asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
+    one, many = f"/sessions/{row['last_id']}", f"/sessions?{urlencode(asked)}"
+    link = one if row["sessions"] == 1 else many
+    effect = f"{counted(row['sessions'], 'session')} of {row['job_name']} {row['status']}"
+    return found(
+        row["cause"],
+        Effect(effect, link, row["sessions"]),
+        severity=Severity.ERROR,
+        link=link,
+        because=tuple(map(finding_key, row["cause"].get("causes", ()))),
+        tell_after=_NEXT_RUN,
+        **facts_of(row),
+    )
+
+
+_LOST = text("""
+    SELECT h.job_name, count(*) AS promises, min(p.deadline_at) AS since, count(DISTINCT h.account_key) AS accounts,
+           (array_agg(DISTINCT coalesce(s.label, h.account_key)) FILTER (WHERE h.account_key IS NOT NULL))[1:3] AS names,
+           (array_agg(p.session_id ORDER BY p.deadline_at DESC))[1] AS last_id
+      FROM session_promises p JOIN session_headers h ON h.id = p.session_id LEFT JOIN session_subjects s ON s.key = h.account_key
+     WHERE p.fulfilled_by IS NULL AND p.deadline_at >= :since AND p.deadline_at < :now GROUP BY h.job_name ORDER BY promises DESC, h.job_name""")
+
+
+def find_lost_work(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return the work of the last 24 hours that a session had queued and nobody did in time."""
+    rows = connection.execute(_LOST, {"since": now - RECENTLY, "now": now}).mappings()
+    return [_lost(row) for row in rows]
+
+
+def _lost(row: RowMapping) -> Finding:
+    promises = row["promises"]
+    kept = f"{counted(promises, 'promise')} not kept"
+    effect = Effect(kept, f"/sessions/{row['last_id']}", promises)
+    return found({"code": "work-not-done", "job": row["job_name"]}, effect, **facts_of(row))
+
+
+def find_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return that the disk for downloads is nearly full."""
+    folder = settings.scratch_folder
+    there = next(one for one in (folder, *folder.parents) if os.access(one, os.F_OK))
+    disk = shutil.disk_usage(there)
+    return judge_disk(str(folder), disk.free, disk.total)
+
+
+def judge_disk(folder: str, free: int, total: int) -> list[Finding]:
+    """Return whether so many bytes are too few."""
+    if free >= _LOW_DISK:
+        return []
+    said = {"folder": folder, "free": f"{free / 2**30:,.1f}", "total": f"{total / 2**30:,.0f}"}
+    severity = Severity.ERROR if free < _FULL_DISK else Severity.WARNING
+    return [found(cause("disk-nearly-full", detail=said), severity=severity)]
+
+
+def find_partitions(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return that Dagster's UI soon can't show the partitions of all accounts, 20 % before it can't."""
+    active = text(f"SELECT count(*) FROM advertiser_accounts a WHERE {IS_ACTIVE}")
+    accounts = connection.execute(active).scalar_one()
+    return judge_partitions(accounts, settings.partition_months, now)
+
+
+def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]:
+    """Return whether so many accounts have too many partitions."""
+    days = count_partition_days(now.date(), months)
+    if accounts * days < NEARLY_FULL:
+        return []
+    fitting = find_months_with_room(accounts, now.date(), months)
+    said = {"accounts": accounts, "days": days, "partitions": accounts * days, "months": fitting}
+    said["most"] = MOST_PARTITIONS
+    return [found(cause("many-partitions", detail=said))]
+
+
+def find_processes(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return what is wrong with the long-lived processes of the last day."""
+    return judge_processes(list_processes(connection, within=timedelta(days=1)))
+
+
+def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[Finding]:
+    """Return what is wrong with processes: two daemons, several versions, or kinds that are silent everywhere.
+
+    On a single host processes are stopped at will, but for the daemon, which starts everything.
+    """
+    living = [one for one in processes if one["silent_for"] <= _PROCESS_SILENT_AFTER]
+    daemons = [one["host"] for one in living if one["kind"] == "daemon"]
+    versions = sorted({one["version"] for one in living})
+    silent = {one["kind"] for one in processes} - {one["kind"] for one in living}
+    if len({one["host"] for one in processes}) == 1:
+        silent &= {"daemon"}
+    causes = [cause("several-daemons", detail={"hosts": daemons})] if len(daemons) > 1 else []
+    if len(versions) > 1:
+        causes.append(cause("versions-differ", detail={"versions": versions}))
+    facts: dict[str, Any] = {"tell_after": _DAEMON_STARTS, "because": (NOTHING_HAPPENS,)}
+    return [
+        *(found(one, tell_after=_UPGRADE_TAKES) for one in causes),
+        *(found(cause("process-silent", kind=kind), **facts) for kind in sorted(silent)),
+    ]
+
+
+def find_delivery(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return that nobody watches for findings though there are receivers, or that one does not take its alerts; no alert says so."""
+    if settings.alert_urls is None:
+        return []
+    living = list_processes(connection, within=_PROCESS_SILENT_AFTER)
+    if not any(one["kind"] == "stream" for one in living):
+        return [found(cause("alerts-not-watched"), tell_after=_NEVER)]
+    failing = find_failing_receiver(connection)
+    if failing is None or now - failing["failing_since"] <= _NOT_DELIVERED_AFTER:
+        return []
+    not_delivered = cause("alerts-not-delivered", detail={"reason": failing["error"]})
+    return [found(not_delivered, since=failing["failing_since"], tell_after=_NEVER)]

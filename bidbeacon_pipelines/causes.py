@@ -21,16 +21,6 @@ Cause = dict[str, Any]
 Action = Literal["load", "resume", "sync-accounts", "sync-entities"]
 """The action of the button beside a cause."""
 
-STOPS: Final = (
-    "account-paused",
-    "account-disabled",
-    "account-refused",
-    "reporting-not-allowed",
-    "token-revoked",
-    "client-refused",
-    "credentials-refused",
-)
-"""Causes for which nothing is requested for an account until somebody acts."""
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
 
 

@@ -19,7 +19,6 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.resumed import release_stopped_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
 
 COMMAND_LINE: Final = "command line"
@@ -56,7 +55,6 @@ class AccountChanges:
         key = account.account_key
         with self._changing(account.ref) as (connection, session):
             set_resumed(connection, key)
-            release_stopped_windows(connection, key)
             session.add_in(connection, AccountResumed(account=key, by=self._by))
 
     def set_cadence(self, account: AdsAccount, cadence: Cadence) -> None:

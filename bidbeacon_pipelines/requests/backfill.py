@@ -188,7 +188,10 @@ class _Load:
         failed = {d: too_old for d, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
         served = _days(windows)
         failed |= dict.fromkeys((day for day in days if day not in served), cause("day-not-served"))
-        failed |= dict(_causes(windows, {_key(window): window.load_count for window in before}))
+        with self.context.engine.begin() as connection:
+            stopped = get_account(connection, self.account.account_key).stop_cause
+        loads = {_key(window): window.load_count for window in before}
+        failed |= dict(_causes(windows, loads, stopped or cause("other")))
         if failed:
             loaded = _days(one for one in windows if one.window_date not in failed)
             raise WindowNotLoadedError(self.dataset.name, failed, loaded)
@@ -321,7 +324,7 @@ def _why_pending(window: ReportWindow) -> Cause:
 
 
 def _causes(
-    windows: Sequence[ReportWindow], loads: Mapping[_Key, int]
+    windows: Sequence[ReportWindow], loads: Mapping[_Key, int], otherwise: Cause
 ) -> Iterator[tuple[date, Cause]]:
     """Yield the day of each window that was not loaded since it had so many loads, with the cause."""
     for window in windows:
@@ -330,7 +333,7 @@ def _causes(
         if window.wanted_by is not None:
             yield window.window_date, _why_pending(window)
         else:
-            yield window.window_date, window.cause or cause("other")
+            yield window.window_date, window.cause or otherwise
 
 
 def _key(window: ReportWindow) -> _Key:

@@ -141,17 +141,12 @@ class _Driver(LoadableRequest):
         disabled = [key for key in self._windows if not self._countries[key].is_active]
         if not disabled or self._is_disabled:
             return
-        now = self._context.now()
-
-        def at_once(_key: str, _window: ReportWindow) -> datetime:
-            return now
-
         with self._context.engine.begin() as connection:
             keep_lock(connection, self._request.id, self._session.session_id)
             for key in disabled:
                 windows, stopped = self._windows.pop(key), self._stop_cause(key)
                 days = [window.window_date for window in windows]
-                self._fail_windows(connection, {key: windows}, stopped, at_once)
+                self._put_back(connection, {key: windows})
                 skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
                 self._session.add_in(
                     connection,

@@ -25,7 +25,7 @@ from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.queries import is_day_loaded, release_windows
-from bidbeacon_pipelines.windows.rules import again_after_failure, failed, failing_since
+from bidbeacon_pipelines.windows.rules import again_after_failure, failed, failing_since, put_back
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
@@ -33,8 +33,10 @@ class EndingRequest(LockedRequest):
     """A locked request that ends without its report."""
 
     def _give_up(self, step: GiveUp) -> None:
-        """End the request: its windows are due again at their next offset, or stay failed with the cause."""
-        now = self._context.now()
+        """End the request: its windows have failed with the cause, and are due again at their next offset.
+
+        Those of a stopped account have not failed: `window_states` says that it is stopped.
+        """
         step = self._with_advice(step)
         after = self._after(step)
         if parts := self._parts(step):
@@ -43,7 +45,10 @@ class EndingRequest(LockedRequest):
         action = ReportFailed(**self._facts, report_id=after.report_id, cause=step.cause)
         with self._context.engine.begin() as connection:
             update_request(connection, self._request, after, self._session.session_id)
-            self._fail_windows(connection, self._windows, step.cause, self._due_again(step, now))
+            if step.needs_attention:
+                self._put_back(connection, self._windows)
+            else:
+                self._fail_windows(connection, step.cause)
             self._replan_released(connection)
             self._session.add_in(connection, action)
         self._request = after
@@ -115,8 +120,8 @@ class EndingRequest(LockedRequest):
         Windows that were only bridged need no report and stay loaded.
         """
         again, given_up = {}, {}
-        due_again = self._due_again(step, now)
         for key, windows in self._windows.items():
+            again_after_failure = self._again_after_failure(self._countries[key])
             for window in windows:
                 place = self._countries[key].country_code, window.window_date
                 if not _needs_report(window, now):
@@ -125,22 +130,29 @@ class EndingRequest(LockedRequest):
                     due = min(window.next_refresh_at or now, now)
                     again[place] = failed(window.outcome, step.cause, due)
                 else:
-                    given_up[place] = failed(window.outcome, step.cause, due_again(key, window))
+                    at = again_after_failure(window.window_date, window.data_as_of is not None)
+                    given_up[place] = failed(window.outcome, step.cause, at)
         release_windows(connection, self._request.id, again, keep_wanted=True)
         release_windows(connection, self._request.id, given_up)
 
-    def _fail_windows(
-        self,
-        connection: Connection,
-        released: Mapping[str, Sequence[ReportWindow]],
-        cause: Cause,
-        due_again: Callable[[str, ReportWindow], datetime | None],
+    def _fail_windows(self, connection: Connection, cause: Cause) -> None:
+        """End the wait of all windows, whose report gave no data."""
+        outcomes = {}
+        for key, windows in self._windows.items():
+            country, again = self._countries[key], self._again_after_failure(self._countries[key])
+            for window in windows:
+                at = again(window.window_date, window.data_as_of is not None)
+                place = country.country_code, window.window_date
+                outcomes[place] = failed(window.outcome, cause, at)
+        release_windows(connection, self._request.id, outcomes)
+
+    def _put_back(
+        self, connection: Connection, released: Mapping[str, Sequence[ReportWindow]]
     ) -> None:
-        """End the wait of windows whose report gave no data."""
+        """End the wait of windows of stopped accounts: they are due when these go on, all at once."""
+        now = self._context.now()
         outcomes = {
-            (self._countries[key].country_code, window.window_date): failed(
-                window.outcome, cause, due_again(key, window)
-            )
+            (self._countries[key].country_code, window.window_date): put_back(window.outcome, now)
             for key, windows in released.items()
             for window in windows
         }
@@ -150,21 +162,6 @@ class EndingRequest(LockedRequest):
         """Plan windows that were released in this transaction and fell due while they waited for the report."""
         lock_planning(connection, self._request.account_id)
         replan_released(connection, self._request.account_id, self._request.id)
-
-    def _due_again(
-        self, step: GiveUp, now: datetime
-    ) -> Callable[[str, ReportWindow], datetime | None]:
-        """Return the function that computes when a window is due again after its request has ended."""
-
-        def due_again(key: str, window: ReportWindow) -> datetime | None:
-            # Where a person is needed nothing is asked until somebody acted, and then all of it at
-            # once.
-            if step.needs_attention:
-                return now
-            again = self._again_after_failure(self._countries[key])
-            return again(window.window_date, window.data_as_of is not None)
-
-        return due_again
 
     def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
         """Return the function that computes when a failed window of a country is due again, by its day and whether it has data."""

@@ -179,6 +179,12 @@ def failed(window: WindowOutcome, cause: Cause, again_at: datetime | None) -> Wi
     return replace(window, status="failed", next_refresh_at=again_at, cause=cause)
 
 
+def put_back(window: WindowOutcome, at: datetime) -> WindowOutcome:
+    """Return the outcome of a window whose account was stopped: as before its request, and due at an instant."""
+    status = "missing" if window.data_as_of is None else "loaded"
+    return replace(window, status=status, next_refresh_at=at)
+
+
 @dataclass(frozen=True)
 class EndedReport:
     """A report that was loaded or given up: its days, and when it ended."""

@@ -202,7 +202,6 @@ REFUSED: dict[str, Case] = {
         strikes=(6,),
         creates=6,
         tokens=4,
-        why="^account-refused: .*Access token is not valid",
         person="^account-refused: .*Access token is not valid.*accounts resume CA",
     ),
     "token_expiry: create": Case(
@@ -228,7 +227,6 @@ REFUSED: dict[str, Case] = {
         strikes=(1,),
         creates=1,
         seconds=0,
-        why="^reporting-not-allowed: .*Multi-account authorization failed",
         person=r"^reporting-not-allowed: .*accounts resume CA\.acme-merch\.1kc1",
     ),
     "multi_status: the same inside a 207": NeedsAttention(
@@ -237,13 +235,11 @@ REFUSED: dict[str, Case] = {
         strikes=(1, 1),
         creates=1,
         seconds=0,
-        why="^reporting-not-allowed: .*Multi-account authorization failed",
         person=r"^reporting-not-allowed: .*accounts resume CA\.acme-merch\.1kc1",
     ),
     "forbidden: create": Confirmed(faults=(once("forbidden", "create_report"),)),
     "forbidden: create, always": NeedsAttention(
         faults=(fault("forbidden", "create_report"),),
-        why="^account-refused: .*Profile has no rights",
         person="^account-refused: .*Profile has no rights",
     ),
     "forbidden: retrieve": Case(
@@ -259,7 +255,6 @@ REFUSED: dict[str, Case] = {
         retrieves=3,
         reports=1,
         seconds=180 + 60 + 90,
-        why="^account-refused: .*Profile has no rights",
         person="^account-refused: .*Profile has no rights",
     ),
     "unauthorized: download, which shows no token": Case(

@@ -157,6 +157,7 @@ class NeedsAttention(Refused):
     strikes: tuple[int, ...] = (3,)
     creates: int = 3
     seconds: float = 300 + 600
+    ends: str = "missing"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,20 +84,14 @@ def note_failed(connection: Connection, receiver: int, error: str) -> None:
     connection.execute(statement, {"receiver": receiver, "error": error})
 
 
-def drop_receivers(connection: Connection, receivers: int) -> None:
-    """Forget the receivers that are no longer set."""
-    statement = text("DELETE FROM alert_receivers WHERE receiver > :receivers")
-    connection.execute(statement, {"receivers": receivers})
-
-
 _FAILING = text("""
-    SELECT failing_since, error FROM alert_receivers WHERE error IS NOT NULL
-     ORDER BY failing_since LIMIT 1""")
+    SELECT failing_since, error FROM alert_receivers
+     WHERE error IS NOT NULL AND receiver <= :receivers ORDER BY failing_since LIMIT 1""")
 
 
-def find_failing_receiver(connection: Connection) -> RowMapping | None:
-    """Return since when the receiver that fails longest does so, and its error; None where none fails."""
-    return connection.execute(_FAILING).mappings().first()
+def find_failing_receiver(connection: Connection, receivers: int) -> RowMapping | None:
+    """Return since when that of so many receivers fails that fails longest, and its error; None where none fails."""
+    return connection.execute(_FAILING, {"receivers": receivers}).mappings().first()
 
 
 _DELETE = text("""

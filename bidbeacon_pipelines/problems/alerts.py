@@ -25,7 +25,6 @@ from bidbeacon_pipelines.problems.alert_rules import (
 )
 from bidbeacon_pipelines.problems.alert_store import (
     claim_receiver,
-    drop_receivers,
     list_known,
     note_failed,
     note_told,
@@ -142,7 +141,6 @@ class AlertWatch:
         now = self._clock()
         with self._engine.begin() as connection:
             look(connection, self._settings, now)
-            drop_receivers(connection, len(self._receivers))
         if not self._is_quiet(now):
             for receiver in self._receivers:
                 self._tell(receiver, now)

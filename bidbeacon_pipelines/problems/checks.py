@@ -150,12 +150,9 @@ _DIFFERENCES = text(f"""{_COMPARED}
 
 
 def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Verdict:
-    """Return whether a day's totals by ad product agree with those of the other dataset, in the account's currency.
+    """Return whether a day's totals by ad product agree with those of the other dataset.
 
-    Args:
-        connection: Where to look.
-        dataset: Whose totals are compared.
-        closeness: The largest share by which a dataset from another pipeline may differ.
+    Those of a dataset from another pipeline may differ by `closeness`, a share.
     """
     if dataset.reconciles_with is None:
         sentence = "Amazon does not promise that these rows add up to those of another report."

@@ -29,7 +29,6 @@ from bidbeacon_pipelines.windows.states import STOPPED, WindowState
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 from bidbeacon_sessions.sentences import without_stop
 
-NEWEST_REFERENCES = 200
 NO_WINDOW = "no window"
 FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
 """How long a new account's first request waits for its first entity sync; the sensor's own rule."""
@@ -351,9 +350,7 @@ def explanation_json(
     by_report = {one.window["report"]: one for one in explained if one.window is not None}
     chosen = by_report.get(report or "", explained[0])
     account, request = asked.account, chosen.request
-    rows = list_references(
-        connection, account.account_key, asked.dataset.name, asked.day, limit=NEWEST_REFERENCES
-    )
+    rows = list_references(connection, account.account_key, asked.dataset.name, asked.day)
     labels = load_labels(connection, rows)
     names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
     # That which works on it, or was the last to refer to it.

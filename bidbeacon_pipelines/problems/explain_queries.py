@@ -69,17 +69,15 @@ _REFERENCES = text("""
           JOIN session_headers h ON h.id = t.session_id
          WHERE t.account_key = :key
            AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect IN ('needs-attention', 'resumed'))
-         ORDER BY t.id DESC LIMIT :limit) newest
+         ORDER BY t.id DESC LIMIT 200) newest
      ORDER BY reference_id""")
 
 
-def list_references(
-    connection: Connection, key: str, dataset: str, day: date, *, limit: int
-) -> list[RowMapping]:
-    """Return the newest actions that refer to a window, or stopped or resumed its account, oldest first.
+def list_references(connection: Connection, key: str, dataset: str, day: date) -> list[RowMapping]:
+    """Return the newest 200 actions that refer to a window, or stopped or resumed its account, oldest first.
 
     Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of
         `bidbeacon_sessions.queries.list_actions`.
     """
-    values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
+    values = {"key": key, "dataset": dataset, "window": day.isoformat()}
     return list(connection.execute(_REFERENCES, values).mappings())

@@ -206,13 +206,13 @@ def find_stopped(connection: Connection, settings: Settings, now: datetime) -> l
 
 def _stopped(row: RowMapping) -> Finding:
     number, windows = row["accounts"], row["windows"]
-    accounts, of = counted(number, "ads account"), ""
-    if windows:
-        of = f" with {counted(windows, 'window')}"
+    accounts = counted(number, "ads account")
     link = f"/accounts/{row['account_key']}" if number == 1 else "/accounts"
-    effect = Effect(f"{accounts}{of} not refreshed", link, number)
+    effects = [Effect(f"{accounts} not refreshed", link, number)]
+    if windows:
+        effects.append(Effect(f"{counted(windows, 'window')} not refreshed", link))
     unit = "" if number == 1 else accounts
-    return found(row["cause"], effect, severity=Severity.ERROR, unit=unit, **facts_of(row))
+    return found(row["cause"], *effects, severity=Severity.ERROR, unit=unit, **facts_of(row))
 
 
 _UNLISTED = text("""

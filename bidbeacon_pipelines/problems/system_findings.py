@@ -29,6 +29,7 @@ from bidbeacon_pipelines.problems.findings import (
     finding_key,
     found,
 )
+from bidbeacon_pipelines.problems.receivers import list_receivers
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.sentences import format_duration
 
@@ -221,7 +222,7 @@ def find_delivery(connection: Connection, settings: Settings, now: datetime) -> 
     living = list_processes(connection, within=_PROCESS_SILENT_AFTER)
     if not any(one["kind"] == "stream" for one in living):
         return [found(cause("alerts-not-watched"), tell_after=_NEVER)]
-    failing = find_failing_receiver(connection)
+    failing = find_failing_receiver(connection, len(list_receivers(settings)))
     if failing is None or now - failing["failing_since"] <= _NOT_DELIVERED_AFTER:
         return []
     not_delivered = cause("alerts-not-delivered", detail={"reason": failing["error"]})

@@ -185,24 +185,6 @@ def test_counts_of_a_dataset_stand_in_one_line(
         assert (width, 1) == (width, len(set(tops)))
 
 
-def test_what_is_due_has_a_word_beside_its_bar(
-    page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
-) -> None:
-    """The gold part of a bar is counted, and leads to the windows."""
-    fill(failing=97)
-    with session_store.begin() as connection:
-        connection.execute(
-            text("""UPDATE report_windows SET next_refresh_at = now() - interval '1 hour'
-                     WHERE dataset = 'daily_campaigns' AND window_date = current_date - 10""")
-        )
-    page.goto(base_url)
-    due = page.locator(".datasets .chip", has=page.locator(".dot.due"))
-    expect(due).to_have_text("3 due")
-    expect(page.locator("#verdict .summary")).to_contain_text("3 due")
-    due.click()
-    expect(page).to_have_url(f"{base_url}/coverage?dataset=daily_campaigns&state=due&days=731")
-
-
 SILENT = "UPDATE session_headers SET started_at = now() - interval '5 hours', finished_at = now() - interval '5 hours'"
 
 
@@ -231,20 +213,6 @@ def test_a_newcomer_is_told_what_to_do(
     with suppress(PermissionError), with_job_session("sync-accounts", store=session_store):
         raise PermissionError("The refresh token is refused")
     expect(page.locator("h1")).to_contain_text("1 problem")
-
-
-def test_first_start_says_what_happens_and_when_data_comes(
-    page: Page, base_url: str, session_store: SessionStore
-) -> None:
-    """Accounts are known and no data is loaded: neither all right nor days of data, until the first window is loaded."""
-    with session_store.begin() as connection:
-        connection.execute(text(ACCOUNTS))
-    page.goto(base_url)
-    expect(page.locator("h1")).to_have_text("Starting")
-    expect(page.locator("#verdict")).to_contain_text("3 accounts are being synced")
-    expect(page.locator("#verdict")).to_contain_text("The first data comes")
-    expect(page.locator("#verdict")).not_to_contain_text("0 windows")
-    expect(page).to_have_title("Home · BidBeacon")
 
 
 def test_an_account_of_old_sessions_is_found_by_its_old_link(page: Page, shared_url: str) -> None:
@@ -324,9 +292,7 @@ def test_consequences_and_what_goes_on_have_lists_of_their_own(
         connection.execute(text(REVOKED))
     page.reload()
     expect(page.locator("h1")).to_have_text("1 problem")
-    expect(page.locator("#findings .consequences li")).to_have_text(
-        ["6,300 windows are not refreshed"]
-    )
+    expect(page.locator("#findings .consequences li")).to_have_text(["6,300 windows not refreshed"])
 
 
 RETRIED = """

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.problems import receivers as receivers_module
 from bidbeacon_pipelines.problems.alert_rules import Message
 from bidbeacon_pipelines.problems.alert_store import claim_receiver
-from bidbeacon_pipelines.problems.alerts import AlertWatch, acknowledge
+from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -201,16 +201,6 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     assert 2 == len(mailbox.mails)
 
 
-def test_home_and_alerts_say_the_same(place: Place, inbox: Inbox) -> None:
-    """The same cause, in the same words, with the same accounts and link."""
-    place.fail()
-    place.watch(inbox.url).look_once()
-    [finding] = place.home("findings")
-    [message] = inbox.received
-    assert f"{finding['names'][0]}: {finding['sentence']}" == message["title"]
-    assert message["message"].endswith(finding["link"])
-
-
 def test_a_restart_neither_repeats_nor_loses(place: Place, inbox: Inbox) -> None:
     """A new process knows what the old one has said."""
     place.fail()
@@ -328,31 +318,6 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     place.pass_time(minutes=1)
     watch.look_once()
     assert [f"Acme Merch · US: {SAID}"] == inbox.titles
-
-
-def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -> None:
-    """No job has run for longer than the setting; a session that begins ends it.
-
-    A watch that has just begun waits ten minutes for the first one.
-    """
-    session = "INSERT INTO session_headers (id, job_name, status, outcome, started_at, finished_at) VALUES (gen_random_uuid(), 'poll-reports', 'succeeded', 'ok', :at, :at)"
-    place.execute(session, at=NOW - timedelta(minutes=20))
-    watch = place.watch(inbox.url, alert_silent_minutes=30)
-    for _ in range(19):
-        watch.look_once()
-        place.pass_time(minutes=1)
-    assert [] == inbox.titles
-    for _ in range(3):
-        place.pass_time(minutes=1)
-        watch.look_once()
-    [message] = inbox.received
-    assert message["title"].startswith("Nothing happens: no job has run for ")
-    assert message["message"].startswith("Since 25 Jul 2026 11:40 UTC.\n")
-
-    place.execute(session, at=place.now)
-    place.pass_time(minutes=1)
-    watch.look_once()
-    assert inbox.titles[1].startswith("Over: Nothing happens")
 
 
 @pytest.fixture
@@ -544,24 +509,6 @@ def test_a_plain_web_address_is_refused_with_what_to_write(scheme: str, instead:
     with pytest.raises(NotSentError, match=instead) as raised:
         Receiver(1, f"{scheme}://hooks.example.com/{SECRET}").send(Message("title", "body"))
     assert SECRET not in str(raised.value)
-
-
-def test_a_finding_is_acknowledged_until_it_changes(place: Place, inbox: Inbox) -> None:
-    """By whom, when and why stands beside it; nothing is said of it, until it is twice as large."""
-    place.fail(days=2)
-    watch = place.watch(inbox.url)
-    [key] = [one["key"] for one in place.home("findings") if one["code"] == "report-failed"]
-    with place.engine.begin() as connection:
-        acknowledge(connection, Settings(), place.now, key, by="Bob", note="Ann asks Amazon")
-    watch.look_once()
-    [finding] = place.home("findings")
-    assert ("Bob", "Ann asks Amazon") == tuple(finding["acknowledged"][n] for n in ("by", "note"))
-    assert [] == inbox.titles
-    place.fail(days=4)
-    place.pass_time(minutes=1)
-    watch.look_once()
-    assert [None] == [one["acknowledged"] for one in place.home("findings")]
-    assert 1 == len(inbox.titles)
 
 
 def test_the_commands_acknowledge_and_take_that_back(of_command: Place) -> None:

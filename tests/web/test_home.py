@@ -207,7 +207,7 @@ def test_late_windows_of_a_stopped_account_are_below_the_account(world: World) -
         set_needs_attention(connection, "amzn1.two", cause("account-refused"))
         at = connection.execute(text("SELECT now()")).scalar_one()
     stopped, late = world.findings()
-    assert ["1 ads account with 700 windows not refreshed"] == [
+    assert ["1 ads account not refreshed", "700 windows not refreshed"] == [
         one["text"] for one in stopped["effects"]
     ]
     assert ("/accounts/US.two", "Resume") == (stopped["link"], stopped["button"])
@@ -274,30 +274,6 @@ def test_a_job_that_succeeded_since_is_no_finding(
         ):
             pass
         assert expected == [one["severity"] for one in world.findings()]
-
-
-def test_work_that_nobody_did_is_below_that_nothing_happens(
-    world: World, session_store: SessionStore
-) -> None:
-    """It is news for a day after its deadline; late windows have the same cause where no job runs."""
-    world.change(3, due=NOW - timedelta(hours=13))
-    for age in (timedelta(days=8), WindowsQueued.promise_lasts + timedelta(hours=1)):
-        with with_job_session(
-            "plan", store=session_store, account=Subject("US.one"), clock=lambda at=NOW - age: at
-        ) as session:
-            queued = WindowsQueued(
-                account="US.one", dataset=DATASET, windows=[TODAY], request_id=age.days
-            )
-            session.add(queued)
-    told = {one["code"]: one for one in world.findings()}
-    assert {"nothing-happens", "work-not-done"} == told.keys()
-    assert (1, f"/sessions/{session.session_id}") == (
-        told["work-not-done"]["count"],
-        told["work-not-done"]["link"],
-    )
-    assert "1 window late, in daily_targets" in [
-        one["text"] for one in told["nothing-happens"]["effects"]
-    ]
 
 
 def test_promises_planned_reports_and_calls_are_told(

@@ -44,11 +44,11 @@ class Watch:
         self.known: dict[str, Known] = {}
         self.said: list[Event] = []
 
-    def look(self, minutes: float, *findings: Finding, quiet: bool = False) -> list[Event]:
+    def look(self, minutes: float, *findings: Finding) -> list[Event]:
         """Look so many minutes after noon; return what is said."""
         now, said = NOON + timedelta(minutes=minutes), []
         for one in with_findings(self.known, findings, now):
-            event = None if quiet else find_event(one, 1, now)
+            event = find_event(one, 1, now)
             told = one.told if event is None else {1: LastAlert(event, now)}
             self.known[one.finding.key] = replace(one, told=told)
             said += [] if event is None else [event]
@@ -148,32 +148,6 @@ def test_what_usually_passes_is_told_when_it_stays(watch: Watch) -> None:
     assert [] == watch.look(0, passing) == watch.look(14, passing) == watch.look(15)
     assert [] == watch.look(20, passing) == watch.look(34, passing)
     assert [Event.BEGAN] == watch.look(35, passing)
-
-
-def test_in_quiet_hours_messages_wait(watch: Watch) -> None:
-    """Afterwards comes what is still so, in one message for each cause."""
-    assert [] == watch.look(0, PROBLEM, quiet=True) == watch.look(1, PROBLEM, quiet=True)
-    assert [Event.BEGAN] == watch.look(2, PROBLEM)
-
-
-def test_what_begins_and_ends_in_quiet_hours_is_not_told(watch: Watch) -> None:
-    """Nobody can do anything about it any more."""
-    watch.look(0, PROBLEM, quiet=True)
-    assert [] == watch.look(1, quiet=True) == watch.look(2)
-
-
-def test_what_was_told_before_quiet_hours_and_ends_in_them_is_told_after_them(watch: Watch) -> None:
-    """Once; where it is there again by then, nothing has changed."""
-    watch.look(0, PROBLEM)
-    assert [] == watch.look(1, quiet=True)
-    assert [Event.ENDED] == watch.look(2)
-    watch.look(100, PROBLEM)
-    assert (
-        []
-        == watch.look(101, quiet=True)
-        == watch.look(102, PROBLEM, quiet=True)
-        == watch.look(103, PROBLEM)
-    )
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def _is_missed(known: Known, now: datetime) -> bool:
 
 # A window that failed for what has stopped its ads account is told with that.
 _WRONG = """
-    SELECT (SELECT count(*) FROM ads_accounts WHERE needs_attention IS NOT NULL) AS "attention",
+    SELECT (SELECT count(*) FROM ads_accounts WHERE needs_attention IS NOT NULL) AS "ads account",
            count(*) FILTER (WHERE status = 'failed' AND needs_attention IS NULL AND expires_at > :now) AS " failed",
            count(*) FILTER (WHERE (status = 'unconfirmed' OR status = 'loaded' AND suspicious_digest IS NOT NULL) AND needs_attention IS NULL) AS "second report"
       FROM report_windows JOIN ads_accounts USING (account_id)"""

@@ -1,7 +1,7 @@
 """One simulated month: its accounts, datasets and seasons of faults, how it passes, and what is counted at its end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -183,6 +183,10 @@ class Month:
             self.office.creates, self.office.sandbox.state.reports, self._faults.struck
         )
 
+    def not_loaded(self) -> list[Mapping[str, Any]]:
+        """Return the windows without a load, but for those that have expired."""
+        return [*self.office.rows(_NOT_LOADED)]
+
     def count(self) -> dict[str, Any]:
         """Count what there is to tell of the month; `seconds` are real ones."""
         [stored] = self.office.rows(_COUNTS)
@@ -222,6 +226,10 @@ def _is_foreseen(error: Exception) -> bool:
     return isinstance(error, FORESEEN)
 
 
+_NOT_LOADED = """
+    SELECT account_key, dataset, report, window_date, status, data_as_of, next_refresh_at, request_id, suspicious_count, cause
+      FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
+     WHERE load_count = 0 AND status <> 'expired' ORDER BY 1, 2, 3, 4"""
 _ASKED_FOR = "SELECT 1 FROM report_requests WHERE finished_at IS NULL"
 _COUNTS = """
     SELECT count(*) AS windows, count(*) FILTER (WHERE status = 'expired') AS expired,

@@ -62,7 +62,7 @@ def test_a_month_with_every_fault_ends_complete_and_exact(
 def check_complete(month: Month) -> None:
     """Every day that was over at the month's end, and that Amazon serves, has data: row by row what was delivered; what can't be read is put aside."""
     given_up = month.simulation.given_up
-    assert month.find(lambda oracle: oracle.days_without_data(END)) == []
+    assert month.find(lambda oracle: oracle.days_without_data(END)) == [], month.not_loaded()
     assert month.find(lambda oracle: oracle.given_up_too_early(given_up)) == []
     assert [window for window in given_up if window[2] >= START.date()] == []
     assert month.find(Oracle.compare_with_delivered) == []

@@ -45,6 +45,9 @@ BREAKAGES = {
 """What is done to the tables, by what it is."""
 
 TABLES = ("daily_target_performance", "quarantined_rows", "report_windows", "report_loads")
+_STORED_COLUMNS = """
+    SELECT string_agg(column_name, ', ') AS names FROM information_schema.columns
+     WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"""
 OLDEST, MIDDLE = date(2024, 3, 2), date(2025, 3, 20)
 """Two days of the account's history; Amazon soon ends the first."""
 
@@ -78,8 +81,13 @@ def is_found(office: Office, change: str) -> bool:
     office.execute(BREAKAGES[change])
     found = has_mismatch(office)
     for table in TABLES:
+        [columns] = office.rows(_STORED_COLUMNS, table=table)
         office.execute(f"DELETE FROM {table}")
-        office.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE kept_{table}")
+        office.execute(
+            "INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM kept_{0}".format(
+                table, columns["names"]
+            )
+        )
     return found
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
-from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS, RetryPolicy
-from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
+from bidbeacon_pipelines.amazon_ads.client import (
+    SHORT_WAITS,
+    AdsApiClient,
+    RetryPolicy,
+    connect,
+)
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.settings import Settings
@@ -63,13 +64,9 @@ def open_job_context(
 ) -> Iterator[JobContext]:
     """Open the tools for one job run, on this process's own pool of connections.
 
-    Calls to Amazon share the rate limits of all processes on this database, and are written to its
-    log, the last ones at the end.
+    Calls to Amazon share the rate limits and access tokens of all processes on this database, and
+    are written to its log.
     """
     engine = shared_engine(database_url)
-    rate_limits = PostgresRateLimits(engine, CallIntervals())
-    with (
-        PostgresCallLog(engine) as log,
-        connect(settings, retry=retry, rate_limits=rate_limits, log=log) as client,
-    ):
+    with connect(settings, engine=engine, retry=retry) as client:
         yield JobContext(engine, client, settings, DatabaseClock(engine, settings))

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.actions import OldRecordsDeleted
-from bidbeacon_pipelines.amazon_ads.call_queries import delete_calls
-from bidbeacon_pipelines.amazon_ads.rate_limit_queries import delete_idle_limits
 from bidbeacon_pipelines.database.processes import delete_silent_processes
 from bidbeacon_pipelines.database.run_events import delete_run_events, has_run_events
 from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_partitions_ahead
@@ -27,6 +25,7 @@ from bidbeacon_sessions.writes import delete_ended_sessions
 ROWS_A_PIECE = 5_000
 SESSIONS_A_PIECE = 200
 _RATE_LIMITS_IDLE_FOR = timedelta(days=1)
+_TOKENS_ENDED_FOR = timedelta(days=1)
 _PROCESSES_SILENT_FOR = timedelta(days=1)
 LEARNED_FOR = timedelta(days=28)
 """Then a longer report and older days are tried again: an incident may have looked like a limit."""
@@ -55,8 +54,24 @@ def rules_of(settings: Settings) -> list[Rule]:
     of_runs = timedelta(days=settings.run_event_days)
     printed = partial(delete_printed_lines, settings.compute_logs)
     return [
-        Rule("api_calls", timedelta(days=settings.api_call_days), ROWS_A_PIECE, delete_calls),
-        Rule("rate_limits", _RATE_LIMITS_IDLE_FOR, ROWS_A_PIECE, delete_idle_limits),
+        Rule(
+            "api_calls",
+            timedelta(days=settings.api_call_days),
+            ROWS_A_PIECE,
+            partial(_delete_rows, "api_calls", "called_at"),
+        ),
+        Rule(
+            "rate_limits",
+            _RATE_LIMITS_IDLE_FOR,
+            ROWS_A_PIECE,
+            partial(_delete_rows, "rate_limits", "next_start_at"),
+        ),
+        Rule(
+            "access_tokens",
+            _TOKENS_ENDED_FOR,
+            ROWS_A_PIECE,
+            partial(_delete_rows, "access_tokens", "ends_at"),
+        ),
         Rule(
             "sessions",
             timedelta(days=settings.session_days),
@@ -100,6 +115,16 @@ def _delete_by(engine: Engine, rule: Rule, before: datetime) -> int:
             deleted = rule.delete(connection, before, rule.piece)
         total += deleted
     return total
+
+
+def _delete_rows(
+    table: str, column: str, connection: Connection, before: datetime, most: int
+) -> int:
+    """Delete at most so many rows of a table whose column has an earlier instant."""
+    statement = f"""
+        DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM {table} WHERE {column} < :before LIMIT :most FOR UPDATE SKIP LOCKED))"""
+    return connection.execute(text(statement), {"before": before, "most": most}).rowcount
 
 
 def _drop_partitions(connection: Connection, before: datetime, _: int) -> int:

@@ -20,7 +20,6 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Engine, make_url
 
-from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.settings import get_settings
@@ -64,12 +63,6 @@ def _settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     yield
     get_settings.cache_clear()
     get_session_settings.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _tokens_of_this_test_only() -> None:
-    """Each test starts as a process does: with no access token."""
-    PROCESS_TOKENS.clear()
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import psycopg
 from sqlalchemy import Engine, event
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
@@ -89,10 +89,10 @@ def main() -> None:
     now = datetime.fromisoformat(given["now"])
     endpoints, rate_limits = (
         Endpoints.sandbox(given["sandbox_url"]),
-        LocalRateLimits(CallIntervals.none()),
+        RateLimits(0),
     )
     with (
-        AdsApiClient(SANDBOX_CREDENTIALS, endpoints, rate_limits=rate_limits) as client,
+        AdsApiClient(SANDBOX_CREDENTIAL, endpoints, limits=rate_limits) as client,
         with_job_session("frozen-load", store=SessionStore(engine)) as session,
     ):
         context = JobContext(engine, client, Settings(home=Path(given["home"])), clock=lambda: now)

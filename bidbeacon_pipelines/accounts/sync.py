@@ -15,7 +15,7 @@ from bidbeacon_pipelines.accounts.pause import (
 from bidbeacon_pipelines.accounts.queries import list_subjects, upsert_account, upsert_ads_account
 from bidbeacon_pipelines.accounts.rules import account_key
 from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed, RegionNotListed
-from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, AdsAccount, list_accounts
+from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_sessions import SessionRecorder
@@ -98,7 +98,7 @@ def _list(context: JobContext, session: SessionRecorder) -> AccountListing:
         raise
 
 
-def _values(account: AdsAccount, ads_account_key: str) -> dict[str, Any]:
+def _values(account: Account, ads_account_key: str) -> dict[str, Any]:
     """Return an account's columns."""
     return {
         "account_id": account.account_id,
@@ -134,7 +134,7 @@ def _store(connection: Connection, values: dict[str, Any], now: datetime) -> boo
 
 
 def _summary(
-    accounts: Sequence[AdsAccount],
+    accounts: Sequence[Account],
     stored: Sequence[str],
     added: Sequence[str],
     problems: Sequence[str],

@@ -451,20 +451,3 @@ class LoadsRecorded(Action):
     sentence = "Recorded {loads:count:materialization} in Dagster"
 
     loads: int
-
-
-class WaitedForAmazon(Action):
-    """The total time a session spent waiting for Amazon: after throttling or failures, or in our own queue.
-
-    `seconds` includes `queued_seconds`. Threads that wait at once add up.
-    """
-
-    sentence = (
-        "Waited {seconds:duration} for Amazon[, {queued_seconds:duration} of it in our own queue]"
-        ": {reason}"
-    )
-
-    seconds: float
-    reason: str
-    waits: int = 0
-    queued_seconds: float = 0

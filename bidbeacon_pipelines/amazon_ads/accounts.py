@@ -1,11 +1,14 @@
 """Lists the accounts we have access to: every page of every region, joined with the region's profiles."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from pydantic import AliasPath, Field, RootModel, model_validator
+
+from bidbeacon_pipelines.amazon_ads import wire
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
 from bidbeacon_pipelines.amazon_ads.countries import (
     NO_CURRENCY,
     Country,
@@ -13,43 +16,105 @@ from bidbeacon_pipelines.amazon_ads.countries import (
     normalise_country,
 )
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
-from bidbeacon_pipelines.amazon_ads.errors import (
-    AdsApiError,
-    InvalidClient,
-    InvalidGrant,
-    MalformedAnswer,
-)
-from bidbeacon_pipelines.amazon_ads.models import (
-    WireAccount,
-    WireAccountPage,
-    WireProfile,
-    read_as,
-    read_each,
-    read_list,
-)
-from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, NotAuthorized
 from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.sentences import join_sentences
 
-_PAGE_SIZE = 100
-_MAX_PAGES = 1000
-_MEDIA_TYPE = "application/vnd.listaccountsresource.v1+json"
+_LIST: dict[str, Any] = {
+    "name": "list_accounts",
+    "operation": "list the accounts",
+    "method": "POST",
+    "path": "/adsAccounts/list",
+    "json": {"maxResults": 100},
+    "headers": {"Content-Type": "application/vnd.listaccountsresource.v1+json"},
+}
+
+
+class AlternateId(wire.WireModel):
+    """Profile or entity id of an ads account in one country; each may stand alone."""
+
+    country_code: str
+    profile_id: wire.Id | None = None
+    entity_id: wire.Id | None = None
+
+
+class CountryError(wire.WireModel):
+    """Why an ads account doesn't work in a country."""
+
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class AdsAccount(wire.WireModel):
+    """An Amazon ads account: one for many countries."""
+
+    ads_account_id: wire.Id
+    account_name: wire.Lenient[str] = None
+    status: wire.Lenient[str] = None
+    country_codes: tuple[str, ...] | None = None
+    alternate_ids: tuple[AlternateId, ...] | None = None
+    errors: wire.Lenient[dict[str, tuple[CountryError, ...]]] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrap(cls, body: Any) -> Any:
+        return body["adsAccount"] if isinstance(body, dict) and "adsAccount" in body else body
+
+    @property
+    def countries(self) -> list[str]:
+        """The ISO codes of its countries."""
+        ids = [one.country_code for one in self.alternate_ids or ()]
+        codes = [normalise_country(code) for code in (*(self.country_codes or ()), *ids)]
+        return list(dict.fromkeys(filter(None, codes)))
+
+    @property
+    def sentences(self) -> dict[str, list[str]]:
+        """Why it doesn't work, by country."""
+        return {
+            normalise_country(code): [
+                join_sentences(one.error_message or one.error_code or "not usable")
+                for one in errors
+            ]
+            for code, errors in (self.errors or {}).items()
+        }
+
+
+class Profile(wire.WireModel):
+    """An account in one country, as `/v2/profiles` describes it."""
+
+    profile_id: wire.Id
+    currency_code: wire.Lenient[str] = None
+    timezone: wire.Lenient[str] = None
+    marketplace_id: wire.Lenient[str] = Field(
+        None, validation_alias=AliasPath("accountInfo", "marketplaceStringId")
+    )
+    name: wire.Lenient[str] = Field(None, validation_alias=AliasPath("accountInfo", "name"))
+    type: wire.Lenient[str] = Field(None, validation_alias=AliasPath("accountInfo", "type"))
+
+
+class _Page(wire.WireModel):
+    """One page, from either shape seen: an object with a list, or a bare list."""
+
+    ads_accounts: tuple[Any, ...]
+    next_token: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_name(cls, body: Any) -> Any:
+        return {"adsAccounts": body} if isinstance(body, list) else body
+
+
+class _Profiles(RootModel[tuple[Any, ...]]):
+    """The answer of `/v2/profiles`."""
 
 
 @dataclass(frozen=True)
-class AdsAccount:
-    """One (Amazon ads account, country) pair.
+class Account:
+    """An ads account in one country.
 
-    Attributes:
-        account_id: `amzn1.ads-account.g.…`; shared by all countries of the account.
-        country_code: ISO 3166; GB, never UK.
-        status: `CREATED`, `PARTIALLY_CREATED`, `PENDING`, `DISABLED`, or a word we don't know.
-        profile_id: None where Amazon names none: such a pair can't be exported.
-        region: Whose host serves the pair.
-        time_zone: IANA name, of the profile, else of the country.
-        account_type: `seller`, `vendor` or `agency`, as the profile says; it decides how long sales
-            are attributed to an ad.
-        problems: What is missing or odd, in sentences for a person; empty as a rule.
+    `account_id` is shared by all countries; `country_code` is ISO's (GB, never UK); an account
+    without `profile_id` can't be exported; `account_type` (`seller`, `vendor` or `agency`) decides
+    how long sales are attributed to an ad. `problems` are sentences for a person; empty as a rule.
     """
 
     account_id: str
@@ -68,18 +133,14 @@ class AdsAccount:
 
 @dataclass(frozen=True)
 class AccountListing:
-    """What the regions answered.
+    """What the regions answered: the accounts in Amazon's order, and what went wrong.
 
-    Attributes:
-        accounts: The pairs, in Amazon's order.
-        answered_regions: The regions with all pages and readable profiles: region, currency and
-            time zone of their pairs can be trusted;
-            elsewhere they may be defaults.
-        problems: What couldn't be read, and countries where an account doesn't work, in sentences.
-        errors: Why a region could not be listed to its end, by region.
+    In `answered_regions`, region, currency and time zone of accounts can be trusted; elsewhere they
+    may be defaults. `problems` are what couldn't be read, and countries where an account doesn't
+    work, in sentences; `errors` say why a region could not be listed to its end.
     """
 
-    accounts: tuple[AdsAccount, ...]
+    accounts: tuple[Account, ...]
     answered_regions: tuple[Region, ...]
     problems: tuple[str, ...]
     errors: Mapping[Region, AdsApiError] = field(default_factory=dict)
@@ -88,48 +149,30 @@ class AccountListing:
 @dataclass
 class _RegionAnswer:
     region: Region
-    accounts: list[WireAccount] = field(default_factory=list)
-    profiles: list[WireProfile] = field(default_factory=list)
+    accounts: list[AdsAccount] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     error: AdsApiError | None = None
-    broken_accounts: list[str] = field(default_factory=list)
-    broken_profiles: list[str] = field(default_factory=list)
-
-    @property
-    def is_trusted(self) -> bool:
-        return self.error is None and not self.broken_profiles
-
-    @property
-    def problems(self) -> list[str]:
-        return [
-            *(f"Region {self.region}, account {problem}" for problem in self.broken_accounts),
-            *(f"Region {self.region}, profile {problem}" for problem in self.broken_profiles),
-        ]
-
-
-@dataclass(frozen=True)
-class _LocatedProfile:
-    region: Region
-    wire: WireProfile
+    is_trusted: bool = False
 
 
 def list_accounts(client: AdsApiClient) -> AccountListing:
     """List the accounts of every region that answers.
 
     Raises:
-        InvalidGrant: The refresh token is revoked: no region would answer.
-        InvalidClient: Client id and secret don't belong together.
+        AuthError: Amazon refuses the credential: no region would answer.
         AdsApiError: No region answered; the first one's error.
     """
     answers = [_call_region(client, region) for region in REGIONS]
-    errors = [answer.error for answer in answers if answer.error]
+    errors = {answer.region: answer.error for answer in answers if answer.error}
     if len(errors) == len(answers):
-        raise errors[0]
+        raise errors[REGIONS[0]]
     problems = [problem for answer in answers for problem in answer.problems]
     return AccountListing(
         accounts=tuple(_join(answers)),
         answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
-        problems=(*problems, *_countries_without_account(answers)),
-        errors={answer.region: answer.error for answer in answers if answer.error},
+        problems=(*problems, *dict.fromkeys(_countries_without_account(answers))),
+        errors=errors,
     )
 
 
@@ -137,174 +180,104 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
     """Read what a region has; an error keeps what was read before it."""
     answer = _RegionAnswer(region)
     try:
-        for page in _account_pages(client, region):
-            accounts = read_each(WireAccount, page.ads_accounts)
-            answer.accounts.extend(accounts.items)
-            answer.broken_accounts.extend(accounts.problems)
-        profiles = read_each(WireProfile, client.call(_profiles_call(region), read_list))
-        answer.profiles.extend(profiles.items)
-        answer.broken_profiles.extend(profiles.problems)
-    except (InvalidGrant, InvalidClient):
-        raise
+        request = AdsRequest(owner=Owner(region), **_LIST)
+        for page in client.call_pages(request, _Page):
+            accounts, broken = wire.read_each(AdsAccount, page.ads_accounts)
+            answer.accounts.extend(accounts)
+            answer.problems.extend(f"Region {region}, account {problem}" for problem in broken)
+        answer.profiles, broken = wire.read_each(Profile, list_profiles(client, region))
+        answer.problems.extend(f"Region {region}, profile {problem}" for problem in broken)
+        answer.is_trusted = not broken
     except AdsApiError as error:
+        if isinstance(error, AuthError) and not isinstance(error, NotAuthorized):
+            raise
         answer.error = error
     return answer
 
 
-def _account_pages(client: AdsApiClient, region: Region) -> Iterator[WireAccountPage]:
-    """Follow `nextToken` to the end; stop at a repeated token, which would loop."""
-    tokens: set[str | None] = set()
-    token: str | None = None
-    while token not in tokens and len(tokens) < _MAX_PAGES:
-        tokens.add(token)
-        page = client.call(_list_call(region, token), _read_page)
-        yield page
-        if not page.next_token:
-            return
-        token = page.next_token
-    raise MalformedAnswer(
-        f"the pages were to end, got the same nextToken twice or more than {_MAX_PAGES} pages",
-        operation="list the accounts",
-        about=f"region {region}",
-    )
-
-
-def _list_call(region: Region, token: str | None) -> ApiCall:
-    body: dict[str, Any] = {"maxResults": _PAGE_SIZE}
-    if token:
-        body["nextToken"] = token
-    return ApiCall(
-        name="list_accounts",
-        operation="list the accounts",
-        method="POST",
-        region=region,
-        path="/adsAccounts/list",
-        json=body,
-        headers={"Content-Type": _MEDIA_TYPE},
-        about=f"region {region}",
-    )
-
-
-def _profiles_call(region: Region) -> ApiCall:
-    return ApiCall(
+def list_profiles(client: AdsApiClient, region: Region) -> tuple[Any, ...]:
+    """Return a region's profiles as Amazon sends them: also a cheap call to see whether it answers."""
+    request = AdsRequest(
         name="list_profiles",
         operation="list the profiles",
         method="GET",
-        region=region,
+        owner=Owner(region),
         path="/v2/profiles",
-        about=f"region {region}",
     )
+    return client.call(
+        request, lambda response: wire.read_as(_Profiles, wire.read_json(response))
+    ).root
 
 
-def _read_page(answer: Answer) -> WireAccountPage:
-    return read_as(WireAccountPage, answer)
-
-
-def _join(answers: list[_RegionAnswer]) -> list[AdsAccount]:
-    """Make the pairs; an account that several regions list is taken from the first."""
+def _join(answers: Iterable[_RegionAnswer]) -> list[Account]:
+    """Make the accounts; an ads account that several regions list is taken from the first."""
     profiles = {
-        wire.profile_id: _LocatedProfile(answer.region, wire)
+        profile.profile_id: (answer.region, profile)
         for answer in answers
-        for wire in answer.profiles
+        for profile in answer.profiles
     }
-    pairs: dict[tuple[str, str], AdsAccount] = {}
+    accounts: dict[tuple[str, str], Account] = {}
     for answer in answers:
-        for wire in answer.accounts:
-            for code in _countries_of(wire):
-                pairs.setdefault(
-                    (wire.ads_account_id, code), _pair(wire, code, answer.region, profiles)
-                )
-    return list(pairs.values())
+        for listed in answer.accounts:
+            for code in listed.countries:
+                account = _account(listed, get_country(code, region=answer.region), profiles)
+                accounts.setdefault((account.account_id, code), account)
+    return list(accounts.values())
 
 
-def _countries_of(wire: WireAccount) -> list[str]:
-    codes = [*(wire.country_codes or ()), *(ids.country_code for ids in wire.alternate_ids or ())]
-    return list(dict.fromkeys(normalise_country(code) for code in codes if code.strip()))
-
-
-def _pair(
-    wire: WireAccount, code: str, listed_in: Region, profiles: Mapping[str, _LocatedProfile]
-) -> AdsAccount:
-    ids = [
-        alternate
-        for alternate in wire.alternate_ids or ()
-        if normalise_country(alternate.country_code) == code
-    ]
-    profile_id = next((alternate.profile_id for alternate in ids if alternate.profile_id), None)
-    country = get_country(code, region=listed_in)
-    account = AdsAccount(
-        account_id=wire.ads_account_id,
+def _account(
+    listed: AdsAccount, country: Country, profiles: Mapping[str, tuple[Region, Profile]]
+) -> Account:
+    """Return an ads account in a country; what its profile says wins over the country's defaults."""
+    code = country.code
+    ids = [one for one in listed.alternate_ids or () if normalise_country(one.country_code) == code]
+    profile_id = next((one.profile_id for one in ids if one.profile_id), None)
+    found = profiles.get(profile_id or "")
+    region, profile = found or (country.region, Profile(profile_id="none"))
+    zone = profile.timezone if _is_time_zone(profile.timezone) else None
+    problems = listed.sentences.get(code, [])
+    if found is None or zone is None:
+        problems = [*problems, _missing(profile_id, found and found[1], country)]
+    return Account(
+        account_id=listed.ads_account_id,
         country_code=code,
-        name=wire.account_name or "",
-        status=(wire.status or "UNKNOWN").strip().upper(),
+        name=listed.account_name or profile.name or "",
+        status=(listed.status or "UNKNOWN").strip().upper(),
         profile_id=profile_id,
-        entity_id=next((alternate.entity_id for alternate in ids if alternate.entity_id), None),
-        region=country.region,
-        currency_code=country.currency_code,
-        time_zone=country.time_zone,
-        marketplace_id=country.marketplace_id,
-        problems=tuple(_errors_of(wire).get(code, ())),
-    )
-    return _with_profile(account, country, profiles.get(profile_id or ""))
-
-
-def _with_profile(
-    account: AdsAccount, country: Country, profile: _LocatedProfile | None
-) -> AdsAccount:
-    """Return the account with what its profile says, which wins over the country's defaults."""
-    if profile is None:
-        return replace(account, problems=(*account.problems, _missing_profile(account, country)))
-    wire, info = profile.wire, profile.wire.account_info
-    time_zone, problems = _time_zone(wire.timezone, country)
-    return replace(
-        account,
-        name=account.name or (info.name if info and info.name else ""),
-        region=profile.region,
-        currency_code=(wire.currency_code or "").strip().upper() or country.currency_code,
-        time_zone=time_zone,
-        marketplace_id=(info.marketplace_string_id if info else None) or country.marketplace_id,
-        account_type=((info.type if info else None) or "").strip().lower() or None,
-        problems=(*account.problems, *problems),
+        entity_id=next((one.entity_id for one in ids if one.entity_id), None),
+        region=region,
+        currency_code=(profile.currency_code or "").strip().upper() or country.currency_code,
+        time_zone=zone or country.time_zone,
+        marketplace_id=profile.marketplace_id or country.marketplace_id,
+        account_type=(profile.type or "").strip().lower() or None,
+        problems=tuple(problems),
     )
 
 
-def _missing_profile(account: AdsAccount, country: Country) -> str:
-    used = f"{country.time_zone} and {country.currency_code}"
-    if country.currency_code == NO_CURRENCY:
-        used += ", since the country is unknown"
-    if account.profile_id is None:
-        return f"Amazon names no profile in {country.code}; using {used}."
-    return f"Profile {account.profile_id} is not among the profiles listed; using {used}."
+def _missing(profile_id: str | None, profile: Profile | None, country: Country) -> str:
+    """Return a sentence about a profile that is not there, or without a time zone, and what is used instead."""
+    used = f"using {country.time_zone}"
+    if profile is not None:
+        return f"The profile's time zone is {profile.timezone!r}; {used}."
+    unknown = ", since the country is unknown" if country.currency_code == NO_CURRENCY else ""
+    used += f" and {country.currency_code}{unknown}."
+    if profile_id is None:
+        return f"Amazon names no profile in {country.code}; {used}"
+    return f"Profile {profile_id} is not among the profiles listed; {used}"
 
 
-def _time_zone(name: str | None, country: Country) -> tuple[str, tuple[str, ...]]:
-    """Return the profile's time zone if it is one, else the country's with a sentence why."""
+def _is_time_zone(name: str | None) -> bool:
     try:
-        return ZoneInfo(name or "").key, ()
+        return bool(ZoneInfo(name or ""))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return country.time_zone, (
-            f"The profile's time zone is {name!r}; using {country.time_zone}.",
-        )
+        return False
 
 
-def _errors_of(wire: WireAccount) -> dict[str, list[str]]:
-    return {
-        normalise_country(code): [
-            join_sentences(error.error_message or error.error_code or "not usable")
-            for error in errors
-        ]
-        for code, errors in (wire.errors or {}).items()
-    }
-
-
-def _countries_without_account(answers: list[_RegionAnswer]) -> list[str]:
-    """Name the countries in which an account has nothing but an error, each once."""
-    sentences = [
-        f"{wire.account_name or wire.ads_account_id} in {code}: {text}"
-        for answer in answers
-        for wire in answer.accounts
-        for code, texts in _errors_of(wire).items()
-        if code not in _countries_of(wire)
-        for text in texts
-    ]
-    return list(dict.fromkeys(sentences))
+def _countries_without_account(answers: Iterable[_RegionAnswer]) -> Iterator[str]:
+    """Yield a sentence for each country in which an ads account has nothing but an error."""
+    for answer in answers:
+        for listed in answer.accounts:
+            for code, sentences in listed.sentences.items():
+                if code not in listed.countries:
+                    name = listed.account_name or listed.ads_account_id
+                    yield from (f"{name} in {code}: {sentence}" for sentence in sentences)

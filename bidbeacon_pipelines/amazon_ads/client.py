@@ -1,273 +1,310 @@
-"""The session with the Ads API: region hosts, headers, tokens, retries.
+"""The session with the Ads API: one credential in all regions, with its rate limits, retries and log of calls."""
 
-Must not import database code or Dagster.
-"""
-
-from collections.abc import Callable
-from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Literal, Self, TypeVar
 
 import httpx
+from pydantic import BaseModel
+from sqlalchemy import Engine
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+from tenacity.wait import wait_base
 
-from bidbeacon_pipelines.amazon_ads.clock import Clock, SystemClock
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Credentials, Endpoints
-from bidbeacon_pipelines.amazon_ads.errors import (
-    AdsApiError,
-    IncompleteCredentials,
-    MalformedAnswer,
-    NotAuthorized,
-    OutcomeUnknown,
-    Throttled,
-    Unreachable,
-    Upstream,
-)
+from bidbeacon_pipelines.amazon_ads import errors
+from bidbeacon_pipelines.amazon_ads.call_log import recording
+from bidbeacon_pipelines.amazon_ads.credentials import Credential, Endpoints
 from bidbeacon_pipelines.amazon_ads.failures import error_for
-from bidbeacon_pipelines.amazon_ads.ledger import CallLog, Exchange, Tries, record_exchange
-from bidbeacon_pipelines.amazon_ads.rate_limiter import RateLimiter
-from bidbeacon_pipelines.amazon_ads.rate_limits import LimitScope, LocalRateLimits, RateLimits
-from bidbeacon_pipelines.amazon_ads.retries import Retries, RetryPolicy, Waiting
-from bidbeacon_pipelines.amazon_ads.tokens import OPERATION as TOKEN_OPERATION
-from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS, AccessTokens
-from bidbeacon_pipelines.amazon_ads.transport import (
-    Answer,
-    ApiCall,
-    open_http,
-    request_id_of,
-    unreachable,
+from bidbeacon_pipelines.amazon_ads.rate_limits import (
+    RESERVED_AHEAD,
+    CallClass,
+    LimitScope,
+    PostgresRateLimits,
+    RateLimits,
 )
-from bidbeacon_pipelines.amazon_ads.waits import Waits
+from bidbeacon_pipelines.amazon_ads.tables import ApiCall
+from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth, read_token
+from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.settings import Region, Settings
+from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.progress import pause
 
-__all__ = ["AdsApiClient", "Clock", "Credentials", "Endpoints", "RetryPolicy", "Waiting", "connect"]
+logger = logging.getLogger(__name__)
+
+# Waiting for a free connection has no bound: that queue is ours.
+_TIMEOUT = httpx.Timeout(connect=10.0, read=60.0, write=30.0, pool=None)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+# The v1 specification requires the former; exports, `/v2` and portfolios want the latter.
+_CLIENT_ID_HEADERS = ("Amazon-Ads-ClientId", "Amazon-Advertising-API-ClientId")
+_REQUEST_ID_HEADERS = ("x-amzn-RequestId", "x-amz-rid", "x-amz-request-id")
+_FULL_JITTER = wait_random_exponential(multiplier=1, max=20)
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a call is made at most, and how many seconds all calls of a client wait in all.
+
+    A wait beyond the patience isn't shortened: the error is raised instead, with its `retry_after`.
+    `backoff` is how long to wait where Amazon doesn't say: "full jitter" by default.
+    """
+
+    attempts: int = 5
+    patience: float = 180.0
+    backoff: wait_base = _FULL_JITTER
+
+
+SHORT_WAITS = RetryPolicy(patience=5.0)
+"""For jobs: a run waits for Amazon for five seconds in all. The time to go on after a longer wait is stored."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose data a call concerns: a region's, an account's, or that of its profile in a country."""
+
+    region: Region
+    account_id: str | None = None
+    country_code: str | None = None
+    profile_id: str | None = None
+
+    def __str__(self) -> str:
+        account = f"account {self.account_id}" if self.account_id else f"region {self.region}"
+        country = f" in {self.country_code}" if self.country_code else ""
+        return account + country + (f", profile {self.profile_id}" if self.profile_id else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdsRequest:
+    """One request to a region's host.
+
+    What is asked has a `name` for the log of calls, and for people an `operation` ("create a
+    report") `about` something (", 2026-11-01 to 2026-11-07", after the owner). One that `creates`
+    is not to be sent twice, since one report of two is too many.
+    """
+
+    name: str
+    operation: str
+    owner: Owner
+    method: Literal["GET", "POST"] = "GET"
+    path: str = ""
+    call_class: CallClass = CallClass.OTHER
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
+    creates: bool = False
 
 
 class AdsApiClient:
-    """One authorised session for all regions; a context manager, safe to share between threads.
+    """One authorised session for all regions; a context manager, for one thread.
 
     Reads are repeated on 429, 5xx and broken connections as the policy says. A create is repeated
     only if it certainly was not sent; if Amazon may have accepted it, `OutcomeUnknown` is raised
     and the caller decides.
 
-    Args:
-        credentials: Our credentials.
-        endpoints: Where Amazon, or the sandbox, answers.
-        transport: What carries requests; the network by default, a fake in tests.
-        clock: Returns the time and sleeps.
-        retry: How often and how patiently calls are repeated.
-        on_wait: Called when a wait begins.
-        rate_limits: Reserves the slots in which calls start; by default for this process alone.
-        log: Records each exchange; None for no log.
-        tokens: Access tokens of these credentials, shared with other clients; its own by default.
-
-    Attributes:
-        waits: Time spent waiting so far.
+    In our tables (`engine`) processes share tokens and rate limits and log their calls; without
+    them, a session has its own. One that doesn't share its token finds out whether it gets one.
     """
 
     def __init__(
         self,
-        credentials: Credentials,
+        credential: Credential,
         endpoints: Endpoints,
         *,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock | None = None,
+        engine: Engine | None = None,
+        limits: RateLimits | None = None,
         retry: RetryPolicy | None = None,
-        on_wait: Callable[[Waiting], None] | None = None,
-        rate_limits: RateLimits | None = None,
-        log: CallLog | None = None,
-        tokens: AccessTokens | None = None,
+        transport: httpx.BaseTransport | None = None,
+        shares_token: bool = True,
+        now: Clock = utc_now,
+        sleep: Callable[[float], None] = pause,
     ) -> None:
+        # httpx logs every URL at INFO; a presigned one is a secret.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self.client_id = credential.client_id
         self.endpoints = endpoints
-        self.clock: Clock = clock or SystemClock()
-        self.log = log
-        self.waits = Waits()
-        self.http = open_http(transport, uses_proxy=endpoints.uses_proxy)
-        self.client_id = credentials.client_id
-        self._on_wait = on_wait
+        self.now = now
+        self.sleep = sleep
+        self.http = httpx.Client(
+            transport=transport,
+            timeout=_TIMEOUT,
+            trust_env=endpoints.uses_proxy,
+            headers={"User-Agent": "BidBeacon"},
+        )
+        self._credential = credential
+        self._engine = engine
+        self._limits = limits or (PostgresRateLimits(engine) if engine else RateLimits(now=now))
         self._policy = retry or RetryPolicy()
-        self.retries = Retries(
-            self._policy, self.clock, self._note_wait, lambda: self.waits.slept_seconds
-        )
-        self._rate_limits = rate_limits or LocalRateLimits(now=self.clock.now)
-        self._rate_limiter = RateLimiter(
-            self._rate_limits,
-            self.clock,
-            longest_wait=self._longest_wait,
-            on_wait=self._note_wait,
-        )
-        self._tokens = tokens or AccessTokens(
-            credentials, endpoints.token[credentials.region], clock=self.clock
-        )
-        self._ask_token = partial(self._send_token, credentials.region)
+        shared = engine if shares_token else None
+        self._auth = TokenAuth(credential.digest, self._ask_token, shared, now)
+        self._patience = self._policy.patience
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
+    def __exit__(self, *_: object) -> None:
         self.http.close()
 
-    def call(self, call: ApiCall, read: Callable[[Answer], T], tries: Tries | None = None) -> T:
-        """Make a call and read its answer.
+    def call(self, request: AdsRequest, read: Callable[[httpx.Response], T]) -> T:
+        """Make a call and read its answer; raises an `AdsApiError`, a transient one after all retries."""
+        return self.retried(lambda state: self._send(request, read, state))
 
-        Args:
-            call: What is asked.
-            read: Parses a successful response, or raises an `AdsApiError`; for a create, an
-                unreadable response leaves the outcome unknown.
-            tries: What came before it, where the same was asked in an earlier call.
+    def call_pages(self, request: AdsRequest, page: type[M]) -> Iterator[M]:
+        """Follow `nextToken` to the end, yielding each page; raises where it would loop."""
+        tokens: set[str] = set()
+        while True:
+            read = self.call(request, lambda response: read_as(page, read_json(response)))
+            yield read
+            token = getattr(read, "next_token", None)
+            if not token:
+                return
+            if token in tokens:
+                reason = "the pages were to end, got the same nextToken twice"
+                raise errors.MalformedAnswer(reason, operation=request.operation)
+            tokens.add(token)
+            request = replace(request, json=request.json | {"nextToken": token})
 
-        Raises:
-            AdsApiError: See its class hierarchy; a transient one after all retries.
-        """
-        before = tries or Tries()
-        return self.retries.run(
-            lambda: self._attempt(call, read, before), operation=call.operation, tries=before
+    def retried(self, attempt: Callable[[RetryCallState], T]) -> T:
+        """Call until it succeeds or the policy gives up; raises the last error."""
+        retrying = Retrying(
+            sleep=self._wait,
+            retry=retry_if_exception(lambda error: getattr(error, "transient", False)),
+            wait=self._wait_after,
+            stop=self._gives_up,
+            reraise=True,
         )
+        for each in retrying:
+            with each:
+                return attempt(each.retry_state)
+        raise AssertionError("the last attempt raises")
 
-    def _attempt(self, call: ApiCall, read: Callable[[Answer], T], tries: Tries) -> T:
-        """Make the call once, and once more with a fresh token if Amazon no longer knows the one we had."""
-        token = self._tokens.get(self._ask_token, tries)
-        try:
-            return self._take_turn(call, token, read, tries)
-        except NotAuthorized as error:
-            if error.status != httpx.codes.UNAUTHORIZED:
-                raise
-        token = self._tokens.get(self._ask_token, tries, rejected=token)
-        return self._take_turn(call, token, read, tries)
+    def pause(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
+        """Stop calls of a kind for an account for so long, in all processes that share its rate limits."""
+        self._limits.pause(self._scope(owner, call_class), seconds)
 
-    def _take_turn(self, call: ApiCall, token: str, read: Callable[[Answer], T], tries: Tries) -> T:
-        """Make the exchange in its slot; a pause that Amazon asks for applies to all calls."""
-        with self._rate_limiter.slot(call) as queued:
+    @contextmanager
+    def turn(self, request: AdsRequest, state: RetryCallState | None = None) -> Iterator[ApiCall]:
+        """Wait until a request may be sent, log what happens inside the block, and heed a pause that Amazon asks for."""
+        owner, scope = request.owner, self._scope(request.owner, request.call_class)
+        call = ApiCall(
+            call=request.name,
+            region=owner.region,
+            account_id=owner.account_id,
+            country_code=owner.country_code,
+            queued=self._queue(scope, request.operation),
+            waited=timedelta(seconds=state.upcoming_sleep if state else 0),
+            retry_count=state.attempt_number - 1 if state else 0,
+        )
+        with recording(self._engine, call, self.now):
             try:
-                return self._exchange(call, token, read, tries, queued)
-            except AdsApiError as error:
-                if error.retry_after:
-                    self._rate_limiter.pause(call, error.retry_after)
-                if call.creates and _may_have_been_accepted(error):
-                    raise OutcomeUnknown(error) from error
+                yield call
+            except errors.AdsApiError as error:
+                error.add_facts(operation=request.operation, about=f"{owner}{request.about}")
+                error.add_facts(status=call.status, request_id=call.request_id)
+                if error.retry_after and call.status is not None:
+                    self._limits.pause(scope, error.retry_after)
                 raise
 
-    def _exchange(
-        self, call: ApiCall, token: str, read: Callable[[Answer], T], tries: Tries, queued: float
-    ) -> T:
-        with record_exchange(
-            self.log,
-            self.clock,
-            call.name,
-            call.region,
-            tries=tries,
-            account_id=call.account_id,
-            country_code=call.country_code,
-            queued=queued,
-        ) as exchange:
-            answer = self._send(self._request(call, token), exchange, call.operation, call.about)
-            if not answer.is_success:
-                raise error_for(answer)
-            return read(answer)
-
-    def _request(self, call: ApiCall, token: str) -> httpx.Request:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Amazon-Advertising-API-ClientId": self.client_id,
-            **call.headers,
-        }
-        url = self.endpoints.api[call.region] + call.path
-        return self.http.build_request(call.method, url, headers=headers, json=call.json)
-
-    def _send_token(
-        self, region: Region, request: httpx.Request, read: Callable[[Answer], T], tries: Tries
-    ) -> T:
-        with record_exchange(self.log, self.clock, "token", region, tries=tries) as exchange:
-            return read(self._send(request, exchange, TOKEN_OPERATION))
+    def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
+        """Send a request and note its answer; a failed connection raises `Unavailable`."""
+        try:
+            response = self.http.send(request, **options)
+        except httpx.RequestError as error:
+            raise unreachable(error) from error
+        call.status, headers = response.status_code, response.headers
+        call.request_id = next((headers[n] for n in _REQUEST_ID_HEADERS if n in headers), None)
+        return response
 
     def _send(
-        self, request: httpx.Request, exchange: Exchange, operation: str, about: str | None = None
-    ) -> Answer:
+        self, request: AdsRequest, read: Callable[[httpx.Response], T], state: RetryCallState
+    ) -> T:
         try:
-            response = self.http.send(request)
-        except httpx.RequestError as error:
-            raise unreachable(error, operation, about) from error
-        exchange.status = response.status_code
-        exchange.request_id = request_id_of(response.headers)
-        return Answer(
-            operation,
-            response.status_code,
-            response.headers,
-            response.text,
-            self.clock.now(),
-            about,
+            with self.turn(request, state) as call:
+                response = self.exchange(self._build(request), call, auth=self._auth)
+                if not response.is_success:
+                    raise error_for(response)
+                return read(response)
+        except errors.RateLimited:
+            raise
+        except (errors.Throttled, errors.Unavailable, errors.MalformedAnswer) as error:
+            was_sent = error.sent or call.status is not None  # or it had no token
+            if request.creates and was_sent:
+                raise errors.OutcomeUnknown(error) from error
+            raise
+
+    def _build(self, request: AdsRequest) -> httpx.Request:
+        headers = dict.fromkeys(_CLIENT_ID_HEADERS, self.client_id) | dict(request.headers)
+        if request.owner.profile_id:
+            headers["Amazon-Advertising-API-Scope"] = request.owner.profile_id
+        url = self.endpoints.api[request.owner.region] + request.path
+        return self.http.build_request(request.method, url, headers=headers, json=request.json)
+
+    def _ask_token(self) -> TokenAnswer:
+        """Ask for an access token, once."""
+        region = self._credential.region
+        request = AdsRequest(
+            name="token",
+            operation="renew the access token",
+            owner=Owner(region),
+            call_class=CallClass.TOKEN,
         )
+        url, form = self.endpoints.token[region], self._credential.form()
+        with self.turn(request) as call:
+            return read_token(self.exchange(self.http.build_request("POST", url, data=form), call))
 
-    def pause(self, scope: LimitScope, seconds: float) -> None:
-        """Stop calls of a kind that concern an account for so long, in all processes that share its rate limits."""
-        self._rate_limits.pause(scope, seconds)
+    def _scope(self, owner: Owner, call_class: CallClass) -> LimitScope:
+        return LimitScope(self.client_id, owner.region, call_class, owner.account_id or "")
 
-    def may_wait(self, seconds: float) -> bool:
-        """Return whether the policy allows the run to wait for so long now."""
-        return seconds <= self._longest_wait()
+    def _queue(self, scope: LimitScope, operation: str) -> timedelta:
+        """Wait until a call may start; return for how long."""
+        waited = 0.0
+        while (seconds := self._limits.reserve(scope)) > RESERVED_AHEAD:
+            if seconds > self._patience:
+                reason = f"calls of this kind are paused for another {seconds:.0f} s, since Amazon asked for it or many are queued"
+                raise errors.RateLimited(reason, operation=operation, retry_after=seconds)
+            self._wait(seconds)
+            waited += seconds
+        if seconds > 0:
+            self.sleep(seconds)
+        return timedelta(seconds=waited + max(0.0, seconds))
 
-    def _longest_wait(self) -> float:
-        return self._policy.longest_wait(self.waits.slept_seconds)
+    def _wait_after(self, state: RetryCallState) -> float:
+        """Return the seconds to wait after an attempt: exactly what Amazon asked, else a backoff."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, errors.AdsApiError) and error.retry_after is not None:
+            return error.retry_after
+        return self._policy.backoff(state)
 
-    def _note_wait(self, wait: Waiting) -> None:
-        self.waits.add(wait.operation, wait.cause, wait.seconds)
-        if self._on_wait is not None:
-            self._on_wait(wait)
+    def _gives_up(self, state: RetryCallState) -> bool:
+        is_last = state.attempt_number >= self._policy.attempts
+        return is_last or state.upcoming_sleep > self._patience
+
+    def _wait(self, seconds: float) -> None:
+        logger.info("Waiting %.1f s for Amazon", seconds)
+        self._patience -= seconds
+        self.sleep(seconds)
 
 
-def _may_have_been_accepted(error: AdsApiError) -> bool:
-    if isinstance(error, Unreachable):
-        return error.sent
-    return isinstance(error, Throttled | Upstream | MalformedAnswer)
+def unreachable(error: httpx.RequestError) -> errors.Unavailable:
+    """Return the error of a failed connection, with whether the request may have been sent."""
+    sent = not isinstance(error, _NEVER_SENT)
+    what = "the connection broke or took too long" if sent else "the connection failed"
+    detail = f": {error}" if str(error) else ""
+    made = errors.Unavailable(f"{what} ({type(error).__name__}{detail})", cause_code="unreachable")
+    made.sent = sent
+    return made
 
 
 def connect(
     settings: Settings,
     *,
+    engine: Engine | None = None,
     retry: RetryPolicy | None = None,
-    on_wait: Callable[[Waiting], None] | None = None,
-    rate_limits: RateLimits | None = None,
-    log: CallLog | None = None,
-    clock: Clock | None = None,
+    shares_token: bool = True,
 ) -> AdsApiClient:
-    """Open a session with Amazon, or with the local sandbox where no credentials are set; for the rest see there.
-
-    All sessions of a process share one access token, except those with their own clock.
-
-    Raises:
-        IncompleteCredentials: A client id is set, and its secret or refresh token isn't.
-    """
-    credentials, endpoints = SANDBOX_CREDENTIALS, Endpoints.sandbox(settings.sandbox_url)
-    if not settings.uses_sandbox:
-        credentials, endpoints = _credentials(settings), Endpoints.amazon()
-    tokens = None if clock else PROCESS_TOKENS.of(credentials, endpoints.token[credentials.region])
-    return AdsApiClient(
-        credentials,
-        endpoints,
-        retry=retry,
-        on_wait=on_wait,
-        rate_limits=rate_limits,
-        log=log,
-        clock=clock,
-        tokens=tokens,
-    )
-
-
-def _credentials(settings: Settings) -> Credentials:
-    client_id, secret = settings.ads_api_client_id, settings.ads_api_client_secret
-    refresh_token = settings.ads_api_refresh_token
-    if not (client_id and secret and refresh_token):
-        raise IncompleteCredentials(
-            "some of the settings are missing", operation="connect to the Ads API"
-        )
-    return Credentials(client_id, secret, refresh_token, settings.ads_api_credential_region)
+    """Open a session with Amazon, or with the local sandbox where no credential is set; for the rest see there."""
+    facts = Credential.of(settings), Endpoints.of(settings)
+    return AdsApiClient(*facts, engine=engine, retry=retry, shares_token=shares_token)

@@ -2,42 +2,71 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Self, get_args
 
 import httpx
 from pydantic import SecretStr
 
-from bidbeacon_pipelines.settings import Region
+from bidbeacon_pipelines.amazon_ads.errors import AuthError
+from bidbeacon_pipelines.settings import Region, Settings
 
 REGIONS: tuple[Region, ...] = get_args(Region)
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """One authorisation of Login with Amazon; `region` is the one whose token endpoint issued it."""
+class Credential:
+    """One refresh token of a client of Login with Amazon; `region` is the one whose token endpoint issued it."""
 
     client_id: str
     client_secret: SecretStr
     refresh_token: SecretStr
     region: Region = "NA"
 
+    @property
+    def digest(self) -> str:
+        """What its access token is stored under: another one as soon as the refresh token is renewed."""
+        identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
+        return sha256(identity.encode()).hexdigest()
 
-SANDBOX_CREDENTIALS = Credentials(
+    def form(self) -> dict[str, str]:
+        """Return the form that asks for an access token."""
+        return {
+            "grant_type": "refresh_token",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret.get_secret_value(),
+            "refresh_token": self.refresh_token.get_secret_value(),
+        }
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Credential":
+        """Return the credential that is set, or the sandbox's.
+
+        Raises:
+            AuthError: A client id is set, and its secret or refresh token isn't.
+        """
+        if settings.uses_sandbox:
+            return SANDBOX_CREDENTIAL
+        client_id, secret = settings.ads_api_client_id, settings.ads_api_client_secret
+        refresh_token = settings.ads_api_refresh_token
+        if not (client_id and secret and refresh_token):
+            reason = "some of the settings are missing"
+            raise AuthError(reason, cause_code="credentials-incomplete")
+        return cls(client_id, secret, refresh_token, settings.ads_api_credential_region)
+
+
+SANDBOX_CREDENTIAL = Credential(
     "sandbox-client", SecretStr("sandbox-secret"), SecretStr("Atzr|sandbox")
 )
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The addresses of one Amazon.
+    """The addresses of one Amazon: base URL and token endpoint of each region.
 
-    Attributes:
-        api: Base URL of each region, without a final slash.
-        token: Token endpoint of each region.
-        download_hosts: Where files may come from: ".amazonaws.com" is any host below it, by https
-            only;
-            "127.0.0.1:3040" is exactly this host and port, where http will do.
-        uses_proxy: Whether the environment's proxy settings count.
+    Files may come from `download_hosts`: ".amazonaws.com" is any host below it, by https only;
+    "127.0.0.1:3040" is exactly this host and port, where http will do. `uses_proxy` is whether the
+    environment's proxy settings count.
     """
 
     api: Mapping[Region, str]
@@ -46,21 +75,9 @@ class Endpoints:
     uses_proxy: bool = True
 
     @classmethod
-    def amazon(cls) -> Self:
-        """Return the real addresses, from Amazon's page "API endpoints"."""
-        return cls(
-            api={
-                "NA": "https://advertising-api.amazon.com",
-                "EU": "https://advertising-api-eu.amazon.com",
-                "FE": "https://advertising-api-fe.amazon.com",
-            },
-            token={
-                "NA": "https://api.amazon.com/auth/o2/token",
-                "EU": "https://api.amazon.co.uk/auth/o2/token",
-                "FE": "https://api.amazon.co.jp/auth/o2/token",
-            },
-            download_hosts=(".amazonaws.com", ".amazon.com"),
-        )
+    def of(cls, settings: Settings) -> "Endpoints":
+        """Return Amazon's addresses, or the sandbox's where no credential is set."""
+        return cls.sandbox(settings.sandbox_url) if settings.uses_sandbox else AMAZON
 
     @classmethod
     def sandbox(cls, url: str) -> Self:
@@ -80,7 +97,21 @@ class Endpoints:
             return False
         if url.netloc.decode() in self.download_hosts:
             return True
-        below = any(
-            host.startswith(".") and url.host.endswith(host) for host in self.download_hosts
-        )
-        return below and url.scheme == "https" and url.port is None
+        domains = tuple(host for host in self.download_hosts if host.startswith("."))
+        return url.host.endswith(domains) and url.scheme == "https" and url.port is None
+
+
+AMAZON = Endpoints(
+    api={
+        "NA": "https://advertising-api.amazon.com",
+        "EU": "https://advertising-api-eu.amazon.com",
+        "FE": "https://advertising-api-fe.amazon.com",
+    },
+    token={
+        "NA": "https://api.amazon.com/auth/o2/token",
+        "EU": "https://api.amazon.co.uk/auth/o2/token",
+        "FE": "https://api.amazon.co.jp/auth/o2/token",
+    },
+    download_hosts=(".amazonaws.com", ".amazon.com"),
+)
+"""The real addresses, from Amazon's page "API endpoints"."""

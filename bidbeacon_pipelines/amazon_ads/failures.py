@@ -1,26 +1,18 @@
 """Turns an answer that isn't a success into the error it means; Amazon's error bodies have many shapes."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
-from bidbeacon_pipelines.amazon_ads.errors import (
-    AdsApiError,
-    DuplicateReport,
-    FieldsExcluded,
-    MalformedAnswer,
-    MissingRights,
-    NotAuthorized,
-    NotFound,
-    Rejected,
-    Throttled,
-    TooLarge,
-    TooOld,
-    UnknownField,
-    Upstream,
-)
-from bidbeacon_pipelines.amazon_ads.transport import Answer, facts_of
+import httpx
+
+from bidbeacon_pipelines.amazon_ads import errors
 
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start
@@ -37,38 +29,22 @@ TOO_LARGE = re.compile(
 )
 """A report that Amazon finds too large, by its message, since there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_FIELD_KINDS: dict[str | None, type[Rejected]] = {
-    "400004": FieldsExcluded,
-    "400005": UnknownField,
-    "400006": FieldsExcluded,
-    "400013": UnknownField,
-}
-_STATUS_OF_CODE = {
-    "BAD_REQUEST": 400,
-    "CONTENT_TOO_LARGE": 413,
-    "THROTTLED": 429,
-    "THROTTLING": 429,
-    "TOO_MANY_REQUESTS": 429,
-    "INTERNAL_ERROR": 500,
-    "INTERNAL_SERVER_ERROR": 500,
-    "SERVICE_UNAVAILABLE": 503,
-    "UNAUTHORIZED": 403,
-    "FORBIDDEN": 403,
-    "ACCESS_DENIED": 403,
-    "NOT_FOUND": 404,
-    "REQUEST_TIMEOUT": 408,
-    "GONE": 410,
-    "DUPLICATE_REQUEST": 425,
-}
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
+_TEXTS = ("message", "Message", "details", "detail", "errorMessage", "error_description")
+_UNKNOWN_FIELD = frozenset({"400005", "400013"})
+_FIELDS_EXCLUDED = frozenset({"400004", "400006"})
+# Words that are not the names of HTTP's statuses, or stand for another one.
+_WORDS = {"CONTENT_TOO_LARGE": 413, "INTERNAL_ERROR": 500, "THROTTLED": 429, "UNAUTHORIZED": 403}
+_STATUSES = HTTPStatus.__members__ | _WORDS
 # 408 says that time ran out at Amazon's side (RFC 9110, 15.5.9): the same request may succeed.
-_KINDS: dict[int, type[AdsApiError]] = {
-    401: NotAuthorized,
-    403: NotAuthorized,
-    404: NotFound,
-    408: Upstream,
-    410: NotFound,
-    413: TooLarge,
-    429: Throttled,
+_CLASSES: dict[int, type[errors.AdsApiError]] = {
+    401: errors.NotAuthorized,
+    403: errors.NotAuthorized,
+    404: errors.NotFound,
+    408: errors.Unavailable,
+    410: errors.NotFound,
+    413: errors.TooLarge,
+    429: errors.Throttled,
 }
 
 
@@ -80,72 +56,101 @@ class Failure:
     text: str
 
 
-def error_for(answer: Answer) -> AdsApiError:
-    """Return the error that an answer without success means."""
-    return _error(answer, answer.status, read_failure(answer))
+def error_for(response: httpx.Response, failure: Failure | None = None) -> errors.AdsApiError:
+    """Return the error that an answer without success means; `failure` is what its body says, if it was read."""
+    return _error(response, response.status_code, failure or _read_failure(response))
 
 
-def partial_error(answer: Answer, body: Any) -> AdsApiError:
+def partial_error(response: httpx.Response, body: Any) -> errors.AdsApiError:
     """Return the error of a multi-status answer, whose own status says nothing: the code decides."""
     failure = _combined(body) or Failure(None, "a partial failure without a reason")
-    return _error(answer, _status_of(failure.code), failure)
+    return _error(response, _status_of(failure.code), failure)
 
 
-def read_failure(answer: Answer) -> Failure:
+def _read_failure(response: httpx.Response) -> Failure:
     """Read code and text from whatever came: JSON of any known shape, HTML, XML, or nothing."""
-    return _combined(answer.find_json()) or Failure(
-        None, _plain_text(answer.text) or "an empty body"
-    )
+    plain = " ".join(_TAGS.sub(" ", response.text[:4000]).split())[:200]
+    return _combined(find_json(response)) or Failure(None, plain or "an empty body")
 
 
-def _error(answer: Answer, status: int, failure: Failure) -> AdsApiError:
-    facts = facts_of(answer) | {"code": failure.code}
-    duplicate = _DUPLICATE.search(failure.text)
-    if duplicate and 400 <= status < 500:  # noqa: PLR2004 - the class of HTTP's client errors
-        return DuplicateReport(failure.text, report_id=duplicate[1], **facts)
-    return _kind_of(status, failure)(failure.text, retry_after=answer.retry_after, **facts)
+def find_json(response: httpx.Response) -> Any:
+    """Return the body read as JSON, numbers with a point as `Decimal`; None where it isn't JSON."""
+    try:
+        return json.loads(response.text, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _kind_of(status: int, failure: Failure) -> type[AdsApiError]:
-    is_refusal = status // 100 == 4  # noqa: PLR2004 - the class of HTTP's client errors
+def retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that Amazon asks us to wait: a number or an HTTP date (RFC 9110, 10.2.3).
+
+    A date counts from the answer's own `Date`, since clocks differ; one that is past means 0. What
+    can't be understood counts as absent.
+    """
+    value = response.headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    until = _find_instant(value)
+    sent_at = _find_instant(response.headers.get("Date", "")) or datetime.now(UTC)
+    return None if until is None else max(0.0, (until - sent_at).total_seconds())
+
+
+def _find_instant(value: str) -> datetime | None:
+    try:
+        instant = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _error(response: httpx.Response, status: int, failure: Failure) -> errors.AdsApiError:
+    is_refusal = httpx.codes.is_client_error(status)
+    error = _class_of(status, failure, is_refusal=is_refusal)(failure.text, code=failure.code)
+    error.add_facts(status=response.status_code, retry_after=retry_after(response))
+    if is_refusal and failure.code in _FIELDS_EXCLUDED:
+        error.cause_code = "fields-refused-together"
+    if isinstance(error, errors.DuplicateReport) and (duplicate := _DUPLICATE.search(failure.text)):
+        error.report_id = duplicate[1]
+    return error
+
+
+def _class_of(status: int, failure: Failure, *, is_refusal: bool) -> type[errors.AdsApiError]:
+    if is_refusal and _DUPLICATE.search(failure.text):
+        return errors.DuplicateReport
     if is_refusal and _MISSING_RIGHTS.search(failure.text):
-        return MissingRights
-    if status in _KINDS:
-        return _KINDS[status]
+        return errors.MissingRights
+    if status in _CLASSES:
+        return _CLASSES[status]
     if is_refusal:
-        return _kind_of_refusal(failure)
-    return Upstream if status // 100 == 5 else MalformedAnswer  # noqa: PLR2004 - the class of server errors
+        return _class_of_refusal(failure)
+    return errors.Unavailable if httpx.codes.is_server_error(status) else errors.MalformedAnswer
 
 
-def _kind_of_refusal(failure: Failure) -> type[Rejected]:
-    """Return what a refused request means: by its code for fields, otherwise by its message."""
-    if failure.code in _FIELD_KINDS:
-        return _FIELD_KINDS[failure.code]
+def _class_of_refusal(failure: Failure) -> type[errors.Rejected]:
+    if failure.code in _UNKNOWN_FIELD:
+        return errors.UnknownField
+    if failure.code in _FIELDS_EXCLUDED:
+        return errors.Rejected
     if TOO_LARGE.search(failure.text):
-        return TooLarge
-    return TooOld if _TOO_OLD.search(failure.text) else Rejected
+        return errors.TooLarge
+    return errors.TooOld if _TOO_OLD.search(failure.text) else errors.Rejected
 
 
 def _status_of(code: str | None) -> int:
     """Return the HTTP status an error code stands for; the API's numeric codes begin with it (400005)."""
     if code is None:
         return 400
-    if code[:3].isdecimal() and 400 <= int(code[:3]) < 600:  # noqa: PLR2004 - the range of HTTP's error statuses
+    if code[:3].isdecimal() and httpx.codes.is_error(int(code[:3])):
         return int(code[:3])
-    return _STATUS_OF_CODE.get(code.upper(), 400)
+    return _STATUSES.get(code.upper(), 400)
 
 
 def _combined(body: Any) -> Failure | None:
     failures = list(_walk(body))
     if not failures:
         return None
-    return Failure(
-        next((found.code for found in failures if found.code), None), "; ".join(_texts(failures))
-    )
-
-
-def _texts(failures: list[Failure]) -> list[str]:
-    return list(dict.fromkeys(found.text for found in failures))
+    code = next((found.code for found in failures if found.code), None)
+    return Failure(code, "; ".join(dict.fromkeys(found.text for found in failures)))
 
 
 def _walk(body: Any) -> Iterator[Failure]:
@@ -163,19 +168,12 @@ def _walk(body: Any) -> Iterator[Failure]:
 def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
     named = body.get("error")
     code = _first_text(body, "code", "errorCode") or (named if isinstance(named, str) else None)
-    text = _first_text(
-        body, "message", "Message", "details", "detail", "errorMessage", "error_description"
-    )
+    text = _first_text(body, *_TEXTS)
     if code or text:
         location = _first_text(body, "fieldLocation")
         yield Failure(code, (text or str(code)) + (f" (at {location})" if location else ""))
 
 
 def _first_text(body: dict[str, Any], *names: str) -> str | None:
-    return next(
-        (str(body[name])[:500] for name in names if body.get(name) not in (None, "", [], {})), None
-    )
-
-
-def _plain_text(text: str) -> str:
-    return " ".join(_TAGS.sub(" ", text[:4000]).split())[:200]
+    values = (body[name] for name in names if body.get(name) not in (None, "", [], {}))
+    return next((str(value)[:500] for value in values), None)

@@ -1,20 +1,28 @@
-"""Our own rate limits: how far apart calls of a class start, by region and by account."""
+"""Our own rate limits: how far apart calls of a kind start in a region, and pauses that Amazon asks for.
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+All processes share them through Postgres: one statement hands out the next start time. While the
+database is away, each process keeps its own.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Final
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.settings import Region
+from bidbeacon_sessions.clock import Clock, utc_now
 
-# Longest pause. A start that is planned for later was written by a clock that has been set
-# back since, and a longer `Retry-After` is asked about again after that time.
-LONGEST_PAUSE = timedelta(hours=1)
+logger = logging.getLogger(__name__)
 
-LimitKey = tuple[Region, "CallClass", str]
+LONGEST_PAUSE: Final = timedelta(hours=1)
+"""A start that is planned for later was written by a clock that has been set back since, and a
+longer `Retry-After` is asked about again after that time."""
+RESERVED_AHEAD: Final = 1.0
+"""Seconds: a start that is reserved far ahead would keep its whole region waiting."""
 
 
 class CallClass(StrEnum):
@@ -23,166 +31,116 @@ class CallClass(StrEnum):
     CREATE = "create"
     RETRIEVE = "retrieve"
     EXPORTS = "exports"
+    DOWNLOAD = "download"
+    TOKEN = "token"  # noqa: S105 - no password
     OTHER = "other"
 
 
 @dataclass(frozen=True)
 class LimitScope:
-    """The rate limits that a call counts against; `account_id` is None for calls that concern no single account."""
+    """What a call counts against; `account_id` is empty for calls that concern no single account."""
 
+    client_id: str
     region: Region
     call_class: CallClass
-    account_id: str | None = None
-
-    @property
-    def keys(self) -> tuple[LimitKey, ...]:
-        """The rate limits of a call: the region's, with an empty account id, then the account's, if any."""
-        accounts = [""] if self.account_id is None else ["", self.account_id]
-        return tuple((self.region, self.call_class, account) for account in accounts)
-
-    @property
-    def own_key(self) -> LimitKey:
-        """The rate limit that is paused: the account's, or without an account the region's."""
-        return self.keys[-1]
+    account_id: str = ""
 
 
-class RateLimits(Protocol):
-    """Reserves the slots in which calls start. Safe between threads."""
+class RateLimits:
+    """Rate limits of this process alone.
 
-    def reserve(self, scope: LimitScope, *, longest_wait: float) -> float:
-        """Reserve the next slot of the region and (if any) the account.
+    Amazon publishes no limits, and moves them with its load; ours keep us far from any that was
+    ever reported. Reports may be limited to one create a second in a region, refused ones included.
+    `scale` is a factor of the intervals; with 0, only pauses delay calls.
+    """
 
-        Args:
-            scope: What the call counts against.
-            longest_wait: Seconds that the caller waits at most.
+    def __init__(self, scale: float = 1.0, now: Clock = utc_now) -> None:
+        self._scale = scale
+        self._local_now = now
+        self._next_starts: dict[LimitScope, datetime] = {}
 
-        Returns:
-            Seconds until the slot; if that is more than `longest_wait`, nothing was reserved.
-        """
-        ...
+    def reserve(self, scope: LimitScope) -> float:
+        """Return the seconds until the call may start; what is more than `RESERVED_AHEAD` off is not reserved."""
+        now, region = self._local_now(), replace(scope, account_id="")
+        start = max(self._next_start(region, now), self._next_start(scope, now))
+        wait = (start - now).total_seconds()
+        if wait <= RESERVED_AHEAD:
+            self._next_starts[region] = start + self._interval(scope)
+        return wait
 
     def pause(self, scope: LimitScope, seconds: float) -> None:
         """Stop calls of the account (without an account, of the region) for so long, as Amazon asked."""
-        ...
+        now = self._local_now()
+        self._next_starts[scope] = max(now + _pause(seconds), self._next_start(scope, now))
+
+    def _interval(self, scope: LimitScope) -> timedelta:
+        seconds = 1.0 if scope.call_class is CallClass.CREATE else 0.05
+        return timedelta(seconds=self._scale * seconds)
+
+    def _next_start(self, scope: LimitScope, now: datetime) -> datetime:
+        planned = self._next_starts.get(scope, now)
+        return max(now, planned) if planned - now <= LONGEST_PAUSE else now
 
 
-def _per_class(create: float, others: float) -> Mapping[CallClass, float]:
-    return MappingProxyType(
-        {
-            call_class: create if call_class is CallClass.CREATE else others
-            for call_class in CallClass
-        }
-    )
+class PostgresRateLimits(RateLimits):
+    """Rate limits of all processes on one database.
 
-
-@dataclass(frozen=True)
-class CallIntervals:
-    """Seconds between two starts by class: of a region, and of an account in it.
-
-    Amazon publishes no limits, and moves them with its load; these keep us far from any that was
-    ever reported. Reports may be limited to one create a second in a region, and that counts
-    requests: repeated ones and those that Amazon refuses as well.
+    A statement is a transaction of its own, so a process that dies or is frozen blocks nobody. The
+    database's clock counts, unless a simulated one is given.
     """
 
-    region: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(1.0, 0.05))
-    account: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(1.0, 0.05))
+    def __init__(self, engine: Engine, scale: float = 1.0, now: Clock | None = None) -> None:
+        super().__init__(scale, now or utc_now)
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._now = now
 
-    @classmethod
-    def none(cls) -> "CallIntervals":
-        """Return intervals of zero, for simulated time: only pauses then delay calls."""
-        return cls(_per_class(0, 0), _per_class(0, 0))
-
-    def of(self, scope: LimitScope) -> tuple[timedelta, ...]:
-        """Return the intervals of `scope.keys`, in their order."""
-        seconds = (self.region[scope.call_class], self.account[scope.call_class])
-        return tuple(timedelta(seconds=gap) for gap in seconds[: len(scope.keys)])
-
-
-@dataclass(frozen=True)
-class Slot:
-    """The next slot under some rate limits.
-
-    Attributes:
-        start: When the call may start, UTC.
-        next_starts: For each rate limit, when the call after it may start; None if the slot is too
-            far off to be reserved.
-    """
-
-    start: datetime
-    next_starts: tuple[datetime, ...] | None
-
-
-def next_slot(
-    now: datetime,
-    next_starts: Sequence[datetime | None],
-    intervals: Sequence[timedelta],
-    longest_wait: timedelta,
-) -> Slot:
-    """Return the earliest slot that all rate limits allow.
-
-    Args:
-        now: The present instant, UTC.
-        next_starts: For each rate limit, when the next call may start; None where none was made
-            before.
-        intervals: For each rate limit, the time between two starts.
-        longest_wait: A slot further off isn't reserved.
-    """
-    planned = [start for start in next_starts if start is not None and start - now <= LONGEST_PAUSE]
-    start = max([now, *planned])
-    if start - now > longest_wait:
-        return Slot(start, None)
-    return Slot(start, tuple(start + gap for gap in intervals))
-
-
-def paused_until(now: datetime, next_start: datetime | None, seconds: float) -> datetime:
-    """Return a rate limit's next start after a pause: never earlier than before, at most `LONGEST_PAUSE` off."""
-    until = now + min(timedelta(seconds=max(0.0, seconds)), LONGEST_PAUSE)
-    if next_start is None or next_start - now > LONGEST_PAUSE:
-        return until
-    return max(until, next_start)
-
-
-class LocalRateLimits:
-    """Rate limits of this process alone, without a database.
-
-    Args:
-        intervals: Time between starts.
-        now: Returns the present instant, UTC; the machine's clock by default.
-    """
-
-    def __init__(
-        self, intervals: CallIntervals | None = None, now: Callable[[], datetime] | None = None
-    ) -> None:
-        self._intervals = intervals or CallIntervals()
-        self._now = now or (lambda: datetime.now(UTC))
-        self._lock = threading.Lock()
-        self._next_starts: dict[LimitKey, datetime] = {}
-        self._seen = datetime.min.replace(tzinfo=UTC)
-
-    def reserve(self, scope: LimitScope, *, longest_wait: float) -> float:
-        """Reserve the next slot; return the seconds until it."""
-        with self._lock:
-            now = self._read_clock()
-            planned = [self._next_starts.get(key) for key in scope.keys]
-            slot = next_slot(
-                now, planned, self._intervals.of(scope), timedelta(seconds=longest_wait)
-            )
-            self._next_starts.update(zip(scope.keys, slot.next_starts or (), strict=False))
-        return (slot.start - now).total_seconds()
+    def reserve(self, scope: LimitScope) -> float:
+        """Return the seconds until the call may start."""
+        wait = self._execute(_RESERVE, scope, self._interval(scope))
+        return super().reserve(scope) if wait is None else float(wait)
 
     def pause(self, scope: LimitScope, seconds: float) -> None:
         """Stop calls for so long."""
-        with self._lock:
-            now = self._read_clock()
-            self._next_starts[scope.own_key] = paused_until(
-                now, self._next_starts.get(scope.own_key), seconds
-            )
+        super().pause(scope, seconds)  # also for the time when the database is away
+        self._execute(_PAUSE, scope, _pause(seconds))
 
-    def _read_clock(self) -> datetime:
-        """Return the present instant; if the clock was set back, move all planned starts back as well."""
-        now = self._now()
-        if now < self._seen:
-            back = self._seen - now
-            self._next_starts = {key: start - back for key, start in self._next_starts.items()}
-        self._seen = now
-        return now
+    def _execute(self, statement: Any, scope: LimitScope, length: timedelta) -> Any:
+        """Return the value of a statement; None while the database is away."""
+        now = self._now() if self._now else None
+        try:
+            with self._engine.connect() as connection:
+                values = {"now": now, "length": length, **vars(scope)}
+                return connection.execute(statement, values).scalar_one()
+        except SQLAlchemyError as error:
+            logger.warning("Rate limits apply within this process only (%s)", type(error).__name__)
+            return None
+
+
+def _pause(seconds: float) -> timedelta:
+    return min(timedelta(seconds=max(0.0, seconds)), LONGEST_PAUSE)
+
+
+# The region's row holds when its next call may start; an account's row, until when it is paused.
+# What is planned for later than the longest pause counts as now.
+_CLOCK = """WITH clock AS (
+        SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS at, CAST(:length AS interval) AS length)"""
+_AT, _LENGTH = "(SELECT at FROM clock)", "(SELECT length FROM clock)"
+_PLANNED = f"CASE WHEN l.next_start_at <= {_AT} + interval '1 hour' THEN greatest(l.next_start_at, {_AT}) ELSE {_AT} END"
+_RESERVE = text(f"""
+    {_CLOCK}, held AS (
+        SELECT coalesce(max({_PLANNED}), {_AT}) AS until FROM rate_limits l
+         WHERE (client_id, region, call_class) = (:client_id, :region, :call_class) AND account_id IN ('', :account_id)),
+    slot AS (
+        INSERT INTO rate_limits AS l (client_id, region, call_class, account_id, next_start_at)
+        SELECT :client_id, :region, :call_class, '', until + {_LENGTH} FROM held WHERE until <= {_AT} + interval '1 second'
+        ON CONFLICT (client_id, region, call_class, account_id)
+        DO UPDATE SET next_start_at = greatest({_PLANNED}, excluded.next_start_at - {_LENGTH}) + {_LENGTH}
+        RETURNING next_start_at - {_LENGTH} AS start)
+    SELECT extract(epoch FROM coalesce((SELECT start FROM slot), (SELECT until FROM held)) - {_AT})""")
+_PAUSE = text(f"""
+    {_CLOCK}
+    INSERT INTO rate_limits AS l (client_id, region, call_class, account_id, next_start_at)
+    SELECT :client_id, :region, :call_class, :account_id, at + length FROM clock
+    ON CONFLICT (client_id, region, call_class, account_id)
+    DO UPDATE SET next_start_at = greatest({_PLANNED}, excluded.next_start_at)
+    RETURNING 0""")

@@ -1,4 +1,4 @@
-"""The tables of calls to Amazon and of the rate limits that all processes share."""
+"""The tables of calls to Amazon, and of the rate limits and access tokens that all processes share."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.base import amazon_id as _id
 
-CALL_CLASSES = ("create", "retrieve", "exports", "other")
+CALL_CLASSES = ("create", "retrieve", "exports", "download", "token", "other")
 
 
 class ApiCall(PipelinesBase):
@@ -46,7 +46,7 @@ class ApiCall(PipelinesBase):
 
 
 class RateLimit(PipelinesBase):
-    """One row is a rate limit that calls of all processes share: those of a class, in a region or of one account in it.
+    """One row is a rate limit that calls of all processes share: those of a client and a kind, in a region or of one account in it.
 
     `account_id` is empty for the region's own. The next call starts no earlier than
     `next_start_at`.
@@ -54,6 +54,7 @@ class RateLimit(PipelinesBase):
 
     __tablename__ = "rate_limits"
 
+    client_id: Mapped[str] = mapped_column(primary_key=True)
     region: Mapped[str] = mapped_column(primary_key=True)
     call_class: Mapped[str] = mapped_column(primary_key=True)
     account_id: Mapped[str] = mapped_column(
@@ -65,3 +66,17 @@ class RateLimit(PipelinesBase):
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint(f"call_class IN {CALL_CLASSES}", name="call_class_known"),
     )
+
+
+class AccessToken(PipelinesBase):
+    """One row is the access token of a credential, which all processes share until it is renewed.
+
+    `credential` is a digest of client id and refresh token. A token lives for an hour.
+    """
+
+    __tablename__ = "access_tokens"
+
+    credential: Mapped[str] = mapped_column(primary_key=True)
+    access_token: Mapped[str]
+    renew_at: Mapped[datetime]
+    ends_at: Mapped[datetime]

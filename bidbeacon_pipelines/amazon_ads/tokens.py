@@ -1,42 +1,58 @@
-"""The access token of Login with Amazon: one per credential, shared by all threads of a process, renewed before its end."""
+"""Access tokens of Login with Amazon: one per credential, shared by all processes through Postgres, sent as `httpx.Auth`."""
 
-import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from copy import copy
-from dataclasses import dataclass, field, replace
+import logging
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_pipelines.amazon_ads.clock import Clock, SystemClock
-from bidbeacon_pipelines.amazon_ads.credentials import Credentials
-from bidbeacon_pipelines.amazon_ads.errors import (
-    AdsApiError,
-    AuthError,
-    InvalidClient,
-    InvalidGrant,
-    Rejected,
-)
-from bidbeacon_pipelines.amazon_ads.failures import error_for, read_failure
-from bidbeacon_pipelines.amazon_ads.ledger import Tries
-from bidbeacon_pipelines.amazon_ads.models import WireToken, read_as
-from bidbeacon_pipelines.amazon_ads.retries import draw_between
-from bidbeacon_pipelines.amazon_ads.transport import Answer
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, Rejected
+from bidbeacon_pipelines.amazon_ads.failures import error_for
+from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
+from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
+from bidbeacon_sessions.clock import Clock
 
-OPERATION = "renew the access token"
+logger = logging.getLogger(__name__)
 
-# So that not every call asks an endpoint that is down, as long as the calls can do without.
-_PAUSE_WHILE_OLD_SERVES = timedelta(seconds=30)
-
-Send = Callable[[httpx.Request, Callable[[Answer], WireToken], Tries], WireToken]
-"""Makes one exchange, recorded as one of these tries, and reads its answer, whatever the status."""
-
-_TERMINAL = {
-    "invalid_grant": InvalidGrant,
-    "invalid_client": InvalidClient,
-    "unauthorized_client": InvalidClient,
+_RENEWED_AT = 0.9
+_ASKED_AGAIN_AFTER = timedelta(seconds=30)
+"""So that not every call asks an endpoint that is down, as long as the old token serves."""
+_CAUSES = {
+    "invalid_grant": "token-revoked",
+    "invalid_client": "client-refused",
+    "unauthorized_client": "client-refused",
 }
+_FIND = text("""
+    SELECT access_token AS value, renew_at, ends_at FROM access_tokens
+     WHERE credential = :key AND renew_at > :now AND access_token IS DISTINCT FROM :refused""")
+_STORE = text("""
+    INSERT INTO access_tokens (credential, access_token, renew_at, ends_at) VALUES (:key, :value, :renew_at, :ends_at)
+    ON CONFLICT (credential) DO UPDATE
+       SET access_token = excluded.access_token, renew_at = excluded.renew_at, ends_at = excluded.ends_at""")
+
+
+class TokenAnswer(BaseModel):
+    """Login with Amazon's answer; `expires_in` is in seconds."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    access_token: SecretStr = Field(min_length=1)
+    expires_in: float = Field(gt=0, le=10**9)
+
+
+def read_token(response: httpx.Response) -> TokenAnswer:
+    """Read the token endpoint's answer; raises `AuthError` where it refuses the credential."""
+    if response.is_success:
+        return read_as(TokenAnswer, read_json(response))
+    error = error_for(response)
+    if not isinstance(error, Rejected | AuthError):
+        raise error
+    cause_code = _CAUSES.get(error.code or "")
+    raise AuthError(error.reason, cause_code=cause_code, status=error.status, code=error.code)
 
 
 @dataclass(frozen=True)
@@ -46,190 +62,77 @@ class _Token:
     ends_at: datetime
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """A renewal that failed, and when the endpoint may be asked again; None for never."""
+class TokenAuth(httpx.Auth):
+    """Sends a credential's access token, and once more with a fresh one where Amazon no longer knows it.
 
-    error: AdsApiError
-    again_at: datetime | None
-
-
-class AccessTokens:
-    """Provides valid tokens; concurrent callers cause one renewal, since they wait for the same lock.
-
-    A token is renewed when a random 85 to 95 % of its life is over, so that processes that started
-    together don't renew together. A renewal makes one attempt: the calling code retries. Callers
-    that waited for a renewal that failed share its error; a refusal of the credentials is final,
-    and raised without asking again for as long as this object lives.
-
-    Args:
-        credentials: Our credentials.
-        url: The token endpoint of the region that issued the refresh token.
-        clock: Decides when a token expires.
-        draw: Returns a random number between two.
-        lock: Lets one caller at a time renew the token.
+    It is renewed when nine tenths of its life are over, by asking the token endpoint once, and
+    shared under a key in our tables, if there are any. A refusal of the credential is final: it is
+    raised again without asking, for as long as this object lives.
     """
 
     def __init__(
-        self,
-        credentials: Credentials,
-        url: str,
-        *,
-        clock: Clock,
-        draw: Callable[[float, float], float] = draw_between,
-        lock: AbstractContextManager[object] | None = None,
+        self, key: str, ask: Callable[[], TokenAnswer], engine: Engine | None, now: Clock
     ) -> None:
-        self._credentials = credentials
-        self._url = url
-        self._clock = clock
-        self._draw = draw
-        self._lock = lock or threading.Lock()
+        self._key = key
+        self._ask = ask
+        self._engine = engine
+        self._now = now
         self._token: _Token | None = None
-        self._failure: _Failure | None = None
+        self._refusal: AuthError | None = None
 
-    @property
-    def is_refused(self) -> bool:
-        """Whether Amazon has refused the credentials, so that there are no more tokens."""
-        failure = self._failure
-        return failure is not None and failure.again_at is None
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the token to a request."""
+        token = self._get()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            request.headers["Authorization"] = f"Bearer {self._get(refused=token)}"
+            yield request
 
-    def get(self, send: Send, tries: Tries, *, rejected: str | None = None) -> str:
-        """Return a token that Amazon should accept.
-
-        Args:
-            send: Sends the request, if this caller renews the token.
-            tries: What came before in the call that needs the token.
-            rejected: A token that was just answered with 401; never returned again, and renewed by
-                the first caller that reports it.
-
-        Raises:
-            InvalidGrant: The refresh token is revoked.
-            InvalidClient: Client id and secret don't belong together.
-            AdsApiError: The token endpoint didn't answer as it should; transient ones may be tried
-                again.
-        """
-        token, known = self._find_good(rejected), self._failure
-        if token is None:
-            with self._lock:
-                self._forget(rejected)
-                token = self._find_good(None) or self._renew(known, send, tries)
+    def _get(self, refused: str | None = None) -> str:
+        if self._refusal is not None:
+            raise self._refusal.with_traceback(None)
+        token = self._token
+        if token is None or token.value == refused or self._now() >= token.renew_at:
+            token = self._token = self._renewed(token, refused)
         return token.value
 
-    def _find_good(self, rejected: str | None) -> _Token | None:
-        token = self._token
-        if token is None or token.value == rejected or self._clock.now() >= token.renew_at:
-            return None
-        return token
-
-    def _forget(self, rejected: str | None) -> None:
-        if self._token is not None and self._token.value == rejected:
-            self._token = None
-
-    def _renew(self, known: _Failure | None, send: Send, tries: Tries) -> _Token:
-        """Ask for a new token; while the endpoint has a passing problem, the old one serves to its end.
-
-        `known` is the failure the caller knew of before it stood in line: another one happened
-        meanwhile.
-        """
-        old = self._token
+    def _renewed(self, old: _Token | None, refused: str | None) -> _Token:
+        """Return a fresh token; while the endpoint has a passing problem, the old one serves to its end."""
         try:
-            self._raise_failure(known)
-            token, self._failure = self._fetch(send, tries), None
-        except AdsApiError as error:
-            now = self._clock.now()
-            if not error.transient or old is None or now >= old.ends_at:
-                raise
-            token = replace(old, renew_at=min(now + _PAUSE_WHILE_OLD_SERVES, old.ends_at))
-        self._token = token
-        return token
-
-    def _raise_failure(self, known: _Failure | None) -> None:
-        """Raise the last failure where asking again can't help, or not yet."""
-        failure = self._failure
-        if failure is None:
-            return
-        error = copy(failure.error)  # each thread's error collects its own traceback
-        if failure.again_at is None:
-            raise error
-        left = (failure.again_at - self._clock.now()).total_seconds()
-        if left > 0:
-            error.retry_after = left
-            raise error
-        if failure is not known:
-            raise error
-
-    def _fetch(self, send: Send, tries: Tries) -> _Token:
-        asked_at = self._clock.now()
-        try:
-            wire = send(self._request(), _read_token, tries)
-        except AdsApiError as error:
-            is_final = isinstance(error, InvalidGrant | InvalidClient)
-            again_at = asked_at + timedelta(seconds=error.retry_after or 0)
-            self._failure = _Failure(copy(error), None if is_final else again_at)
+            return self._shared(self._engine, refused) if self._engine else self._ask_now()
+        except AuthError as error:
+            self._refusal = error
             raise
-        life = timedelta(seconds=wire.expires_in)
-        return _Token(
-            value=wire.access_token.get_secret_value(),
-            renew_at=asked_at + life * self._draw(0.85, 0.95),
-            ends_at=asked_at + life,
-        )
+        except AdsApiError as error:
+            error.sent = False  # the call that needs the token was not
+            now = self._now()
+            if not error.transient or refused is not None or old is None or now >= old.ends_at:
+                raise
+            return _Token(old.value, min(now + _ASKED_AGAIN_AFTER, old.ends_at), old.ends_at)
 
-    def _request(self) -> httpx.Request:
-        form = {
-            "grant_type": "refresh_token",
-            "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret.get_secret_value(),
-            "refresh_token": self._credentials.refresh_token.get_secret_value(),
-        }
-        return httpx.Request("POST", self._url, data=form)
+    def _shared(self, engine: Engine, refused: str | None) -> _Token:
+        """Return the token that another process has stored, or ask for one and store it, one process at a time.
 
-
-class SharedTokens:
-    """The tokens of all clients that are given theirs from here: one for each credential at each endpoint; safe between threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tokens: dict[tuple[Credentials, str], AccessTokens] = {}
-
-    def of(self, credentials: Credentials, url: str) -> AccessTokens:
-        """Return a credential's tokens, by the machine's clock.
-
-        Those of a refused credential stay with the clients that have them: who comes later asks
-        once more, since a person may have seen to it.
+        Where the database is away or the lock is held for too long, each process asks for its own:
+        Amazon accepts several at a time.
         """
-        with self._lock:
-            known = self._tokens.get((credentials, url))
-            if known is None or known.is_refused:
-                known = self._tokens[credentials, url] = AccessTokens(
-                    credentials, url, clock=SystemClock()
-                )
-            return known
+        try:
+            with engine.begin() as connection:
+                lock_until_commit(connection, f"access token {self._key}")
+                values = {"key": self._key, "now": self._now(), "refused": refused}
+                stored = connection.execute(_FIND, values).mappings().one_or_none()
+                token = self._ask_now() if stored is None else _Token(**stored)
+                connection.execute(_STORE, {"key": self._key, **vars(token)})
+                return token
+        except (SQLAlchemyError, LockTakenError) as error:
+            logger.warning("The access token can't be shared (%s)", type(error).__name__)
+            return self._ask_now()
 
-    def clear(self) -> None:
-        """Forget all: clients that come later ask for tokens of their own."""
-        with self._lock:
-            self._tokens.clear()
-
-
-PROCESS_TOKENS = SharedTokens()
-"""The tokens of this process."""
-
-
-def _read_token(answer: Answer) -> WireToken:
-    if not answer.is_success:
-        raise _token_error(answer)
-    return read_as(WireToken, answer)
-
-
-def _token_error(answer: Answer) -> AdsApiError:
-    failure = read_failure(answer)
-    error = error_for(answer)
-    if not isinstance(error, Rejected | AuthError):
-        return error
-    return _TERMINAL.get(failure.code or "", AuthError)(
-        error.reason,
-        operation=answer.operation,
-        status=answer.status,
-        code=failure.code,
-        request_id=answer.request_id,
-    )
+    def _ask_now(self) -> _Token:
+        asked_at, answer = self._now(), self._ask()
+        life = timedelta(seconds=answer.expires_in)
+        value = answer.access_token.get_secret_value()
+        return _Token(value, asked_at + life * _RENEWED_AT, asked_at + life)

@@ -25,7 +25,7 @@ accounts_app = typer.Typer(
 def accounts_sync(as_json: Json = False) -> None:
     """Read the accounts from Amazon; they are added and updated, never deleted."""
     from bidbeacon_pipelines.accounts.sync import sync_accounts
-    from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
+    from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.job_context import open_job_context
 

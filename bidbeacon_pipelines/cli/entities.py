@@ -38,7 +38,7 @@ def entities_sync(
 
     Exits with 0 if all were synced, 1 if one was not, and 2 if all accounts of the name are paused.
     """
-    from bidbeacon_pipelines.amazon_ads.retries import RetryPolicy
+    from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
     from bidbeacon_pipelines.job_context import open_job_context
     from bidbeacon_pipelines.requests.wanted import check_active
 

@@ -42,15 +42,12 @@ def probe(
 
     Exits with 1 if something differs.
     """
-    from bidbeacon_pipelines.amazon_ads import connect
+    from bidbeacon_pipelines.amazon_ads.client import connect
     from bidbeacon_pipelines.probe.calls import NoSuchAccountError, Probe
     from bidbeacon_pipelines.probe.compare import compare
 
     settings = get_settings()
-    with connect(
-        settings,
-        on_wait=lambda wait: _print_progress(f"  waiting {wait.seconds:.0f} s: {wait.reason}"),
-    ) as client:
+    with connect(settings) as client:
         file = _prepare(record)
         run = Probe(
             client,

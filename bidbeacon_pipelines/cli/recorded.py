@@ -13,8 +13,7 @@ from rich.console import Console
 from bidbeacon_pipelines.cli.output import console, errors
 from bidbeacon_pipelines.cli.session_output import StatusLine, following
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.wait_log import job_session
-from bidbeacon_sessions import SessionRecorder, Subject
+from bidbeacon_sessions import SessionRecorder, Subject, with_job_session
 
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
@@ -36,7 +35,7 @@ def recorded(
     context: JobContext,
     job_name: str,
     *,
-    input: dict[str, Any],  # noqa: A002 - as `job_session` calls it
+    input: dict[str, Any],  # noqa: A002 - as `with_job_session` calls it
     account: Subject | None = None,
     as_json: bool = False,
     hidden: Collection[str] = (),
@@ -58,20 +57,15 @@ def recorded(
     status = StatusLine()
     with (
         ending_by_signals(),
-        job_session(
-            context,
-            job_name,
-            input=input,
-            account=account,
-            watched_by=lambda session: following(
-                shown_on,
-                context.sessions,
-                session.session_id,
-                account=account.key if account else None,
-                hidden=hidden,
-                status=status,
-            ),
-        ) as session,
+        with_job_session(job_name, input=input, store=context.sessions, account=account) as session,
+        following(
+            shown_on,
+            context.sessions,
+            session.session_id,
+            account=account.key if account else None,
+            hidden=hidden,
+            status=status,
+        ),
     ):
         yield session, status
 

@@ -20,7 +20,6 @@ from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import explain_worst
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.wait_log import recording_waits
 from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore
 from bidbeacon_sessions.dagster import (
@@ -78,8 +77,7 @@ class BidBeaconSessions(JobSessionsResource):
     ) -> Iterator[RunningJob]:
         """Open the tools of a job and its session, for the length of a block.
 
-        At its end, also after an error, record the time spent waiting for Amazon, and observe
-        windows that were not loaded. The output of an op gets the session's metadata.
+        At its end, also after an error, observe windows that were not loaded. The output of an op gets the session's metadata.
 
         Args:
             context: of the op or asset.
@@ -96,10 +94,7 @@ class BidBeaconSessions(JobSessionsResource):
         with open_job_context(settings, open_database(settings)) as tools:
             subject = find_subject(tools.engine, account=account, ads_account=ads_account)
             try:
-                with (
-                    self.session(context, job_name, input=input, account=subject) as session,
-                    recording_waits(tools, session),
-                ):
+                with self.session(context, job_name, input=input, account=subject) as session:
                     session_id = session.session_id
                     yield RunningJob(tools, session)
             except Exception as error:

@@ -34,17 +34,10 @@ from bidbeacon_pipelines.actions import (
     PortfoliosNotListed,
     TargetsResolved,
 )
+from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
-from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
-from bidbeacon_pipelines.amazon_ads.downloads import download_to
-from bidbeacon_pipelines.amazon_ads.errors import (
-    AdsApiError,
-    AuthError,
-    OutcomeUnknown,
-    RateLimited,
-    Throttled,
-    UrlExpired,
-)
+from bidbeacon_pipelines.amazon_ads.downloads import MOST_SIGNINGS, download
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, Throttled, UrlExpired
 from bidbeacon_pipelines.amazon_ads.exports import (
     Export,
     ExportKind,
@@ -53,8 +46,7 @@ from bidbeacon_pipelines.amazon_ads.exports import (
     get_export,
 )
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
-from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.causes import Cause, cause, explain
 from bidbeacon_pipelines.entities.queries import (
     end_export,
@@ -75,7 +67,6 @@ from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder
 
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
-MOST_CREATES = 6
 LONGEST_WAIT = timedelta(minutes=20)
 UNFINISHED_LIVES = timedelta(hours=6)
 """For so long, what a sync has loaded before it failed is new enough for the sync that completes it."""
@@ -112,8 +103,6 @@ class _InFlight:
 
 def is_put_off(error: Exception) -> bool:
     """Return whether a sync ended with this only because Amazon needs time: a later one does the rest."""
-    if isinstance(error, OutcomeUnknown):
-        return isinstance(error.cause, Throttled)
     return isinstance(error, Throttled | ExportNotReadyError)
 
 
@@ -185,10 +174,6 @@ def _sync(
     except Throttled as error:
         _pause_exports(context, account, error)
         raise
-    except OutcomeUnknown as error:
-        if isinstance(error.cause, Throttled):
-            _pause_exports(context, account, error)
-        raise
     except AuthError as error:
         with context.engine.begin() as connection:
             if is_credential_error(error):
@@ -201,8 +186,8 @@ def _sync(
 def _pause_exports(context: JobContext, account: Account, error: AdsApiError) -> None:
     """Store when exports of the account may be asked for again; until then no sync of it starts."""
     seconds = error.retry_after or PAUSE_AFTER_THROTTLING.total_seconds()
-    scope = LimitScope(account.region, CallClass.EXPORTS, account.account_id)
-    context.client.pause(scope, seconds)
+    owner = Owner(account.region, account.account_id)
+    context.client.pause(owner, CallClass.EXPORTS, seconds)
 
 
 def _sync_all(
@@ -263,7 +248,7 @@ def _request(
             _failed_export(kind, "it is older than Amazon keeps it"),
         )
     try:
-        export = _create(context, account, profile_id, kind)
+        export = create_export(context.client, _owner(account, profile_id), kind)
     except AdsApiError as error:
         record = ExportPending if is_put_off(error) else ExportFailed
         session.add(record(account=account.account_key, kind=kind, cause=error.failure_cause))
@@ -291,28 +276,8 @@ def _keep(
     return _InFlight(own_id, export.export_id, now)
 
 
-def _create(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
-    """Request an export, with retries for as long as the run may wait.
-
-    Request it again if its outcome is unknown, since a second one only takes one of five slots. The
-    client counts these waits, for the session to record.
-    """
-    for attempt in range(MOST_CREATES - 1):
-        try:
-            return _request_export(context, account, profile_id, kind)
-        except (OutcomeUnknown, RateLimited) as error:
-            pause = error.retry_after if error.retry_after is not None else 2.0**attempt
-            if not context.client.may_wait(pause):
-                raise
-            context.client.waits.add(error.operation, error.cause_word, pause)
-            context.sleep(pause)
-    return _request_export(context, account, profile_id, kind)
-
-
-def _request_export(
-    context: JobContext, account: Account, profile_id: str, kind: ExportKind
-) -> Export:
-    return create_export(context.client, account.region, profile_id, kind, **account.identity)
+def _owner(account: Account, profile_id: str | None = None) -> Owner:
+    return Owner(account.region, account.account_id, account.country_code, profile_id)
 
 
 def _finish(
@@ -385,9 +350,7 @@ def _failed_export(kind: str, reason: str) -> Cause:
 def _get(
     context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str
 ) -> Export:
-    return get_export(
-        context.client, account.region, profile_id, kind, export_id, **account.identity
-    )
+    return get_export(context.client, _owner(account, profile_id), kind, export_id)
 
 
 def _store(
@@ -450,7 +413,7 @@ def _sync_portfolios(
 ) -> dict[str, int]:
     """Store the portfolios; a failure is recorded and does not fail the sync: no report needs them."""
     try:
-        listed = list_portfolios(context.client, account.region, profile_id, **account.identity)
+        listed = list_portfolios(context.client, _owner(account, profile_id))
     except AdsApiError as error:
         session.add(PortfoliosNotListed(account=account.account_key, cause=error.failure_cause))
         return {}
@@ -476,8 +439,7 @@ def _fetch(context: JobContext, account: Account, export: Export, file: Path) ->
     if export.url is None:
         why = "Amazon reports it as complete, but without a URL"
         raise ExportFailedError(_failed_export(export.kind, why))
-    owner = FileOwner(account.region, account.account_id, account.country_code)
-    download_to(context.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
+    download(context.client, export.url, file, _owner(account))
 
 
 def _resolve(

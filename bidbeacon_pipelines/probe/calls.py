@@ -1,6 +1,8 @@
 """Ask Amazon what the contract needs, with as few calls as possible: one report at a time, and none that hammers."""
 
+import gzip
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,21 +11,12 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 from pydantic import SecretStr
 
-from bidbeacon_pipelines.amazon_ads import (
-    AdsAccount,
-    AdsApiClient,
-    Period,
-    Report,
-    ReportStatus,
-    create_export,
-    create_report,
-    download_to,
-    get_export,
-    list_accounts,
-    retrieve_report,
-)
+from bidbeacon_pipelines.amazon_ads.accounts import Account, list_accounts
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
+from bidbeacon_pipelines.amazon_ads.downloads import download
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     NotAuthorized,
@@ -32,9 +25,22 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Throttled,
     UnknownField,
 )
-from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus
+from bidbeacon_pipelines.amazon_ads.exports import (
+    Export,
+    ExportKind,
+    ExportStatus,
+    create_export,
+    get_export,
+)
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
-from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
+from bidbeacon_pipelines.amazon_ads.reports import (
+    Period,
+    Report,
+    ReportStatus,
+    create_report,
+    retrieve_report,
+)
+from bidbeacon_pipelines.amazon_ads.wire import read_json
 from bidbeacon_pipelines.probe import expectations as contract
 from bidbeacon_pipelines.probe.evidence import Evidence
 from bidbeacon_pipelines.probe.expectations import ReportCheck, RequestedReport
@@ -158,13 +164,15 @@ class Probe:
         except _GivenUpError as error:
             self.gaps[name] = str(error)
         except AdsApiError as error:
-            self.gaps[name] = f"{error.cause_word}" + (f", code {error.code}" if error.code else "")
+            self.gaps[name] = _word(error) + (f", code {error.code}" if error.code else "")
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            self.gaps[name] = "broken file"
         except (ValueError, RecursionError):
             self.gaps[name] = "its file is no JSON"
 
     # Accounts
 
-    def _list_accounts(self) -> list[AdsAccount]:
+    def _list_accounts(self) -> list[Account]:
         with self._step("accounts", "Listing accounts and profiles"):
             return list(list_accounts(self._client).accounts)
         return []
@@ -183,24 +191,23 @@ class Probe:
         for _ in range(_MOST_PAGES):
             body = dict(asked) | ({"nextToken": token} if token else {})
             page = self._client.call(
-                ApiCall(
+                AdsRequest(
                     name="query_accounts",
                     operation="query the accounts",
                     method="POST",
-                    region=region,
+                    owner=Owner(region),
                     path=contract.QUERY_PATH,
                     json=body,
-                    headers={"Amazon-Ads-ClientId": self._client.client_id},
                 ),
-                Answer.get_json,
+                read_json,
             )
             token = page.get("nextToken") if isinstance(page, dict) else None
             if not token:
                 return
 
-    def _candidates(self, accounts: list[AdsAccount]) -> list[AdsAccount]:
+    def _candidates(self, accounts: list[Account]) -> list[Account]:
         """Return the accounts to try, each in its first country that has a profile."""
-        usable: dict[str, AdsAccount] = {}
+        usable: dict[str, Account] = {}
         for account in accounts:
             if account.profile_id and account.status != "DISABLED":
                 usable.setdefault(account.account_id, account)
@@ -218,19 +225,19 @@ class Probe:
 
     # Reports
 
-    def _check_report(self, account: AdsAccount, check: ReportCheck, file: Path) -> bool:
+    def _check_report(self, account: Account, check: ReportCheck, file: Path) -> bool:
         """Ask for a report and read it; return whether the account may be reported on, as far as that is known."""
         report: Report | None = None
         with self._step(check.name, f"Asking for {check.name}"):
             try:
                 report = self._create(account, check.asked(self._period()))
             except (NotAuthorized, NotFound) as error:
-                self.gaps[check.name] = f"the account may not be reported on ({error.cause_word})"
+                self.gaps[check.name] = f"the account may not be reported on ({_word(error)})"
                 return False
-            self._read_report(self._finished(account, report), check.row_shape, file)
+            self._read_report(account, self._finished(account, report), check.row_shape, file)
         return True
 
-    def _create(self, account: AdsAccount, asked: RequestedReport) -> Report:
+    def _create(self, account: Account, asked: RequestedReport) -> Report:
         """Create a report, under other names of its fields where Amazon doesn't know ours."""
         names = dict(self._names)
         while True:
@@ -245,7 +252,7 @@ class Probe:
             self._names = names
             return report
 
-    def _create_once(self, account: AdsAccount, asked: RequestedReport) -> Report:
+    def _create_once(self, account: Account, asked: RequestedReport) -> Report:
         return self._unthrottled(
             "reports",
             lambda: create_report(
@@ -262,7 +269,7 @@ class Probe:
     def _unthrottled(self, what: str, create: Callable[[], T]) -> T:
         """Create a report or an export; wait where Amazon throttles, and after some waits create none any more."""
         for pause in () if what in self._closed else (*self._pace.throttled, None):
-            self._client.clock.sleep(self._pace.between)
+            self._client.sleep(self._pace.between)
             try:
                 return create()
             except (OutcomeUnknown, Throttled) as error:
@@ -272,11 +279,11 @@ class Probe:
             if pause is None or seconds is None or seconds > self._pace.longest_pause:
                 break
             self._on_progress(f"Amazon throttles {what} (429): waiting {seconds:.0f} s")
-            self._client.clock.sleep(seconds)
+            self._client.sleep(seconds)
         self._closed.add(what)
         raise _GivenUpError(f"Amazon throttles {what} (429)")
 
-    def _finished(self, account: AdsAccount, report: Report) -> Report:
+    def _finished(self, account: Account, report: Report) -> Report:
         def look() -> Report | None:
             found = retrieve_report(
                 self._client, account.region, report.report_id, account_id=account.account_id
@@ -290,7 +297,7 @@ class Probe:
         while waited < self._pace.longest_report:
             if found := look():
                 return found
-            self._client.clock.sleep(self._pace.poll)
+            self._client.sleep(self._pace.poll)
             waited += self._pace.poll
             minutes = waited / 60
             self._on_progress(
@@ -298,38 +305,38 @@ class Probe:
             )
         raise _GivenUpError(f"not ready after {self._pace.longest_report / 60:.0f} min")
 
-    def _read_report(self, report: Report, shape: Shape, file: Path) -> None:
+    def _read_report(self, account: Account, report: Report, shape: Shape, file: Path) -> None:
         if report.status is not ReportStatus.COMPLETED:
             raise _GivenUpError(
                 f"the report ended {report.raw_status}, {report.failure_code or 'no code'}"
             )
         for part in report.parts:
-            self._download(part.url, part.size_bytes, shape, file)
+            self._download(account, part.url, part.size_bytes, shape, file)
 
-    def _download(self, url: SecretStr, announced: int | None, shape: Shape, file: Path) -> None:
-        download_to(self._client, url, file, expected_bytes=None)
+    def _download(
+        self, account: Account, url: SecretStr, announced: int | None, shape: Shape, file: Path
+    ) -> None:
+        download(self._client, url, file, Owner(account.region, account.account_id))
         self.recorder.keep_file(file, announced, shape)
 
-    def _check_refusal(self, account: AdsAccount, refusal: contract.Refusal) -> None:
+    def _check_refusal(self, account: Account, refusal: contract.Refusal) -> None:
         asked = refusal.change(contract.base_report(self._period())).with_names(self._names)
         with self._step(refusal.name, f"Asking for what Amazon should refuse: {refusal.name}"):
             report_id = self._unthrottled(
                 "reports", lambda: self._client.call(_create_call(account, asked), _report_id)
             )
             if report_id:
-                self._client.clock.sleep(self._pace.poll)  # it takes one of the few places
+                self._client.sleep(self._pace.poll)  # it takes one of the few places
 
     # Exports
 
-    def _check_export(self, account: AdsAccount, kind: ExportKind, file: Path) -> None:
-        region, profile_id = account.region, account.profile_id or ""
+    def _check_export(self, account: Account, kind: ExportKind, file: Path) -> None:
+        owner = Owner(account.region, profile_id=account.profile_id)
         with self._step(kind, f"Exporting {kind}"):
-            started = self._unthrottled(
-                "exports", lambda: create_export(self._client, region, profile_id, kind)
-            )
+            started = self._unthrottled("exports", lambda: create_export(self._client, owner, kind))
 
             def look() -> Export | None:
-                found = get_export(self._client, region, profile_id, kind, started.export_id)
+                found = get_export(self._client, owner, kind, started.export_id)
                 return found if found.is_terminal else None
 
             export = self._polled(look)
@@ -337,11 +344,11 @@ class Probe:
                 raise _GivenUpError(
                     f"the export ended {export.raw_status}, {export.error_code or 'no code'}"
                 )
-            self._download(export.url, export.size_bytes, ENTITIES[kind], file)
+            self._download(account, export.url, export.size_bytes, ENTITIES[kind], file)
 
     def _period(self) -> Period:
         day = self._day or _two_days_before(self.recorder)
-        return Period(day, day)
+        return Period(start=day, end=day)
 
 
 def _two_days_before(recorder: Recorder) -> date:
@@ -354,28 +361,32 @@ def _two_days_before(recorder: Recorder) -> date:
     return datetime.now(UTC).date() - timedelta(days=2)
 
 
-def _is_called(account: AdsAccount, wanted: str) -> bool:
+def _is_called(account: Account, wanted: str) -> bool:
     tail = account.account_id.rpartition(".")[2]
     asked = wanted.rpartition(".")[2]
     return wanted in {account.account_id, account.name} or (bool(asked) and tail.startswith(asked))
 
 
-def _create_call(account: AdsAccount, asked: RequestedReport) -> ApiCall:
-    return ApiCall(
+def _create_call(account: Account, asked: RequestedReport) -> AdsRequest:
+    return AdsRequest(
         name="create_report",
         operation="create a report",
         method="POST",
-        region=account.region,
+        owner=Owner(account.region, account.account_id),
         path=contract.CREATE_PATH,
         call_class=CallClass.CREATE,
         json=asked.body(account.account_id),
-        account_id=account.account_id,
         creates=True,
     )
 
 
-def _report_id(answer: Answer) -> str | None:
+def _report_id(response: httpx.Response) -> str | None:
     """Return the id of a report that was created all the same; None where the reason of a refusal came."""
-    body = answer.get_json()
+    body = read_json(response)
     success = body.get("success") if isinstance(body, dict) else None
     return str(success[0]["report"]["reportId"]) if success else None
+
+
+def _word(error: AdsApiError) -> str:
+    """Return a short name of what happened."""
+    return error.cause_code if error.status is None else f"HTTP {error.status}"

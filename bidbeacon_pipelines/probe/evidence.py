@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, Throttled
 from bidbeacon_pipelines.amazon_ads.failures import error_for, partial_error
-from bidbeacon_pipelines.amazon_ads.transport import Answer
 from bidbeacon_pipelines.probe.expectations import CREATE_PATH, FIELD_VARIANTS, RETRIEVE_PATH
 from bidbeacon_pipelines.recordings import Exchange
 
@@ -98,11 +96,10 @@ def items(value: Any, *path: str) -> list[dict[str, Any]]:
 def error_of(exchange: Exchange) -> AdsApiError | None:
     """Return the error that the client makes of an answer; None for a success."""
     text = exchange.text or json.dumps(exchange.body, default=str)
-    headers = httpx.Headers(exchange.headers)
-    answer = Answer("", exchange.status, headers, text, datetime.fromtimestamp(0, UTC))
+    response = httpx.Response(exchange.status, headers=dict(exchange.headers), text=text)
     if exchange.endpoint in {CREATE_PATH, RETRIEVE_PATH} and get(exchange.body, "error"):
-        return partial_error(answer, exchange.body)
-    return None if exchange.is_success else error_for(answer)
+        return partial_error(response, exchange.body)
+    return None if exchange.is_success else error_for(response)
 
 
 def is_accepted(exchange: Exchange) -> bool:

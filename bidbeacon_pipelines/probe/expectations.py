@@ -165,7 +165,7 @@ def _with_filter(row_filter: Mapping[str, Any]) -> Callable[[RequestedReport], R
 def _moved(days: int, length: int = 1) -> Callable[[RequestedReport], RequestedReport]:
     def change(asked: RequestedReport) -> RequestedReport:
         start = asked.period.start - timedelta(days=days)
-        return replace(asked, period=Period(start, start + timedelta(days=length - 1)))
+        return replace(asked, period=Period(start=start, end=start + timedelta(days=length - 1)))
 
     return change
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from bidbeacon_pipelines.amazon_ads import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.probe.compare import one_of_each_form
 from bidbeacon_pipelines.probe.expectations import TOKEN_PATH
 from bidbeacon_pipelines.probe.shapes import Shape

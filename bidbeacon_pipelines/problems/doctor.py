@@ -9,13 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.accounts.pause import is_credential_error
 from bidbeacon_pipelines.accounts.queries import list_accounts
-from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Waiting, connect
+from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy, connect
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
-from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
-from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.schema import (
@@ -30,7 +27,7 @@ from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Region, Settings
 
-_LONGEST_WAIT_SECONDS = 2.0
+_HASTY = RetryPolicy(attempts=2, patience=2.0)
 _NO_ACCOUNT = "none is known: run `bidbeacon accounts sync` to read them from Amazon"
 _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 
@@ -45,10 +42,6 @@ class Check:
     to_do: str = ""
     details: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-class _NotNowError(Exception):
-    """A call would have to wait too long for an interactive command."""
 
 
 def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") -> Iterator[Check]:
@@ -121,15 +114,8 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
 
 
 def _call_amazon(settings: Settings, engine: Engine | None) -> dict[Region, str | None]:
-    """Call each region once, without retries."""
-    if engine is None:
-        with connect(settings, on_wait=_do_not_wait) as client:
-            return {region: _call_region(client, region) for region in REGIONS}
-    rate_limits = PostgresRateLimits(engine, CallIntervals())
-    with (
-        PostgresCallLog(engine) as log,
-        connect(settings, on_wait=_do_not_wait, rate_limits=rate_limits, log=log) as client,
-    ):
+    """Call each region with a token of our own, with at most one retry."""
+    with connect(settings, engine=engine, retry=_HASTY, shares_token=False) as client:
         return {region: _call_region(client, region) for region in REGIONS}
 
 
@@ -139,31 +125,15 @@ def _call_region(client: AdsApiClient, region: Region) -> str | None:
     Raises:
         AuthError: the credentials are refused.
     """
-    call = ApiCall(
-        name="list_profiles",
-        operation="list the profiles",
-        method="GET",
-        region=region,
-        path="/v2/profiles",
-    )
     try:
-        client.call(call, _read)
+        list_profiles(client, region)
     except AuthError as error:
         if is_credential_error(error):
             raise
         return str(error)
-    except (AdsApiError, _NotNowError) as error:
+    except AdsApiError as error:
         return str(error)
     return None
-
-
-def _read(answer: Answer) -> Any:
-    return answer.get_json()
-
-
-def _do_not_wait(waiting: Waiting) -> None:
-    if waiting.seconds > _LONGEST_WAIT_SECONDS or waiting.attempt > 1:
-        raise _NotNowError(waiting.reason)
 
 
 def _of_finding(known: Known) -> Check:

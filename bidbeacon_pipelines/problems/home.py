@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
-from bidbeacon_pipelines.amazon_ads.call_queries import summarize_calls
+from bidbeacon_pipelines.amazon_ads.call_log import summarize_calls
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.problems.alert_rules import Known
 from bidbeacon_pipelines.problems.alerts import list_open
@@ -79,11 +79,11 @@ def _read_limits(connection: Connection, now: datetime) -> dict[str, Any]:
     return {
         "gates": [gate.facts(now) for gate in list_gates(connection, now=now)],
         "calls": {
-            "count": sum(each.calls for each in calls),
-            "failed": sum(each.failed for each in calls),
-            "throttled": sum(each.throttled for each in calls),
-            "waited_seconds": sum(each.waited.total_seconds() for each in calls),
-            "queued_seconds": sum(each.queued.total_seconds() for each in calls),
+            "count": sum(each["calls"] for each in calls),
+            "failed": sum(each["failed"] for each in calls),
+            "throttled": sum(each["throttled"] for each in calls),
+            "waited_seconds": sum(each["waited"].total_seconds() for each in calls),
+            "queued_seconds": sum(each["queued"].total_seconds() for each in calls),
         },
         "put_off": [dict(row) for row in connection.execute(_PUT_OFF).mappings()],
     }

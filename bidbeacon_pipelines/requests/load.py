@@ -13,10 +13,10 @@ from bidbeacon_pipelines.actions import (
     SkipReason,
     WindowSkipped,
 )
+from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
-from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
+from bidbeacon_pipelines.amazon_ads.downloads import download_report
 from bidbeacon_pipelines.amazon_ads.errors import AuthError
-from bidbeacon_pipelines.amazon_ads.report_files import download_report
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus, retrieve_report
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
@@ -88,9 +88,9 @@ class LoadableRequest(EndingRequest):
     def _downloaded(self, report: Report) -> Iterator[list[Path]]:
         """Yield all parts of a completed report on disk, in its order; remove them afterwards."""
         client, folders = self._context.client, self._context.downloads
-        owner = FileOwner(self._ads_account.region, self._request.account_id)
+        owner = Owner(self._ads_account.region, self._request.account_id)
         with download_folder(folders, f"request-{self._request.id}") as folder:
-            yield download_report(client, report, folder, retrieve=self._retrieve, owner=owner)
+            yield download_report(client, report, folder, owner, retrieve=self._retrieve)
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:
         """Load the windows of all countries, and record what was loaded, in one transaction that only the session with the lock can commit."""

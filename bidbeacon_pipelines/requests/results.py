@@ -12,12 +12,13 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     OutcomeUnknown,
     RateLimited,
     Rejected,
+    ReportChanged,
     Throttled,
     TooLarge,
     TooOld,
+    UrlExpired,
 )
 from bidbeacon_pipelines.amazon_ads.failures import TOO_LARGE
-from bidbeacon_pipelines.amazon_ads.report_files import ReportNotReady, UrlsNotResigned
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.rules import (
@@ -123,10 +124,10 @@ def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Resul
     match error:
         case Throttled():
             return NotMade(not_before(error, now) or again_at, error.failure_cause)
-        case ReportNotReady(report=report):
+        case ReportChanged(report=report) if report.status is not ReportStatus.COMPLETED:
             return of_report(report)
-        case UrlsNotResigned() | NotFound():  # a part that isn't there is a `PartMissing`
-            is_expired = isinstance(error, UrlsNotResigned)
+        case UrlExpired() | NotFound():  # a file that isn't there is another error
+            is_expired = isinstance(error, UrlExpired)
             kind = FailureKind.REPORT_EXPIRED if is_expired else FailureKind.NOT_FOUND
             return Failure(kind, error.failure_cause)
         case AdsApiError():

@@ -6,7 +6,7 @@ Revision ID: 0027
 from alembic import op
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0026"
 oldest_program = "0027"  # the newest migration that a program has to know
 
 

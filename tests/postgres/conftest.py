@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from tenacity import wait_fixed
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
@@ -19,7 +20,7 @@ from tests.postgres.job_world import NOON, BenchWorld
 from tests.postgres.load_world import LoadWorld
 from tests.postgres.lone_fault_world import open_office
 
-IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
+IMPATIENT = RetryPolicy(attempts=2, patience=0.05, backoff=wait_fixed(0.01))
 
 
 @pytest.fixture
@@ -40,11 +41,9 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
 def context(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[JobContext]:
     """Yield the tools of a job, on the sandbox's clock."""
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
-    rate_limits = LocalRateLimits(CallIntervals.none(), sandbox.state.clock.now)
+    rate_limits = RateLimits(0, sandbox.state.clock.now)
     endpoints = Endpoints.sandbox(sandbox.url)
-    with AdsApiClient(
-        SANDBOX_CREDENTIALS, endpoints, retry=IMPATIENT, rate_limits=rate_limits
-    ) as client:
+    with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, retry=IMPATIENT, limits=rate_limits) as client:
         yield JobContext(
             engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
         )

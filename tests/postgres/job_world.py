@@ -63,7 +63,8 @@ class BenchWorld:
     @contextmanager
     def session(self, job_name: str = "test") -> Iterator[SessionRecorder]:
         """Open a session; as in a run of its own, nothing was waited for before."""
-        self.context.client.waits.take()
+        client = self.context.client
+        client._patience = client._policy.patience
         with with_job_session(job_name, store=SessionStore(self.engine)) as session:
             yield session
 

@@ -198,15 +198,6 @@ class FifteenLoadsInVain(FiveInVain):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EachFileThreeTimes(FifteenLoadsInVain):
-    """Each time the file is fetched three times, after waits of 1 and 2 seconds; one of 4 more would be too long for a run."""
-
-    strikes: tuple[int, ...] = (45,)
-    downloads: int = 45
-    seconds: float = 5 * (180 + 60 + 90 + 3 * 3) + (5 + 10 + 20 + 40) * 60
-
-
-@dataclass(frozen=True, kw_only=True)
 class Undone(Case):
     """The report is loaded as it came; it takes the next one, at the window's next offset, to put the rows right."""
 

@@ -12,15 +12,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from tenacity import wait_exponential
+
 from bidbeacon_pipelines.accounts.queries import read_ads_account, set_resumed
-from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog, _row
-from bidbeacon_pipelines.amazon_ads.call_queries import insert_calls
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
+from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
-from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
 from bidbeacon_pipelines.causes import Cause, explain
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
@@ -61,29 +59,17 @@ def once(name: FaultName, operation: Operation | None = None, **options: Any) ->
     return fault(name, operation, times=1, **options)
 
 
-class _LogAtOnce(PostgresCallLog):
-    """Stores each call as it is made, so that a test sees it."""
-
-    def __init__(self, office: Office) -> None:
-        super().__init__(office.engine)
-        self._office = office
-
-    def record(self, call: CallRecord) -> None:
-        """Store a call."""
-        with self._office.engine.begin() as connection:
-            insert_calls(connection, [_row(call)])
-
-
 @contextmanager
 def open_context(office: Office) -> Iterator[JobContext]:
     """Give the tools of jobs, as patient as they are; a pause that is drawn is always the longest that it can be."""
     client = AdsApiClient(
-        SANDBOX_CREDENTIALS,
+        SANDBOX_CREDENTIAL,
         Endpoints.sandbox(office.sandbox.url),
-        clock=office.clock,
-        retry=replace(SHORT_WAITS, draw=lambda _, most: most),
-        rate_limits=LocalRateLimits(CallIntervals.none(), office.clock.now),
-        log=_LogAtOnce(office),
+        engine=office.engine,
+        limits=RateLimits(0, office.clock.now),
+        retry=replace(SHORT_WAITS, backoff=wait_exponential(multiplier=1, max=20)),
+        now=office.clock.now,
+        sleep=office.clock.sleep,
     )
     with client:
         yield JobContext(
@@ -304,6 +290,7 @@ _WRITTEN = (
     "report_gates",
     "findings",
     "alert_receivers",
+    "access_tokens",
     "api_calls",
 )
 _COLUMNS = """

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.amazon_ads import RetryPolicy
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 
@@ -184,7 +184,7 @@ def test_no_value_of_an_option_is_a_bug(
     """Empty, huge, negative, not a number, marked up, with line ends and escapes: refused or not found, never a traceback."""
     monkeypatch.chdir(tmp_path)  # some values are names of files
     monkeypatch.setattr(
-        RetryPolicy, "gives_up", lambda *_: True
+        AdsApiClient, "_gives_up", lambda *_: True
     )  # nobody answers in Amazon's place
     for value in ("", "-1", "nan", "9" * 30, "9999-12-31", "[red]\n\x1b[31m🐕'; --", "x" * 5_000):
         result = run(*path, *NEEDED.get(path[-1], ()), option, value)

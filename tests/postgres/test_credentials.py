@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import Engine
+from tenacity import wait_fixed
 
 from bidbeacon_pipelines.accounts.queries import (
     list_keys_without_entities,
@@ -14,11 +15,11 @@ from bidbeacon_pipelines.accounts.queries import (
     set_resumed,
 )
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.errors import InvalidGrant, NotAuthorized
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner, RetryPolicy
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
 from bidbeacon_pipelines.amazon_ads.exports import create_export
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.entities.queries import insert_export
@@ -32,7 +33,7 @@ from bidbeacon_pipelines.windows.states import WindowState
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld
 
-IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
+IMPATIENT = RetryPolicy(attempts=2, patience=0.05, backoff=wait_fixed(0.01))
 DAY = date(2026, 1, 12)
 AGES = {
     "now": datetime.now(UTC),
@@ -56,9 +57,8 @@ class OvertakenTransport(httpx.HTTPTransport):
         kind = request.url.path.removesuffix("/export").rpartition("/")[2]
         if request.url.path.endswith("/export"):
             assert self._account.profile_id is not None
-            export = create_export(
-                self._other, self._account.region, self._account.profile_id, kind
-            )  # type: ignore[arg-type]  # one of the four
+            owner = Owner(self._account.region, profile_id=self._account.profile_id)
+            export = create_export(self._other, owner, kind)  # type: ignore[arg-type]  # one of the four
             with self._engine.begin() as connection:
                 insert_export(connection, self._account, kind, export.export_id, datetime.now(UTC))
         return response
@@ -69,11 +69,11 @@ def open_client(
 ) -> AdsApiClient:
     """Open a session with the sandbox, which has no token yet and remembers no refusal."""
     return AdsApiClient(
-        SANDBOX_CREDENTIALS,
+        SANDBOX_CREDENTIAL,
         Endpoints.sandbox(sandbox.url),
         transport=transport,
         retry=IMPATIENT,
-        rate_limits=LocalRateLimits(CallIntervals.none(), sandbox.state.clock.now),
+        limits=RateLimits(0, sandbox.state.clock.now),
     )
 
 
@@ -173,7 +173,7 @@ def test_an_account_sync_that_works_is_the_way_back(
         set_needs_attention(connection, own.account_id, {"code": "account-refused"})
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
-    with pytest.raises(InvalidGrant):
+    with pytest.raises(AuthError):
         anew.sync_accounts()
     sandbox.state.faults.clear()
     with open_client(sandbox) as client:
@@ -202,7 +202,7 @@ def test_an_account_sync_that_is_refused_marks_all_accounts(
     """The hourly sync may be the first to find out; it costs one call to the token endpoint."""
     world.break_with("invalid_grant")
     before = len(world.sandbox.state.ledger.calls("token"))
-    with pytest.raises(InvalidGrant):
+    with pytest.raises(AuthError):
         anew.sync_accounts()
     assert before + 1 == len(world.sandbox.state.ledger.calls("token"))
     assert len(world.actions("credentials-refused")) == 1
@@ -352,7 +352,7 @@ def test_an_entity_sync_that_meets_refused_credentials_marks_all(
 ) -> None:
     """Whoever finds out first, it is the same mark."""
     world.break_with("invalid_grant")
-    with pytest.raises(InvalidGrant):
+    with pytest.raises(AuthError):
         anew.sync_entities(world.account())
     marked = world.query("SELECT needs_attention_for, count(*) FROM ads_accounts GROUP BY 1")
     assert ["credentials"] == [row["needs_attention_for"] for row in marked]

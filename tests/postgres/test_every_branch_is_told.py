@@ -42,7 +42,6 @@ TOLD_ELSEWHERE = {
     "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
     "registry-overridden": "tests/postgres/test_learned_limits.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
-    "waited-for-amazon": "tests/postgres/test_waiting.py",
 }
 """Actions whose branches need more than this world; their tests ask for them."""
 
@@ -105,7 +104,7 @@ def throttle(world: BenchWorld) -> None:
 
 def break_file(world: BenchWorld) -> None:
     """Let a file come broken."""
-    world.break_with("truncated_gzip", times=4)
+    world.break_with("truncated_gzip", times=2)
     load(world)
 
 
@@ -151,7 +150,7 @@ def refuse_account(world: BenchWorld) -> None:
 
 def refuse_credentials(world: BenchWorld) -> None:
     """Let Amazon refuse our credentials."""
-    world.context.client._tokens._token = None
+    world.context.client._auth._token = None
     world.break_with("invalid_grant")
     world.ask(world.account(), DAY)
 

@@ -175,7 +175,7 @@ def test_a_broken_file_leaves_the_data_and_is_fetched_again(world: BenchWorld, f
     account = world.account()
     world.load(account, DAY)
     before = world.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
-    world.break_with(fault, times=2)  # type: ignore[arg-type]  # one of its names; the client tries twice
+    world.break_with(fault, times=2)  # type: ignore[arg-type]  # one of its names
     world.advance(days=1)
     world.load(account, DAY)
     assert before == world.query(
@@ -240,7 +240,7 @@ def test_oldest_day_that_amazon_calls_too_old_is_left_out_of_the_next_report(
 def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorld) -> None:
     """One call finds it out; afterwards no refresh asks for anything."""
     account = world.account()
-    world.context.client._tokens._token = None
+    world.context.client._auth._token = None
     world.break_with("invalid_grant")
     request_id = world.ask(account, DAY)
     calls = len(world.sandbox.state.ledger.calls())

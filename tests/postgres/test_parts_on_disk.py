@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
-from bidbeacon_pipelines.amazon_ads.report_files import download_report
+from bidbeacon_pipelines.amazon_ads.downloads import download_report
 from bidbeacon_pipelines.amazon_ads.reports import Report, retrieve_report
 from tests.postgres.job_world import BenchWorld, days_before
 
@@ -28,7 +29,10 @@ def download(world: BenchWorld) -> Download:
     @contextmanager
     def downloaded() -> Iterator[list[Path]]:
         with download_folder(world.context.downloads, f"request-{request_id}") as folder:
-            yield download_report(world.context.client, retrieve(), folder, retrieve=retrieve)
+            owner = Owner(account.region, account.account_id)
+            yield download_report(
+                world.context.client, retrieve(), folder, owner, retrieve=retrieve
+            )
 
     return downloaded
 

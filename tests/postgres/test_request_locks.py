@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.accounts.queries import get_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.requests.queries import (
@@ -224,7 +224,7 @@ def test_planners_at_once_plan_every_day_once(
     with shelf.engine.begin() as connection:
         accounts = [shelf.account, add_account(connection, "CA", currency_code="CAD")]
         ads_account = get_ads_account(connection, shelf.account.account_key)
-    with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox("http://127.0.0.1:9")) as client:
+    with AdsApiClient(SANDBOX_CREDENTIAL, Endpoints.sandbox("http://127.0.0.1:9")) as client:
         context = JobContext(shelf.engine, client, Settings(home=tmp_path), lambda: NOW)
         planners = [sessions() for _ in range(6)]
         for account in accounts:

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 from dagster import DagsterInstance
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from bidbeacon_pipelines import retention
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
-from bidbeacon_pipelines.amazon_ads.call_queries import insert_calls
+from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, ensure_partitions
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from bidbeacon_pipelines.definitions import defs
@@ -24,27 +24,20 @@ NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
 def add_calls(engine: Engine, *ages: timedelta, before: datetime = NOON) -> None:
     """Add a call of each age to the ledger."""
-    rows = [
-        {
-            "called_at": (before - age).isoformat(),
-            "region": "NA",
-            "call": "token",
-            "duration": 0,
-            "queued": 0,
-            "waited": 0,
-            "retry_count": 0,
-        }
-        for age in ages
-    ]
+    zero = timedelta()
+    facts = {"region": "NA", "call": "token", "retry_count": 0}
+    times = {"duration": zero, "queued": zero, "waited": zero}
     with engine.begin() as connection:
-        insert_calls(connection, rows)
+        for age in ages:
+            connection.execute(insert(ApiCall).values(called_at=before - age, **facts, **times))
 
 
 def add_limit(engine: Engine, account_id: str, idle: timedelta) -> None:
     """Add a rate limit that was last used so long ago."""
     with engine.begin() as connection:
         connection.execute(
-            text("INSERT INTO rate_limits VALUES ('NA', 'create', :account_id, :at)"),
+            text("""INSERT INTO rate_limits (client_id, region, call_class, account_id, next_start_at)
+                    VALUES ('client', 'NA', 'create', :account_id, :at)"""),
             {"account_id": account_id, "at": NOON - idle},
         )
 
@@ -63,6 +56,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
         *(
             "api_calls",
             "rate_limits",
+            "access_tokens",
             "sessions",
             "restatements",
             "run_events",
@@ -191,6 +185,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
     counts = {
         "api_calls": 2,
         "rate_limits": 0,
+        "access_tokens": 0,
         "sessions": 0,
         "restatements": 0,
         "run_events": 0,

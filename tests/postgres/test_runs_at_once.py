@@ -7,7 +7,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
@@ -35,7 +35,7 @@ def run(world: BenchWorld, database_url: str) -> None:
     try:
         with (
             AdsApiClient(
-                SANDBOX_CREDENTIALS, Endpoints.sandbox(world.sandbox.url), retry=IMPATIENT
+                SANDBOX_CREDENTIAL, Endpoints.sandbox(world.sandbox.url), retry=IMPATIENT
             ) as client,
             with_job_session("refresh-account", store=store) as session,
         ):

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_pipelines.amazon_ads.clock import SystemClock
 from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.progress import pause
 from bidbeacon_sessions.settings import get_session_settings
 from tests.postgres.flickering import wait_until
 
@@ -78,7 +78,7 @@ def test_waiting_for_amazon_is_no_stall(
 ) -> None:
     """A wait that the client announces is vouched for, however long it is."""
     with with_job_session("x", store=session_store):
-        SystemClock().sleep(3 * STALLED_SECONDS)
+        pause(3 * STALLED_SECONDS)
         assert silence(watcher) < STALLED_SECONDS
 
 

@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads.api_ledger import PostgresCallLog
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
-from bidbeacon_pipelines.amazon_ads.retries import SHORT_WAITS
-from bidbeacon_pipelines.amazon_ads.shared_rate_limits import PostgresRateLimits
+from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
@@ -32,18 +29,15 @@ many_reports = pytest.mark.parametrize("sandbox", [{"max_reports_in_flight": 9}]
 def throttled_world(world: BenchWorld) -> Iterator[BenchWorld]:
     """Yield a world whose client waits as those of jobs do, on the sandbox's clock, and whose limits all processes share."""
     clock = SimulatedClock(world.sandbox.state.clock)
-    limits = PostgresRateLimits(world.engine, CallIntervals.none(), clock.now)
-    with (
-        PostgresCallLog(world.engine) as log,
-        AdsApiClient(
-            SANDBOX_CREDENTIALS,
-            Endpoints.sandbox(world.sandbox.url),
-            clock=clock,
-            retry=SHORT_WAITS,
-            rate_limits=limits,
-            log=log,
-        ) as client,
-    ):
+    with AdsApiClient(
+        SANDBOX_CREDENTIAL,
+        Endpoints.sandbox(world.sandbox.url),
+        engine=world.engine,
+        limits=PostgresRateLimits(world.engine, 0, clock.now),
+        retry=SHORT_WAITS,
+        now=clock.now,
+        sleep=clock.sleep,
+    ) as client:
         settings = world.context.settings.model_copy(update={"first_reports_in_flight": 9})
         yield replace(world, context=replace(world.context, client=client, settings=settings))
 
@@ -166,9 +160,7 @@ def test_a_throttled_token_is_no_failed_attempt(throttled_world: BenchWorld) -> 
 
 
 def look_at_home(world: BenchWorld) -> dict[str, Any]:
-    """Return what Home shows, when the calls so far are in the ledger."""
-    assert isinstance(world.context.client.log, PostgresCallLog)
-    world.context.client.log.close()
+    """Return what Home shows."""
     store = SessionStore(world.engine)
     return read_home(store, world.context.settings, world.context.now())
 

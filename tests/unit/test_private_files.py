@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
-from bidbeacon_pipelines.amazon_ads.download_rules import NotWritten
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.sandbox.files import Journal, PartFiles
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -115,7 +115,7 @@ def test_a_place_that_refuses_is_said_in_our_words(tmp_path: Path) -> None:
     """The error is one that a load can end with."""
     (tmp_path / "downloads").write_text("a file")
     with (
-        pytest.raises(NotWritten, match="the disk refuses"),
+        pytest.raises(AdsApiError, match="the disk refuses"),
         download_folder(tmp_path / "downloads", "x"),
     ):
         pass

@@ -8,8 +8,13 @@ from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
+import httpx
+from pydantic import SecretStr
+
+from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.downloads import download
 from bidbeacon_sessions.progress import Progress, find_session_id, note_progress, working
-from tests.unit.amazon_ads.test_report_files import FakeBucket
+from tests.unit.amazon_ads.fakes import FakeAmazon
 
 LONG_AGO = 1_000.0
 
@@ -46,8 +51,10 @@ def test_the_session_around_comes_back() -> None:
 
 
 def test_bytes_that_arrive_are_progress(tmp_path: Path) -> None:
-    """A long download keeps its session alive, though other threads transfer it."""
-    made = stale()
+    """A long download keeps its session alive."""
+    made, amazon = stale(), FakeAmazon()
+    amazon.plays(httpx.Response(200, content=b"rows"))
+    url = SecretStr("https://bucket.s3.amazonaws.com/1")
     with working(made):
-        FakeBucket(parts=2).download(tmp_path)
+        download(amazon.connect(), url, tmp_path / "file", Owner("NA"))
     assert made.still_seconds < LONG_AGO

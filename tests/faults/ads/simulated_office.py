@@ -15,8 +15,8 @@ from sqlalchemy import Engine, create_engine, text
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
@@ -113,18 +113,19 @@ class Office:
         as_with_amazon = {"report_first_poll_seconds": 180, "report_poll_seconds": 60}
         self.settings = Settings(home=home, **as_with_amazon | settings)
         self._transport = _KeptTransport(self)
-        self._rate_limits = LocalRateLimits(CallIntervals(), self.clock.now)
+        self._rate_limits = RateLimits(now=self.clock.now)
 
     @contextmanager
     def open_context(self) -> Iterator[JobContext]:
         """Yield the tools of one run: each run of the product has a client and a token of its own, and shares the rate_limits."""
         endpoints = Endpoints.sandbox(self.sandbox.url)
         with AdsApiClient(
-            SANDBOX_CREDENTIALS,
+            SANDBOX_CREDENTIAL,
             endpoints,
             transport=self._transport,
-            clock=self.clock,
-            rate_limits=self._rate_limits,
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            limits=self._rate_limits,
         ) as client:
             yield JobContext(self.engine, client, self.settings, self.clock.now, self.clock.sleep)
 

@@ -28,9 +28,8 @@ from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import step_requests
-from bidbeacon_pipelines.wait_log import job_session
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
-from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.faults.ads.simulated_office import GivenUp, Office
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
@@ -164,7 +163,9 @@ class Simulation:
             with self.office.open_context() as context:
                 with self.office.engine.begin() as connection:
                     subjects = {one.key: one for one in list_subjects(connection)}
-                with job_session(context, job, account=subjects.get(account)) as session:
+                with with_job_session(
+                    job, store=context.sessions, account=subjects.get(account)
+                ) as session:
                     work(context, session)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the run has failed and the world goes on
             error = failure

@@ -1,11 +1,11 @@
-"""A client before a fake Amazon."""
+"""Fixtures of the client's tests."""
 
 import pytest
 
-from tests.unit.amazon_ads.fakes import Bench, open_bench
+from tests.unit.amazon_ads.fakes import FakeAmazon
 
 
 @pytest.fixture
-def bench() -> Bench:
-    """A client, its fake Amazon and its clock."""
-    return open_bench()
+def amazon() -> FakeAmazon:
+    """Return an Amazon without a script."""
+    return FakeAmazon()

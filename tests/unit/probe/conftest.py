@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.amazon_ads import AdsApiClient, Clock, Endpoints
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.probe.calls import Pace, Probe
 from bidbeacon_pipelines.probe.compare import Finding, Verdict, compare
 from bidbeacon_pipelines.probe.evidence import Evidence
@@ -83,12 +83,20 @@ class Probed:
 
 
 def evidence_of(
-    url: str, clock: Clock, said: list[str], account: str | None = None, day: date | None = BUSY_DAY
+    url: str,
+    clock: NoWaiting | SandboxTime,
+    said: list[str],
+    account: str | None = None,
+    day: date | None = BUSY_DAY,
 ) -> Evidence:
     """Probe what answers at an address."""
-    rate_limits = LocalRateLimits(CallIntervals.none(), clock.now)
+    rate_limits = RateLimits(0, clock.now)
     with AdsApiClient(
-        SANDBOX_CREDENTIALS, Endpoints.sandbox(url), clock=clock, rate_limits=rate_limits
+        SANDBOX_CREDENTIAL,
+        Endpoints.sandbox(url),
+        now=clock.now,
+        sleep=clock.sleep,
+        limits=rate_limits,
     ) as client:
         run = Probe(client, PACE, said.append, account=account, day=day)
         run.run()

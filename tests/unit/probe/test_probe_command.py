@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.amazon_ads import rate_limits
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
-from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS
+from bidbeacon_pipelines.amazon_ads import client
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.probe.expectations import report_checks
 from bidbeacon_pipelines.sandbox import SandboxConfig
@@ -52,11 +51,10 @@ def run_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProbe:
     of these tests' time.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(rate_limits, "CallIntervals", CallIntervals.none)
+    monkeypatch.setattr(client, "RateLimits", lambda now: RateLimits(0, now))
 
     def run(url: str, *options: str) -> Result:
         get_settings.cache_clear()
-        PROCESS_TOKENS.clear()
         return CliRunner().invoke(app, ["probe", *options], env=environment(tmp_path, url))
 
     return run

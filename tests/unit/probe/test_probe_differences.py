@@ -249,7 +249,7 @@ def test_a_refused_union_has_advice_of_its_own(
             "the export ended FAILED, INTERNAL_ERROR",
         ),
         (
-            {"fault": "truncated_gzip", "times": 5},
+            {"fault": "truncated_gzip", "times": 1},
             {(FIRST, "fields, values")},
             "broken file",
         ),

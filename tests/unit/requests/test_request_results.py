@@ -4,8 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, OutcomeUnknown, Throttled, Upstream
-from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    OutcomeUnknown,
+    Throttled,
+    Unavailable,
+)
+from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.results import (
     of_failed_create,
@@ -21,17 +26,17 @@ LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
-    ("status", "word"),
-    [(ReportStatus.PROCESSING, "IN_PROGRESS"), (ReportStatus.UNKNOWN, "WARMING_UP")],
+    "word",
+    ["IN_PROGRESS", "WARMING_UP"],
 )
-def test_status_that_ends_nothing_is_kept_as_it_came(status: ReportStatus, word: str) -> None:
+def test_status_that_ends_nothing_is_kept_as_it_came(word: str) -> None:
     """A word that is not known counts as being made."""
-    assert Reported("rpt-1", word) == of_report(Report("rpt-1", status, word))
+    assert Reported("rpt-1", word) == of_report(Report(report_id="rpt-1", raw_status=word))
 
 
 def test_adopted_report_says_when_it_was_begun() -> None:
     """Its data may be older than the create that found it."""
-    report = Report("rpt-1", ReportStatus.COMPLETED, "COMPLETED", created_at=NOW)
+    report = Report(report_id="rpt-1", raw_status="COMPLETED", created_at=NOW)
     expected = Reported("rpt-1", "COMPLETED", is_complete=True, is_adopted=True, made_at=NOW)
     assert expected == of_report(report, adopted=True)
 
@@ -46,7 +51,7 @@ def test_adopted_report_says_when_it_was_begun() -> None:
 def test_failed_report_is_a_failure(amazon_code: str | None, reason: str | None, said: str) -> None:
     """With Amazon's reason and code."""
     report = Report(
-        "r", ReportStatus.FAILED, "FAILED", failure_code=amazon_code, failure_reason=reason
+        report_id="r", raw_status="FAILED", failure_code=amazon_code, failure_reason=reason
     )
     detail = {"reason": said, "amazon_code": amazon_code}
     why = cause("report-failed", status="FAILED", detail=detail)
@@ -56,7 +61,7 @@ def test_failed_report_is_a_failure(amazon_code: str | None, reason: str | None,
 def test_a_report_that_is_too_large_says_so_in_words() -> None:
     """Amazon has no code for it."""
     large = "Report too large"
-    report = Report("r", ReportStatus.FAILED, "FAILED", failure_reason=large)
+    report = Report(report_id="r", raw_status="FAILED", failure_reason=large)
     why = cause("report-too-large", detail={"reason": large})
     assert Failure(FailureKind.TOO_LARGE, why) == of_report(report)
 
@@ -70,7 +75,7 @@ def test_throttled_create_may_have_been_accepted() -> None:
     assert NotMade(LATER, error.failure_cause) == of_failed_create(error, NOW)
 
 
-@pytest.mark.parametrize("error", [Upstream("busy"), Throttled("slow down")])
+@pytest.mark.parametrize("error", [Unavailable("busy"), Throttled("slow down")])
 def test_poll_without_answer_says_nothing_of_the_report(error: AdsApiError) -> None:
     """It is polled again later."""
     assert NoAnswer(error.failure_cause) == of_failed_poll(error, NOW)

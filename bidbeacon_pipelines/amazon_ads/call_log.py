@@ -1,0 +1,57 @@
+"""The log of calls to Amazon: the table `api_calls`."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from bidbeacon_pipelines.amazon_ads.tables import ApiCall
+from bidbeacon_sessions.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def recording(engine: Engine | None, call: ApiCall, now: Clock) -> Iterator[None]:
+    """Write the call made inside the block, whether it succeeds or raises; without an engine, nowhere."""
+    call.called_at = now()
+    try:
+        yield
+    except BaseException as error:
+        call.error = type(error).__name__
+        raise
+    finally:
+        call.duration = max(timedelta(), now() - call.called_at)
+        if engine is not None:
+            _insert(engine, call)
+
+
+def _insert(engine: Engine, call: ApiCall) -> None:
+    """Insert a call, whose commit need not reach the disk at once; never raises into the job."""
+    try:
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            session.execute(text("SET LOCAL synchronous_commit = off"))
+            session.add(call)
+    except SQLAlchemyError as error:
+        logger.warning("A call to Amazon is missing in api_calls (%s)", type(error).__name__)
+
+
+def summarize_calls(connection: Connection, since: datetime) -> Sequence[RowMapping]:
+    """Return the totals of calls since an instant, by name, most frequent first.
+
+    `failed` counts unsuccessful and missing responses, `throttled` also a 429 inside a multi-status
+    answer.
+    """
+    rows = connection.execute(
+        text("""SELECT call, count(*) AS calls,
+                       count(*) FILTER (WHERE error IS NOT NULL OR status IS NULL OR status >= 400) AS failed,
+                       count(*) FILTER (WHERE status = 429 OR error = 'Throttled') AS throttled,
+                       sum(waited) AS waited, sum(queued) AS queued, max(duration) AS slowest
+                  FROM api_calls WHERE called_at >= :since GROUP BY call ORDER BY calls DESC, call"""),
+        {"since": since},
+    )
+    return rows.mappings().all()

@@ -1,0 +1,117 @@
+"""How bodies that Amazon sends are read: unknown fields are ignored, missing ones are named in errors."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+import httpx
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    WrapValidator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Unavailable
+from bidbeacon_pipelines.amazon_ads.failures import find_json
+from bidbeacon_sessions.redaction import redact_text
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+def _id_text(value: object) -> object:
+    """Let ids come as text or whole numbers of any length, never through a float (2^53 is too small)."""
+    if isinstance(value, float | Decimal):
+        # The value itself isn't shown: what stands here may have lost its last digits already.
+        raise PydanticCustomError(
+            "id_not_exact",
+            "an id is to be text or a whole number, got a number with a point or an exponent",
+        )
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def _as_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _or_none(value: object, check: Callable[[object], Any]) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        return None
+
+
+def _or_empty(value: object, check: Callable[[object], Any]) -> Any:
+    return _or_none(value, check) or ()
+
+
+Id = Annotated[str, BeforeValidator(_id_text), Field(min_length=1)]
+# An optional field must not fail the response when its form changes.
+Lenient = Annotated[T | None, WrapValidator(_or_none)]
+LenientItems = Annotated[tuple[T, ...], WrapValidator(_or_empty)]
+Instant = Lenient[Annotated[datetime, AfterValidator(_as_utc)]]
+Size = Lenient[Annotated[int, Field(ge=0)]]
+Url = Annotated[SecretStr, Field(min_length=1)]
+
+
+class WireModel(BaseModel):
+    """A body in Amazon's camelCase; in Python it is made by the names of its fields."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        coerce_numbers_to_str=True,
+        hide_input_in_errors=True,
+    )
+
+
+def read_json(response: httpx.Response) -> Any:
+    """Return an answer's JSON; raises `Unavailable` for something else: a gateway's page, or truncated."""
+    body = find_json(response)
+    if body is None:
+        came = f"begins with {response.text[:80]!r}" if response.text else "is empty"
+        raise Unavailable(f"the answer was to be JSON and {came}", cause_code="answer-unreadable")
+    return body
+
+
+def read_as(model: type[M], body: Any) -> M:
+    """Check a body against a model; raises `MalformedAnswer`, which names each field and its fault."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        # The original shows the values, which may be signed URLs.
+        raise MalformedAnswer(f"the answer is not as described: {_faults_of(error)}") from None
+
+
+def read_each(model: type[M], items: Iterable[Any]) -> tuple[list[M], list[str]]:
+    """Check the items of a list one by one; return those as described, and a masked sentence about each other one."""
+    good: list[M] = []
+    problems: list[str] = []
+    for number, item in enumerate(items, start=1):
+        try:
+            good.append(model.model_validate(item))
+        except ValidationError as error:
+            sentence = f"No. {number} is not as described: {_faults_of(error)}."
+            problems.append(redact_text(sentence))
+    return good, problems
+
+
+def _faults_of(error: ValidationError) -> str:
+    """Name each field and its fault, without the values, which may be secrets."""
+    faults = [
+        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()
+    ]
+    return "; ".join(faults[:5])

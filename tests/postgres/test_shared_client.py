@@ -1,0 +1,253 @@
+"""What clients of all processes share through the database: rate limits, access tokens, and the log of calls."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.downloads import download_report
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, RateLimited, Throttled
+from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
+from bidbeacon_pipelines.amazon_ads.rate_limits import (
+    CallClass,
+    LimitScope,
+    PostgresRateLimits,
+)
+from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
+from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth
+from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from tests.postgres.flickering import Connector, flickering_engine
+from tests.unit.amazon_ads.fakes import FakeAmazon, throttled
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+ONE = LimitScope("client", "NA", CallClass.CREATE, "one")
+OTHER = LimitScope("client", "NA", CallClass.CREATE, "other")
+OK = httpx.Response(200, json=[])
+
+
+@pytest.fixture
+def away(database_url: str) -> Iterator[tuple[Connector, Engine]]:
+    """Yield an engine on a database that is away until a test says otherwise."""
+    with flickering_engine(database_url) as made:
+        yield made
+
+
+def limits(engine: Engine, now: datetime = NOON) -> PostgresRateLimits:
+    """Return rate limits at an instant that stands still."""
+    return PostgresRateLimits(engine, 0.01, lambda: now)
+
+
+def rows(engine: Engine, table: str) -> list[dict[str, Any]]:
+    """Return a table's rows."""
+    with engine.begin() as connection:
+        return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
+
+
+def test_each_call_of_all_processes_gets_a_start_of_its_own(
+    database_url: str, engine: Engine
+) -> None:
+    """However many ask at once, starts are exactly an interval apart; accounts share their region's."""
+
+    def reserve(number: int) -> list[float]:
+        own = make_engine(database_url, pool_size=1)
+        scope = ONE if number % 2 else OTHER
+        try:
+            return [limits(own).reserve(scope) for _ in range(10)]
+        finally:
+            own.dispose()
+
+    with ThreadPoolExecutor(8) as pool:
+        waits = [wait for each in pool.map(reserve, range(8)) for wait in each]
+    assert [n / 100 for n in range(80)] == pytest.approx(sorted(waits))
+
+
+def test_start_that_is_far_off_is_not_reserved(engine: Engine) -> None:
+    """Who waits for it asks again, and the region's next start stays."""
+    slow = PostgresRateLimits(engine, 5, lambda: NOON)
+    assert [0, 5, 5] == [slow.reserve(ONE) for _ in range(3)]
+
+
+def test_pause_of_an_account_is_everybodys(engine: Engine) -> None:
+    """It lasts as long as Amazon asked, the longest wish stands, and other accounts go on."""
+    for seconds in (30, 10):
+        limits(engine).pause(ONE, seconds)
+    assert [30, 0] == [limits(engine).reserve(scope) for scope in (ONE, OTHER)]
+    later = limits(engine, NOON + timedelta(seconds=30))
+    assert 0 == later.reserve(ONE)
+
+
+def test_pause_of_a_region_holds_its_accounts_of_this_client(engine: Engine) -> None:
+    """And neither another region's, nor another client's, nor calls of another kind."""
+    limits(engine).pause(LimitScope("client", "NA", CallClass.CREATE), 30)
+    free = [
+        LimitScope("client", "EU", CallClass.CREATE, "one"),
+        LimitScope("another", "NA", CallClass.CREATE, "one"),
+        LimitScope("client", "NA", CallClass.RETRIEVE, "one"),
+    ]
+    assert [30, 0, 0, 0] == [limits(engine).reserve(scope) for scope in (ONE, *free)]
+
+
+def test_pause_of_a_wrong_clock_is_not_believed(engine: Engine) -> None:
+    """None is longer than an hour."""
+    limits(engine, NOON + timedelta(days=400)).pause(ONE, 30)
+    assert 0 == limits(engine).reserve(ONE)
+    limits(engine).pause(ONE, 10**6)
+    assert 3600 == limits(engine).reserve(ONE)
+
+
+def test_the_databases_clock_counts(engine: Engine) -> None:
+    """Whatever the clock of this machine says."""
+    made = PostgresRateLimits(engine, 0.01)
+    assert 0 == made.reserve(ONE)
+    assert 0 <= made.reserve(ONE) <= 0.01
+
+
+def test_client_goes_on_while_the_database_is_away(
+    away: tuple[Connector, Engine], engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Limits and token are its own then, and no call fails for want of the log."""
+    connector, unreachable = away
+    amazon = FakeAmazon()
+    amazon.plays(throttled("40"), OK, OK)
+    client = amazon.connect(engine=unreachable, limits=limits(unreachable), attempts=1)
+    profile = Owner("NA", "one", profile_id="1")
+    with caplog.at_level(logging.WARNING):
+        with pytest.raises(Throttled):
+            list_portfolios(client, profile)
+        with pytest.raises(RateLimited):
+            list_portfolios(amazon.connect(engine=unreachable, limits=client._limits), profile)
+        list_profiles(client, "NA")
+    for said in ("Rate limits apply within", "token can't be shared", "missing in api_calls"):
+        assert said in caplog.text
+    connector.is_away = False
+    list_profiles(client, "NA")
+    assert ["list_profiles"] == [row["call"] for row in rows(engine, "api_calls")]
+
+
+def test_processes_share_a_token(engine: Engine) -> None:
+    """One asks for it; who comes later takes it, and so does who is told that the one it had is dead."""
+    amazon = FakeAmazon()
+    amazon.plays(OK, OK, httpx.Response(401), OK, httpx.Response(401), OK)
+    first, second = (amazon.connect(engine=engine) for _ in range(2))
+    for client in (first, second, first, second):
+        list_profiles(client, "NA")
+    assert ["Atza|1"] * 3 + ["Atza|2", "Atza|1", "Atza|2"] == amazon.tokens
+    assert 2 == len(amazon.token_calls)
+    [stored] = rows(engine, "access_tokens")
+    assert "Atza|2" == stored["access_token"]
+    assert "refresh-1" not in stored["credential"]
+
+
+def test_client_that_shares_no_token_asks_for_its_own(engine: Engine) -> None:
+    """So that `doctor` finds out whether the refresh token still works."""
+    amazon = FakeAmazon()
+    amazon.plays(OK, OK)
+    list_profiles(amazon.connect(engine=engine), "NA")
+    list_profiles(amazon.connect(engine=engine, shares_token=False), "NA")
+    assert ["Atza|1", "Atza|2"] == amazon.tokens
+
+
+def test_token_that_is_old_is_asked_for_anew(engine: Engine) -> None:
+    """By the first process that needs one; of another credential there is none."""
+    amazon = FakeAmazon()
+    amazon.plays(OK, OK)
+    list_profiles(amazon.connect(engine=engine), "NA")
+    amazon.clock.sleep(3300)
+    list_profiles(amazon.connect(engine=engine), "NA")
+    assert ["Atza|1", "Atza|2"] == amazon.tokens
+
+
+def test_processes_that_need_a_token_at_once_ask_for_one(database_url: str) -> None:
+    """The others wait for the lock, and find it."""
+    asked = []
+
+    def ask() -> TokenAnswer:
+        asked.append(1)
+        return TokenAnswer.model_validate({"access_token": f"t{len(asked)}", "expires_in": 3600})
+
+    def get(_: int) -> str:
+        own = make_engine(database_url, pool_size=1)
+        request = httpx.Request("GET", "https://example.com")
+        next(TokenAuth("key", ask, own, lambda: NOON).sync_auth_flow(request))
+        own.dispose()
+        return str(request.headers["Authorization"])
+
+    with ThreadPoolExecutor(6) as pool:
+        assert {"Bearer t1"} == set(pool.map(get, range(6)))
+
+
+def test_refused_credential_is_asked_about_anew_by_the_next_process(engine: Engine) -> None:
+    """A person may have seen to it."""
+    amazon = FakeAmazon()
+    amazon.token_script.append(httpx.Response(400, json={"error": "invalid_grant"}))
+    amazon.plays(OK)
+    with pytest.raises(AuthError):
+        list_profiles(amazon.connect(engine=engine), "NA")
+    list_profiles(amazon.connect(engine=engine), "NA")
+    assert 2 == len(amazon.token_calls)
+
+
+def test_each_call_is_logged_with_its_facts(engine: Engine) -> None:
+    """Answered or not: which attempt it was, how long it waited, and what it ended in."""
+    amazon = FakeAmazon()
+    refused = httpx.Response(400, json={}, headers={"x-amz-rid": "r-9"})
+    amazon.plays(throttled("7"), httpx.ReadTimeout("silent"), refused)
+    owner = Owner("EU", "one", "DE", "1")
+    with pytest.raises(Exception, match="refused"):
+        list_portfolios(amazon.connect(engine=engine), owner)
+    token, *calls = rows(engine, "api_calls")
+    assert ("token", "NA", 200, None) == (
+        token["call"],
+        token["region"],
+        token["status"],
+        token["account_id"],
+    )
+    assert [
+        (429, "Throttled", 0, 0, None),
+        (None, "Unavailable", 1, 7, None),
+        (400, "Rejected", 2, 2, "r-9"),
+    ] == [
+        (
+            call["status"],
+            call["error"],
+            call["retry_count"],
+            call["waited"].total_seconds(),
+            call["request_id"],
+        )
+        for call in calls
+    ]
+    assert {("list_portfolios", "EU", "one", "DE")} == {
+        (call["call"], call["region"], call["account_id"], call["country_code"]) for call in calls
+    }
+
+
+def test_report_over_real_http(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> None:
+    """From the create to the files."""
+    clock = sandbox.state.clock
+    account = sandbox.state.world.accounts.in_region("NA")[0].account_id
+    day = clock.now().date() - timedelta(days=3)
+    fields = ["date.value", "campaign.id", "adProduct.value", "metric.clicks"]
+    endpoints = Endpoints.sandbox(sandbox.url)
+    with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, engine=engine, sleep=clock.advance) as client:
+        made = create_report(client, "NA", account, fields=fields, start=day, end=day)
+        clock.advance(120)
+
+        def retrieve() -> Any:
+            return retrieve_report(client, "NA", made.report_id, account_id=account)
+
+        owner = Owner("NA", account)
+        paths = download_report(client, retrieve(), tmp_path, owner, retrieve=retrieve)
+    assert all(path.read_bytes().startswith(b"\x1f\x8b") for path in paths)
+    assert ["token", "create_report", "retrieve_report", "download"] == [
+        row["call"] for row in rows(engine, "api_calls")
+    ]

@@ -1,0 +1,157 @@
+"""Which accounts a listing brings, and what is said of those that are odd."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized, Unavailable
+from tests.unit.amazon_ads.fakes import FakeAmazon
+
+ACME: dict[str, Any] = {
+    "adsAccountId": "amzn1.acme",
+    "accountName": "Acme",
+    "status": "CREATED",
+    "countryCodes": ["UK", "US"],
+    "alternateIds": [
+        {"countryCode": "UK", "profileId": 2**63 + 1},
+        {"countryCode": "GB", "entityId": "ENTITY1"},
+        {"countryCode": "US", "profileId": "77"},
+    ],
+    "errors": {
+        "UK": [{"errorCode": "SUSPENDED"}],
+        "MX": [{"errorCode": "X", "errorMessage": "Marketplace not registered"}],
+    },
+}
+UK_PROFILE = {
+    "profileId": 2**63 + 1,
+    "countryCode": "UK",
+    "currencyCode": "gbp",
+    "timezone": "Europe/London",
+    "accountInfo": {"marketplaceStringId": "A1F83G8C2ARO7P", "type": "Vendor", "name": "Acme Ltd"},
+}
+US_PROFILE = {"profileId": "77", "timezone": "Mars/Olympus"}
+DOWN = httpx.Response(503)
+
+
+def page(*accounts: Any, **more: Any) -> httpx.Response:
+    """Return a page of ads accounts."""
+    return httpx.Response(200, json={"adsAccounts": accounts} | more)
+
+
+def profiles(*items: Any) -> httpx.Response:
+    """Return a region's profiles."""
+    return httpx.Response(200, json=items)
+
+
+def listing(amazon: FakeAmazon, *answers: httpx.Response) -> AccountListing:
+    """Return what comes of these answers, those of NA first; the other regions have nothing."""
+    rest = [page(), profiles()] * 3
+    amazon.plays(*answers, *rest[len(answers) :])
+    return list_accounts(amazon.connect(attempts=1))
+
+
+def by_country(found: AccountListing) -> dict[str, Account]:
+    """Return the accounts by country."""
+    return {account.country_code: account for account in found.accounts}
+
+
+def test_account_per_country_joined_with_its_profile(amazon: FakeAmazon) -> None:
+    """`UK` is `GB`, ids keep every digit, and what the profile says wins over the country."""
+    found = listing(amazon, page(ACME), profiles(UK_PROFILE, US_PROFILE))
+    assert (
+        Account(
+            account_id="amzn1.acme",
+            country_code="GB",
+            name="Acme",
+            status="CREATED",
+            profile_id=str(2**63 + 1),
+            entity_id="ENTITY1",
+            region="NA",
+            currency_code="GBP",
+            time_zone="Europe/London",
+            marketplace_id="A1F83G8C2ARO7P",
+            account_type="vendor",
+            problems=("SUSPENDED.",),
+        )
+        == by_country(found)["GB"]
+    )
+    assert ("NA", "EU", "FE") == found.answered_regions
+
+
+def test_what_is_missing_is_replaced_and_said(amazon: FakeAmazon) -> None:
+    """No profile, a profile that is not listed, a time zone that is none, an unknown country."""
+    odd = {"adsAccountId": "amzn1.odd", "countryCodes": ["DE", "QQ"]}
+    found = listing(amazon, page(ACME, odd), profiles(US_PROFILE))
+    accounts = by_country(found)
+    assert ("America/Los_Angeles", "USD") == (
+        accounts["US"].time_zone,
+        accounts["US"].currency_code,
+    )
+    assert "time zone is 'Mars/Olympus'" in accounts["US"].problems[0]
+    assert "is not among the profiles listed" in accounts["GB"].problems[1]
+    assert "Amazon names no profile in DE; using Europe/Paris and EUR." in accounts["DE"].problems
+    assert ("UTC", "XXX", "UNKNOWN") == (
+        accounts["QQ"].time_zone,
+        accounts["QQ"].currency_code,
+        accounts["QQ"].status,
+    )
+    assert "since the country is unknown" in accounts["QQ"].problems[0]
+    assert ("Acme in MX: Marketplace not registered.",) == found.problems
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_both_shapes_of_a_page_are_read(amazon: FakeAmazon, *, wrapped: bool) -> None:
+    """An object with a list, or a bare list of wrapped ads accounts."""
+    body = [{"adsAccount": ACME}] if wrapped else {"adsAccounts": [ACME]}
+    found = listing(amazon, httpx.Response(200, json=body))
+    assert {"GB", "US"} == by_country(found).keys()
+
+
+def test_all_pages_are_read(amazon: FakeAmazon) -> None:
+    """By a hundred."""
+    second = ACME | {"adsAccountId": "amzn1.second", "countryCodes": ["CA"], "alternateIds": None}
+    rest = [page(), profiles()] * 2
+    amazon.plays(page(ACME, nextToken="more"), page(second), profiles(), *rest)
+    found = list_accounts(amazon.connect())
+    assert {"GB", "US", "CA"} == by_country(found).keys()
+    assert [{"maxResults": 100}, {"maxResults": 100, "nextToken": "more"}] == amazon.bodies()[:2]
+
+
+def test_broken_account_or_profile_loses_no_other(amazon: FakeAmazon) -> None:
+    """Each makes a sentence; a region with a broken profile is not trusted."""
+    found = listing(
+        amazon, page({"accountName": "x"}, ACME), profiles({"profileId": 1.5}, UK_PROFILE)
+    )
+    assert {"GB", "US"} == by_country(found).keys()
+    assert "Region NA, account No. 1 is not as described: adsAccountId: Field required." in (
+        found.problems
+    )
+    assert any(problem.startswith("Region NA, profile No. 1") for problem in found.problems)
+    assert ("EU", "FE") == found.answered_regions
+
+
+@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(403), httpx.Response(200, json={})])
+def test_region_that_fails_keeps_the_others(amazon: FakeAmazon, refusal: httpx.Response) -> None:
+    """Its error is returned, and what was read before it is kept."""
+    amazon.plays(page(ACME), refusal, page(), profiles(), page(), profiles())
+    found = list_accounts(amazon.connect(attempts=1))
+    assert (["NA"], ("EU", "FE")) == (list(found.errors), found.answered_regions)
+    assert {"GB", "US"} == by_country(found).keys()
+
+
+def test_no_region_at_all_is_an_error(amazon: FakeAmazon) -> None:
+    """The first one's."""
+    amazon.plays(DOWN, DOWN, DOWN)
+    with pytest.raises(Unavailable):
+        list_accounts(amazon.connect(attempts=1))
+
+
+def test_refused_credential_ends_the_listing(amazon: FakeAmazon) -> None:
+    """No other region would answer."""
+    amazon.token_script.append(httpx.Response(400, json={"error": "invalid_grant"}))
+    with pytest.raises(AuthError) as caught:
+        list_accounts(amazon.connect())
+    assert not isinstance(caught.value, NotAuthorized)
+    assert [] == amazon.calls

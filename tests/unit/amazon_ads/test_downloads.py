@@ -1,0 +1,235 @@
+"""Files on their way to disk: whole, bounded, from Amazon's hosts only, with fresh urls where needed."""
+
+import errno
+import gzip
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.credentials import AMAZON, Endpoints
+from bidbeacon_pipelines.amazon_ads.downloads import LONGEST_TRANSFER, download, download_report
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    NotFound,
+    ReportChanged,
+    Throttled,
+    Unavailable,
+    UrlExpired,
+)
+from bidbeacon_pipelines.amazon_ads.reports import Report, ReportPart
+from tests.unit.amazon_ads.fakes import FakeAmazon, throttled
+
+OWNER = Owner("NA", "amzn1.one")
+HOST = "https://bucket.s3.amazonaws.com"
+FILE = gzip.compress(b"[]")
+XML = (
+    "<Error><Code>{}</Code><Message>Request has expired</Message><Signature>abc</Signature></Error>"
+)
+EXPIRED = httpx.Response(403, text=XML.format("AccessDenied"))
+GONE = httpx.Response(404, text=XML.format("NoSuchKey"))
+OK = httpx.Response(200, content=FILE)
+
+
+def fetch(
+    amazon: FakeAmazon, path: Path, url: str = f"{HOST}/1?X-Amz-Signature=s", **more: Any
+) -> None:
+    """Download one file."""
+    download(amazon.connect(), SecretStr(url), path, OWNER, **more)
+
+
+def report(*parts: str, status: str = "COMPLETED", size: int = 22) -> Report:
+    """Return a report with parts at these paths."""
+    made = [ReportPart(url=SecretStr(f"{HOST}{part}"), size_bytes=size) for part in parts]
+    return Report(report_id="r-1", raw_status=status, parts=tuple(made))
+
+
+class CutStream(httpx.SyncByteStream):
+    """A body whose connection breaks in the middle."""
+
+    def __init__(self, then: Callable[[], None] | None = None) -> None:
+        self._then = then
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield FILE[:5]
+        if self._then is None:
+            raise httpx.RemoteProtocolError("peer closed connection")
+        self._then()
+        yield FILE[5:]
+
+
+def cut(_: httpx.Request) -> httpx.Response:
+    """Answer with a file that breaks off."""
+    return httpx.Response(200, stream=CutStream())
+
+
+def test_file_is_written_as_it_is_transferred(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """Without our token, and not unpacked where it says that it is packed."""
+    packed = {"Content-Encoding": "gzip"}
+    amazon.plays(lambda _: httpx.Response(200, headers=packed, stream=httpx.ByteStream(FILE)))
+    fetch(amazon, tmp_path / "file")
+    assert FILE == (tmp_path / "file").read_bytes()
+    assert "Authorization" not in amazon.calls[0].headers
+    assert [] == amazon.token_calls
+
+
+@pytest.mark.parametrize(
+    "failure", [cut, httpx.ConnectError("no"), httpx.Response(500), throttled("1")]
+)
+def test_file_is_tried_again_from_the_start(
+    amazon: FakeAmazon, tmp_path: Path, failure: Any
+) -> None:
+    """After a broken connection, an error of the server, and a 429."""
+    amazon.plays(failure, OK)
+    fetch(amazon, tmp_path / "file")
+    assert (FILE, [1]) == ((tmp_path / "file").read_bytes(), amazon.clock.slept)
+
+
+def test_file_that_never_comes_is_given_up(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """After all attempts."""
+    amazon.plays(*[cut] * 5)
+    with pytest.raises(Unavailable, match="peer closed connection"):
+        fetch(amazon, tmp_path / "file")
+
+
+def test_file_is_bounded_while_it_is_written(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """One byte more than allowed is refused, and not tried again."""
+    amazon.plays(OK, OK)
+    fetch(amazon, tmp_path / "file", most_bytes=len(FILE))
+    with pytest.raises(AdsApiError, match="larger than 21 bytes") as caught:
+        fetch(amazon, tmp_path / "other", most_bytes=len(FILE) - 1)
+    assert "download-refused" == caught.value.cause_code
+    assert len(FILE) > (tmp_path / "other").stat().st_size
+
+
+def test_file_that_trickles_is_given_up(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """After half an hour."""
+    seconds = LONGEST_TRANSFER.total_seconds() + 1
+    stream = CutStream(lambda: amazon.clock.sleep(seconds))
+    amazon.plays(lambda _: httpx.Response(200, stream=stream))
+    with pytest.raises(AdsApiError, match="didn't arrive within"):
+        fetch(amazon, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/1",
+        "http://bucket.s3.amazonaws.com/1",
+        "https://amazonaws.com.evil.example/1",
+        "https://user@bucket.s3.amazonaws.com/1",
+        "https://bucket.s3.amazonaws.com:8443/1",
+        "file:///etc/passwd",
+        "https://bucket\n.amazonaws.com",
+    ],
+)
+def test_other_hosts_are_refused(amazon: FakeAmazon, tmp_path: Path, url: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(AdsApiError) as caught:
+        fetch(amazon, tmp_path / "file", url)
+    assert ("download-refused", []) == (caught.value.cause_code, amazon.calls)
+
+
+def test_sandbox_allows_its_own_address_only() -> None:
+    """With its port; the real Amazon's hosts are none of it."""
+    sandbox = Endpoints.sandbox("http://127.0.0.1:3040/")
+    urls = ["http://127.0.0.1:3040/f", "http://127.0.0.1:3041/f", f"{HOST}/f"]
+    assert [True, False, False] == [sandbox.allow_download(httpx.URL(url)) for url in urls]
+    assert AMAZON.allow_download(httpx.URL(f"{HOST}/f"))
+
+
+def test_redirect_is_not_followed(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """Wherever it leads to."""
+    amazon.plays(httpx.Response(302, headers={"Location": "https://evil.example/"}))
+    with pytest.raises(AdsApiError):
+        fetch(amazon, tmp_path / "file")
+    assert 1 == len(amazon.calls)
+
+
+def test_disk_that_is_full_is_said_in_our_words(
+    amazon: FakeAmazon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is one that a load can end with."""
+    amazon.plays(OK)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(AdsApiError, match="the disk is full") as caught:
+        fetch(amazon, tmp_path / "file")
+    assert "file-not-written" == caught.value.cause_code
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "reason"),
+    [
+        (EXPIRED, UrlExpired, "AccessDenied: Request has expired"),
+        (httpx.Response(401), UrlExpired, "no reason given"),
+        (httpx.Response(400, text=XML.format("ExpiredToken")), UrlExpired, "ExpiredToken: "),
+        (GONE, NotFound, "NoSuchKey: "),
+        (throttled("90"), Throttled, "no reason given"),
+    ],
+)
+def test_answers_that_are_no_file(
+    amazon: FakeAmazon, tmp_path: Path, answer: httpx.Response, kind: type, reason: str
+) -> None:
+    """S3's code and words are kept, its signature is not."""
+    amazon.plays(answer)
+    with pytest.raises(kind) as caught:
+        fetch(amazon, tmp_path / "file")
+    assert caught.value.reason.startswith(reason)
+    assert "abc" not in str(caught.value)
+
+
+def test_parts_come_one_after_the_other_with_fresh_urls(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """A report is retrieved again when a url has expired; parts that are there are not fetched twice."""
+    amazon.plays(OK, EXPIRED, OK, EXPIRED, EXPIRED, OK)
+    fresh = iter(
+        [report("/a2", "/b2", "/c2"), report("/a3", "/b3", "/c3"), report("/a4", "/b4", "/c4")]
+    )
+    paths = download_report(
+        amazon.connect(), report("/a", "/b", "/c"), tmp_path, OWNER, retrieve=lambda: next(fresh)
+    )
+    assert ["/a", "/b", "/b2", "/c2", "/c3", "/c4"] == [call.url.path for call in amazon.calls]
+    assert [tmp_path / f"part-{number}.json.gz" for number in range(3)] == paths
+
+
+def test_urls_that_stay_expired_are_given_up(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """After two looks at the report without any file."""
+    amazon.plays(*[EXPIRED] * 3)
+    with pytest.raises(UrlExpired):
+        download_report(
+            amazon.connect(), report("/a"), tmp_path, OWNER, retrieve=lambda: report("/a")
+        )
+    assert 3 == len(amazon.calls)
+
+
+@pytest.mark.parametrize(
+    "now", [report("/a", status="PENDING"), report("/a", "/b"), report("/a", size=23)]
+)
+def test_report_that_changed_is_said(amazon: FakeAmazon, tmp_path: Path, now: Report) -> None:
+    """The error has the report as it is now."""
+    amazon.plays(EXPIRED)
+    with pytest.raises(ReportChanged) as caught:
+        download_report(amazon.connect(), report("/a"), tmp_path, OWNER, retrieve=lambda: now)
+    assert now is caught.value.report
+
+
+@pytest.mark.parametrize("parts", [(), ("/a",)])
+def test_missing_file_is_no_missing_report(
+    amazon: FakeAmazon, tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    """Amazon lists a file and doesn't have it, or lists none."""
+    amazon.plays(GONE)
+    made = report(*parts)
+    with pytest.raises(AdsApiError) as caught:
+        download_report(amazon.connect(), made, tmp_path, OWNER, retrieve=lambda: made)
+    assert ("file-missing", False) == (
+        caught.value.cause_code,
+        isinstance(caught.value, NotFound),
+    )

@@ -1,0 +1,237 @@
+"""What is sent for reports and exports, and how Amazon's answers are read."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer
+from bidbeacon_pipelines.amazon_ads.exports import ExportStatus, create_export, get_export
+from bidbeacon_pipelines.amazon_ads.reports import (
+    Period,
+    Report,
+    ReportStatus,
+    ad_product_filter,
+    create_report,
+    retrieve_report,
+)
+from tests.unit.amazon_ads.fakes import FakeAmazon, throttled
+
+DAY = date(2025, 12, 29)
+URL = "https://bucket.s3.amazonaws.com/1?X-Amz-Signature=secret"
+PART = {"url": URL, "sizeInBytes": 20480, "urlExpirationDateTime": "2025-12-30T09:06:40Z"}
+PROFILE = Owner("EU", "amzn1.one", "DE", "123")
+
+
+def report(**fields: Any) -> dict[str, Any]:
+    """Return the body of an answer about a report."""
+    return {"error": None, "success": [{"index": 0, "report": {"reportId": "r-1"} | fields}]}
+
+
+def read(amazon: FakeAmazon, **fields: Any) -> Report:
+    """Return how an answer about a report is read."""
+    amazon.plays(httpx.Response(207, json=report(**fields)))
+    return retrieve_report(amazon.connect(), "NA", "r-1")
+
+
+def test_create_asks_for_one_report_of_one_account(amazon: FakeAmazon) -> None:
+    """In the form of the contract's example."""
+    amazon.plays(httpx.Response(207, json=report(status="PENDING")))
+    made = create_report(
+        amazon.connect(),
+        "NA",
+        "amzn1.one",
+        fields=["date.value", "metric.clicks"],
+        start=DAY,
+        end=DAY,
+        row_filter=ad_product_filter(["SPONSORED_BRANDS", "SPONSORED_DISPLAY"]),
+    )
+    assert ("r-1", ReportStatus.PROCESSING, "PENDING") == (
+        made.report_id,
+        made.status,
+        made.raw_status,
+    )
+    [body] = amazon.bodies()
+    products = {
+        "field": "adProduct.value",
+        "comparisonOperator": "IN",
+        "not": False,
+        "values": ["SPONSORED_BRANDS", "SPONSORED_DISPLAY"],
+    }
+    query = {"fields": ["date.value", "metric.clicks"], "filter": {"on": products}}
+    periods = [{"datePeriod": {"startDate": "2025-12-29", "endDate": "2025-12-29"}}]
+    assert {
+        "accessRequestedAccounts": [{"advertiserAccountId": "amzn1.one"}],
+        "reports": [{"format": "GZIP_JSON", "periods": periods, "query": query}],
+    } == body
+    assert "/adsApi/v1/create/reports" == amazon.calls[0].url.path
+
+
+@pytest.mark.parametrize(("fields", "end"), [([], DAY), (["x.y"], date(2025, 12, 1))])
+def test_create_without_fields_or_days_is_our_own_fault(
+    amazon: FakeAmazon, fields: list[str], end: date
+) -> None:
+    """Nothing is sent."""
+    with pytest.raises(ValueError, match=r"report"):
+        create_report(amazon.connect(), "NA", "a", fields=fields, start=DAY, end=end)
+
+
+def test_completed_report_has_parts_and_says_what_was_asked_for(amazon: FakeAmazon) -> None:
+    """Instants are UTC, urls are secrets, a part that comes twice counts once."""
+    row_filter = ad_product_filter(["SPONSORED_PRODUCTS"])
+    made = read(
+        amazon,
+        status="COMPLETED",
+        creationDateTime="2025-12-30T08:00:05",
+        completedReportParts=[PART, PART],
+        periods=[{"datePeriod": {"startDate": "2025-12-29", "endDate": "2025-12-30"}}],
+        query={"fields": ["metric.clicks"], "filter": row_filter},
+        linkedAccounts=[{"advertiserAccountId": "amzn1.one"}],
+        unheardOf={},
+    )
+    [part] = made.parts
+    assert (URL, 20480, datetime(2025, 12, 30, 9, 6, 40, tzinfo=UTC)) == (
+        part.url.get_secret_value(),
+        part.size_bytes,
+        part.expires_at,
+    )
+    assert datetime(2025, 12, 30, 8, 0, 5, tzinfo=UTC) == made.created_at
+    assert (Period(start=DAY, end=date(2025, 12, 30)),) == made.periods
+    assert (("metric.clicks",), ("amzn1.one",), row_filter) == (
+        made.fields,
+        made.account_ids,
+        made.row_filter,
+    )
+    assert made.is_terminal
+    assert "secret" not in repr(made)
+
+
+def test_odd_optional_fields_do_not_spoil_a_report(amazon: FakeAmazon) -> None:
+    """What can't be read counts as not said; an old single url stands in for parts."""
+    made = read(
+        amazon,
+        status="COMPLETED",
+        url=URL,
+        completedReportParts=None,
+        creationDateTime="soon",
+        periods=[{"weekly": 1}],
+        query=None,
+        linkedAccounts=[{"managerAccountId": "m"}],
+    )
+    assert 1 == len(made.parts)
+    assert (None, (), (), (), None) == (
+        made.created_at,
+        made.periods,
+        made.fields,
+        made.account_ids,
+        made.row_filter,
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("PENDING", ReportStatus.PROCESSING),
+        ("IN_PROGRESS", ReportStatus.PROCESSING),
+        ("something new", ReportStatus.PROCESSING),
+        (" completed ", ReportStatus.COMPLETED),
+        ("SUCCESS", ReportStatus.COMPLETED),
+        ("FAILURE", ReportStatus.FAILED),
+        ("CANCELED", ReportStatus.CANCELLED),
+        ("EXPIRED", ReportStatus.EXPIRED),
+    ],
+)
+def test_words_for_the_status(amazon: FakeAmazon, word: str, status: ReportStatus) -> None:
+    """Unknown words wait, terminal words end."""
+    made = read(amazon, status=word, failureCode="X", failureReason="Y")
+    assert (status, word, "X", "Y") == (
+        made.status,
+        made.raw_status,
+        made.failure_code,
+        made.failure_reason,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (report(), "status: Field required"),
+        (report(status="PENDING", reportId=1.5), "reportId"),
+        (report(status="COMPLETED", completedReportParts=[{}]), "url: Field required"),
+        ({"success": []}, "success.0.report: Field required"),
+        ([], "body: Input should be"),
+        (report(status="PENDING", reportId="r-2"), "was to be about report r-1, got: r-2"),
+    ],
+)
+def test_answer_that_is_not_as_described(amazon: FakeAmazon, body: Any, fault: str) -> None:
+    """The error names the field and its fault."""
+    amazon.plays(httpx.Response(207, json=body))
+    with pytest.raises(MalformedAnswer, match=fault):
+        retrieve_report(amazon.connect(), "NA", "r-1")
+
+
+def test_ids_keep_every_digit(amazon: FakeAmazon) -> None:
+    """They come as text or as numbers."""
+    amazon.plays(httpx.Response(207, json=report(status="PENDING", reportId=2**63 + 1)))
+    made = retrieve_report(amazon.connect(), "NA", str(2**63 + 1))
+    assert str(2**63 + 1) == made.report_id
+
+
+def export(**fields: Any) -> httpx.Response:
+    """Return an answer about an export."""
+    return httpx.Response(202, json={"exportId": "e/1"} | fields)
+
+
+def test_export_is_asked_for_with_archived_entities(amazon: FakeAmazon) -> None:
+    """A throttled create is repeated, since a second export only takes one of five places."""
+    amazon.plays(throttled("2"), export(status="IN_PROGRESS"))
+    made = create_export(amazon.connect(), PROFILE, "adGroups")
+    assert ("e/1", "adGroups", ExportStatus.PROCESSING) == (
+        made.export_id,
+        made.kind,
+        made.status,
+    )
+    call, body = amazon.calls[1], amazon.bodies()[1]
+    assert ("POST", "/adGroups/export") == (call.method, call.url.path)
+    media_type = "application/vnd.adgroupsexport.v1+json"
+    assert (media_type, media_type, "123") == (
+        call.headers["Accept"],
+        call.headers["Content-Type"],
+        call.headers["Amazon-Advertising-API-Scope"],
+    )
+    assert ["ENABLED", "PAUSED", "ARCHIVED"] == body["stateFilter"]
+
+
+def test_export_that_is_completed_has_a_file(amazon: FakeAmazon) -> None:
+    """Its url is a secret; one without a file is not as described."""
+    amazon.plays(export(status="COMPLETED", url=URL, fileSize=8123), export(status="COMPLETED"))
+    made = get_export(amazon.connect(), PROFILE, "ads", "e/1")
+    assert (URL, 8123, True) == (
+        made.url.get_secret_value() if made.url else None,
+        made.size_bytes,
+        made.is_terminal,
+    )
+    assert "/exports/e%2F1" == amazon.calls[0].url.raw_path.decode()
+    with pytest.raises(MalformedAnswer, match="a completed export was to have a url"):
+        get_export(amazon.connect(), PROFILE, "ads", "e/1")
+
+
+def test_export_that_failed_says_why(amazon: FakeAmazon) -> None:
+    """With Amazon's code and words."""
+    why = {"errorCode": "TIMED_OUT", "message": "Export timed out"}
+    amazon.plays(export(status="FAILED", error=why))
+    made = get_export(amazon.connect(), PROFILE, "ads", "e/1")
+    assert (ExportStatus.FAILED, "TIMED_OUT", "Export timed out") == (
+        made.status,
+        made.error_code,
+        made.error_message,
+    )
+
+
+def test_export_of_another_id_is_not_ours(amazon: FakeAmazon) -> None:
+    """The answer was to be about the one asked for."""
+    amazon.plays(export(status="PROCESSING"))
+    with pytest.raises(MalformedAnswer, match="export e-2, got: e/1"):
+        get_export(amazon.connect(), PROFILE, "ads", "e-2")

@@ -22,8 +22,7 @@ from benchmarks.ingest_reports import DAYS, Report
 from benchmarks.ingest_world import Contender, Place
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.database.base import PipelinesBase
-from bidbeacon_pipelines.datasets.row_keys import row_key_of
-from bidbeacon_pipelines.entities.target_match import digest_of_row
+from bidbeacon_pipelines.datasets.digests import digest_of_row, row_key_of
 from bidbeacon_pipelines.loading.tables import QuarantinedRow
 
 BATCH = 1_000

@@ -15,9 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TextIO
 
+from bidbeacon_pipelines.datasets.digests import digest_of_row, digest_of_target, row_key_of
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
-from bidbeacon_pipelines.datasets.row_keys import row_key_of
-from bidbeacon_pipelines.entities.target_match import digest_of_row, digest_of_target
 
 DAYS = tuple(date(2026, 11, 5) + timedelta(days=number) for number in range(14))
 """The longest period of an hourly report; the clocks of Los Angeles are eight hours behind UTC on all of them."""

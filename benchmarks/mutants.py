@@ -53,7 +53,7 @@ SUBJECTS = (
             "bidbeacon_pipelines/datasets/derived.py",
             "bidbeacon_pipelines/datasets/fields.py",
             "bidbeacon_pipelines/datasets/registry.py",
-            "bidbeacon_pipelines/datasets/row_keys.py",
+            "bidbeacon_pipelines/datasets/digests.py",
             "bidbeacon_pipelines/loading/acceptance.py",
             "bidbeacon_pipelines/loading/rows.py",
             "bidbeacon_pipelines/requests/narrowing.py",
@@ -61,7 +61,7 @@ SUBJECTS = (
         ),
         tests=("tests/unit/reports", "tests/unit/requests", "tests/unit/ingest"),
         sample=SAMPLE,
-        first="bidbeacon_pipelines.datasets.row_keys.*",
+        first="bidbeacon_pipelines.datasets.digests.*",
     ),
     Subject(
         "change log",

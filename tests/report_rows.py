@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.datasets.digests import row_key_of
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_pipelines.datasets.row_keys import row_key_of
 
 _DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
 _USUAL = {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD", "request_id": 1}

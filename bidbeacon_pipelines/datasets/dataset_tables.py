@@ -1,7 +1,7 @@
 """The tables of datasets, made from the registry: one each, named like its asset.
 
 One row has one report's metrics of one set of dimensions for an account-local day, or an hour of
-it. `row_key` is a digest of currency, ad product and the dimensions (`datasets.row_keys`).
+it. `row_key` is a digest of currency, ad product and the dimensions (`datasets.digests`).
 `window_date` is the account-local day; `hour_at` the instant at which an hour began. `target_id` is
 derived: the target that `target_value` and `match_type` name in the ad group, by `target_match`;
 null until an export has it.
@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 
 from bidbeacon_pipelines.database.base import PipelinesBase
+from bidbeacon_pipelines.datasets.digests import DIGEST_BYTES
 from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.datasets.row_keys import KEY_BYTES
 
 TAGS = "tags"
 """Under this name a column's `info` has the words that say how it may be used, where the registry has any."""
@@ -123,7 +123,7 @@ def _type_of(metric: Metric) -> Any:
 def _rules(dataset: Dataset) -> Iterator[CheckConstraint | Index]:
     counts = [metric.column for metric in dataset.metrics if metric.kind == "count"]
     amounts = [metric.column for metric in dataset.metrics if metric.kind == "amount"]
-    yield CheckConstraint(f"octet_length(row_key) = {KEY_BYTES}", name="key_is_a_digest")
+    yield CheckConstraint(f"octet_length(row_key) = {DIGEST_BYTES}", name="key_is_a_digest")
     yield CheckConstraint(f"least({', '.join(counts)}) >= 0", name="counts_not_negative")
     # NaN is greater than any number.
     yield CheckConstraint(

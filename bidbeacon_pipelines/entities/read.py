@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bidbeacon_pipelines.causes import Cause, cause, invalid_fields
+from bidbeacon_pipelines.datasets.digests import digest_of_target
 from bidbeacon_pipelines.entities.fields import (
     UnreadableFieldError,
     clean,
@@ -26,7 +27,6 @@ from bidbeacon_pipelines.entities.fields import (
     read_text,
     read_word,
 )
-from bidbeacon_pipelines.entities.target_match import digest_of_target
 
 MOST_PROBLEMS_KEPT: Final = 1_000
 """Of one kind of entity of an account; all of them are counted."""

@@ -165,7 +165,7 @@ class Target(_Entity, _Delivered, PipelinesBase):
 
     A target of a whole campaign has no ad group. Reports name a target by a text and no id;
     `match_digest` is a digest of the text by which they would name this one, see
-    `entities.target_match`.
+    `datasets.digests`.
     """
 
     __tablename__ = "targets"

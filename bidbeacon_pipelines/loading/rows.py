@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import UNSET
 
 from bidbeacon_pipelines.causes import Cause, invalid_fields
+from bidbeacon_pipelines.datasets.digests import digest_of_row, row_key_of
 from bidbeacon_pipelines.datasets.fields import (
     AD_PRODUCT_FIELD,
     COUNTRY_FIELD,
@@ -25,8 +26,6 @@ from bidbeacon_pipelines.datasets.fields import (
     Metric,
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.datasets.row_keys import row_key_of
-from bidbeacon_pipelines.entities.target_match import digest_of_row
 from bidbeacon_pipelines.values.decode import Row, RowDecoder, Values, WireRow
 from bidbeacon_pipelines.values.field_types import (
     FieldError,

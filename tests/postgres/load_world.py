@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.accounts.queries import get_account, upsert_account, upsert_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.digests import digest_of_target
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
 from bidbeacon_pipelines.entities.queries import merge_entities
-from bidbeacon_pipelines.entities.target_match import digest_of_target
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import insert_request

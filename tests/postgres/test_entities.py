@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause, explain
+from bidbeacon_pipelines.datasets.digests import digest_of_row
 from bidbeacon_pipelines.entities.queries import EntityCount, count_entities, merge_entities
 from bidbeacon_pipelines.entities.read import EntityProblems
 from bidbeacon_pipelines.entities.sync import store_entities
-from bidbeacon_pipelines.entities.target_match import digest_of_row
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.values.decode import iter_values
 from tests.postgres.job_world import execute, query

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bidbeacon_pipelines.entities.target_match import digest_of_target
+from bidbeacon_pipelines.datasets.digests import digest_of_target
 from tests.faults.ingest.fuzz_documents import CAMPAIGN, GROUP, Document, Number
 from tests.faults.ingest.fuzz_rules import (
     BAD,

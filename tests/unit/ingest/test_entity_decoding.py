@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidbeacon_pipelines.datasets.digests import digest_of_row
 from bidbeacon_pipelines.entities.read import (
     FIELDS,
     MOST_PROBLEMS_KEPT,
     EntityProblems,
     read_entities,
 )
-from bidbeacon_pipelines.entities.target_match import digest_of_row
 
 EXAMPLES = Path(__file__).parents[1] / "sandbox" / "contract_examples"
 CAMPAIGN = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.entities.target_match import DIGEST_BYTES, digest_of_row, digest_of_target
+from bidbeacon_pipelines.datasets.digests import DIGEST_BYTES, digest_of_row, digest_of_target
 
 ASIN = "B0EXAMPLE2"
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from bidbeacon_pipelines.datasets.digests import row_key_of
 from bidbeacon_pipelines.datasets.registry import (
     ALL_DATASETS,
     DAILY_TARGETS,
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.datasets.row_keys import row_key_of
 
 VALUES = {
     "campaign_id": "300000000000002",

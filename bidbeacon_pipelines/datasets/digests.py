@@ -1,7 +1,9 @@
-"""The texts by which reports name targets, and a digest of them that rows and targets are matched by.
+"""The digests of a report row: its key, and the name of its target. Pure.
 
-No target id comes in a report. A row belongs to a target of its ad group that is not negative and
-has the same digest:
+They are stored, so their input never changes for values that exist: tests have golden ones.
+
+The key identifies a row among those of its account, day and hour. No target id comes in a report: a
+row belongs to a target of its ad group that is not negative and has the same digest of its name:
 
     row's matchType and value                the target's
     EXACT PHRASE BROAD, keyword text         match type and keyword
@@ -14,9 +16,16 @@ Letter case, Unicode form (NFC) and blanks make no difference: reports and expor
 spell a keyword alike.
 """
 
-import hashlib
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+from bidbeacon_pipelines.datasets.registry import Dataset
+
+DIGEST_BYTES = 16
+_VERSION = "1"
+_TYPE_LETTERS = {"id": "i", "text": "t", "product": "t", "marketplace": "t", "placement": "t"}
 
 KEYWORD_MATCH_TYPES = frozenset({"EXACT", "PHRASE", "BROAD"})
 AUTO_MATCH_TYPES = {
@@ -25,7 +34,6 @@ AUTO_MATCH_TYPES = {
     "substitutes": "PRODUCT_SUBSTITUTES",
     "complements": "PRODUCT_COMPLEMENTS",
 }
-DIGEST_BYTES = 16
 
 _ASIN = re.compile(
     r'\s*asin(?P<expanded>-expanded)?\s*=\s*"\s*(?P<asin>[A-Za-z0-9]+)\s*"\s*\Z', re.IGNORECASE
@@ -33,6 +41,29 @@ _ASIN = re.compile(
 
 MatchName = tuple[str, str]
 """A kind, for example PHRASE, PRODUCT_SIMILAR or EXPRESSION, and a text."""
+
+
+def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
+    """Return the function that makes the key of a dataset's row, in hexadecimal digits.
+
+    Its argument has the canonical values of currency, ad product and the dataset's key dimensions,
+    in their order. The input of the digest is a version, and for each value its column's name,
+    type, length in characters and text; a null is left out, so that it differs from an empty text,
+    and a dimension that is added later changes no key where it is null.
+    """
+    columns = [("currency_code", "t"), ("ad_product", "t")]
+    columns += [(dimension.column, _TYPE_LETTERS[dimension.kind]) for dimension in dataset.keys]
+    heads = [f"{len(name)}:{name}{letter}" for name, letter in columns]
+
+    def row_key(values: Sequence[str | None]) -> str:
+        parts = [
+            f"{head}{len(value)}:{value}"
+            for head, value in zip(heads, values, strict=True)
+            if value is not None
+        ]
+        return blake2b((_VERSION + "".join(parts)).encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+    return row_key
 
 
 def digest_of_row(match_type: str | None, value: str | None) -> bytes | None:
@@ -91,4 +122,4 @@ def _digest(name: MatchName | None) -> bytes | None:
         return None
     kind, text = name
     folded = f"{kind}\0{fold(text)}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(folded, digest_size=DIGEST_BYTES).digest()
+    return blake2b(folded, digest_size=DIGEST_BYTES).digest()

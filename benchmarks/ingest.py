@@ -1,35 +1,31 @@
 """The suite `ingest`: from gzip bytes on disk to committed rows, against a naive loader and against what the database alone needs.
 
 All load the same reports of hourly targets, one row of 1,000 bad and one of an unknown target, on
-one durable server: on the product's table as it is, and then with five indexes more.
+one durable server, in turns: on the product's table as it is, and then with five indexes more.
 """
 
 import os
 import statistics
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.figures import Figure, at_least, at_most, told
 from benchmarks.ingest_floor import Floor
 from benchmarks.ingest_naive import Naive
-from benchmarks.ingest_ours import OF_A_JOB, OF_A_RUN, Ours
-from benchmarks.ingest_race import Race
 from benchmarks.ingest_reports import Report, write_reports, write_wide_report
-from benchmarks.ingest_world import FIVE_INDEXES, places
+from benchmarks.ingest_world import Contender, Ours, places
 
-SMALL, LARGE = 100_000, 1_000_000
-OWN, FIVE = "own table", "five indexes"
-_CASES = {"first": f"first load, {SMALL:,} rows", "refresh": "refresh, 2 % changed"}
-
-MOST_MB, MOST_MICROSECONDS = 150, 12
-COUNTRIES, TARGETS, MOST_MB_OF_COUNTRIES = ("US", "CA", "MX", "BR", "GB", "DE"), 200_000, 200
-
-
-WAL_UNCHANGED, WAL_CHANGED = 20, 350
-TIMES_NAIVE = {"first": 2.5, "refresh": 7}
-OF_THE_FLOOR = {"first": 1.5, "refresh": 0.7, "large": 1.5}
-"""On the product's table as it is, and with five indexes more."""
+ROWS, ROUNDS = 100_000, 5
+COUNTRIES, TARGETS = ("US", "CA", "MX", "BR", "GB", "DE"), 200_000
+MOST_MB, MOST_MB_OF_COUNTRIES, MOST_MICROSECONDS, WAL_UNCHANGED = 150, 200, 9, 20
+OF_THE_FLOOR = {"own table": (2.2, 1.3), "five indexes": (1.7, 0.65)}
+"""The most that a first load and a refresh take, in the floor's times."""
+TIMES_NAIVE = 3, 7
+REFERENCE_SECONDS = 0.5
+"""What `_reference_seconds` takes on the machine that bounds of CPU are of."""
 
 
 def ingest() -> Iterator[Figure]:
@@ -37,117 +33,129 @@ def ingest() -> Iterator[Figure]:
     yield told(
         "load of the machine beforehand (processes that want a core)", os.getloadavg()[0], ""
     )
+    slower = _reference_seconds() / REFERENCE_SECONDS
     with (
         TemporaryDirectory(prefix="bidbeacon-bench-") as folder,
         places(["ours", "naive", "floor"]) as found,
     ):
-        race = Race(Ours(found[0]), Naive(found[1]), Floor(found[2]))
-        _say(f"Writing reports of {SMALL:,} and {LARGE:,} rows")
-        first, restated = write_reports(Path(folder) / "small", SMALL)
-        [large] = write_reports(Path(folder) / "large", LARGE, restated=False)
-        race.start(first, restated)
-        _say("On the product's own table: its key, and an index of the few unresolved rows")
-        race.run(first, restated, naive=False)
-        yield from _own_table(race)
-        _say(f"With five indexes more: by {', '.join(FIVE_INDEXES)}")
-        race.index()
-        race.run(first, restated)
-        yield from _five_indexes(race)
-        yield from _memory_of_a_run(race, first)
-        _say(f"{LARGE:,} rows")
-        race.start(large)
-        yield from _large_with_five_indexes(race, large)
-        race.unindex()
-        yield from _large_on_own_table(race, large)
-        _say(f"{TARGETS:,} targets in six countries")
-        yield from _memory_of_countries(race, write_wide_report(Path(folder), COUNTRIES, TARGETS))
+        first, restated = write_reports(Path(folder) / "reports", ROWS)
+        race = Race(Ours(found[0]), Naive(found[1]), Floor(found[2]), first, restated)
+        for table, bounds in OF_THE_FLOOR.items():
+            has_indexes = table == "five indexes"
+            race.start(has_indexes=has_indexes)
+            for number in range(ROUNDS):
+                race.run(number, naive=has_indexes)
+            yield from race.against_the_floor(table, bounds)
+        yield from race.against_naive()
+        yield from _of_the_process(race.ours, first, slower)
+        wide = write_wide_report(Path(folder), COUNTRIES, TARGETS)
+        yield from _of_countries(race.ours, wide)
 
 
-def _own_table(race: Race) -> Iterator[Figure]:
-    for case, name in _CASES.items():
-        took = race.median(race.ours, case)
-        yield told(f"{OWN}: {name}", took, "s")
-        part = took / race.median(race.floor, case)
-        yield at_most(f"{OWN}: {name}, against the floor", part, "× its time", OF_THE_FLOOR[case])
-    yield told(f"{OWN}: refresh, nothing changed", race.median(race.ours, "unchanged"), "s")
-    yield from _wal(race, OWN)
+class Race:
+    """Three contenders on one server, whose turns each begin with a checkpoint: each pays for page images as much as it ever would."""
+
+    def __init__(
+        self, ours: Ours, naive: Naive, floor: Floor, first: Report, restated: Report
+    ) -> None:
+        self.ours, self.naive, self.floor = ours, naive, floor
+        self._reports = first, restated
+        self._took: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def start(self, *, has_indexes: bool) -> None:
+        """Make everything ready, and forget what was measured before."""
+        for one in (self.ours, self.naive, self.floor):
+            one.place.take_stock(self._reports[0])
+            if has_indexes:
+                one.place.index()
+        for report in self._reports:
+            self.ours.place.empty()
+            self.ours.request()
+            self.ours.load(report)
+            self.floor.pack(report, self.ours.place)
+        self._took.clear()
+
+    def run(self, number: int, *, naive: bool) -> None:
+        """Let each load and refresh, another one first in each round; `naive` may stay out."""
+        contenders: list[Contender] = [self.ours, self.floor, *([self.naive] if naive else [])]
+        contenders = contenders[number % 2 :] + contenders[: number % 2]
+        first, restated = self._reports
+        for one in contenders:
+            one.place.empty()
+            self._turn(one, "first", first, one.load)
+        for one in contenders:
+            one.place.tidy()
+            self._turn(one, "refresh", restated, one.refresh)
+        digests = {one.name: one.place.digest() for one in contenders}
+        assert len(set(digests.values())) == 1, f"the contenders' tables differ: {digests}"
+        self.ours.place.tidy()
+        self._turn(self.ours, "unchanged", restated, self.ours.refresh)
+        shown = (f"{name} {what} {took[-1]:.2f}" for (name, what), took in self._took.items())
+        print(f"  round {number + 1} of {ROUNDS}, seconds: {'; '.join(shown)}", flush=True)
+
+    def _turn(
+        self, one: Contender, what: str, truth: Report, load: Callable[[Report], None]
+    ) -> None:
+        if isinstance(one, Ours):
+            one.request()
+        one.place.checkpoint()
+        wal, began = one.place.wal_position(), time.perf_counter()
+        load(truth)
+        self._took[one.name, what].append(time.perf_counter() - began)
+        self._wal = one.place.wal_position() - wal
+        one.place.check(truth)
+
+    def against_the_floor(self, table: str, bounds: Sequence[float]) -> Iterator[Figure]:
+        """Return what our loads took, and the WAL of a refresh that changes nothing, which was the last turn."""
+        for what, bound in zip(("first", "refresh"), bounds, strict=True):
+            yield told(f"{table}: {what}, {ROWS:,} rows", self._median("ours", what), "s")
+            part = self._median("ours", what) / self._median("floor", what)
+            yield at_most(f"{table}: {what}, against the floor", part, "× its time", bound)
+        name = f"{table}: WAL of a refresh that changes nothing"
+        yield at_most(name, self._wal / ROWS, "bytes a row", WAL_UNCHANGED)
+
+    def against_naive(self) -> Iterator[Figure]:
+        """Return how much faster ours is than the naive way."""
+        for what, bound in zip(("first", "refresh"), TIMES_NAIVE, strict=True):
+            times = self._median("naive", what) / self._median("ours", what)
+            yield at_least(f"five indexes: {what}, against naive", times, "× as fast", bound)
+
+    def _median(self, name: str, what: str) -> float:
+        return statistics.median(self._took[name, what])
 
 
-def _five_indexes(race: Race) -> Iterator[Figure]:
-    for case, name in _CASES.items():
-        took = race.median(race.ours, case)
-        yield told(f"{FIVE}: {name}", took, "s")
-        times = race.median(race.naive, case) / took
-        yield at_least(f"{FIVE}: {name}, against naive", times, "× as fast", TIMES_NAIVE[case])
-        part = took / race.median(race.floor, case)
-        yield at_most(f"{FIVE}: {name}, against the floor", part, "× its time", OF_THE_FLOOR[case])
-    yield told(f"{FIVE}: refresh, nothing changed", race.median(race.ours, "unchanged"), "s")
-    yield from _wal(race, FIVE)
+def _of_the_process(ours: Ours, report: Report, slower: float) -> Iterator[Figure]:
+    """Return CPU and memory of a process that loads one report."""
+    costs = []
+    for _ in range(ROUNDS):
+        ours.place.empty()
+        ours.request()
+        costs.append(ours.load_alone(report))
+    cpu = statistics.median(cost.cpu_seconds for cost in costs) / ROWS * 1e6
+    yield told("CPU of the process", cpu, "µs a row")
+    yield told("this machine against the one of the next bound", slower, "× as slow")
+    yield at_most("CPU of the process on that machine", cpu / slower, "µs a row", MOST_MICROSECONDS)
+    imported = statistics.median(cost.imported_mb for cost in costs)
+    yield told("memory of the process before the load", imported, "MB")
+    peak = max(cost.peak_mb for cost in costs)
+    yield at_most("memory of the process at most", peak, "MB", MOST_MB)
 
 
-def _wal(race: Race, table: str) -> Iterator[Figure]:
-    """Tell the WAL of refreshes: with the image of every page they touch, as right after a checkpoint, and of a second one soon after."""
-    for case, what, bound in (
-        ("unchanged", "nothing changed", WAL_UNCHANGED),
-        ("refresh", "2 % changed", WAL_CHANGED),
-    ):
-        written = race.median(race.ours, f"{case}: WAL") / SMALL
-        yield at_most(
-            f"{table}: WAL of a refresh, {what}, with all page images",
-            written,
-            "bytes a row",
-            bound,
-        )
-    again = race.median(race.ours, "soon again: WAL") / SMALL
-    yield told(
-        f"{table}: the same, 2 % changed, when its pages were touched before", again, "bytes a row"
-    )
-    floors = race.median(race.floor, "refresh: WAL") / SMALL
-    yield told(f"{table}: WAL of the floor's refresh", floors, "bytes a row")
-
-
-def _memory_of_a_run(race: Race, report: Report) -> Iterator[Figure]:
-    race.ours.place.empty()
-    race.ours.request()
-    cost = race.ours.load_alone(report, OF_A_RUN)
-    name = f"memory of a Dagster run that loads {SMALL:,} rows"
-    yield told(f"{name}: before the load", cost.imported_mb, "MB")
-    yield told(f"{name}: at most", cost.peak_mb, "MB")
-
-
-def _memory_of_countries(race: Race, report: Report) -> Iterator[Figure]:
+def _of_countries(ours: Ours, report: Report) -> Iterator[Figure]:
     """Return the memory of a load in which each row has a target of its own, so that no target repeats."""
-    race.ours.place.empty()
-    race.ours.place.add_countries(COUNTRIES[1:])
-    race.ours.request()
-    cost = race.ours.load_alone(report, OF_A_JOB)
-    name = f"a report of {len(COUNTRIES)} countries with {TARGETS:,} targets in all: memory at most"
-    yield at_most(name, cost.peak_mb, "MB", MOST_MB_OF_COUNTRIES)
+    ours.place.empty()
+    ours.place.add_countries(COUNTRIES[1:])
+    ours.request()
+    peak = ours.load_alone(report).peak_mb
+    name = f"a report of {len(COUNTRIES)} countries with {TARGETS:,} targets: memory at most"
+    yield at_most(name, peak, "MB", MOST_MB_OF_COUNTRIES)
 
 
-def _large_with_five_indexes(race: Race, report: Report) -> Iterator[Figure]:
-    costs = race.run_large(report)
-    took, name = race.median(race.ours, "large"), f"{FIVE}: first load, {report.rows:,} rows"
-    yield told(name, took, "s")
-    part = took / race.median(race.floor, "large")
-    yield at_most(f"{name}, against the floor", part, "× its time", OF_THE_FLOOR["large"])
-    yield at_most(f"{name}: memory at most", max(cost.peak_mb for cost in costs), "MB", MOST_MB)
-    yield told(
-        f"{name}: of that before the load",
-        statistics.median(cost.imported_mb for cost in costs),
-        "MB",
-    )
-    cpu = statistics.median(cost.cpu_seconds for cost in costs) / report.rows * 1e6
-    yield at_most(f"{name}: CPU of the process", cpu, "µs a row", MOST_MICROSECONDS)
-
-
-def _large_on_own_table(race: Race, report: Report) -> Iterator[Figure]:
-    race.run_large(report, rounds=1)
-    took, name = race.median(race.ours, "large"), f"{OWN}: first load, {report.rows:,} rows, once"
-    yield told(name, took, "s")
-    part = took / race.median(race.floor, "large")
-    yield at_most(f"{name}, against the floor", part, "× its time", OF_THE_FLOOR["large"])
-
-
-def _say(what: str) -> None:
-    print(f"{what}.", flush=True)
+def _reference_seconds() -> float:
+    """Return the CPU time of a fixed piece of work."""
+    times = []
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        sorted(str(number * number) for number in range(500_000))
+        times.append(time.process_time() - began)
+    return statistics.median(times)

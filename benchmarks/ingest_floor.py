@@ -1,23 +1,18 @@
-"""The floor: rows that need no reading, checking or typing any more, copied in the order of the file straight into the table.
+"""The floor: rows that need no reading, checking or typing any more, copied straight into the table.
 
 They are on disk the way PostgreSQL's binary COPY wants them, so that the time is the server's
-alone.
+alone: day by day and target by target, as in the report, which is in no order of the table's key.
 """
 
 from pathlib import Path
+from typing import Any
 
-from psycopg import Connection
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from benchmarks.ingest_reports import DAYS, Report
-from benchmarks.ingest_world import TABLE, Contender
+from benchmarks.ingest_world import TABLE, Contender, Place
 
-_TYPED = (
-    "window_date, hour_at, row_key, campaign_id, ad_group_id, target_value, match_type, target_match, target_id, "
-    "impressions, clicks, orders, units, sales, spend"
-)
-_COLUMNS = f"account, ad_product, currency_code, request_id, {_TYPED}"
-CHUNK = 1 << 18
+_CHUNK = 1 << 18
 
 
 class Floor(Contender):
@@ -25,34 +20,25 @@ class Floor(Contender):
 
     name = "floor"
 
-    def pack(self, report: Report) -> None:
-        """Turn a report's typed rows into the binary form, in their order; the server does it."""
-        staged = "CREATE TEMP TABLE typed ON COMMIT DROP AS SELECT {} FROM {} WHERE false"
-        constants = (
-            f"CAST({self.place.account.id} AS int), 'SPONSORED_PRODUCTS', 'USD', CAST(1 AS bigint)"
-        )
-        with self.place.engine.begin() as connection:
-            connection.execute(text("SET LOCAL synchronize_seqscans = off"))
-            connection.execute(text(staged.format(_TYPED, TABLE)))
-            driver = _driver(connection)
-            _copy_in(driver, f"COPY typed ({_TYPED}) FROM STDIN", report.typed)
-            with (
-                driver.cursor().copy(
-                    f"COPY (SELECT {constants}, {_TYPED} FROM typed) TO STDOUT (FORMAT BINARY)".encode()
-                ) as copy,
-                _packed(report).open("wb") as file,
-            ):
-                for block in copy:
-                    file.write(block)
+    def pack(self, report: Report, place: Place) -> None:
+        """Write the rows of a report in the binary form, from a table that holds them."""
+        order = "window_date, hashtext(campaign_id || target_value), hashtext(hour_at::text)"
+        with (
+            place.engine.begin() as connection,
+            _driver(connection)
+            .cursor()
+            .copy(
+                f"COPY (SELECT * FROM {TABLE} ORDER BY {order}) TO STDOUT (FORMAT BINARY)"
+            ) as copy,
+            _packed(report).open("wb") as file,
+        ):
+            for block in copy:
+                file.write(block)
 
     def load(self, report: Report) -> None:
         """Copy a report into the empty table."""
         with self.place.engine.begin() as connection:
-            _copy_in(
-                _driver(connection),
-                f"COPY {TABLE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)",
-                _packed(report),
-            )
+            _copy_in(connection, report)
 
     def refresh(self, report: Report) -> None:
         """Delete the report's windows, and copy it again, in one transaction."""
@@ -61,24 +47,19 @@ class Floor(Contender):
                 text(f"DELETE FROM {TABLE} WHERE account = :id AND window_date = ANY(:days)"),
                 {"id": self.place.account.id, "days": list(DAYS)},
             )
-            _copy_in(
-                _driver(connection),
-                f"COPY {TABLE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)",
-                _packed(report),
-            )
+            _copy_in(connection, report)
 
 
 def _packed(report: Report) -> Path:
-    return report.folder / "typed.binary"
+    return report.parts[0].with_suffix(".binary")
 
 
-def _driver(connection: object) -> Connection:
-    driver = connection.connection.driver_connection  # type: ignore[attr-defined]
-    assert isinstance(driver, Connection)
-    return driver
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
-def _copy_in(driver: Connection, statement: str, path: Path) -> None:
-    with driver.cursor().copy(statement.encode()) as copy, path.open("rb") as file:
-        while block := file.read(CHUNK):
+def _copy_in(connection: Connection, report: Report) -> None:
+    statement = f"COPY {TABLE} FROM STDIN (FORMAT BINARY)"
+    with _driver(connection).cursor().copy(statement) as copy, _packed(report).open("rb") as file:
+        while block := file.read(_CHUNK):
             copy.write(block)

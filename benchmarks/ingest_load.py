@@ -1,6 +1,6 @@
 """The product's own load, from the gzipped parts on disk to the commit, as a job does it.
 
-`python -m benchmarks.ingest_load URL REQUEST IMPORTS PART…` loads one report and prints what it
+`python -m benchmarks.ingest_load URL REQUEST PART…` loads one report and prints what it
 cost. So this module imports what a load needs, and nothing that only a bench does.
 """
 
@@ -26,6 +26,8 @@ from bidbeacon_pipelines.windows.queries import list_windows_of_request
 DATASET = HOURLY_TARGETS
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _MEMORY = Path("/proc/self/status")
+_OF_A_JOB = "bidbeacon_pipelines.requests.refresh"
+"""What `bidbeacon load` imports to load a report."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,8 @@ def _peak_mb() -> float:
 
 def main() -> None:
     """Load one report and print its cost."""
-    url, request_id, imports, *parts = sys.argv[1:]
-    for module in filter(None, imports.split(",")):
-        __import__(module)
+    url, request_id, *parts = sys.argv[1:]
+    __import__(_OF_A_JOB)
     engine = make_engine(url)
     imported, cpu, began = _peak_mb(), time.process_time(), time.perf_counter()
     load_parts(engine, int(request_id), list(map(Path, parts)))

@@ -1,6 +1,6 @@
 """The naive way, as a good engineer would write it in an afternoon: json, one pydantic model a row, upserts in batches of 1,000.
 
-It checks what the product checks, resolves targets by a dict, keeps bad rows aside, adds up rows of
+It checks what the product checks, counts unknown targets by a set, keeps bad rows aside, adds up rows of
 one key, and removes what the report no longer has, all in one transaction. It shares no code with
 the product but its tables and digests.
 """
@@ -33,8 +33,8 @@ _KEY = [column.name for column in _TABLE.primary_key]
 _METRICS = ("impressions", "clicks", "orders", "units", "sales", "spend")
 
 Id = Annotated[str, BeforeValidator(str), Field(pattern=r"^\d{1,20}$")]
-Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
-Amount = Annotated[Decimal, Field(ge=0, max_digits=20, decimal_places=6, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=10**12, strict=True)]
+Amount = Annotated[Decimal, Field(ge=0, lt=10**10, decimal_places=6, allow_inf_nan=False)]
 
 
 def _as_hour(value: Any) -> Any:
@@ -76,6 +76,7 @@ class Naive(Contender):
     def load(self, report: Report) -> None:
         """Load a report: a first one and a refresh are the same."""
         self._request_id += 1
+        self.unresolved = 0
         with self.place.engine.begin() as connection:
             targets = self._targets(connection)
             rows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -92,24 +93,23 @@ class Naive(Contender):
             self._remove_what_is_gone(connection)
             connection.execute(text("DELETE FROM quarantined_rows"))
             connection.execute(insert(_QUARANTINE), bad)
+        assert self.unresolved == report.unresolved
 
     refresh = load
 
-    def _targets(self, connection: Connection) -> dict[tuple[str, str, str], str]:
+    def _targets(self, connection: Connection) -> set[tuple[str, str, str]]:
         found = connection.execute(
-            text(
-                "SELECT target_id, ad_group_id, match_type, keyword, asin FROM targets WHERE NOT negative"
-            )
+            text("SELECT ad_group_id, match_type, keyword, asin FROM targets WHERE NOT negative")
         )
         return {
             (row.ad_group_id, row.match_type, row.keyword)
             if row.asin is None
-            else (row.ad_group_id, "TARGETING_EXPRESSION", f'asin="{row.asin}"'): row.target_id
+            else (row.ad_group_id, "TARGETING_EXPRESSION", f'asin="{row.asin}"')
             for row in found
         }
 
-    def _columns(self, row: Row, targets: dict[tuple[str, str, str], str]) -> dict[str, Any]:
-        target = targets.get((row.ad_group_id, row.match_type, row.target_value))
+    def _columns(self, row: Row, targets: set[tuple[str, str, str]]) -> dict[str, Any]:
+        self.unresolved += (row.ad_group_id, row.match_type, row.target_value) not in targets
         starts = datetime.combine(row.window_date, time(row.hour), self._zone).astimezone(UTC)
         values = row.model_dump(exclude={"hour", "country_code"})
         told = (row.campaign_id, row.ad_group_id, row.target_value, row.match_type)
@@ -120,7 +120,6 @@ class Naive(Contender):
             _row_key((row.currency_code, "SPONSORED_PRODUCTS", *told))
         )
         values["target_match"] = digest_of_row(row.match_type, row.target_value)
-        values["target_id"] = target
         values["request_id"] = self._request_id
         return values
 

@@ -1,18 +1,23 @@
-"""Where loads are measured: a durable server of its own, and on it a database for each contender, all with the same account and targets."""
+"""Where loads are measured: a durable server of its own, and on it a database for each contender, all with the same account and targets; and the product as a contender."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import Engine, make_url, text
 
-from benchmarks.ingest_load import DATASET, NOW
+from benchmarks.ingest_load import DATASET, NOW, Cost, load_parts
 from benchmarks.ingest_reports import DAYS, Report
 from bidbeacon_pipelines.accounts.queries import get_account, upsert_account, upsert_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
@@ -20,6 +25,8 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.entities.queries import merge_entities
+from bidbeacon_pipelines.requests.queries import insert_request
+from bidbeacon_pipelines.windows.queries import WindowTimes, attach_windows, create_windows
 from tests.temporary_postgres import temporary_postgres
 
 TABLE = DATASET.table
@@ -27,7 +34,7 @@ FIVE_INDEXES: Mapping[str, str] = {
     "campaign": "account, campaign_id, window_date",
     "ad_group": "account, ad_group_id, window_date",
     "text": "account, target_value, window_date",
-    "target": "account, target_id, window_date",
+    "target": "account, target_match, window_date",
     "hour": "hour_at, account",
 }
 """Indexes that queries by campaign, ad group, text, target or hour would need besides the table's own."""
@@ -42,7 +49,7 @@ _WRITTEN = (
 _DIGEST = text(f"""
     SELECT count(*), coalesce(sum(hashtextextended(ROW(
            window_date, extract(epoch FROM hour_at), row_key, ad_product, currency_code, campaign_id, ad_group_id, target_value, match_type,
-           target_match, target_id, impressions, clicks, orders, units, sales, spend)::text, 0)::numeric), 0) FROM {TABLE}""")
+           target_match, impressions, clicks, orders, units, sales, spend)::text, 0)::numeric), 0) FROM {TABLE}""")
 
 
 @dataclass
@@ -66,9 +73,9 @@ class Place:
     def take_stock(self, report: Report) -> None:
         """Empty it, and store the targets of a report's account."""
         with self.engine.begin() as connection:
-            connection.execute(text(f"TRUNCATE {', '.join(_WRITTEN)}, targets"))
+            connection.execute(text(f"TRUNCATE {', '.join(_WRITTEN)}, targets, target_names"))
             merge_entities(connection, self.account, "targets", report.targets)
-        self.tidy("targets")
+        self.tidy("targets, target_names")
 
     def empty(self) -> None:
         """Forget all rows, windows and requests."""
@@ -87,11 +94,6 @@ class Place:
         """Add the five indexes."""
         for name, columns in FIVE_INDEXES.items():
             self._alone(f"CREATE INDEX bench_{name} ON {TABLE} ({columns})")
-
-    def unindex(self) -> None:
-        """Take them away."""
-        for name in FIVE_INDEXES:
-            self._alone(f"DROP INDEX bench_{name}")
 
     def check(self, report: Report) -> None:
         """Refuse a result that isn't the report's truth: rows, spend and sales, to the last digit."""
@@ -132,6 +134,48 @@ class Contender:
     def refresh(self, report: Report) -> None:
         """Load a report into the table that holds an earlier one of the same days."""
         raise NotImplementedError
+
+
+class Ours(Contender):
+    """Loads reports with the product, in this process or in one of its own."""
+
+    name = "ours"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self._requests = 0
+
+    def load(self, report: Report) -> None:
+        """Load a report that waits since `request`."""
+        [result] = load_parts(self.place.engine, self.request_id, report.parts)
+        counts = result.quarantined, result.unresolved
+        assert counts == (report.bad, report.unresolved), f"bad, unresolved: {counts}"
+
+    refresh = load
+
+    def load_alone(self, report: Report) -> Cost:
+        """Load it in a process of its own, and return what that cost."""
+        arguments = self.place.url, str(self.request_id), *map(str, report.parts)
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.ingest_load", *arguments]
+        return Cost(
+            **json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        )
+
+    def request(self) -> None:
+        """Let the windows wait for one more report, a day after the last; that is no part of a load."""
+        self._requests += 1
+        sent_at = NOW + timedelta(days=self._requests)
+        times = dict.fromkeys(DAYS, WindowTimes(NOW, NOW + timedelta(days=700)))
+        period = DAYS[0], DAYS[-1]
+        how: dict[str, Any] = {"by_hand": False, "session_id": uuid4(), "created_at": sent_at}
+        with self.place.engine.begin() as connection:
+            for account in self.place.accounts:
+                create_windows(connection, account, DATASET.name, "SP", times)
+            account_id = self.place.account.account_id
+            self.request_id = insert_request(
+                connection, account_id, DATASET.name, "SP", *period, **how
+            )
+            attach_windows(connection, self.request_id, now=sent_at)
 
 
 @contextmanager

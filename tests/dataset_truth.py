@@ -13,6 +13,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset
 from tests.faults.ads.delivered import AD_PRODUCT, Key, KnownTargets, Metrics, ReportReader
 from tests.faults.ads.oracle import GRAINS
+from tests.report_rows import with_target_ids
 
 
 class TargetsOfRows(KnownTargets):
@@ -100,7 +101,7 @@ class Question:
         """Return the rows of the table."""
         columns, hour = self.columns, "hour_at" if self.dataset.is_hourly else "NULL"
         statement = text(
-            f"SELECT {', '.join((hour, *columns[1:], *self.metrics))} FROM {self.dataset.table} WHERE account = :account AND window_date = :day"
+            f"SELECT {', '.join((hour, *columns[1:], *self.metrics))} FROM {with_target_ids(self.dataset)} WHERE account = :account AND window_date = :day"
         )
         with self.engine.begin() as connection:
             rows = connection.execute(

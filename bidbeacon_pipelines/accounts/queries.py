@@ -222,12 +222,19 @@ def list_keys_without_entities(
 
 
 def lock_rows(connection: Connection, account: Account) -> None:
-    """Lock loading and resolving of this account's rows until the transaction ends: two at once could deadlock.
+    """Lock loading of this account's rows until the transaction ends: two at once could deadlock.
+
+    The account's row is locked too: it can't be deleted meanwhile, and no row that is loaded needs
+    a check of its own that its account exists.
 
     Raises:
         LockTakenError: another job has been at work on them for too long.
     """
     lock_until_commit(connection, f"rows {account.account_id} {account.country_code}")
+    connection.execute(_LOCK_ACCOUNT, {"id": account.id})
+
+
+_LOCK_ACCOUNT = text("SELECT FROM advertiser_accounts WHERE id = :id FOR KEY SHARE")
 
 
 _INSERT_ADS_ACCOUNT = text("""

@@ -25,7 +25,6 @@ from bidbeacon_pipelines.actions.entities import (
     ExportRequested,
     ExportsSkipped,
     PortfoliosNotListed,
-    TargetsResolved,
 )
 from bidbeacon_pipelines.actions.reports import (
     CreatesPaused,
@@ -98,7 +97,6 @@ __all__ = [
     "RequestRetried",
     "SilenceAccepted",
     "SkipReason",
-    "TargetsResolved",
     "WaitGivenUp",
     "WindowSkipped",
     "WindowsExpired",

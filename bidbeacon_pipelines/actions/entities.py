@@ -109,12 +109,3 @@ class PortfoliosNotListed(_EntityAction):
     tone = "warning"
 
     cause: Cause
-
-
-class TargetsResolved(_EntityAction):
-    """Rows with an unknown target were assigned to a known one."""
-
-    sentence = "Resolved {rows:count:row} of {account:account} that had an unknown target"
-    tone = "success"
-
-    rows: int

@@ -2,9 +2,9 @@
 
 One row has one report's metrics of one set of dimensions for an account-local day, or an hour of
 it. `row_key` is a digest of currency, ad product and the dimensions (`datasets.digests`).
-`window_date` is the account-local day; `hour_at` the instant at which an hour began. `target_id` is
-derived: the target that `target_value` and `match_type` name in the ad group, by `target_match`;
-null until an export has it.
+`window_date` is the account-local day; `hour_at` the instant at which an hour began. `target_match` is
+a digest of what names the target in its ad group; views find the target by it. A load locks its
+account's row, so no foreign key checks each row.
 
 Tables of hours are partitioned by month of `window_date` (`datasets.partitions`).
 """
@@ -18,15 +18,12 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
-    ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     Numeric,
     Table,
     Text,
-    text,
 )
 
 from bidbeacon_pipelines.database.base import PipelinesBase
@@ -61,8 +58,7 @@ def columns_of(dataset: Dataset) -> list[Column[Any]]:
 
 def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
     key: dict[str, Any] = {"primary_key": True, "autoincrement": False}
-    account = ForeignKey("advertiser_accounts.id")
-    yield Column("account", Integer, account, **key, comment="advertiser_accounts.id.")
+    yield Column("account", Integer, **key, comment="advertiser_accounts.id.")
     grouped: dict[str, Any] = {"info": {TAGS: DIMENSION_TAGS}}
     yield Column(
         "window_date", Date, **key, **grouped, comment="Day of the account's own calendar."
@@ -96,13 +92,6 @@ def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
         yield Column(
             metric.column, _type_of(metric), comment=metric.description, info={TAGS: metric.tags}
         )
-    if dataset.names_targets:
-        yield Column(
-            "target_id",
-            Text(collation="C"),
-            **grouped,
-            comment="The target, derived; null while it is unknown.",
-        )
     yield Column(
         "request_id", BigInteger, nullable=False, comment="report_requests.id that wrote the row."
     )
@@ -120,7 +109,7 @@ def _type_of(metric: Metric) -> Any:
     return BigInteger() if metric.kind == "count" else Numeric(20, 6)
 
 
-def _rules(dataset: Dataset) -> Iterator[CheckConstraint | Index]:
+def _rules(dataset: Dataset) -> Iterator[CheckConstraint]:
     counts = [metric.column for metric in dataset.metrics if metric.kind == "count"]
     amounts = [metric.column for metric in dataset.metrics if metric.kind == "amount"]
     yield CheckConstraint(f"octet_length(row_key) = {DIGEST_BYTES}", name="key_is_a_digest")
@@ -132,14 +121,6 @@ def _rules(dataset: Dataset) -> Iterator[CheckConstraint | Index]:
     )
     if dataset.is_hourly:
         yield CheckConstraint("extract(epoch FROM hour_at) % 900 = 0", name="hour_begins")
-    if dataset.names_targets:
-        yield Index(
-            f"ix_{dataset.table}_unresolved",
-            "account",
-            "ad_group_id",
-            "target_match",
-            postgresql_where=text("target_id IS NULL AND target_match IS NOT NULL"),
-        )
 
 
 for _dataset in ALL_DATASETS:

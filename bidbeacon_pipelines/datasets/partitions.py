@@ -18,8 +18,7 @@ _BEHIND = timedelta(days=15)
 def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date) -> list[str]:
     """Make the partitions that rows of some days go into, where they are missing; return their names.
 
-    It has a short transaction of its own: attaching one keeps others from changing accounts for a
-    moment.
+    It has a short transaction of its own, since attaching one locks the table for a moment.
     """
     if not dataset.is_hourly:
         return []

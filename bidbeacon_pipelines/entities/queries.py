@@ -125,7 +125,22 @@ def merge_entities(
                  ON CONFLICT (account_id, country_code, {key}) DO UPDATE SET {updates}""")
     ).rowcount
     connection.execute(text("DROP TABLE staged"))
+    if kind == "targets":
+        connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
     return merged
+
+
+# Of several targets with one name an enabled one goes before a paused one before any other, then
+# the lowest id.
+_NAME_TARGETS = text("""
+    INSERT INTO target_names (account, ad_group_id, match_digest, target_id)
+    SELECT DISTINCT ON (ad_group_id, match_digest) :account, ad_group_id, match_digest, target_id FROM targets
+     WHERE account_id = :account_id AND country_code = :country_code AND NOT negative
+       AND match_digest IS NOT NULL AND ad_group_id IS NOT NULL
+     ORDER BY ad_group_id, match_digest,
+              CASE state WHEN 'ENABLED' THEN 0 WHEN 'PAUSED' THEN 1 ELSE 2 END, length(target_id), target_id
+        ON CONFLICT (account, ad_group_id, match_digest)
+        DO UPDATE SET target_id = excluded.target_id WHERE target_names.target_id <> excluded.target_id""")
 
 
 # Amazon promises the campaign of a target, or of an ad, only where it has no ad group.

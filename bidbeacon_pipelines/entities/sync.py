@@ -19,7 +19,6 @@ from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
 from bidbeacon_pipelines.accounts.queries import (
     count_export_refusal,
     forget_export_refusals,
-    lock_rows,
     set_entities_synced,
 )
 from bidbeacon_pipelines.accounts.tables import Account
@@ -32,7 +31,6 @@ from bidbeacon_pipelines.actions import (
     ExportRequested,
     ExportsSkipped,
     PortfoliosNotListed,
-    TargetsResolved,
 )
 from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
@@ -61,7 +59,6 @@ from bidbeacon_pipelines.entities.queries import (
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.loading.merging import resolve_targets
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder
@@ -113,7 +110,7 @@ def sync_entities(
     *,
     longest_wait: timedelta = LONGEST_WAIT,
 ) -> dict[str, int]:
-    """Sync an account's entities, and resolve rows with targets that were unknown.
+    """Sync an account's entities.
 
     Args:
         context: the tools.
@@ -216,7 +213,7 @@ def _sync_all(
             late = error
     if late is not None:
         raise late
-    _resolve(context, session, account, before)
+    _complete(context, account, before)
     return counts
 
 
@@ -442,10 +439,8 @@ def _fetch(context: JobContext, account: Account, export: Export, file: Path) ->
     download(context.client, export.url, file, _owner(account))
 
 
-def _resolve(
-    context: JobContext, session: SessionRecorder, account: Account, before: Collection[str] | None
-) -> None:
-    """Resolve rows with unknown targets; record that the sync is complete.
+def _complete(context: JobContext, account: Account, before: Collection[str] | None) -> None:
+    """Store that the sync is complete.
 
     Where the ads account has campaigns of other ad products than `before`, its windows are made
     again: there are reports to add, or to leave out.
@@ -454,6 +449,3 @@ def _resolve(
         set_entities_synced(connection, account, context.now())
         if find_ad_products(connection, account.account_id) != before:
             forget_windows_through(connection, account_id=account.account_id)
-        lock_rows(connection, account)
-        if resolved := resolve_targets(connection, account.id):
-            session.add_in(connection, TargetsResolved(account=account.account_key, rows=resolved))

@@ -9,7 +9,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity, Index, LargeBinary, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
@@ -209,16 +217,21 @@ class Target(_Entity, _Delivered, PipelinesBase):
         account_reference(),
         CheckConstraint("num_nonnulls(ad_group_id, campaign_id) > 0", name="belongs_somewhere"),
         CheckConstraint("octet_length(match_digest) = 16", name="digest_of_16_bytes"),
-        Index(
-            "ix_targets_match",
-            "account_id",
-            "country_code",
-            "ad_group_id",
-            "match_digest",
-            postgresql_where=text("NOT negative AND match_digest IS NOT NULL"),
-        ),
         {"comment": "A target of an ad group or campaign, as Amazon sent it last"},
     )
+
+
+class TargetName(PipelinesBase):
+    """One row is a name of a target: rows of an ad group that name their target by this digest belong to it."""
+
+    __tablename__ = "target_names"
+
+    account: Mapped[int] = mapped_column(
+        Integer, ForeignKey("advertiser_accounts.id"), primary_key=True, autoincrement=False
+    )
+    ad_group_id: Mapped[str] = amazon_id(primary_key=True)
+    match_digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    target_id: Mapped[str] = amazon_id()
 
 
 class Portfolio(_Entity, PipelinesBase):

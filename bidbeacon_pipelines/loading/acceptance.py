@@ -1,10 +1,9 @@
 """Whether a checked report may replace the data of a window: the guards against broken and vanished rows. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.fields import product_name
@@ -13,49 +12,13 @@ LOST_ROWS_DIVISOR = 10
 """A report with fewer than one row in ten of what was there is suspicious."""
 
 
-class Fault(NamedTuple):
-    """What is wrong with rows that can't be understood, and with how many of them."""
-
-    rows: int
-    text: str
+BadRows = Counter[str]
+"""The number of invalid rows by what is wrong with them."""
 
 
-@dataclass(frozen=True)
-class BadRows:
-    """Invalid rows: how many, and what is wrong with them, most frequent first."""
-
-    rows: int = 0
-    faults: tuple[Fault, ...] = ()
-
-    def exceed(self, limit: float, good_rows: int) -> bool:
-        """Return whether their share of all rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
-        return self.rows > limit * (good_rows + self.rows)
-
-    @classmethod
-    def total(cls, several: Iterable["BadRows"]) -> "BadRows":
-        """Return the bad rows of several windows as one."""
-        faults: Counter[str] = Counter()
-        rows = 0
-        for bad_rows in several:
-            rows += bad_rows.rows
-            faults.update({fault.text: fault.rows for fault in bad_rows.faults})
-        return cls(rows, tuple(Fault(count, text) for text, count in faults.most_common()))
-
-
-@dataclass(frozen=True)
-class SuspiciousReport:
-    """An earlier report of the window that was suspicious.
-
-    It must not be the report that is decided about: the same one read twice confirms nothing. It is
-    stored in the transaction that ends its request, so that the request is not read again.
-
-    Attributes:
-        digest: Of its rows of the window, from `loading.staging.digest_window`.
-        rows: How many there were.
-    """
-
-    digest: str
-    rows: int
+def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
+    """Return whether the share of bad rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
+    return bad_rows.total() > limit * (good_rows + bad_rows.total())
 
 
 @dataclass(frozen=True)
@@ -75,12 +38,10 @@ class Accept:
     """Load it.
 
     Attributes:
-        reason: Why.
         is_silent: Whether it is an empty day of a country that should have rows, believed since two
             reports say so.
     """
 
-    reason: str
     is_silent: bool = False
 
 
@@ -136,8 +97,9 @@ class Refuse:
     @property
     def cause(self) -> Cause:
         """How many rows of how many are bad, and why."""
-        bad, rows = self.bad_rows.rows, self.good_rows + self.bad_rows.rows
-        faults = [f"{fault.rows:,} × {fault.text}" for fault in self.bad_rows.faults[:2]]
+        bad = self.bad_rows.total()
+        rows = self.good_rows + bad
+        faults = [f"{count:,} × {fault}" for fault, count in self.bad_rows.most_common(2)]
         code = "rows-undated" if self.is_whole_report else "rows-invalid"
         detail = {"bad": bad, "rows": rows, "share": bad / rows, "faults": faults or None}
         return cause(code, detail=detail)
@@ -146,9 +108,7 @@ class Refuse:
         """Return the verdict on both windows as one; what was counted over the whole report is counted once."""
         if self.is_whole_report:
             return self
-        return Refuse(
-            BadRows.total((self.bad_rows, other.bad_rows)), self.good_rows + other.good_rows
-        )
+        return Refuse(self.bad_rows + other.bad_rows, self.good_rows + other.good_rows)
 
 
 @dataclass(frozen=True)
@@ -176,7 +136,7 @@ def judge_undated(undated: BadRows, good_rows: int, *, bad_share_limit: float) -
             summed.
         bad_share_limit: Largest share that is still loaded, 0 to 1.
     """
-    if not undated.exceed(bad_share_limit, good_rows):
+    if not is_too_bad(undated, good_rows, bad_share_limit):
         return None
     return Refuse(undated, good_rows, is_whole_report=True)
 
@@ -188,7 +148,7 @@ def decide_load(
     *,
     read_rows: int,
     bad_share_limit: float,
-    earlier: SuspiciousReport | None,
+    earlier: str | None,
     digest: str,
     should_have_rows: bool = False,
     lost: Sequence[LostProduct] = (),
@@ -202,7 +162,8 @@ def decide_load(
             report's (`judge_undated`).
         read_rows: Good rows the report has for it, before those of one key are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
-        earlier: The last report for this window, if it was suspicious.
+        earlier: The digest of the last report for this window, if that was suspicious. It was stored
+            in the transaction that ended its request, so it is never the digest of this very report.
         digest: Of this report's good rows of the window, from `loading.staging.digest_window`.
         should_have_rows: Whether the whole report has no row of the country, though it has
             deliverable campaigns, and the
@@ -210,20 +171,17 @@ def decide_load(
         lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows`
             and `new_rows` say it.
     """
-    if bad_rows.exceed(bad_share_limit, read_rows):
+    if is_too_bad(bad_rows, read_rows, bad_share_limit):
         return Refuse(bad_rows, read_rows)
     if should_have_rows:
         return _judge_silence(earlier, digest)
-    if not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows:
-        return Accept(f"{new_rows} rows in place of {old_rows}")
-    if earlier is not None and earlier.digest == digest:
-        return Accept(f"{new_rows} rows in place of {old_rows}: a second report confirms it")
+    kept_rows = not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows
+    if kept_rows or earlier == digest:  # a second report confirms it
+        return Accept()
     return Suspicious(
         old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows)
     )
 
 
-def _judge_silence(earlier: SuspiciousReport | None, digest: str) -> Accept | Unconfirmed:
-    if earlier is not None and earlier.digest == digest:
-        return Accept("no rows, as in a second report", is_silent=True)
-    return Unconfirmed()
+def _judge_silence(earlier: str | None, digest: str) -> Accept | Unconfirmed:
+    return Accept(is_silent=True) if earlier == digest else Unconfirmed()

@@ -1,15 +1,18 @@
 """SQL on loads: the row counts of a report, its quarantined rows, and the state of windows after a load."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
+from bidbeacon_pipelines.accounts.queries import count_countries
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
-from bidbeacon_pipelines.loading.merging import WindowTotals
+from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
+from bidbeacon_pipelines.loading.staging import WindowTally
+from bidbeacon_pipelines.loading.tables import ReportLoad
 from bidbeacon_pipelines.windows.queries import release_windows
 from bidbeacon_pipelines.windows.rules import WindowOutcome
 
@@ -46,49 +49,37 @@ class ReportScope:
 
 
 def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
-    """Return windows as bound parameters: `accounts`, `days` and the `currencies` of the accounts."""
+    """Return windows as bound parameters: `accounts` and `days`."""
     return {
         "accounts": [account.id for account, _ in windows],
         "days": [day for _, day in windows],
-        "currencies": [account.currency_code for account, _ in windows],
     }
 
 
-@dataclass(frozen=True)
-class RowCounts:
-    """Row counts of a report, for one account.
-
-    Attributes:
-        rows_read: Rows in the report's files.
-        rows_loaded: Rows that its windows hold now.
-        rows_summed: Rows merged into others with the same key.
-        rows_quarantined: Invalid rows.
-        rows_withheld: Valid rows of windows that did not take the report: refused, suspicious or
-            unconfirmed.
-        rows_not_waited_for: Rows of other countries, of days that no window waits for, and of ad
-            products that were not asked for.
-    """
-
-    rows_read: int
-    rows_loaded: int
-    rows_summed: int
-    rows_quarantined: int
-    rows_withheld: int
-    rows_not_waited_for: int
+def make_check(
+    connection: Connection, scope: ReportScope, windows: Sequence[tuple[Account, Collection[date]]]
+) -> RowCheck:
+    """Return the check of a report's rows, given the accounts and days that wait for it."""
+    accounts = [
+        WaitingAccount(account.id, account.country_code, account.time_zone, frozenset(days))
+        for account, days in windows
+    ]
+    [account_id] = {account.account_id for account, _ in windows}
+    return RowCheck(
+        scope.dataset,
+        accounts,
+        ad_products=scope.ad_products,
+        period=scope.period,
+        has_one_country=count_countries(connection, account_id) == 1,
+    )
 
 
 def insert_load(
-    connection: Connection, scope: ReportScope, account: Account, counts: RowCounts
+    connection: Connection, scope: ReportScope, account: Account, counts: Mapping[str, int]
 ) -> None:
     """Store the row counts of a loaded report, for an account; the table checks that they add up."""
-    connection.execute(
-        text("""
-            INSERT INTO report_loads (request_id, account_id, country_code, dataset, rows_read, rows_loaded, rows_summed,
-                                      rows_quarantined, rows_withheld, rows_not_waited_for)
-            VALUES (:request_id, :account_id, :country_code, :dataset, :rows_read, :rows_loaded, :rows_summed,
-                    :rows_quarantined, :rows_withheld, :rows_not_waited_for)"""),
-        scope.values | account.identity | asdict(counts),
-    )
+    load = {"request_id": scope.request_id, "dataset": scope.dataset.name}
+    connection.execute(insert(ReportLoad).values(**load, **account.identity, **counts))
 
 
 # Rows go once their report came again, or has no window any more. A row without a readable day goes
@@ -123,7 +114,7 @@ def quarantine_rows(
     account: Account,
     days: Sequence[date],
     loaded: Sequence[date],
-) -> int:
+) -> None:
     """Quarantine the report's invalid rows, in place of those of earlier reports for an account's windows.
 
     Args:
@@ -132,26 +123,21 @@ def quarantine_rows(
         account: whose rows; those whose country can't be read are everybody's.
         days: the windows that the report was for.
         loaded: those of them that took it; of the others not all rows are kept.
-
-    Returns:
-        How many bad rows the report has for the account, kept or not.
     """
     values = scope.values | account.identity
     values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}
     values["most"] = MOST_ROWS_OF_A_REFUSED_WINDOW
     connection.execute(_RELEASE, values)
     connection.execute(_QUARANTINE, values)
-    count = text("SELECT count(*) FROM report_bad WHERE account = :account OR account IS NULL")
-    return int(connection.execute(count, values).scalar_one())
 
 
 @dataclass(frozen=True)
 class WindowEnd:
-    """How one window leaves a load. `totals` is set for a window that took the report."""
+    """How one window leaves a load. `tally` is set for a window that took the report."""
 
     window_date: date
     outcome: WindowOutcome
-    totals: WindowTotals | None = None
+    tally: WindowTally | None = None
     bad_rows: int = 0
 
 
@@ -169,9 +155,9 @@ def end_windows(
     """Write how the windows of a request left its load, and that they wait for it no more."""
     values = scope.values | account.identity
     loaded = [
-        values | asdict(end.totals) | {"day": end.window_date, "bad": end.bad_rows}
+        values | end.tally.values | {"day": end.window_date, "bad": end.bad_rows}
         for end in ends
-        if end.totals is not None
+        if end.tally is not None
     ]
     if loaded:
         connection.execute(_NOTE_LOAD, loaded)

@@ -10,23 +10,19 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
-from bidbeacon_pipelines.accounts.queries import count_countries, get_account, lock_rows
+from bidbeacon_pipelines.accounts.queries import get_account, lock_rows
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.causes import Cause, cause
-from bidbeacon_pipelines.datasets.fields import products_of
-from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
-from bidbeacon_pipelines.loading.load_queries import ReportScope, window_values
-from bidbeacon_pipelines.loading.merging import merge_windows, total_windows
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
+from bidbeacon_pipelines.loading.load_queries import ReportScope, make_check, window_values
+from bidbeacon_pipelines.loading.merging import merge_windows
 from bidbeacon_pipelines.loading.quarantine_queries import (
-    QuarantinedReport,
-    RawRow,
-    change_bad_counts,
-    count_bad_rows,
     find_loaded_report,
     keep_rows,
     list_quarantined_reports,
-    list_raw_rows,
+    list_rows_of_report,
+    recount_bad_rows,
     recount_windows,
     release_rows,
     stage_held_rows,
@@ -37,10 +33,10 @@ from bidbeacon_pipelines.loading.rows import (
     NotWaitedFor,
     OtherRow,
     RowCheck,
-    WaitingAccount,
 )
-from bidbeacon_pipelines.loading.staging import gather_rows, head_of, open_stage
-from bidbeacon_pipelines.values.part_text import read_object
+from bidbeacon_pipelines.loading.staging import gather_rows, open_stage, tally_windows
+from bidbeacon_pipelines.loading.tables import QuarantinedRow
+from bidbeacon_pipelines.values.decode import read_object
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -86,9 +82,10 @@ def replay_quarantine(
     with engine.begin() as connection:
         reports = list_quarantined_reports(connection, account=account, dataset=dataset)
     replayed = []
-    for report in reports:
+    for account_key, name, request_id in reports:
         with engine.begin() as connection:
-            action = _replay_report(connection, report, find_dataset(report.dataset))
+            of_account = get_account(connection, account_key)
+            action = _replay_report(connection, of_account, find_dataset(name), request_id)
             if action is not None:
                 session.add_in(connection, action)
                 replayed.append(action)
@@ -96,57 +93,34 @@ def replay_quarantine(
 
 
 def _replay_report(
-    connection: Connection, report: QuarantinedReport, dataset: Dataset
+    connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> QuarantineReplayed | None:
     """Replay one report's rows; None where another replay or load has dealt with them meanwhile."""
-    account = get_account(connection, report.account_key)
     lock_rows(connection, account)
-    loaded = find_loaded_report(connection, account, dataset.name, report.request_id)
-    if not loaded.days:
-        return None
-    period = loaded.start_date, loaded.end_date
-    requested = DatasetReport(dataset, products_of(loaded.report))
-    scope = ReportScope(requested, report.request_id, loaded.data_as_of, period)
-    rows = list_raw_rows(connection, account, scope)
+    scope, days = find_loaded_report(connection, account, dataset, request_id)
+    rows = list_rows_of_report(connection, account, scope) if days else []
     if not rows:
         return None
-    checked = _sort(_check_of(connection, account, scope, loaded.days), rows)
+    checked = _sort(make_check(connection, scope, [(account, days)]), rows)
     if checked.understood:
         _stage(connection, account, scope, checked)
-    before = count_bad_rows(connection, account, scope, loaded.days)
     release_rows(connection, checked.released)
     keep_rows(connection, checked.kept)
-    after = count_bad_rows(connection, account, scope, loaded.days)
-    change_bad_counts(
-        connection, account, scope, {day: after[day] - before[day] for day in loaded.days}
-    )
+    recount_bad_rows(connection, account, scope, days)
     if checked.understood:
         _merge(connection, account, scope, checked.days)
     return QuarantineReplayed(
         account=account.account_key,
         dataset=dataset.name,
         windows=checked.days,
-        request_id=report.request_id,
+        request_id=request_id,
         rows=len(checked.understood),
         foreign=len(checked.foreign),
         left=len(checked.kept),
     )
 
 
-def _check_of(
-    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
-) -> RowCheck:
-    """Return the check of the load, for the windows that still hold the report."""
-    return RowCheck(
-        scope.dataset,
-        [WaitingAccount(account.id, account.country_code, account.time_zone, frozenset(days))],
-        ad_products=scope.ad_products,
-        period=scope.period,
-        has_one_country=count_countries(connection, account.account_id) == 1,
-    )
-
-
-def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
+def _sort(check: RowCheck, rows: Sequence[QuarantinedRow]) -> _Sorted:
     """Sort rows by their new result; a row whose window holds another report stays untouched."""
     result = _Sorted()
     for row in rows:
@@ -163,7 +137,7 @@ def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
     return result
 
 
-def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
+def _check_again(check: RowCheck, row: QuarantinedRow) -> CheckedRow:
     """Check a row as the load did, from the same text; an unreadable row stays invalid and does not stop the others."""
     try:
         return check(read_object(row.raw))
@@ -173,15 +147,11 @@ def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
 
 
 def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
-    """Stage valid rows beside the rows of their windows; rows whose sum exceeds a column's range stay in quarantine."""
+    """Stage valid rows beside the rows of their windows, and sum those of one key."""
     with open_stage(connection, scope.dataset) as stage:
         stage.good([line for _, line in checked.understood.values()])
     stage_held_rows(connection, account, scope, checked.days)
-    overfull = {key.head: key for key in gather_rows(connection, scope.dataset)}
-    for number, (day, line) in list(checked.understood.items()):
-        if (key := overfull.get(head_of(scope.dataset, line))) is not None:
-            del checked.understood[number]
-            checked.kept.append((number, day, key.cause))
+    gather_rows(connection, scope.dataset)
 
 
 def _merge(
@@ -189,11 +159,6 @@ def _merge(
 ) -> None:
     """Add the staged rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
     values = scope.values | window_values([(account, day) for day in days])
+    tallies = tally_windows(connection, scope.dataset, values)
     merge_windows(connection, scope.dataset, values)
-    totals = total_windows(connection, scope.dataset, values)
-    recount_windows(
-        connection,
-        account,
-        scope,
-        {day: totals[account.id, day] for day in days},
-    )
+    recount_windows(connection, account, scope, {day: tallies[account.id, day] for day in days})

@@ -5,18 +5,21 @@ the new ones, summed and merged, with the same result as a load of the whole rep
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.database.rows import read_rows
+from bidbeacon_pipelines.datasets.fields import products_of
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
+from bidbeacon_pipelines.loading import tables
 from bidbeacon_pipelines.loading.load_queries import ReportScope
-from bidbeacon_pipelines.loading.merging import WindowTotals
-from bidbeacon_pipelines.loading.staging import listed, staged_columns
+from bidbeacon_pipelines.loading.staging import WindowTally, listed, staged_columns
 from bidbeacon_sessions.writes import json_text
 
 
@@ -73,15 +76,6 @@ def list_quarantined_rows(
     return [QuarantinedRow(**row) for row in connection.execute(_LIST, values).mappings()]
 
 
-@dataclass(frozen=True)
-class QuarantinedReport:
-    """A report that windows hold and that has rows in quarantine."""
-
-    account_key: str
-    dataset: str
-    request_id: int
-
-
 _REPORTS = text(f"""
     SELECT DISTINCT a.account_key, q.dataset, q.request_id
       FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code)
@@ -92,27 +86,16 @@ _REPORTS = text(f"""
 
 def list_quarantined_reports(
     connection: Connection, *, account: str | None = None, dataset: str | None = None
-) -> list[QuarantinedReport]:
-    """Return the reports whose rows can be replayed."""
+) -> list[tuple[str, str, int]]:
+    """Return account, dataset and request of the reports whose rows can be replayed."""
     rows = connection.execute(_REPORTS, {"account": account, "dataset": dataset})
-    return [QuarantinedReport(**row) for row in rows.mappings()]
-
-
-@dataclass(frozen=True)
-class LoadedReport:
-    """The windows that hold one report, the instant its data is as of, and what was requested."""
-
-    days: list[date]
-    data_as_of: datetime
-    start_date: date
-    end_date: date
-    report: str
+    return [(row.account_key, row.dataset, row.request_id) for row in rows]
 
 
 def find_loaded_report(
-    connection: Connection, account: Account, dataset: str, request_id: int
-) -> LoadedReport:
-    """Return which windows hold a report now; `days` is empty where later reports have replaced it."""
+    connection: Connection, account: Account, dataset: Dataset, request_id: int
+) -> tuple[ReportScope, list[date]]:
+    """Return a report and the windows that hold it now: none where later reports have replaced it."""
     row = connection.execute(
         text(f"""
             SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{{}}') AS days,
@@ -122,33 +105,25 @@ def find_loaded_report(
                     AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
                     AND {_HOLDS}
              WHERE r.id = :request_id GROUP BY r.id"""),
-        account.identity | {"dataset": dataset, "request_id": request_id},
-    )
-    return LoadedReport(**row.mappings().one())
+        account.identity | {"dataset": dataset.name, "request_id": request_id},
+    ).one()
+    report = DatasetReport(dataset, products_of(row.report))
+    scope = ReportScope(report, request_id, row.data_as_of, (row.start_date, row.end_date))
+    return scope, row.days
 
 
-@dataclass(frozen=True)
-class RawRow:
-    """A quarantined row as a replay reads it; `raw` is its text as the report had it."""
-
-    id: int
-    row_number: int
-    window_date: date | None
-    cause: dict[str, Any]
-    raw: str
+_OF_REPORT = """q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
+    AND q.request_id = :request_id"""
 
 
-_OF_REPORT = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND request_id = :request_id"
-
-
-def list_raw_rows(connection: Connection, account: Account, scope: ReportScope) -> list[RawRow]:
+def list_rows_of_report(
+    connection: Connection, account: Account, scope: ReportScope
+) -> list[tables.QuarantinedRow]:
     """Return the quarantined rows of a report in file order, locked until the transaction ends."""
-    rows = connection.execute(
-        text(f"""SELECT id, row_number, window_date, cause, raw FROM quarantined_rows
-                  WHERE {_OF_REPORT} ORDER BY row_number, id FOR UPDATE"""),
-        scope.values | account.identity,
-    )
-    return [RawRow(**row) for row in rows.mappings()]
+    row = tables.QuarantinedRow
+    of_report = {"dataset": scope.dataset.name, "request_id": scope.request_id}
+    rows = select(row).filter_by(**account.identity, **of_report).order_by(row.row_number, row.id)
+    return read_rows(connection, rows.with_for_update())
 
 
 def stage_held_rows(
@@ -163,20 +138,6 @@ def stage_held_rows(
              WHERE account = :account AND window_date = ANY(:days) AND ad_product = ANY(:ad_products)"""),
         scope.values | {"account": account.id, "days": list(days)},
     )
-
-
-def count_bad_rows(
-    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
-) -> dict[date, int]:
-    """Return how many stored bad rows of a report are each window's; one without a readable day is no window's."""
-    rows = connection.execute(
-        text(f"""SELECT day, count(q.id) AS bad_rows FROM unnest(CAST(:days AS date[])) AS d(day)
-                   LEFT JOIN (SELECT id, window_date FROM quarantined_rows WHERE {_OF_REPORT}) q
-                     ON q.window_date = d.day
-                  GROUP BY day"""),
-        scope.values | account.identity | {"days": list(days)},
-    )
-    return {row.day: row.bad_rows for row in rows}
 
 
 def release_rows(connection: Connection, ids: Sequence[int]) -> None:
@@ -208,28 +169,27 @@ _RECOUNT = text("""
            product_totals = CAST(:products AS jsonb),
            recorded_load_count = least(recorded_load_count, load_count - 1)
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report AND window_date = :day""")
-_FEWER_BAD = text("""
-    UPDATE report_windows SET quarantined_count = greatest(quarantined_count + :change, 0)
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report AND window_date = :day""")
+# A window that holds a report keeps all its bad rows.
+_COUNT_BAD = text(f"""
+    UPDATE report_windows w
+       SET quarantined_count = (SELECT count(*) FROM quarantined_rows q WHERE {_OF_REPORT} AND q.window_date = w.window_date)
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report
+       AND window_date = ANY(:days)""")
 
 
 def recount_windows(
     connection: Connection,
     account: Account,
     scope: ReportScope,
-    totals: Mapping[date, WindowTotals],
+    tallies: Mapping[date, WindowTally],
 ) -> None:
     """Write what windows hold after a replay."""
-    for day, total in totals.items():
-        connection.execute(_RECOUNT, scope.values | account.identity | asdict(total) | {"day": day})
+    for day, tally in tallies.items():
+        connection.execute(_RECOUNT, scope.values | account.identity | tally.values | {"day": day})
 
 
-def change_bad_counts(
-    connection: Connection, account: Account, scope: ReportScope, changes: dict[date, int]
+def recount_bad_rows(
+    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Add to each window's count of quarantined rows; it may count more than are stored."""
-    for day, change in changes.items():
-        if change:
-            connection.execute(
-                _FEWER_BAD, scope.values | account.identity | {"day": day, "change": change}
-            )
+    """Count the quarantined rows of windows that hold a report."""
+    connection.execute(_COUNT_BAD, scope.values | account.identity | {"days": list(days)})

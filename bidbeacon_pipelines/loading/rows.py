@@ -28,6 +28,9 @@ from bidbeacon_pipelines.datasets.fields import (
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.values.decode import Row, RowDecoder, Values, WireRow
 from bidbeacon_pipelines.values.field_types import (
+    AMOUNT_DIGITS,
+    AMOUNT_PLACES,
+    COUNT_DIGITS,
     FieldError,
     as_ad_product,
     as_amazon_id,
@@ -56,7 +59,10 @@ CHECKS: Final[Mapping[str, Check]] = {
     "amount": as_amount,
 }
 _MAY_BE_MISSING: Final = {"campaign_name"}
-_USUAL: Final = {"count": rb"[0-9]{1,18}", "amount": rb"[0-9]{1,14}(?:\.[0-9]{1,6})?"}
+_USUAL: Final = {
+    "count": b"[0-9]{1,%d}" % COUNT_DIGITS,
+    "amount": rb"[0-9]{1,%d}(?:\.[0-9]{1,%d})?" % (AMOUNT_DIGITS, AMOUNT_PLACES),
+}
 """How nearly all metrics are written. What comes is JSON, so a number has no leading zeros."""
 _TAB: Final = b"\t"
 _NULL: Final = "\\N"
@@ -95,6 +101,12 @@ class BadRow(NamedTuple):
     cause: Cause
     account: int | None
     window_date: date | None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with its first field at fault, without the value."""
+        expected = self.cause["detail"]["faults"][0].get("expected")
+        return f"{self.cause['field']}: {f'expected {expected}' if expected else 'missing'}"
 
 
 class NotWaitedFor(Enum):
@@ -187,7 +199,7 @@ class RowCheck:
     def __call__(self, row: Row) -> CheckedRow:
         """Return what a row is."""
         if isinstance(row, dict):
-            checked = self._check(self.decoder.values_in(row))
+            checked = self._check(self.decoder.values_of(row))
             return checked.line if isinstance(checked, _GoodRow) else checked
         try:
             time = self._times[self._time_of(row)]
@@ -302,9 +314,7 @@ def make_decoder(dataset: Dataset) -> RowDecoder:
     fields = dict.fromkeys(
         (*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *described)
     )
-    return RowDecoder(
-        tuple(fields), dataset.other_names, [metric.field for metric in dataset.metrics]
-    )
+    return RowDecoder(tuple(fields), dataset.other_names)
 
 
 def _time_fields(dataset: Dataset) -> tuple[str, ...]:

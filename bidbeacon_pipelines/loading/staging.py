@@ -1,31 +1,35 @@
-"""SQL of the stage: a report's rows come by COPY into temporary tables that end with the transaction.
+"""The stage: a report's rows are read, checked and copied into temporary tables that end with the transaction.
 
-`report_rows` has the valid rows, with the columns of the dataset's table; `report_bad` the invalid
-ones, with their cause and raw text, `account` null if their country can't be read. Rows of one key
-are summed there. The statements follow from the dataset.
+`report_rows` has the valid rows, with the columns of the dataset's table, those of one key summed;
+`report_bad` the invalid ones, with their cause and raw text, `account` null if their country can't
+be read. The statements follow from the dataset.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date
+from datetime import date
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
-from bidbeacon_pipelines.causes import Cause, invalid_fields
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.loading.acceptance import LOST_ROWS_DIVISOR, LostProduct
+from bidbeacon_pipelines.loading.acceptance import (
+    LOST_ROWS_DIVISOR,
+    BadRows,
+    LostProduct,
+)
+from bidbeacon_pipelines.loading.rows import BadRow, NotWaitedFor, OtherRow, RowCheck
 from bidbeacon_sessions.progress import note_progress
 from bidbeacon_sessions.writes import json_text
 
-MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}
-"""The largest values of bigint and numeric(20, 6)."""
 WINDOWS: Final = (
     "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
 )
@@ -33,6 +37,7 @@ _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
 """Of the load's transaction: 100,000 rows are sorted and compared in this memory, and few of them are enough to know how many there are."""
 _MOST_BAD_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -55,8 +60,44 @@ def same_key(dataset: Dataset, left: str, right: str) -> str:
 
 def staged_columns(dataset: Dataset) -> list[str]:
     """Return the columns that a stage shares with the dataset's table: all that come from a report."""
-    derived = {"target_id", "request_id"}
-    return [column.name for column in columns_of(dataset) if column.name not in derived]
+    return [column.name for column in columns_of(dataset) if column.name != "request_id"]
+
+
+@dataclass
+class RowCounter:
+    """The counts of a report's rows, taken while they are read.
+
+    Attributes:
+        total: All.
+        bad: Those that can't be understood, by account, day and fault; None for an account or day
+            that can't be read.
+        others: Those that no window waits for.
+    """
+
+    total: int = 0
+    bad: Counter[tuple[int | None, date | None, str]] = field(default_factory=Counter)
+    others: Counter[OtherRow] = field(default_factory=Counter)
+
+    def bad_rows(self, account: int) -> dict[date | None, BadRows]:
+        """Return the bad rows of an account by day; those whose country can't be read are everybody's."""
+        by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
+        for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
+            if of in {None, account}:
+                by_day[day][fault] += rows
+        return dict(by_day)
+
+    def other_products(self, account: int) -> dict[str, int]:
+        """Return the rows of ad products that were not asked for, of an account."""
+        return {
+            str(other.ad_product): rows
+            for other, rows in self.others.items()
+            if other.kind is NotWaitedFor.AD_PRODUCT and other.account == account
+        }
+
+    def foreign(self, account: int) -> int:
+        """Return the number of rows of other countries, and of the account's days that no window waits for."""
+        kinds = OtherRow(NotWaitedFor.COUNTRY), OtherRow(NotWaitedFor.DAY, account)
+        return sum(self.others[kind] for kind in kinds)
 
 
 class StageWriter:
@@ -76,20 +117,41 @@ class StageWriter:
         if lines:
             self._write(b"\n".join(lines) + b"\n")
 
-    def bad(
-        self, number: int, account: int | None, day: date | None, cause: Cause, raw: str
-    ) -> None:
+    def bad(self, number: int, row: BadRow, raw: str) -> None:
         """Stage an invalid row; `raw` is its text as it came."""
-        cells = (account, day, number, json_text(cause), raw)
-        self._bad.write(("\t".join(map(_text, cells)) + "\n").encode())
+        cells = (row.account, row.window_date, number, json_text(row.cause), raw)
+        line = "\t".join("\\N" if cell is None else str(cell).translate(_ESCAPES) for cell in cells)
+        self._bad.write(f"{line}\n".encode())
 
 
-def _text(value: object) -> str:
-    """Return a value as COPY reads it in a line."""
-    if value is None:
-        return "\\N"
-    text = str(value)
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+def stage_report(
+    connection: Connection, dataset: Dataset, check: RowCheck, parts: Sequence[Path]
+) -> RowCounter:
+    """Read, check and stage all rows of a report.
+
+    Raises:
+        BrokenPartError: a part can't be read to its end.
+    """
+    counter = RowCounter()
+    with open_stage(connection, dataset) as stage:
+        for part in parts:
+            _stage_part(part, check, stage, counter)
+    gather_rows(connection, dataset)
+    return counter
+
+
+def _stage_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCounter) -> None:
+    for batch in check.decoder.batches(part):
+        checked = [check(row) for row in batch.rows]
+        good = [line for line in checked if isinstance(line, bytes)]
+        stage.good(good)
+        for place, row in enumerate(checked if len(good) < len(checked) else ()):
+            if isinstance(row, BadRow):
+                stage.bad(counter.total + place, row, batch.text_of(place))
+                counter.bad[row.account, row.window_date, row.fault] += 1
+            elif isinstance(row, OtherRow):
+                counter.others[row] += 1
+        counter.total += len(checked)
 
 
 @contextmanager
@@ -138,88 +200,17 @@ _BAD_TABLE = text("""
     CREATE TEMP TABLE report_bad (account int, window_date date, row_number bigint, cause jsonb, raw text) ON COMMIT DROP""")
 
 
-@dataclass(frozen=True)
-class OverfullKey:
-    """A key whose sum exceeds a column's range; `cause` names the metrics.
-
-    Attributes:
-        head: What the lines of its rows begin with.
-        account: Its account.
-        window_date: Its day.
-    """
-
-    head: bytes
-    account: int
-    window_date: date
-    cause: Cause
-
-
-def head_of(dataset: Dataset, line: bytes) -> bytes:
-    """Return the part of a line that identifies its row."""
-    columns = len(key_of(dataset))
-    return b"\t".join(line.split(b"\t", columns)[:columns])
-
-
-def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
-    """Sum the rows of one key; null means "no value" and adds nothing.
-
-    Returns:
-        The keys whose sum exceeds a column's range; their rows are removed from the stage.
-    """
+def gather_rows(connection: Connection, dataset: Dataset) -> None:
+    """Sum the staged rows of one key; null means "no value" and adds nothing."""
     connection.execute(text("ANALYZE report_rows (account, window_date)"))
     connection.execute(text("DROP TABLE IF EXISTS report_twins"))
     key = listed(key_of(dataset))
-    connection.execute(
+    twins = connection.execute(
         text(f"""CREATE TEMP TABLE report_twins ON COMMIT DROP AS
                  SELECT {key} FROM report_rows GROUP BY {key} HAVING count(*) > 1""")
     )
-    if not connection.execute(text("SELECT EXISTS (SELECT FROM report_twins)")).scalar_one():
-        return []
-    overfull = _take_overfull_rows(connection, dataset)
-    connection.execute(text(_sum(dataset)))
-    return overfull
-
-
-def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
-    sums = ", ".join(f"sum({metric.column}) AS {metric.column}" for metric in dataset.metrics)
-    too_much = " OR ".join(
-        f"sum({metric.column}) > {MOST[metric.kind]}" for metric in dataset.metrics
-    )
-    key = listed(key_of(dataset))
-    rows = connection.execute(
-        text(f"""
-            WITH overfull AS (
-                SELECT {key}, {sums} FROM report_rows JOIN report_twins USING ({key}) GROUP BY {key} HAVING {too_much}),
-            taken AS (DELETE FROM report_rows r USING overfull o WHERE {same_key(dataset, "r", "o")} AND r.read_rows > 0)
-            SELECT * FROM overfull""")
-    )
-    return [
-        OverfullKey(
-            _head(dataset, row), row["account"], row["window_date"], _too_much(dataset, row)
-        )
-        for row in rows.mappings()
-    ]
-
-
-def _head(dataset: Dataset, row: Mapping[Any, Any]) -> bytes:
-    """Return what the lines of a key's rows begin with."""
-    hour = [row["hour_at"].astimezone(UTC).isoformat()] if dataset.is_hourly else []
-    key = f"\\\\x{row['row_key'].hex()}"
-    return "\t".join([str(row["account"]), str(row["window_date"]), *hour, key]).encode()
-
-
-def _too_much(dataset: Dataset, sums: Mapping[Any, Any]) -> Cause:
-    return invalid_fields(
-        [
-            {
-                "field": metric.field,
-                "expected": f"rows of one key to add up to {MOST[metric.kind]} at most",
-                "got": str(sums[metric.column]),
-            }
-            for metric in dataset.metrics
-            if (sums[metric.column] or 0) > MOST[metric.kind]
-        ]
-    )
+    if twins.rowcount:
+        connection.execute(text(_sum(dataset)))
 
 
 def _sum(dataset: Dataset) -> str:
@@ -228,75 +219,69 @@ def _sum(dataset: Dataset) -> str:
     others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
     # All others are of the key, or names of it; bytea has no min() before PostgreSQL 18.
     names = ", ".join(f"(array_agg({column} ORDER BY {column}))[1]" for column in others)
-    kinds = {
-        metric.column: "bigint" if metric.kind == "count" else "numeric(20, 6)"
-        for metric in dataset.metrics
-    }
-    sums = ", ".join(f"CAST(sum({column}) AS {kind})" for column, kind in kinds.items())
+    sums = ", ".join(f"sum({metric})" for metric in metrics)
     return f"""
         WITH gone AS (DELETE FROM report_rows r USING report_twins t WHERE {same_key(dataset, "r", "t")} RETURNING r.*)
         INSERT INTO report_rows ({listed(key)}, {listed(others)}, {listed(metrics)}, read_rows)
         SELECT {listed(key)}, {names}, {sums}, sum(read_rows) FROM gone GROUP BY {listed(key)}"""
 
 
-def set_aside(connection: Connection, key: OverfullKey, row_number: int, raw: str) -> None:
-    """Add a row of an overfull key to the invalid rows; `raw` is its text as it came."""
-    connection.execute(
-        text(
-            "INSERT INTO report_bad VALUES (:account, :day, :number, CAST(:cause AS jsonb), :raw)"
-        ),
-        {
-            "account": key.account,
-            "day": key.window_date,
-            "number": row_number,
-            "cause": json_text(key.cause),
-            "raw": raw,
-        },
-    )
+@dataclass(frozen=True)
+class ProductTally:
+    """What a report has of an ad product for a window, and how many rows the table holds of it.
 
+    Attributes:
+        old_rows: Rows of the table.
+        rows: Rows of the report, those of one key summed.
+        read_rows: The same before they are summed.
+        unresolved: Those of them whose target is unknown.
+        spend: In the account's currency, as `sales`.
+    """
 
-# A row counts for its first field at fault.
-_FAULTS = text("""
-    SELECT account, window_date, count(*) AS rows,
-           (cause ->> 'field') || coalesce(': expected ' || (cause #>> '{detail, faults, 0, expected}'), ': missing') AS fault
-      FROM report_bad GROUP BY account, window_date, fault""")
+    old_rows: int
+    rows: int
+    read_rows: int
+    unresolved: int
+    spend: Decimal
+    sales: Decimal
 
 
 @dataclass(frozen=True)
-class FaultyRows:
-    """The number of bad rows with one fault on one day of an account.
-
-    `account` is None for rows whose country can't be read, `window_date` for those whose day can't.
-    """
-
-    account: int | None
-    window_date: date | None
-    fault: str
-    rows: int
-
-
-def list_faults(connection: Connection) -> list[FaultyRows]:
-    """Return what is wrong with bad rows, with how many rows each fault has."""
-    return [FaultyRows(**row) for row in connection.execute(_FAULTS).mappings()]
-
-
-@dataclass
 class WindowTally:
-    """The row counts of a report for a window: `read_rows` before rows of one key are summed, `new_rows` afterwards, in place of `old_rows`.
+    """What a report has for a window, by ad product, and in total."""
 
-    `lost` are the ad products of which nearly all rows are gone.
-    """
+    products: Mapping[str, ProductTally]
 
-    old_rows: int = 0
-    new_rows: int = 0
-    read_rows: int = 0
-    lost: list[LostProduct] = field(default_factory=list)
+    def total(self, name: str) -> Any:
+        """Return the sum of one figure over all ad products."""
+        return sum(getattr(product, name) for product in self.products.values())
+
+    @property
+    def lost(self) -> list[LostProduct]:
+        """The ad products of which nearly all rows are gone."""
+        return [
+            LostProduct(name, product.old_rows, product.rows)
+            for name, product in self.products.items()
+            if product.rows * LOST_ROWS_DIVISOR < product.old_rows
+        ]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The totals as columns of `report_windows`."""
+        products = (
+            f'"{name}": {{"rows": {one.rows}, "spend": {one.spend:f}, "sales": {one.sales:f}}}'
+            for name, one in self.products.items()
+        )
+        names = ("rows", "unresolved", "spend", "sales")
+        return {name: self.total(name) for name in names} | {
+            "products": f"{{{', '.join(products)}}}"
+        }
 
 
 def tally_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[tuple[int, date], WindowTally]:
-    """Count, for each of some windows, what the stage has and what the table holds of the report's ad products.
+    """Count and sum, for each of some windows, what the stage has and what the table holds of the report's ad products.
 
     Args:
         connection: the load's transaction.
@@ -304,28 +289,39 @@ def tally_windows(
         values: bound values: `accounts` and `days` of the windows, and the `ad_products` of the
             report.
     """
-    counts = connection.execute(
-        text(f"""
-            SELECT account, window_date, ad_product, coalesce(o.rows, 0), coalesce(r.rows, 0), coalesce(r.read_rows, 0)
-              FROM (SELECT o.account, o.window_date, o.ad_product, count(*) AS rows
-                      FROM {dataset.table} o JOIN {WINDOWS} USING (account, window_date)
-                     WHERE o.ad_product = ANY(:ad_products) GROUP BY 1, 2, 3) o
-              FULL JOIN (SELECT account, window_date, ad_product, count(*) AS rows, CAST(sum(read_rows) AS bigint) AS read_rows
-                           FROM report_rows GROUP BY 1, 2, 3) r USING (account, window_date, ad_product)
-             ORDER BY ad_product"""),
-        values,
-    )
-    tallies = {
-        window: WindowTally() for window in zip(values["accounts"], values["days"], strict=True)
+    products: dict[tuple[int, date], dict[str, ProductTally]] = {
+        window: {} for window in zip(values["accounts"], values["days"], strict=True)
     }
-    for account, day, product, old_rows, new_rows, read_rows in counts:
-        tally = tallies[account, day]
-        tally.old_rows += old_rows
-        tally.new_rows += new_rows
-        tally.read_rows += read_rows
-        if new_rows * LOST_ROWS_DIVISOR < old_rows:
-            tally.lost.append(LostProduct(product, old_rows, new_rows))
-    return tallies
+    rows = connection.execute(text(_tally(dataset)), values)
+    for account, day, ad_product, *figures in rows:
+        products[account, day][ad_product] = ProductTally(*figures)
+    return {window: WindowTally(some) for window, some in products.items()}
+
+
+def _tally(dataset: Dataset) -> str:
+    unresolved, names = "0", ""
+    if dataset.names_targets:
+        unresolved = "count(r.target_match) - count(n.target_id)"
+        names = """LEFT JOIN target_names n
+                     ON n.account = r.account AND n.ad_group_id = r.ad_group_id AND n.match_digest = r.target_match"""
+    spend, sales = (
+        f"sum({name}) FILTER (WHERE r.currency_code = a.currency_code)"
+        if name in dataset.columns
+        else "CAST(0 AS numeric)"
+        for name in ("spend", "sales")
+    )
+    return f"""
+        SELECT w.account, w.window_date, asked.ad_product, coalesce(o.rows, 0), coalesce(r.rows, 0), coalesce(r.read_rows, 0),
+               coalesce(r.unresolved, 0), coalesce(r.spend, 0), coalesce(r.sales, 0)
+          FROM {WINDOWS} CROSS JOIN unnest(CAST(:ad_products AS text[])) AS asked(ad_product)
+          LEFT JOIN (SELECT o.account, o.window_date, o.ad_product, count(*) AS rows
+                       FROM {dataset.table} o JOIN {WINDOWS} USING (account, window_date)
+                      GROUP BY 1, 2, 3) o USING (account, window_date, ad_product)
+          LEFT JOIN (SELECT r.account, r.window_date, r.ad_product, count(*) AS rows, CAST(sum(r.read_rows) AS bigint) AS read_rows,
+                            {unresolved} AS unresolved, {spend} AS spend, {sales} AS sales
+                       FROM report_rows r JOIN advertiser_accounts a ON a.id = r.account {names}
+                      GROUP BY 1, 2, 3) r USING (account, window_date, ad_product)
+         ORDER BY 1, 2, 3"""
 
 
 def digest_window(
@@ -342,3 +338,13 @@ def digest_window(
           FROM report_rows WHERE account = :account AND window_date = :day AND ad_product = ANY(:ad_products)""")
     values = {"account": account, "day": day, "ad_products": list(ad_products)}
     return str(connection.execute(statement, values).scalar_one())
+
+
+def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Leave on the stage only the rows of some windows: their `accounts` and `days`."""
+    connection.execute(
+        text(f"""
+            DELETE FROM report_rows r
+             WHERE NOT EXISTS (SELECT FROM {WINDOWS} WHERE w.account = r.account AND w.window_date = r.window_date)"""),
+        values,
+    )

@@ -1,66 +1,47 @@
-"""Reads one part of a report: a gzipped JSON array of flat objects, or gzipped CSV, streamed with bounded memory.
+"""Reads a downloaded file: one gzipped JSON array, as bytes, with bounded memory.
 
-A decoder is compiled from the dataset and reads some 150 rows at a time. It verifies that they are
-strict JSON, and keeps each value as raw bytes, since most values are never needed in another form.
-A value that is needed keeps every digit: whole numbers become `int`, others `Decimal`, never a
-float. What the decoder refuses (a bare `NaN`, half a surrogate pair) is read object by object by
-the standard library, so that it spoils its own row only. A row of CSV is made one of JSON.
+The end of the gzip stream, with its checksum, and of the array prove that the file is whole.
+Some 150 objects are decoded at a time. What msgspec refuses (a bare `NaN`, half a surrogate pair)
+is read value by value by the standard library, so that it spoils no other object. Numbers keep every digit:
+whole ones become `int`, others `Decimal`, never a float. A field that an object has twice keeps
+its last value.
 """
 
-import csv
+import codecs
 import gzip
+import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from decimal import Decimal
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 from isal import igzip, isal_zlib
 from msgspec import UNSET, Raw
 
 from bidbeacon_pipelines.causes import cause
-from bidbeacon_pipelines.values.part_text import (
-    CHUNK_CHARS,
-    PartText,
-    exact_number,
-    open_part,
-    read_object,
-)
 
-_CSV_ROWS: Final = 150
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
-_RAWS = msgspec.json.Decoder(list[Raw])
-_VALUES = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
-_JSON = msgspec.json.Encoder(decimal_format="number")
-_DAMAGED: Any = (
-    EOFError,
-    gzip.BadGzipFile,
-    zlib.error,
-    isal_zlib.error,
-)  # the last one has no type
+CHUNK_BYTES: Final = 1 << 16
+"""What is read at a time: some 150 rows, so that a bad one costs few good ones the quick way."""
+LONGEST_VALUE_BYTES: Final = 1 << 23
+"""A row has some 500 bytes, and one with a name of a megabyte is read too; a longer one is broken."""
+MOST_INFLATED_BYTES: Final = 64 * 1024**3
+"""A larger file is a bomb. Nothing is unpacked onto the disk, so this bounds time."""
+LONGEST_INTEGER: Final = 4_300
+"""Digits; Python makes no longer `int`."""
 
 Values = dict[str, Any]
 """The values of a row by Amazon's name of the field; `UNSET` for fields that did not come."""
-_MISSING: Final = Raw(b"\\N")
-"""Stands in a wire row for a field that did not come. It is no JSON, so no value equals it."""
-
-
-class WireRow(msgspec.Struct):
-    """A row whose values are the bytes that came; each decoder makes a class of its fields."""
-
-
-Row = WireRow | dict[str, Any]
-"""A row as it came; or decoded, where only the standard library could read it."""
 
 
 class BrokenPartError(ValueError):
-    """A part is neither a gzipped JSON array of objects nor CSV; the message says which part and what was found.
+    """A file is no gzipped JSON array of objects; the message says which file and what was found.
 
     Attributes:
         part: The file's name.
@@ -78,34 +59,245 @@ class BrokenPartError(ValueError):
         self.failure_cause = cause("file-incomplete", detail={"reason": str(self)})
 
 
+def exact_number(number: str) -> Decimal:
+    """Return a number with every digit; one beyond every range becomes infinite, which no field accepts."""
+    try:
+        return Decimal(number)
+    except ArithmeticError:
+        return Decimal("-Infinity" if number.startswith("-") else "Infinity")
+
+
+def _whole(number: str) -> int | Decimal:
+    return int(number) if len(number) <= LONGEST_INTEGER else exact_number(number)
+
+
+_EXACT = json.JSONDecoder(parse_float=exact_number, parse_int=_whole, parse_constant=Decimal)
+_ANY = msgspec.json.Decoder(list[Any], float_hook=exact_number)
+_VALUES = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
+_RAWS = msgspec.json.Decoder(list[Raw])
+_ENCODER = msgspec.json.Encoder()
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+_DAMAGED: Any = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)  # the last has no type
+_BLANKS = re.compile(rb"[ \t\n\r]*")
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Rows that follow each other.
+    """Values that follow each other in a file.
 
     Attributes:
         rows: As they came.
-        text_of: Returns the text of a row, by its place.
+        text_of: Returns the text of one, by its place.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Any]
     text_of: Callable[[int], str]
 
 
+def read_object(text: str) -> dict[str, Any]:
+    """Return the object that a text is, every number exact.
+
+    Raises:
+        ValueError: it is no JSON, or not an object.
+        RecursionError: it is nested too deeply.
+    """
+    found = _EXACT.decode(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{text[:40]!r} where an object should be")  # noqa: TRY004 - bad text
+    return found
+
+
+def iter_values(path: Path) -> Iterator[Any]:
+    """Yield the values of a file, whatever they are, in its order.
+
+    Raises:
+        BrokenPartError: as of `iter_batches`.
+    """
+    for batch in iter_batches(path, _ANY):
+        yield from batch.rows
+
+
+def iter_batches(
+    path: Path, decoder: "msgspec.json.Decoder[Any]", *, only_objects: bool = False
+) -> Iterator[Batch]:
+    """Yield the values of a file in its order; several gzip members one after another are one file.
+
+    Args:
+        path: The file.
+        decoder: Decodes a list of objects.
+        only_objects: Whether other values break the file.
+
+    Raises:
+        BrokenPartError: The file is cut short, damaged, no gzip, no JSON or no array. Values before
+            the fault have been yielded by then, so load nothing before the end.
+    """
+    count = _Count()
+    with _named_faults(path, count), igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
+        window = _Window(file)
+        for _ in window.places():
+            batch = window.take(decoder, only_objects=only_objects)
+            yield batch
+            count.rows_read += len(batch.rows)
+
+
+class _Count:
+    rows_read = 0
+
+
+@contextmanager
+def _named_faults(path: Path, count: _Count) -> Iterator[None]:
+    """Turn any error in a file's bytes into a `BrokenPartError`."""
+    try:
+        yield
+    except _DAMAGED as error:
+        raise BrokenPartError(path.name, count.rows_read, f"damaged gzip: {error}") from error
+    except UnicodeDecodeError as error:
+        found = f"bytes that are not UTF-8: {error.reason}"
+        raise BrokenPartError(path.name, count.rows_read, found) from error
+    except RecursionError as error:
+        raise BrokenPartError(path.name, count.rows_read, "an object nested too deeply") from error
+    except ValueError as error:
+        raise BrokenPartError(path.name, count.rows_read, str(error)) from error
+
+
+class _Window:
+    """The bytes of a file that are inflated and not yet used."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._held = b""
+        self._at = 0
+        self._inflated = 0
+        self._ended = False
+        self._fill()
+        self._at = len(codecs.BOM_UTF8) if self._held.startswith(codecs.BOM_UTF8) else 0
+
+    def places(self) -> Iterator[None]:
+        """Walk through the array; at each step the caller takes one value or several that follow each other."""
+        self._expect(b"[")
+        if self._next() == b"]":
+            self._expect(b"]")
+        else:
+            yield
+            while self._expect(b",]") == b",":
+                yield
+        if self._next():
+            raise ValueError("more text after the array")
+
+    def take(self, decoder: "msgspec.json.Decoder[Any]", *, only_objects: bool) -> Batch:
+        """Take some of the objects that are at hand: half as many where one can't be decoded, until that one stands alone."""
+        size = CHUNK_BYTES
+        while some := self._objects(size):
+            text = b"[%b]" % some
+            try:
+                text.decode()  # msgspec does not check the bytes of values that it keeps raw
+                rows = decoder.decode(text)
+            except _UNREADABLE:
+                size = len(some) // 2
+            else:
+                self._at += len(some)
+                return Batch(rows, partial(_text_of, text))
+        if only_objects and self._next() != b"{":
+            raise ValueError(f"{self._shown()} where an object should be")
+        value, came = self._value()
+        return Batch([value], lambda _: came)
+
+    def _objects(self, size: int) -> bytes:
+        """Return at most `size` bytes that may be whole objects with commas between them, or nothing.
+
+        Only decoding proves it: a brace may also stand in a text.
+        """
+        if self._next() != b"{":
+            return b""
+        if len(self._held) - self._at < size and not self._ended:
+            self._fill()
+        return self._held[self._at : self._held.rfind(b"}", self._at, self._at + size) + 1]
+
+    def _value(self) -> tuple[Any, str]:
+        """Take the next value, whatever it is; return it, and its text as it came."""
+        while True:
+            held = self._held[self._at :]
+            text = codecs.getincrementaldecoder("utf-8")().decode(held, final=self._ended)
+            try:
+                value, end = _EXACT.raw_decode(text)
+            except json.JSONDecodeError as error:
+                if self._ended or len(held) > LONGEST_VALUE_BYTES:
+                    found = f"an object that is no JSON, {error.msg}: {self._shown()}"
+                    raise ValueError(found) from error
+            else:
+                if end < len(text) or self._ended:
+                    self._at += len(text[:end].encode())
+                    return value, text[:end]
+            # Twice as much each time, or a long value would be scanned a hundred times.
+            self._fill(len(held))
+
+    def _next(self) -> bytes:
+        """Skip blanks and return the next byte without taking it; empty at the end."""
+        while True:
+            blanks = _BLANKS.match(self._held, self._at)
+            self._at = blanks.end() if blanks else self._at
+            if self._at < len(self._held) or self._ended:
+                return self._held[self._at : self._at + 1]
+            self._fill()
+
+    def _expect(self, allowed: bytes) -> bytes:
+        """Take the next byte, which must be one of these, and return it."""
+        byte = self._next()
+        if not byte or byte not in allowed:
+            expected = " or ".join(allowed.decode())
+            raise ValueError(f"{self._shown()} where {expected} should be")
+        self._at += 1
+        return byte
+
+    def _fill(self, at_least: int = 0) -> None:
+        chunk = self._file.read(max(CHUNK_BYTES, at_least))
+        self._ended = not chunk
+        self._inflated += len(chunk)
+        if self._inflated > MOST_INFLATED_BYTES:
+            raise ValueError(f"more than {MOST_INFLATED_BYTES:,} bytes")
+        self._held = self._held[self._at :] + chunk
+        self._at = 0
+
+    def _shown(self) -> str:
+        shown = self._held[self._at :][:40].decode(errors="replace")
+        return repr(shown) if self._next() else "the end"
+
+
+def _text_of(array: bytes, place: int) -> str:
+    return bytes(_RAWS.decode(array)[place]).decode()
+
+
+_MISSING: Final = Raw(b"\\N")
+"""Stands in a wire row for a field that did not come. It is no JSON, so no value equals it."""
+
+
+class WireRow(msgspec.Struct):
+    """A row whose values are the bytes that came; each decoder makes a class of its fields."""
+
+
+Row = WireRow | dict[str, Any]
+"""A row as it came; or decoded, where only the standard library could read it."""
+
+
+def _decoded(row: WireRow) -> dict[str, Any]:
+    text = _ENCODER.encode(row)
+    try:
+        return _VALUES.decode(text)
+    except _UNREADABLE:  # a number of thousands of digits
+        return read_object(text.decode())
+
+
 class RowDecoder:
-    """Reads rows of some fields.
+    """Reads the rows of a report; it keeps each value as the bytes that came, since most are never needed in another form.
 
     Args:
         fields: Amazon's names.
         other_names: Some of them, with the name that the same field has in another version of
             Amazon's API.
-        numbers: Those that are numbers, which CSV writes as text.
     """
 
-    def __init__(
-        self, fields: Sequence[str], other_names: dict[str, str], numbers: Iterable[str]
-    ) -> None:
+    def __init__(self, fields: Sequence[str], other_names: Mapping[str, str]) -> None:
         self.fields = tuple(fields)
-        self._numbers = frozenset(numbers)
         self._other_names = {
             field: other for field, other in other_names.items() if field in fields
         }
@@ -121,6 +313,10 @@ class RowDecoder:
         )
         self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # made when the program runs
 
+    def batches(self, path: Path) -> Iterator[Batch]:
+        """Yield the rows of a file, as `iter_batches` does."""
+        return iter_batches(path, self._decoder, only_objects=True)
+
     def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
         """Return the function that joins the bytes of some fields of a row by tabs, those of their other names last."""
         names = [*fields]
@@ -130,143 +326,11 @@ class RowDecoder:
             return lambda row: bytes(pick(row))
         return lambda row: b"\t".join(pick(row))
 
-    def values_of(self, row: WireRow) -> Values:
-        """Return the values of a wire row."""
-        text = _JSON.encode(row)
-        try:
-            return self.values_in(_VALUES.decode(text))
-        except _UNREADABLE:  # a number of thousands of digits
-            return self.values_in(read_object(text.decode()))
-
-    def values_in(self, row: Mapping[str, Any]) -> Values:
-        """Return the values of a decoded row; a field that has two names is read under the first that came."""
-        values = {name: row.get(name, UNSET) for name in self.fields}
+    def values_of(self, row: Row) -> Values:
+        """Return the values of a row; a field that has two names is read under the first that came."""
+        found = row if isinstance(row, dict) else _decoded(row)
+        values = {name: found.get(name, UNSET) for name in self.fields}
         for name, other in self._other_names.items():
-            if name not in row and other in row:
-                values[name] = row[other]
+            if name not in found and other in found:
+                values[name] = found[other]
         return values
-
-    def batches(self, path: Path) -> Iterator[Batch]:
-        """Yield the rows of a part, in the file's order.
-
-        Raises:
-            BrokenPartError: The file is cut short, damaged, no gzip, neither JSON nor CSV, or no
-                array of objects. Rows before the fault
-                have been yielded by then, so load nothing before the end.
-        """
-        count = _Count()
-        with _named_faults(path, count):
-            with open_part(path) as text:
-                is_csv = bool(re.match(r'["a-zA-Z]', text.next_char()))
-            read = self._csv_batches if is_csv else self._json_batches
-            for batch in read(path):
-                yield batch
-                count.rows_read += len(batch.rows)
-
-    def _json_batches(self, path: Path) -> Iterator[Batch]:
-        with open_part(path) as text:
-            for _ in _array_items(text):
-                yield self._take_some(text)
-
-    def _take_some(self, text: PartText) -> Batch:
-        """Use up some of the objects that are at hand: half as many where one can't be decoded, until that one stands alone."""
-        chars = CHUNK_CHARS
-        while some := text.peek_objects(chars):
-            try:
-                batch = self._decoded(some)
-            except _UNREADABLE:
-                chars = len(some) // 2
-            else:
-                text.use_up(some)
-                return batch
-        row, came = text.take_object()
-        return Batch([row], lambda _: came)
-
-    def _decoded(self, rows: str) -> Batch:
-        """Return rows: JSON objects with commas between them.
-
-        Raises:
-            msgspec.DecodeError, UnicodeError, RecursionError: It is not that.
-        """
-        text = f"[{rows}]"
-        return Batch(
-            self._decoder.decode(text), lambda place: bytes(_RAWS.decode(text)[place]).decode()
-        )
-
-    def _csv_batches(self, path: Path) -> Iterator[Batch]:
-        with igzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:  # type: ignore[no-untyped-call]
-            lines = csv.DictReader(text, strict=True)
-            if set(self.fields).isdisjoint(lines.fieldnames or ()):
-                raise ValueError(f"{','.join(lines.fieldnames or ())[:40]!r} where [ should be")
-            typed = map(self._typed, lines)
-            while rows := [*islice(typed, _CSV_ROWS)]:
-                yield self._decoded(b",".join(map(_JSON.encode, rows)).decode())
-
-    def _typed(self, row: dict[str | None, Any]) -> dict[str, Any]:
-        """Return a row of CSV as JSON has it: empty is null, and numbers are numbers."""
-        if None in row or None in row.values():
-            raise ValueError("a line that has not as many values as the header")
-        return {
-            str(name): None
-            if value == ""
-            else _as_number(value)
-            if name in self._numbers
-            else value
-            for name, value in row.items()
-        }
-
-
-def _as_number(text: str) -> Any:
-    return exact_number(text) if _NUMBER.match(text) else text
-
-
-class _Count:
-    rows_read = 0
-
-
-def iter_values(path: Path) -> Iterator[Any]:
-    """Yield the values of a gzipped JSON array, whatever they are, in the file's order.
-
-    Args:
-        path: The downloaded file.
-
-    Raises:
-        BrokenPartError: The file is cut short, damaged, no gzip, no JSON, or no array. Values
-            before the fault have been yielded by then, so
-            load nothing before the end.
-    """
-    count = _Count()
-    with _named_faults(path, count), open_part(path) as text:
-        for _ in _array_items(text):
-            yield text.take_value()[0]
-            count.rows_read += 1
-
-
-def _array_items(text: PartText) -> Iterable[None]:
-    """Walk through the array that a text is; at each step the caller uses up one object or several that follow each other."""
-    text.expect("[")
-    if text.next_char() == "]":
-        text.expect("]")
-    else:
-        yield
-        while text.expect(",]") == ",":
-            yield
-    if text.next_char():
-        raise ValueError("more text after the array")
-
-
-@contextmanager
-def _named_faults(path: Path, count: _Count) -> Iterator[None]:
-    """Turn any error in a part's bytes into a `BrokenPartError`."""
-    try:
-        yield
-    except _DAMAGED as error:
-        raise BrokenPartError(path.name, count.rows_read, f"damaged gzip: {error}") from error
-    except UnicodeDecodeError as error:
-        raise BrokenPartError(
-            path.name, count.rows_read, f"bytes that are not UTF-8: {error.reason}"
-        ) from error
-    except RecursionError as error:
-        raise BrokenPartError(path.name, count.rows_read, "an object nested too deeply") from error
-    except (ValueError, csv.Error) as error:
-        raise BrokenPartError(path.name, count.rows_read, str(error)) from error

@@ -1,8 +1,8 @@
 """The types of a report row's fields: what is accepted, what is refused, and the error messages.
 
 Each is one plain function that returns a value as it is stored. A refusal reads "expected X, got:
-Y"; the field's name is put before it by `loading.rows`. Bounds are those of the columns: bigint for
-counts, numeric(20,6) for amounts.
+Y"; the field's name is put before it by `loading.rows`. Numbers are bounded so that sums of
+thousands of rows fit their columns: bigint for counts, numeric(20,6) for amounts.
 """
 
 import re
@@ -10,10 +10,9 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
-HIGHEST_COUNT = 2**63 - 1
-AMOUNT_LIMIT = Decimal(10) ** 14
-"""The first amount that numeric(20,6) can't hold."""
-AMOUNT_PLACES = 6
+COUNT_DIGITS, AMOUNT_DIGITS, AMOUNT_PLACES = 12, 10, 6
+"""The most digits of a count, of an amount's whole part, and of its decimals."""
+_COUNT_LIMIT, _AMOUNT_LIMIT = 10**COUNT_DIGITS, 10**AMOUNT_DIGITS
 MOST_ID_DIGITS = 20
 _ID_LIMIT = 10**MOST_ID_DIGITS
 EXACT_FLOAT_LIMIT = 2**53
@@ -25,9 +24,7 @@ _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _BLANKS = re.compile(r"[\s_]+")
-_NUMBERS = frozenset({Decimal, int})
 _NO_LETTERS = re.compile(r"[^a-z]+")
-_PLAIN_AMOUNT = re.compile(r"[0-9]{1,14}(?:\.[0-9]{1,6})?\Z")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
@@ -58,30 +55,26 @@ def as_amazon_id(value: object) -> str:
 
 
 def as_count(value: object) -> int | None:
-    """Accept a whole number from 0 to the highest bigint, or null."""
-    if value is None or (type(value) is int and 0 <= value <= HIGHEST_COUNT):
+    """Accept a whole number from 0 to below 10^12, or null."""
+    if value is None or (type(value) is int and 0 <= value < _COUNT_LIMIT):
         return value
-    if isinstance(value, Decimal) and _is_whole(value) and 0 <= value <= HIGHEST_COUNT:
+    if isinstance(value, Decimal) and _is_whole(value) and 0 <= value < _COUNT_LIMIT:
         return int(value)
-    raise FieldError("a whole number from 0 to below 2^63, or null", value)
+    raise FieldError(f"a whole number from 0 to below 10^{COUNT_DIGITS}, or null", value)
 
 
-def as_amount(value: object) -> str | None:
-    """Accept an exact amount that numeric(20,6) holds, and return its digits; or null."""
-    if value is None:
-        return None
-    if type(value) in _NUMBERS:
-        digits = str(value)
-        if _PLAIN_AMOUNT.match(digits):
-            return digits
-        if isinstance(value, Decimal) and _is_amount(value):
-            return f"{value.copy_abs():f}"  # a zero may carry a minus sign
-    raise FieldError("an amount from 0 to below 10^14 with at most 6 decimals, or null", value)
+def as_amount(value: object) -> Decimal | int | None:
+    """Accept an exact amount from 0 to below 10^10, or null."""
+    if value is None or (type(value) is int and 0 <= value < _AMOUNT_LIMIT):
+        return value
+    if isinstance(value, Decimal) and _is_amount(value):
+        return abs(value)  # a zero may carry a minus sign
+    expected = f"an amount from 0 to below 10^{AMOUNT_DIGITS} with at most {AMOUNT_PLACES} decimals"
+    raise FieldError(f"{expected}, or null", value)
 
 
 def _is_amount(value: Decimal) -> bool:
-    """Return whether an unusually written amount, such as `1E+3` or `1.50000000`, is valid."""
-    return value.is_finite() and 0 <= value < AMOUNT_LIMIT and value == round(value, AMOUNT_PLACES)
+    return value.is_finite() and 0 <= value < _AMOUNT_LIMIT and value == round(value, AMOUNT_PLACES)
 
 
 def as_text(value: object) -> str | None:

@@ -36,6 +36,8 @@ def make_view(dataset: Dataset) -> ReportView:
         f" AND {alias}.country_code = a.country_code AND {alias}.{key} = {reference}"
         for entity, alias, key, reference in _joins(dataset)
     )
+    if dataset.names_targets:
+        joined += _NAMES
     age = with_age(f"'{dataset.name}'")
     return ReportView(
         name=dataset.name,
@@ -45,6 +47,8 @@ def make_view(dataset: Dataset) -> ReportView:
     )
 
 
+_NAMES = """
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match"""
 _JOINS = (
     ("campaigns", "c", "campaign_id", "t.campaign_id"),
     ("portfolios", "f", "portfolio_id", "c.portfolio_id"),
@@ -82,7 +86,12 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
     for dimension in dataset.dimensions:
         yield from _dimension(dimension, own)
     if dataset.names_targets:
-        yield own["target_id"]
+        yield ViewColumn(
+            "target_id",
+            "n.target_id",
+            "The target that the row names; null until an export has it.",
+            tags=DIMENSION_TAGS,
+        )
     yield from (own[metric.column] for metric in dataset.metrics)
     yield from map(ratio_column, ratios_of(dataset))
     yield from AGE

@@ -67,7 +67,7 @@ def test_it_takes_less_than_40_lines() -> None:
 def test_its_migration_is_generated(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`make migration` writes the table, its checks and indexes, the analysts' view with its comments, and the view that all datasets are in."""
+    """`make migration` writes the table, its checks, the analysts' view with its comments, and the view that all datasets are in."""
     monkeypatch.setitem(datasets._REGISTRY, ANOTHER.name, ANOTHER)
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -78,9 +78,6 @@ def test_its_migration_is_generated(
     assert columns_of(ANOTHER)[-1].name in {
         column["name"] for column in found.get_columns(ANOTHER.table)
     }
-    assert [f"ix_{ANOTHER.table}_unresolved"] == [
-        index["name"] for index in found.get_indexes(ANOTHER.table)
-    ]
     with engine.begin() as connection:
         view = connection.execute(text("SELECT pg_get_viewdef('performance_rows')")).scalar_one()
         analysts = read_views(connection)[ANOTHER.name]

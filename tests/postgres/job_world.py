@@ -33,6 +33,7 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_windows, want_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+from tests.report_rows import with_target_ids
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DATASET = get_dataset("daily_targets")
@@ -227,7 +228,7 @@ class BenchWorld:
         """Give what the table says of a day."""
         rows = self.query(
             f"""SELECT campaign_id, ad_group_id, target_value, match_type, target_id, impressions, clicks, orders, sales, spend
-                  FROM {DATASET.table} WHERE account = :id AND window_date = :day""",
+                  FROM {with_target_ids(DATASET)} WHERE account = :id AND window_date = :day""",
             id=account.id,
             day=day,
         )

@@ -1,7 +1,6 @@
 """A small world for tests of the load: one account with a few targets, and reports made by hand."""
 
 import gzip
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +20,6 @@ from bidbeacon_pipelines.entities.queries import merge_entities
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import insert_request
-from bidbeacon_pipelines.sandbox.rows import to_json
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
     attach_windows,
@@ -32,6 +30,7 @@ from bidbeacon_pipelines.windows.queries import (
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.job_world import execute, query
+from tests.report_rows import to_json, with_target_ids
 
 DATASET = get_dataset("daily_targets")
 DAY = date(2026, 1, 10)
@@ -42,7 +41,6 @@ EXPIRES_AT = AS_OF + timedelta(days=700)
 CAMPAIGN, GROUP = "1001", "2001"
 KEYWORD, PRODUCT, NEGATIVE = "4001", "4002", "3999"
 Raw = dict[str, Any]
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def add_account(
@@ -143,8 +141,7 @@ class LoadWorld:
     def write_part(self, rows: Sequence[Raw], *, cut: bool = False) -> Path:
         """Write one part of a report; `cut` leaves out the second half of its bytes."""
         path = self._folder / f"{uuid4().hex}.json.gz"
-        text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", to_json(list(rows)))
-        packed = gzip.compress(text.encode())
+        packed = gzip.compress(to_json(list(rows)).encode())
         path.write_bytes(packed[: len(packed) // 2] if cut else packed)
         return path
 
@@ -232,8 +229,14 @@ class LoadWorld:
         """Give the stored rows of a day, in order."""
         return query(
             self.engine,
-            f"SELECT {columns} FROM {DATASET.table} WHERE window_date = :day ORDER BY campaign_id, target_value",
+            f"SELECT {columns} FROM {with_target_ids(DATASET)} WHERE window_date = :day ORDER BY campaign_id, target_value",
             day=day,
+        )
+
+    def rows_as_written(self) -> list[Mapping[str, Any]]:
+        """Give the stored rows, with what changes whenever one is written, in order."""
+        return self.query(
+            f"SELECT *, xmin, ctid FROM {DATASET.table} ORDER BY campaign_id, target_value"
         )
 
     def row(self, columns: str = "*") -> Mapping[str, Any]:

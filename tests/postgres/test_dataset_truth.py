@@ -159,7 +159,7 @@ def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: 
 
 @each_dataset_of_targets
 @with_400_rows
-def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(
+def test_rows_of_unknown_targets_have_them_after_the_next_sync(
     world: BenchWorld, dataset: Dataset
 ) -> None:
     """Before the first export no row has a target, and all that name one wait for it; after it each has its own, and nothing is lost."""
@@ -178,22 +178,6 @@ def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(
     after = world.sums(question.account, question.day, dataset)
     assert question.true(asked_at) == question.stored()
     assert (before.row_count, before.spend) == (after.row_count, after.spend)
-    assert after.unresolved_count < before.unresolved_count
-
-
-@with_400_rows
-def test_one_sync_resolves_the_rows_of_all_datasets(world: BenchWorld) -> None:
-    """Days, hours and search terms of one unknown target get it together."""
-    account, day = world.account(), TODAY - timedelta(days=3)
-    asked_at = {
-        dataset.name: load(world, Question(world.engine, world.sandbox.url, account, dataset, day))
-        for dataset in OF_TARGETS
-    }
-    world.sync_entities(account)
-    for dataset in OF_TARGETS:
-        question = Question(world.engine, world.sandbox.url, account, dataset, day)
-        assert question.true(asked_at[dataset.name]) == question.stored()
-    assert len(world.actions("targets-resolved")) == 1
 
 
 @each_dataset_of_targets

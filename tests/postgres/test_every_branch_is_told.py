@@ -216,12 +216,6 @@ def wait_too_long(world: BenchWorld) -> None:
     by_hand(world, DAY, minutes=50)
 
 
-def resolve(world: BenchWorld) -> None:
-    """Load rows of unknown targets, then sync these."""
-    load(world)
-    world.sync_entities(world.account())
-
-
 def sync(world: BenchWorld) -> None:
     """Sync entities."""
     world.sync_entities(world.account())
@@ -323,7 +317,6 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "export-failed: no profile": sync_without_profile,
     "export-pending": hide_export,
     "exports-skipped": go_on_with_sync,
-    "targets-resolved": resolve,
     "load-requested": lambda world: by_hand(world, DAY),
     "windows-planned": load,
     "reports-planned": plan,

@@ -7,10 +7,11 @@ from decimal import Decimal
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.requests.refresh import step_requests
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
+from tests.report_rows import with_target_ids
 
 TODAY = date(2026, 1, 15)
 FEW_REPORTS = {"daily_targets": 7, "daily_products": 14, "hourly_targets": 1}
@@ -29,10 +30,10 @@ def test_loaded_rows_are_amazons_to_the_last_decimal(world: BenchWorld, country:
     assert true == world.stored_rows(account, day)
 
 
-def test_without_entities_every_row_is_kept_unresolved_and_resolved_by_the_next_sync(
+def test_rows_that_came_before_the_first_export_have_their_targets_after_it(
     world: BenchWorld,
 ) -> None:
-    """Rows that came before the first export move to their targets, and add up to the truth then."""
+    """All of them are counted as unknown at the load, and add up to the truth then."""
     account, day = world.account(), TODAY - timedelta(days=3)
     asked_at = world.context.now()
     world.load(account, day)
@@ -44,8 +45,6 @@ def test_without_entities_every_row_is_kept_unresolved_and_resolved_by_the_next_
     after = world.window(account, day)
     assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)
     assert (before.row_count, before.spend) == (after.row_count, after.spend)
-    assert (after.unresolved_count or 0) < (before.unresolved_count or 0)
-    assert len(world.actions("targets-resolved")) == 1
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 300}], indirect=True)
@@ -55,18 +54,11 @@ def test_a_late_target_is_resolved_when_an_export_has_it(world: BenchWorld) -> N
     late_days = [TODAY - timedelta(days=n) for n in range(1, 15)]
     world.sync_entities(account)
     world.load(account, *late_days)
-    late = "SELECT count(*) FROM daily_target_performance WHERE target_id IS NULL AND target_value LIKE 'weekly deal%'"
+    late = f"SELECT count(*) FROM {with_target_ids(DAILY_TARGETS)} WHERE target_id IS NULL AND target_value LIKE 'weekly deal%'"
     assert world.query(late)[0]["count"] > 0
     world.advance(days=14)
     world.sync_entities(account)
     assert world.query(late)[0]["count"] == 0
-    [window_sums] = world.query(
-        "SELECT sum(row_count) AS rows, sum(unresolved_count) AS open FROM report_windows"
-    )
-    [table_sums] = world.query(
-        "SELECT count(*) AS rows, count(*) FILTER (WHERE target_id IS NULL AND target_match IS NOT NULL) AS open FROM daily_target_performance"
-    )
-    assert table_sums == window_sums
 
 
 def test_a_later_refresh_restates_what_changed(world: BenchWorld) -> None:

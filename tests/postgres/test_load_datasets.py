@@ -11,7 +11,6 @@ from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_SEARCH_TERMS,
-    DAILY_TARGETS,
     HOURLY_PRODUCTS,
     HOURLY_TARGETS,
     Dataset,
@@ -24,11 +23,10 @@ from tests.postgres.load_world import (
     LoadWorld,
     Raw,
     report_row,
-    target,
 )
-from tests.postgres.test_load_resolution import resolve
+from tests.report_rows import with_target_ids
 
-LATE, AD = "4100", "3001"
+AD = "3001"
 SPRING, AUTUMN = date(2026, 3, 8), date(2025, 11, 2)
 SPEND = Decimal("1.234567")
 
@@ -63,7 +61,7 @@ def rows(shelf: LoadWorld, dataset: Dataset) -> list[Mapping[str, Any]]:
     """Give the stored rows of a dataset, in the order of their keys."""
     hour = "hour_at, " if dataset.grain == "hour" else ""
     keys = ", ".join(one.column for one in dataset.keys)
-    return shelf.query(f"SELECT * FROM {dataset.table} ORDER BY {hour} {keys}")
+    return shelf.query(f"SELECT * FROM {with_target_ids(dataset)} ORDER BY {hour} {keys}")
 
 
 def test_a_product_is_kept_under_its_asin(shelf: LoadWorld) -> None:
@@ -109,27 +107,6 @@ def test_search_terms_are_told_apart_as_they_are_written(shelf: LoadWorld) -> No
         (KEYWORD, "dog "): 5,
         (None, "dog"): 5,
     } == found
-
-
-def test_days_and_hours_of_an_unknown_target_are_resolved_at_once(shelf: LoadWorld) -> None:
-    """Rows of both tables get it, each window is counted anew, and the next report of either agrees."""
-    day, hours = (
-        [report_row("late deal")],
-        [hour_row(hour, value="late deal") for hour in (3, "17")],
-    )
-    shelf.load(day)
-    shelf.load(hours, dataset=HOURLY_TARGETS)
-    shelf.add_targets(target(LATE, keyword="late deal"))
-    assert 3 == resolve(shelf)
-    stored = [*rows(shelf, DAILY_TARGETS), *rows(shelf, HOURLY_TARGETS)]
-    assert {LATE} == {row["target_id"] for row in stored}
-    assert [0, 0] == [
-        shelf.window(dataset=one).unresolved_count for one in (DAILY_TARGETS, HOURLY_TARGETS)
-    ]
-    again = [shelf.load(day, age=2), shelf.load(hours, age=2, dataset=HOURLY_TARGETS)]
-    assert {(0, 0, 0)} == {
-        (one.merge.written, one.merge.vanished, one.merge.restated) for one in again
-    }
 
 
 def test_hours_are_instants(shelf: LoadWorld) -> None:

@@ -1,33 +1,32 @@
 """Rows of targets that nobody knew when they came, and what becomes of them once an export names the target."""
 
-from bidbeacon_pipelines.loading.merging import resolve_targets
+from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from tests.postgres.load_world import KEYWORD, LoadWorld, report_row, target
+from tests.report_rows import with_target_ids
 
 LATE = "4100"
 
 
-def resolve(shelf: LoadWorld) -> int:
-    """Assign rows to the targets that are known now, as the entity sync does; return how many."""
-    with shelf.engine.begin() as connection:
-        return resolve_targets(connection, shelf.account.id)
-
-
-def test_rows_get_their_target_once_it_is_known(shelf: LoadWorld) -> None:
-    """The row stays the row that it is, and the window has no unresolved one any more."""
-    shelf.load([report_row("late deal")])
-    [before] = shelf.rows("row_key, target_value, spend")
+def test_rows_have_their_target_once_it_is_known(shelf: LoadWorld) -> None:
+    """Days and hours at once; nothing is written, and the next report agrees. The window says what was unknown at the load."""
+    day, hours = [report_row("late deal")], [report_row("late deal") | {"hour.value": 3}]
+    shelf.load(day)
+    shelf.load(hours, dataset=HOURLY_TARGETS)
+    written = "SELECT xmin, row_key, spend FROM daily_target_performance"
+    before = shelf.query(written)
     assert (None, 1) == (shelf.row()["target_id"], shelf.window().unresolved_count)
     shelf.add_targets(target(LATE, keyword="late deal"))
-    assert 1 == resolve(shelf)
-    assert LATE == shelf.row()["target_id"]
-    assert before == shelf.row("row_key, target_value, spend")
-    assert (0, 1) == (shelf.window().unresolved_count, shelf.window().row_count)
+    [hour] = shelf.query(f"SELECT target_id FROM {with_target_ids(HOURLY_TARGETS)}")
+    assert LATE == shelf.row()["target_id"] == hour["target_id"]
+    assert before == shelf.query(written)
+    merge = shelf.load(day, age=2).merge
+    assert (merge.vanished, merge.restated) == (0, 0)
+    assert 0 == shelf.window().unresolved_count
 
 
-def test_load_and_sync_find_the_same(shelf: LoadWorld) -> None:
-    """A row that came before its targets gets the one that a row that came after them got."""
-    texts = ["hunde hemd", "Hunde  Hemd", "never seen"]
-    shelf.load([report_row(text) for text in texts])
+def test_of_targets_with_one_name_the_enabled_one_counts(shelf: LoadWorld) -> None:
+    """In whatever order they came; a paused one goes before an archived one, then the lowest id."""
+    shelf.load([report_row(text) for text in ("hunde hemd", "Hunde  Hemd", "never seen")])
     twins = [
         target("4101", keyword="Hunde Hemd", state="PAUSED"),
         target("4102", keyword="hunde hemd"),
@@ -35,23 +34,16 @@ def test_load_and_sync_find_the_same(shelf: LoadWorld) -> None:
         target("1", keyword="hunde hemd", negative=True),
         target("2", keyword="hunde hemd", ad_group_id="2002"),
     ]
-    shelf.add_targets(*twins)
-    assert 2 == resolve(shelf)
-    synced = shelf.rows("target_value, target_id")
-    shelf.execute("TRUNCATE daily_target_performance")
-    shelf.load([report_row(text) for text in texts], age=2)
-    assert synced == shelf.rows("target_value, target_id")
-    assert {"4102", None} == {row["target_id"] for row in synced}
-    assert 1 == shelf.window().unresolved_count
+    for number in (1, 2, len(twins)):
+        shelf.add_targets(*twins[:number])
+    assert ["4102", "4102", None] == [row["target_id"] for row in shelf.rows()]
 
 
-def test_a_new_twin_takes_over_no_history(shelf: LoadWorld) -> None:
-    """A row that has its target keeps it, whatever is made later."""
+def test_a_target_that_is_no_longer_exported_keeps_its_rows(shelf: LoadWorld) -> None:
+    """Reports of old days still name it."""
     shelf.load([report_row()])
-    shelf.add_targets(target("1", state="ENABLED"), target(KEYWORD, state="ARCHIVED"))
-    assert 0 == resolve(shelf)
-    shelf.load([report_row(clicks=9)], age=2)
-    assert (KEYWORD, 9) == tuple(shelf.row("target_id, clicks").values())
+    shelf.add_targets(target("9", keyword="another"))
+    assert KEYWORD == shelf.row()["target_id"]
 
 
 def test_rows_that_name_no_target_are_not_missed(shelf: LoadWorld) -> None:
@@ -60,12 +52,3 @@ def test_rows_that_name_no_target_are_not_missed(shelf: LoadWorld) -> None:
     row = shelf.row()
     assert (None, None, None) == (row["target_value"], row["target_match"], row["target_id"])
     assert 0 == shelf.window().unresolved_count
-
-
-def test_the_next_report_agrees_with_resolved_rows(shelf: LoadWorld) -> None:
-    """A reload after the rows have been resolved writes nothing."""
-    shelf.load([report_row("late deal")])
-    shelf.add_targets(target(LATE, keyword="late deal"))
-    resolve(shelf)
-    merge = shelf.load([report_row("late deal")], age=2).merge
-    assert (merge.written, merge.vanished, merge.restated) == (0, 0, 0)

@@ -59,7 +59,7 @@ def test_every_dataset_is_described_in_the_database(engine: Engine) -> None:
             assert views[dataset.name]["comment"]
             assert all(comment for _, _, comment in views[dataset.name]["columns"])
             undescribed = connection.execute(
-                text("""SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0
+                text("""SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
                            AND (col_description(attrelid, attnum) IS NULL OR obj_description(attrelid, 'pg_class') IS NULL)"""),
                 {"table": dataset.table},
             )

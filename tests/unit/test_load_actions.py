@@ -7,7 +7,7 @@ import pytest
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.loading.acceptance import BadRows, Fault, LostProduct, Refuse, Suspicious
+from bidbeacon_pipelines.loading.acceptance import BadRows, LostProduct, Refuse, Suspicious
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_sessions import Action
@@ -36,10 +36,7 @@ def recorded(results: Mapping[str, LoadResult], dataset: str = "daily_targets") 
 
 def refused(days: int, fault: str = MISSING, *, start: date = FIRST) -> dict[date, Refuse]:
     """Return verdicts on following days, each with another number of bad rows of one fault."""
-    return {
-        start + timedelta(days=n): Refuse(BadRows(3 + n % 2, (Fault(3 + n % 2, fault),)), 97)
-        for n in range(days)
-    }
+    return {start + timedelta(days=n): Refuse(BadRows({fault: 3 + n % 2}), 97) for n in range(days)}
 
 
 def text_of(action: Action) -> str:

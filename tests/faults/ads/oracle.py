@@ -29,6 +29,7 @@ from tests.faults.ads.delivered import (
     canonical,
 )
 from tests.faults.ads.simulated_office import GivenUp, Office
+from tests.report_rows import with_target_ids
 
 DATASET = get_dataset("daily_targets")
 GRAINS: Mapping[str, Grain] = {
@@ -341,7 +342,7 @@ class Oracle:
         stored: dict[date, dict[Key, Metrics]] = defaultdict(dict)
         keys = ["ad_product", "currency_code", *(one.column for one in self._dataset.keys)]
         keys += ["target_id"] if self._dataset.names_targets else []
-        statement = f"SELECT * FROM {self._dataset.table} WHERE account = :account"
+        statement = f"SELECT * FROM {with_target_ids(self._dataset)} WHERE account = :account"
         for row in self._office.rows(statement, account=self._account.id):
             key = (row.get("hour_at"), *(row[name] for name in keys))
             assert key not in stored[row["window_date"]], f"two rows of one key: {key}"

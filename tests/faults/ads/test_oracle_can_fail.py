@@ -21,15 +21,15 @@ from tests.one_dataset import only_daily_targets
 pytestmark = pytest.mark.faults
 
 ONE_ROW = "ctid = (SELECT ctid FROM {} LIMIT 1)"
-ONE = ONE_ROW.format("daily_target_performance WHERE spend > 0 AND target_id IS NOT NULL")
+ONE = ONE_ROW.format("daily_target_performance WHERE spend > 0 AND target_match IS NOT NULL")
 CHANGE = "UPDATE daily_target_performance SET"
 BREAKAGES = {
     "a millionth of spend": f"{CHANGE} spend = spend + 0.000001 WHERE {ONE}",
     "no value for a number": f"{CHANGE} sales = NULL WHERE {ONE}",
     "units": f"{CHANGE} units = coalesce(units, 0) + 1 WHERE {ONE}",
     "a row gone": f"DELETE FROM daily_target_performance WHERE {ONE}",
-    "another target": f"{CHANGE} target_id = '1' WHERE {ONE}",
-    "a target forgotten": f"{CHANGE} target_id = NULL WHERE {ONE}",
+    "other targets": "UPDATE target_names SET target_id = target_id || '1'",
+    "targets forgotten": "DELETE FROM target_names",
     "another text of a target": f"{CHANGE} target_value = target_value || 's' WHERE {ONE}",
     "another campaign": f"{CHANGE} campaign_id = '1' WHERE {ONE}",
     "another ad product": f"{CHANGE} ad_product = CASE ad_product WHEN 'SPONSORED_BRANDS' THEN 'SPONSORED_DISPLAY' ELSE 'SPONSORED_BRANDS' END WHERE {ONE}",
@@ -44,7 +44,13 @@ BREAKAGES = {
 }
 """What is done to the tables, by what it is."""
 
-TABLES = ("daily_target_performance", "quarantined_rows", "report_windows", "report_loads")
+TABLES = (
+    "daily_target_performance",
+    "target_names",
+    "quarantined_rows",
+    "report_windows",
+    "report_loads",
+)
 _STORED_COLUMNS = """
     SELECT string_agg(column_name, ', ') AS names FROM information_schema.columns
      WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"""

@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from benchmarks.ingest_load import load_parts
-from benchmarks.ingest_ours import Ours
 from benchmarks.ingest_reports import Report, write_reports
-from benchmarks.ingest_world import place_at
+from benchmarks.ingest_world import Ours, place_at
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import wait_until
 from tests.faults.ingest.written_tables import digest_tables

@@ -1,8 +1,6 @@
 """Rows that can't be understood are kept as the text that the report had, whatever that is."""
 
 import gzip
-import json
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,8 @@ from hypothesis import strategies as st
 
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.loading.rows import make_decoder
-from bidbeacon_pipelines.values.decode import iter_values
-from bidbeacon_pipelines.values.part_text import read_object
+from bidbeacon_pipelines.values.decode import iter_values, read_object
+from tests.report_rows import to_json
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=[]), max_size=20)
 SPECIAL = [
@@ -47,25 +45,6 @@ VALUES = st.recursive(
 )
 
 
-def written(value: Any, *, ascii_only: bool) -> str:
-    """Write JSON as a report has it: Decimals as numbers, and a lone surrogate escaped, since UTF-8 can't carry it."""
-    match value:
-        case dict():
-            fields = (
-                f"{written(name, ascii_only=ascii_only)}: {written(item, ascii_only=ascii_only)}"
-                for name, item in value.items()
-            )
-            return "{" + ",\n".join(fields) + "}"
-        case list():
-            return "[" + ",".join(written(item, ascii_only=ascii_only) for item in value) + "]"
-        case Decimal() | int() if not isinstance(value, bool):
-            return "NaN" if Decimal(value).is_nan() else str(Decimal(value))
-        case str() if any("\ud800" <= char <= "\udfff" for char in value):
-            return json.dumps(value)
-        case _:
-            return json.dumps(value, ensure_ascii=ascii_only)
-
-
 @pytest.fixture(name="path", scope="module")
 def _path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kept") / "part.json.gz"
@@ -82,7 +61,7 @@ def test_a_replay_reads_what_the_load_read(
     path: Path, rows: list[dict[str, Any]], *, ascii_only: bool
 ) -> None:
     """Nested values, long numbers, NaN, lone surrogates, NUL and whatever looks like a mark: from the kept text comes the same row."""
-    path.write_bytes(gzip.compress(written(rows, ascii_only=ascii_only).encode(), compresslevel=1))
+    path.write_bytes(gzip.compress(to_json(rows, ascii_only=ascii_only).encode(), compresslevel=1))
     loaded = list(iter_values(path))
     decoder = make_decoder(DAILY_TARGETS)
     texts = [

@@ -1,11 +1,9 @@
 """Which rows of a report are understood, which are refused and why, and how rows are summed."""
 
-import csv
 import gzip
 import re
 from datetime import date
 from decimal import Decimal
-from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +29,7 @@ from bidbeacon_pipelines.loading.rows import (
     WaitingAccount,
 )
 from bidbeacon_pipelines.loading.staging import staged_columns
-from bidbeacon_pipelines.values.part_text import read_object
+from bidbeacon_pipelines.values.decode import read_object
 
 DAY = date(2025, 12, 29)
 RAW: dict[str, Any] = {
@@ -266,7 +264,7 @@ def test_ids_become_text(value: object, expected: str) -> None:
         (Decimal("0.000001"), Decimal("0.000001")),
         (Decimal("1.50000000"), Decimal("1.5")),
         (Decimal("1E+3"), Decimal(1000)),
-        (Decimal("99999999999999.999999"), Decimal("99999999999999.999999")),
+        (Decimal("9999999999.999999"), Decimal("9999999999.999999")),
     ],
 )
 def test_amounts_stay_exact(value: object, expected: Decimal) -> None:
@@ -278,10 +276,10 @@ def test_amounts_stay_exact(value: object, expected: Decimal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0, 0), (2**63 - 1, 2**63 - 1), (Decimal("12.0"), 12)]
+    ("value", "expected"), [(0, 0), (10**12 - 1, 10**12 - 1), (Decimal("12.0"), 12)]
 )
 def test_counts(value: object, expected: int) -> None:
-    """Counts are whole numbers up to a bigint."""
+    """Counts are whole numbers, so small that a sum of them fits its column."""
     assert expected == _row(metric__clicks=value).clicks
 
 
@@ -305,8 +303,8 @@ def test_null_is_not_empty() -> None:
 
 
 ID = "expected an id of at most 20 digits, got: "
-COUNT = "expected a whole number from 0 to below 2^63, or null, got: "
-AMOUNT = "expected an amount from 0 to below 10^14 with at most 6 decimals, or null, got: "
+COUNT = "expected a whole number from 0 to below 10^12, or null, got: "
+AMOUNT = "expected an amount from 0 to below 10^10 with at most 6 decimals, or null, got: "
 TEXT = "expected text without NUL and lone surrogates, got: "
 
 
@@ -330,7 +328,7 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ("adGroup.id", ["1"], f"{ID}['1']"),
         ("adGroup.id", {}, f"{ID}{{}}"),
         ("metric.impressions", -1, f"{COUNT}-1"),
-        ("metric.impressions", 2**63, f"{COUNT}9223372036854775808"),
+        ("metric.impressions", 10**12, f"{COUNT}1000000000000"),
         ("metric.clicks", True, f"{COUNT}True"),
         ("metric.clicks", "18", f"{COUNT}'18'"),
         ("metric.clicks", 18.0, f"{COUNT}18.0"),
@@ -343,7 +341,7 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ("metric.sales", Decimal("-Infinity"), f"{AMOUNT}-Infinity"),
         ("metric.sales", Decimal("0.1234567"), f"{AMOUNT}0.1234567"),
         ("metric.sales", Decimal("1E-999999"), f"{AMOUNT}1E-999999"),
-        ("metric.sales", 10**14, f"{AMOUNT}100000000000000"),
+        ("metric.sales", 10**10, f"{AMOUNT}10000000000"),
         ("metric.sales", Decimal("1E+999999"), f"{AMOUNT}1E+999999"),
         ("metric.totalCost", False, f"{AMOUNT}False"),
         ("metric.totalCost", "9.87", f"{AMOUNT}'9.87'"),
@@ -463,7 +461,7 @@ WIRE = {
     "metric.unitsSoldHalo": "0",
 }
 ODD_WORDS = r"""
-    0 1 1.0 -0 -0.0 -1 1e3 1E+3 1e400 9007199254740994 9007199254740994.0 9223372036854775807 9223372036854775808
+    0 1 1.0 -0 -0.0 -1 999999999999 1000000000000 9999999999.999999 10000000000 1e3 1E+3 1e400 9007199254740994 9007199254740994.0 9223372036854775807 9223372036854775808
     999999999999999999 1000000000000000000 0.1234567 0.123456 1.50000000 99999999999999 99999999999999.9 100000000000000
     123456789012345 123456789012345.5 NaN Infinity null true false {} ["a"] "" "1" "01" "9" "null" "\\N" "a\tb" "\u0000" "\ud800"
     "\ud83d\ude00" "größe" "US" "UK" "CA" "SPONSORED_BRANDS" "sponsoredDisplay" "2025-12-29T09:00:00" "2025-12-28"
@@ -510,53 +508,6 @@ def test_remembered_rows_are_checked_as_new_ones(
     found = [check(row) for batch in check.decoder.batches(part) for row in batch.rows]
     assert isinstance(found[0], bytes)
     assert [fresh(read_object(text)) for text in texts] == found
-
-
-CELLS = [
-    "",
-    "0",
-    "-0",
-    "007",
-    "1e3",
-    "1.50000000",
-    "-1",
-    "NaN",
-    "null",
-    "true",
-    "\\N",
-    'a"b',
-    "a\tb\n",
-    "UK",
-    "9" * 5_000,
-]
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    rows=st.lists(
-        st.dictionaries(st.sampled_from(list(WIRE)), st.sampled_from(CELLS), max_size=2), max_size=6
-    )
-)
-def test_remembered_rows_of_csv_are_checked_as_new_ones(
-    part: Path, rows: list[dict[str, str]]
-) -> None:
-    """The same holds for a CSV file."""
-    usual = {name: "" if value == "null" else value.strip('"') for name, value in WIRE.items()}
-    text = StringIO()
-    writer = csv.DictWriter(text, usual)
-    writer.writeheader()
-    writer.writerows(usual | row for row in [{}, *rows, *rows])
-    part.write_bytes(gzip.compress(text.getvalue().encode(), compresslevel=1))
-    check, fresh = (_row_check(HOURLY_TARGETS) for _ in range(2))
-    batches = [*check.decoder.batches(part)]
-    found = [check(row) for batch in batches for row in batch.rows]
-    again = [
-        fresh(read_object(batch.text_of(place)))
-        for batch in batches
-        for place in range(len(batch.rows))
-    ]
-    assert isinstance(found[0], bytes)
-    assert again == found
 
 
 @pytest.mark.parametrize("clicks", [18, -1], ids=["good", "bad"])

@@ -5,18 +5,17 @@ are left out: a new form of a budget must not lose the campaign. Either way, the
 with its cause and the raw entity.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bidbeacon_pipelines.causes import Cause, cause, invalid_fields
 from bidbeacon_pipelines.datasets.digests import digest_of_target
-from bidbeacon_pipelines.entities.fields import (
-    UnreadableFieldError,
+from bidbeacon_pipelines.values.field_types import FieldError, shown
+from bidbeacon_pipelines.values.lenient import (
     clean,
     exact_json,
-    find,
     read_amount,
     read_count,
     read_date,
@@ -32,6 +31,20 @@ MOST_PROBLEMS_KEPT: Final = 1_000
 """Of one kind of entity of an account; all of them are counted."""
 
 Row = dict[str, Any]
+
+
+def find(raw: Any, path: Sequence[str]) -> Any:
+    """Return the value at a path of names; None where there is none.
+
+    Of a list on the way, the first object that has the next name counts.
+    """
+    for name in path:
+        if isinstance(raw, list):
+            raw = next((item for item in raw if isinstance(item, dict) and name in item), None)
+        raw = raw.get(name) if isinstance(raw, dict) else None
+    return raw
+
+
 _Path = tuple[str, ...]
 
 
@@ -49,7 +62,7 @@ class _Field:
         return [self.path, *([(*self.path, self.inner)] if self.inner else [])]
 
     def read_from(self, raw: Row) -> Any:
-        """Return the value of an entity; raise `UnreadableFieldError` where it is not of its type, or missing."""
+        """Return the value of an entity; raise `FieldError` where it is not of its type, or missing."""
         came = find(raw, self.path)
         if self.inner and isinstance(came, dict):
             came = came.get(self.inner)
@@ -57,7 +70,7 @@ class _Field:
             return None  # most fields of most entities
         value = self.read(came)
         if value is None and self.is_required:
-            raise UnreadableFieldError("a value", came)
+            raise FieldError("a value", came)
         return value
 
 
@@ -228,7 +241,7 @@ def _unreadable(got: str) -> Cause:
 def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
     """Return an entity's columns, what is wrong with it, and whether that keeps it from being stored."""
     if not isinstance(raw, dict):
-        return {}, _unreadable(UnreadableFieldError("an object", raw).got), True
+        return {}, _unreadable(shown(raw)), True
     row: Row = {}
     faults: list[dict[str, str]] = []
     unread: set[_Path] = set()
@@ -236,7 +249,7 @@ def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
     for column, wanted in FIELDS[kind].items():
         try:
             row[column] = wanted.read_from(raw)
-        except UnreadableFieldError as error:
+        except FieldError as error:
             name = ".".join(wanted.path)
             faults.append({"field": name, "expected": error.expected, "got": error.got})
             unread.update(wanted.paths)

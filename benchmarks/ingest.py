@@ -24,7 +24,7 @@ MOST_MB, MOST_MB_OF_COUNTRIES, MOST_MICROSECONDS, WAL_UNCHANGED = 150, 200, 9, 2
 OF_THE_FLOOR = {"own table": (2.2, 1.3), "five indexes": (1.7, 0.65)}
 """The most that a first load and a refresh take, in the floor's times."""
 TIMES_NAIVE = 3, 7
-REFERENCE_SECONDS = 0.5
+REFERENCE_SECONDS = 0.11
 """What `_reference_seconds` takes on the machine that bounds of CPU are of."""
 
 

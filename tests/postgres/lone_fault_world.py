@@ -274,6 +274,7 @@ _PREPARED = (
     "ads_accounts",
     "advertiser_accounts",
     *_ENTITIES.values(),
+    "target_names",
     "entity_exports",
     "dataset_windows",
     "report_windows",

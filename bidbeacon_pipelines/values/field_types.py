@@ -38,7 +38,9 @@ class FieldError(ValueError):
 
 
 def shown(value: object) -> str:
-    """Return a value as messages show it: strings quoted, numbers as sent, long ones cut."""
+    """Return a value as messages show it: strings quoted, numbers as sent, null as `nothing`, long ones cut."""
+    if value is None:
+        return "nothing"
     text = str(value) if isinstance(value, Decimal) else ascii(value)
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
 

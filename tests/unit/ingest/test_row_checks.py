@@ -311,7 +311,7 @@ TEXT = "expected text without NUL and lone surrogates, got: "
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("campaign.id", None, f"{ID}None"),
+        ("campaign.id", None, f"{ID}nothing"),
         ("campaign.id", "", f"{ID}''"),
         ("campaign.id", "12a", f"{ID}'12a'"),
         ("campaign.id", " 12", f"{ID}' 12'"),
@@ -346,7 +346,7 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ("metric.totalCost", False, f"{AMOUNT}False"),
         ("metric.totalCost", "9.87", f"{AMOUNT}'9.87'"),
         ("metric.totalCost", 9.87, f"{AMOUNT}9.87"),
-        ("date.value", None, "expected a date YYYY-MM-DD, got: None"),
+        ("date.value", None, "expected a date YYYY-MM-DD, got: nothing"),
         ("date.value", "20251229", "expected a date YYYY-MM-DD, got: '20251229'"),
         ("date.value", "2025-02-30", "expected a date YYYY-MM-DD, got: '2025-02-30'"),
         (
@@ -356,7 +356,7 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ),
         ("date.value", 20251229, "expected a date YYYY-MM-DD, got: 20251229"),
         ("date.value", "2025-12-30", "expected a day that was asked for, got: '2025-12-30'"),
-        ("budgetCurrency.value", None, "expected a currency of three capital letters, got: None"),
+        ("budgetCurrency.value", None, "expected a currency of three capital letters, got: nothing"),
         (
             "budgetCurrency.value",
             "dollar",
@@ -404,7 +404,7 @@ def test_all_faults_of_a_row_are_told() -> None:
     """A row with two faults tells both."""
     result = _check(RAW | {"metric.clicks": -1, "adGroup.id": None})
 
-    assert f"adGroup.id: {ID}None; metric.clicks: {COUNT}-1" == said(result)
+    assert f"adGroup.id: {ID}nothing; metric.clicks: {COUNT}-1" == said(result)
 
 
 ANYTHING = st.recursive(

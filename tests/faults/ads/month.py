@@ -184,8 +184,8 @@ class Month:
         )
 
     def not_loaded(self) -> list[Mapping[str, Any]]:
-        """Return the windows without a load, but for those that have expired."""
-        return [*self.office.rows(_NOT_LOADED)]
+        """Return the windows without a load, newest first, and what was learned of Amazon's limits."""
+        return [*self.office.rows(_NOT_LOADED), *self.office.rows(_LEARNED)]
 
     def count(self) -> dict[str, Any]:
         """Count what there is to tell of the month; `seconds` are real ones."""
@@ -227,9 +227,10 @@ def _is_foreseen(error: Exception) -> bool:
 
 
 _NOT_LOADED = """
-    SELECT account_key, dataset, report, window_date, status, data_as_of, next_refresh_at, request_id, suspicious_count, cause
+    SELECT account_key, dataset, report, window_date, status, data_as_of, next_refresh_at, expires_at, request_id, cause
       FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
-     WHERE load_count = 0 AND status <> 'expired' ORDER BY 1, 2, 3, 4"""
+     WHERE load_count = 0 ORDER BY window_date DESC LIMIT 40"""
+_LEARNED = "SELECT region, dataset, what, value, set_by, set_at FROM registry_overrides"
 _ASKED_FOR = "SELECT 1 FROM report_requests WHERE finished_at IS NULL"
 _COUNTS = """
     SELECT count(*) AS windows, count(*) FILTER (WHERE status = 'expired') AS expired,

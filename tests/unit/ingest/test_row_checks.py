@@ -356,7 +356,11 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ),
         ("date.value", 20251229, "expected a date YYYY-MM-DD, got: 20251229"),
         ("date.value", "2025-12-30", "expected a day that was asked for, got: '2025-12-30'"),
-        ("budgetCurrency.value", None, "expected a currency of three capital letters, got: nothing"),
+        (
+            "budgetCurrency.value",
+            None,
+            "expected a currency of three capital letters, got: nothing",
+        ),
         (
             "budgetCurrency.value",
             "dollar",

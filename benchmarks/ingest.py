@@ -25,7 +25,7 @@ OF_THE_FLOOR = {"own table": (2.2, 1.3), "five indexes": (1.7, 0.65)}
 """The most that a first load and a refresh take, in the floor's times."""
 TIMES_NAIVE = 3, 7
 REFERENCE_SECONDS = 0.11
-"""What `_reference_seconds` takes on the machine that bounds of CPU are of."""
+"""Seconds of `_reference_seconds` on the reference machine of the CPU bounds."""
 
 
 def ingest() -> Iterator[Figure]:

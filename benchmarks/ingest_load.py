@@ -27,7 +27,7 @@ DATASET = HOURLY_TARGETS
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _MEMORY = Path("/proc/self/status")
 _OF_A_JOB = "bidbeacon_pipelines.requests.refresh"
-"""What `bidbeacon load` imports to load a report."""
+"""The module that `bidbeacon load` imports to load a report."""
 
 
 @dataclass(frozen=True)

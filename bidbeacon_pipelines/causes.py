@@ -25,7 +25,7 @@ _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
 class Severity(StrEnum):
-    """How serious something is."""
+    """The severity of a finding or a state."""
 
     FINE = "fine"
     """Nothing to do, nothing to wait for."""

@@ -133,7 +133,7 @@ class Account:
 
 @dataclass(frozen=True)
 class AccountListing:
-    """What the regions answered: the accounts in Amazon's order, and what went wrong.
+    """The answers of all regions: the accounts in Amazon's order, and the errors.
 
     In `answered_regions`, region, currency and time zone of accounts can be trusted; elsewhere they
     may be defaults. `problems` are what couldn't be read, and countries where an account doesn't

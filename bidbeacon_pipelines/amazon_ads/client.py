@@ -47,7 +47,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a call is made at most, and how many seconds all calls of a client wait in all.
+    """The limits of retries: attempts of a call, and seconds that all calls of a client wait in total.
 
     A wait beyond the patience isn't shortened: the error is raised instead, with its `retry_after`.
     `backoff` is how long to wait where Amazon doesn't say: "full jitter" by default.

@@ -25,7 +25,7 @@ class Credential:
 
     @property
     def digest(self) -> str:
-        """What its access token is stored under: another one as soon as the refresh token is renewed."""
+        """The key of its shared access token; a new refresh token has a new key."""
         identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
         return sha256(identity.encode()).hexdigest()
 

@@ -30,7 +30,7 @@ MOST_BYTES: Final = 2 * 1024**3
 """Largest file as it is transferred."""
 LONGEST_TRANSFER: Final = timedelta(minutes=30)
 MOST_SIGNINGS: Final = 2
-"""How often fresh URLs are asked for without getting a file by them."""
+"""How many times fresh URLs are requested without a file being downloaded."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _XML_FACT = re.compile(r"<(Code|Message)>([^<]*)</\1>")

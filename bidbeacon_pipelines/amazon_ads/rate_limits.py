@@ -38,7 +38,7 @@ class CallClass(StrEnum):
 
 @dataclass(frozen=True)
 class LimitScope:
-    """What a call counts against; `account_id` is empty for calls that concern no single account."""
+    """The scope of a rate limit; `account_id` is empty for calls that concern no single account."""
 
     client_id: str
     region: Region

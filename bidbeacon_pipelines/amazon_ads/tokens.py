@@ -103,11 +103,10 @@ class TokenAuth(httpx.Auth):
         """Return a fresh token; while the endpoint has a passing problem, the old one serves to its end."""
         try:
             return self._shared(self._engine, refused) if self._engine else self._ask_now()
-        except AuthError as error:
-            self._refusal = error
-            raise
         except AdsApiError as error:
-            error.sent, error.lacks_token = False, True
+            error.sent, error.lacks_token = False, refused is None
+            if isinstance(error, AuthError):
+                self._refusal = error
             now = self._now()
             if not error.transient or refused is not None or old is None or now >= old.ends_at:
                 raise

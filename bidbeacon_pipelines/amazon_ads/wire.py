@@ -1,4 +1,4 @@
-"""How bodies that Amazon sends are read: unknown fields are ignored, missing ones are named in errors."""
+"""Readers of Amazon's response bodies: unknown fields are ignored, missing ones are named in errors."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.problems.checks import (
     CHECKS,
     RECONCILED,
     ROWS_RECONCILE,
-    Verdict,
+    CheckResult,
     check_dataset,
     judge_dataset,
 )
@@ -47,11 +47,11 @@ def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
         now = DatabaseClock(engine, get_settings())()
         given = {"dataset": dataset.name}
         with job_sessions.session(op_context, "check-dataset", input=given) as session:
-            verdicts = check_dataset(engine, session, dataset, now, get_settings())
+            found = check_dataset(engine, session, dataset, now, get_settings())
         wanted = {key.name for key in op_context.selected_asset_check_keys}
-        for verdict in verdicts:
-            if verdict.check in wanted:
-                yield _describe(dataset, verdict, now, session.session_id)
+        for result in found:
+            if result.check in wanted:
+                yield _describe(dataset, result, now, session.session_id)
 
     return report_checks
 
@@ -73,8 +73,8 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
             context.instance, dataset, now
         )
         if not results:
-            verdicts = judge_dataset(job.context.engine, dataset, now, job.context.settings)
-            results = [_describe(dataset, one, now, job.session.session_id) for one in verdicts]
+            found = judge_dataset(job.context.engine, dataset, now, job.context.settings)
+            results = [_describe(dataset, one, now, job.session.session_id) for one in found]
         for result in results:
             evaluation = dg.AssetCheckEvaluation(
                 asset_key=dg.AssetKey(dataset.asset_name),
@@ -111,25 +111,25 @@ def _checked_at(result: dg.AssetCheckEvaluation) -> float:
 
 
 def _describe(
-    dataset: Dataset, verdict: Verdict, now: datetime, session_id: UUID
+    dataset: Dataset, result: CheckResult, now: datetime, session_id: UUID
 ) -> dg.AssetCheckResult:
-    """Return a verdict as Dagster shows it: figures, failing cases, when it was found, and the session."""
+    """Return a result as Dagster shows it: figures, failing cases, when it was found, and the session."""
     metadata: dict[str, dg.MetadataValue[Any]] = {
         name: dg.MetadataValue.int(figure)
         if isinstance(figure, int)
         else dg.MetadataValue.float(figure)
-        for name, figure in verdict.figures.items()
+        for name, figure in result.figures.items()
     }
-    if verdict.cases:
-        cases = [dg.TableRecord(dict(case)) for case in verdict.cases]
+    if result.cases:
+        cases = [dg.TableRecord(dict(case)) for case in result.cases]
         metadata["cases"] = dg.MetadataValue.table(cases)
     metadata["checked_at"] = dg.MetadataValue.timestamp(now)
     return dg.AssetCheckResult(
-        passed=verdict.passed,
+        passed=result.passed,
         asset_key=dg.AssetKey(dataset.asset_name),
-        check_name=verdict.check,
+        check_name=result.check,
         severity=dg.AssetCheckSeverity.WARN,
-        description=verdict.sentence,
+        description=result.sentence,
         metadata=metadata | session_link(session_id),
     )
 

@@ -107,7 +107,7 @@ class LoadResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What became of the report's rows; those that are nothing else are of other accounts, days or ad products."""
+        """The outcome of the report's rows, by count; the remaining ones belong to other accounts, days or ad products."""
         own = {
             "rows_loaded": self.rows,
             "rows_summed": self.summed,

@@ -133,7 +133,7 @@ def quarantine_rows(
 
 @dataclass(frozen=True)
 class WindowEnd:
-    """How one window leaves a load. `tally` is set for a window that took the report."""
+    """The outcome of a load for one window. `tally` is set for a window that took the report."""
 
     window_date: date
     outcome: WindowOutcome

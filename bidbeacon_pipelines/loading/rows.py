@@ -104,7 +104,7 @@ class BadRow(NamedTuple):
 
     @property
     def fault(self) -> str:
-        """What is wrong with its first field at fault, without the value."""
+        """The first fault of the row: the field and the reason, without the value."""
         expected = self.cause["detail"]["faults"][0].get("expected")
         return f"{self.cause['field']}: {f'expected {expected}' if expected else 'missing'}"
 

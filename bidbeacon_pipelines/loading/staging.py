@@ -228,7 +228,7 @@ def _sum(dataset: Dataset) -> str:
 
 @dataclass(frozen=True)
 class ProductTally:
-    """What a report has of an ad product for a window, and how many rows the table holds of it.
+    """Counts and sums of one ad product in a window: in the report, and the rows that the table holds.
 
     Attributes:
         old_rows: Rows of the table.
@@ -248,7 +248,7 @@ class ProductTally:
 
 @dataclass(frozen=True)
 class WindowTally:
-    """What a report has for a window, by ad product, and in total."""
+    """Counts and sums of a report for one window, by ad product and in total."""
 
     products: Mapping[str, ProductTally]
 

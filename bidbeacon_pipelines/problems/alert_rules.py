@@ -1,4 +1,4 @@
-"""When an alert is sent about a finding, and its text: when it begins, each day it lasts, and when it has ended. Pure."""
+"""Rules for alerts: one is sent when a finding begins, once a day while it lasts, and when it ends. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """Who has acknowledged a finding, when and why; and how severe it was then, and how much of it there was."""
+    """An acknowledgement of a finding: by whom, when and why, and the severity and extent it had then."""
 
     by: str
     at: datetime
@@ -61,7 +61,7 @@ class Known:
         finding: As it was last seen.
         began_at: When it was first seen this time.
         gone_at: Since when it is not seen any more; None while it is.
-        acknowledged: Who has acknowledged it; None once it has changed since.
+        acknowledged: The acknowledgement; None if there is none or the finding has changed since.
         told: The last alert about it, by the number of the receiver.
     """
 

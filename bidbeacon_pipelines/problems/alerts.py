@@ -39,7 +39,7 @@ from bidbeacon_sessions.redaction import redact_text
 
 LOOK_EVERY: Final = timedelta(minutes=1)
 BLIND_AFTER: Final = timedelta(minutes=5)
-"""How long looks may fail before an alert is sent, since no other alert comes meanwhile."""
+"""How long reading findings may fail before an alert is sent, since no other alert comes meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ class AlertWatch:
         return None
 
     def _tell_of_outages(self, findings: Sequence[Finding], now: datetime) -> None:
-        """Tell that looks fail, or work again, like any finding, but remember it in memory.
+        """Send alerts that findings can't be read, or can be read again; the state is in memory.
 
         Nothing can be stored meanwhile: each watching process tells it, and again after a restart.
         """

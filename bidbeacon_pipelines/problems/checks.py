@@ -43,7 +43,7 @@ _MOST_CASES = 20
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """The result of a check: what was found and counted, and the failing cases, worst first, at most 20, all with the same keys."""
 
     check: str
@@ -59,20 +59,20 @@ class Verdict:
 
 def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
-) -> list[Verdict]:
+) -> list[CheckResult]:
     """Make all checks of a dataset, and record which failed."""
-    verdicts = judge_dataset(engine, dataset, now, settings)
-    failed = [verdict for verdict in verdicts if not verdict.passed]
-    found = " ".join(verdict.sentence for verdict in failed)
-    counts = {"checks": len(verdicts), "failed": len(failed)}
+    results = judge_dataset(engine, dataset, now, settings)
+    failed = [result for result in results if not result.passed]
+    found = " ".join(result.sentence for result in failed)
+    counts = {"checks": len(results), "failed": len(failed)}
     session.add(DatasetChecked(dataset=dataset.name, found=found, **counts))
-    return verdicts
+    return results
 
 
 def judge_dataset(
     engine: Engine, dataset: Dataset, now: datetime, settings: Settings
-) -> list[Verdict]:
-    """Return the verdict of each check of a dataset."""
+) -> list[CheckResult]:
+    """Return the result of each check of a dataset."""
     with engine.begin() as connection:
         return [
             judge_freshness(connection, dataset, now, settings.late_after),
@@ -83,7 +83,7 @@ def judge_dataset(
 
 def judge_freshness(
     connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
-) -> Verdict:
+) -> CheckResult:
     """Return whether an account has late windows."""
     late = list_late_accounts(connection, dataset.name, now, late_after)
     refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
@@ -103,7 +103,7 @@ def judge_freshness(
         }
         for row in late[:_MOST_CASES]
     ]
-    return Verdict(WINDOW_IS_FRESH, sentence, figures, cases)
+    return CheckResult(WINDOW_IS_FRESH, sentence, figures, cases)
 
 
 # An ad product is compared where a window of each dataset has loaded it, and either has rows of it.
@@ -149,14 +149,14 @@ _DIFFERENCES = text(f"""{_COMPARED}
      ORDER BY off_by DESC, account_key, window_date, ad_product LIMIT :most""")
 
 
-def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Verdict:
+def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> CheckResult:
     """Return whether a day's totals by ad product agree with those of the other dataset.
 
     Those of a dataset from another pipeline may differ by `closeness`, a share.
     """
     if dataset.reconciles_with is None:
         sentence = "Amazon does not promise that these rows add up to those of another report."
-        return Verdict(ROWS_RECONCILE, sentence, {"compared": 0})
+        return CheckResult(ROWS_RECONCILE, sentence, {"compared": 0})
     other = get_dataset(dataset.reconciles_with)
     values = {
         "dataset": dataset.name,
@@ -169,7 +169,7 @@ def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) 
     figures["largest_difference"] = round(float(figures["largest_difference"]), 6)
     found = connection.execute(_DIFFERENCES, values | {"most": _MOST_CASES}).mappings()
     sentence = _compared(figures, other.title.lower())
-    return Verdict(ROWS_RECONCILE, sentence, figures, [_difference(row) for row in found])
+    return CheckResult(ROWS_RECONCILE, sentence, figures, [_difference(row) for row in found])
 
 
 def _compared(figures: Mapping[str, Any], other: str) -> str:
@@ -228,7 +228,7 @@ def list_quarantined(connection: Connection, dataset: str | None = None) -> list
     return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())
 
 
-def judge_quarantine(connection: Connection, dataset: Dataset) -> Verdict:
+def judge_quarantine(connection: Connection, dataset: Dataset) -> CheckResult:
     """Return whether too many rows of an account are quarantined."""
     accounts = list_quarantined(connection, dataset.name)
     over = [account for account in accounts if account["is_too_large"]]
@@ -246,4 +246,4 @@ def judge_quarantine(connection: Connection, dataset: Dataset) -> Verdict:
         for account in over[:_MOST_CASES]
     ]
     figures = {"quarantined": rows, "accounts_over": len(over)}
-    return Verdict(QUARANTINE_IS_SMALL, sentence, figures, cases)
+    return CheckResult(QUARANTINE_IS_SMALL, sentence, figures, cases)

@@ -9,7 +9,7 @@ from typing import Any
 from bidbeacon_pipelines.causes import Action, Cause, Severity, explain, key_of
 
 RECENTLY = timedelta(hours=24)
-"""What happened once is news for so long."""
+"""How long a finding about a single event is shown."""
 NOTHING_HAPPENS = "nothing-happens"
 NAMES_SHOWN = 3
 """So many accounts of a finding are named; the others are counted."""
@@ -26,7 +26,7 @@ class Effect:
     Attributes:
         text: What, with its extent: "120 windows of 3 accounts failed, in daily_targets".
         link: The page that shows it.
-        count: How much of it there is; None where it can't be counted.
+        count: Its extent; None where it can't be counted.
     """
 
     text: str
@@ -77,7 +77,7 @@ class Finding:
 
     @property
     def count(self) -> int:
-        """How much of it there is: the sum of what its effects count."""
+        """Its extent: the sum of the counts of its effects."""
         return sum(effect.count or 0 for effect in self.effects)
 
     @property

@@ -47,7 +47,7 @@ class Receiver:
 
     @property
     def label(self) -> str:
-        """What it is called: its place and its kind, without anything that may be secret."""
+        """Its name: place and kind, without anything that may be secret."""
         return f"{self.number}. {self.url.partition('://')[0].lower()}://{MASK}"
 
     def send(self, message: Message) -> None:

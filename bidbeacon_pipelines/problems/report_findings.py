@@ -46,7 +46,7 @@ SEVERITIES: Final = {
     WindowState.EXPIRED: Severity.ERROR,
     WindowState.NEEDS_ATTENTION: Severity.ERROR,
 }
-"""How serious a state is; each other one is a warning."""
+"""The severity of a state; all others are warnings."""
 _SECOND_REPORT = timedelta(minutes=45)
 _ALL_DAYS = 731
 LATELY = timedelta(hours=1)

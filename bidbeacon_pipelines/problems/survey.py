@@ -33,7 +33,7 @@ _FINDERS: Final[tuple[Find, ...]] = (
 
 @dataclass(frozen=True)
 class Survey:
-    """What is wrong by cause, the worst first; and how many windows of each dataset are in each state."""
+    """The findings, the worst first, and the number of windows of each dataset in each state."""
 
     findings: Sequence[Finding]
     windows: Mapping[str, Mapping[WindowState, int]]

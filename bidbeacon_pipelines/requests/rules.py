@@ -107,7 +107,7 @@ class Polling:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong; also the result of a step that was refused.
+    """A failure of a request; also the result of a step that was refused.
 
     `not_before` is from Amazon's `Retry-After`, if any.
     """

@@ -1,4 +1,4 @@
-"""What the summary asset shows of the last days of all accounts: a table by day and currency, and a plot of spend."""
+"""The metadata of the summary asset: a table of the last days of all accounts by day and currency, and a plot of spend."""
 
 from base64 import b64encode
 from collections.abc import Sequence

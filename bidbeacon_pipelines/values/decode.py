@@ -28,7 +28,7 @@ from msgspec import UNSET, Raw
 from bidbeacon_pipelines.causes import cause
 
 CHUNK_BYTES: Final = 1 << 16
-"""What is read at a time: some 150 rows, so that a bad one costs few good ones the quick way."""
+"""Bytes read at a time: some 150 rows, so that a bad row sends few good ones the slow way."""
 LONGEST_VALUE_BYTES: Final = 1 << 23
 """A row has some 500 bytes, and one with a name of a megabyte is read too; a longer one is broken."""
 MOST_INFLATED_BYTES: Final = 64 * 1024**3

@@ -1,4 +1,4 @@
-"""What a view of schema `reports` is made of, and what views have in common: the account, the age of a row's report, ratios."""
+"""The parts of a view of schema `reports`, and columns that views share: the account, the age of a row's report, ratios."""
 
 from dataclasses import dataclass
 from typing import Any

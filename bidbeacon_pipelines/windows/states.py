@@ -17,7 +17,7 @@ from bidbeacon_pipelines.windows.due import due_by
 
 
 class WindowState(StrEnum):
-    """How a window is; the order is from fine to worst."""
+    """The state of a window; the order is from fine to worst."""
 
     FRESH = "fresh"
     """It has data, and no refresh is due."""

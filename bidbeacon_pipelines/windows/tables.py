@@ -71,7 +71,7 @@ class ReportWindow(PipelinesBase):
 
     @property
     def outcome(self) -> WindowOutcome:
-        """How it was left by its last request."""
+        """The outcome of its last request."""
         names = WindowOutcome.__dataclass_fields__
         return WindowOutcome(**{name: getattr(self, name) for name in names})
 

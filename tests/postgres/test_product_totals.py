@@ -8,7 +8,7 @@ import pytest
 
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Reconciles
 from bidbeacon_pipelines.loading.load import LoadResult
-from bidbeacon_pipelines.problems.checks import Verdict, judge_totals
+from bidbeacon_pipelines.problems.checks import CheckResult, judge_totals
 from tests.postgres.load_world import DAY, LoadWorld
 
 DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
@@ -60,14 +60,14 @@ def totals(shelf: LoadWorld, name: str) -> dict[str, tuple[int, Decimal]]:
     return {one["key"]: (one["rows"], one["spend"]) for one in found}
 
 
-def compare(shelf: LoadWorld, name: str, reconciles: Reconciles = "equal") -> Verdict:
+def compare(shelf: LoadWorld, name: str, reconciles: Reconciles = "equal") -> CheckResult:
     """Compare a dataset with the one that it should agree with."""
     dataset = replace(DATASETS[name], reconciles=reconciles)
     with shelf.engine.begin() as connection:
         return judge_totals(connection, dataset, closeness=0.05)
 
 
-def counts(verdict: Verdict) -> tuple[float, ...]:
+def counts(verdict: CheckResult) -> tuple[float, ...]:
     """Return how many totals were compared, can't be compared yet, and differ."""
     return tuple(verdict.figures[name] for name in ("compared", "not_comparable_yet", "differing"))
 

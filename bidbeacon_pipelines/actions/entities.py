@@ -57,7 +57,7 @@ class ExportPending(_EntityAction):
 class ExportFailed(_EntityAction):
     """An export failed, or could not be requested."""
 
-    sentence = "Export of {kind} for {account:account} failed: {cause:cause}"
+    sentence = "Export of {kind} for {account:account}: {cause:cause}"
     tone = "error"
 
     kind: str

@@ -78,8 +78,8 @@ export function entitiesSection({ entities, schedule }) {
 export function scheduleSection({ schedule, stopped, ...account }) {
   const rows = [
     ["Refreshed", [schedule.cadence, schedule.cadence_by && el("small", {}, ` (set by ${schedule.cadence_by} `, time(schedule.cadence_at), ")")]],
-    ["Next look", stopped ? `none: ${stopWord(account)}` : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
-    ["Last look", time(schedule.last_look_at, "never")],
+    ["Next refresh", stopped ? `none: ${stopWord(account)}` : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
+    ["Last refresh", time(schedule.last_look_at, "never")],
     ["Paused", schedule.paused_by && ["by ", el("bdi", {}, schedule.paused_by), " ", time(schedule.paused_at)]],
     ["Known since", schedule.first_seen_at && el("time", { datetime: schedule.first_seen_at }, dayKey(schedule.first_seen_at, zoneOf()))],
   ];

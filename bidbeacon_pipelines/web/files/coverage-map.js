@@ -85,8 +85,7 @@ export class CoverageMap {
     row.account = account;
     row.element.setAttribute("aria-rowindex", String(index + 2));
     row.element.classList.toggle("stopped", account.stopped !== null);
-    row.note.textContent = account.stopped ? "stopped" : "";
-    row.note.title = account.stopped ?? "";
+    row.note.textContent = account.stopped ?? "";
     return row;
   }
 

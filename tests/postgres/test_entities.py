@@ -135,7 +135,7 @@ def test_bad_entity_is_set_aside_with_its_cause_and_the_others_are_stored(shelf:
         "campaigns", CAMPAIGN, None, bad, CAMPAIGN | {"campaignId": 7, "startDate": "soon"}
     )
     assert (rows, read.set_aside, read.incomplete) == (2, 2, 1)
-    assert read.first_cause == cause("row-unreadable", detail={"got": "None"})
+    assert read.first_cause == cause("row-unreadable", detail={"got": "nothing"})
     problems = shelf.rows("entity_problems")
     assert [True, True, False] == [problem["set_aside"] for problem in problems]
     assert "campaignId" == problems[1]["cause"]["field"]

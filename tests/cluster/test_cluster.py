@@ -42,8 +42,9 @@ HARMLESS = (
 
 def test_the_first_fill_is_loaded(world: World) -> None:
     """Sensors of one host start runs, and workers of all hosts load all datasets of all accounts."""
-    world.break_amazon(*HARMLESS)
     wait_until(lambda: world.loaded_datasets() > 0, "the first load", REACHED_SECONDS)
+    wait_until(lambda: not world.open_work()["accounts"], "all entities", REACHED_SECONDS)
+    world.break_amazon(*HARMLESS)
     world.settle(FILL_SECONDS)
     assert world.loaded_datasets() == 12 * len(DATASETS)
     check_orderly(world)

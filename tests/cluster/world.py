@@ -71,6 +71,7 @@ _OPEN_WORK = """
     SELECT (SELECT count(*) FROM report_requests WHERE finished_at IS NULL) AS requests,
            (SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
              WHERE NOT a.paused AND w.next_refresh_at <= :now) AS windows,
+           (SELECT count(*) FROM advertiser_accounts WHERE NOT paused AND entities_synced_at IS NULL) AS accounts,
            (SELECT count(*) FROM session_headers WHERE status = 'running') AS sessions,
            (SELECT count(*) FROM dagster.runs
              WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')) AS runs"""

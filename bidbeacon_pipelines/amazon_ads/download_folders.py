@@ -13,8 +13,10 @@ from bidbeacon_pipelines.amazon_ads.downloads import not_written
 from bidbeacon_pipelines.private_files import make_private_folder
 
 _LOCK: Final = "lock"
-_NEW_SECONDS: Final = 60
-"""A folder is locked right after it is made; one this young may not be locked yet."""
+_DRAFT: Final = "."
+"""How the name of a folder begins that is not locked yet."""
+_DRAFT_SECONDS: Final = 60
+"""A draft that is older was left by a killed process."""
 
 
 @contextmanager
@@ -26,24 +28,27 @@ def download_folder(downloads: Path, name: str) -> Iterator[Path]:
     """
     try:
         make_private_folder(downloads)
-        _remove_leftovers(downloads)
-        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=downloads))
-        (folder / _LOCK).touch(mode=0o600)
+        remove_leftovers(downloads)
+        draft = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{name}-", dir=downloads))
+        (draft / _LOCK).touch(mode=0o600)
+        lock = (draft / _LOCK).open("r+")
     except OSError as error:
         raise not_written(error, downloads / name) from error
-    try:
-        with (folder / _LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = draft.rename(downloads / draft.name.removeprefix(_DRAFT))
+        try:
             yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_leftovers(downloads: Path) -> None:
+def remove_leftovers(downloads: Path) -> None:
     """Remove folders that no process has locked: the system unlocks those of a process that dies, however it dies."""
-    for folder in downloads.iterdir():
+    for folder in downloads.glob("*"):
         with suppress(OSError):  # it is locked, or has just been removed
-            if time.time() - folder.stat().st_mtime > _NEW_SECONDS:
+            age = time.time() - folder.stat().st_mtime
+            if not folder.name.startswith(_DRAFT) or age > _DRAFT_SECONDS:
                 with (folder / _LOCK).open("a") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(folder, ignore_errors=True)

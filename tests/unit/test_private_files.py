@@ -18,8 +18,6 @@ from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.sandbox.files import Journal, PartFiles
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
-LONG_AGO = 1_000_000_000
-
 USER = """
 import sys, threading
 from pathlib import Path
@@ -41,12 +39,11 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture
 def user(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Run a process that uses a folder for downloads, one made long ago; yield the process and the folder."""
+    """Run a process that uses a folder for downloads; yield the process and the folder."""
     command = [sys.executable, "-c", USER, str(tmp_path / "downloads")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT) as process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().strip())
-        os.utime(folder, (LONG_AGO, LONG_AGO))
         yield process, folder
         process.kill()
 
@@ -91,7 +88,7 @@ def test_what_a_killed_process_left_is_removed(user: tuple[subprocess.Popen[str]
 def test_what_another_process_uses_stays(
     user: tuple[subprocess.Popen[str], Path], *, frozen: bool
 ) -> None:
-    """However old it is, and also while that process is stopped."""
+    """Also while that process is stopped."""
     process, folder = user
     if frozen:
         process.send_signal(signal.SIGSTOP)
@@ -99,9 +96,9 @@ def test_what_another_process_uses_stays(
         assert (folder / "part-0.json.gz").exists()
 
 
-def test_a_folder_that_is_just_made_stays(tmp_path: Path) -> None:
-    """Its owner may not have locked it yet; later it counts as left behind."""
-    new = tmp_path / "request-1-abc"
+def test_a_folder_that_is_not_locked_yet_stays(tmp_path: Path) -> None:
+    """For a minute; later it counts as left behind."""
+    new = tmp_path / ".request-1-abc"
     new.mkdir()
     os.utime(new, (time.time(),) * 2)
     with download_folder(tmp_path, "request-2"):

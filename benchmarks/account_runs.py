@@ -30,9 +30,9 @@ from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import open_job_context
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import running_sandbox
 from bidbeacon_sessions import with_job_session
 from tests.temporary_postgres import temporary_postgres
 

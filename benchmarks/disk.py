@@ -16,8 +16,8 @@ from sqlalchemy import Engine, text
 
 from benchmarks.database import fresh_database
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.server import running_sandbox
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 

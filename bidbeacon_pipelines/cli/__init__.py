@@ -17,7 +17,7 @@ from bidbeacon_pipelines.cli.output import errors, safe_output
 from bidbeacon_pipelines.cli.probe import probe
 from bidbeacon_pipelines.cli.quarantine import quarantine_app
 from bidbeacon_pipelines.cli.safe_console import safe_text
-from bidbeacon_pipelines.cli.services import dev, sandbox, stream
+from bidbeacon_pipelines.cli.services import dev, stream
 from bidbeacon_pipelines.cli.sessions import sessions_app
 from bidbeacon_pipelines.cli.windows import explain, restatements
 from bidbeacon_pipelines.private_files import keep_new_files_private
@@ -25,7 +25,7 @@ from bidbeacon_pipelines.private_files import keep_new_files_private
 __all__ = ["BadOptionError", "app", "main", "parse_days"]
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
-for command in (dev, sandbox, stream, probe, refresh, load, explain, restatements, doctor):
+for command in (dev, stream, probe, refresh, load, explain, restatements, doctor):
     app.command()(command)
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(alerts_app, name="alerts")

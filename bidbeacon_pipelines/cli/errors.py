@@ -101,7 +101,6 @@ def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
     from bidbeacon_pipelines.recordings import RecordingError
     from bidbeacon_pipelines.requests.wanted import CannotAskError
-    from bidbeacon_pipelines.sandbox.config import OptionError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
     return (
@@ -110,7 +109,6 @@ def _usage_errors() -> tuple[type[Exception], ...]:
         BadOptionError,
         BadCadenceError,
         DatabaseUnavailableError,
-        OptionError,
         RecordingError,
         CannotAskError,
         SchemaError,
@@ -127,7 +125,6 @@ def _failures() -> tuple[type[Exception], ...]:
 
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
-    from bidbeacon_pipelines.sandbox.config import SandboxError
     from bidbeacon_sessions import SessionsError
 
     return (
@@ -135,7 +132,6 @@ def _failures() -> tuple[type[Exception], ...]:
         AccountSkippedError,
         CommandFailedError,
         WindowNotLoadedError,
-        SandboxError,
         SessionsError,
         OperationalError,
         OSError,

@@ -220,6 +220,6 @@ def _why_unreachable(settings: Settings) -> str | None:
     except httpx.HTTPError:
         return (
             f"No Amazon credentials are set, and the sandbox at {settings.sandbox_url} does not answer: start it with "
-            "`bidbeacon sandbox` (`make dev` starts everything), or set BIDBEACON_ADS_API_CLIENT_ID and its companions."
+            "`bidbeacon-sandbox` (`make dev` starts everything), or set BIDBEACON_ADS_API_CLIENT_ID and its companions."
         )
     return None

@@ -20,6 +20,7 @@ ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, no
 SANDBOX_REPORTS_IN_FLIGHT: Final = 20
 """Reports of an ads account that the sandbox makes at a time: as many as the gate ever allows, so that it refuses none."""
 OURS: Final = (sys.executable, "-m", "bidbeacon_pipelines")
+SANDBOX: Final = (sys.executable, "-m", "bidbeacon_sandbox")
 LOCATION: Final = "bidbeacon"
 WORKSPACE: Final = "workspace.yaml"
 STARTING: Final = "DagsterUserCodeUnreachableError"
@@ -86,8 +87,8 @@ def list_services(settings: Settings, code_server_port: int) -> list[Service]:
 
     host, port = settings.bind_host, settings.sandbox_port
     state = ("--state-dir", str(settings.home / "sandbox"))
-    in_flight = ("--set", f"max_reports_in_flight={SANDBOX_REPORTS_IN_FLIGHT}")
-    command = (*OURS, "sandbox", "--port", str(port), *state, *in_flight)
+    in_flight = ("--max-reports-in-flight", str(SANDBOX_REPORTS_IN_FLIGHT))
+    command = (*SANDBOX, "--host", host, "--port", str(port), *state, *in_flight)
     sandbox = [Service("sandbox", command, ours, host, port, web_problem)]
 
     host, port = settings.stream_host, settings.stream_port

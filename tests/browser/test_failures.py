@@ -18,8 +18,8 @@ from werkzeug import Response
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.home import read_home
-from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_sandbox.faults import FaultRule
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.session import finalize_session

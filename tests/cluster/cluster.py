@@ -29,7 +29,7 @@ VARIABLES = {
 }
 SERVE_SANDBOX = """
 import sys
-from bidbeacon_pipelines.sandbox import SandboxConfig, serve
+from bidbeacon_sandbox import SandboxConfig, serve
 serve(SandboxConfig.model_validate_json(sys.argv[1]), "0.0.0.0", int(sys.argv[2]))"""
 PARTS = {"ours": "--exclude-schema=dagster", "dagsters": "--schema=dagster"}
 """Options of `pg_dump`, by whose tables it dumps."""

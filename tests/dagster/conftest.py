@@ -8,7 +8,7 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
 from tests.dagster.fixtures import environment, sandbox

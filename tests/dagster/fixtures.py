@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_sessions.settings import get_session_settings
 
 

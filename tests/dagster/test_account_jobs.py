@@ -14,7 +14,7 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.reports import refresh_account_job
 from bidbeacon_pipelines.defs.schedules import busy_accounts
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.world import World, failure_of
 

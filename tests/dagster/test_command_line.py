@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from tests.dagster.world import World, wait_until
 
 DAY = ("--window", "2026-11-20")

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from tests.dagster.world import World, wait_until
 
 KINDS = {"campaigns", "adGroups", "ads", "targets", "portfolios"}

@@ -26,9 +26,9 @@ from bidbeacon_pipelines.defs.schedules import (
 )
 from bidbeacon_pipelines.requests.wanted import want_load, want_sync
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
@@ -172,7 +172,7 @@ def test_without_amazon_no_run_starts(
     monkeypatch.setenv("BIDBEACON_SANDBOX_PORT", "1")
     get_settings.cache_clear()
     reason = skipped(world, sensor)
-    assert "http://127.0.0.1:1 does not answer: start it with `bidbeacon sandbox`" in reason
+    assert "http://127.0.0.1:1 does not answer: start it with `bidbeacon-sandbox`" in reason
     assert "BIDBEACON_ADS_API_CLIENT_ID" in reason
     monkeypatch.setenv("BIDBEACON_ADS_API_CLIENT_ID", "amzn1.application-oa2-client.1")
     get_settings.cache_clear()

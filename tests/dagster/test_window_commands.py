@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from tests.dagster.world import World
 
 

@@ -29,15 +29,15 @@ from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.requests.plan import plan_account, plan_backfill
-from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.sandbox.ledger import Call
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.queries import list_windows, want_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.ledger import Call
+from bidbeacon_sandbox.server import SandboxHandle
+from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.postgres.flickering import wait_until

@@ -10,7 +10,7 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.fixtures import environment, sandbox
 from tests.dagster.world import World

@@ -12,9 +12,9 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.job_world import NOON, BenchWorld
 from tests.postgres.load_world import LoadWorld

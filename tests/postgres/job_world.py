@@ -25,13 +25,13 @@ from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.sandbox.ledger import Call
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_windows, want_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
+from bidbeacon_sandbox.ledger import Call
+from bidbeacon_sandbox.server import SandboxHandle
+from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.report_rows import with_target_ids
 

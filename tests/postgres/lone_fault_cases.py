@@ -5,7 +5,7 @@ The classes say what most faults of their kind have in common; an entry says wha
 
 from typing import Any
 
-from bidbeacon_pipelines.sandbox.faults import BadRow, FaultName, FaultRule, Operation
+from bidbeacon_sandbox.faults import BadRow, FaultName, FaultRule, Operation
 from tests.postgres.lone_fault_consequences import (
     AGAIN,
     ASKED,

@@ -7,7 +7,7 @@ fetched once.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_sandbox.faults import FaultRule
 from tests.postgres.lone_fault_world import RowsAre
 
 ASKED = ("windows-queued", "report-requested")

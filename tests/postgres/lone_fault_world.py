@@ -24,16 +24,16 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.plan import plan_account
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS
-from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
-from bidbeacon_pipelines.sandbox.reports import Reports
-from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.entities import AD_PRODUCTS
+from bidbeacon_sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
+from bidbeacon_sandbox.files import PartFiles, Signer
+from bidbeacon_sandbox.reports import Reports
+from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets

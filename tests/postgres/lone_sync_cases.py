@@ -13,8 +13,8 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     UrlExpired,
 )
 from bidbeacon_pipelines.entities.sync import ExportFailedError
-from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.values.decode import BrokenPartError
+from bidbeacon_sandbox.faults import FaultRule
 from tests.postgres.lone_fault_world import fault, once
 
 FAST = 2_000_000

@@ -20,7 +20,6 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 WITH_ACCOUNT = ("--account", "US.x")
 LOAD = ("load", *WITH_ACCOUNT)
 TAIL = ("sessions", "tail", "--url")
-SANDBOX = ("sandbox", "--port", "0")
 DAY_OR_DAYS = "--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
 ADDRESS = "--url: expected an address like http://127.0.0.1:3030, got: "
 NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows them"
@@ -68,33 +67,12 @@ WRONG = [
     ((*TAIL, "http://[::1"), f"{ADDRESS}'http://[::1'", USAGE),
     ((*TAIL, "http://127.0.0.1:99999"), f"{ADDRESS}'http://127.0.0.1:99999'", USAGE),
     ((*TAIL, "http://a\nb:1"), f"{ADDRESS}'http://a\\nb:1'", USAGE),
-    ((*SANDBOX, "--clock-rate", "inf"), "the sandbox: clock_rate: ", USAGE),
-    ((*SANDBOX, "--clock-rate", "1e300"), "the sandbox: clock_rate: ", USAGE),
-    ((*SANDBOX, "--report-seconds", "inf"), "the sandbox: report_seconds: ", USAGE),
-    ((*SANDBOX, "--fault-all", "nan"), "--fault-all is a probability from 0 to 1; got nan", USAGE),
-    ((*SANDBOX, "--set", "export_seconds=inf"), "the sandbox: export_seconds: ", USAGE),
-    ((*SANDBOX, "--clock-start", "9999-12-31T23:59:59Z"), "the sandbox: clock_start: ", USAGE),
-    ((*SANDBOX, "--fault", "slow:seconds=inf"), "--fault slow:seconds=inf: seconds: ", USAGE),
-    ((*SANDBOX, "--faults", "/dev/null/x"), "/dev/null/x can't be read: Not a directory", USAGE),
-    ((*SANDBOX, "--faults", "/"), "/ can't be read: Is a directory", USAGE),
-    (
-        (*SANDBOX, "--state-dir", "/dev/null"),
-        "--state-dir: expected a folder that can be written",
-        FAILED,
-    ),
-    (
-        (*SANDBOX, "--state-dir", "x" * 300),
-        "--state-dir: expected a folder that can be written",
-        FAILED,
-    ),
 ]
 """What is run, what its line says, and how it ends."""
 
 OUT_OF_RANGE = [
     ("stream", "--port", "99999"),
     ("stream", "--port", "-1"),
-    (*SANDBOX, "--clock-rate", "nan"),
-    (*SANDBOX, "--report-seconds", "-1"),
     ("quarantine", "list", "--limit", "-1"),
     ("sessions", "list", "--limit", "9" * 30),
     ("sessions", "tail", "--last", "-1"),
@@ -161,7 +139,7 @@ def options_of(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str,
             yield path, parameter.opts[0]
 
 
-SERVE = {"dev", "sandbox", "stream", "tail"}
+SERVE = {"dev", "stream", "tail"}
 OPTIONS = [
     (path, option)
     for path, option in options_of((), typer.main.get_command(app))

@@ -26,10 +26,10 @@ from bidbeacon_pipelines.entities.queries import insert_export
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, drive_windows
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.states import WindowState
+from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld
 

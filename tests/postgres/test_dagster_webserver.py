@@ -13,8 +13,8 @@ from websockets.sync.client import connect
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.dev.services import Service, choose_port, dagster_problem
-from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sandbox.server import running_sandbox
 from tests.dagster.world import wait_until
 from tests.processes import kill_family
 

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.sandbox.faults import FaultName
+from bidbeacon_sandbox.faults import FaultName
 from tests.dataset_truth import Question
 from tests.faults.ads.delivered import AD_PRODUCT
 from tests.postgres.job_world import BenchWorld

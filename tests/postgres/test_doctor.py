@@ -27,9 +27,9 @@ from bidbeacon_pipelines.problems.system_findings import (
     judge_disk,
     judge_processes,
 )
-from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.server import SandboxHandle
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30

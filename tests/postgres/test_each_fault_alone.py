@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, Operation
+from bidbeacon_sandbox.faults import FAULTS, BadRow, Operation
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_consequences import Case

@@ -22,11 +22,11 @@ from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
 from bidbeacon_pipelines.causes import cause, invalid_fields
 from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.sandbox.accounts import MARKETS, AccountBook, AccountCountry
-from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, Catalog
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
+from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
 

@@ -8,9 +8,9 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
+from bidbeacon_sandbox.faults import FaultName
 from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld

@@ -25,7 +25,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.flickering import Connector, flickering_engine
 from tests.unit.amazon_ads.fakes import FakeAmazon, throttled
 

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpo
 from bidbeacon_pipelines.amazon_ads.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.problems.home import read_home
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule, Operation
 from bidbeacon_sessions import SessionStore
 from tests.faults.ads.simulated_office import SimulatedClock
 from tests.postgres.job_world import BenchWorld

@@ -71,7 +71,7 @@ OTHER_ACTIONS = _names("""
 COMMANDS = """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync, alerts,
     alerts acknowledge, alerts test, alerts unacknowledge, contract forget, contract list, contract set, db shell, db start, db upgrade, db url, dev, doctor,
-    entities list, entities sync, explain, load, probe, quarantine list, quarantine replay, refresh, restatements, sandbox, sessions list, sessions show, sessions tail,
+    entities list, entities sync, explain, load, probe, quarantine list, quarantine replay, refresh, restatements, sessions list, sessions show, sessions tail,
     stream
 """
 STREAM_ROUTES = _names("""
@@ -87,9 +87,9 @@ STREAM_ROUTES = _names("""
 def test_promises() -> None:
     """Promised names: packages and command, the session of a job, its view, the stream's event, the milestones."""
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert {"bidbeacon"} == project["project"]["scripts"].keys()
+    assert {"bidbeacon", "bidbeacon-sandbox"} == project["project"]["scripts"].keys()
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert {"bidbeacon_pipelines", "bidbeacon_sessions"} <= set(packages)
+    assert {"bidbeacon_pipelines", "bidbeacon_sandbox", "bidbeacon_sessions"} <= set(packages)
     assert sorted(bidbeacon_sessions.__all__) == TOP_LEVEL_NAMES
     parameters = list(inspect.signature(with_job_session).parameters)
     assert parameters[0] == "job_name"

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
-from bidbeacon_pipelines.sandbox.files import Journal, PartFiles
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sandbox.files import Journal, PartFiles
 
 USER = """
 import sys, threading

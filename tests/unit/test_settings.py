@@ -146,9 +146,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_settings(Settings, tmp_path / ".env")
 
 
-@pytest.mark.parametrize(
-    "command", [["accounts", "list"], ["dev"], ["db", "url"], ["sandbox"], ["stream"]]
-)
+@pytest.mark.parametrize("command", [["accounts", "list"], ["dev"], ["db", "url"], ["stream"]])
 def test_a_command_ends_with_2(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the command, an invalid setting is one line and exit code 2."""
     monkeypatch.setenv("BIDBEACON_BAD_ROW_SHARE", "2")

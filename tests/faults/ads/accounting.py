@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from bidbeacon_pipelines.sandbox.reports import Reports
+from bidbeacon_sandbox.reports import Reports
 from tests.faults.ads.month_faults import Struck
 
 LEFT_ALONE = timedelta(minutes=10)

@@ -17,8 +17,8 @@ from typing import Any
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.sandbox.entities import Catalog
-from bidbeacon_pipelines.sandbox.report_request import ReportRequest
+from bidbeacon_sandbox.entities import Catalog
+from bidbeacon_sandbox.report_request import ReportRequest
 from tests.hours_by_walking import hours_by_walking
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")

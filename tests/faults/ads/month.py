@@ -14,10 +14,10 @@ from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.values.decode import BrokenPartError
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads import accounting
 from tests.faults.ads.month_alerts import MonthOfAlerts
 from tests.faults.ads.month_faults import SeasonalFaults, Seasons, month_faults

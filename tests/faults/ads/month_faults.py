@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bidbeacon_pipelines.sandbox.faults import (
+from bidbeacon_sandbox.faults import (
     FAULTS,
     BadRow,
     FaultName,

@@ -10,12 +10,12 @@ from typing import Any, get_args
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
-from bidbeacon_pipelines.sandbox.entities import AdProduct
-from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.sandbox.report_request import first_day_of
-from bidbeacon_pipelines.sandbox.reports import Report
-from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
 from bidbeacon_pipelines.windows.rules import due_at, is_served, local_date
+from bidbeacon_sandbox.entities import AdProduct
+from bidbeacon_sandbox.faults import FaultName
+from bidbeacon_sandbox.report_request import first_day_of
+from bidbeacon_sandbox.reports import Report
+from bidbeacon_sandbox.truth import Grain, day_truth
 from tests.faults.ads.delivered import (
     AD_PRODUCT,
     CURRENCY,

@@ -19,12 +19,12 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpo
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
-from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.sandbox.state import SandboxClock
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import due_at
+from bidbeacon_sandbox.accounts import Account as SandboxAccount
+from bidbeacon_sandbox.entities import AdProduct, Catalog
+from bidbeacon_sandbox.server import SandboxHandle
+from bidbeacon_sandbox.state import SandboxClock
 from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
 GivenUp = dict[tuple[str, str, date], datetime]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.accounts import make_accounts
-from bidbeacon_pipelines.sandbox.catalog import World
-from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.report_request import ReportRequest
-from bidbeacon_pipelines.sandbox.reports import Reports
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.accounts import make_accounts
+from bidbeacon_sandbox.catalog import World
+from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.report_request import ReportRequest
+from bidbeacon_sandbox.reports import Reports
 from tests.faults.ads import accounting
 from tests.faults.ads.accounting import SentCreate
 from tests.faults.ads.month_faults import Struck

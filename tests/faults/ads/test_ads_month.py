@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_pipelines.sandbox.faults import FAULTS
+from bidbeacon_sandbox.faults import FAULTS
 from tests.faults.ads import accounting
 from tests.faults.ads.month import DATASETS_BY_SEED, END, START, Month, open_month, seasons
 from tests.faults.ads.month_faults import month_faults

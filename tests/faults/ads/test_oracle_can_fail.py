@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.datasets import registry as datasets
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.sandbox.server import running_sandbox
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.month import BAD_ROW_SHARE, config
 from tests.faults.ads.oracle import DATASET, Oracle
 from tests.faults.ads.simulated_office import Office

@@ -7,9 +7,9 @@ from time import process_time
 import pytest
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation

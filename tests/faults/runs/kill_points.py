@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule, Operation
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule, Operation
 from tests.dagster.world import World, wait_until
 
 _HALT = """

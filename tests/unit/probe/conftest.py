@@ -7,9 +7,8 @@ conversions of Display, and the tests would depend on the date.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -20,26 +19,9 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.probe.calls import Pace, Probe
 from bidbeacon_pipelines.probe.compare import Finding, Verdict, compare
 from bidbeacon_pipelines.probe.evidence import Evidence
-from bidbeacon_pipelines.recordings import Exchange, Recording, write_recording
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.replay import create_replay_app
-from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_app, running_sandbox
-
-
-@dataclass
-class NoWaiting:
-    """The clock of a client whose waits take no time."""
-
-    present: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def now(self) -> datetime:
-        """Return the present instant."""
-        return self.present
-
-    def sleep(self, seconds: float) -> None:
-        """Let the time pass."""
-        self.present += timedelta(seconds=seconds)
-
+from bidbeacon_pipelines.recordings import Exchange
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 
 BUSY: dict[str, Any] = {"clock_start": datetime(2026, 5, 18, 12, tzinfo=UTC), "rows_per_day": 40}
 BUSY_DAY = date(2026, 5, 16)
@@ -84,7 +66,7 @@ class Probed:
 
 def evidence_of(
     url: str,
-    clock: NoWaiting | SandboxTime,
+    clock: SandboxTime,
     said: list[str],
     account: str | None = None,
     day: date | None = BUSY_DAY,
@@ -113,19 +95,6 @@ def busy() -> dict[str, Any]:
 def busy_day() -> str:
     """Return the day to ask for."""
     return BUSY_DAY.isoformat()
-
-
-@pytest.fixture
-def replayed(tmp_path: Path) -> Callable[[Recording], list[Finding]]:
-    """Write a recording to a file, and probe the sandbox that replays it."""
-
-    def probe(recording: Recording) -> list[Finding]:
-        file = tmp_path / "recording.json"
-        write_recording(file, recording)
-        with running_app(create_replay_app(file), date_header=False) as url:
-            return compare(evidence_of(url, NoWaiting(), []))
-
-    return probe
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`bidbeacon probe` and `bidbeacon sandbox --replay` as a person runs them, without any database."""
+"""`bidbeacon probe` as a person runs it, without any database."""
 
 import json
 import os
@@ -7,8 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from bidbeacon_pipelines.amazon_ads import client
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.probe.expectations import report_checks
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.server import running_sandbox
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
@@ -75,19 +74,16 @@ def test_an_honest_sandbox_is_exit_code_0(
     assert f"The redacted recording is in {file.name}." in done.stderr
 
 
-def test_a_difference_is_exit_code_1_and_its_replay_prints_the_same(
+def test_a_difference_is_exit_code_1(
     run_probe: RunProbe, tmp_path: Path, busy: dict[str, Any], busy_day: str
 ) -> None:
-    """A difference and what to do about it are printed; `sandbox --replay` makes the command print the same table."""
+    """A difference and what to do about it are printed."""
     config = SandboxConfig(**(FAST | busy), variants=("row_field_renamed", "profile_country_gb"))
     with running_sandbox(config) as sandbox:
         first = run_probe(sandbox.url, "--record", "first.json", "--day", busy_day)
     assert 1 == first.exit_code, first.stderr
     assert "missing: metric.clicks; unknown: metric.clickCount" in first.stdout
     assert "→ A new field is ignored" in first.stdout
-    with replaying(tmp_path, "first.json") as url:
-        second = run_probe(url, "--record", "second.json", "--day", busy_day)
-    assert (first.stdout, 1) == (second.stdout, second.exit_code)
 
 
 def test_an_account_by_name_and_json(
@@ -169,41 +165,3 @@ def test_an_interrupt_prints_what_was_found(tmp_path: Path) -> None:
     assert re.search(rf"{report_checks()[1].name} +could not be checked +request +interrupted", out)
     assert "Traceback" not in err
     assert json.loads((tmp_path / "recording.json").read_text())["exchanges"]
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (("--replay", "none.json"), "none.json can't be read"),
-        (("--replay", "own.json"), "own.json is not a recording of `bidbeacon probe`"),
-        (("--replay", "own.json", "--seed", "7"), "--replay takes no other option than --port"),
-    ],
-)
-def test_replay_refuses_what_is_no_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], sentence: str
-) -> None:
-    """One line and exit code 2."""
-    monkeypatch.chdir(tmp_path)
-    Path("own.json").write_text("{}")
-    done = CliRunner().invoke(app, ["sandbox", "--port", "0", *options])
-    assert (2, 1) == (done.exit_code, len(done.stderr.strip().splitlines()))
-    assert sentence in done.stderr
-
-
-@contextmanager
-def replaying(folder: Path, file: str) -> Iterator[str]:
-    """Run `bidbeacon sandbox --replay`; the value is its address."""
-    with subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0", "--replay", file],
-        stdout=subprocess.PIPE,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-            assert found is not None
-            yield found[0]
-        finally:
-            process.kill()

@@ -10,7 +10,7 @@ import pytest
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.probe.compare import Verdict
 from bidbeacon_pipelines.probe.expectations import EXPORT_KINDS, MIXED, REFUSALS, report_checks
-from bidbeacon_pipelines.sandbox.variants import Variant
+from bidbeacon_sandbox.variants import Variant
 
 REPORTS = tuple(check.name for check in report_checks())
 FIRST = REPORTS[0]
@@ -327,6 +327,6 @@ def _us_account() -> str:
 
 
 def _accounts() -> list[str]:
-    from bidbeacon_pipelines.sandbox.accounts import make_accounts
+    from bidbeacon_sandbox.accounts import make_accounts
 
     return [one.account_id for one in make_accounts(1, 4, 40).accounts]

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.accounts import Account
-from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 METRICS = [

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.sandbox.faults import every_fault
+from bidbeacon_sandbox.faults import every_fault
 
 
 def depths(value: Any) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.sandbox.state import SandboxClock
+from bidbeacon_sandbox.state import SandboxClock
 
 
 def test_health(caller: Any) -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.sandbox.accounts import MARKETS
-from bidbeacon_pipelines.sandbox.catalog import make_catalog
-from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct, Catalog, local_hours
-from bidbeacon_pipelines.sandbox.rows import amount_text, from_json, to_json
-from bidbeacon_pipelines.sandbox.traffic import (
+from bidbeacon_sandbox.accounts import MARKETS
+from bidbeacon_sandbox.catalog import make_catalog
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog, local_hours
+from bidbeacon_sandbox.rows import amount_text, from_json, to_json
+from bidbeacon_sandbox.traffic import (
     Age,
     Measures,
     day_measures,

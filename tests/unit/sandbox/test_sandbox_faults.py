@@ -14,8 +14,8 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, options_of
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.faults import FAULTS, BadRow, options_of
 
 
 def profiles(caller: Any, region: str = "na") -> httpx.Response:

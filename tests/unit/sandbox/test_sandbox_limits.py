@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.sandbox.faults import Operation
-from bidbeacon_pipelines.sandbox.state import Rates
+from bidbeacon_sandbox.faults import Operation
+from bidbeacon_sandbox.state import Rates
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from threading import Event
 
-from bidbeacon_pipelines.sandbox.files import PartFiles
+from bidbeacon_sandbox.files import PartFiles
 
 
 def test_few_rows_do_not_wait_for_many() -> None:

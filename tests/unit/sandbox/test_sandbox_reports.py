@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.sandbox.config import StateFolderError
+from bidbeacon_sandbox.config import StateFolderError
 
 TODAY = date(2026, 1, 15)
 FEW = ["date.value", "campaign.id", "metric.clicks"]

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.server import running_sandbox
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import running_sandbox
 
 PROGRAM = """
 import sys
-from bidbeacon_pipelines.sandbox import SandboxConfig, serve
+from bidbeacon_sandbox import SandboxConfig, serve
 serve(SandboxConfig(export_seconds=0, report_seconds=0), port=int(sys.argv[1]))
 """
 

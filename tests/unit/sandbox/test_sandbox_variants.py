@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_sandbox.faults import FaultRule
 
 GERMAN = 1
 DAY = date(2026, 1, 10)

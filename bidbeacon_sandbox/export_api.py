@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.account_api import page_token, read_page
-from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
-from bidbeacon_pipelines.sandbox.call import SCOPE_HEADER, Call, json_response, refuse, throttled
-from bidbeacon_pipelines.sandbox.exports import (
+from bidbeacon_sandbox.account_api import page_token, read_page
+from bidbeacon_sandbox.accounts import Account, AccountCountry
+from bidbeacon_sandbox.call import SCOPE_HEADER, Call, json_response, refuse, throttled
+from bidbeacon_sandbox.exports import (
     KEPT,
     PORTFOLIO_MEDIA,
     Export,
@@ -19,8 +19,8 @@ from bidbeacon_pipelines.sandbox.exports import (
     media_type,
     portfolio_row,
 )
-from bidbeacon_pipelines.sandbox.files import MAKING_SECONDS
-from bidbeacon_pipelines.sandbox.rows import to_json
+from bidbeacon_sandbox.files import MAKING_SECONDS
+from bidbeacon_sandbox.rows import to_json
 
 
 def create_export(kind: ExportKind) -> Callable[[Call], Awaitable[Response]]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.sandbox.accounts import Market
+from bidbeacon_sandbox.accounts import Market
 
 State = Literal["ENABLED", "PAUSED", "ARCHIVED"]
 AdProduct = Literal["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"]

@@ -4,8 +4,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.accounts import Account
-from bidbeacon_pipelines.sandbox.call import Call, json_response
+from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.call import Call, json_response
 
 _STATUSES = {"PENDING": "REGISTRATION_IN_PROGRESS", "DISABLED": "ARCHIVED"}
 

@@ -1,27 +1,16 @@
 """The settings of a sandbox, how they are read from the command line, and errors before it starts."""
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bidbeacon_pipelines.sandbox.fault_rules import (
-    FaultRuleError,
-    check_fault,
-    describe_invalid,
-    read_rules,
-)
-from bidbeacon_pipelines.sandbox.faults import (
-    FAULTS,
-    FaultOptions,
-    FaultRule,
-    every_fault,
-    options_of,
-)
-from bidbeacon_pipelines.sandbox.variants import Variant
+from bidbeacon_sandbox.fault_rules import read_rules
+from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.variants import Variant
 
 
 class SandboxError(Exception):
@@ -46,10 +35,10 @@ FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1,
 FASTEST: Final = 1e7
 
 
-class SandboxConfig(BaseModel):
+class SandboxConfig(BaseSettings):
     """How the sandbox behaves; times are seconds of the sandbox's own clock unless said otherwise."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="SANDBOX_")
 
     seed: int = Field(1, description="Same seed, same accounts, entities and numbers.")
     accounts: int = Field(
@@ -160,104 +149,3 @@ class SandboxConfig(BaseModel):
         if self.faults_file is None:
             return self.faults
         return self.faults + read_rules(json.loads(self.faults_file.read_text()))
-
-
-_SETTINGS = tuple(name for name in SandboxConfig.model_fields if not name.startswith("faults"))
-_RULE_FIELDS = tuple(name for name in FaultRule.model_fields if name not in {"fault", "options"})
-
-
-def read_config(
-    *,
-    faults: Iterable[str] = (),
-    fault_all: float | None = None,
-    faults_file: Path | None = None,
-    frozen: bool = False,
-    others: Iterable[str] = (),
-    **settings: Any,
-) -> SandboxConfig:
-    """Make the configuration of a sandbox from options as they were typed; those that are None keep their default.
-
-    Args:
-        faults: Rules as `parse_fault` reads them; they come first, then every fault, then the
-            file's rules.
-        fault_all: The probability of every fault there is.
-        faults_file: A JSON file with a list of rules.
-        frozen: Whether the clock stands still.
-        others: Further settings as `name=value`; they win over the rest.
-        settings: Other fields of `SandboxConfig`, values or their texts.
-
-    Raises:
-        OptionError: one of them can't be understood.
-    """
-    given = {name: value for name, value in settings.items() if value is not None}
-    rules = [parse_fault(text) for text in faults]
-    if fault_all is not None:
-        rules += _every_fault(fault_all)
-    if faults_file is not None:
-        rules += _read_file(faults_file)
-    if frozen:
-        given["clock_rate"] = 0
-    given |= dict(map(_setting, others))
-    try:
-        return SandboxConfig.model_validate(given | {"faults": tuple(rules)})
-    except ValidationError as error:
-        raise OptionError(f"the sandbox: {describe_invalid(error)}") from error
-
-
-def parse_fault(text: str) -> FaultRule:
-    """Read a rule such as `throttle` or `throttle:probability=0.1,retry_after=http-date,times=3`.
-
-    Several `kinds` are joined by `+`. Values with commas need a JSON file.
-
-    Raises:
-        OptionError: the fault or an option is unknown, or a value is none of the option's.
-    """
-    name, _, rest = text.partition(":")
-    try:
-        check_fault(name.strip())
-    except FaultRuleError as error:
-        raise OptionError(str(error)) from None
-    fault = next(fault for fault in FAULTS if fault == name.strip())
-    rule: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-    for key, value in _pairs(rest):
-        if key in _RULE_FIELDS:
-            rule[key] = value
-        elif key in options_of(fault):
-            options[key] = value.split("+") if key == "kinds" else value
-        else:
-            there_are = ", ".join((*_RULE_FIELDS, *options_of(fault)))
-            raise OptionError(f"{fault} has no option {key!r}. There are: {there_are}")
-    try:
-        return FaultRule(fault=fault, **rule, options=FaultOptions(**options))
-    except ValidationError as error:
-        raise OptionError(f"--fault {text}: {describe_invalid(error)}") from error
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    if name not in _SETTINGS:
-        raise OptionError(f"There is no setting {name!r}. There are: {', '.join(_SETTINGS)}")
-    return name, value
-
-
-def _pairs(text: str) -> list[tuple[str, str]]:
-    pairs = (part.partition("=") for part in text.split(",") if part.strip())
-    return [(key.strip(), value.strip()) for key, _, value in pairs]
-
-
-def _every_fault(probability: float) -> tuple[FaultRule, ...]:
-    if not 0 <= probability <= 1:
-        raise OptionError(f"--fault-all is a probability from 0 to 1; got {probability}")
-    return every_fault(probability)
-
-
-def _read_file(path: Path) -> tuple[FaultRule, ...]:
-    try:
-        return read_rules(json.loads(path.read_text()))
-    except OSError as error:
-        raise OptionError(f"{path} can't be read: {error.strerror}") from error
-    except FaultRuleError as error:
-        raise OptionError(f"{path}: {error}") from error
-    except ValueError as error:
-        raise OptionError(f"{path} is not JSON: {error}") from error

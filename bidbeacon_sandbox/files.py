@@ -19,11 +19,15 @@ from urllib.parse import parse_qs, urlencode
 
 from pydantic import BaseModel
 
-from bidbeacon_pipelines.private_files import make_private_folder
-from bidbeacon_pipelines.sandbox.config import StateFolderError
-from bidbeacon_pipelines.sandbox.seeded import digest
+from bidbeacon_sandbox.config import StateFolderError
+from bidbeacon_sandbox.seeded import digest
 
 _Record = TypeVar("_Record", bound=BaseModel)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that others can't enter; one that is there keeps its mode."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 class Journal(Generic[_Record]):

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidbeacon_pipelines.sandbox.faults import Operation
+from bidbeacon_sandbox.faults import Operation
 
 SCOPE_KEY = "bidbeacon.exchange"
 _OWN_PATHS = ("/sandbox/", "/healthz")

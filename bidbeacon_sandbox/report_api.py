@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.accounts import Account
-from bidbeacon_pipelines.sandbox.call import (
+from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.call import (
     SCOPE_HEADER,
     Call,
     Refusal,
@@ -14,11 +14,11 @@ from bidbeacon_pipelines.sandbox.call import (
     refuse,
     throttled,
 )
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.faults import REPORT_FAULTS
-from bidbeacon_pipelines.sandbox.fields import RequestError
-from bidbeacon_pipelines.sandbox.files import MAKING_SECONDS, SignedUrl
-from bidbeacon_pipelines.sandbox.report_request import (
+from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.faults import REPORT_FAULTS
+from bidbeacon_sandbox.fields import RequestError
+from bidbeacon_sandbox.files import MAKING_SECONDS, SignedUrl
+from bidbeacon_sandbox.report_request import (
     ReportRequest,
     check_period,
     find_account_id,
@@ -28,8 +28,8 @@ from bidbeacon_pipelines.sandbox.report_request import (
     too_old,
     wire_filter,
 )
-from bidbeacon_pipelines.sandbox.reports import Report
-from bidbeacon_pipelines.sandbox.variants import vary_create
+from bidbeacon_sandbox.reports import Report
+from bidbeacon_sandbox.variants import vary_create
 
 _MULTI_STATUS = 207
 _FEW_DAYS = 7

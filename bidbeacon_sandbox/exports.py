@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
-from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
-from bidbeacon_pipelines.sandbox.catalog import World
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import (
+from bidbeacon_sandbox.accounts import Account, AccountCountry
+from bidbeacon_sandbox.catalog import World
+from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.entities import (
     AD_PRODUCTS,
     Ad,
     AdGroup,
@@ -27,11 +27,11 @@ from bidbeacon_pipelines.sandbox.entities import (
     Target,
     TargetType,
 )
-from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.files import Journal
-from bidbeacon_pipelines.sandbox.rows import to_json
-from bidbeacon_pipelines.sandbox.seeded import digest, seed_number
-from bidbeacon_pipelines.sandbox.variants import vary_rows
+from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.files import Journal
+from bidbeacon_sandbox.rows import to_json
+from bidbeacon_sandbox.seeded import digest, seed_number
+from bidbeacon_sandbox.variants import vary_rows
 
 ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 TargetLevel = Literal["AD_GROUP", "CAMPAIGN"]

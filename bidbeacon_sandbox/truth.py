@@ -5,10 +5,10 @@ from datetime import date, datetime
 from functools import reduce
 from typing import Any, Literal
 
-from bidbeacon_pipelines.sandbox.entities import Catalog
-from bidbeacon_pipelines.sandbox.fields import METRICS, MONEY_METRICS, TRAFFIC_METRICS, applies
-from bidbeacon_pipelines.sandbox.rows import amount_text, metric_values
-from bidbeacon_pipelines.sandbox.traffic import Line, Split, age_of, day_lines, writes_nulls
+from bidbeacon_sandbox.entities import Catalog
+from bidbeacon_sandbox.fields import METRICS, MONEY_METRICS, TRAFFIC_METRICS, applies
+from bidbeacon_sandbox.rows import amount_text, metric_values
+from bidbeacon_sandbox.traffic import Line, Split, age_of, day_lines, writes_nulls
 
 Grain = Literal["campaign", "placement", "target", "product", "search_term", "purchased_product"]
 TotalOf = Literal["daily", "hourly", "search_terms", "purchased_products"]

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs
 
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
-from bidbeacon_pipelines.sandbox.call import Call, json_response, refuse
+from bidbeacon_sandbox.accounts import Account, AccountCountry
+from bidbeacon_sandbox.call import Call, json_response, refuse
 
 _FORM = "application/x-www-form-urlencoded"
 

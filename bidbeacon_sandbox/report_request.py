@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_pipelines.sandbox.fields import RequestError, check_fields
+from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
+from bidbeacon_sandbox.fields import RequestError, check_fields
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
 FILTER_FIELDS = ("adProduct.value", "campaign.id", *COUNTRY_FIELDS)

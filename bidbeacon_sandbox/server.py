@@ -12,34 +12,32 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.browser_guard import BrowserGuard
-from bidbeacon_pipelines.sandbox import (
+from bidbeacon_sandbox import (
     account_api,
     advertiser_accounts,
     control_api,
     export_api,
     report_api,
 )
-from bidbeacon_pipelines.sandbox.account_api import issue_token
-from bidbeacon_pipelines.sandbox.accounts import REGIONS
-from bidbeacon_pipelines.sandbox.call import endpoint
-from bidbeacon_pipelines.sandbox.config import CannotListenError, OptionError, SandboxConfig
-from bidbeacon_pipelines.sandbox.control_api import page
-from bidbeacon_pipelines.sandbox.downloads import download
-from bidbeacon_pipelines.sandbox.exports import EXPORT_KINDS
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRuleError
-from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.ledger import LedgerMiddleware
-from bidbeacon_pipelines.sandbox.replay import create_replay_app
-from bidbeacon_pipelines.sandbox.state import SandboxState
-from bidbeacon_pipelines.sandbox.variants import WithoutRequestIds
+from bidbeacon_sandbox.account_api import issue_token
+from bidbeacon_sandbox.accounts import REGIONS
+from bidbeacon_sandbox.call import endpoint
+from bidbeacon_sandbox.config import CannotListenError, OptionError, SandboxConfig
+from bidbeacon_sandbox.control_api import page
+from bidbeacon_sandbox.downloads import download
+from bidbeacon_sandbox.exports import EXPORT_KINDS
+from bidbeacon_sandbox.fault_rules import FaultRuleError
+from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.guard import PageGuard
+from bidbeacon_sandbox.ledger import LedgerMiddleware
+from bidbeacon_sandbox.state import SandboxState
+from bidbeacon_sandbox.variants import WithoutRequestIds
 
 
 def create_app(config: SandboxConfig) -> Starlette:
@@ -60,7 +58,7 @@ def create_app(config: SandboxConfig) -> Starlette:
     app = Starlette(
         routes=[*_ads_routes(), *_own_routes()],
         middleware=[
-            Middleware(BrowserGuard, prefix="/sandbox/"),
+            Middleware(PageGuard),
             Middleware(LedgerMiddleware, ledger=sandbox.ledger, now=sandbox.clock.now),
         ],
         lifespan=lifespan,
@@ -129,19 +127,14 @@ def _own_routes() -> list[BaseRoute]:
     ]
 
 
-def serve(
-    config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040, *, replay: Path | None = None
-) -> None:
+def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> None:
     """Serve until SIGINT or SIGTERM; calls in hand get a few seconds to end, and the exit code is 0.
 
-    With a recording to replay it answers as that does, and the configuration must be the default.
     Port 0 is any free one; the address is printed as soon as it can be called.
 
     Raises:
         CannotListenError: something else listens there, or it is not this machine's address.
-        OptionError: there is a recording, and other options than the port; or a fault names no
-            account of the sandbox.
-        RecordingError: the file to replay is not a recording.
+        OptionError: a fault names no account of the sandbox.
         StateFolderError: the state folder can't be read or written.
         SystemExit: after SIGTERM.
     """
@@ -149,24 +142,18 @@ def serve(
     # if killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listen(host, port) as listener:
-        app = _sandbox_app(config) if replay is None else _replay_app(replay, config)
+        app = _sandbox_app(config)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                date_header=replay is None,
                 timeout_graceful_shutdown=3,
             )
         )
         url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        announced = (
-            announcement(app.state.sandbox, url)
-            if replay is None
-            else _replay_announcement(replay, url)
-        )
-        sys.stdout.write(announced)
+        sys.stdout.write(announcement(app.state.sandbox, url))
         sys.stdout.flush()
         with suppress(KeyboardInterrupt):
             server.run([listener])
@@ -193,16 +180,6 @@ def _sandbox_app(config: SandboxConfig) -> Starlette:
         return create_app(config)
     except FaultRuleError as error:
         raise OptionError(f"A fault is invalid: {error}") from None
-
-
-def _replay_app(path: Path, config: SandboxConfig) -> Starlette:
-    if config != SandboxConfig():
-        raise OptionError("--replay takes no other option than --port")
-    return create_replay_app(path)
-
-
-def _replay_announcement(path: Path, url: str) -> str:
-    return f"Sandbox that replays {path}: {url}\nCtrl-C stops it.\n"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -267,7 +244,7 @@ def running_sandbox(config: SandboxConfig | None = None) -> Iterator[SandboxHand
 
 
 @contextmanager
-def running_app(app: Starlette, *, date_header: bool = True) -> Iterator[str]:
+def running_app(app: Starlette) -> Iterator[str]:
     """Serve an app until the block ends; the value is its address.
 
     Raises:
@@ -279,7 +256,6 @@ def running_app(app: Starlette, *, date_header: bool = True) -> Iterator[str]:
             log_level="critical",
             access_log=False,
             server_header=False,
-            date_header=date_header,
             timeout_graceful_shutdown=1,
         )
     )

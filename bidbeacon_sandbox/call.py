@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.accounts import REGIONS, Account, AccountCountry, Region
-from bidbeacon_pipelines.sandbox.faults import (
+from bidbeacon_sandbox.accounts import REGIONS, Account, AccountCountry, Region
+from bidbeacon_sandbox.faults import (
     CALL_FAULTS,
     CallFault,
     FaultOptions,
@@ -19,10 +19,10 @@ from bidbeacon_pipelines.sandbox.faults import (
     Operation,
     Subject,
 )
-from bidbeacon_pipelines.sandbox.files import SignedUrl
-from bidbeacon_pipelines.sandbox.ledger import SCOPE_KEY, Exchange
-from bidbeacon_pipelines.sandbox.state import SandboxState
-from bidbeacon_pipelines.sandbox.variants import varied
+from bidbeacon_sandbox.files import SignedUrl
+from bidbeacon_sandbox.ledger import SCOPE_KEY, Exchange
+from bidbeacon_sandbox.state import SandboxState
+from bidbeacon_sandbox.variants import varied
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours

@@ -21,12 +21,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.call import json_response
-from bidbeacon_pipelines.sandbox.config import FASTEST, FIRST_START, LAST_START, SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRuleError, check_accounts, read_rules
-from bidbeacon_pipelines.sandbox.state import SandboxState
-from bidbeacon_pipelines.sandbox.truth import Grain, TotalOf, day_totals, day_truth
+from bidbeacon_sandbox.call import json_response
+from bidbeacon_sandbox.config import FASTEST, FIRST_START, LAST_START, SandboxConfig
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
+from bidbeacon_sandbox.fault_rules import FaultRuleError, check_accounts, read_rules
+from bidbeacon_sandbox.state import SandboxState
+from bidbeacon_sandbox.truth import Grain, TotalOf, day_totals, day_truth
 
 _LONGEST_TOTALS = 400
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from bidbeacon_pipelines.sandbox.call import Call, refuse_xml
-from bidbeacon_pipelines.sandbox.faults import FileNumber
+from bidbeacon_sandbox.call import Call, refuse_xml
+from bidbeacon_sandbox.faults import FileNumber
 
 _MEDIA = "application/octet-stream"
 

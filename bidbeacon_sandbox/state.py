@@ -6,15 +6,15 @@ from collections import defaultdict, deque
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bidbeacon_pipelines.sandbox.accounts import Region, make_accounts
-from bidbeacon_pipelines.sandbox.catalog import World
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.exports import Exports
-from bidbeacon_pipelines.sandbox.fault_rules import check_accounts
-from bidbeacon_pipelines.sandbox.faults import Faults, Operation
-from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
-from bidbeacon_pipelines.sandbox.ledger import Ledger
-from bidbeacon_pipelines.sandbox.reports import Reports
+from bidbeacon_sandbox.accounts import Region, make_accounts
+from bidbeacon_sandbox.catalog import World
+from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.exports import Exports
+from bidbeacon_sandbox.fault_rules import check_accounts
+from bidbeacon_sandbox.faults import Faults, Operation
+from bidbeacon_sandbox.files import PartFiles, Signer
+from bidbeacon_sandbox.ledger import Ledger
+from bidbeacon_sandbox.reports import Reports
 
 
 class SandboxClock:

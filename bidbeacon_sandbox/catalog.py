@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import lru_cache
 from random import Random
 
-from bidbeacon_pipelines.sandbox import seeded
-from bidbeacon_pipelines.sandbox.accounts import Account, AccountBook, AccountCountry, Market
-from bidbeacon_pipelines.sandbox.entities import (
+from bidbeacon_sandbox import seeded
+from bidbeacon_sandbox.accounts import Account, AccountBook, AccountCountry, Market
+from bidbeacon_sandbox.entities import (
     AUTO_VALUES,
     DAYS,
     THEMES,
@@ -26,7 +26,7 @@ from bidbeacon_pipelines.sandbox.entities import (
     Target,
     data_seed,
 )
-from bidbeacon_pipelines.sandbox.seeded import seed_number
+from bidbeacon_sandbox.seeded import seed_number
 
 ACTIVE_SHARE = 0.82
 LATE_SHARE = 0.001

@@ -7,7 +7,7 @@ from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.sandbox.seeded import seed_number
+from bidbeacon_sandbox.seeded import seed_number
 
 Region = Literal["NA", "EU", "FE"]
 

@@ -8,23 +8,23 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from bidbeacon_pipelines.sandbox.accounts import Account
-from bidbeacon_pipelines.sandbox.catalog import World
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
-from bidbeacon_pipelines.sandbox.faults import FaultName, FaultRule
-from bidbeacon_pipelines.sandbox.files import Journal
-from bidbeacon_pipelines.sandbox.report_request import (
+from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.catalog import World
+from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
+from bidbeacon_sandbox.faults import FaultName, FaultRule
+from bidbeacon_sandbox.files import Journal
+from bidbeacon_sandbox.report_request import (
     COUNTRY_FIELDS,
     ReportFilter,
     ReportRequest,
     first_day_of,
 )
-from bidbeacon_pipelines.sandbox.row_faults import with_faults, with_more_rows
-from bidbeacon_pipelines.sandbox.rows import RowWriter
-from bidbeacon_pipelines.sandbox.seeded import digest, unit_interval
-from bidbeacon_pipelines.sandbox.traffic import age_of
-from bidbeacon_pipelines.sandbox.variants import vary_rows
+from bidbeacon_sandbox.row_faults import with_faults, with_more_rows
+from bidbeacon_sandbox.rows import RowWriter
+from bidbeacon_sandbox.seeded import digest, unit_interval
+from bidbeacon_sandbox.traffic import age_of
+from bidbeacon_sandbox.variants import vary_rows
 
 EndStatus = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
 _PENDING_SHARE = 0.3

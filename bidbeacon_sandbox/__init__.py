@@ -3,7 +3,7 @@
 It is the other side of the wire: it imports nothing from the rest of the project.
 """
 
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.server import create_app, serve
+from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.server import create_app, serve
 
 __all__ = ["SandboxConfig", "create_app", "serve"]

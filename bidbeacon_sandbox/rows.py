@@ -11,8 +11,8 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from bidbeacon_pipelines.sandbox.entities import ROW_PRODUCTS, Ad, AdProduct, Catalog, Target
-from bidbeacon_pipelines.sandbox.fields import (
+from bidbeacon_sandbox.entities import ROW_PRODUCTS, Ad, AdProduct, Catalog, Target
+from bidbeacon_sandbox.fields import (
     AD_FIELDS,
     ID_FIELDS,
     METRICS,
@@ -21,7 +21,7 @@ from bidbeacon_pipelines.sandbox.fields import (
     TARGET_FIELDS,
     applies,
 )
-from bidbeacon_pipelines.sandbox.traffic import Age, Line, day_lines, writes_nulls
+from bidbeacon_sandbox.traffic import Age, Line, day_lines, writes_nulls
 
 _MILLION = 1_000_000
 

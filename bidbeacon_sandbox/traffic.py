@@ -16,8 +16,8 @@ from operator import add
 from random import Random
 from typing import Literal, NamedTuple
 
-from bidbeacon_pipelines.sandbox.entities import Ad, Catalog, Slot, Target, data_seed, local_hours
-from bidbeacon_pipelines.sandbox.seeded import search_term, seed_number
+from bidbeacon_sandbox.entities import Ad, Catalog, Slot, Target, data_seed, local_hours
+from bidbeacon_sandbox.seeded import search_term, seed_number
 
 Split = Literal["search_term", "matched_target", "placement", "purchased_product"]
 """The dimensions that the lines of a day can be split by, besides hours."""

@@ -5,12 +5,12 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from bidbeacon_pipelines.sandbox.entities import DAYS, Catalog
-from bidbeacon_pipelines.sandbox.faults import BadRow, FaultName, FaultOptions, FaultRule
-from bidbeacon_pipelines.sandbox.fields import ID_FIELDS, METRICS
-from bidbeacon_pipelines.sandbox.report_request import COUNTRY_FIELDS
-from bidbeacon_pipelines.sandbox.rows import from_json, to_json
-from bidbeacon_pipelines.sandbox.seeded import seed_number
+from bidbeacon_sandbox.entities import DAYS, Catalog
+from bidbeacon_sandbox.faults import BadRow, FaultName, FaultOptions, FaultRule
+from bidbeacon_sandbox.fields import ID_FIELDS, METRICS
+from bidbeacon_sandbox.report_request import COUNTRY_FIELDS
+from bidbeacon_sandbox.rows import from_json, to_json
+from bidbeacon_sandbox.seeded import seed_number
 
 _Row = dict[str, Any]
 _RowFault = Callable[[Iterator[str], Random, FaultOptions], Iterator[str]]

@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from bidbeacon_pipelines.sandbox.accounts import Account
-from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, FaultRule
+from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.faults import FAULTS, BadRow, FaultRule
 
 _LONGEST_SHOWN = 80
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import AdProduct
-from bidbeacon_pipelines.sandbox.traffic import Split
+from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.entities import AdProduct
+from bidbeacon_sandbox.traffic import Split
 
 
 class RequestError(Exception):

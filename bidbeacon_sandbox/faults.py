@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bidbeacon_pipelines.sandbox.seeded import unit_interval
+from bidbeacon_sandbox.seeded import unit_interval
 
 Operation = Literal[
     "token",

@@ -1,0 +1,51 @@
+"""`bidbeacon-sandbox`: its options are the fields of `SandboxConfig`; a mistake is one line on stderr."""
+
+import sys
+
+from pydantic import Field, ValidationError
+from pydantic_settings import CliApp, SettingsError
+
+from bidbeacon_sandbox.config import OptionError, SandboxConfig, SandboxError, describe_invalid
+from bidbeacon_sandbox.server import serve
+
+USAGE, FAILED = 2, 1
+
+
+class Command(
+    SandboxConfig,
+    cli_prog_name="bidbeacon-sandbox",
+    cli_kebab_case=True,
+    cli_hide_none_type=True,
+    cli_avoid_json=True,
+    cli_exit_on_error=False,
+    cli_implicit_flags=True,
+):
+    """Play Amazon Ads over real HTTP, with seeded data and rules for what goes wrong.
+
+    Each option can also be set in the environment: SANDBOX_SEED is --seed.
+    """
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(3040, ge=0, le=65_535, description="Port to listen on; 0: any free one.")
+
+
+def main() -> None:
+    """Run the command; the exit code is 2 for an invalid option and 1 where it can't start."""
+    try:
+        command = CliApp.run(Command, sys.argv[1:])
+        serve(command, command.host, command.port)
+    except ValidationError as error:
+        _stop(describe_invalid(error), USAGE)
+    except (SettingsError, OptionError) as error:
+        _stop(str(error), USAGE)
+    except SandboxError as error:
+        _stop(str(error), FAILED)
+
+
+def _stop(message: str, code: int) -> None:
+    sys.stderr.write(f"bidbeacon-sandbox: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The file in which `bidbeacon probe` records its exchanges with Amazon, and from which the sandbox replays them."""
+"""The file in which `bidbeacon probe` records its exchanges with Amazon."""
 
 import os
 from decimal import Decimal
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 FILE_HOST = "https://replay.invalid"
-"""The host of download URLs in a recording; the sandbox puts its own address in its place."""
+"""The host of download URLs in a recording."""
 NOT_RECORDED = "NOT_RECORDED"
 """The error code of a replayed answer to a call that was not recorded."""
 RECORDED_SECONDS_HEADER = "x-sandbox-recorded-seconds"
@@ -115,5 +115,5 @@ def read_recording(path: Path) -> Recording:
 
 
 def file_text(rows: Any) -> bytes:
-    """Return the unpacked content of a downloaded file with these rows, as the sandbox replays it."""
+    """Return the unpacked content of a downloaded file with these rows."""
     return msgspec.json.Encoder(decimal_format="number").encode(rows)

@@ -5,8 +5,9 @@ import sys
 from pydantic import Field, ValidationError
 from pydantic_settings import CliApp, SettingsError
 
-from bidbeacon_sandbox.config import OptionError, SandboxConfig, SandboxError, describe_invalid
+from bidbeacon_sandbox.rulebook import describe_invalid
 from bidbeacon_sandbox.server import serve
+from bidbeacon_sandbox.settings import OptionError, SandboxConfig, SandboxError
 
 USAGE, FAILED = 2, 1
 

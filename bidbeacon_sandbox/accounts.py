@@ -160,7 +160,12 @@ class AccountBook:
 
 
 def make_accounts(
-    seed: int, count: int, rows_per_day: int | None, countries: Sequence[Sequence[str]] = ()
+    seed: int,
+    count: int,
+    rows_per_day: int | None,
+    countries: Sequence[Sequence[str]] = (),
+    *,
+    long_ids: bool = False,
 ) -> AccountBook:
     """Make `count` accounts: in these countries first, or four known kinds (US and CA, DE and GB, JP, a disabled one), then any.
 
@@ -168,12 +173,15 @@ def make_accounts(
     """
     kinds = [(tuple(codes), CREATED) for codes in countries] or _KNOWN_KINDS
     return AccountBook(
-        tuple(_make_account(seed, index, rows_per_day, kinds) for index in range(count))
+        tuple(
+            _make_account(seed, index, rows_per_day, kinds, long_ids=long_ids)
+            for index in range(count)
+        )
     )
 
 
 def _make_account(
-    seed: int, index: int, rows_per_day: int | None, kinds: Sequence[_Kind]
+    seed: int, index: int, rows_per_day: int | None, kinds: Sequence[_Kind], *, long_ids: bool
 ) -> Account:
     rng = Random(seed_number(seed, "account", index))  # noqa: S311 - data, not secrets
     codes, status = kinds[index] if index < len(kinds) else _draw_kind(rng)
@@ -183,7 +191,9 @@ def _make_account(
         name=name if index < len(_NAMES) else f"{name} {index}",
         status=status,
         region=MARKETS[codes[0]].region,
-        countries=tuple(_make_country(rng, code, index, rows_per_day) for code in codes),
+        countries=tuple(
+            _make_country(rng, code, rows_per_day, long_ids=long_ids) for code in codes
+        ),
         refused_country="MX" if index == 0 else None,
         kind="vendor" if index % 5 == 2 else "seller",  # noqa: PLR2004 - the one in Japan, and every fifth
     )
@@ -196,9 +206,10 @@ def _draw_kind(rng: Random) -> _Kind:
     return chosen, rng.choices(("CREATED", "PARTIALLY_CREATED"), (9, 1))[0]
 
 
-def _make_country(rng: Random, code: str, index: int, rows_per_day: int | None) -> AccountCountry:
-    beyond_2_53 = index % 4 == 1
-    low, high = (2**53 + 1, 2**63 - 1) if beyond_2_53 else (10**14, 10**15)
+def _make_country(
+    rng: Random, code: str, rows_per_day: int | None, *, long_ids: bool
+) -> AccountCountry:
+    low, high = (2**53 + 1, 2**63 - 1) if long_ids else (10**14, 10**15)
     profile_id = rng.randrange(low, high)
     entity_id = "ENTITY" + "".join(rng.choices(_LETTERS.upper(), k=12))
     drawn = rng.randint(200, 2_000)

@@ -1,17 +1,17 @@
 """Makes the catalog of an account's country: a few thousand entities, or a million, from the seed alone."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from random import Random
+from typing import Any
 
 from bidbeacon_sandbox import seeded
 from bidbeacon_sandbox.accounts import Account, AccountBook, AccountCountry, Market
 from bidbeacon_sandbox.entities import (
     AUTO_VALUES,
-    DAYS,
     THEMES,
     Ad,
     AdGroup,
@@ -24,6 +24,7 @@ from bidbeacon_sandbox.entities import (
     Slot,
     State,
     Target,
+    TargetType,
     data_seed,
 )
 from bidbeacon_sandbox.seeded import seed_number
@@ -44,8 +45,9 @@ _PRODUCT_MATCHES = ("PRODUCT_EXACT", "PRODUCT_SIMILAR")
 class World:
     """The accounts of a sandbox and, made when first asked for, the catalogs of each country."""
 
-    def __init__(self, seed: int, accounts: AccountBook) -> None:
+    def __init__(self, seed: int, accounts: AccountBook, *, long_ids: bool = False) -> None:
         self.seed = seed
+        self._long_ids = long_ids
         self.accounts = accounts
         self._catalog = lru_cache(maxsize=256)(self._make)
 
@@ -63,7 +65,9 @@ class World:
 
     def _make(self, account_id: str, country: AccountCountry, product: AdProduct) -> Catalog:
         rows = max(1, round(country.rows_per_day * PRODUCT_SHARES[product]))
-        return make_catalog(self.seed, account_id, country.market, rows, product)
+        return make_catalog(
+            self.seed, account_id, country.market, rows, product, long_ids=self._long_ids
+        )
 
 
 def make_catalog(
@@ -72,11 +76,14 @@ def make_catalog(
     market: Market,
     rows_per_day: int,
     product: AdProduct = "SPONSORED_PRODUCTS",
+    *,
+    long_ids: bool = False,
 ) -> Catalog:
     """Make the entities of an account's country, enough for about `rows_per_day` daily target rows."""
     rng = Random(seed_number(*data_seed(seed, account_id, market.country, product), "entities"))  # noqa: S311 - data, not secrets
     portfolios = _make_portfolios(seed, account_id, market)
-    draft = _Draft(rng, market, product, portfolios, _shared_campaign_id(seed, account_id, product))
+    shared = _shared_campaign_id(seed, account_id, product)
+    draft = _Draft(rng, market, product, portfolios, shared, long_ids)
     wanted = round(rows_per_day / ACTIVE_SHARE)
     while len(draft.slots) < wanted:
         _add_campaign(draft)
@@ -106,6 +113,7 @@ class _Draft:
     product: AdProduct
     portfolios: tuple[Portfolio, ...]
     shared_id: str
+    long_ids: bool = False
     campaigns: list[Campaign] = field(default_factory=list)
     ad_groups: list[AdGroup] = field(default_factory=list)
     ads: list[Ad] = field(default_factory=list)
@@ -114,9 +122,9 @@ class _Draft:
     used_ids: set[str] = field(default_factory=set)
 
     def new_id(self) -> str:
-        """Draw an unused id of 15 to 19 digits that fits 64 bits, with room for a late target's week number."""
-        digits = self.rng.randint(15, 19)
-        number = str(self.rng.randrange(10 ** (digits - 1), min(10**digits, 2**63 - 10**6)))
+        """Draw an unused id of 15 digits or, if ids are long, of 19 that fit 64 bits; a late target adds to it."""
+        low, high = (10**18, 2**63 - 10**6) if self.long_ids else (10**14, 10**15 - 10**6)
+        number = str(self.rng.randrange(low, high))
         return number if self._is_new(number) else self.new_id()
 
     def money(self, low: int, high: int) -> Decimal:
@@ -155,9 +163,8 @@ def _add_campaign(draft: _Draft) -> None:
     for index in range(1 if campaign.automatic else rng.randint(1, 4)):
         _add_ad_group(draft, campaign, index + 1)
     if rng.random() < 0.3 and draft.product == "SPONSORED_PRODUCTS":  # noqa: PLR2004 - three campaigns of ten
-        draft.targets.append(
-            _keyword(draft, campaign, None, "EXACT", seeded.keyword(rng), negative=True)
-        )
+        text = seeded.keyword(rng)
+        draft.targets.append(_make(draft, campaign, "KEYWORD", "EXACT", text, negative=True))
 
 
 def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
@@ -175,10 +182,13 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
     draft.ad_groups.append(group)
     draft.ads += ads
     draft.targets += targets
-    regular = round(ACTIVE_SHARE * DAYS)
     draft.slots += [
         Slot(
-            ad, target, regular, _price_micros(group, target), per_view=campaign.cost_type == "VCPM"
+            ad,
+            target,
+            ACTIVE_SHARE,
+            _price_micros(group, target),
+            per_view=campaign.cost_type == "VCPM",
         )
         for ad in ads
         for target in targets
@@ -198,11 +208,7 @@ def _ad(draft: _Draft, group: AdGroup) -> Ad:
 
 
 def _auto_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
-    for match_type in AUTO_VALUES:
-        bid = draft.money(10, 200)
-        yield Target(
-            draft.new_id(), group.campaign, group, "AUTO", match_type, "", bid, state=draft.state()
-        )
+    return (_make(draft, group, "AUTO", match_type) for match_type in AUTO_VALUES)
 
 
 def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
@@ -222,107 +228,72 @@ def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
 
 def _negatives(draft: _Draft, group: AdGroup, twin: Target) -> Iterator[Target]:
     """Yield an ad group's negative targets; some say the same as a positive one beside them."""
+    rng = draft.rng
     if draft.product == "SPONSORED_DISPLAY":
-        text, state = seeded.asin(draft.rng), draft.state()
-        yield replace(
-            twin,
-            target_id=draft.new_id(),
-            target_type="PRODUCT",
-            match_type="PRODUCT_EXACT",
-            text=text,
-            bid=None,
-            brand=None,
-            event=None,
-            lookback=None,
-            negative=True,
-            state=state,
-        )
-    elif twin.target_type == "KEYWORD" and draft.rng.random() < 0.5:  # noqa: PLR2004 - every second ad group
-        yield _keyword(draft, group.campaign, group, str(twin.match_type), twin.text, negative=True)
-    elif draft.rng.random() < 0.5:  # noqa: PLR2004 - the same
-        yield _keyword(
-            draft, group.campaign, group, "PHRASE", seeded.keyword(draft.rng), negative=True
-        )
+        asin = seeded.asin(rng)
+        yield _make(draft, group, "PRODUCT", "PRODUCT_EXACT", asin, negative=True)
+    elif rng.random() < 0.5:  # noqa: PLR2004 - every second ad group
+        says_the_same = twin.target_type == "KEYWORD"
+        match_type = str(twin.match_type) if says_the_same else "PHRASE"
+        text = twin.text if says_the_same else seeded.keyword(rng)
+        yield _make(draft, group, "KEYWORD", match_type, text, negative=True)
+
+
+def _make(
+    draft: _Draft,
+    place: AdGroup | Campaign,
+    target_type: TargetType,
+    match_type: str | None,
+    text: str = "",
+    **more: Any,
+) -> Target:
+    """Make a target of an ad group or of a whole campaign; negative ones have no bid."""
+    group = place if isinstance(place, AdGroup) else None
+    return Target(
+        target_id=draft.new_id(),
+        campaign=place.campaign if isinstance(place, AdGroup) else place,
+        ad_group=group,
+        target_type=target_type,
+        match_type=match_type,
+        text=text,
+        bid=None if more.get("negative") else draft.money(10, 300),
+        state=draft.state(),
+        **more,
+    )
 
 
 def _keyword_target(draft: _Draft, group: AdGroup) -> Target:
-    text = seeded.keyword(draft.rng)
-    return _keyword(
-        draft, group.campaign, group, draft.rng.choice(_KEYWORD_MATCHES), text, negative=False
-    )
-
-
-def _keyword(
-    draft: _Draft,
-    campaign: Campaign,
-    group: AdGroup | None,
-    match_type: str,
-    text: str,
-    *,
-    negative: bool,
-) -> Target:
-    return Target(
-        target_id=draft.new_id(),
-        campaign=campaign,
-        ad_group=group,
-        target_type="KEYWORD",
-        match_type=match_type,
-        text=text,
-        bid=None if negative else draft.money(10, 300),
-        negative=negative,
-        state=draft.state(),
-    )
+    match_type = draft.rng.choice(_KEYWORD_MATCHES)
+    return _make(draft, group, "KEYWORD", match_type, seeded.keyword(draft.rng))
 
 
 def _product_target(draft: _Draft, group: AdGroup) -> Target:
-    match_type, text = draft.rng.choice(_PRODUCT_MATCHES), seeded.asin(draft.rng)
-    bid, state = draft.money(10, 300), draft.state()
-    return Target(
-        draft.new_id(), group.campaign, group, "PRODUCT", match_type, text, bid, state=state
-    )
+    match_type = draft.rng.choice(_PRODUCT_MATCHES)
+    return _make(draft, group, "PRODUCT", match_type, seeded.asin(draft.rng))
 
 
 def _category_target(draft: _Draft, group: AdGroup) -> Target:
-    return Target(
-        target_id=draft.new_id(),
-        campaign=group.campaign,
-        ad_group=group,
-        target_type="PRODUCT_CATEGORY",
-        match_type="PRODUCT_CATEGORY",
-        text=seeded.product_category(draft.rng),
-        bid=draft.money(10, 300),
-        brand=seeded.brand(draft.rng),
-        state=draft.state(),
-    )
+    category, brand = seeded.product_category(draft.rng), seeded.brand(draft.rng)
+    return _make(draft, group, "PRODUCT_CATEGORY", "PRODUCT_CATEGORY", category, brand=brand)
 
 
 def _theme_target(draft: _Draft, group: AdGroup) -> Target:
-    theme, bid, state = draft.rng.choice(THEMES), draft.money(10, 300), draft.state()
-    return Target(draft.new_id(), group.campaign, group, "THEME", theme, "", bid, state=state)
+    return _make(draft, group, "THEME", draft.rng.choice(THEMES))
 
 
 def _audience_target(draft: _Draft, group: AdGroup) -> Target:
-    number, bid = str(draft.rng.randrange(10**17, 10**18)), draft.money(10, 300)
-    return Target(
-        draft.new_id(), group.campaign, group, "AUDIENCE", None, number, bid, state=draft.state()
-    )
+    return _make(draft, group, "AUDIENCE", None, str(draft.rng.randrange(10**14, 10**15)))
 
 
 def _event_target(draft: _Draft, group: AdGroup) -> Target:
     """Make a target for people who viewed or bought the advertised products, or those of a category."""
-    is_category = draft.rng.random() < 0.5  # noqa: PLR2004 - as many of each kind
-    return Target(
-        target_id=draft.new_id(),
-        campaign=group.campaign,
-        ad_group=group,
-        target_type="PRODUCT_CATEGORY_AUDIENCE" if is_category else "PRODUCT_AUDIENCE",
-        match_type=None,
-        text=seeded.product_category(draft.rng) if is_category else "",
-        bid=draft.money(10, 300),
-        event=draft.rng.choice(("VIEW", "PURCHASE")),
-        lookback=draft.rng.choice((7, 14, 30, 60, 90)),
-        state=draft.state(),
-    )
+    rng = draft.rng
+    event, lookback = rng.choice(("VIEW", "PURCHASE")), rng.choice((7, 14, 30, 60, 90))
+    if rng.random() < 0.5:  # noqa: PLR2004 - as many of each kind
+        return _make(draft, group, "PRODUCT_AUDIENCE", None, event=event, lookback=lookback)
+    category = seeded.product_category(rng)
+    kind: TargetType = "PRODUCT_CATEGORY_AUDIENCE"
+    return _make(draft, group, kind, None, category, event=event, lookback=lookback)
 
 
 _MAKERS: dict[str, tuple[Callable[[_Draft, AdGroup], Target], ...]] = {
@@ -379,7 +350,7 @@ def _late_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:
 
 def _late_stem(draft: _Draft, ad: Ad, number: int) -> Target:
     text = f"weekly deal {number}"
-    return _keyword(draft, ad.ad_group.campaign, ad.ad_group, "EXACT", text, negative=False)
+    return _make(draft, ad.ad_group, "KEYWORD", "EXACT", text)
 
 
 def _nameless_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:
@@ -389,11 +360,11 @@ def _nameless_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:
     ]
 
 
-def _chosen_ads(draft: _Draft, rows: float) -> list[tuple[Ad, int]]:
+def _chosen_ads(draft: _Draft, rows: float) -> list[tuple[Ad, float]]:
     """Choose distinct ads of manual campaigns, and the share of days that makes about `rows` rows a day."""
     manual = [ad for ad in draft.ads if not ad.ad_group.campaign.automatic] or draft.ads
     count = min(len(manual), max(1, round(rows / ACTIVE_SHARE)))
-    share = min(DAYS, round(rows / count * DAYS))
+    share = min(1.0, rows / count)
     return [(ad, share) for ad in draft.rng.sample(manual, count)]
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own pages: health, ledger, faults, clock, and the truth to compare with.
+"""The sandbox's own pages: health, ledger, rules, clock, and the truth to compare with.
 
 No token is needed here.
 """
@@ -9,22 +9,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from bidbeacon_sandbox.call import json_response
-from bidbeacon_sandbox.config import FASTEST, FIRST_START, LAST_START, SandboxConfig
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_sandbox.fault_rules import FaultRuleError, check_accounts, read_rules
+from bidbeacon_sandbox.rulebook import RuleError, check_accounts, read_rules
+from bidbeacon_sandbox.settings import FASTEST, FIRST_START, LAST_START
 from bidbeacon_sandbox.state import SandboxState
 from bidbeacon_sandbox.truth import Grain, TotalOf, day_totals, day_truth
 
@@ -76,10 +69,10 @@ class TotalsQuery(BaseModel):
         return self
 
 
-_Page = Callable[[SandboxState, Request], Awaitable[Response]]
+Page = Callable[[SandboxState, Request], Awaitable[Response]]
 
 
-def page(answer: _Page) -> Callable[[Request], Awaitable[Response]]:
+def page(answer: Page) -> Callable[[Request], Awaitable[Response]]:
     """Make a route's endpoint of a page: it gets the sandbox; what can't be understood is a 400 that says why."""
 
     async def endpoint(request: Request) -> Response:
@@ -89,7 +82,7 @@ def page(answer: _Page) -> Callable[[Request], Awaitable[Response]]:
             return json_response(
                 {"errors": error.errors(include_url=False, include_context=False)}, 400
             )
-        except FaultRuleError as error:
+        except RuleError as error:
             return json_response({"errors": [str(error)]}, 400)
 
     return endpoint
@@ -122,26 +115,26 @@ async def clear_ledger(sandbox: SandboxState, _: Request) -> Response:
     return Response(status_code=204)
 
 
-async def show_faults(sandbox: SandboxState, _: Request) -> Response:
-    """Return the rules in force; `GET /sandbox/faults`."""
-    return json_response({"faults": sandbox.faults.overview()})
+async def show_rules(sandbox: SandboxState, _: Request) -> Response:
+    """Return the rules in force; `GET /sandbox/rules`."""
+    return json_response({"rules": sandbox.rules.overview()})
 
 
-async def add_faults(sandbox: SandboxState, request: Request) -> Response:
-    """Put one rule or a list of rules in force; `POST /sandbox/faults`."""
+async def add_rules(sandbox: SandboxState, request: Request) -> Response:
+    """Put one rule or a list of rules in force; `POST /sandbox/rules`."""
     try:
         given = json.loads(await request.body())
     except ValueError as error:
-        raise FaultRuleError(f"expected JSON, got: {error}") from None
+        raise RuleError(f"expected JSON, got: {error}") from None
     rules = read_rules(given)
     check_accounts(rules, sandbox.world.accounts.accounts)
-    sandbox.faults.add(*rules)
-    return json_response({"faults": sandbox.faults.overview()}, 201)
+    sandbox.rules.add(*rules)
+    return json_response({"rules": sandbox.rules.overview()}, 201)
 
 
-async def clear_faults(sandbox: SandboxState, _: Request) -> Response:
-    """Take every rule out of force; `DELETE /sandbox/faults`."""
-    sandbox.faults.clear()
+async def clear_rules(sandbox: SandboxState, _: Request) -> Response:
+    """Take every rule out of force; `DELETE /sandbox/rules`."""
+    sandbox.rules.clear()
     return Response(status_code=204)
 
 
@@ -191,9 +184,7 @@ def _totals(sandbox: SandboxState, asked: TotalsQuery, now: datetime) -> Iterato
     for account in sandbox.world.accounts.accounts:
         if asked.account not in {None, account.account_id}:
             continue
-        for country, product in itertools.product(
-            account.countries, _products_with(asked, sandbox.config)
-        ):
+        for country, product in itertools.product(account.countries, _products_with(asked)):
             if asked.country not in {None, country.country}:
                 continue
             catalog = sandbox.world.catalog(account, country, product)
@@ -208,10 +199,10 @@ def _totals(sandbox: SandboxState, asked: TotalsQuery, now: datetime) -> Iterato
                 }
 
 
-def _products_with(asked: TotalsQuery, config: SandboxConfig) -> list[AdProduct]:
+def _products_with(asked: TotalsQuery) -> list[AdProduct]:
     """Return the ad products that are asked for and have the dataset."""
     lacking: set[AdProduct] = {"SPONSORED_DISPLAY"} if asked.dataset == "search_terms" else set()
-    if asked.dataset == "hourly" and not config.hourly_brands_and_display:
+    if asked.dataset == "hourly":
         lacking = {"SPONSORED_BRANDS", "SPONSORED_DISPLAY"}
     return [
         product

@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from bidbeacon_sandbox.call import Call, refuse_xml
-from bidbeacon_sandbox.faults import FileNumber
+from bidbeacon_sandbox.rules import File, Parts
 
 _MEDIA = "application/octet-stream"
 
@@ -18,21 +18,26 @@ async def download(call: Call) -> Response:
     kind, key = call.request.path_params["kind"], call.request.path_params["key"]
     part = call.request.path_params["part"]
     _note_subject(call, kind, key)
-    await call.suffer_faults()
+    await call.suffer_rules()
     _check_url(call)
-    if rule := call.sandbox.faults.find_strike("redirect", call.subject):
-        return _redirected(call, rule.options.location)
+    rules = call.sandbox.rules.strikes(File, call.subject)
+    location = next((rule.redirect for rule in rules if rule.redirect is not None), None)
+    if location is not None:
+        return _redirected(call, location)
     paths = await _find_paths(call, kind, key)
     if part >= len(paths) or _is_missing(call, part, len(paths)):
         raise refuse_xml(404, "NoSuchKey", "The specified key does not exist.")
-    return _give(call, paths[part])
+    return _give(paths[part], rules)
 
 
 def _note_subject(call: Call, kind: str, key: str) -> None:
     accounts = call.sandbox.world.accounts
     if kind == "reports":
         report = call.sandbox.reports.find(key)
-        call.concerns(accounts.find(report.request.account_id) if report else None)
+        if report:
+            call.concerns(
+                accounts.find(report.request.account_id), datasets=report.request.datasets
+            )
     else:
         export = call.sandbox.exports.find(key)
         call.concerns(
@@ -67,7 +72,7 @@ async def _find_paths(call: Call, kind: str, key: str) -> list[Path]:
     return await sandbox.files.parts(f"exports-{key}", partial(sandbox.exports.rows, export), 1)
 
 
-def _redirected(call: Call, location: str | None) -> Response:
+def _redirected(call: Call, location: str) -> Response:
     """Send the caller to another host, where by default nobody listens."""
     url = call.request.url
     origin = location or f"{url.scheme}://127.0.0.2:{url.port or 80}"
@@ -75,30 +80,27 @@ def _redirected(call: Call, location: str | None) -> Response:
 
 
 def _is_missing(call: Call, part: int, count: int) -> bool:
-    """Return whether part_missing takes this part: the one that its rule names, or the last one."""
+    """Return whether a rule takes this part; a negative number counts from the last one."""
     if call.request.path_params["kind"] != "reports":
         return False
-    return (
-        call.sandbox.faults.find_strike("part_missing", call.subject, FileNumber(part, count))
-        is not None
-    )
+    places = {part, part - count}
+    rule = call.sandbox.rules.strike(Parts, call.subject, lambda rule: rule.missing in places)
+    return rule is not None
 
 
-def _give(call: Call, path: Path) -> Response:
-    """Return a file; half of it with truncated_gzip, little by little with trickle."""
-    is_half = call.sandbox.faults.find_strike("truncated_gzip", call.subject) is not None
-    trickle = call.sandbox.faults.find_strike("trickle", call.subject)
-    if not is_half and trickle is None:
+def _give(path: Path, rules: tuple[File, ...]) -> Response:
+    """Return a file; a part of it, or little by little, where rules say so."""
+    keep = min((rule.keep for rule in rules if rule.keep is not None), default=None)
+    speed = min((rule.bytes_per_second for rule in rules if rule.bytes_per_second), default=None)
+    if keep is None and speed is None:
         return FileResponse(path, media_type=_MEDIA)
     content = path.read_bytes()
-    if is_half:
-        content = content[: len(content) // 2]
-    if trickle is None:
+    if keep is not None:
+        content = content[: int(len(content) * keep)]
+    if speed is None:
         return Response(content, media_type=_MEDIA)
-    pieces = _trickle(content, trickle.options.bytes_per_second)
-    return StreamingResponse(
-        pieces, headers={"content-length": str(len(content))}, media_type=_MEDIA
-    )
+    headers = {"content-length": str(len(content))}
+    return StreamingResponse(_trickle(content, speed), headers=headers, media_type=_MEDIA)
 
 
 async def _trickle(content: bytes, bytes_per_second: int) -> AsyncIterator[bytes]:

@@ -38,8 +38,6 @@ AUTO_VALUES = {
     "PRODUCT_COMPLEMENTS": "complements",
 }
 THEMES = ("SEARCH_RELATED_TO_YOUR_BRAND", "SEARCH_RELATED_TO_YOUR_LANDING_PAGES")
-DAYS = 65_536
-"""What a slot's share is a share of."""
 LATE_DAYS = 9
 """A late target takes traffic from its week's Monday on, and is in the exports from this many days later."""
 
@@ -182,14 +180,14 @@ def data_seed(seed: int, account_id: str, country: str, product: AdProduct) -> t
 class Slot(NamedTuple):
     """A place for one report row a day: an ad and the target that brought it up.
 
-    `share` of `DAYS` days have the row. A slot without a target is a row with an empty target; a
+    `share` of the days have the row. A slot without a target is a row with an empty target; a
     late slot's target is one of its own each week (see `Catalog.target_of`). A slot is charged
     `price_micros` for each click, or `per_view` for each viewable impression.
     """
 
     ad: Ad
     target: Target | None
-    share: int
+    share: float
     price_micros: int
     late: bool = False
     per_view: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from bidbeacon_sandbox.account_api import page_token, read_page
+from bidbeacon_sandbox.account_api import read_page
 from bidbeacon_sandbox.accounts import Account, AccountCountry
 from bidbeacon_sandbox.call import SCOPE_HEADER, Call, json_response, refuse, throttled
 from bidbeacon_sandbox.exports import (
@@ -20,7 +20,7 @@ from bidbeacon_sandbox.exports import (
     portfolio_row,
 )
 from bidbeacon_sandbox.files import MAKING_SECONDS
-from bidbeacon_sandbox.rows import to_json
+from bidbeacon_sandbox.rules import Accepted429, ExportEnds, Rows
 
 
 def create_export(kind: ExportKind) -> Callable[[Call], Awaitable[Response]]:
@@ -33,10 +33,13 @@ def create_export(kind: ExportKind) -> Callable[[Call], Awaitable[Response]]:
         exports, now = call.sandbox.exports, call.now
         if exports.in_progress(kind, now) >= call.sandbox.config.max_exports_in_progress:
             raise throttled({"retry-after": "1"})
-        failure = call.sandbox.faults.find_strike("export_failed", call.subject)
-        export = exports.create(kind, (account, country), asked, now, failure)
-        if rule := call.sandbox.faults.find_strike("throttle_accepted", call.subject):
-            raise throttled(rule.options.retry_after_header())
+        rules = (
+            *call.sandbox.rules.strikes(ExportEnds, call.subject),
+            *call.sandbox.rules.strikes(Rows, call.subject, lambda rule: rule.of == kind),
+        )
+        export = exports.create(kind, (account, country), asked, now, rules)
+        if rule := call.sandbox.rules.strike(Accepted429, call.subject):
+            raise throttled(rule.headers())
         return json_response(_head(export, "PROCESSING"), 202)
 
     return create
@@ -65,20 +68,13 @@ async def list_portfolios(call: Call) -> Response:
     """Return the portfolios of a profile; `POST /{region}/portfolios/list`."""
     account, country = await _admit(call)
     call.require_media(PORTFOLIO_MEDIA, accept=True)
-    body = await call.json()
-    if not isinstance(body, dict):
-        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
-    size, offset = read_page(body)
-    portfolios = call.sandbox.world.catalog(account, country).portfolios
     market = country.market
     rows = [
         portfolio_row(portfolio, market.currency, cents=market.has_cents)
-        for portfolio in portfolios
+        for portfolio in call.sandbox.world.catalog(account, country).portfolios
     ]
-    answer = {"portfolios": rows[offset : offset + size], "totalResults": len(rows)}
-    following = page_token(offset + size) if offset + size < len(rows) else None
-    text = to_json(answer | ({"nextToken": following} if following else {}))
-    return Response(text, media_type="application/json")
+    page, following = read_page(await call.json(), rows)
+    return json_response({"portfolios": page, "totalResults": len(rows)} | following)
 
 
 async def _admit(call: Call) -> tuple[Account, AccountCountry]:
@@ -95,10 +91,12 @@ async def _admit(call: Call) -> tuple[Account, AccountCountry]:
         raise refuse(
             400, {"code": "INVALID_ARGUMENT", "details": "Amazon-Advertising-API-Scope is missing"}
         )
-    if found is None or found[0].status == "DISABLED":
+    if found is None or found[0].status == "DISABLED" or not call.may_see(found[0]):
         raise refuse(403, {"code": "403", "details": "Not authorized to manage this profile"})
-    if found[0].region != call.region:
-        raise refuse(404, {"code": "404", "details": f"Profile not found in region {call.region}"})
+    if found[0].region != call.subject.region:
+        raise refuse(
+            404, {"code": "404", "details": f"Profile not found in region {call.subject.region}"}
+        )
     return found
 
 
@@ -122,7 +120,7 @@ async def _completed(call: Call, export: Export) -> Response:
     if paths is None:
         return json_response(_head(export, "PROCESSING"))
     path = f"/downloads/exports/{export.export_id}/0.json.gz"
-    [signed] = call.signed([path], call.sandbox.config.export_url_seconds)
+    [signed] = call.signed([path])
     return json_response(
         {
             **_head(export, "COMPLETED"),
@@ -139,9 +137,8 @@ def _head(export: Export, status: str) -> dict[str, Any]:
 
 
 def _error(export: Export) -> dict[str, str]:
-    options = export.failure.options if export.failure else None
-    code, reason = (options.code, options.reason) if options else (None, None)
-    return {"errorCode": code or "INTERNAL_ERROR", "message": reason or "Export failed"}
+    failure = export.failure or ExportEnds(rule="export_ends")
+    return {"errorCode": failure.code, "message": failure.reason}
 
 
 def _iso(instant: datetime) -> str:

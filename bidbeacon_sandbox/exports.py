@@ -4,7 +4,7 @@ Attributes that no report depends on (delivery, tags, bid strategies, forms of a
 from the entity's id.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -14,7 +14,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 from bidbeacon_sandbox.accounts import Account, AccountCountry
 from bidbeacon_sandbox.catalog import World
-from bidbeacon_sandbox.config import SandboxConfig
 from bidbeacon_sandbox.entities import (
     AD_PRODUCTS,
     Ad,
@@ -27,11 +26,12 @@ from bidbeacon_sandbox.entities import (
     Target,
     TargetType,
 )
-from bidbeacon_sandbox.faults import FaultRule
 from bidbeacon_sandbox.files import Journal
+from bidbeacon_sandbox.row_changes import with_rules
 from bidbeacon_sandbox.rows import to_json
+from bidbeacon_sandbox.rules import AnyRule, ExportEnds, Limits, Rows
 from bidbeacon_sandbox.seeded import digest, seed_number
-from bidbeacon_sandbox.variants import vary_rows
+from bidbeacon_sandbox.settings import SandboxConfig
 
 ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 TargetLevel = Literal["AD_GROUP", "CAMPAIGN"]
@@ -78,36 +78,35 @@ def export_rows(
     catalog: Catalog, kind: ExportKind, asked: ExportFilter, today: date
 ) -> Iterator[str]:
     """Yield one ad product's entities as JSON texts; `today` is the account-local day of the export."""
-    rows: Iterator[tuple[State, dict[str, Any]]]
+    currency = catalog.market.currency
+    found: Iterator[tuple[State, dict[str, Any]]]
     if kind == "campaigns":
-        rows = ((item.state, _campaign(item, catalog)) for item in catalog.campaigns)
+        found = ((one.state, _campaign(one, currency)) for one in catalog.campaigns)
     elif kind == "adGroups":
-        rows = ((item.state, _ad_group(item, catalog)) for item in catalog.ad_groups)
+        found = ((one.state, _ad_group(one, currency)) for one in catalog.ad_groups)
     elif kind == "ads":
-        rows = ((item.state, _ad(item)) for item in catalog.ads)
+        found = ((one.state, _ad(one)) for one in catalog.ads)
     else:
         targets = filter(asked.has_target, catalog.exported_targets(today))
-        rows = ((item.state, _target(item, catalog)) for item in targets)
-    return (to_json(row) for state, row in rows if state in asked.stateFilter)
+        found = ((one.state, _target(one, currency)) for one in targets)
+    return (to_json(row) for state, row in found if state in asked.stateFilter)
 
 
 def portfolio_row(portfolio: Portfolio, currency: str, *, cents: bool) -> dict[str, Any]:
     """Return a portfolio as `POST /portfolios/list` answers it."""
-    policy = _pick(portfolio.portfolio_id, "policy", ("NO_CAP", "MONTHLY_RECURRING", "DATE_RANGE"))
-    amount = seed_number(portfolio.portfolio_id) % 500_000 + 10_000
+    number = portfolio.portfolio_id
+    policy = _pick(number, "policy", ("NO_CAP", "MONTHLY_RECURRING", "DATE_RANGE"))
     budget: dict[str, Any] = {"policy": policy, "currencyCode": currency}
     if policy != "NO_CAP":
-        budget |= {
-            "amount": Decimal(amount) / 100 if cents else Decimal(amount),
-            "startDate": "2025-01-01",
-        }
+        amount = Decimal(seed_number(number) % 500_000 + 10_000)
+        budget |= {"amount": amount / 100 if cents else amount, "startDate": "2025-01-01"}
     if policy == "DATE_RANGE":
         budget["endDate"] = "2027-12-31"
     return {
-        "portfolioId": portfolio.portfolio_id,
+        "portfolioId": number,
         "name": portfolio.name,
         "state": "PAUSED" if portfolio.paused else "ENABLED",
-        "inBudget": _pick(portfolio.portfolio_id, "in budget", (True, True, False)),
+        "inBudget": _pick(number, "in budget", (True, True, False)),
         "budget": budget,
     }
 
@@ -117,122 +116,84 @@ def _pick(entity_id: str, purpose: str, choices: tuple[_Choice, ...]) -> _Choice
     return choices[seed_number(purpose, entity_id) % len(choices)]
 
 
-def _life(entity_id: str, state: State, product: AdProduct, created: date) -> dict[str, Any]:
+def _life(entity_id: str, state: State, campaign: Campaign) -> dict[str, Any]:
     """Return the state and delivery of an entity; some enabled ones do not deliver or have an unavailable status."""
-    delivery = "NOT_DELIVERING"
-    if state == "ENABLED":
-        outcome = seed_number("delivery", entity_id) % 40
-        delivery = (
-            "UNAVAILABLE" if outcome == 0 else "NOT_DELIVERING" if outcome < 4 else "DELIVERING"  # noqa: PLR2004
-        )
+    deliveries = ("UNAVAILABLE", *("NOT_DELIVERING",) * 3, *("DELIVERING",) * 36)
+    enabled = state == "ENABLED"
     return {
-        "adProduct": product,
+        "adProduct": campaign.product,
         "state": state,
-        "deliveryStatus": delivery,
-        "creationDateTime": f"{created.isoformat()}T18:00:00Z",
+        "deliveryStatus": _pick(entity_id, "delivery", deliveries) if enabled else "NOT_DELIVERING",
+        "creationDateTime": f"{campaign.start_date.isoformat()}T18:00:00Z",
         "lastUpdatedDateTime": _UPDATED,
     }
 
 
-def _campaign(campaign: Campaign, catalog: Catalog) -> dict[str, Any]:
-    number, state = campaign.campaign_id, campaign.state
-    life = _life(number, state, campaign.product, campaign.start_date)
+def _campaign(campaign: Campaign, currency: str) -> dict[str, Any]:
+    number, state, product = campaign.campaign_id, campaign.state, campaign.product
+    life = _life(number, state, campaign)
     reason = "CAMPAIGN_OUT_OF_BUDGET" if state == "ENABLED" else f"CAMPAIGN_{state}"
-    return {
+    ends = (campaign.start_date + timedelta(days=3650)).isoformat()
+    for_life = product == "SPONSORED_BRANDS" and _pick(number, "life", (False, True))
+    rule = _pick(number, "rule", ({}, {}, {}, {"ruleAmount": campaign.budget * 5 / 4}))
+    amount = {"currencyCode": currency, "amount": campaign.budget, **rule}
+    row = {
         "campaignId": number,
         "name": campaign.name,
         "startDate": campaign.start_date.isoformat(),
         "deliveryReasons": [reason] if life["deliveryStatus"] == "NOT_DELIVERING" else [],
         "tags": _pick(number, "tags", ([], [], [{"key": "team", "value": "pets & co"}])),
-        **_OF_CAMPAIGN[campaign.product](campaign),
-        "budgetCaps": _budget(campaign, catalog.market.currency),
-        **({} if campaign.targeting is None else {"targetingSettings": campaign.targeting}),
+        "budgetCaps": {
+            "recurrenceTimePeriod": "LIFETIME" if for_life else "DAILY",
+            "budgetType": "MONETARY",
+            "budgetValue": {"monetaryBudget": amount},
+        },
         **life,
     }
+    if campaign.targeting is not None:
+        row["targetingSettings"] = campaign.targeting
+    if product in _STRATEGIES:
+        row["optimization"] = _optimization(number, product)
+    if product == "SPONSORED_BRANDS":
+        row["brandEntityId"] = f"ENTITY{seed_number('brand', number) % 10**12:012d}"
+    if product != "SPONSORED_PRODUCTS":
+        row |= {"costType": campaign.cost_type} | _pick(number, "end", ({}, {}, {"endDate": ends}))
+        row |= {"portfolioId": campaign.portfolio_id} if campaign.portfolio_id else {}
+    return row
 
 
-def _budget(campaign: Campaign, currency: str) -> dict[str, Any]:
-    """Return a campaign's budget; some have a rule that raises it, and those of Sponsored Brands may be for life."""
-    for_life = campaign.product == "SPONSORED_BRANDS" and _pick(
-        campaign.campaign_id, "life", (False, True)
-    )
-    rule = _pick(
-        campaign.campaign_id, "rule", ({}, {}, {}, {"ruleAmount": campaign.budget * 5 / 4})
-    )
-    return {
-        "recurrenceTimePeriod": "LIFETIME" if for_life else "DAILY",
-        "budgetType": "MONETARY",
-        "budgetValue": {
-            "monetaryBudget": {"currencyCode": currency, "amount": campaign.budget, **rule},
-        },
-    }
-
-
-def _products_campaign(campaign: Campaign) -> dict[str, Any]:
-    strategy = _pick(campaign.campaign_id, "strategy", ("SALES_DOWN_ONLY", "SALES", "RULE_BASED"))
-    return {"optimization": _optimization(campaign, strategy, "TOP_OF_SEARCH", "PRODUCT_PAGE")}
-
-
-def _brands_campaign(campaign: Campaign) -> dict[str, Any]:
-    strategy = _pick(campaign.campaign_id, "strategy", ("SALES", "NEW_TO_BRAND"))
-    brand = seed_number("brand", campaign.campaign_id) % 10**12
-    return {
-        "optimization": _optimization(campaign, strategy, "HOME_PAGE", "TOP_OF_SEARCH"),
-        "brandEntityId": f"ENTITY{brand:012d}",
-        **_cost_portfolio_end(campaign),
-    }
-
-
-def _cost_portfolio_end(campaign: Campaign) -> dict[str, Any]:
-    ends = (campaign.start_date + timedelta(days=3650)).isoformat()
-    portfolio = {} if campaign.portfolio_id is None else {"portfolioId": campaign.portfolio_id}
-    end = _pick(campaign.campaign_id, "end", ({}, {}, {"endDate": ends}))
-    return {"costType": campaign.cost_type, **portfolio, **end}
-
-
-_OF_CAMPAIGN: dict[AdProduct, Callable[[Campaign], dict[str, Any]]] = {
-    "SPONSORED_PRODUCTS": _products_campaign,
-    "SPONSORED_BRANDS": _brands_campaign,
-    "SPONSORED_DISPLAY": _cost_portfolio_end,
+_STRATEGIES: dict[AdProduct, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "SPONSORED_PRODUCTS": (
+        ("SALES_DOWN_ONLY", "SALES", "RULE_BASED"),
+        ("TOP_OF_SEARCH", "PRODUCT_PAGE"),
+    ),
+    "SPONSORED_BRANDS": (("SALES", "NEW_TO_BRAND"), ("HOME_PAGE", "TOP_OF_SEARCH")),
 }
+"""Bid strategies, and the placements that bids are adjusted for."""
 
 
-def _optimization(campaign: Campaign, strategy: str, *placements: str) -> Any:
-    """Return a bid strategy and its adjustments; for every fourth campaign as a list, the other form that was seen."""
-    percentages = (20, 0, 900)
-    settings = {
-        "bidStrategy": strategy,
+def _optimization(number: str, product: AdProduct) -> dict[str, Any]:
+    strategies, placements = _STRATEGIES[product]
+    return {
+        "bidStrategy": _pick(number, "strategy", strategies),
         "placementBidAdjustments": [
-            {
-                "placement": placement,
-                "percentage": _pick(campaign.campaign_id, placement, percentages),
-            }
+            {"placement": placement, "percentage": _pick(number, placement, (20, 0, 900))}
             for placement in placements
         ],
     }
-    return _pick(campaign.campaign_id, "form", (settings, settings, settings, [settings]))
 
 
-def _ad_group(group: AdGroup, catalog: Catalog) -> dict[str, Any]:
+def _ad_group(group: AdGroup, currency: str) -> dict[str, Any]:
     product, number = group.campaign.product, group.ad_group_id
-    bid = {"bid": {"defaultBid": group.default_bid, "currencyCode": catalog.market.currency}}
-    return {
-        "adGroupId": number,
-        "campaignId": group.campaign.campaign_id,
-        "name": group.name,
-        **({} if product == "SPONSORED_BRANDS" else bid),
-        **(_goals(group) if product == "SPONSORED_DISPLAY" else {}),
-        **_life(number, group.state, product, group.campaign.start_date),
-    }
-
-
-def _goals(group: AdGroup) -> dict[str, Any]:
-    goal = _pick(group.ad_group_id, "goal", ("CONVERSIONS", "CONSIDERATION", "AWARENESS"))
-    goals = {"goalSettings": {"goal": goal, "kpi": "CLICKS"}}
-    return {
-        "creativeType": group.ad_type,
-        "optimization": _pick(group.ad_group_id, "form", (goals, [goals])),
-    }
+    row: dict[str, Any] = {"adGroupId": number, "campaignId": group.campaign.campaign_id}
+    row["name"] = group.name
+    if product != "SPONSORED_BRANDS":
+        row["bid"] = {"defaultBid": group.default_bid, "currencyCode": currency}
+    if product == "SPONSORED_DISPLAY":
+        goal = _pick(number, "goal", ("CONVERSIONS", "CONSIDERATION", "AWARENESS"))
+        row["creativeType"] = group.ad_type
+        row["optimization"] = {"goalSettings": {"goal": goal, "kpi": "CLICKS"}}
+    return row | _life(number, group.state, group.campaign)
 
 
 def _ad(ad: Ad) -> dict[str, Any]:
@@ -245,26 +206,25 @@ def _ad(ad: Ad) -> dict[str, Any]:
         **named,
         "adType": ad.ad_group.ad_type,
         "creative": _creative(ad),
-        **_life(ad.ad_id, ad.state, campaign.product, campaign.start_date),
+        **_life(ad.ad_id, ad.state, campaign),
     }
 
 
 def _creative(ad: Ad) -> dict[str, Any]:
     """Return what an ad shows: products, and for other types than a product's ad also a headline and a landing page."""
-    products = {"products": [{"productIdType": "ASIN", "productId": asin} for asin in ad.products]}
+    products = [{"productIdType": "ASIN", "productId": asin} for asin in ad.products]
+    creative: dict[str, Any] = {"products": products} if products else {}
     ad_type = ad.ad_group.ad_type
     if ad_type == "PRODUCT_AD":
-        return products
+        return creative
     page_type, url = _LANDING_PAGES[ad_type]
-    asset = {
-        "assetId": f"amzn1.assetlibrary.asset1.{seed_number(ad.ad_id):032x}",
-        "assetVersion": "version_v1",
-    }
-    return {
-        **(products if ad.products else {}),
+    asset_id = f"amzn1.assetlibrary.asset1.{seed_number(ad.ad_id):032x}"
+    return creative | {
         "headline": "Warm pets, happy people™",
         "brandName": "Acme",
-        **({"videos": [asset]} if ad_type == "VIDEO" else {"customImages": [asset]}),
+        "videos" if ad_type == "VIDEO" else "customImages": [
+            {"assetId": asset_id, "assetVersion": "version_v1"}
+        ],
         "landingPage": {
             "landingPageType": page_type,
             "landingPageUrl": url.format(*ad.products, ad.ad_id),
@@ -280,44 +240,36 @@ _LANDING_PAGES = {
 }
 
 
-def _target(target: Target, catalog: Catalog) -> dict[str, Any]:
-    campaign = target.campaign
-    group = {} if target.ad_group is None else {"adGroupId": target.ad_group.ad_group_id}
-    bid = (
-        {}
-        if target.bid is None
-        else {"bid": _bid(target.target_id, target.bid, catalog.market.currency)}
-    )
+def _target(target: Target, currency: str) -> dict[str, Any]:
+    """Return a target; its bid has one of two forms, always the same."""
+    group, bid, number = target.ad_group, target.bid, target.target_id
+    row = {"targetId": number} | ({} if group is None else {"adGroupId": group.ad_group_id})
     return {
-        "targetId": target.target_id,
-        **group,
-        "campaignId": campaign.campaign_id,
+        **row,
+        "campaignId": target.campaign.campaign_id,
         "negative": target.negative,
-        **bid,
+        **(
+            {}
+            if bid is None
+            else {"bid": _pick(number, "bid", (bid, {"currencyCode": currency, "bid": bid}))}
+        ),
         "targetDetails": _details(target),
         "targetType": target.target_type,
-        "targetLevel": "CAMPAIGN" if target.ad_group is None else "AD_GROUP",
-        **_life(target.target_id, target.state, campaign.product, campaign.start_date),
+        "targetLevel": "CAMPAIGN" if group is None else "AD_GROUP",
+        **_life(number, target.state, target.campaign),
     }
-
-
-def _bid(target_id: str, bid: Decimal, currency: str) -> Decimal | dict[str, Any]:
-    """Return a bid in one of its two forms, always the same for a target."""
-    return bid if seed_number(target_id) % 2 else {"currencyCode": currency, "bid": bid}
 
 
 def _details(target: Target) -> dict[str, Any]:
-    """Return the details of a target, of which each type has its own."""
-    match_type = {} if target.match_type is None else {"matchType": target.match_type}
+    """Return the details of a target, of which each type has its own; categories have no match type."""
     audience = {} if target.event is None else {"event": target.event, "lookback": target.lookback}
-    details: dict[TargetType, dict[str, Any]] = {
-        "KEYWORD": {"keyword": target.text},
-        "PRODUCT": {"asin": target.text},
-        "AUDIENCE": {"audienceId": target.text},
-    }
     if target.target_type in {"PRODUCT_CATEGORY", "PRODUCT_CATEGORY_AUDIENCE"}:
         return _category(target) | audience
-    return match_type | details.get(target.target_type, {}) | audience
+    name = {"KEYWORD": "keyword", "PRODUCT": "asin", "AUDIENCE": "audienceId"}.get(
+        target.target_type
+    )
+    match_type = {} if target.match_type is None else {"matchType": target.match_type}
+    return match_type | ({name: target.text} if name else {}) | audience
 
 
 def _category(target: Target) -> dict[str, Any]:
@@ -327,10 +279,8 @@ def _category(target: Target) -> dict[str, Any]:
         "productCategoryResolved": target.text,
     }
     if target.brand:
-        category |= {
-            "productBrand": str(seed_number("brand", target.brand) % 10**8),
-            "productBrandResolved": target.brand,
-        }
+        category["productBrand"] = str(seed_number("brand", target.brand) % 10**8)
+        category["productBrandResolved"] = target.brand
     if target.campaign.product != "SPONSORED_DISPLAY":
         return category
     return category | _pick(target.target_id, "refinement", _REFINEMENTS)
@@ -362,7 +312,19 @@ class Export(BaseModel):
     asked: ExportFilter
     created_at: AwareDatetime
     ready_at: AwareDatetime
-    failure: FaultRule | None = None
+    rules: tuple[AnyRule, ...] = ()
+
+    @property
+    def failure(self) -> ExportEnds | None:
+        """The rule that makes it fail; None where it has none."""
+        return next(
+            (
+                rule
+                for rule in self.rules
+                if isinstance(rule, ExportEnds) and rule.status == "FAILED"
+            ),
+            None,
+        )
 
     def status(self, now: datetime) -> ExportStatus:
         """Return its status at an instant."""
@@ -386,12 +348,15 @@ class Exports:
         place: tuple[Account, AccountCountry],
         asked: ExportFilter,
         now: datetime,
-        failure: FaultRule | None,
+        rules: tuple[Limits, ...] = (),
     ) -> Export:
         """Accept a request for an export of one account in one country."""
         account, country = place
         number = digest(
             self._config.seed, kind, account.account_id, country.country, now, len(self._exports)
+        )
+        longest = max(
+            (rule.seconds or 0 for rule in rules if isinstance(rule, ExportEnds)), default=0
         )
         export = Export(
             export_id=f"exp-{kind.lower()}-{number.hex()[:16]}",
@@ -400,8 +365,8 @@ class Exports:
             country=country.country,
             asked=asked,
             created_at=now,
-            ready_at=now + timedelta(seconds=self._config.export_seconds),
-            failure=failure,
+            ready_at=now + timedelta(seconds=max(self._config.export_seconds, longest)),
+            rules=rules,
         )
         self._exports[export.export_id] = export
         self._journal.append(export)
@@ -428,4 +393,5 @@ class Exports:
             for product in export.asked.adProductFilter
         )
         rows = (export_rows(catalog, export.kind, export.asked, today) for catalog in catalogs)
-        return vary_rows(chain.from_iterable(rows), self._config.variants, "entities")
+        rules = tuple(rule for rule in export.rules if isinstance(rule, Rows))
+        return with_rules(chain.from_iterable(rows), rules, export.export_id)

@@ -1,9 +1,11 @@
-"""The fields a report can be asked for: which need a companion, which exclude each other, and which ad products have them."""
+"""The fields that a report can be asked for: the contract's table, companions, and which exclude each other."""
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from bidbeacon_sandbox.config import SandboxConfig
-from bidbeacon_sandbox.entities import AdProduct
+from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES, metrics_of
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
+from bidbeacon_sandbox.rules import Accepted
 from bidbeacon_sandbox.traffic import Split
 
 
@@ -34,36 +36,18 @@ METRICS = (
     ),
     *("metric.newToBrandPurchases", "metric.newToBrandSales", "metric.newToBrandUnitsSold"),
 )
+"""The metrics that each row has a number of its own for; others are derived from these."""
 TRAFFIC_METRICS = METRICS[:4]
-MONEY_METRICS = frozenset(
-    metric for metric in METRICS if metric == "metric.totalCost" or "sales" in metric.lower()
+RATES = ("metric.ctr", "metric.cpc", "metric.roas")
+SHARES = (
+    "metric.topOfSearchImpressionShare",
+    "metric.impressionShare",
+    "metric.impressionShareRank",
 )
-AD_FIELDS = (
-    "budgetCurrency.value",
-    "adProduct.value",
-    "advertiserAccount.id",
-    "campaign.id",
-    "campaign.name",
-    "campaign.country",
-    "campaign.costType",
-    "adGroup.id",
-    "adGroup.name",
-    "ad.id",
-    "advertisedProduct.id",
-    "advertisedProduct.sku",
-    "advertisedProduct.marketplace",
-    "campaignCountry.value",
-    "advertisedProductMarketplace.value",
-)
-OLD_NAMES = frozenset(
-    ("campaign.country", "advertisedProduct.marketplace", "placementClassification.value")
-)
-NEW_NAMES = frozenset(
-    ("campaignCountry.value", "advertisedProductMarketplace.value", "placement.value")
-)
-"""Names of the same fields in two versions of the API; a server knows one or the other."""
 ID_FIELDS = ("campaign.id", "adGroup.id", "ad.id")
-TIME_FIELDS = ("date.value", "hour.value")
+TIME_FIELDS = (
+    *("date.value", "hour.value", "week.value", "month.value", "year.value", "dateRange.value"),
+)
 TARGET_FIELDS = ("target.value", "target.matchType")
 SPLIT_FIELDS: dict[str, Split] = {
     "searchTerm.value": "search_term",
@@ -73,151 +57,199 @@ SPLIT_FIELDS: dict[str, Split] = {
     "convertedProduct.id": "purchased_product",
     "convertedProductMarketplace.value": "purchased_product",
 }
-"""The fields that split a day further; a report can be split one way."""
-_LEVEL_OF_DETAIL_FIELDS = (*ID_FIELDS, "advertisedProduct.id", "target.value", *SPLIT_FIELDS)
-KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *AD_FIELDS, *TARGET_FIELDS, *SPLIT_FIELDS))
-
-COMPANIONS = (
-    ("hour.value", "date.value"),
-    *(
-        (field, "campaign.id")
-        for field in AD_FIELDS
-        if field.startswith("campaign") and field != "campaign.id"
-    ),
-    ("adGroup.name", "adGroup.id"),
-    *(
-        (field, "advertisedProduct.id")
-        for field in AD_FIELDS
-        if field.startswith("advertisedProduct") and field[17:] != ".id"
-    ),
-    ("target.matchType", "target.value"),
-    ("convertedProduct.id", "convertedProductMarketplace.value"),
-    *((metric, "budgetCurrency.value") for metric in METRICS if metric in MONEY_METRICS),
+"""The fields that split a day further."""
+AD_FIELDS = (
+    *("budgetCurrency.value", "adProduct.value", "advertiserAccount.id"),
+    *("campaign.id", "campaign.name", "campaign.country", "campaignCountry.value"),
+    *("campaign.costType", "campaign.currencyCode", "campaign.deliveryStatus"),
+    *("campaign.budgetAmount", "campaign.budgetType", "portfolio.portfolioId", "portfolio.name"),
+    *("adGroup.id", "adGroup.name", "ad.id"),
+    *("advertisedProduct.id", "advertisedProduct.sku", "advertisedProduct.marketplace"),
+    "advertisedProductMarketplace.value",
 )
-"""Each field and the one without which it may not be asked for."""
-_EXCLUDED: dict[Split, tuple[str, ...]] = {
-    "search_term": ("hour.value", "advertisedProduct.id"),
-    "matched_target": ("hour.value",),
-    "placement": ("hour.value", "adGroup.id", "ad.id", "target.value", "advertisedProduct.id"),
-    "purchased_product": ("hour.value", "ad.id", *TRAFFIC_METRICS),
-}
-"""The fields that each way to split a report excludes."""
-_NOT_OFFERED: dict[AdProduct, tuple[str, ...]] = {
-    "SPONSORED_PRODUCTS": (),
-    "SPONSORED_BRANDS": ("advertisedProduct.id",),
-    "SPONSORED_DISPLAY": ("searchTerm.value", "placementClassification.value", "placement.value"),
-}
-"""The dimensions that an ad product doesn't have."""
-_PURCHASED_KEYS: dict[AdProduct, frozenset[str]] = {
-    "SPONSORED_PRODUCTS": frozenset(("adGroup.id", *TARGET_FIELDS, "advertisedProduct.id")),
-    "SPONSORED_BRANDS": frozenset(),
-    "SPONSORED_DISPLAY": frozenset(("adGroup.id",)),
-}
-"""The key of an ad product's purchased products, beside the campaign and the purchased product."""
-_FINER_THAN_CAMPAIGN = ("adGroup.id", "ad.id", "target.value", "advertisedProduct.id")
-_LOCATION = "reports[0].query.fields"
+KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *RATES, *SHARES, *AD_FIELDS)).union(
+    TARGET_FIELDS, SPLIT_FIELDS, *(one.fields for one in DATASETS.values())
+)
+ALL_METRICS = frozenset(field for field in KNOWN_FIELDS if field.startswith("metric."))
+_VIDEO = frozenset(metric for metric in ALL_METRICS if metric.endswith("VideoAd"))
+_OF_AD_PRODUCT = {product: metrics_of(product) for product in AD_PRODUCTS}
+
+
+def is_money(metric: str) -> bool:
+    """Return whether a metric is an amount of the row's currency."""
+    return metric in {"metric.totalCost", "metric.cpc"} or any(
+        word in metric for word in ("sales", "Sales", "Royalties")
+    )
 
 
 def applies(metric: str, product: AdProduct) -> bool:
     """Return whether an ad product has a metric; the rows of the others have null."""
     if metric == "metric.viewableImpressions" or metric.startswith("metric.newToBrand"):
         return product != "SPONSORED_PRODUCTS"
-    return product == "SPONSORED_PRODUCTS" or not metric.endswith(("Promoted", "Halo"))
+    if metric in METRICS:
+        return product == "SPONSORED_PRODUCTS" or not metric.endswith(("Promoted", "Halo"))
+    return metric in RATES or metric in SHARES or metric in _OF_AD_PRODUCT[product]
+
+
+def _companions(fields: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield each field and one without which it may not be asked for."""
+    for field in fields:
+        entity, _, attribute = field.partition(".")
+        if entity in {"campaign", "campaignCountry"} and attribute != "id":
+            yield field, "campaign.id"
+        if entity.startswith("advertisedProduct") and field != "advertisedProduct.id":
+            yield field, "advertisedProduct.id"
+        if field in _COMPANIONS:
+            yield field, _COMPANIONS[field]
+        if is_money(field) or field == "campaign.budgetAmount":
+            yield field, "budgetCurrency.value"
+        if field in SHARES:
+            yield field, "adProduct.value"
+            yield field, "advertiserAccount.id"
+        if field in SHARES[1:]:
+            yield field, "searchTerm.value"
+
+
+_COMPANIONS = {
+    "adGroup.name": "adGroup.id",
+    "target.matchType": "target.value",
+    "portfolio.name": "portfolio.portfolioId",
+    "convertedProduct.id": "convertedProductMarketplace.value",
+}
+_FINER_THAN_CAMPAIGN = ("adGroup.id", "ad.id", "target.value", "advertisedProduct.id")
+_EXCLUDED: dict[str, Collection[str]] = {
+    "convertedProductMarketplace.value": (*TRAFFIC_METRICS, *_VIDEO, *RATES),
+    "metric.topOfSearchImpressionShare": (
+        *_FINER_THAN_CAMPAIGN,
+        *SPLIT_FIELDS,
+        *("hour.value", "portfolio.portfolioId"),
+    ),
+    "metric.impressionShare": ("campaign.id",),
+    "metric.impressionShareRank": ("campaign.id",),
+}
+"""What the contract says that a field excludes."""
+_NOT_OFFERED: dict[AdProduct, tuple[str, ...]] = {
+    product: tuple(
+        field
+        for field in ("advertisedProduct.id", "searchTerm.value", "placementClassification.value")
+        if not any(field in one.keys for one in DATASETS.values() if product in one.products)
+    )
+    for product in AD_PRODUCTS
+}
+"""The dimensions that an ad product doesn't have."""
+_PURCHASED = {
+    one.products[0]: one.keys - {"campaign.id", "convertedProductMarketplace.value"}
+    for one in DATASETS.values()
+    if "convertedProduct.id" in one.keys
+}
+"""The key of an ad product's purchased products, beside the campaign and the marketplace."""
+_HOURS_OF = frozenset({"SPONSORED_PRODUCTS"})
+_LOCATION = "reports[0].query.fields"
+_NEEDED = (
+    (TIME_FIELDS, "a time dimension"),
+    (
+        (*ID_FIELDS, "advertisedProduct.id", "target.value", *SPLIT_FIELDS),
+        "a level-of-detail dimension",
+    ),
+    (tuple(ALL_METRICS), "a metric"),
+)
 
 
 def check_fields(
-    fields: tuple[str, ...], products: tuple[AdProduct, ...] | None, config: SandboxConfig
+    fields: tuple[str, ...],
+    products: tuple[AdProduct, ...] | None,
+    *,
+    has_new_names: bool = False,
+    accepted: Collection[Accepted] = (),
 ) -> None:
     """Check a report's fields as Amazon does.
 
     Args:
-        fields: What is asked for.
+        fields: What is asked for; a field may be listed twice.
         products: The ad products that the filter names; None where it names none.
-        config: Whether fields are renamed, ad products may be mixed, and Brands and Display have
-            hours.
+        has_new_names: Whether fields have their newer names, and not the older ones.
+        accepted: What is accepted against the contract.
 
     Raises:
         RequestError: 400013 for a name without a dot, 400005 for an unknown field, 400006 for a
-            missing companion,
-            400004 for fields that exclude each other or that an ad product doesn't have, 400000 for
-            a field twice, and for a query without a time dimension, a level-of-detail key or a
+            missing companion, 400004 for fields that exclude each other or that an ad product
+            doesn't have, 400000 for a query without a time dimension, a level-of-detail key or a
             metric.
     """
-    _check_names(fields, KNOWN_FIELDS - (OLD_NAMES if config.renamed_fields else NEW_NAMES))
-    for field, companion in COMPANIONS:
-        if field in fields and companion not in fields:
-            raise _companionless(field, companion)
-    _check_splits(fields)
+    unknown = frozenset(NEW_NAMES if has_new_names else NEW_NAMES.values())
+    _check_names(fields, KNOWN_FIELDS.union(NEW_NAMES.values()) - unknown)
+    _check_pairs(fields, needs_companions="no_companion" not in accepted)
     for needed, kind in _NEEDED:
         if not set(fields) & set(needed):
-            raise _refused("400000", f"a report needs {kind}")
+            raise refused("400000", f"a report needs {kind}")
     if products is not None:
-        _check_products(fields, products, config)
+        _check_products(fields, products, all_hours="hours_of_all_products" in accepted)
     if "convertedProductMarketplace.value" in fields:
         _check_purchased(fields, products or ())
+
+
+def _check_pairs(fields: tuple[str, ...], *, needs_companions: bool) -> None:
+    for field, companion in _companions(fields) if needs_companions else ():
+        if companion not in fields:
+            raise companionless(field, companion)
+    for field in fields:
+        for other in _EXCLUDED.get(field, ()):
+            if other in fields:
+                raise excluded(field, other)
 
 
 def _check_names(fields: tuple[str, ...], known: frozenset[str]) -> None:
     for field in fields:
         if "." not in field:
-            raise _refused("400013", f"invalid field name: {field}")
+            raise refused("400013", f"invalid field name: {field}")
         if field not in known:
-            raise _refused("400005", f"unknown field: {field}")
-    if len(set(fields)) != len(fields):
-        raise _refused("400000", "each field may be asked for once")
-
-
-def _check_splits(fields: tuple[str, ...]) -> None:
-    splits = {field: SPLIT_FIELDS[field] for field in fields if field in SPLIT_FIELDS}
-    for field, split in splits.items():
-        for other in fields:
-            if splits.get(other, split) != split or other in _EXCLUDED[split]:
-                raise _excluded(field, other)
+            raise unknown_field(field)
 
 
 def _check_products(
-    fields: tuple[str, ...], products: tuple[AdProduct, ...], config: SandboxConfig
+    fields: tuple[str, ...], products: tuple[AdProduct, ...], *, all_hours: bool
 ) -> None:
-    if len(products) > 1 and config.refuse_mixed_products:
-        raise _companionless("adProduct.value", "a filter on one ad product")
     for product in products:
         for field in fields:
             if field in _NOT_OFFERED[product]:
-                raise _excluded(field, product)
-        if "hour.value" in fields and product != "SPONSORED_PRODUCTS":
+                raise excluded(field, product)
+        if "hour.value" in fields and product not in _HOURS_OF:
             finer = [field for field in fields if field in _FINER_THAN_CAMPAIGN]
-            if finer or not config.hourly_brands_and_display:
-                raise _excluded("hour.value", product)
+            if finer or not all_hours:
+                raise excluded("hour.value", product)
 
 
 def _check_purchased(fields: tuple[str, ...], products: tuple[AdProduct, ...]) -> None:
     """Check the key of purchased products: each ad product has exactly its own."""
     if len(products) != 1:
-        raise _companionless("convertedProduct.id", "a filter on one ad product")
-    key = _PURCHASED_KEYS[products[0]] | {"convertedProduct.id"}
-    for field in _PURCHASED_KEYS["SPONSORED_PRODUCTS"] - key:
+        raise companionless("convertedProduct.id", "a filter on one ad product")
+    key = _PURCHASED[products[0]]
+    for field in sorted(_PURCHASED["SPONSORED_PRODUCTS"] - key):
         if field in fields:
-            raise _excluded("convertedProduct.id", field)
+            raise excluded("convertedProduct.id", field)
     for field in sorted(key - set(fields)):
-        raise _companionless("convertedProductMarketplace.value", field)
+        raise companionless("convertedProductMarketplace.value", field)
 
 
-_NEEDED = (
-    (TIME_FIELDS, "a time dimension"),
-    (_LEVEL_OF_DETAIL_FIELDS, "a level-of-detail dimension"),
-    (METRICS, "a metric"),
-)
-
-
-def _companionless(field: str, companion: str) -> RequestError:
-    return _refused(
+def companionless(field: str, companion: str) -> RequestError:
+    """Make the refusal of a field that needs another one."""
+    return refused(
         "400006", f"field {field} cannot be used without also including fields: ({companion})"
     )
 
 
-def _excluded(first: str, second: str) -> RequestError:
-    return _refused("400004", f"fields {first} and {second} cannot be used together")
+def excluded(first: str, *others: str) -> RequestError:
+    """Make the refusal of fields that can't be used together."""
+    return refused(
+        "400004", f"field {first} cannot be used along with fields: ({', '.join(others)})"
+    )
 
 
-def _refused(code: str, text: str) -> RequestError:
+def unknown_field(field: str) -> RequestError:
+    """Make the refusal of a field that there isn't."""
+    return refused("400005", f"unknown field: {field}")
+
+
+def refused(code: str, text: str) -> RequestError:
+    """Make the refusal of a report's fields."""
     return RequestError(code, f"{code}: {text}", _LOCATION)

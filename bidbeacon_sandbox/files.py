@@ -19,8 +19,8 @@ from urllib.parse import parse_qs, urlencode
 
 from pydantic import BaseModel
 
-from bidbeacon_sandbox.config import StateFolderError
 from bidbeacon_sandbox.seeded import digest
+from bidbeacon_sandbox.settings import StateFolderError
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -28,6 +28,24 @@ _Record = TypeVar("_Record", bound=BaseModel)
 def make_private_folder(folder: Path) -> None:
     """Make a folder that others can't enter; one that is there keeps its mode."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def open_state_folder(folder: Path | None) -> Path | None:
+    """Make the folder in which the state is kept, if there is to be one.
+
+    Raises:
+        StateFolderError: it can't be made or written.
+    """
+    if folder is None:
+        return None
+    try:
+        make_private_folder(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise StateFolderError(
+            f"--state-dir: expected a folder that can be written, got: {folder} ({error.strerror})."
+        ) from error
 
 
 class Journal(Generic[_Record]):
@@ -38,27 +56,18 @@ class Journal(Generic[_Record]):
         self._model = model
 
     def read(self) -> list[_Record]:
-        """Return the records of earlier runs, oldest first; make the file where there is none.
+        """Return the records of earlier runs, oldest first.
 
         Raises:
-            StateFolderError: the file can't be read and written, or a line isn't such a record (of
-                another version, say).
+            StateFolderError: the file can't be read, or a line isn't such a record (of another
+                version, say).
         """
-        if self._path is None:
+        if self._path is None or not self._path.exists():
             return []
         try:
-            make_private_folder(self._path.parent)
-            self._path.touch(mode=0o600)
-            self._path.open("a").close()
-            return [
-                self._model.model_validate_json(line)
-                for line in self._path.read_text().splitlines()
-            ]
-        except OSError as error:
-            raise StateFolderError(
-                f"--state-dir: expected a folder that can be written, got: {self._path.parent} ({error.strerror})."
-            ) from error
-        except ValueError as error:
+            lines = self._path.read_text().splitlines()
+            return [self._model.model_validate_json(line) for line in lines]
+        except (OSError, ValueError) as error:
             raise StateFolderError(
                 f"{self._path} holds something else than {self._path.stem}: remove it, and start again."
             ) from error
@@ -67,6 +76,8 @@ class Journal(Generic[_Record]):
         """Add a record; it is on disk when this returns."""
         if self._path is None:
             return
+        make_private_folder(self._path.parent)
+        self._path.touch(mode=0o600)
         with self._path.open("a") as file:
             file.write(record.model_dump_json() + "\n")
 
@@ -97,58 +108,46 @@ class PartFiles:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kept: OrderedDict[str, list[Path]] = OrderedDict()
         self._making: dict[str, asyncio.Task[list[Path]]] = {}
-        self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-files")
-        self._worker_for_few_rows = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix="sandbox-few-rows"
-        )
+        self._workers = ThreadPoolExecutor(max_workers=3, thread_name_prefix="sandbox-files")
 
-    async def parts(
-        self, key: str, rows: Rows, count: int | None = None, *, are_few: bool = False
-    ) -> list[Path]:
+    async def parts(self, key: str, rows: Rows, count: int | None = None) -> list[Path]:
         """Return the part files of a key, making them in a thread where they aren't there.
 
         There are exactly `count` parts, the last ones empty where rows are few; absent: as many as
-        the rows need. Callers of one key at the same time share one making. Few rows don't wait
-        behind the many of other keys.
+        the rows need. Callers of one key at the same time share one making.
         """
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         if key not in self._making:
-            self._making[key] = asyncio.create_task(self._make(key, rows, count, are_few=are_few))
+            self._making[key] = asyncio.create_task(self._make(key, rows, count))
         return await asyncio.shield(self._making[key])
 
     async def parts_within(
-        self,
-        seconds: float,
-        key: str,
-        rows: Rows,
-        count: int | None = None,
-        *,
-        are_few: bool = False,
+        self, seconds: float, key: str, rows: Rows, count: int | None = None
     ) -> list[Path] | None:
         """Return the part files of a key; None where making them takes longer (it goes on meanwhile)."""
         try:
-            return await asyncio.wait_for(self.parts(key, rows, count, are_few=are_few), seconds)
+            return await asyncio.wait_for(self.parts(key, rows, count), seconds)
         except TimeoutError:
             return None
 
     def close(self) -> None:
         """Remove every file."""
-        for workers in (self._workers, self._worker_for_few_rows):
-            workers.shutdown(wait=True, cancel_futures=True)
+        self._workers.shutdown(wait=True, cancel_futures=True)
         if self._folder is not None:
             self._folder.cleanup()
 
-    async def _make(self, key: str, rows: Rows, count: int | None, *, are_few: bool) -> list[Path]:
+    async def _make(self, key: str, rows: Rows, count: int | None) -> list[Path]:
         loop = asyncio.get_running_loop()
-        workers = self._worker_for_few_rows if are_few else self._workers
         try:
-            paths = await loop.run_in_executor(workers, self._write, key, rows, count)
+            paths = await loop.run_in_executor(self._workers, self._write, key, rows, count)
         finally:
             del self._making[key]
         self._kept[key] = paths
-        self._drop_oldest()
+        while len(self._kept) > 1 and self._size() > self._cache_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            shutil.rmtree(oldest[0].parent, ignore_errors=True)
         return paths
 
     def _write(self, key: str, rows: Rows, count: int | None) -> list[Path]:
@@ -167,23 +166,13 @@ class PartFiles:
             if self._folder is None:
                 if self._place is not None:
                     make_private_folder(self._place)
-                    _remove_leftovers(self._place)
+                    for leftover in self._place.glob(f"{_FOLDER}*"):  # of a sandbox that was killed
+                        shutil.rmtree(leftover, ignore_errors=True)
                 self._folder = tempfile.TemporaryDirectory(prefix=_FOLDER, dir=self._place)
             return Path(self._folder.name)
 
-    def _drop_oldest(self) -> None:
-        while len(self._kept) > 1 and self._size() > self._cache_bytes:
-            _, paths = self._kept.popitem(last=False)
-            shutil.rmtree(paths[0].parent, ignore_errors=True)
-
     def _size(self) -> int:
         return sum(path.stat().st_size for paths in self._kept.values() for path in paths)
-
-
-def _remove_leftovers(place: Path) -> None:
-    """Remove the files of a sandbox that was killed."""
-    for folder in place.glob(f"{_FOLDER}*"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_part(path: Path, texts: Iterable[str]) -> None:

@@ -10,39 +10,34 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidbeacon_sandbox.faults import Operation
+from bidbeacon_sandbox.rules import Operation
 
-SCOPE_KEY = "bidbeacon.exchange"
-_OWN_PATHS = ("/sandbox/", "/healthz")
+SCOPE_KEY = "bidbeacon.call"
+_OWN_PATHS = ("/sandbox", "/healthz")
 
 
 @dataclass(slots=True)
-class Exchange:
-    """What is known about the call in hand; the handler fills it in, the ledger reads it."""
-
-    request_id: str
-    operation: Operation | None = None
-    account: str | None = None
-    country: str | None = None
-    cut: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
-    """One call that was answered; `time` is the sandbox's clock, UTC."""
+    """One call; `time` is the sandbox's clock, UTC. The handler fills in what it is about.
+
+    Attributes:
+        request_id: Amazon's id of the answer; None: the answer has none.
+        cut: Whether the connection closes in the middle of the body.
+    """
 
     time: datetime
     method: str
     path: str
-    operation: Operation | None
-    account: str | None
-    country: str | None
-    status: int
-    request_id: str
+    request_id: str | None
+    operation: Operation | None = None
+    account: str | None = None
+    country: str | None = None
+    status: int = 0
+    cut: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return {**asdict(self), "time": self.time.isoformat()}
+        return asdict(self) | {"time": self.time.isoformat()}
 
 
 class Ledger:
@@ -50,7 +45,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self._calls: deque[Call] = deque(maxlen=100_000)
-        self._peaks: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Count the calls."""
@@ -61,13 +55,8 @@ class Ledger:
         self._calls.append(call)
 
     def clear(self) -> None:
-        """Remove every recorded call, and how many reports were in flight at most."""
+        """Remove every recorded call."""
         self._calls.clear()
-        self._peaks.clear()
-
-    def note_in_flight(self, account: str, count: int) -> None:
-        """Note how many reports an account has in flight now that one more was accepted."""
-        self._peaks[account] = max(count, self._peaks.get(account, 0))
 
     def calls(self, operation: str | None = None, account: str | None = None) -> list[Call]:
         """Return the calls, of one operation or account where that is asked for."""
@@ -78,10 +67,7 @@ class Ledger:
         ]
 
     def summary(self, operation: str | None = None, account: str | None = None) -> dict[str, Any]:
-        """Count the calls by operation and status, those throttled (429), and each account's peak in flight.
-
-        A call of no operation (an unknown path) is counted under `other`.
-        """
+        """Count the calls by operation and status, and those throttled (429); one of an unknown path is under `other`."""
         calls = self.calls(operation, account)
         by_operation: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for call in calls:
@@ -89,14 +75,11 @@ class Ledger:
         return {
             "calls": {name: dict(counts) for name, counts in sorted(by_operation.items())},
             "throttled": sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls),
-            "peak_in_flight": {
-                name: peak for name, peak in sorted(self._peaks.items()) if account in {None, name}
-            },
         }
 
 
 class LedgerMiddleware:
-    """Records each call, adds `x-amz-rid`, and breaks off answers whose exchange says so."""
+    """Records each call, adds `x-amz-rid`, and breaks off answers that are to be cut."""
 
     def __init__(self, app: ASGIApp, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._app = app
@@ -104,61 +87,32 @@ class LedgerMiddleware:
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a call on, and its answer back."""
+        """Pass a call on, and its answer back: of one to be cut the head and half of the first piece."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = scope[SCOPE_KEY] = Exchange(request_id=uuid4().hex.upper())
-        await self._app(scope, receive, _Sender(self, scope, exchange, send))
+        call = Call(self._now(), scope["method"], scope["path"], uuid4().hex.upper())
+        scope[SCOPE_KEY] = call
+        is_cut = False
 
-    def record(self, scope: Scope, exchange: Exchange, status: int) -> None:
-        """Write down a call whose answer is about to go out; the sandbox's own pages are not written down."""
-        if scope["path"].startswith(_OWN_PATHS):
-            return
-        self._ledger.add(
-            Call(
-                time=self._now(),
-                method=scope["method"],
-                path=scope["path"],
-                operation=exchange.operation,
-                account=exchange.account,
-                country=exchange.country,
-                status=status,
-                request_id=exchange.request_id,
-            )
-        )
+        async def answer(message: Message) -> None:
+            nonlocal is_cut
+            if message["type"] == "http.response.start":
+                self._record(call, message)
+                await send(message)
+            elif not call.cut:
+                await send(message)
+            elif not is_cut:
+                is_cut, body = True, message.get("body", b"")
+                half = {"type": message["type"], "body": body[: len(body) // 2], "more_body": True}
+                await send(half)
 
+        await self._app(scope, receive, answer)
 
-class _Sender:
-    """Sends one answer: records it first; of one to be cut, the head and half of the first piece go out."""
-
-    def __init__(
-        self, middleware: LedgerMiddleware, scope: Scope, exchange: Exchange, send: Send
-    ) -> None:
-        self._middleware = middleware
-        self._scope = scope
-        self._exchange = exchange
-        self._send = send
-        self._is_cut = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._middleware.record(self._scope, self._exchange, message["status"])
-            message["headers"] = [
-                *message["headers"],
-                (b"x-amz-rid", self._exchange.request_id.encode()),
-            ]
-        elif self._exchange.cut:
-            await self._send_half(message)
-            return
-        await self._send(message)
-
-    async def _send_half(self, message: Message) -> None:
-        """Send half of the first piece of a body and no more: the server then closes the connection."""
-        if self._is_cut:
-            return
-        self._is_cut = True
-        body = message.get("body", b"")
-        await self._send(
-            {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
-        )
+    def _record(self, call: Call, message: Message) -> None:
+        """Write down a call whose answer is about to go out, but for the sandbox's own pages."""
+        call.time, call.status = self._now(), message["status"]
+        if not call.path.startswith(_OWN_PATHS):
+            self._ledger.add(call)
+        if call.request_id is not None:
+            message["headers"] = [*message["headers"], (b"x-amz-rid", call.request_id.encode())]

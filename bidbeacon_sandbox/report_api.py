@@ -1,39 +1,40 @@
-"""The unified v1 report calls: create and retrieve, and what they answer."""
+"""The unified v1 report calls: create, retrieve and delete, and what they answer."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
 from starlette.responses import Response
 
 from bidbeacon_sandbox.accounts import Account
-from bidbeacon_sandbox.call import (
-    SCOPE_HEADER,
-    Call,
-    Refusal,
-    json_response,
-    refuse,
-    throttled,
-)
-from bidbeacon_sandbox.config import SandboxConfig
-from bidbeacon_sandbox.faults import REPORT_FAULTS
+from bidbeacon_sandbox.call import Call, Refusal, json_response, refuse, throttled
 from bidbeacon_sandbox.fields import RequestError
 from bidbeacon_sandbox.files import MAKING_SECONDS, SignedUrl
 from bidbeacon_sandbox.report_request import (
     ReportRequest,
     check_period,
     find_account_id,
+    find_datasets,
     first_asked,
     read_create,
-    read_retrieve,
+    read_report_id,
     too_old,
     wire_filter,
 )
 from bidbeacon_sandbox.reports import Report
-from bidbeacon_sandbox.variants import vary_create
+from bidbeacon_sandbox.rules import (
+    Accepted429,
+    Duplicate,
+    Limits,
+    OneAtATime,
+    Parts,
+    Refuse,
+    ReportEnds,
+    Rows,
+)
 
 _MULTI_STATUS = 207
-_FEW_DAYS = 7
-"""A report of so few days at most is made beside longer ones, so that nobody who asked for a day waits for a backfill."""
+_MEDIA = ("application/json", "application/vnd.adsapireporting.v1+json")
 _ENDS = frozenset(("COMPLETED", "FAILED", "CANCELLED", "EXPIRED"))
 
 
@@ -91,12 +92,12 @@ def describe_parts(sizes: list[int], urls: list[SignedUrl]) -> list[dict[str, An
 
 def _failure(report: Report, status: str) -> dict[str, str | None]:
     """Return code and reason of a report that did not complete; only FAILED has them without being told."""
-    fault = report.end_fault if status in _ENDS else None
-    code, reason = (fault.options.code, fault.options.reason) if fault else (None, None)
-    if fault and fault.fault == "too_large_later":
-        code, reason = "INTERNAL_ERROR", reason or "The requested report is too large"
+    rule = report.end_rule if status in _ENDS else None
+    code, reason = (rule.code, rule.reason) if rule else (None, None)
     if status == "FAILED":
-        code, reason = code or "INTERNAL_ERROR", reason or "Report generation failed"
+        too_large = rule is not None and rule.longer_than_days is not None
+        usual = "The requested report is too large" if too_large else "Report generation failed"
+        code, reason = code or "INTERNAL_ERROR", reason or usual
     return {"failureCode": code, "failureReason": reason}
 
 
@@ -109,122 +110,139 @@ _STATUSES = {"FORBIDDEN": 403, "CONTENT_TOO_LARGE": 413}
 
 async def create_report(call: Call) -> Response:
     """Accept one report; `POST /{region}/adsApi/v1/create/reports`."""
-    body = vary_create(await call.json(), call.sandbox.config.variants)
+    body = await call.json()
     account = call.sandbox.world.accounts.find(find_account_id(body))
-    call.concerns(account)
+    call.concerns(account, datasets=find_datasets(body))
     await _admit(call)
+    rules = call.sandbox.rules.strikes(Refuse, call.subject, _is_about_fields)
     try:
-        request = read_create(body, _config_of(call))
+        request = read_create(body, rules)
         account = _own_account(call, account)
         first_day = account.first_day(call.now)
-        check_period(request, first_day, call.sandbox.config)
-        _strike_refusals(call, request, first_day)
+        check_period(request, first_day, rules)
+        _refuse_for_a_reason(call, request, first_asked(request, first_day, rules))
+        _check_room(call, account, request)
+        _refuse_with_a_code(call)
     except RequestError as error:
         raise _refused(call, error) from error
-    _check_room(call, account, request)
-    _fail_partially(call)
-    faults = call.sandbox.faults.find_strikes(REPORT_FAULTS, call.subject)
-    report = call.sandbox.reports.create(request, call.now, faults)
-    in_flight = call.sandbox.reports.in_flight(account, call.now)
-    call.sandbox.ledger.note_in_flight(account.account_id, len(in_flight))
-    if rule := call.sandbox.faults.find_strike("throttle_accepted", call.subject):
-        raise throttled(rule.options.retry_after_header())
+    report = call.sandbox.reports.create(
+        request, call.now, (*rules, *_rules_of_report(call)), call.subject.client or ""
+    )
+    if rule := call.sandbox.rules.strike(Accepted429, call.subject):
+        raise throttled(rule.headers())
     return answer(describe(report, report.status(report.created_at)))
 
 
 async def retrieve_report(call: Call) -> Response:
     """Return a report's status, with fresh urls where it is complete; `POST /{region}/adsApi/v1/retrieve/reports`."""
-    body = await call.json()
+    report = await _find_report(call)
+    if call.sandbox.reports.is_polled_too_soon(report, call.now):
+        raise throttled()
     try:
-        report_id = read_retrieve(body)
+        _refuse_with_a_code(call)
+    except RequestError as error:
+        raise _refused(call, error) from error
+    return await _retrieved(call, report)
+
+
+async def delete_report(call: Call) -> Response:
+    """Forget a report; `POST /{region}/adsApi/v1/delete/reports`."""
+    report = await _find_report(call)
+    call.sandbox.reports.delete(report)
+    return answer(describe(report, report.status(call.now)))
+
+
+async def _find_report(call: Call) -> Report:
+    """Return the report that a body names.
+
+    Raises:
+        Refusal: it names none, or one that there isn't or that the credential can't see.
+    """
+    try:
+        report_id = read_report_id(await call.json())
     except RequestError as error:
         await _admit(call)
         raise _refused(call, error) from error
     report = call.sandbox.reports.find(report_id)
     account = call.sandbox.world.accounts.find(report.request.account_id) if report else None
-    call.concerns(account)
+    call.concerns(account, datasets=report.request.datasets if report else ())
     await _admit(call)
-    if report is None or account is None or account.region != call.region:
-        return answer_errors(
-            RequestError("404000", f"Report not found: {report_id}", "reportIds[0]")
-        )
-    if call.sandbox.reports.is_polled_too_soon(report, call.now):
-        raise throttled()
-    _fail_partially(call)
-    return await _retrieved(call, report)
+    if report is None or account is None or account not in call.accounts():
+        missing = RequestError("NOT_FOUND", f"Report not found: {report_id}", "reportIds[0]")
+        raise Refusal(answer_errors(missing))
+    return report
 
 
 async def _admit(call: Call) -> None:
     await call.admit()
-    call.require_media("application/json")
-    if SCOPE_HEADER in call.request.headers:
-        raise refuse(
-            400,
-            {"code": "400000", "message": "v1 report calls carry no Amazon-Advertising-API-Scope"},
-        )
+    call.require_media(*_MEDIA)
 
 
 def _own_account(call: Call, account: Account | None) -> Account:
-    if account is None or account.status == "DISABLED":
+    if account is None or account.status == "DISABLED" or not call.may_see(account):
         raise refuse(403, {"code": "403", "message": "Not authorized for this advertiser account"})
-    if account.region != call.region:
-        raise RequestError(
-            "400000", f"The account is not in region {call.region}", "accessRequestedAccounts[0]"
-        )
+    if account.region != call.subject.region:
+        text = f"The account is not in region {call.subject.region}"
+        raise RequestError("400000", text, "accessRequestedAccounts[0]")
     return account
 
 
-def _config_of(call: Call) -> SandboxConfig:
-    """Return the settings that a create is read with; some of its fields are renamed where that fault strikes."""
-    config, struck = (
-        call.sandbox.config,
-        call.sandbox.faults.find_strike("renamed_fields", call.subject),
-    )
-    return config if struck is None else config.model_copy(update={"renamed_fields": True})
+def _is_about_fields(rule: Refuse) -> bool:
+    """Return whether a rule changes what is refused because of fields, filter or period."""
+    by_reason = rule.reason in {"old_names", "mixed_products"}
+    return by_reason or bool(rule.fields or rule.history_days or rule.accept)
 
 
-def _strike_refusals(call: Call, request: ReportRequest, first_day: date) -> None:
-    if call.sandbox.faults.find_strike("missing_rights", call.subject):
+def _refuse_for_a_reason(call: Call, request: ReportRequest, first: date) -> None:
+    days = (request.end - request.start).days + 1
+
+    def strikes(reason: str) -> Callable[[Refuse], bool]:
+        return lambda rule: rule.reason == reason and (reason != "too_large" or days > rule.days)
+
+    rules, subject = call.sandbox.rules, call.subject
+    if rules.strike(Refuse, subject, strikes("no_rights")):
         place = "accessRequestedAccounts[0]"
         raise RequestError("FORBIDDEN", "Multi-account authorization failed", place)
-    rule = call.sandbox.faults.find_strike("too_large", call.subject)
-    if rule is not None and (request.end - request.start).days >= rule.options.days:
-        raise RequestError(
-            "CONTENT_TOO_LARGE", "The report exceeds the maximum size", "reports[0].periods[0]"
-        )
-    if call.sandbox.faults.find_strike("too_old", call.subject):
-        first = first_asked(request, first_day, call.sandbox.config)
+    if rules.strike(Refuse, subject, strikes("too_large")):
+        text = "The report exceeds the maximum size"
+        raise RequestError("CONTENT_TOO_LARGE", text, "reports[0].periods[0]")
+    if rules.strike(Refuse, subject, strikes("too_old")):
         raise too_old(first, hourly=request.is_hourly)
 
 
+def _refuse_with_a_code(call: Call) -> None:
+    rule = call.sandbox.rules.strike(Refuse, call.subject, lambda rule: rule.code)
+    if rule is not None and rule.code is not None:
+        error = RequestError(rule.code, rule.message or "Internal error, try again later")
+        raise Refusal(answer_errors(error)) if rule.as_207 else error
+
+
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
-    in_flight = call.sandbox.reports.in_flight(account, call.now)
+    sandbox, subject = call.sandbox, call.subject
+    in_flight = sandbox.reports.in_flight(account, call.now)
     twin = next((report for report in in_flight if _is_same(report.request, request)), None)
-    if twin is not None and call.sandbox.faults.find_strike("duplicate_refused", call.subject):
-        raise refuse(
-            425, {"code": "425", "detail": f"The Request is a duplicate of : {twin.report_id}"}
-        )
-    if len(in_flight) >= call.sandbox.config.max_reports_in_flight:
+    if twin is not None and sandbox.rules.strike(Duplicate, subject):
+        text = f"The Request is a duplicate of : {twin.report_id}"
+        raise refuse(425, {"code": "425", "detail": text})
+    if len(in_flight) >= sandbox.config.max_reports_in_flight:
         raise throttled()
-    is_busy = any(
-        call.sandbox.reports.in_flight(account, call.now) for account in _accounts_here(call)
+    busy = sum(
+        report.client == subject.client
+        for one in sandbox.world.accounts.in_region(account.region)
+        for report in sandbox.reports.in_flight(one, call.now)
     )
-    if is_busy and (rule := call.sandbox.faults.find_strike("one_at_a_time", call.subject)):
-        raise throttled(rule.options.retry_after_header())
+    if rule := sandbox.rules.strike(OneAtATime, subject, lambda rule: busy >= rule.most):
+        raise throttled(rule.headers())
 
 
-def _accounts_here(call: Call) -> list[Account]:
-    return call.sandbox.world.accounts.in_region(call.region)
-
-
-def _fail_partially(call: Call) -> None:
-    rule = call.sandbox.faults.find_strike("partial_failure", call.subject)
-    if rule is not None:
-        code, reason = (
-            rule.options.code or "500000",
-            rule.options.reason or "Internal error, try again later",
-        )
-        raise Refusal(answer_errors(RequestError(code, reason)))
+def _rules_of_report(call: Call) -> tuple[Limits, ...]:
+    """Return the rules that a report has from its creation on."""
+    rules, subject = call.sandbox.rules, call.subject
+    return (
+        *rules.strikes(ReportEnds, subject),
+        *rules.strikes(Rows, subject),
+        *rules.strikes(Parts, subject),
+    )
 
 
 def _is_same(first: ReportRequest, second: ReportRequest) -> bool:
@@ -239,28 +257,25 @@ async def _retrieved(call: Call, report: Report) -> Response:
         return answer(describe(report, status))
     sandbox = call.sandbox
     key, rows = f"reports-{report.report_id}", lambda: sandbox.reports.rows(report)
-    are_few = (report.request.end - report.request.start).days < _FEW_DAYS
-    paths = await sandbox.files.parts_within(
-        MAKING_SECONDS, key, rows, report.part_count, are_few=are_few
-    )
+    paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows, report.part_count)
     if paths is None:
         return answer(describe(report, "PROCESSING"))
     places = [f"/downloads/reports/{report.report_id}/{part}.json.gz" for part in range(len(paths))]
-    urls = call.signed(places, sandbox.config.url_seconds)
-    if report.find_fault("single_url"):
+    urls, of_parts = call.signed(places), report.rules_of(Parts)
+    if any(rule.single_url for rule in of_parts):
         return answer(describe(report, status) | {"url": urls[0].url})
     sizes = [call.announced_size(path.stat().st_size) for path in paths]
     parts = describe_parts(sizes, urls)
-    if report.find_fault("part_listed_twice"):
+    if any(rule.twice for rule in of_parts):
         parts.append(parts[0])
     return answer(describe(report, status) | {"completedReportParts": parts})
 
 
 def _refused(call: Call, error: RequestError) -> Refusal:
-    struck = call.sandbox.faults.find_strike("multi_status", call.subject)
-    if call.sandbox.config.refusals == "multi_status" or struck is not None:
+    as_207 = call.sandbox.rules.strike(
+        Refuse, call.subject, lambda rule: rule.as_207 and not rule.code
+    )
+    if as_207:
         return Refusal(answer_errors(error))
     status = _STATUSES.get(error.code, 400)
-    return refuse(
-        status, {"code": error.code, "message": error.message, "fieldLocation": error.location}
-    )
+    return refuse(status, {"code": error.code, "message": error.message})

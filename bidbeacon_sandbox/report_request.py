@@ -1,16 +1,26 @@
 """Parse and check a request for a report as Amazon does: its shape, fields, filter and period."""
 
 import calendar
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
-from bidbeacon_sandbox.config import SandboxConfig
+from bidbeacon_sandbox.datasets import datasets_of
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_sandbox.fields import RequestError, check_fields
+from bidbeacon_sandbox.fields import (
+    KNOWN_FIELDS,
+    RequestError,
+    check_fields,
+    companionless,
+    excluded,
+    unknown_field,
+)
+from bidbeacon_sandbox.rules import Accepted, Refuse
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
 FILTER_FIELDS = ("adProduct.value", "campaign.id", *COUNTRY_FIELDS)
@@ -18,12 +28,14 @@ _AD_PRODUCTS = (*get_args(AdProduct), "SPONSORED_TELEVISION", "AMAZON_DSP")
 _LOCATION = "reports[0].query.filter"
 
 
-class Condition(BaseModel):
-    """One field and the values it may have, or with `not` may not have."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True
     )
+
+
+class Condition(_Strict):
+    """One field and the values it may have, or with `not` may not have."""
 
     field: str
     comparisonOperator: Literal["EQUALS", "IN"]  # noqa: N815 - the wire's name
@@ -35,53 +47,36 @@ class Condition(BaseModel):
         return (row[self.field] in self.values) != self.negated
 
 
-class OnFilter(BaseModel):
+class OnFilter(_Strict):
     """`{"on": …}`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     on: Condition
-
-    def passes(self, row: Mapping[str, str]) -> bool:
-        """Return whether a row with these values passes."""
-        return self.on.passes(row)
 
     def conditions(self) -> list[Condition]:
         """Return its condition."""
         return [self.on]
 
 
-class Conjunction(BaseModel):
-    """The filters that all have to pass."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Conjunction(_Strict):
     filters: "Annotated[tuple[ReportFilter, ...], Field(min_length=1, max_length=10)]"
 
 
-class AndFilter(BaseModel):
-    """`{"and": {"filters": […]}}`."""
+class AndFilter(_Strict):
+    """`{"and": {"filters": […]}}`: all conditions have to pass, however deep they are nested."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True
-    )
-
-    all_of: Conjunction = Field(alias="and")
-
-    def passes(self, row: Mapping[str, str]) -> bool:
-        """Return whether a row with these values passes."""
-        return all(condition.passes(row) for condition in self.all_of.filters)
+    all_of: _Conjunction = Field(alias="and")
 
     def conditions(self) -> list[Condition]:
         """Return the conditions of all its filters."""
-        return [
-            condition
-            for condition_filter in self.all_of.filters
-            for condition in condition_filter.conditions()
-        ]
+        return [one for nested in self.all_of.filters for one in nested.conditions()]
 
 
 ReportFilter = OnFilter | AndFilter
+
+
+def passes(asked: ReportFilter, row: Mapping[str, str]) -> bool:
+    """Return whether a row with these values passes a filter."""
+    return all(condition.passes(row) for condition in asked.conditions())
 
 
 def check_filter(asked: ReportFilter | None) -> None:
@@ -170,7 +165,7 @@ class _CreateBody(BaseModel):
     reports: Annotated[list[_Report], Field(min_length=1, max_length=1)]
 
 
-class _RetrieveBody(BaseModel):
+class _IdsBody(BaseModel):
     reportIds: Annotated[list[str], Field(min_length=1, max_length=1)]  # noqa: N815 - the wire's name
 
 
@@ -191,10 +186,29 @@ class ReportRequest:
         return "hour.value" in self.fields
 
     @property
+    def datasets(self) -> tuple[str, ...]:
+        """The contract's reports that it is."""
+        return datasets_of(self.fields, self.products)
+
+    @property
     def products(self) -> tuple[AdProduct, ...]:
         """The ad products whose rows it may have."""
         named = products_named(self.filter)
         return AD_PRODUCTS if named is None else named
+
+
+def find_datasets(body: Any) -> tuple[str, ...]:
+    """Return the contract's reports that a create request is, whatever else is wrong with it."""
+    try:
+        query = body["reports"][0]["query"]
+        return datasets_of([str(field) for field in query["fields"]], _named_products(query))
+    except (KeyError, IndexError, TypeError):
+        return ()
+
+
+def _named_products(query: dict[str, Any]) -> tuple[str, ...]:
+    text = json.dumps(query.get("filter"))
+    return tuple(product for product in AD_PRODUCTS if product in text) or AD_PRODUCTS
 
 
 def find_account_id(body: Any) -> str | None:
@@ -205,22 +219,30 @@ def find_account_id(body: Any) -> str | None:
         return None
 
 
-def read_create(body: Any, config: SandboxConfig) -> ReportRequest:
-    """Parse the body of a create call.
+def read_create(body: Any, rules: Sequence[Refuse] = ()) -> ReportRequest:
+    """Parse the body of a create call, as strict as Amazon is, or as the rules have it.
 
     Raises:
         RequestError: 400000 for anything but one account, one report and one period, and as
-            `check_fields`
-            and `check_filter`.
+            `check_fields` and `check_filter`.
     """
+    accepted: set[Accepted] = {one for rule in rules for one in rule.accept}
     try:
-        asked = _CreateBody.model_validate(body)
+        asked = _CreateBody.model_validate(_accepting(body, accepted))
     except ValidationError as error:
         raise _malformed(error) from error
     report = asked.reports[0]
-    fields = tuple(report.query.fields)
+    fields, products = (
+        tuple(dict.fromkeys(report.query.fields)),
+        products_named(report.query.filter),
+    )
+    if "unknown_field" in accepted:
+        fields = tuple(field for field in fields if field in KNOWN_FIELDS)
     check_filter(report.query.filter)
-    check_fields(fields, products_named(report.query.filter), config)
+    has_new_names = any(rule.reason == "old_names" for rule in rules)
+    check_fields(fields, products, has_new_names=has_new_names, accepted=accepted)
+    for rule in rules:
+        _check_rule(rule, fields, products)
     period = report.periods[0].datePeriod
     account_id = asked.accessRequestedAccounts[0].advertiserAccountId
     return ReportRequest(
@@ -228,25 +250,43 @@ def read_create(body: Any, config: SandboxConfig) -> ReportRequest:
     )
 
 
-def read_retrieve(body: Any) -> str:
-    """Read the body of a retrieve call: exactly one report id.
+def _accepting(body: Any, accepted: Collection[Accepted]) -> Any:
+    """Return the body of a create call with the `not` that its filter lacks, where that is accepted."""
+    if "filter_without_not" in accepted:
+        with suppress(KeyError, IndexError, TypeError):
+            body["reports"][0]["query"]["filter"]["on"].setdefault("not", False)
+    return body
+
+
+def _check_rule(
+    rule: Refuse, fields: tuple[str, ...], products: tuple[AdProduct, ...] | None
+) -> None:
+    """Refuse fields, or a filter on several ad products, as a rule says."""
+    if rule.reason == "mixed_products" and products is not None and len(products) > 1:
+        raise companionless("adProduct.value", "a filter on one ad product")
+    if rule.fields and set(rule.fields) <= set(fields):
+        first, *others = rule.fields
+        raise excluded(first, *others) if others else unknown_field(first)
+
+
+def read_report_id(body: Any) -> str:
+    """Read the body of a retrieve or a delete call: exactly one report id.
 
     Raises:
         RequestError: 400000 for anything else.
     """
     try:
-        return _RetrieveBody.model_validate(body).reportIds[0]
+        return _IdsBody.model_validate(body).reportIds[0]
     except ValidationError as error:
         raise _malformed(error) from error
 
 
-def check_period(request: ReportRequest, today: date, config: SandboxConfig) -> None:
+def check_period(request: ReportRequest, today: date, rules: Sequence[Refuse] = ()) -> None:
     """Check a request's period against what Amazon still serves; `today` is the account's own date.
 
     Raises:
         RequestError: 400000 for a period that ends before it starts, is too long, or begins before
-            the history of each
-            ad product asked for.
+            the history of each ad product asked for.
     """
     grain = "hourly" if request.is_hourly else "daily"
     days = (request.end - request.start).days + 1
@@ -255,27 +295,28 @@ def check_period(request: ReportRequest, today: date, config: SandboxConfig) -> 
     if days > LONGEST_DAYS[grain]:
         text = f"Period of {days} days is too long: at most {LONGEST_DAYS[grain]} days for {grain} reports"
         raise RequestError("400000", text, _PERIOD)
-    first = first_asked(request, today, config)
+    first = first_asked(request, today, rules)
     if request.start < first:
         raise too_old(first, hourly=request.is_hourly)
 
 
-def first_asked(request: ReportRequest, today: date, config: SandboxConfig) -> date:
+def first_asked(request: ReportRequest, today: date, rules: Sequence[Refuse] = ()) -> date:
     """Return the oldest day of which there still are reports for one of the ad products asked for."""
     products = request.products or AD_PRODUCTS
     return min(
-        first_day_of(product, today, config, hourly=request.is_hourly) for product in products
+        first_day_of(product, today, rules, hourly=request.is_hourly) for product in products
     )
 
 
-def first_day_of(product: AdProduct, today: date, config: SandboxConfig, *, hourly: bool) -> date:
-    """Return the oldest day of an ad product, which is later than usual where that is set."""
-    days = {
-        "SPONSORED_BRANDS": config.brands_history_days,
-        "SPONSORED_DISPLAY": config.display_history_days,
-    }.get(product)
+def first_day_of(
+    product: AdProduct, today: date, rules: Sequence[Refuse] = (), *, hourly: bool
+) -> date:
+    """Return the oldest day of an ad product, which is later than usual where a rule says so."""
     first = first_served(today, hourly=hourly)
-    return first if days is None else max(first, today - timedelta(days=days))
+    for rule in rules:
+        if rule.history_days is not None and product in (rule.products or AD_PRODUCTS):
+            first = max(first, today - timedelta(days=rule.history_days))
+    return first
 
 
 def first_served(today: date, *, hourly: bool) -> date:

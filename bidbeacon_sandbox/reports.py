@@ -3,41 +3,44 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any, Literal
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from bidbeacon_sandbox.accounts import Account
 from bidbeacon_sandbox.catalog import World
-from bidbeacon_sandbox.config import SandboxConfig
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
-from bidbeacon_sandbox.faults import FaultName, FaultRule
 from bidbeacon_sandbox.files import Journal
 from bidbeacon_sandbox.report_request import (
     COUNTRY_FIELDS,
     ReportFilter,
     ReportRequest,
     first_day_of,
+    passes,
 )
-from bidbeacon_sandbox.row_faults import with_faults, with_more_rows
+from bidbeacon_sandbox.row_changes import with_more_rows, with_rules
 from bidbeacon_sandbox.rows import RowWriter
+from bidbeacon_sandbox.rules import (
+    AnyRule,
+    Limits,
+    Parts,
+    Refuse,
+    ReportEnd,
+    ReportEnds,
+    RowChange,
+    Rows,
+)
 from bidbeacon_sandbox.seeded import digest, unit_interval
+from bidbeacon_sandbox.settings import SandboxConfig
 from bidbeacon_sandbox.traffic import age_of
-from bidbeacon_sandbox.variants import vary_rows
 
-EndStatus = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
+_Rule = TypeVar("_Rule", bound=Limits)
 _PENDING_SHARE = 0.3
-_ENDS: dict[FaultName, EndStatus] = {
-    "too_large_later": "FAILED",
-    "report_failed": "FAILED",
-    "report_cancelled": "CANCELLED",
-    "report_expired": "EXPIRED",
-}
 
 
 class Report(BaseModel):
-    """One report that was accepted, with the faults it got at birth; it never changes.
+    """One report that was accepted, with the rules that struck its creation; it never changes.
 
     `ready_at` is when it completes or fails; None: it stays PENDING for ever.
     """
@@ -45,49 +48,54 @@ class Report(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     report_id: str
+    client: str
     request: ReportRequest
     created_at: AwareDatetime
     ready_at: AwareDatetime | None
-    faults: tuple[FaultRule, ...] = ()
+    rules: tuple[AnyRule, ...] = ()
 
-    def find_fault(self, name: FaultName) -> FaultRule | None:
-        """Return the fault of this name that it has; None where it has none."""
-        return next((rule for rule in self.faults if rule.fault == name), None)
+    def rules_of(self, kind: type[_Rule]) -> tuple[_Rule, ...]:
+        """Return its rules of one kind."""
+        return tuple(rule for rule in self.rules if isinstance(rule, kind))
 
     @property
-    def end_fault(self) -> FaultRule | None:
-        """The fault that makes it end otherwise than COMPLETED; None where it has none."""
-        return next(
-            (rule for rule in self.faults if rule.fault in _ENDS and self._strikes(rule)), None
-        )
-
-    def _strikes(self, rule: FaultRule) -> bool:
+    def end_rule(self) -> ReportEnds | None:
+        """The rule that makes it end otherwise than COMPLETED; None where it has none."""
         days = (self.request.end - self.request.start).days + 1
-        return rule.fault != "too_large_later" or days > rule.options.days
+        return next(
+            (
+                rule
+                for rule in self.rules_of(ReportEnds)
+                if rule.status not in {"COMPLETED", "PENDING"}
+                and days > (rule.longer_than_days or 0)
+            ),
+            None,
+        )
 
     @property
     def part_count(self) -> int | None:
         """How many parts it has; None: as many as its rows need. A single url is for one part."""
-        if self.find_fault("single_url"):
+        parts = self.rules_of(Parts)
+        if any(rule.single_url for rule in parts):
             return 1
-        more = self.find_fault("more_parts")
-        return more.options.parts if more else None
+        return next((rule.count for rule in parts if rule.count), None)
 
-    def end(self, now: datetime) -> EndStatus | None:
+    def end(self, now: datetime) -> ReportEnd | None:
         """Return how it has ended by an instant; None while it is in flight."""
         if self.ready_at is None or now < self.ready_at:
             return None
-        return _ENDS[self.end_fault.fault] if self.end_fault else "COMPLETED"
+        return self.end_rule.status if self.end_rule else "COMPLETED"
 
     def status(self, now: datetime) -> str:
         """Return its status at an instant, as the API says it: usually PENDING, PROCESSING and then COMPLETED."""
         end = self.end(now)
         if end is not None:
             return end
-        odd = self.find_fault("odd_status")
-        if odd is not None:
-            return odd.options.word
-        if self.ready_at is None or self.find_fault("report_pending"):
+        rules = self.rules_of(ReportEnds)
+        word = next((rule.word for rule in rules if rule.word), None)
+        if word is not None:
+            return word
+        if self.ready_at is None or any(rule.seconds is not None for rule in rules):
             return "PENDING"
         begins = self.created_at + (self.ready_at - self.created_at) * _PENDING_SHARE
         return "PENDING" if now < begins else "PROCESSING"
@@ -97,6 +105,10 @@ class Report(BaseModel):
         return self.end(now) is None
 
 
+class _Deleted(BaseModel):
+    report_id: str
+
+
 class Reports:
     """All reports of a sandbox."""
 
@@ -104,25 +116,46 @@ class Reports:
         self._config = config
         self._world = world
         self._journal = Journal(config.state_dir, "reports", Report)
-        self._reports = {report.report_id: report for report in self._journal.read()}
+        self._deletions = Journal(config.state_dir, "deleted-reports", _Deleted)
+        deleted = {one.report_id for one in self._deletions.read()}
+        self._reports = {
+            report.report_id: report
+            for report in self._journal.read()
+            if report.report_id not in deleted
+        }
+        self._created = len(self._reports)
         self._polled: dict[str, datetime] = {}
 
     def create(
-        self, request: ReportRequest, now: datetime, faults: tuple[FaultRule, ...]
+        self,
+        request: ReportRequest,
+        now: datetime,
+        rules: tuple[Limits, ...] = (),
+        client: str = "",
     ) -> Report:
         """Accept a request; its id depends on the seed, the request, the time and how many came before."""
         seed = self._config.seed
-        report_id = str(UUID(bytes=digest(seed, "report", request, now, len(self._reports))))
+        self._created += 1
+        report_id = str(UUID(bytes=digest(seed, "report", request, now, self._created)))
         seconds = self._config.report_seconds * (
             0.5 + unit_interval(seed, "report seconds", report_id)
         )
-        ready_at = _ready_at(now, seconds, faults)
         report = Report(
-            report_id=report_id, request=request, created_at=now, ready_at=ready_at, faults=faults
+            report_id=report_id,
+            client=client,
+            request=request,
+            created_at=now,
+            ready_at=_ready_at(now, seconds, rules),
+            rules=rules,
         )
         self._reports[report_id] = report
         self._journal.append(report)
         return report
+
+    def delete(self, report: Report) -> None:
+        """Forget a report, also after a restart."""
+        del self._reports[report.report_id]
+        self._deletions.append(_Deleted(report_id=report.report_id))
 
     def find(self, report_id: str) -> Report | None:
         """Return the report with this id; None where there is none (or none since a restart)."""
@@ -154,44 +187,26 @@ class Reports:
         account = self._world.accounts.find(report.request.account_id)
         if account is None:
             return iter(())
-        rows = _account_rows(self._world, account, report, self._config)
-        faulty = with_faults(rows, report.faults, report.report_id)
-        return vary_rows(faulty, self._config.variants, "rows")
-
-    def summary(self) -> list[dict[str, Any]]:
-        """Return all reports as JSON data, oldest first; for looking at, not for the wire."""
-        return [report.model_dump(mode="json") for report in self]
+        rows = _account_rows(self._world, account, report)
+        return with_rules(rows, report.rules_of(Rows), report.report_id)
 
 
-def _ready_at(now: datetime, seconds: float, faults: tuple[FaultRule, ...]) -> datetime | None:
-    pending = next((rule for rule in faults if rule.fault == "report_pending"), None)
-    if pending is None:
-        return now + timedelta(seconds=seconds)
-    longer = pending.options.seconds
-    return None if longer is None else now + timedelta(seconds=max(seconds, longer))
+def _ready_at(now: datetime, seconds: float, rules: tuple[Limits, ...]) -> datetime | None:
+    ends = [rule for rule in rules if isinstance(rule, ReportEnds)]
+    if any(rule.status == "PENDING" for rule in ends):
+        return None
+    return now + timedelta(seconds=max(seconds, *(rule.seconds or 0 for rule in ends), 0))
 
 
-def _account_rows(
-    world: World, account: Account, report: Report, config: SandboxConfig
-) -> Iterator[str]:
-    request = report.request
-    row_filter = None if report.find_fault("filter_ignored") else request.filter
-    catalogs = [
-        catalog
-        for product in _products_with_rows(request.fields)
-        for catalog in world.catalogs(account, product)
-    ]
-    if missing := report.find_fault("country_missing"):
-        left_out = missing.country or account.countries[0].country
-        catalogs = [catalog for catalog in catalogs if catalog.market.country != left_out]
-    if appear := report.find_fault("appear_rows"):
-        share = 0.01 if appear.options.share is None else appear.options.share
-        catalogs = [with_more_rows(catalog, share) for catalog in catalogs]
+def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
+    request, rules = report.request, report.rules_of(Refuse)
+    row_filter = None if _find_change(report, "all_products") else request.filter
     today = account.first_day(report.created_at)
+    catalogs = _catalogs(world, account, report)
     writers = [
         (
             catalog,
-            first_day_of(catalog.product, today, config, hourly=request.is_hourly),
+            first_day_of(catalog.product, today, rules, hourly=request.is_hourly),
             RowWriter(catalog, request.fields, passing),
         )
         for catalog in catalogs
@@ -201,19 +216,49 @@ def _account_rows(
         request.start + timedelta(days=index)
         for index in range((request.end - request.start).days + 1)
     ]
+    spans = [[day] for day in days] if {"date.value", "hour.value"} & {*request.fields} else [days]
     return chain.from_iterable(
-        writer.rows(day, age_of(catalog, day, report.created_at))
-        for day in days
+        writer.rows(
+            [(day, age_of(catalog, day, report.created_at)) for day in span if day >= first],
+            (request.start, request.end),
+        )
+        for span in spans
         for catalog, first, writer in writers
-        if day >= first
     )
 
 
-def _products_with_rows(fields: tuple[str, ...]) -> list[AdProduct]:
-    """Return the ad products that have rows of these fields: Sponsored Display has no search terms or placements."""
-    no_display = not set(fields).isdisjoint(
+def _catalogs(world: World, account: Account, report: Report) -> list[Catalog]:
+    """Return the catalogs of all countries and ad products that have rows in a report."""
+    catalogs = [
+        catalog
+        for product in _products_with_rows(report)
+        for catalog in world.catalogs(account, product)
+    ]
+    if rule := _find_change(report, "no_country"):
+        left_out = rule.country or account.countries[0].country
+        catalogs = [catalog for catalog in catalogs if catalog.market.country != left_out]
+    if rule := _find_change(report, "appear"):
+        catalogs = [with_more_rows(catalog, rule.share_of_rows) for catalog in catalogs]
+    return catalogs
+
+
+def _find_change(report: Report, change: RowChange) -> Rows | None:
+    return next((rule for rule in report.rules_of(Rows) if change in rule.change), None)
+
+
+def _products_with_rows(report: Report) -> list[AdProduct]:
+    """Return the ad products that have rows of these fields.
+
+    Sponsored Display has no search terms or placements; only Sponsored Products has hours, unless
+    a rule accepts the others.
+    """
+    fields = set(report.request.fields)
+    no_display = not fields.isdisjoint(
         ("searchTerm.value", "placementClassification.value", "placement.value")
     )
+    accepts_hours = any("hours_of_all_products" in rule.accept for rule in report.rules_of(Refuse))
+    if "hour.value" in fields and not accepts_hours:
+        return ["SPONSORED_PRODUCTS"]
     return [
         product for product in AD_PRODUCTS if not (no_display and product == "SPONSORED_DISPLAY")
     ]
@@ -230,6 +275,6 @@ def _passing_campaigns(catalog: Catalog, asked: ReportFilter | None) -> frozense
     passing = frozenset(
         campaign_id
         for campaign_id in ids
-        if asked.passes(of_catalog | {"campaign.id": campaign_id})
+        if passes(asked, of_catalog | {"campaign.id": campaign_id})
     )
     return None if len(passing) == len(ids) else passing

@@ -55,39 +55,16 @@ CATEGORIES = (
 )
 BRANDS = ("Pawsome", "Wald & Kauz", "さくら", "Acme")
 _ADJECTIVES = (
-    "funny",
-    "warm",
-    "vintage",
-    "cute",
-    "organic",
-    "large",
-    "matching",
-    "birthday",
-    "retro",
-    "soft",
+    *("funny", "warm", "vintage", "cute", "organic", "large", "matching", "birthday", "retro"),
+    *("soft"),
 )
 _NOUNS = (
-    "dog shirt",
-    "cat hoodie",
-    "puppy pajamas",
-    "pet bandana",
-    "dad tee",
-    "mom mug",
-    "pug sweater",
-    "hat",
+    *("dog shirt", "cat hoodie", "puppy pajamas", "pet bandana", "dad tee", "mom mug"),
+    *("pug sweater", "hat"),
 )
 _TAILS = (
-    "",
-    "",
-    " gift",
-    " for men",
-    " for women",
-    " xl",
-    " cotton",
-    " 2 pack",
-    " sale",
-    " summer",
-    " winter",
+    *("", "", " gift", " for men", " for women", " xl", " cotton", " 2 pack", " sale"),
+    *(" summer", " winter"),
 )
 _CAMPAIGN_KINDS = {"SPONSORED_BRANDS": "Brand", "SPONSORED_DISPLAY": "Retargeting"}
 _TERM_TAILS = ("", " cheap", " near me", " amazon", " für kinder", " 2026")

@@ -18,34 +18,25 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_sandbox import (
-    account_api,
-    advertiser_accounts,
-    control_api,
-    export_api,
-    report_api,
-)
-from bidbeacon_sandbox.account_api import issue_token
+from bidbeacon_sandbox import account_api, control_api, export_api, report_api
 from bidbeacon_sandbox.accounts import REGIONS
-from bidbeacon_sandbox.call import endpoint
-from bidbeacon_sandbox.config import CannotListenError, OptionError, SandboxConfig
-from bidbeacon_sandbox.control_api import page
+from bidbeacon_sandbox.call import Handler, endpoint
+from bidbeacon_sandbox.control_api import Page, page
 from bidbeacon_sandbox.downloads import download
 from bidbeacon_sandbox.exports import EXPORT_KINDS
-from bidbeacon_sandbox.fault_rules import FaultRuleError
-from bidbeacon_sandbox.faults import FaultRule
 from bidbeacon_sandbox.guard import PageGuard
 from bidbeacon_sandbox.ledger import LedgerMiddleware
+from bidbeacon_sandbox.page import change_by_form, show_page
+from bidbeacon_sandbox.rules import Operation
+from bidbeacon_sandbox.settings import CannotListenError, Credential, SandboxConfig
 from bidbeacon_sandbox.state import SandboxState
-from bidbeacon_sandbox.variants import WithoutRequestIds
 
 
 def create_app(config: SandboxConfig) -> Starlette:
     """Make the app of a sandbox; its state is `app.state.sandbox`, its files go when it shuts down.
 
     Raises:
-        OSError: the faults file can't be read.
-        pydantic.ValidationError: what it holds can't be understood.
+        OptionError: a rule can't be understood.
         StateFolderError: the state folder can't be used.
     """
     sandbox = SandboxState(config)
@@ -64,67 +55,56 @@ def create_app(config: SandboxConfig) -> Starlette:
         lifespan=lifespan,
     )
     app.state.sandbox = sandbox
-    if "no_request_id" in config.variants:
-        app.add_middleware(WithoutRequestIds)
     return app
 
 
+_OF_REGIONS: tuple[tuple[str, Operation, Handler], ...] = (
+    ("auth/o2/token", "token", account_api.issue_token),
+    ("adsAccounts/list", "list_accounts", account_api.list_accounts),
+    ("adsApi/v1/query/advertiserAccounts", "query_accounts", account_api.query_accounts),
+    ("adsApi/v1/create/reports", "create_report", report_api.create_report),
+    ("adsApi/v1/retrieve/reports", "retrieve_report", report_api.retrieve_report),
+    ("adsApi/v1/delete/reports", "delete_report", report_api.delete_report),
+    ("portfolios/list", "list_portfolios", export_api.list_portfolios),
+    *((f"{kind}/export", "create_export", export_api.create_export(kind)) for kind in EXPORT_KINDS),
+)
+"""Calls by POST below each region."""
+
+
 def _ads_routes() -> list[BaseRoute]:
-    routes: list[BaseRoute] = []
-    for region in REGIONS:
-        routes += _region_routes(region.lower())
-    path = "/downloads/{kind}/{key}/{part:int}.json.gz"
-    return [*routes, Route(path, endpoint("download", download))]
-
-
-def _region_routes(region: str) -> list[BaseRoute]:
-    create_report = endpoint("create_report", report_api.create_report)
-    retrieve_report = endpoint("retrieve_report", report_api.retrieve_report)
-    return [
-        Route(f"/{region}/auth/o2/token", endpoint("token", issue_token), methods=["POST"]),
-        Route(
-            f"/{region}/adsAccounts/list",
-            endpoint("list_accounts", account_api.list_accounts),
-            methods=["POST"],
-        ),
-        Route(f"/{region}/v2/profiles", endpoint("list_profiles", account_api.list_profiles)),
-        Route(
-            f"/{region}/adsApi/v1/query/advertiserAccounts",
-            endpoint("query_accounts", advertiser_accounts.query_accounts),
-            methods=["POST"],
-        ),
-        Route(f"/{region}/adsApi/v1/create/reports", create_report, methods=["POST"]),
-        Route(f"/{region}/adsApi/v1/retrieve/reports", retrieve_report, methods=["POST"]),
-        *(
-            Route(
-                f"/{region}/{kind}/export",
-                endpoint("create_export", export_api.create_export(kind)),
-                methods=["POST"],
-            )
-            for kind in EXPORT_KINDS
-        ),
-        Route(
-            f"/{region}/portfolios/list",
-            endpoint("list_portfolios", export_api.list_portfolios),
-            methods=["POST"],
-        ),
-        Route(f"/{region}/exports/{{export_id}}", endpoint("get_export", export_api.get_export)),
+    routes: list[BaseRoute] = [
+        Route("/downloads/{kind}/{key}/{part:int}.json.gz", endpoint("download", download))
     ]
+    for region in map(str.lower, REGIONS):
+        for path, operation, handler in _OF_REGIONS:
+            answer = endpoint(operation, handler)
+            routes.append(Route(f"/{region}/{path}", answer, methods=["POST"]))
+        profiles = endpoint("list_profiles", account_api.list_profiles)
+        exports = endpoint("get_export", export_api.get_export)
+        routes.append(Route(f"/{region}/v2/profiles", profiles))
+        routes.append(Route(f"/{region}/exports/{{export_id}}", exports))
+    return routes
+
+
+_OWN: tuple[tuple[str, str, Page], ...] = (
+    ("GET", "/healthz", control_api.healthz),
+    ("GET", "/sandbox", show_page),
+    ("POST", "/sandbox/change", change_by_form),
+    ("GET", "/sandbox/ledger", control_api.show_ledger),
+    ("DELETE", "/sandbox/ledger", control_api.clear_ledger),
+    ("GET", "/sandbox/rules", control_api.show_rules),
+    ("POST", "/sandbox/rules", control_api.add_rules),
+    ("DELETE", "/sandbox/rules", control_api.clear_rules),
+    ("GET", "/sandbox/clock", control_api.show_clock),
+    ("POST", "/sandbox/clock", control_api.change_clock),
+    ("GET", "/sandbox/truth", control_api.show_truth),
+    ("GET", "/sandbox/truth/totals", control_api.show_totals),
+)
+"""The sandbox's own pages, which need no token."""
 
 
 def _own_routes() -> list[BaseRoute]:
-    return [
-        Route("/healthz", page(control_api.healthz)),
-        Route("/sandbox/ledger", page(control_api.show_ledger)),
-        Route("/sandbox/ledger", page(control_api.clear_ledger), methods=["DELETE"]),
-        Route("/sandbox/faults", page(control_api.show_faults)),
-        Route("/sandbox/faults", page(control_api.add_faults), methods=["POST"]),
-        Route("/sandbox/faults", page(control_api.clear_faults), methods=["DELETE"]),
-        Route("/sandbox/clock", page(control_api.show_clock)),
-        Route("/sandbox/clock", page(control_api.change_clock), methods=["POST"]),
-        Route("/sandbox/truth", page(control_api.show_truth)),
-        Route("/sandbox/truth/totals", page(control_api.show_totals)),
-    ]
+    return [Route(path, page(answer), methods=[method]) for method, path, answer in _OWN]
 
 
 def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> None:
@@ -134,7 +114,7 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
 
     Raises:
         CannotListenError: something else listens there, or it is not this machine's address.
-        OptionError: a fault names no account of the sandbox.
+        OptionError: a rule can't be understood.
         StateFolderError: the state folder can't be read or written.
         SystemExit: after SIGTERM.
     """
@@ -142,7 +122,7 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
     # if killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listen(host, port) as listener:
-        app = _sandbox_app(config)
+        app = create_app(config)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -162,24 +142,16 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
 def announcement(sandbox: SandboxState, url: str) -> str:
     """Return the lines that tell a person where the sandbox is, how to get in, and what is wrong with it on purpose."""
     config = sandbox.config
-    clock = f"{sandbox.clock.now():%Y-%m-%d %H:%M:%S} UTC, {_pace(config.clock_rate)}"
     lines = (
-        f"Sandbox of the Amazon Ads API: {url} (seed {config.seed}, {_count(config.accounts, 'account')})",
+        f"Sandbox of the Amazon Ads API: {url} (seed {config.seed}, ads accounts: {config.accounts})",
         f"  regions      {url}/na, {url}/eu, {url}/fe; tokens at …/auth/o2/token",
-        f"  credentials  {config.client_id}, {config.client_secret}, {config.refresh_token}",
-        f"  clock        {clock}",
-        f"  faults       {_faults(config.all_faults())}",
-        f"  own pages    {url}/sandbox/faults, …/ledger, …/clock, …/truth",
+        *(f"  credential   {_shown(credential)}" for credential in config.credentials),
+        f"  clock        {sandbox.clock.now():%Y-%m-%d %H:%M:%S} UTC, {sandbox.clock.rate:g} seconds a second",
+        f"  rules        {len(sandbox.rules.overview())}",
+        f"  its page     {url}/sandbox",
         "Ctrl-C stops it.",
     )
     return "\n".join(lines) + "\n"
-
-
-def _sandbox_app(config: SandboxConfig) -> Starlette:
-    try:
-        return create_app(config)
-    except FaultRuleError as error:
-        raise OptionError(f"A fault is invalid: {error}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -198,26 +170,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _pace(rate: float) -> str:
-    if rate == 0:
-        return "frozen"
-    return "as fast as the real one" if rate == 1 else f"{rate:g} seconds a second"
-
-
-def _faults(rules: tuple[FaultRule, ...]) -> str:
-    """Return which faults are on, those of the same probability together."""
-    if not rules:
-        return "none"
-    names: dict[float, list[str]] = {}
-    for rule in rules:
-        names.setdefault(rule.probability, []).append(rule.fault)
-    return "; ".join(
-        f"{', '.join(faults)} at {probability * 100:g} %" for probability, faults in names.items()
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _shown(credential: Credential) -> str:
+    """Return what a client needs to show; the sandbox's secrets are made up."""
+    secret, token = credential.client_secret, credential.refresh_token
+    return f"{credential.client_id}, {secret.get_secret_value()}, {token.get_secret_value()}"
 
 
 _START_SECONDS = 20.0
@@ -239,17 +195,6 @@ def running_sandbox(config: SandboxConfig | None = None) -> Iterator[SandboxHand
         TimeoutError: it didn't start within 20 seconds.
     """
     app = create_app(config or SandboxConfig())
-    with running_app(app) as url:
-        yield SandboxHandle(url, app.state.sandbox)
-
-
-@contextmanager
-def running_app(app: Starlette) -> Iterator[str]:
-    """Serve an app until the block ends; the value is its address.
-
-    Raises:
-        TimeoutError: it didn't start within 20 seconds.
-    """
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -267,7 +212,8 @@ def running_app(app: Starlette) -> Iterator[str]:
         thread.start()
         try:
             _wait_until_started(server, thread)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield SandboxHandle(url, app.state.sandbox)
         finally:
             server.should_exit = True
             thread.join(_START_SECONDS)

@@ -1,20 +1,16 @@
 """The numbers of an account's day: a pure function of seed, account, country, ad product, date and the date's age when asked.
 
-All arithmetic is on integers; amounts are millionths of the currency. Each slot of the catalog has
-three random 64-bit words a day, and each number takes its own bits of them, so that no number
-depends on another row. Whatever a day is split by (hours, placements, search terms), each count is
-split evenly, so that the parts add up to the day.
-
-How a day changes with its age: impressions and clicks move until day 3, purchases and sales grow on
-days 1, 7, 14, 28 and 60; some rows appear on day 2 or 7, some vanish on day 3. Today has its past
-hours only.
+Each slot of the catalog draws its own numbers a day, so that no row depends on another. Counts are
+integers and amounts millionths of the currency. Whatever a day is split by (hours, placements,
+search terms), each count is split evenly, so that the parts add up to the day.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from operator import add
-from random import Random
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from bidbeacon_sandbox.entities import Ad, Catalog, Slot, Target, data_seed, local_hours
 from bidbeacon_sandbox.seeded import search_term, seed_number
@@ -23,8 +19,8 @@ Split = Literal["search_term", "matched_target", "placement", "purchased_product
 """The dimensions that the lines of a day can be split by, besides hours."""
 SETTLED_AGE = 3
 """Age in days from which impressions and clicks stay."""
-PURCHASE_STAGES = ((1, 30), (7, 70), (14, 82), (28, 90), (60, 97))
-"""Up to an age in days, the percentage of the final purchases that is known; from 60 days on it is all."""
+PURCHASE_STAGES = ((1, 0.30), (7, 0.70), (14, 0.82), (28, 0.90), (60, 0.97))
+"""Up to an age in days, the share of the final purchases that is known; from 60 days on it is all."""
 PLACEMENTS = (
     ("Top of Search on-Amazon", "TOP_OF_SEARCH"),
     ("Detail Page on-Amazon", "PRODUCT_PAGE"),
@@ -33,10 +29,14 @@ PLACEMENTS = (
     ("SITE_AMAZON_BUSINESS", "SITE_AMAZON_BUSINESS"),
 )
 """Each placement in the two spellings that were seen; a campaign always has the same one."""
-
-_WEEKDAY_FACTOR = (128, 124, 122, 126, 134, 150, 146)
-_HOUR_STEPS = (1, 5, 7, 11)
-_NO_NULLS = 1 << 40
+MOST_IMPRESSIONS = 2048
+CLICK_RATE, PURCHASE_RATE, VIEW_RATE = 1 / 16, 1 / 4, 1 / 256
+"""The highest rates of clicks to impressions, purchases to clicks, and purchases after a view to impressions."""
+WEEKDAYS = (1.0, 0.97, 0.95, 0.98, 1.05, 1.17, 1.14)
+APPEAR_ON_DAY_2, APPEAR_ON_DAY_7, VANISH_ON_DAY_3 = 0.005, 0.004, 0.003
+"""Shares of the rows."""
+DRIFT = (-0.07, 0.055)
+"""How far impressions and clicks of a day can be off, for each day until they are settled."""
 
 
 class Age(NamedTuple):
@@ -57,7 +57,7 @@ class Orders(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """What one slot did on one day; `bits` are left over for how the row is written."""
+    """What one slot did on one day; `draw` is a random number that decides how the day is split and written."""
 
     slot: Slot
     impressions: int
@@ -66,7 +66,7 @@ class Measures(NamedTuple):
     orders: Orders | None
     unit_micros: int
     price_micros: int
-    bits: int
+    draw: int
 
     @property
     def purchases(self) -> int:
@@ -77,55 +77,48 @@ class Measures(NamedTuple):
         """Return the `index`-th of `count` parts; the parts add up to the whole, exactly."""
         if count == 1:
             return self
-        slot, impressions, clicks, viewable, orders, unit, price, bits = self
-        return Measures(
-            slot,
-            impressions // count + (index < impressions % count),
-            clicks // count + (index < clicks % count),
-            viewable // count + (index < viewable % count),
-            _part_of(orders, index, count) if orders else None,
-            unit,
-            price,
-            bits,
+        return self._replace(
+            impressions=_part(self.impressions, index, count),
+            clicks=_part(self.clicks, index, count),
+            viewable=_part(self.viewable, index, count),
+            orders=_part_of_orders(self.orders, index, count),
         )
 
 
 class Line(NamedTuple):
-    """The figures of one ad and one target on one day, in one of its hours, or for one value of what the day is split by.
+    """The figures of one ad and one target on one day, in one of its hours, or for one value of each of its splits.
 
-    `hour` is account-local; `cost` is in millionths. `conversions` are purchases, sales
-    (millionths) and units, four
-    times: of all, of other products (halo), after views, and new to the brand; None where there are
-        none.
+    `hour` is account-local; `cost` is in millionths. `conversions` are purchases, sales (millionths)
+    and units, four times: of all, of other products (halo), after views, and new to the brand; None
+    where there are none.
     """
 
     ad: Ad
     target: Target | None
     hour: int | None
-    split: str | None
+    splits: tuple[str | None, ...]
     impressions: int
     clicks: int
     cost: int
     viewable: int
     conversions: tuple[int, ...] | None
-    bits: int
+    draw: int
 
     def plus(self, other: "Line") -> "Line":
-        """Return the sum of two lines that differ only in what wasn't asked for; nulls stay where both have them."""
+        """Return the sum of two lines that differ only in what wasn't asked for."""
         mine, theirs = self.conversions, other.conversions
-        bits = self.bits if writes_nulls(other.bits) else self.bits | _NO_NULLS
-        return Line(
-            self.ad,
-            self.target,
-            self.hour,
-            self.split,
-            self.impressions + other.impressions,
-            self.clicks + other.clicks,
-            self.cost + other.cost,
-            self.viewable + other.viewable,
-            tuple(map(add, mine, theirs)) if mine and theirs else mine or theirs,
-            bits,
+        return self._replace(
+            impressions=self.impressions + other.impressions,
+            clicks=self.clicks + other.clicks,
+            cost=self.cost + other.cost,
+            viewable=self.viewable + other.viewable,
+            conversions=tuple(map(add, mine, theirs)) if mine and theirs else mine or theirs,
         )
+
+
+def choose(draw: int, place: int, count: int) -> int:
+    """Return one of `count` numbers, from 0, by a draw; another place chooses independently."""
+    return int(draw // 61**place % count)
 
 
 def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
@@ -136,24 +129,22 @@ def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
 
 
 def day_lines(
-    catalog: Catalog, day: date, age: Age, *, hourly: bool = False, split: Split | None = None
+    catalog: Catalog, day: date, age: Age, *, hourly: bool = False, splits: Sequence[Split] = ()
 ) -> Iterator[Line]:
-    """Yield the lines of an account-local day, by hour or split by something else where that is asked for.
+    """Yield the lines of an account-local day, by hour and by each of the splits that are asked for.
 
     Hours miss a little of the day, as Amazon's two pipelines differ. Only search terms with a click
     are reported, and only purchases whose product is known. Matched targets exist for Sponsored
     Display only.
     """
-    if hourly:
-        for hour, counted in hour_measures(catalog, day, age):
-            yield _line(catalog, day, _with_misses(counted), hour, None)
-        return
-    for measures in day_measures(catalog, day, age):
-        if split is None:
-            yield _line(catalog, day, measures, None, None)
-        else:
-            for value, part in _SPLITTERS[split](catalog, day, measures):
-                yield _line(catalog, day, part, None, value)
+    whole: Iterable[tuple[int | None, Measures]] = (
+        ((hour, _with_misses(part)) for hour, part in hour_measures(catalog, day, age))
+        if hourly
+        else ((None, measures) for measures in day_measures(catalog, day, age))
+    )
+    for hour, measures in whole:
+        for values, part in _split(catalog, day, measures, splits):
+            yield _line(catalog, day, part, hour, values)
 
 
 def day_measures(catalog: Catalog, day: date, age: Age) -> Iterator[Measures]:
@@ -181,49 +172,116 @@ def hour_measures(catalog: Catalog, day: date, age: Age) -> Iterator[tuple[int, 
                 yield hour, part
 
 
-def term_measures(measures: Measures) -> list[tuple[int, Measures]]:
-    """Spread a day's measures over one to three search terms, numbered; the parts add up to the day."""
-    return _parts(measures, 1 + (measures.bits >> 58) % 3)
+def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
+    """Yield what each slot did all day. Purchases are rounded by a draw, so that few of them aren't none."""
+    if age < 0:
+        return
+    slots, count = catalog.slots, len(catalog.slots)
+    parts = data_seed(catalog.seed, catalog.account_id, catalog.market.country, catalog.product)
+    rng = np.random.default_rng(seed_number(*parts, day.isoformat()))
+    rests, outcome, size, skew, rate, drift = rng.random((6, count))
+    wish, rounding, views, shown, halo, new = rng.random((6, count))
+    draws = rng.integers(2**62, size=count)
+
+    busy = np.flatnonzero(
+        (rests < np.array([slot.share for slot in slots])) & _is_present(outcome, age)
+    )
+    off = np.where(age < SETTLED_AGE, (SETTLED_AGE - age) * np.interp(drift, (0, 1), DRIFT), 0.0)
+    known = next((share for limit, share in PURCHASE_STAGES if age < limit), 1.0)
+    final_impressions = 1 + np.floor(MOST_IMPRESSIONS * size * skew**2 * WEEKDAYS[day.weekday()])
+    final_clicks = np.floor(final_impressions * rate**2 * CLICK_RATE)
+    impressions = np.maximum(1, final_impressions + np.floor(final_impressions * off))
+    clicks = np.maximum(0, final_clicks + np.floor(final_clicks * off))
+    viewable = np.floor(impressions * (0.55 + shown * 0.45))
+    per_view = np.array([slot.per_view for slot in slots], dtype=bool)
+    seen = np.where(per_view, np.floor(impressions * views * VIEW_RATE * known + rounding), 0)
+    bought = np.floor(np.floor(final_clicks * wish * PURCHASE_RATE + rounding) * known + rounding)
+    purchases = bought + seen
+    others = np.minimum(purchases, np.floor(purchases * halo + 0.5))
+    news = np.minimum(purchases, np.floor(purchases * new + 0.5))
+    numbers = np.stack((impressions, clicks, viewable, purchases, seen, others, news))
+    table = numbers[:, busy].astype(np.int64).T.tolist()
+    for index, row, draw in zip(busy.tolist(), table, draws[busy].tolist(), strict=True):
+        yield _measure(slots[index], row, draw, cents=catalog.market.has_cents)
 
 
-def writes_nulls(bits: int) -> bool:
-    """Return whether a row with these bits writes null where a metric is zero: one row of 32."""
-    return bits >> 40 & 31 == 0
+def _is_present(outcome: Any, age: int) -> Any:
+    """Return which rows are there at an age: some appear on day 2 or 7, some vanish on day 3."""
+    late, later = APPEAR_ON_DAY_2, APPEAR_ON_DAY_2 + APPEAR_ON_DAY_7
+    is_late, is_later = outcome < late, (outcome >= late) & (outcome < later)
+    is_gone = (outcome >= later) & (outcome < later + VANISH_ON_DAY_3)
+    return ~((is_late & (age < 2)) | (is_later & (age < 7)) | (is_gone & (age >= SETTLED_AGE)))  # noqa: PLR2004 - days
+
+
+def _measure(slot: Slot, row: list[int], draw: int, *, cents: bool) -> Measures:
+    impressions, clicks, viewable, purchases, views, halo, new = row
+    extra = (purchases - halo + choose(draw, 1, 4)) // 4
+    orders = Orders(purchases, extra, halo, views, new) if purchases else None
+    price = slot.ad.price_micros
+    unit = price * 9 // 10 if choose(draw, 2, 16) == 0 else price
+    cost = slot.price_micros if slot.per_view else _cost_of_click(slot, draw, cents=cents)
+    return Measures(slot, impressions, clicks, viewable, orders, unit, cost, draw)
+
+
+def _cost_of_click(slot: Slot, draw: int, *, cents: bool) -> int:
+    """Return 40 to 100 % of the bid: in whole cents (or yen), one row in eight in four or six decimals."""
+    exact = slot.price_micros * (40 + choose(draw, 3, 61)) // 100
+    finest = {0: 100, 1: 1}.get(choose(draw, 4, 16), 10_000 if cents else 1_000_000)
+    return max(finest, exact // finest * finest)
+
+
+def _split(
+    catalog: Catalog, day: date, measures: Measures, splits: Sequence[Split]
+) -> Iterable[tuple[tuple[str | None, ...], Measures]]:
+    found: list[tuple[tuple[str | None, ...], Measures]] = [((), measures)]
+    for split in splits:
+        found = [
+            ((*values, value), part)
+            for values, whole in found
+            for value, part in _SPLITTERS[split](catalog, day, whole)
+        ]
+    return found
 
 
 def _parts(measures: Measures, count: int) -> list[tuple[int, Measures]]:
     """Spread a day's measures over so many numbered parts, fewer where there are fewer impressions."""
-    count, first = min(count, max(1, measures.impressions)), measures.bits >> 60
+    count, first = min(count, max(1, measures.impressions)), choose(measures.draw, 5, 4)
     return [(first + index, measures.part(index, count)) for index in range(count)]
 
 
 def _spread(measures: Measures, hours: list[int]) -> list[tuple[int, Measures]]:
     """Spread a day's measures over one to six of its local hours; the parts add up to the day."""
-    bits, impressions = measures.bits, measures.impressions
-    count = min(1 + (bits >> 48) % 6, max(1, impressions))
-    first, step, length = (bits >> 51) % 24, _HOUR_STEPS[bits >> 56 & 3], len(hours)
+    draw = measures.draw
+    count = min(1 + choose(draw, 6, 6), max(1, measures.impressions))
+    first, step = choose(draw, 7, 24), (1, 5, 7, 11)[choose(draw, 8, 4)]
     return [
-        (hours[(first + step * index) % length], measures.part(index, count))
+        (hours[(first + step * index) % len(hours)], measures.part(index, count))
         for index in range(count)
     ]
 
 
 def _with_misses(measures: Measures) -> Measures:
     """Return the measures of an hour without every 25th click and every 50th impression."""
-    slot, impressions, clicks, viewable, orders, unit, price, bits = measures
-    seen, viewed = impressions - impressions // 50, viewable - viewable // 50
-    return Measures(slot, seen, clicks - clicks // 25, viewed, orders, unit, price, bits)
+    return measures._replace(
+        impressions=measures.impressions - measures.impressions // 50,
+        clicks=measures.clicks - measures.clicks // 25,
+        viewable=measures.viewable - measures.viewable // 50,
+    )
 
 
 def _line(
-    catalog: Catalog, day: date, measures: Measures, hour: int | None, split: str | None
+    catalog: Catalog,
+    day: date,
+    measures: Measures,
+    hour: int | None,
+    splits: tuple[str | None, ...],
 ) -> Line:
-    slot, impressions, clicks, viewable, orders, unit, price, bits = measures
+    slot, impressions, clicks, viewable, orders, unit, price, draw = measures
     target = catalog.target_of(slot, day) if slot.late else slot.target
     cost = (viewable if slot.per_view else clicks) * price
     conversions = _conversions(orders, unit) if orders else None
     return Line(
-        slot.ad, target, hour, split, impressions, clicks, cost, viewable, conversions, bits
+        slot.ad, target, hour, splits, impressions, clicks, cost, viewable, conversions, draw
     )
 
 
@@ -241,14 +299,13 @@ def _search_terms(
     slot = measures.slot
     target = catalog.target_of(slot, day) if slot.late else slot.target
     text = (target and target.text) or slot.ad.asin or "pet clothes"
-    return (
-        (search_term(text, number), part) for number, part in term_measures(measures) if part.clicks
-    )
+    parts = _parts(measures, 1 + choose(measures.draw, 9, 3))
+    return ((search_term(text, number), part) for number, part in parts if part.clicks)
 
 
 def _placements(_: Catalog, __: date, measures: Measures) -> Iterator[tuple[str, Measures]]:
     spelling = int(measures.slot.ad.ad_group.campaign.campaign_id[-1]) % 2
-    parts = _parts(measures, 1 + (measures.bits >> 58 & 3))
+    parts = _parts(measures, 1 + choose(measures.draw, 9, 4))
     return ((PLACEMENTS[number % len(PLACEMENTS)][spelling], part) for number, part in parts)
 
 
@@ -259,20 +316,21 @@ def _matched_targets(
     if catalog.product != "SPONSORED_DISPLAY":
         return iter([(None, measures)])
     asins = catalog.brand_asins
-    return ((asins[number % len(asins)], part) for number, part in term_measures(measures))
+    parts = _parts(measures, 1 + choose(measures.draw, 9, 3))
+    return ((asins[number % len(asins)], part) for number, part in parts)
 
 
 def _purchased_products(
     catalog: Catalog, _: date, measures: Measures
 ) -> Iterator[tuple[str, Measures]]:
     """Yield the advertised product and another one of the brand; one slot in 16 has no known product."""
-    orders, bits = measures.orders, measures.bits
-    if orders is None or bits >> 36 & 15 == 0:
+    orders, draw = measures.orders, measures.draw
+    if orders is None or choose(draw, 2, 16) == 1:
         return
     promoted, pool = orders.purchases - orders.halo, catalog.brand_asins
     shown = measures.slot.ad.products or pool
     views, new = min(orders.views, promoted), min(orders.new_to_brand, promoted)
-    own = shown[bits % len(shown)]
+    own = shown[choose(draw, 1, len(shown))]
     if promoted:
         yield own, measures._replace(orders=Orders(promoted, orders.extra_units, 0, views, new))
     if orders.halo:
@@ -281,7 +339,7 @@ def _purchased_products(
             orders.halo, extra, orders.halo, orders.views - views, orders.new_to_brand - new
         )
         others = [asin for asin in pool[-4:] if asin != own]
-        yield others[bits % len(others)], measures._replace(orders=rest)
+        yield others[choose(draw, 1, len(others))], measures._replace(orders=rest)
 
 
 _SPLITTERS: dict[
@@ -294,79 +352,15 @@ _SPLITTERS: dict[
 }
 
 
-def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
-    if age < 0:
-        return
-    slots = catalog.slots
-    parts = data_seed(catalog.seed, catalog.account_id, catalog.market.country, catalog.product)
-    rng = Random(seed_number(*parts, day.isoformat()))  # noqa: S311 - data
-    words = memoryview(rng.randbytes(24 * len(slots))).cast("Q")
-    factor, early = _WEEKDAY_FACTOR[day.weekday()], max(0, SETTLED_AGE - age)
-    known = next((percent for limit, percent in PURCHASE_STAGES if age < limit), 100)
-    terms = (factor, early, known, catalog.market.has_cents)
-    for slot, base, volume, detail in zip(
-        slots, words[0::3], words[1::3], words[2::3], strict=True
-    ):
-        if base & 0xFFFF < slot.share and _is_present(base >> 16 & 1023, age):
-            yield _measure(slot, terms, base >> 26, volume, detail)
+def _part(value: int, index: int, count: int) -> int:
+    return value // count + (index < value % count)
 
 
-def _is_present(outcome: int, age: int) -> bool:
-    """Return whether a row is there at an age: of 1,024 rows 5 appear on day 2, 4 on day 7, and 3 vanish on day 3."""
-    if outcome > 11:  # noqa: PLR2004 - see the docstring
-        return True
-    if outcome < 5:  # noqa: PLR2004 - the same
-        return age >= 2  # noqa: PLR2004 - the same
-    return age >= 7 if outcome < 9 else age < 3  # noqa: PLR2004 - the same
-
-
-def _measure(
-    slot: Slot, terms: tuple[int, int, int, bool], more: int, volume: int, detail: int
-) -> Measures:
-    factor, early, known, cents = terms
-    skew = volume >> 16 & 0xFFFF
-    impressions = 1 + ((volume & 0xFFFF) * skew * skew * factor >> 44)
-    rate = volume >> 32 & 0xFFFF
-    clicks = impressions * rate * rate >> 36
-    final = (clicks * (volume >> 48) + (detail & 0x3FFFF)) >> 18
-    if early:
-        drift = ((detail >> 18 & 0xFF) - 140) * early
-        impressions = max(1, impressions + (impressions * drift >> 11))
-        clicks = clicks + (clicks * drift >> 11)
-    viewable = impressions * (9 + (more & 7)) >> 4
-    rounding = (detail >> 26 & 127) * 100 // 128
-    views = (
-        ((impressions * (more >> 24 & 63) >> 14) * known + rounding) // 100 if slot.per_view else 0
-    )
-    purchases = (final * known + rounding) // 100 + views
-    orders = _orders(purchases, views, more) if purchases else None
-    unit = slot.ad.price_micros if detail >> 33 & 15 else slot.ad.price_micros * 9 // 10
-    price = slot.price_micros if slot.per_view else _cpc(slot, detail, cents=cents)
-    return Measures(slot, impressions, clicks, viewable, orders, unit, price, detail)
-
-
-def _orders(purchases: int, views: int, more: int) -> Orders:
-    """Return the purchases by kind: some of other products, some by people who are new to the brand."""
-    halo = (purchases * (more >> 12 & 7) + (more >> 15 & 7)) >> 3
-    new = (purchases * (more >> 18 & 7) + (more >> 21 & 7)) >> 3
-    return Orders(purchases, (purchases - halo + (more >> 10 & 3)) >> 2, halo, views, new)
-
-
-def _cpc(slot: Slot, detail: int, *, cents: bool) -> int:
-    """Return a click's price: whole cents (or yen) for most rows, four decimals for some, six for a few."""
-    exact = slot.price_micros * (40 + (detail >> 37 & 7) * 8 + (detail >> 18 & 0xFF) % 5) // 97
-    fineness = detail >> 43 & 3
-    if fineness == 0:
-        return max(100, exact // 100 * 100) if detail >> 45 & 1 else max(1, exact)
-    whole = 10_000 if cents else 1_000_000
-    return max(whole, exact // whole * whole)
-
-
-def _part_of(orders: Orders, index: int, count: int) -> Orders | None:
+def _part_of_orders(orders: Orders | None, index: int, count: int) -> Orders | None:
     """Return the `index`-th of `count` parts of the purchases; None where it has none."""
-    if index >= orders.purchases:
+    if orders is None or index >= orders.purchases:
         return None
-    return Orders(*(value // count + (index < value % count) for value in orders))
+    return Orders(*(_part(value, index, count) for value in orders))
 
 
 def _sum(parts: list[Measures]) -> Measures:

@@ -6,9 +6,9 @@ from functools import reduce
 from typing import Any, Literal
 
 from bidbeacon_sandbox.entities import Catalog
-from bidbeacon_sandbox.fields import METRICS, MONEY_METRICS, TRAFFIC_METRICS, applies
+from bidbeacon_sandbox.fields import METRICS, TRAFFIC_METRICS, applies, is_money
 from bidbeacon_sandbox.rows import amount_text, metric_values
-from bidbeacon_sandbox.traffic import Line, Split, age_of, day_lines, writes_nulls
+from bidbeacon_sandbox.traffic import Line, Split, age_of, day_lines
 
 Grain = Literal["campaign", "placement", "target", "product", "search_term", "purchased_product"]
 TotalOf = Literal["daily", "hourly", "search_terms", "purchased_products"]
@@ -21,7 +21,6 @@ _SPLITS: dict[str, Split] = {
     "search_terms": "search_term",
     "purchased_products": "purchased_product",
 }
-_NEVER_NULL = frozenset(("metric.impressions", "metric.clicks", "metric.viewableImpressions"))
 
 
 def day_truth(
@@ -33,11 +32,10 @@ def day_truth(
     search term or purchased product where asked for; at grain `campaign` and `placement` it is a
     campaign. `targetId` is the true target, None where the row names none; `unresolvable` says that
     an export made now doesn't have it, or that the row doesn't name it well enough. A metric is
-    None where the report has null; sums of rows are those of a coarser report, if a sum of nothing
-    but None is None. Faults are not in it.
+    None where the ad product doesn't have it. What rules change is not in it.
     """
     lines = day_lines(
-        catalog, day, age_of(catalog, day, now), hourly=hourly, split=_SPLITS.get(grain)
+        catalog, day, age_of(catalog, day, now), hourly=hourly, splits=_splits_of(grain)
     )
     today = catalog.local_now(now).date()
     return [_row(catalog, line, today, grain) for line in _summed(lines, grain)]
@@ -47,13 +45,13 @@ def day_totals(
     catalog: Catalog, day: date, now: datetime, dataset: TotalOf = "daily"
 ) -> dict[str, Any]:
     """Return the true totals of an account-local day and ad product; None for what it or the dataset doesn't have."""
-    hourly, split = dataset == "hourly", _SPLITS.get(dataset)
+    hourly, splits = dataset == "hourly", _splits_of(dataset)
     sums = [0] * len(METRICS)
-    for line in day_lines(catalog, day, age_of(catalog, day, now), hourly=hourly, split=split):
+    for line in day_lines(catalog, day, age_of(catalog, day, now), hourly=hourly, splits=splits):
         values = metric_values(line)
         for index in range(len(METRICS) if line.conversions else len(TRAFFIC_METRICS)):
             sums[index] += values[index]
-    totals = _named(sums, catalog, nulls=False)
+    totals = _named(sums, catalog)
     if dataset == "purchased_products":
         totals |= dict.fromkeys((metric.partition(".")[2] for metric in TRAFFIC_METRICS), None)
     return totals
@@ -68,9 +66,9 @@ def _summed(lines: Iterable[Line], grain: Grain) -> Iterator[Line]:
 
 def _key(line: Line, grain: Grain) -> _Key:
     if grain in {"campaign", "placement"}:
-        return line.ad.ad_group.campaign.campaign_id, line.hour, line.split
+        return line.ad.ad_group.campaign.campaign_id, line.hour, line.splits
     target_id = line.target.target_id if line.target and grain != "product" else None
-    return line.ad.ad_id, target_id, line.hour, line.split
+    return line.ad.ad_id, target_id, line.hour, line.splits
 
 
 def _row(catalog: Catalog, line: Line, today: date, grain: Grain) -> dict[str, Any]:
@@ -84,13 +82,14 @@ def _row(catalog: Catalog, line: Line, today: date, grain: Grain) -> dict[str, A
             "advertisedProductSku": ad.sku,
             **({} if grain == "product" else _target(line, today)),
         }
+    split = line.splits[0] if line.splits else None
     return {
         **ids,
         "hour": line.hour,
-        "searchTerm": line.split if grain == "search_term" else None,
-        "placement": line.split if grain == "placement" else None,
-        "convertedProductId": line.split if grain == "purchased_product" else None,
-        **_named(metric_values(line), catalog, nulls=writes_nulls(line.bits)),
+        "searchTerm": split if grain == "search_term" else None,
+        "placement": split if grain == "placement" else None,
+        "convertedProductId": split if grain == "purchased_product" else None,
+        **_named(metric_values(line), catalog),
     }
 
 
@@ -105,14 +104,15 @@ def _target(line: Line, today: date) -> dict[str, Any]:
     }
 
 
-def _named(values: Iterable[int], catalog: Catalog, *, nulls: bool) -> dict[str, int | str | None]:
-    """Return metrics by name, amounts as text; None where the ad product has none, or where zeros are null."""
+def _named(values: Iterable[int], catalog: Catalog) -> dict[str, int | str | None]:
+    """Return metrics by name, amounts as text; None where the ad product has none."""
     named: dict[str, int | str | None] = {}
     for metric, value in zip(METRICS, values, strict=True):
-        name = metric.partition(".")[2]
-        is_null = nulls and not value and metric not in _NEVER_NULL
-        if is_null or not applies(metric, catalog.product):
-            named[name] = None
-        else:
-            named[name] = amount_text(value) if metric in MONEY_METRICS else value
+        shown = amount_text(value) if is_money(metric) else value
+        named[metric.partition(".")[2]] = shown if applies(metric, catalog.product) else None
     return named
+
+
+def _splits_of(word: str) -> tuple[Split, ...]:
+    """Return what a grain or dataset is split by."""
+    return (_SPLITS[word],) if word in _SPLITS else ()

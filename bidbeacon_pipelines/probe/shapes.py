@@ -89,8 +89,10 @@ ADVERTISER_ACCOUNTS = {
             "currencyCode?": or_null(CURRENCY),
             "timeZoneIana?": or_null(ZONE),
             "status": {
-                "statusCode": words("APPROVED", "ARCHIVED", "REGISTRATION_IN_PROGRESS", "REJECTED")
+                "statusCode": words("APPROVED", "ARCHIVED", "REGISTRATION_IN_PROGRESS", "REJECTED"),
+                "statusMessage?": or_null(TEXT),
             },
+            "businessDetails?": or_null(ANYTHING),
             "alternateIds": [
                 {
                     "countryCode": ACCOUNT_COUNTRY,

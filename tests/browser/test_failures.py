@@ -19,7 +19,7 @@ from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.session import finalize_session
@@ -27,8 +27,9 @@ from tests.browser.conftest import open_tab, serve_page
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.job_world import DATASET
 from tests.postgres.lone_fault_cases import REPORT_CASES
-from tests.postgres.lone_fault_world import LoneFaultWorld, fault, fresh_world, open_office
+from tests.postgres.lone_fault_world import LoneFaultWorld, fresh_world, open_office
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
+from tests.rules import rule
 
 ALL_TOLD_AFTER = timedelta(minutes=66)
 """What usually passes by itself is told when it has not."""
@@ -121,7 +122,7 @@ def keep_pending(hours: float) -> Play:
     """Return what happens while Amazon works on a report for so many hours."""
 
     def play(world: LoneFaultWorld) -> None:
-        world.strike([fault("report_pending")])
+        world.strike([rule("report_ends", status="PENDING")])
         work_for(world, minutes=60 * hours, every=timedelta(minutes=10))
         world._do_what_is_due()
 
@@ -136,7 +137,7 @@ def work_for(world: LoneFaultWorld, *, minutes: float, every: timedelta) -> None
         world.office.clock.jump(world.context.now() + every)
 
 
-def for_ten_minutes(*faults: FaultRule) -> Play:
+def for_ten_minutes(*faults: Limits) -> Play:
     """Return what happens while calls fail for ten minutes: it is on Home within a minute, as something that passes, with when it goes on."""
 
     def play(world: LoneFaultWorld) -> None:
@@ -289,10 +290,12 @@ FAILURES: Mapping[str, Failure] = {
     "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
     "a day is not asked for": Failure(leave_due, go_on),
     "Amazon throttles reports for ten minutes": Failure(
-        for_ten_minutes(fault("throttle", "create_report", seconds=900)), go_on, goes_on=True
+        for_ten_minutes(rule("answer", "create_report", status=429, retry_after=900)),
+        go_on,
+        goes_on=True,
     ),
     "a region answers with errors for ten minutes": Failure(
-        for_ten_minutes(fault("server_error")), go_on, goes_on=True
+        for_ten_minutes(rule("answer", status=500)), go_on, goes_on=True
     ),
     "an export of entities fails": Failure(entities("export_failed"), sync),
     "Amazon throttles exports": Failure(entities("throttle: create, always"), sync),

@@ -27,14 +27,19 @@ DAYS = 7
 LOADED_SECONDS = 300
 READY, SPREAD = 40, 1.6
 """So many ready reports two workers load at least so many times as fast as one."""
-SLOW = {"fault": "slow", "operation": "download", "options": {"seconds": 3}}
-HALTED = {"fault": "slow", "operation": "download", "times": 6, "options": {"seconds": 20}}
+SLOW = {"rule": "slow", "call": "download", "seconds": 3}
+HALTED = {"rule": "slow", "call": "download", "times": 6, "seconds": 20}
 HARMLESS = (
-    *({"fault": fault, "probability": 0.05} for fault in ("token_expiry", "truncated_gzip")),
+    {"rule": "token", "probability": 0.05},
+    {"rule": "file", "keep": 0.5, "probability": 0.05},
     *(
-        {"fault": fault, "operation": operation, "probability": 0.05}
-        for fault in ("server_error", "connection_cut", "throttle")
-        for operation in ("retrieve_report", "download")
+        {**broken, "call": call, "probability": 0.05}
+        for broken in (
+            {"rule": "answer", "status": 503},
+            {"rule": "cut"},
+            {"rule": "answer", "status": 429, "retry_after": 1},
+        )
+        for call in ("retrieve_report", "download")
     ),
 )
 """Faults that change how often something is asked for, and not what it says; after some others Amazon is left alone for minutes."""

@@ -238,7 +238,7 @@ class World:
 
     def break_amazon(self, *rules: Mapping[str, Any]) -> None:
         """Let the sandbox fail by these rules only."""
-        url = f"{self.cluster.sandbox_url}/sandbox/faults"
+        url = f"{self.cluster.sandbox_url}/sandbox/rules"
         self.cluster.http.delete(url).raise_for_status()
         for rule in rules:
             self.cluster.http.post(url, json=rule).raise_for_status()

@@ -14,9 +14,9 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.reports import refresh_account_job
 from bidbeacon_pipelines.defs.schedules import busy_accounts
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.world import World, failure_of
+from tests.rules import rule
 
 ENTITIES = ("ad_groups", "ads", "campaigns", "portfolios", "targets")
 
@@ -91,8 +91,8 @@ def test_throttled_exports_are_put_off(stocked: World) -> None:
     )
     with stocked.engine.begin() as connection:
         assert account.account_key in list_keys_without_entities(connection, **ages)
-    rule = FaultRule(fault="throttle", operation="create_export", options=FaultOptions(seconds=300))
-    stocked.sandbox.state.faults.add(rule)
+    struck = rule("answer", "create_export", status=429, retry_after=300)
+    stocked.sandbox.state.rules.add(struck)
     assert stocked.run_job("sync_entities", account).success
     session = stocked.one_session("sync-entities")
     assert ["export-pending"] == [action["type"] for action in session["actions"]]

@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from tests.dagster.world import World, wait_until
+from tests.rules import rule
 
 DAY = ("--window", "2026-11-20")
 
@@ -143,8 +143,7 @@ def test_load_of_days_that_end_in_the_future_loads_the_others_and_fails(stocked:
 def test_a_failed_load_is_a_failed_session(stocked: World) -> None:
     """The error that the command shows is the one that its session keeps."""
     account = stocked.account()
-    options = FaultOptions(share=0.5, kinds=("negative_metric",))
-    stocked.sandbox.state.faults.add(FaultRule(fault="bad_rows", times=1, options=options))
+    stocked.sandbox.state.rules.add(rule("rows", times=1, change="negative_metric", share=0.5))
     result = run("load", "--account", account.account_key, "--window", str(stocked.day()))
     session = stocked.one_session("load-windows")
     assert (result.exit_code, session["status"]) == (1, "failed")
@@ -164,9 +163,7 @@ def test_a_stopped_load_is_a_cancelled_session(
 ) -> None:
     """A signal while Amazon works: a sentence, its exit code, a session that says cancelled; the report stays for the next run."""
     account, day = stocked.account(), stocked.day()
-    stocked.sandbox.state.faults.add(
-        FaultRule(fault="report_pending", options=FaultOptions(seconds=600))
-    )
+    stocked.sandbox.state.rules.add(rule("report_ends", status="COMPLETED", seconds=600))
     with subprocess.Popen(
         load_command(account.account_key, day),
         cwd=PROJECT_ROOT,
@@ -198,9 +195,7 @@ def test_a_stopped_load_is_a_cancelled_session(
 def test_a_load_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:
     """Its last line counts the time, how many days are loaded, and names what is waited for; it is gone at the end."""
     account, day = stocked.account(), stocked.day()
-    stocked.sandbox.state.faults.add(
-        FaultRule(fault="report_pending", options=FaultOptions(seconds=6))
-    )
+    stocked.sandbox.state.rules.add(rule("report_ends", status="COMPLETED", seconds=6))
     ours, its = os.openpty()
     with subprocess.Popen(
         load_command(account.account_key, day), cwd=PROJECT_ROOT, stdout=its, stderr=its

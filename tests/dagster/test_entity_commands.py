@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from tests.dagster.world import World, wait_until
+from tests.rules import rule
 
 KINDS = {"campaigns", "adGroups", "ads", "targets", "portfolios"}
 
@@ -70,9 +70,7 @@ def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: Wo
 
 def test_account_that_fails_does_not_stop_the_others(stocked: World) -> None:
     """Its error is a line, and the exit code says that something failed."""
-    stocked.sandbox.state.faults.add(
-        FaultRule(fault="forbidden", times=1, operation="create_export")
-    )
+    stocked.sandbox.state.rules.add(rule("answer", "create_export", times=1, status=403))
     result = run("sync")
     assert result.exit_code == 1
     assert "Profile has no rights" in result.stderr.replace("\n", " ")
@@ -84,9 +82,7 @@ def test_account_that_fails_does_not_stop_the_others(stocked: World) -> None:
 def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
     """It ends as a cancelled session, and its exports are not asked for twice."""
     key = stocked.account().account_key
-    stocked.sandbox.state.faults.add(
-        FaultRule(fault="slow", operation="get_export", options=FaultOptions(seconds=60))
-    )
+    stocked.sandbox.state.rules.add(rule("slow", "get_export", seconds=60))
     command = [sys.executable, "-m", "bidbeacon_pipelines", "entities", "sync", "--account", key]
     with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL) as process:
         try:
@@ -100,7 +96,7 @@ def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
         finally:
             process.kill()
     assert stocked.one_session("sync-entities")["status"] == "cancelled"
-    stocked.sandbox.state.faults.clear()
+    stocked.sandbox.state.rules.clear()
     assert run("sync", "--account", key).exit_code == 0
     assert len(stocked.sandbox.state.ledger.calls("create_export")) == 4
 

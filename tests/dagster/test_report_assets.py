@@ -13,9 +13,9 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
+from tests.rules import rule
 
 
 def partition_statuses(
@@ -155,7 +155,7 @@ def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: Wor
     """A report without rows is suspicious for a day that had some, and is loaded for another; checks stay evaluated."""
     account, suspicious, loaded = stocked.account(), stocked.day(41), stocked.day(40)
     stocked.materialize(account, suspicious)
-    stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))
+    stocked.sandbox.state.rules.add(rule("rows", change="vanish", share=1))
     result = stocked.materialize(account, suspicious, loaded, raise_on_error=False)
     session = stocked.sessions_of("load-windows")[-1]
     failure, message = failure_of(result), session["error"]["message"]
@@ -179,8 +179,7 @@ def test_a_report_that_a_poll_refuses_is_an_observation_of_each_of_its_days(stoc
     """Each partition shows outcome and sentence once, however often reports are polled; no day is materialized."""
     account = stocked.account()
     stocked.materialize(account, stocked.day(30))
-    rule = FaultOptions(share=0.9, kinds=("negative_metric",))
-    stocked.sandbox.state.faults.add(FaultRule(fault="bad_rows", options=rule))
+    stocked.sandbox.state.rules.add(rule("rows", change="negative_metric", share=0.9))
     days = [stocked.day(ago) for ago in (4, 3)]
     with stocked.context() as context, with_job_session("asked", store=stocked.sessions) as session:
         [request_id] = ask_by_hand(context, session, account, days)

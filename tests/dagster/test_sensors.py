@@ -28,11 +28,11 @@ from bidbeacon_pipelines.requests.wanted import want_load, want_sync
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.world import DATASET, World
+from tests.rules import rule
 
 NOTHING_DUE = "No account has due work, or its run is in progress."
 NOTHING_TO_POLL = (
@@ -97,7 +97,7 @@ def make_reports_due(world: World) -> None:
 def test_without_accounts_a_sync_is_requested_every_five_minutes(world: World) -> None:
     """A failed sync is followed by the next one after five minutes, one in progress by none."""
     assert SYNC == asked_for(world, refresh_due_accounts)
-    world.sandbox.state.faults.add(FaultRule(fault="invalid_grant"))
+    world.sandbox.state.rules.add(rule("token", what="revoked"))
     assert not world.run_job("sync_accounts", raise_on_error=False).success
     assert NOTHING_DUE == skipped(world, refresh_due_accounts)
     began(world, "sync_accounts", seconds_ago=301)
@@ -330,9 +330,8 @@ def test_wanted_entities_are_synced_once_amazon_allows_it(stocked: World) -> Non
     account = stocked.account()
     with stocked.engine.begin() as connection:
         want_sync(connection, account, by="maria")
-    pause = FaultOptions(seconds=300)
-    throttled = FaultRule(fault="throttle", operation="create_export", options=pause, times=1)
-    stocked.sandbox.state.faults.add(throttled)
+    throttled = rule("answer", "create_export", times=1, status=429, retry_after=300)
+    stocked.sandbox.state.rules.add(throttled)
     for _ in range(2):
         [run] = by_hand(stocked)
         assert ("sync_entities", account.account_key) == (run.job_name, run.tags[PARTITION_TAG])

@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from tests.dagster.world import World
+from tests.rules import rule
 
 
 def run(*arguments: str) -> Result:
@@ -27,8 +27,7 @@ def of_window(world: World, account: Account) -> tuple[str, ...]:
 
 def break_rows(world: World, share: float) -> None:
     """Make a share of the next report's rows unreadable."""
-    options = FaultOptions(share=share, kinds=("negative_metric",))
-    world.sandbox.state.faults.add(FaultRule(fault="bad_rows", times=1, options=options))
+    world.sandbox.state.rules.add(rule("rows", times=1, change="negative_metric", share=share))
 
 
 def flat(result: Result) -> str:
@@ -120,9 +119,7 @@ def test_names_that_nobody_has_are_one_line(
 def load_twice(world: World, account: Account) -> None:
     """Load a day as of a week ago, when it was three days old and half of its rows had not come, and as of now."""
     world.sandbox.state.clock.advance(-timedelta(days=7).total_seconds())
-    world.sandbox.state.faults.add(
-        FaultRule(fault="vanish_rows", times=1, options=FaultOptions(share=0.5))
-    )
+    world.sandbox.state.rules.add(rule("rows", times=1, change="vanish", share=0.5))
     load(world, account)
     world.sandbox.state.clock.advance(timedelta(days=7).total_seconds())
     world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")

@@ -34,13 +34,13 @@ from bidbeacon_pipelines.windows.queries import list_windows, want_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sandbox.ledger import Call
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.postgres.flickering import wait_until
+from tests.rules import rule
 
 __all__ = ["wait_until"]
 
@@ -108,8 +108,7 @@ class World:
 
     def hold_reports(self) -> None:
         """Keep all reports pending until `release_reports`."""
-        held = FaultOptions(seconds=HELD_SECONDS)
-        self.sandbox.state.faults.add(FaultRule(fault="report_pending", options=held))
+        self.sandbox.state.rules.add(rule("report_ends", status="COMPLETED", seconds=HELD_SECONDS))
 
     def release_reports(self) -> None:
         """Advance the sandbox's clock until held reports are ready."""

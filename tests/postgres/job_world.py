@@ -28,12 +28,13 @@ from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_windows, want_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_sandbox.ledger import Call
+from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.report_rows import with_target_ids
+from tests.rules import rule
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DATASET = get_dataset("daily_targets")
@@ -76,17 +77,14 @@ class BenchWorld:
 
     def break_with(
         self,
-        fault: FaultName,
+        kind: str,
+        call: Operation | None = None,
         *,
         times: int | None = None,
-        operation: Operation | None = None,
-        **options: Any,
+        **fields: Any,
     ) -> None:
-        """Put a fault in force."""
-        rule = FaultRule(
-            fault=fault, times=times, operation=operation, options=FaultOptions(**options)
-        )
-        self.sandbox.state.faults.add(rule)
+        """Put a rule in force."""
+        self.sandbox.state.rules.add(rule(kind, call, times=times, **fields))
 
     def sync_accounts(self) -> list[str]:
         """Run the sync of accounts."""
@@ -222,7 +220,7 @@ class BenchWorld:
 
     def reports_made(self) -> int:
         """Give how many reports Amazon has accepted, whether or not it said so."""
-        return len(self.sandbox.state.reports.summary())
+        return len(self.sandbox.state.reports)
 
     def stored_rows(self, account: Account, day: date) -> set[Row]:
         """Give what the table says of a day."""

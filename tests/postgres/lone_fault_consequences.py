@@ -7,7 +7,7 @@ fetched once.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bidbeacon_sandbox.faults import FaultRule
+from bidbeacon_sandbox.rules import Limits
 from tests.postgres.lone_fault_world import RowsAre
 
 ASKED = ("windows-queued", "report-requested")
@@ -48,7 +48,7 @@ class Case:
         quarantined: pattern that what is said of each quarantined row matches; None: there is none.
     """
 
-    faults: tuple[FaultRule, ...]
+    faults: tuple[Limits, ...]
     strikes: tuple[int, ...] = (1,)
     loaded_before: bool = False
     twin: bool = False

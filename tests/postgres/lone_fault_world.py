@@ -30,9 +30,9 @@ from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.entities import AD_PRODUCTS
-from bidbeacon_sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_sandbox.files import PartFiles, Signer
 from bidbeacon_sandbox.reports import Reports
+from bidbeacon_sandbox.rules import Limits, Operation
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
@@ -45,18 +45,6 @@ MOST_ROUNDS = 100
 BAD_ROW_SHARE = 0.25
 
 RowsAre = Literal["true", "as delivered", "as before", "none"]
-
-
-def fault(
-    name: FaultName, operation: Operation | None = None, *, times: int | None = None, **options: Any
-) -> FaultRule:
-    """Give a rule that strikes the first calls it concerns, so many times, or for good."""
-    return FaultRule(fault=name, operation=operation, times=times, options=FaultOptions(**options))
-
-
-def once(name: FaultName, operation: Operation | None = None, **options: Any) -> FaultRule:
-    """Give a rule that strikes the first call it concerns, and no other."""
-    return fault(name, operation, times=1, **options)
 
 
 @contextmanager
@@ -88,10 +76,10 @@ class LoneFaultWorld(BenchWorld):
         """The day that falls due."""
         return local_date(_start_of(self.sandbox), self.account().time_zone) - timedelta(days=3)
 
-    def strike(self, faults: Sequence[FaultRule]) -> None:
+    def strike(self, faults: Sequence[Limits]) -> None:
         """Put faults in force, and forget what was asked before."""
         self.sandbox.state.ledger.clear()
-        self.sandbox.state.faults.add(*faults)
+        self.sandbox.state.rules.add(*faults)
 
     def let_another_ask(self) -> None:
         """Have somebody else ask Amazon for the very report that is due."""
@@ -161,7 +149,7 @@ class LoneFaultWorld(BenchWorld):
 
     def mend_with(self, work: Callable[["LoneFaultWorld"], object]) -> None:
         """Take the faults away, enable the account as a person would, and work with another client, as a later run has it."""
-        self.sandbox.state.faults.clear()
+        self.sandbox.state.rules.clear()
         _drop_stuck_reports(self.sandbox)
         with self.engine.begin() as connection:
             set_resumed(connection, self.account().account_key)
@@ -235,7 +223,7 @@ class LoneFaultWorld(BenchWorld):
 
     def strikes(self) -> list[object]:
         """Give how often each rule struck."""
-        return [rule["struck"] for rule in self.sandbox.state.faults.overview()]
+        return [rule["struck"] for rule in self.sandbox.state.rules.overview()]
 
     def the_window(self) -> ReportWindow:
         """Give the window of the day."""
@@ -373,7 +361,7 @@ def _id_of(kind: str) -> str:
 def _reset(sandbox: SandboxHandle) -> None:
     """Take a sandbox back to its start, with the exports that were made then."""
     state, start = sandbox.state, _start_of(sandbox)
-    state.faults.clear()
+    state.rules.clear()
     state.signer = Signer(state.config.seed)
     state.reports = Reports(state.config, state.world)
     exports = state.exports._exports

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.values.decode import BrokenPartError
-from bidbeacon_sandbox.faults import FaultRule
-from tests.postgres.lone_fault_world import fault, once
+from bidbeacon_sandbox.rules import Limits
+from tests.rules import NEW_FIELD, once, rule
 
 FAST = 2_000_000
 
@@ -38,7 +38,7 @@ class SyncCase:
             are taken over.
     """
 
-    faults: tuple[FaultRule, ...]
+    faults: tuple[Limits, ...]
     strikes: tuple[int, ...] = (1,)
     calls: Mapping[str, int]
     seconds: float = 0
@@ -92,65 +92,73 @@ class PutOff(NotBegun):
 
 ENTITY_CASES: dict[str, SyncCase] = {
     "slow": Synced(faults=(once("slow", seconds=0.005),)),
-    "trickle": Synced(faults=(once("trickle", bytes_per_second=FAST),)),
-    "unknown_field in every answer": Synced(faults=(fault("unknown_field"),), strikes=(14,)),
+    "trickle": Synced(faults=(once("file", bytes_per_second=FAST),)),
+    "unknown_field in every answer": Synced(faults=(rule("answer", add=NEW_FIELD),), strikes=(14,)),
     "throttle: create, Retry-After that is sat out": Synced(
-        faults=(once("throttle", "create_export", seconds=4),),
+        faults=(once("answer", "create_export", status=429, retry_after=4),),
         calls=exports(create_export=1),
         seconds=4,
     ),
     "throttle: create": PutOff(
-        faults=(once("throttle", "create_export", seconds=30),), error=Throttled
+        faults=(once("answer", "create_export", status=429, retry_after=30),), error=Throttled
     ),
     "throttle: create, no Retry-After": Synced(
-        faults=(once("throttle", "create_export", retry_after="none"),),
+        faults=(once("answer", "create_export", status=429),),
         calls=exports(create_export=1),
         seconds=1,
     ),
     "throttle: create, always": PutOff(
-        faults=(fault("throttle", "create_export", retry_after="none"),),
+        faults=(rule("answer", "create_export", status=429),),
         strikes=(3,),
         calls={"token": 1, "create_export": 3},
         seconds=1 + 2,
         error=Throttled,
     ),
     "throttle: look": PutOff(
-        faults=(once("throttle", "get_export", seconds=30),),
+        faults=(once("answer", "get_export", status=429, retry_after=30),),
         calls=exports(get_export=-3, download=-4),
         told=("export-requested", "entities-synced", "export-pending"),
         error=Throttled,
         creates_next=0,
     ),
     "server_error: create": Synced(
-        faults=(once("server_error", "create_export"),), calls=exports(create_export=1), seconds=1
+        faults=(once("answer", "create_export", status=500),),
+        calls=exports(create_export=1),
+        seconds=1,
     ),
     "server_error: look": Synced(
-        faults=(once("server_error", "get_export"),), calls=exports(get_export=1), seconds=1
+        faults=(once("answer", "get_export", status=500),), calls=exports(get_export=1), seconds=1
     ),
     "server_error: download": Synced(
-        faults=(once("server_error", "download"),), calls=exports(download=1), seconds=1
+        faults=(once("answer", "download", status=500),), calls=exports(download=1), seconds=1
     ),
     "html_body: create": Synced(
-        faults=(once("html_body", "create_export"),), calls=exports(create_export=1), seconds=1
+        faults=(once("answer", "create_export", html=True, status=503),),
+        calls=exports(create_export=1),
+        seconds=1,
     ),
     "html_body: look": Synced(
-        faults=(once("html_body", "get_export"),), calls=exports(get_export=1), seconds=1
+        faults=(once("answer", "get_export", html=True, status=503),),
+        calls=exports(get_export=1),
+        seconds=1,
     ),
     "connection_cut: create": Synced(
-        faults=(once("connection_cut", "create_export"),), calls=exports(create_export=1), seconds=1
+        faults=(once("cut", "create_export"),), calls=exports(create_export=1), seconds=1
     ),
     "connection_cut: look": Synced(
-        faults=(once("connection_cut", "get_export"),), calls=exports(get_export=1), seconds=1
+        faults=(once("cut", "get_export"),), calls=exports(get_export=1), seconds=1
     ),
     "connection_cut: download": Synced(
-        faults=(once("connection_cut", "download"),), calls=exports(download=1), seconds=1
+        faults=(once("cut", "download"),), calls=exports(download=1), seconds=1
     ),
-    "unauthorized": Synced(faults=(once("unauthorized"),), calls=exports(create_export=1, token=1)),
+    "unauthorized": Synced(
+        faults=(once("answer", status=401),), calls=exports(create_export=1, token=1)
+    ),
     "token_expiry": Synced(
-        faults=(once("token_expiry", "get_export"),), calls=exports(get_export=1, token=1)
+        faults=(once("token", "get_export"),), calls=exports(get_export=1, token=1)
     ),
     "invalid_grant": NotBegun(
-        faults=(fault("invalid_grant"),),
+        faults=(rule("token", what="revoked"),),
         calls={"token": 1},
         told=("export-failed", "credentials-refused"),
         error=AuthError,
@@ -158,27 +166,27 @@ ENTITY_CASES: dict[str, SyncCase] = {
         person="^token-revoked: ",
     ),
     "throttle: portfolios": Synced(
-        faults=(once("throttle", "list_portfolios", seconds=30),),
+        faults=(once("answer", "list_portfolios", status=429, retry_after=30),),
         told=("export-requested", "portfolios-not-listed", "entities-synced"),
     ),
     "server_error: portfolios": Synced(
-        faults=(once("server_error", "list_portfolios"),),
+        faults=(once("answer", "list_portfolios", status=500),),
         calls=exports(list_portfolios=1),
         seconds=1,
     ),
     "server_error: portfolios, always": Synced(
-        faults=(fault("server_error", "list_portfolios"),),
+        faults=(rule("answer", "list_portfolios", status=500),),
         strikes=(3,),
         calls=exports(list_portfolios=2),
         seconds=3,
         told=("export-requested", "portfolios-not-listed", "entities-synced"),
     ),
     "forbidden: portfolios": Synced(
-        faults=(once("forbidden", "list_portfolios"),),
+        faults=(once("answer", "list_portfolios", status=403),),
         told=("export-requested", "portfolios-not-listed", "entities-synced"),
     ),
     "forbidden: look": FirstFailed(
-        faults=(once("forbidden", "get_export"),),
+        faults=(once("answer", "get_export", status=403),),
         calls=exports(get_export=-3, download=-4),
         told=("export-requested", "entities-synced", "export-pending"),
         error=NotAuthorized,
@@ -186,59 +194,61 @@ ENTITY_CASES: dict[str, SyncCase] = {
         creates_next=0,
     ),
     "forbidden": NotBegun(
-        faults=(once("forbidden"),), error=NotAuthorized, says="Profile has no rights"
+        faults=(once("answer", status=403),), error=NotAuthorized, says="Profile has no rights"
     ),
     "wrong_region": NotBegun(
-        faults=(once("wrong_region"),), error=NotFound, says="Profile not found in this region"
+        faults=(once("refuse", reason="wrong_region"),),
+        error=NotFound,
+        says="Profile not found in this region",
     ),
     "export_failed": FirstFailed(
-        faults=(once("export_failed", code="TIMED_OUT", reason="Too much"),),
+        faults=(once("export_ends", code="TIMED_OUT", reason="Too much"),),
         calls=exports(get_export=-3, download=-4),
         error=ExportFailedError,
         says="The export of campaigns failed: TIMED_OUT: Too much.",
     ),
-    "throttle_accepted": PutOff(faults=(once("throttle_accepted", seconds=30),), error=Throttled),
+    "throttle_accepted": PutOff(faults=(once("accepted_429", retry_after=30),), error=Throttled),
     "throttle_accepted: no Retry-After": Synced(
-        faults=(once("throttle_accepted", retry_after="none"),),
+        faults=(once("accepted_429"),),
         calls=exports(create_export=1),
         seconds=1,
     ),
     "throttle_accepted: always": PutOff(
-        faults=(fault("throttle_accepted", retry_after="none"),),
+        faults=(rule("accepted_429"),),
         strikes=(3,),
         calls={"token": 1, "create_export": 3},
         seconds=1 + 2,
         error=Throttled,
     ),
-    "no_resign: the url lives": Synced(faults=(fault("no_resign"),), strikes=(4,)),
+    "no_resign: the url lives": Synced(faults=(rule("urls", same=True),), strikes=(4,)),
     "expired_url: signed anew": Synced(
-        faults=(once("expired_url"),), calls=exports(get_export=1, download=1)
+        faults=(once("urls", expired=True),), calls=exports(get_export=1, download=1)
     ),
     "expired_url: signed anew at the second look": Synced(
-        faults=(fault("expired_url", times=2),),
+        faults=(rule("urls", times=2, expired=True),),
         strikes=(2,),
         calls=exports(get_export=2, download=2),
     ),
     "expired_url: not signed anew": FirstFailed(
-        faults=(once("expired_url"), fault("no_resign")),
+        faults=(once("urls", expired=True), rule("urls", same=True)),
         strikes=(1, 3),
         calls=exports(get_export=-1, download=-1),
         error=UrlExpired,
         says="AccessDenied: Request has expired",
     ),
     "expired_url: always": FirstFailed(
-        faults=(fault("expired_url"),),
+        faults=(rule("urls", expired=True),),
         strikes=(3,),
         calls=exports(get_export=-1, download=-1),
         error=UrlExpired,
         says="AccessDenied: Request has expired",
     ),
     "truncated_gzip": FirstFailed(
-        faults=(once("truncated_gzip"),), error=BrokenPartError, says="damaged gzip"
+        faults=(once("file", keep=0.5),), error=BrokenPartError, says="damaged gzip"
     ),
-    "wrong_size: not compared": Synced(faults=(once("wrong_size"),)),
+    "wrong_size: not compared": Synced(faults=(once("file", size_factor=0.5),)),
     "redirect": FirstFailed(
-        faults=(once("redirect"),), error=AdsApiError, says="got: http://127.0.0.2"
+        faults=(once("file", redirect=""),), error=AdsApiError, says="got: http://127.0.0.2"
     ),
 }
 
@@ -269,26 +279,30 @@ ONE_REGION_TOLD = ("region-not-listed", "accounts-synced")
 
 ACCOUNT_CASES: dict[str, SyncCase] = {
     "slow": Listed(faults=(once("slow", seconds=0.005),)),
-    "unknown_field in every answer": Listed(faults=(fault("unknown_field"),), strikes=(7,)),
+    "unknown_field in every answer": Listed(faults=(rule("answer", add=NEW_FIELD),), strikes=(7,)),
     "throttle: accounts": Listed(
-        faults=(once("throttle", "list_accounts", seconds=30),),
+        faults=(once("answer", "list_accounts", status=429, retry_after=30),),
         calls=listings(list_profiles=-1),
         told=ONE_REGION_TOLD,
         unlisted="^throttled: .*list the accounts.*Too Many Requests",
     ),
     "throttle: profiles": Listed(
-        faults=(once("throttle", "list_profiles", retry_after="none"),),
+        faults=(once("answer", "list_profiles", status=429),),
         calls=listings(list_profiles=1),
         seconds=1,
     ),
     "server_error: accounts": Listed(
-        faults=(once("server_error", "list_accounts"),), calls=listings(list_accounts=1), seconds=1
+        faults=(once("answer", "list_accounts", status=500),),
+        calls=listings(list_accounts=1),
+        seconds=1,
     ),
     "server_error: profiles": Listed(
-        faults=(once("server_error", "list_profiles"),), calls=listings(list_profiles=1), seconds=1
+        faults=(once("answer", "list_profiles", status=500),),
+        calls=listings(list_profiles=1),
+        seconds=1,
     ),
     "server_error: accounts of one region, always": Listed(
-        faults=(fault("server_error", "list_accounts", times=3),),
+        faults=(rule("answer", "list_accounts", times=3, status=500),),
         strikes=(3,),
         calls=listings(list_accounts=2, list_profiles=-1),
         seconds=3,
@@ -296,7 +310,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         unlisted="^amazon-unavailable: .*An internal error has occurred",
     ),
     "server_error: always": NothingListed(
-        faults=(fault("server_error", "list_accounts"),),
+        faults=(rule("answer", "list_accounts", status=500),),
         strikes=(7,),
         calls={"token": 1, "list_accounts": 7},
         seconds=5,
@@ -304,28 +318,28 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         says="An internal error has occurred.*Could not list the accounts",
     ),
     "html_body": Listed(
-        faults=(once("html_body", "list_accounts", status=200),),
+        faults=(once("answer", "list_accounts", html=True, status=200),),
         calls=listings(list_accounts=1),
         seconds=1,
     ),
     "connection_cut": Listed(
-        faults=(once("connection_cut", "list_profiles"),),
+        faults=(once("cut", "list_profiles"),),
         calls=listings(list_profiles=1),
         seconds=1,
     ),
     "unauthorized": Listed(
-        faults=(once("unauthorized"),), calls=listings(list_accounts=1, token=1)
+        faults=(once("answer", status=401),), calls=listings(list_accounts=1, token=1)
     ),
     "token_expiry": Listed(
-        faults=(once("token_expiry", "list_profiles"),), calls=listings(list_profiles=1, token=1)
+        faults=(once("token", "list_profiles"),), calls=listings(list_profiles=1, token=1)
     ),
     "forbidden: one region": Listed(
-        faults=(once("forbidden", "list_profiles"),),
+        faults=(once("answer", "list_profiles", status=403),),
         told=ONE_REGION_TOLD,
         unlisted="^account-refused: .*Profile has no rights",
     ),
     "invalid_grant": NothingListed(
-        faults=(fault("invalid_grant"),),
+        faults=(rule("token", what="revoked"),),
         calls={"token": 1},
         told=("account-sync-failed", "credentials-refused"),
         error=AuthError,

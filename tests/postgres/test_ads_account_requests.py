@@ -250,7 +250,7 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
         " VALUES ('EU', 'daily_targets', :id, 'period:SP+SB+SD', '8', 'a person')",
         id=germany.account_id,
     )
-    world.break_with("too_large", days=4)
+    world.break_with("refuse", reason="too_large", days=4)
     while is_due(world, germany):
         fill(world, germany)
     [learned] = world.query("SELECT account_id, value, set_by FROM registry_overrides")
@@ -278,7 +278,7 @@ def test_silence_of_one_country_leaves_the_other_its_rows(world: BenchWorld) -> 
     germany, britain = ready(world)
     world.plan(germany)
     world.execute("DELETE FROM report_requests")
-    world.break_with("country_missing", times=1)
+    world.break_with("rows", times=1, change="no_country")
     world.load(germany, DAY)
     assert ("unconfirmed", "loaded") == (
         world.window(germany, DAY).status,

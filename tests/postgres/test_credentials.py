@@ -98,7 +98,7 @@ def anew(world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[
 
 def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: BenchWorld) -> None:
     """The first report request that meets it marks them all, with one action, and the second adds none."""
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     anew.ask(world.account(), DAY)
     anew.ask(world.account("DE"), DAY)
     marks = world.query("SELECT DISTINCT needs_attention_for FROM ads_accounts")
@@ -116,7 +116,7 @@ def test_any_refusal_by_the_token_endpoint_stops_all_accounts(
     world: BenchWorld, anew: BenchWorld
 ) -> None:
     """It concerns who we are, also where its answer has no code that we know."""
-    world.break_with("unauthorized", operation="token")
+    world.break_with("answer", "token", status=401)
     anew.ask(world.account(), DAY)
     marks = world.query("SELECT DISTINCT needs_attention_for FROM ads_accounts")
     assert [{"needs_attention_for": "credentials"}] == marks
@@ -126,7 +126,7 @@ def test_a_load_by_hand_ends_when_credentials_are_refused(
     world: BenchWorld, anew: BenchWorld
 ) -> None:
     """It doesn't wait for hours: the person is told at once why nothing comes."""
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     before = world.context.now()
     with (
         anew.session("load-windows") as session,
@@ -141,7 +141,7 @@ def test_a_window_that_rests_says_that_credentials_are_refused(
 ) -> None:
     """Not that its request is sent within a minute, which isn't so."""
     account = world.account()
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     anew.ask(account, DAY)
     told = explained(world, account, DAY)
     assert told.state == WindowState.NEEDS_ATTENTION
@@ -152,7 +152,7 @@ def test_nothing_is_started_while_credentials_are_refused(
     world: BenchWorld, anew: BenchWorld
 ) -> None:
     """The sensors' questions find no account, though windows are due and entities missing."""
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     anew.ask(world.account(), DAY)
     with world.engine.begin() as connection:
         assert (
@@ -171,11 +171,11 @@ def test_an_account_sync_that_works_is_the_way_back(
     own = world.account("JP")
     with world.engine.begin() as connection:
         set_needs_attention(connection, own.account_id, {"code": "account-refused"})
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     anew.ask(world.account(), DAY)
     with pytest.raises(AuthError):
         anew.sync_accounts()
-    sandbox.state.faults.clear()
+    sandbox.state.rules.clear()
     with open_client(sandbox) as client:
         BenchWorld(
             world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
@@ -200,7 +200,7 @@ def test_an_account_sync_that_is_refused_marks_all_accounts(
     world: BenchWorld, anew: BenchWorld
 ) -> None:
     """The hourly sync may be the first to find out; it costs one call to the token endpoint."""
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     before = len(world.sandbox.state.ledger.calls("token"))
     with pytest.raises(AuthError):
         anew.sync_accounts()
@@ -211,7 +211,7 @@ def test_an_account_sync_that_is_refused_marks_all_accounts(
 def test_exports_that_are_refused_concern_their_country_alone(world: BenchWorld) -> None:
     """After the third 403 in a row no sync of this country is started for hours; its ads account's reports and the other country go on."""
     refused, other = world.account(), world.account("CA")
-    world.break_with("forbidden", operation="create_export", times=3)
+    world.break_with("answer", "create_export", times=3, status=403)
     for _ in range(3):
         assert refused.account_key in syncs_due(world)
         with pytest.raises(NotAuthorized):
@@ -232,7 +232,7 @@ def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
     """Two refusals, an export that is accepted, and two more are no reason to wait; nor are three before a person enables the account."""
     account = world.account()
     for refusals in (2, 2, 3):
-        world.break_with("forbidden", operation="create_export", times=refusals)
+        world.break_with("answer", "create_export", times=refusals, status=403)
         for _ in range(refusals):
             with pytest.raises(NotAuthorized):
                 world.sync_entities(account)
@@ -283,9 +283,9 @@ def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
     """It is given up without a call, wherever it is, so that other countries have its slot; `explain` says why at once."""
     account = world.account()
     if state == "planned":
-        world.break_with("report_failed", times=1)
+        world.break_with("report_ends", times=1)
     if state == "completed":
-        world.break_with("truncated_gzip")
+        world.break_with("file", keep=0.5)
     request_id = world.ask(account, DAY)
     if state != "in_flight":
         world.advance(minutes=5)
@@ -327,7 +327,7 @@ def test_a_report_in_flight_outlives_refused_credentials(
     """It is not looked at while they are refused, and loaded without a second report once a person has renewed them."""
     account = world.account()
     request_id = world.ask(account, DAY)
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     world.advance(hours=1)
     anew.step()
     calls = len(world.sandbox.state.ledger.calls())
@@ -336,7 +336,7 @@ def test_a_report_in_flight_outlives_refused_credentials(
         len(world.sandbox.state.ledger.calls()),
         world.request(request_id).status,
     )
-    sandbox.state.faults.clear()
+    sandbox.state.rules.clear()
     with open_client(sandbox) as client:
         later = BenchWorld(
             world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
@@ -351,7 +351,7 @@ def test_an_entity_sync_that_meets_refused_credentials_marks_all(
     world: BenchWorld, anew: BenchWorld
 ) -> None:
     """Whoever finds out first, it is the same mark."""
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     with pytest.raises(AuthError):
         anew.sync_entities(world.account())
     marked = world.query("SELECT needs_attention_for, count(*) FROM ads_accounts GROUP BY 1")

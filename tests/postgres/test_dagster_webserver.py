@@ -106,12 +106,12 @@ def test_pages_and_health_checks_are_served(webserver: httpx.Client) -> None:
 
 
 def test_a_page_of_another_site_controls_no_sandbox() -> None:
-    """Programs add faults, pages of other sites don't; the copy of Amazon's API is not guarded."""
-    fault = '[{"fault": "throttle", "probability": 1}]'
+    """Programs add rules, pages of other sites don't; the copy of Amazon's API is not guarded."""
+    rule = '[{"rule": "answer", "status": 429}]'
     with running_sandbox() as sandbox:
-        faults = f"{sandbox.url}/sandbox/faults"
+        rules = f"{sandbox.url}/sandbox/rules"
         for headers in ({"Origin": EVIL}, {"Origin": "null"}, {"Host": "evil.example"}):
-            assert 403 == httpx.post(faults, content=fault, headers=headers).status_code
-        assert {"faults": []} == httpx.get(faults).json()
+            assert 403 == httpx.post(rules, content=rule, headers=headers).status_code
+        assert {"rules": []} == httpx.get(rules).json()
         assert 404 == httpx.get(f"{sandbox.url}/nothing", headers={"Origin": EVIL}).status_code
-        assert httpx.post(faults, content=fault).is_success
+        assert httpx.post(rules, content=rule).is_success

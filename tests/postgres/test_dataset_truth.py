@@ -15,13 +15,12 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_sandbox.faults import FaultName
 from tests.dataset_truth import Question
 from tests.faults.ads.delivered import AD_PRODUCT
 from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
-FAULTS_OF_ROWS: tuple[FaultName, ...] = ("restate_rows", "appear_rows", "vanish_rows")
+CHANGES_OF_ROWS = ("restate", "appear", "vanish")
 OF_TARGETS = [dataset for dataset in DATASETS.values() if "target.value" in dataset.fields]
 HOURLY = [dataset for dataset in DATASETS.values() if dataset.grain == "hour"]
 
@@ -110,8 +109,8 @@ def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset)
     assert question.without_targets(later) == question.applied(
         question.without_targets(first), restated
     )
-    for fault in FAULTS_OF_ROWS:
-        world.break_with(fault, share=0.2, times=len(dataset.reports))
+    for change in CHANGES_OF_ROWS:
+        world.break_with("rows", change=change, share=0.2, times=len(dataset.reports))
     load(world, question)
     restated = world.query("SELECT * FROM restatements ORDER BY id")[len(restated) :]
     assert {"changed", "appeared", "vanished"} == {row["change"] for row in restated}
@@ -125,7 +124,7 @@ def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(
 ) -> None:
     """Where Amazon ignores the filters of a dataset's two reports, each loads its own ad products, and the rows of the others are told."""
     question = ask_about(world, DAILY_PRODUCTS)
-    world.break_with("filter_ignored", times=len(DAILY_PRODUCTS.reports))
+    world.break_with("rows", times=len(DAILY_PRODUCTS.reports), change="all_products")
     true = question.true(load(world, question))
     assert true == question.stored()
     rows = Counter(key[AD_PRODUCT] for key in true)
@@ -144,7 +143,7 @@ def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: 
     """Reports without a third of the rows leave the other two thirds, the next whole ones the truth; both are told row by row."""
     question = ask_about(world, dataset)
     true = question.true(load(world, question))
-    world.break_with("vanish_rows", share=0.33, times=len(dataset.reports))
+    world.break_with("rows", times=len(dataset.reports), change="vanish", share=0.33)
     load(world, question)
     left = question.stored()
     gone = {key for key in true if key not in left}
@@ -199,7 +198,7 @@ def test_negative_targets_receive_nothing(world: BenchWorld, dataset: Dataset) -
 def test_an_unknown_target_keeps_its_spend(world: BenchWorld, dataset: Dataset) -> None:
     """Rows that name targets which don't exist have none: the day's sums are the truth all the same."""
     question = ask_about(world, dataset)
-    world.break_with("unknown_target", share=0.2)
+    world.break_with("rows", change="unknown_target", share=0.2)
     true = question.true(load(world, question))
     stored = question.stored()
     for metric in question.metrics:

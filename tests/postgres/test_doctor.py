@@ -28,8 +28,8 @@ from bidbeacon_pipelines.problems.system_findings import (
     judge_processes,
 )
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_sandbox.faults import FaultRule
 from bidbeacon_sandbox.server import SandboxHandle
+from tests.rules import rule
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30
@@ -181,7 +181,7 @@ def environment(
     monkeypatch.setenv("BIDBEACON_SANDBOX_PORT", sandbox.url.rpartition(":")[2])
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path))
     get_settings.cache_clear()
-    yield SimpleNamespace(faults=sandbox.state.faults, monkeypatch=monkeypatch)
+    yield SimpleNamespace(rules=sandbox.state.rules, monkeypatch=monkeypatch)
     shared_engine(database_url).dispose()
     shared_engine.cache_clear()
 
@@ -229,7 +229,7 @@ def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine:
 
 def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:
     """One call finds it out, and no region is asked."""
-    environment.faults.add(FaultRule(fault="invalid_grant"))
+    environment.rules.add(rule("token", what="revoked"))
     result = doctor("--json")
     assert result.exit_code == 1
     assert "Authorise BidBeacon again" in by_name(result)["sandbox"]["found"]
@@ -237,7 +237,7 @@ def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNam
 
 def test_doctor_does_not_wait_for_a_region_that_throttles(environment: SimpleNamespace) -> None:
     """Amazon's wish to wait is told instead of granted."""
-    environment.faults.add(FaultRule(fault="throttle", operation="list_profiles"))
+    environment.rules.add(rule("answer", "list_profiles", status=429, retry_after=1))
     result = doctor("--json")
     assert by_name(result)["sandbox"]["severity"] == "error"
     assert "Too Many Requests" in by_name(result)["sandbox"]["details"][0]

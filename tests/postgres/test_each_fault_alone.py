@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_sandbox.faults import FAULTS, BadRow, Operation
+from bidbeacon_sandbox.rules import KINDS, Operation, RowChange, Rows
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_consequences import Case
@@ -157,14 +157,14 @@ def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object
     assert world.value("SELECT count(*) FROM job_sessions WHERE status = 'running'") == 0
 
 
-def test_every_fault_and_every_kind_of_bad_row_has_its_cases() -> None:
-    """A fault that the sandbox learns, and that nobody has said the consequences of, fails here."""
-    faults = [
+def test_every_kind_of_rule_and_every_change_of_rows_has_its_cases() -> None:
+    """A kind of rule that the sandbox learns, and that nobody has said the consequences of, fails here."""
+    rules = [
         rule
         for cases in (REPORT_CASES, ENTITY_CASES, ACCOUNT_CASES)
         for case in cases.values()
         for rule in case.faults
     ]
-    assert set(FAULTS) == {rule.fault for rule in faults}
-    kinds = {kind for rule in faults if rule.fault == "bad_rows" for kind in rule.options.kinds}
-    assert set(get_args(BadRow)) == kinds
+    assert set(KINDS.values()) == {type(one) for one in rules}
+    changes = {change for one in rules if isinstance(one, Rows) for change in one.change}
+    assert set(get_args(RowChange)) == changes

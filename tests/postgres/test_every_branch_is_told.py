@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -68,28 +69,28 @@ def load(world: BenchWorld) -> None:
     world.load(world.account(), DAY)
 
 
-def load_twice(world: BenchWorld, fault: str, **options: object) -> None:
-    """Load a window, and then again with a fault in force."""
+def load_twice(world: BenchWorld, kind: str, **fields: Any) -> None:
+    """Load a window, and then again with a rule in force."""
     load(world)
-    world.break_with(fault, **options)  # type: ignore[arg-type]  # one of its names
+    world.break_with(kind, **fields)
     load(world)
 
 
 def load_without_filter(world: BenchWorld) -> None:
     """Load two of three ad products, while Amazon sends all of them."""
-    world.break_with("filter_ignored")
+    world.break_with("rows", change="all_products")
     world.load(world.account(), DAY, dataset=DAILY_PRODUCTS)
 
 
 def fail_report(world: BenchWorld) -> None:
     """Let a report fail once."""
-    world.break_with("report_failed", times=1)
+    world.break_with("report_ends", times=1)
     load(world)
 
 
 def fail_all_reports(world: BenchWorld) -> None:
     """Let every report fail until the request is given up."""
-    world.break_with("report_failed")
+    world.break_with("report_ends")
     load(world)
     for _ in range(20):
         world.advance(minutes=50)
@@ -98,19 +99,19 @@ def fail_all_reports(world: BenchWorld) -> None:
 
 def throttle(world: BenchWorld) -> None:
     """Let Amazon refuse for an hour."""
-    world.break_with("throttle", times=1, operation="create_report", seconds=3600)
+    world.break_with("answer", "create_report", times=1, status=429, retry_after=3600)
     world.ask(world.account(), DAY)
 
 
 def break_file(world: BenchWorld) -> None:
     """Let a file come broken."""
-    world.break_with("truncated_gzip", times=2)
+    world.break_with("file", times=2, keep=0.5)
     load(world)
 
 
 def never_finish(world: BenchWorld) -> None:
     """Look at a report that is not done."""
-    world.break_with("report_pending")
+    world.break_with("report_ends", status="PENDING")
     load(world)
 
 
@@ -141,7 +142,7 @@ def reopen(world: BenchWorld) -> None:
 
 def refuse_account(world: BenchWorld) -> None:
     """Let Amazon refuse the account until that is believed."""
-    world.break_with("forbidden", operation="create_report")
+    world.break_with("answer", "create_report", status=403)
     world.ask(world.account(), DAY)
     for _ in range(MOST_REFUSALS):
         world.advance(hours=1)
@@ -151,27 +152,27 @@ def refuse_account(world: BenchWorld) -> None:
 def refuse_credentials(world: BenchWorld) -> None:
     """Let Amazon refuse our credentials."""
     world.context.client._auth._token = None
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     world.ask(world.account(), DAY)
 
 
 def fail_export(world: BenchWorld) -> None:
     """Let an export fail."""
-    world.break_with("export_failed", times=1)
+    world.break_with("export_ends", times=1)
     with suppress(ExportFailedError):
         world.sync_entities(world.account())
 
 
 def refuse_export(world: BenchWorld) -> None:
     """Let Amazon refuse to make an export."""
-    world.break_with("forbidden", times=1, operation="create_export")
+    world.break_with("answer", "create_export", times=1, status=403)
     with suppress(NotAuthorized):
         world.sync_entities(world.account())
 
 
 def hide_export(world: BenchWorld) -> None:
     """Let Amazon refuse to show an export."""
-    world.break_with("forbidden", times=1, operation="get_export")
+    world.break_with("answer", "get_export", times=1, status=403)
     with suppress(NotAuthorized):
         world.sync_entities(world.account())
 
@@ -199,20 +200,20 @@ def go_on_with_sync(world: BenchWorld) -> None:
 
 def list_no_accounts(world: BenchWorld) -> None:
     """Sync accounts while no region answers."""
-    world.break_with("forbidden", operation="list_accounts")
+    world.break_with("answer", "list_accounts", status=403)
     with suppress(AdsApiError):
         world.sync_accounts()
 
 
 def list_one_region_less(world: BenchWorld) -> None:
     """Sync accounts while the first region refuses."""
-    world.break_with("forbidden", operation="list_accounts", times=1)
+    world.break_with("answer", "list_accounts", times=1, status=403)
     world.sync_accounts()
 
 
 def wait_too_long(world: BenchWorld) -> None:
     """Wait by hand for a report that is never done."""
-    world.break_with("report_pending")
+    world.break_with("report_ends", status="PENDING")
     by_hand(world, DAY, minutes=50)
 
 
@@ -283,7 +284,7 @@ def pause(world: BenchWorld) -> None:
 def load_silently(world: BenchWorld, *, times: int) -> None:
     """Load a window whose reports have no row of the country, so many times."""
     world.sync_entities(world.account())
-    world.break_with("country_missing", times=times)
+    world.break_with("rows", times=times, change="no_country")
     for _ in range(times):
         load(world)
         world.advance(minutes=15)
@@ -291,7 +292,7 @@ def load_silently(world: BenchWorld, *, times: int) -> None:
 
 def split(world: BenchWorld) -> None:
     """Ask for more days than Amazon makes one report of."""
-    world.break_with("too_large", days=1)
+    world.break_with("refuse", reason="too_large", days=1)
     world.ask(world.account(), DAY, DAY - timedelta(days=1))
 
 
@@ -332,14 +333,14 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "windows-unconfirmed": lambda world: load_silently(world, times=1),
     "silence-accepted": lambda world: load_silently(world, times=2),
     "report-split": split,
-    "report-suspicious": lambda world: load_twice(world, "empty_report", times=1),
+    "report-suspicious": lambda world: load_twice(world, "rows", change="vanish", share=1, times=1),
     "report-failed": fail_all_reports,
     "wait-given-up": wait_too_long,
     "request-retried": fail_report,
     "request-retried: throttled": throttle,
     "request-retried: broken file": break_file,
     "report-failed: refused": lambda world: load_twice(
-        world, "bad_rows", share=0.3, kinds=("negative_metric",)
+        world, "rows", change="negative_metric", share=0.3
     ),
 }
 SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
@@ -390,7 +391,7 @@ def test_what_is_told_elsewhere_is_asked_for_there(kind: str) -> None:
 def test_only_the_first_look_at_a_report_refers_to_its_windows(world: BenchWorld) -> None:
     """Four looks at a report of sixty days: sixty references and three, not two hundred and forty; each look is told."""
     account = world.account()
-    world.break_with("report_pending")
+    world.break_with("report_ends", status="PENDING")
     world.load(account, *(TODAY - timedelta(days=n) for n in range(3, 63)))
     for _ in range(3):
         world.advance(minutes=20)

@@ -112,7 +112,7 @@ def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> No
 
 def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: BenchWorld) -> None:
     """After a 429 the sentence says until when nothing is created, and why."""
-    world.break_with("throttle", operation="create_report", times=1, seconds=1800)
+    world.break_with("answer", "create_report", times=1, status=429, retry_after=1800)
     account = world.account("JP")
     world.refresh(account)
     said = "after 2026-01-15 12:30:00 UTC, since Amazon throttled report creation in FE (429)"
@@ -155,7 +155,7 @@ def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> Non
 
 def test_a_report_that_takes_hours_is_late_at_amazon(world: BenchWorld) -> None:
     """Far beyond the usual time it warns, and says when it is requested again."""
-    world.break_with("report_pending")
+    world.break_with("report_ends", status="PENDING")
     account = world.account()
     world.ask(account, DAY)
     world.advance(hours=2)
@@ -167,7 +167,7 @@ def test_a_report_that_takes_hours_is_late_at_amazon(world: BenchWorld) -> None:
 
 def test_a_create_without_an_answer_may_have_been_accepted(world: BenchWorld) -> None:
     """It is said that it is not known, and when it is requested again."""
-    world.break_with("throttle_accepted", times=1)
+    world.break_with("accepted_429", times=1, retry_after=1)
     account = world.account()
     again_at = world.request(world.ask(account, DAY)).next_step_at
     said = f"it is requested again at {again_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -178,7 +178,7 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
     world: BenchWorld,
 ) -> None:
     """Amazon's own word and reason in both; at the end, when it is requested again."""
-    world.break_with("report_failed", reason="Out of ink")
+    world.break_with("report_ends", reason="Out of ink")
     account = world.account()
     world.load(account, DAY)
     tried = "Attempt 1 of 5 failed: Amazon reported FAILED"
@@ -198,7 +198,7 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
 def test_what_amazon_calls_too_old_is_requested_again(world: BenchWorld) -> None:
     """Amazon's words may mean something else: the sentences repeat them, and say when the day is requested next."""
     account, day = world.account(), oldest_served(DATASET, TODAY)
-    world.break_with("too_old")
+    world.break_with("refuse", reason="too_old")
     world.ask(account, day)
     world.advance(hours=1)
     world.step()
@@ -207,7 +207,7 @@ def test_what_amazon_calls_too_old_is_requested_again(world: BenchWorld) -> None
 
 def test_a_file_that_breaks_is_loaded_again(world: BenchWorld) -> None:
     """The report is complete; which attempt failed is told, and when the next one is."""
-    world.break_with("truncated_gzip", times=2)
+    world.break_with("file", times=2, keep=0.5)
     account = world.account()
     world.load(account, DAY)
     says(world, account, "loading", "Attempt 1 of 3 to load report", "It is tried again")
@@ -218,7 +218,7 @@ def test_a_report_that_lost_its_rows_is_suspicious(world: BenchWorld) -> None:
     """Why, and when it is requested again."""
     account = world.account()
     world.load(account, DAY)
-    world.break_with("empty_report", times=1)
+    world.break_with("rows", times=1, change="vanish", share=1)
     world.load(account, DAY)
     again_at = world.context.now() + timedelta(minutes=15)
     said = f"It is requested again at {again_at:%Y-%m-%d %H:%M:%S} UTC."
@@ -232,7 +232,7 @@ def test_a_report_of_bad_rows_is_failed(world: BenchWorld) -> None:
     """Why, and when it is requested again."""
     account = world.account()
     world.load(account, DAY)
-    world.break_with("bad_rows", times=1, share=0.5, kinds=("negative_metric",))
+    world.break_with("rows", times=1, change="negative_metric", share=0.5)
     world.load(account, DAY)
     assert Severity.ERROR is says(
         world, account, "failed", "Its report failed: ", "requested again"
@@ -258,7 +258,7 @@ def _refuse_credentials(world: BenchWorld, _: Account) -> None:
 
 
 def _refuse_account(world: BenchWorld, account: Account) -> None:
-    world.break_with("forbidden")
+    world.break_with("answer", status=403)
     world.ask(account, DAY)
     for _ in range(2):
         world.advance(hours=1)
@@ -297,7 +297,7 @@ def test_a_paused_window_keeps_its_data(world: BenchWorld) -> None:
 def test_a_living_session_that_works_on_a_request_proves_it(world: BenchWorld) -> None:
     """Its step is taken right now; once the session has ended, at the instant that is stored."""
     account = world.account()
-    world.break_with("throttle", operation="create_report", times=1)
+    world.break_with("answer", "create_report", times=1, status=429, retry_after=1)
     request_id = world.ask(account, DAY)
     with world.session() as session:
         with world.engine.begin() as connection:

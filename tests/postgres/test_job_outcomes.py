@@ -15,7 +15,7 @@ from tests.postgres.job_world import DATASET, BenchWorld
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 LATE = timedelta(hours=13)
-INVALID = {"share": 0.05, "kinds": ("negative_metric",)}
+INVALID = {"share": 0.05, "change": "negative_metric"}
 
 
 def outcomes(world: BenchWorld, action: str) -> list[str]:
@@ -28,9 +28,9 @@ def outcomes(world: BenchWorld, action: str) -> list[str]:
     return [row["outcome"] for row in rows]
 
 
-def throttle_once(world: BenchWorld, **options: Any) -> None:
+def throttle_once(world: BenchWorld, **fields: Any) -> None:
     """Have Amazon refuse the next report with 429."""
-    world.break_with("throttle", times=1, operation="create_report", **options)
+    world.break_with("answer", "create_report", status=429, times=1, **fields)
 
 
 @pytest.mark.parametrize(("is_broken", "outcome"), [(True, "warnings"), (False, "ok")])
@@ -40,7 +40,7 @@ def test_a_load_that_quarantines_rows_is_a_warning(
     """The window is loaded, and `outcome:warnings` finds the session; a replay that leaves rows is one, too."""
     world.context.settings.bad_row_share = 0.5
     if is_broken:
-        world.break_with("bad_rows", **INVALID)
+        world.break_with("rows", **INVALID)
     world.load(world.account(), DAY)
     [loaded] = world.actions("report-processed")
     assert is_broken == (loaded["quarantined"] > 0)
@@ -92,7 +92,7 @@ def test_a_load_by_hand_that_was_held_is_no_problem_once_its_days_are_loaded(
     """The scheduled run accepts the second report; a load with another day that is still missing stays a problem."""
     account = world.account()
     load_by_hand(world, DAY)
-    world.break_with("empty_report", times=2)
+    world.break_with("rows", times=2, change="vanish", share=1)
     with pytest.raises(WindowNotLoadedError, match="second report is requested"):
         load_by_hand(world, DAY)
     with pytest.raises(WindowNotLoadedError):

@@ -337,11 +337,11 @@ def test_an_export_older_than_a_day_is_asked_for_anew(
 def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) -> None:
     """The next one completes it: with the export that was refused to be looked at, and no other."""
     account = world.account()
-    world.break_with("forbidden", operation="get_export")
+    world.break_with("answer", "get_export", status=403)
     with pytest.raises(NotAuthorized):
         world.sync_entities(account)
     world.execute("UPDATE entity_exports SET status = 'loaded' WHERE kind <> 'targets'")
-    world.sandbox.state.faults.clear()
+    world.sandbox.state.rules.clear()
     world.sandbox.state.ledger.clear()
     assert {"targets", "portfolios"} == set(world.sync_entities(account))
     counts = {
@@ -355,7 +355,7 @@ def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) 
 def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) -> None:
     """Later all four are exported anew, as they are after a sync that was completed."""
     account = world.account()
-    world.break_with("export_failed", times=1)
+    world.break_with("export_ends", times=1)
     for hours in (0, 7, 1):
         world.advance(hours=hours)
         if hours == 0:
@@ -369,7 +369,7 @@ def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) ->
 def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: BenchWorld) -> None:
     """Amazon's code and message are in the action; afterwards the sync completes."""
     account = world.account()
-    world.break_with("export_failed", times=1, code="TIMED_OUT", reason="too much")
+    world.break_with("export_ends", times=1, code="TIMED_OUT", reason="too much")
     with pytest.raises(ExportFailedError, match="TIMED_OUT: too much"):
         world.sync_entities(account)
     [failed] = world.actions("export-failed")
@@ -387,7 +387,7 @@ def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: Ben
 def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:
     """The export is failed with the reason, and the next sync asks again."""
     account = world.account()
-    world.break_with("truncated_gzip", times=1)
+    world.break_with("file", times=1, keep=0.5)
     with pytest.raises(BrokenPartError, match="damaged gzip"):
         world.sync_entities(account)
     assert world.query("SELECT * FROM campaigns") == []
@@ -398,7 +398,7 @@ def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:
 
 def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: BenchWorld) -> None:
     """An account whose loads since its last sync named targets that nobody knows is synced after six hours, not after a day."""
-    world.break_with("unknown_target", share=0.5)
+    world.break_with("rows", change="unknown_target", share=0.5)
     account = world.account()
     world.sync_entities(account)
     assert due_for_entities(world, hours=7) == []

@@ -93,7 +93,7 @@ def test_a_window_that_another_session_loads_meanwhile_is_done(world: BenchWorld
 
 def test_a_failed_request_is_told_with_its_cause(world: BenchWorld) -> None:
     """Where the last attempt fails, the error names day and cause."""
-    world.break_with("report_failed", reason="Out of ink")
+    world.break_with("report_ends", reason="Out of ink")
     world.context.settings.by_hand_wait_minutes = 600
     with pytest.raises(
         WindowNotLoadedError, match=r"Out of ink.*Given up after 5 attempts"
@@ -106,7 +106,7 @@ def test_a_suspicious_report_is_told_and_asking_again_confirms_it(world: BenchWo
     """The first empty report is an error for who asked, the second is believed."""
     account = world.account()
     drive(world, account, DAY)
-    world.break_with("empty_report", times=2)
+    world.break_with("rows", times=2, change="vanish", share=1)
     with pytest.raises(WindowNotLoadedError, match="A second report is requested"):
         drive(world, account, DAY)
     [window], _ = drive(world, account, DAY)
@@ -167,7 +167,7 @@ def test_who_waits_for_a_place_does_not_fail_with_another_request(world: BenchWo
 
 def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -> None:
     """After the setting's time the session ends; the request stays for the scheduled refresh."""
-    world.break_with("report_pending")
+    world.break_with("report_ends", status="PENDING")
     account = world.account()
     with pytest.raises(WindowNotLoadedError, match="Amazon is not done yet"):
         drive(world, account, DAY, minutes=50)
@@ -178,7 +178,7 @@ def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -
 
 def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
     """A window that nothing was asked for is not said to be on its way."""
-    world.break_with("report_pending")
+    world.break_with("report_ends", status="PENDING")
     account = world.account()
     world.ask(account, OTHER)
     world.ask(account, THIRD)
@@ -220,7 +220,7 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
 def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:
     """With the token revoked the first report finds it out, and no other is tried: all rest as they were planned."""
     world.context.client._auth._token = None
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     with pytest.raises(AccountSkippedError, match="refused our refresh token"):
         drive(world, world.account(), DAY, OTHER, THIRD)
     assert [("planned", 0)] * 3 == [

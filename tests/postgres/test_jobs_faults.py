@@ -1,6 +1,7 @@
 """What jobs do when Amazon doesn't: failed reports, throttling, ended tokens and urls, broken files."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ DAY = TODAY - timedelta(days=3)
 
 def test_a_failed_report_is_asked_for_again_with_growing_pauses(world: BenchWorld) -> None:
     """After one failure the request waits five minutes, and then gets its report; Amazon's reason is recorded."""
-    world.break_with("report_failed", times=1, reason="Out of ink")
+    world.break_with("report_ends", times=1, reason="Out of ink")
     account = world.account()
     request_id = world.load(account, DAY)
     request = world.request(request_id)
@@ -37,7 +38,7 @@ def test_a_failed_report_is_asked_for_again_with_growing_pauses(world: BenchWorl
 
 def test_after_five_failures_the_request_ends_with_amazons_reason(world: BenchWorld) -> None:
     """Five reports are asked for, no more; the window is failed and due again at its next offset."""
-    world.break_with("report_failed", reason="Out of ink")
+    world.break_with("report_ends", reason="Out of ink")
     account = world.account()
     request_id = world.load(account, DAY)
     for _ in range(20):
@@ -57,7 +58,7 @@ def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(
     world: BenchWorld,
 ) -> None:
     """After a 429 whose report was made all the same, nothing is sent before the grace of ten minutes is over."""
-    world.break_with("throttle_accepted", times=1)
+    world.break_with("accepted_429", times=1, retry_after=1)
     account = world.account()
     request_id = world.ask(account, DAY)
     request = world.request(request_id)
@@ -87,16 +88,16 @@ def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(
 
 def test_amazons_wish_to_wait_is_heeded(world: BenchWorld) -> None:
     """With a Retry-After of an hour, an hour passes before the next attempt."""
-    world.break_with("throttle", times=1, operation="create_report", seconds=3600)
+    world.break_with("answer", "create_report", times=1, status=429, retry_after=3600)
     request_id = world.ask(world.account(), DAY)
     assert world.request(request_id).next_step_at == world.context.now() + timedelta(hours=1)
 
 
 def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     """Amazon says that the report is being made already, and names it: it is taken over, and loaded."""
-    world.break_with("throttle_accepted", times=1)
-    world.break_with("duplicate_refused")
-    world.break_with("report_pending", seconds=1200)
+    world.break_with("accepted_429", times=1, retry_after=1)
+    world.break_with("duplicate")
+    world.break_with("report_ends", status="COMPLETED", seconds=1200)
     account, asked_at = world.account(), world.context.now()
     request_id = world.ask(account, DAY)
     world.advance(minutes=11)
@@ -115,13 +116,13 @@ def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     )  # as of its first create
 
 
-@pytest.mark.parametrize("fault", ["unauthorized", "token_expiry"])
-def test_an_ended_token_is_renewed_in_the_middle(world: BenchWorld, fault: str) -> None:
+@pytest.mark.parametrize("broken", [{"kind": "answer", "status": 401}, {"kind": "token"}])
+def test_an_ended_token_is_renewed_in_the_middle(world: BenchWorld, broken: dict[str, Any]) -> None:
     """A poll that is answered with 401 goes on with a fresh token, and the report is loaded."""
     account = world.account()
     world.ask(account, DAY)
     tokens = len(world.accepted("token"))
-    world.break_with(fault, times=1, operation="retrieve_report")  # type: ignore[arg-type]  # one of its names
+    world.break_with(**broken, times=1, call="retrieve_report")
     world.advance(minutes=2)
     world.step()
     assert world.window(account, DAY).status == "loaded"
@@ -132,7 +133,7 @@ def test_a_passing_problem_of_a_poll_costs_a_look_only(world: BenchWorld) -> Non
     """With Amazon down at the first look, the report is loaded at a later one; nothing was asked for twice."""
     account = world.account()
     world.ask(account, DAY)
-    world.break_with("server_error", times=2, operation="retrieve_report")
+    world.break_with("answer", "retrieve_report", times=2, status=500)
     world.advance(minutes=2)
     world.step()
     assert world.window(account, DAY).status == "requested"
@@ -143,7 +144,7 @@ def test_a_passing_problem_of_a_poll_costs_a_look_only(world: BenchWorld) -> Non
 
 def test_an_expired_url_is_signed_again(world: BenchWorld) -> None:
     """The download's 403 leads to another look at the report, whose fresh url works: all within one load."""
-    world.break_with("expired_url", times=1)
+    world.break_with("urls", times=1, expired=True)
     account = world.account()
     request_id = world.load(account, DAY)
     assert (world.request(request_id).status, world.request(request_id).loads) == ("loaded", 1)
@@ -152,7 +153,7 @@ def test_an_expired_url_is_signed_again(world: BenchWorld) -> None:
 
 def test_a_url_that_is_not_signed_again_has_the_report_made_anew(world: BenchWorld) -> None:
     """When two more looks bring no url that works, a new report is planned at once, and loaded when it is there."""
-    world.break_with("expired_url", times=3)
+    world.break_with("urls", times=3, expired=True)
     account = world.account()
     request_id = world.load(account, DAY)
     request = world.request(request_id)
@@ -169,13 +170,17 @@ def test_a_url_that_is_not_signed_again_has_the_report_made_anew(world: BenchWor
     assert (world.window(account, DAY).status, world.reports_made()) == ("loaded", 2)
 
 
-@pytest.mark.parametrize("fault", ["truncated_gzip", "part_missing"])
-def test_a_broken_file_leaves_the_data_and_is_fetched_again(world: BenchWorld, fault: str) -> None:
+@pytest.mark.parametrize(
+    "broken", [{"kind": "file", "keep": 0.5}, {"kind": "parts", "missing": -1}]
+)
+def test_a_broken_file_leaves_the_data_and_is_fetched_again(
+    world: BenchWorld, broken: dict[str, Any]
+) -> None:
     """Rows and window stay as they were, the reason is recorded, and the next try loads."""
     account = world.account()
     world.load(account, DAY)
     before = world.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
-    world.break_with(fault, times=2)  # type: ignore[arg-type]  # one of its names
+    world.break_with(**broken, times=2)
     world.advance(days=1)
     world.load(account, DAY)
     assert before == world.query(
@@ -241,7 +246,7 @@ def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorl
     """One call finds it out; afterwards no refresh asks for anything."""
     account = world.account()
     world.context.client._auth._token = None
-    world.break_with("invalid_grant")
+    world.break_with("token", what="revoked")
     request_id = world.ask(account, DAY)
     calls = len(world.sandbox.state.ledger.calls())
     assert (world.request(request_id).status, world.request(request_id).attempts) == ("planned", 0)
@@ -259,7 +264,7 @@ def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorl
 
 def test_a_report_that_is_never_done_is_asked_for_anew_after_a_day(world: BenchWorld) -> None:
     """A report that stays PENDING is looked at less and less often, and given up after 24 hours."""
-    world.break_with("report_pending", times=1)
+    world.break_with("report_ends", times=1, status="PENDING")
     request_id = world.ask(world.account(), DAY)
     for _ in range(26):
         world.advance(hours=1)

@@ -148,7 +148,7 @@ def test_split_and_unknown_rows_are_understood(world: BenchWorld) -> None:
     """Rows that come in two halves, or with keys nobody knows, make the same table."""
     account, day = world.account(), TODAY - timedelta(days=3)
     world.sync_entities(account)
-    world.break_with("bad_rows", share=0.5, kinds=("duplicate_key", "unknown_key"))
+    world.break_with("rows", change=("duplicate_key", "unknown_key"), share=0.5)
     asked_at = world.context.now()
     world.load(account, day)
     assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)
@@ -159,7 +159,7 @@ def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
     account, day = world.account(), TODAY - timedelta(days=3)
     world.load(account, day)
     before = world.stored_rows(account, day)
-    world.break_with("bad_rows", share=0.3, kinds=("negative_metric",))
+    world.break_with("rows", change="negative_metric", share=0.3)
     world.load(account, day)
     window = world.window(account, day)
     assert before == world.stored_rows(account, day)
@@ -168,17 +168,15 @@ def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
     assert window.cause == world.actions("report-failed")[0]["cause"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "options"), [("empty_report", {}), ("vanish_rows", {"share": 0.99})]
-)
+@pytest.mark.parametrize("share", [1, 0.99])
 def test_a_report_that_lost_its_rows_is_suspicious_and_asked_for_again(
-    world: BenchWorld, fault: str, options: dict[str, float]
+    world: BenchWorld, share: float
 ) -> None:
     """The old rows stay; a quarter of an hour later the scheduled refresh asks again, and gets the rows."""
     account, day = world.account(), TODAY - timedelta(days=3)
     world.load(account, day)
     before = world.stored_rows(account, day)
-    world.break_with(fault, times=1, **options)  # type: ignore[arg-type]  # one of its names
+    world.break_with("rows", times=1, change="vanish", share=share)
     world.load(account, day)
     assert before == world.stored_rows(account, day)
     assert [[str(day)]] == [action["windows"] for action in world.actions("report-suspicious")]

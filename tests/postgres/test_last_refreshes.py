@@ -10,7 +10,6 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
-from bidbeacon_sandbox.faults import FaultName
 from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld
@@ -21,10 +20,10 @@ DAY = TODAY - timedelta(days=59)
 
 
 @pytest.mark.parametrize(
-    ("fault", "options"), [("report_failed", {}), ("bad_rows", {"share": 1.0})]
+    "broken", [{"kind": "report_ends"}, {"kind": "rows", "change": "wrong_type", "share": 1}]
 )
 def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(
-    world: BenchWorld, fault: FaultName, options: dict[str, Any]
+    world: BenchWorld, broken: dict[str, Any]
 ) -> None:
     """Once a day; then the window keeps its data, is no problem, and `explain` says so."""
     account = world.account()
@@ -33,7 +32,7 @@ def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(
     with only_daily_targets():
         world.load(account, DAY)
         rows = world.window(account, DAY).row_count
-        world.break_with(fault, **options)
+        world.break_with(**broken)
         statuses = [live_a_day(world, account) for _ in range(10)]
         assert ["failed"] * 6 == statuses[:6]
         assert ["loaded"] * 2 == statuses[-2:]
@@ -67,7 +66,7 @@ def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) 
 def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
     """But that it is stopped: neither failed windows nor that it needs attention."""
     account = world.account()
-    world.break_with("report_failed", times=5)
+    world.break_with("report_ends", times=5)
     world.ask(account, TODAY - timedelta(days=3))
     for _ in range(12):
         world.advance(minutes=50)

@@ -66,7 +66,11 @@ def learned(world: BenchWorld) -> list[tuple[str, str, str]]:
     return [(row["what"], row["value"], row["set_by"]) for row in rows]
 
 
-@pytest.mark.parametrize("sandbox", [{"brands_history_days": 60}], indirect=True)
+@pytest.mark.parametrize(
+    "sandbox",
+    [{"rules": [{"rule": "refuse", "history_days": 60, "products": ["SPONSORED_BRANDS"]}]}],
+    indirect=True,
+)
 def test_short_history_is_found_to_the_day(world: BenchWorld) -> None:
     """By requesting fewer days; older windows expire and are not requested again, until what was learned is too old."""
     account = prepare(world, 100)
@@ -92,14 +96,12 @@ def test_account_that_is_refused_everything_learns_nothing_and_loses_no_window(
 ) -> None:
     """Whatever the words: its days fail with the reason, are requested every day, and come when Amazon accepts them."""
     account = prepare(world, 60)
-    world.break_with(
-        "partial_failure", operation="create_report", code="400000", reason=ABOUT_A_FIELD
-    )
+    world.break_with("refuse", "create_report", code="400000", message=ABOUT_A_FIELD, as_207=True)
     for _ in range(2):
         load_all_that_is_due(world, account)
         assert {"failed"} == {of_brands(world, account, ago) for ago in (1, 30, 60)}
         world.advance(days=1)
-    world.sandbox.state.faults.clear()
+    world.sandbox.state.rules.clear()
     load_all_that_is_due(world, account)
     assert [] == learned(world)
     assert {"loaded"} == {of_brands(world, account, ago) for ago in (1, 30, 60)}

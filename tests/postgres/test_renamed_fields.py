@@ -12,14 +12,13 @@ from tests.postgres.load_world import LoadWorld, report_row
 TODAY = date(2026, 1, 15)
 
 
-@pytest.mark.parametrize("sandbox", [{"renamed_fields": True}], indirect=True)
-@pytest.mark.parametrize("refusals", ["bad_request", "multi_status"])
+@pytest.mark.parametrize("as_207", [False, True])
 def test_renamed_fields_are_asked_for_under_the_name_that_works(
-    world: BenchWorld, refusals: str
+    world: BenchWorld, *, as_207: bool
 ) -> None:
     """Each old name is refused once (400005) and the new one tried at once; later reports use what worked."""
-    config = world.sandbox.state.config
-    world.sandbox.state.config = config.model_copy(update={"refusals": refusals})
+    world.break_with("refuse", reason="old_names")
+    world.break_with("refuse", as_207=as_207)
     account, day = world.account(), TODAY - timedelta(days=3)
     for dataset, before, calls in (
         (DAILY_PRODUCTS, 4, 4),
@@ -37,14 +36,10 @@ def test_renamed_fields_are_asked_for_under_the_name_that_works(
 def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None:
     """What was learned is given up where Amazon refuses it and takes the first name."""
     account, day = world.account(), TODAY - timedelta(days=3)
-    world.sandbox.state.config = world.sandbox.state.config.model_copy(
-        update={"renamed_fields": True}
-    )
+    world.break_with("refuse", reason="old_names")
     world.load(account, day)
     assert [] == world.actions("report-failed")
-    world.sandbox.state.config = world.sandbox.state.config.model_copy(
-        update={"renamed_fields": False}
-    )
+    world.sandbox.state.rules.clear()
     world.load(account, day - timedelta(days=1))
     assert [] == world.query("SELECT FROM registry_overrides")
 

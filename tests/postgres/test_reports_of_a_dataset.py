@@ -86,8 +86,8 @@ def test_each_report_has_a_window_and_an_explanation_of_its_own(world: BenchWorl
     """One fails while the other is loaded: a load by hand fails, the map shows the worse, and `explain` either."""
     account = world.account()
     world.sync_entities(account)
-    reason = {"code": "400013", "reason": "No field Colour"}
-    world.break_with("partial_failure", operation="create_report", times=1, **reason)
+    reason = {"code": "400013", "message": "No field Colour", "as_207": True}
+    world.break_with("refuse", "create_report", times=1, **reason)
     with pytest.raises(WindowNotLoadedError, match="No field Colour"):
         load_by_hand(world, account, DAY)
     windows = {one.report: one for one in world.windows(account, DAY, dataset=DAILY_PRODUCTS)}
@@ -136,7 +136,9 @@ def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: Bench
     assert rows["n"] == day_metadata(day)["dagster/partition_row_count"].value
 
 
-@pytest.mark.parametrize("sandbox", [{"refuse_mixed_products": True}], indirect=True)
+@pytest.mark.parametrize(
+    "sandbox", [{"rules": [{"rule": "refuse", "reason": "mixed_products"}]}], indirect=True
+)
 def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -> None:
     """The windows are made anew then, one for each report, and all are loaded."""
     account = world.account()

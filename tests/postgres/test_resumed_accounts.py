@@ -29,7 +29,7 @@ def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> No
     with only_daily_targets():
         world.plan(account)
         assert " is planned, and " in explained(world, account, DAY).sentence
-        world.sandbox.state.faults.clear()
+        world.sandbox.state.rules.clear()
         for _ in range(8):
             world.advance(minutes=5)
             world.refresh(account)
@@ -39,7 +39,7 @@ def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> No
 def stop(world: BenchWorld, account: Account, how: str) -> None:
     """Stop an account with a window that waits for its report."""
     if how == "needs attention":
-        world.break_with("missing_rights", times=1)
+        world.break_with("refuse", times=1, reason="no_rights")
         world.ask(account, DAY)
         return
     world.ask(account, DAY)

@@ -23,7 +23,7 @@ def account(world: BenchWorld) -> Account:
 
 def miss_country(world: BenchWorld, *, times: int | None) -> None:
     """Leave Germany out of reports."""
-    world.break_with("country_missing", times=times)
+    world.break_with("rows", times=times, change="no_country")
 
 
 def test_missing_country_is_unconfirmed_and_asked_for_again(

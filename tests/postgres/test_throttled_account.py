@@ -13,10 +13,11 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpo
 from bidbeacon_pipelines.amazon_ads.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.problems.home import read_home
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule, Operation
+from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sessions import SessionStore
 from tests.faults.ads.simulated_office import SimulatedClock
 from tests.postgres.job_world import BenchWorld
+from tests.rules import rule
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
 ASKED_SECONDS = 40
@@ -44,11 +45,8 @@ def throttled_world(world: BenchWorld) -> Iterator[BenchWorld]:
 
 def throttle(world: BenchWorld, account: Account, operation: Operation, seconds: float) -> None:
     """Let Amazon answer an account's calls of one kind with 429 and this `Retry-After`."""
-    options = FaultOptions(seconds=seconds)
-    rule = FaultRule(
-        fault="throttle", account=account.account_id, operation=operation, options=options
-    )
-    world.sandbox.state.faults.add(rule)
+    struck = rule("answer", operation, account=account.account_id, status=429, retry_after=seconds)
+    world.sandbox.state.rules.add(struck)
 
 
 def step_for(world: BenchWorld) -> float:
@@ -94,7 +92,7 @@ def test_a_throttled_report_is_loaded_after_the_time_that_amazon_asked_for(
     """Polls that were never sent count as none, so the next ones come as soon as Amazon allows."""
     world, (throttled, _) = throttled_world, requests
     world.step()
-    world.sandbox.state.faults.clear()
+    world.sandbox.state.rules.clear()
 
     world.advance(seconds=ASKED_SECONDS - 1)
     world.step()
@@ -112,7 +110,7 @@ def test_short_waits_add_up_to_five_seconds_in_a_run(
 ) -> None:
     """However many reports are throttled, and however short each wait is."""
     world, (throttled, others) = throttled_world, requests
-    world.sandbox.state.faults.clear()
+    world.sandbox.state.rules.clear()
     throttle(world, world.account("US"), "retrieve_report", 2)
     assert step_for(world) <= LONGEST_INLINE_SECONDS
     assert world.request(others).status == "loaded"
@@ -142,7 +140,7 @@ def test_a_throttled_load_is_no_failed_load(
         world.request(request).loads,
         world.request(request).attempts,
     )
-    world.sandbox.state.faults.clear()
+    world.sandbox.state.rules.clear()
     world.step()
     assert world.request(request).status == "loaded"
 
@@ -151,7 +149,7 @@ def test_a_throttled_load_is_no_failed_load(
 def test_a_throttled_token_is_no_failed_attempt(throttled_world: BenchWorld) -> None:
     """A create that had to renew the token first, and was refused with 429 there, was not sent."""
     world, account = throttled_world, throttled_world.account("US")
-    world.break_with("throttle", operation="token", seconds=ASKED_SECONDS)
+    world.break_with("answer", "token", status=429, retry_after=ASKED_SECONDS)
     request = world.ask(account, DAYS[0])
     stored = world.request(request)
     assert ("planned", 0) == (stored.status, stored.attempts)
@@ -192,7 +190,7 @@ def test_throttling_that_is_over_is_no_finding(
     """When the reports are loaded, only the count of 429 remains."""
     world, _ = throttled_world, requests
     world.step()
-    world.sandbox.state.faults.clear()
+    world.sandbox.state.rules.clear()
     world.advance(seconds=ASKED_SECONDS)
     world.step()
     home = look_at_home(world)

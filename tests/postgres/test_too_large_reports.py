@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -40,11 +41,18 @@ def load_by_hand(world: BenchWorld, account: Account, days: list[date]) -> None:
         )
 
 
-@pytest.mark.parametrize("fault", ["too_large", "too_large_later"])
-def test_report_that_is_too_large_is_split(world: BenchWorld, fault: str) -> None:
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"kind": "refuse", "reason": "too_large", "days": 3},
+        {"kind": "report_ends", "longer_than_days": 3},
+    ],
+    ids=["at once", "later"],
+)
+def test_report_that_is_too_large_is_split(world: BenchWorld, broken: dict[str, Any]) -> None:
     """Eight days of which three at a time may be asked for are halved twice, and loaded; the next ones are not too large."""
     account = world.account()
-    world.break_with(fault, days=3)  # type: ignore[arg-type]  # one of its names
+    world.break_with(**broken)
     load_by_hand(world, account, DAYS)
     assert [2, 2, 2, 2] == lengths_of_loaded_reports(world)
     [learned] = world.query("SELECT what, value, set_by FROM registry_overrides")
@@ -79,7 +87,7 @@ def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
         dataset=DATASET.name,
         days=[DAYS[0], DAYS[-1]],
     )
-    world.break_with("too_large", days=3)
+    world.break_with("refuse", reason="too_large", days=3)
     for _ in range(2):
         world.plan(account)
         while world.query("SELECT 1 FROM report_requests WHERE finished_at IS NULL"):
@@ -95,7 +103,7 @@ def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
 def test_one_day_that_is_too_large_fails(world: BenchWorld) -> None:
     """A day can't be split: its window fails with Amazon's reason, and with the command that requests its ad products apart."""
     account = world.account()
-    world.break_with("report_failed", reason="The requested report is too large")
+    world.break_with("report_ends", reason="The requested report is too large")
     world.load(account, DAYS[0])
     window = world.window(account, DAYS[0])
     assert ("failed", "report-too-large") == (window.status, (window.cause or {})["code"])

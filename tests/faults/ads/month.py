@@ -16,15 +16,16 @@ from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads import accounting
 from tests.faults.ads.month_alerts import MonthOfAlerts
-from tests.faults.ads.month_faults import SeasonalFaults, Seasons, month_faults
+from tests.faults.ads.month_faults import SeasonalRules, Seasons, month_rules
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.one_dataset import only_datasets
+from tests.rules import rule
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 """Summer time begins in the month that follows: on 8 March in America, on 29 March in Europe."""
@@ -61,7 +62,7 @@ BAD_ROW_SHARE = 0.25
 
 
 def config(
-    seed: int, countries: tuple[tuple[str, ...], ...], faults: tuple[FaultRule, ...] = ()
+    seed: int, countries: tuple[tuple[str, ...], ...], rules: tuple[Limits, ...] = ()
 ) -> SandboxConfig:
     """Return the sandbox of a month: small accounts, Amazon's usual times, and more than one part to most reports."""
     return SandboxConfig(
@@ -75,23 +76,28 @@ def config(
         part_rows=1_000,
         clock_start=START,
         clock_rate=0,
-        faults=faults,
+        rules=rules,
     )
 
 
 def seasons(account_without_rights: str) -> Seasons:
     """Return what lasts: a throttled hour each day, one report at a time, renamed fields, and an account without rights."""
-    throttle = FaultOptions(retry_after="none")
     return {
-        FaultRule(fault="throttle", operation="create_report", options=throttle): (
-            lambda now: now.hour == 9
+        "throttled hour": (
+            rule("answer", "create_report", status=429, name="throttled hour"),
+            lambda now: now.hour == 9,
         ),
-        FaultRule(fault="one_at_a_time", options=throttle): (
-            lambda now: now < START + timedelta(hours=2) or _day(now) in range(5, 9)
+        "one at a time": (
+            rule("one_at_a_time", name="one at a time"),
+            lambda now: now < START + timedelta(hours=2) or _day(now) in range(5, 9),
         ),
-        FaultRule(fault="renamed_fields"): (lambda now: _day(now) in {3, 4, 12, *range(20, 25)}),
-        FaultRule(fault="missing_rights", account=account_without_rights): (
-            lambda now: _day(now) in range(2)
+        "old names": (
+            rule("refuse", reason="old_names", name="old names"),
+            lambda now: _day(now) in {3, 4, 12, *range(20, 25)},
+        ),
+        "no rights": (
+            rule("refuse", account=account_without_rights, reason="no_rights", name="no rights"),
+            lambda now: _day(now) in range(2),
         ),
     }
 
@@ -108,21 +114,19 @@ def open_month(engine: Engine, home: Path, seed: int) -> Iterator["Month"]:
         running_sandbox(config(seed, COUNTRIES[seed])) as sandbox,
     ):
         without_rights = sandbox.state.world.accounts.accounts[WITHOUT_RIGHTS].account_id
-        faults = SeasonalFaults(
-            seed, month_faults(), seasons(without_rights), sandbox.state.clock.now
-        )
-        sandbox.state.faults = faults
+        rules = SeasonalRules(seed, month_rules(), seasons(without_rights), sandbox.state.clock.now)
+        sandbox.state.rules = rules
         office = Office(
             engine, sandbox, home, bad_row_share=BAD_ROW_SHARE, report_poll_seconds=POLL_SECONDS
         )
-        yield Month(office, faults)
+        yield Month(office, rules)
         office.close()
 
 
 class Month:
     """A month under way in an office."""
 
-    def __init__(self, office: Office, faults: SeasonalFaults) -> None:
+    def __init__(self, office: Office, rules: SeasonalRules) -> None:
         self.office = office
         self.alerts = MonthOfAlerts(office)
         self.simulation = Simulation(
@@ -130,7 +134,7 @@ class Month:
             hours_between_account_syncs=HOURS_BETWEEN_ACCOUNT_SYNCS,
             on_hour=self.alerts.look,
         )
-        self._faults = faults
+        self._rules = rules
         self._began = monotonic()
 
     def __str__(self) -> str:
@@ -153,7 +157,7 @@ class Month:
 
     def end_faults(self) -> None:
         """End the faults, and let a day pass in which what is in flight comes to its end; a person gets everything going again."""
-        self._faults.clear()
+        self._rules.clear()
         for hours in (2, 22):
             self.simulation.call_person()
             self.simulation.run_until(self.simulation.now + timedelta(hours=hours))
@@ -180,7 +184,7 @@ class Month:
     def count_reasons(self) -> tuple[Counter[str], list[accounting.SentCreate]]:
         """Count why each create went out, and return those without a reason."""
         return accounting.count_reasons(
-            self.office.creates, self.office.sandbox.state.reports, self._faults.struck
+            self.office.creates, self.office.sandbox.state.reports, self._rules.struck
         )
 
     def not_loaded(self) -> list[Mapping[str, Any]]:
@@ -199,7 +203,7 @@ class Month:
             "visits": self.simulation.visits,
             "alerts": self.alerts.counts(),
             "calls": len(self.office.sandbox.state.ledger),
-            "strikes": dict(Counter(strike.fault for strike in self._faults.struck)),
+            "strikes": dict(Counter(strike.rule for strike in self._rules.struck)),
             "seconds": round(monotonic() - self._began),
         }
 

@@ -1,103 +1,132 @@
-"""Every fault that the sandbox knows, as rules that strike at once; some only at certain times."""
+"""Every failure that the sandbox can play, as rules that strike at once; some only at certain times."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from bidbeacon_sandbox.faults import (
-    FAULTS,
-    BadRow,
-    FaultName,
-    FaultOptions,
-    FaultRule,
-    Faults,
-    FileNumber,
-    Operation,
-    Subject,
-)
+from bidbeacon_sandbox.rulebook import Rulebook, Subject
+from bidbeacon_sandbox.rules import Limits, Operation
+from tests.rules import IDS, NEW_FIELD, OTHER_SPELLINGS, rule
 
 HOURS = 3600.0
-LEGAL: tuple[BadRow, ...] = ("null_metric", "unknown_key", "duplicate_key")
+LEGAL = ("null_metric", "unknown_key", "duplicate_key")
 """Oddities of rows that are no reason to put one aside."""
+UNREADABLE = (
+    *("missing_field", "wrong_type", "impossible_date", "impossible_hour"),
+    *("negative_metric", "unreadable_country"),
+)
 
-Seasons = Mapping[FaultRule, Callable[[datetime], bool]]
-"""Rules that are in force at certain times only."""
-SEASONAL: frozenset[FaultName] = frozenset(("missing_rights", "one_at_a_time", "renamed_fields"))
-"""Faults that last for days when they come, and strike every call then."""
-_OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
-    "slow": (FaultOptions(seconds=0.005),),  # of real time, as the next one
-    "trickle": (FaultOptions(bytes_per_second=2_000_000),),
-    "odd_status": (FaultOptions(), FaultOptions(word="WAITING_FOR_GODOT")),
-    "report_pending": (FaultOptions(seconds=5 * HOURS), FaultOptions(seconds=30 * HOURS)),
-    "throttle": (
-        FaultOptions(retry_after="seconds", seconds=20),
-        FaultOptions(retry_after="http-date", seconds=40),
-        FaultOptions(retry_after="none"),
-    ),
-    "throttle_accepted": (
-        FaultOptions(retry_after="seconds", seconds=20),
-        FaultOptions(retry_after="none"),
-    ),
-    "bad_rows": (FaultOptions(), FaultOptions(share=0.001), FaultOptions(share=0.2, kinds=LEGAL)),
-}
-
-
+Seasons = Mapping[str, tuple[Limits, Callable[[datetime], bool]]]
+"""Rules by name that are in force at certain times only."""
 PROBABILITY = 0.03
-SELDOM_MET: dict[FaultName, float] = {"duplicate_refused": 0.8, "multi_status": 0.5}
-"""How probable faults are that few calls give an occasion for: a report that is made already, or a create that is refused."""
+SELDOM_MET: dict[str, float] = {"duplicate": 0.8, "multi status": 0.5}
+"""How probable rules are that few calls give an occasion for: a report that is made already, or a create that is refused."""
+ANY_TIME: dict[str, tuple[dict[str, Any], ...]] = {
+    "slow": ({"kind": "slow", "seconds": 0.005},),  # of real time, as a trickle
+    "cut": ({"kind": "cut"},),
+    "server error": tuple({"kind": "answer", "status": status} for status in (500, 502, 503)),
+    "html": ({"kind": "answer", "html": True, "status": 503},),
+    "throttled": (
+        {"kind": "answer", "status": 429, "retry_after": 20},
+        {"kind": "answer", "status": 429, "retry_after": 40, "as_date": True},
+        {"kind": "answer", "status": 429},
+    ),
+    "unauthorized": ({"kind": "answer", "status": 401},),
+    "forbidden": ({"kind": "answer", "status": 403},),
+    "new field": ({"kind": "answer", "add": NEW_FIELD},),
+    "token dies": ({"kind": "token"},),
+    "revoked": ({"kind": "token", "what": "revoked"},),
+    "wrong region": ({"kind": "refuse", "reason": "wrong_region"},),
+    "too large": ({"kind": "refuse", "reason": "too_large"},),
+    "too old": ({"kind": "refuse", "reason": "too_old"},),
+    "partial failure": ({"kind": "refuse", "code": "500000", "as_207": True},),
+    "multi status": ({"kind": "refuse", "as_207": True},),
+    "too large later": ({"kind": "report_ends", "longer_than_days": 60},),
+    "report failed": ({"kind": "report_ends"},),
+    "report cancelled": ({"kind": "report_ends", "status": "CANCELLED"},),
+    "report expired": ({"kind": "report_ends", "status": "EXPIRED"},),
+    "report pending": tuple(
+        {"kind": "report_ends", "status": "COMPLETED", "seconds": hours * HOURS}
+        for hours in (5, 30)
+    ),
+    "odd status": tuple(
+        {"kind": "report_ends", "status": "COMPLETED", "word": word}
+        for word in ("IN_PROGRESS", "WAITING_FOR_GODOT")
+    ),
+    "filter ignored": ({"kind": "rows", "change": "all_products"},),
+    "country missing": ({"kind": "rows", "change": "no_country"},),
+    "empty": ({"kind": "rows", "change": "vanish", "share": 1},),
+    "vanished": ({"kind": "rows", "change": "vanish"},),
+    "appeared": ({"kind": "rows", "change": "appear"},),
+    "restated": ({"kind": "rows", "change": "restate"},),
+    "unknown target": ({"kind": "rows", "change": "unknown_target"},),
+    "bad rows": (
+        {"kind": "rows", "change": (*UNREADABLE, *LEGAL)},
+        {"kind": "rows", "change": (*UNREADABLE, *LEGAL), "share": 0.001},
+        {"kind": "rows", "change": LEGAL, "share": 0.2},
+    ),
+    "foreign": ({"kind": "rows", "change": "foreign"},),
+    "null products": ({"kind": "rows", "write": {"advertisedProduct*": "null"}, "share": 0.05},),
+    "null zeros": ({"kind": "rows", "write": {"metric.*": "null_if_zero"}, "share": 0.05},),
+    "spellings": ({"kind": "rows", "words": OTHER_SPELLINGS},),
+    "number ids": ({"kind": "rows", "write": dict.fromkeys(IDS, "number")},),
+    "text ids": ({"kind": "rows", "write": dict.fromkeys(IDS, "text")},),
+    "more parts": ({"kind": "parts", "count": 2},),
+    "part twice": ({"kind": "parts", "twice": True},),
+    "single url": ({"kind": "parts", "single_url": True},),
+    "part missing": ({"kind": "parts", "missing": -1},),
+    "expired url": ({"kind": "urls", "expired": True},),
+    "same url": ({"kind": "urls", "same": True},),
+    "truncated": ({"kind": "file", "keep": 0.5},),
+    "trickle": ({"kind": "file", "bytes_per_second": 2_000_000},),
+    "redirect": ({"kind": "file", "redirect": ""},),
+    "wrong size": ({"kind": "file", "size_factor": 0.5},),
+    "export failed": ({"kind": "export_ends"},),
+    "accepted 429": ({"kind": "accepted_429", "retry_after": 20}, {"kind": "accepted_429"}),
+    "duplicate": ({"kind": "duplicate"},),
+}
+"""What can go wrong at any time, by name, in variants that share one probability."""
 
 
 @dataclass(frozen=True)
 class Struck:
-    """One strike: when, of which fault, at which call about which ads account."""
+    """One strike: when, of which rule, at which call about which ads account."""
 
     at: datetime
-    fault: FaultName
+    rule: str
     operation: Operation
     account: str | None
 
 
-class SeasonalFaults(Faults):
-    """Faults of which some come and go with the sandbox's clock; keeps a list of all strikes."""
+class SeasonalRules(Rulebook):
+    """Rules of which some come and go with the sandbox's clock; keeps a list of all strikes."""
 
     def __init__(
-        self,
-        seed: int,
-        rules: Sequence[FaultRule],
-        seasons: Seasons,
-        now: Callable[[], datetime],
+        self, seed: int, rules: Sequence[Limits], seasons: Seasons, now: Callable[[], datetime]
     ) -> None:
-        super().__init__(seed, (*rules, *seasons))
+        super().__init__(seed, now, (*rules, *(one for one, _ in seasons.values())))
         self.struck: list[Struck] = []
         self._seasons = seasons
-        self._now = now
 
-    def find_strike(
-        self, fault: FaultName, subject: Subject, file: FileNumber | None = None
-    ) -> FaultRule | None:
-        """Return the rule of this fault that strikes this call, and note it; None where none does."""
-        rule = super().find_strike(fault, subject, file)
-        if rule is not None:
-            self.struck.append(Struck(self._now(), fault, subject.operation, subject.account))
-        return rule
-
-    def _strikes(self, armed, fault, subject, file):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - as the class above has it
-        is_on = self._seasons.get(armed.rule)
-        return (is_on is None or is_on(self._now())) and super()._strikes(
-            armed, fault, subject, file
-        )
+    def _strikes(self, armed: Any, subject: Subject) -> bool:
+        name = str(armed.rule.name)
+        if name in self._seasons and not self._seasons[name][1](self._now()):
+            return False
+        strikes = super()._strikes(armed, subject)
+        if strikes:
+            self.struck.append(Struck(self._now(), name, subject.operation, subject.account))
+        return strikes
 
 
-def month_faults() -> tuple[FaultRule, ...]:
-    """Return rules for every fault but the seasonal ones; the variants of a fault share its probability."""
+def month_rules() -> tuple[Limits, ...]:
+    """Return the rules of any time; the variants of one share its probability."""
     return tuple(
-        FaultRule(
-            fault=fault,
-            probability=SELDOM_MET.get(fault, PROBABILITY) / len(variants),
-            options=options,
+        rule(
+            **variant,
+            name=name,
+            probability=SELDOM_MET.get(name, PROBABILITY) / len(variants),
         )
-        for fault in FAULTS
-        if fault not in SEASONAL
-        for variants in [_OPTIONS.get(fault, (FaultOptions(),))]
-        for options in variants
+        for name, variants in ANY_TIME.items()
+        for variant in variants
     )

@@ -12,7 +12,6 @@ from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.windows.rules import due_at, is_served, local_date
 from bidbeacon_sandbox.entities import AdProduct
-from bidbeacon_sandbox.faults import FaultName
 from bidbeacon_sandbox.report_request import first_day_of
 from bidbeacon_sandbox.reports import Report
 from bidbeacon_sandbox.truth import Grain, day_truth
@@ -40,14 +39,14 @@ GRAINS: Mapping[str, Grain] = {
     "target and search term": "search_term",
     "purchased product": "purchased_product",
 }
-LEAVES_ROWS_TRUE: frozenset[FaultName] = frozenset(
+LEAVES_ROWS_TRUE = frozenset(
     (
-        *("report_failed", "report_cancelled", "report_expired", "report_pending", "odd_status"),
-        *("more_parts", "part_listed_twice", "single_url", "number_ids", "string_ids"),
-        *("foreign_rows", "other_spellings", "filter_ignored", "too_large_later"),
+        *("report failed", "report cancelled", "report expired", "report pending", "odd status"),
+        *("more parts", "part twice", "single url", "number ids", "text ids", "old names"),
+        *("foreign", "spellings", "filter ignored", "too large later"),
     )
 )
-"""Faults of a report that change when, how and whether it comes, and not what its rows say; every other one may."""
+"""Names of rules of a report that change when, how and whether it comes, and not what its rows say; every other one may."""
 GIVEN_UP_AHEAD = timedelta(days=2)
 """The product may give a day up so long before Amazon does: it leaves a day unused, and another country's day may begin a day earlier."""
 PATIENCE = timedelta(hours=8)
@@ -192,8 +191,7 @@ class Oracle:
     def _first_day(self, at: datetime) -> date:
         """Return the oldest day that the sandbox serves at an instant."""
         today = self._office.owner(self._account.account_id).first_day(at)
-        config = self._office.sandbox.state.config
-        return first_day_of("SPONSORED_PRODUCTS", today, config, hourly=self._dataset.is_hourly)
+        return first_day_of("SPONSORED_PRODUCTS", today, hourly=self._dataset.is_hourly)
 
     def _mismatch(self, day: date | None, what: str) -> str:
         return f"{self._account.account_key} {self._dataset.name} {day or 'no day'}: {what}"
@@ -358,7 +356,7 @@ class Oracle:
 
 
 def _changes_rows(report: Report) -> bool:
-    return any(rule.fault not in LEAVES_ROWS_TRUE for rule in report.faults)
+    return any(rule.name not in LEAVES_ROWS_TRUE for rule in report.rules)
 
 
 def _of_report(rows: DayRows, window: Mapping[str, Any]) -> DayRows:

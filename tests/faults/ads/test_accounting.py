@@ -9,12 +9,12 @@ import pytest
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.accounts import make_accounts
 from bidbeacon_sandbox.catalog import World
-from bidbeacon_sandbox.faults import FaultRule
 from bidbeacon_sandbox.report_request import ReportRequest
 from bidbeacon_sandbox.reports import Reports
 from tests.faults.ads import accounting
 from tests.faults.ads.accounting import SentCreate
 from tests.faults.ads.month_faults import Struck
+from tests.rules import rule
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
@@ -84,8 +84,8 @@ def test_request_that_nothing_is_due_for_is_found() -> None:
 
 def test_further_create_without_a_cause_is_found(reports: Reports) -> None:
     """A report that failed, one that took a day, no report in the answer and struck files are causes; a good report is none."""
-    faults = ((), (FaultRule(fault="report_failed"),), (FaultRule(fault="report_pending"),))
-    ids = [*(reports.create(REQUEST, NOON, one).report_id for one in faults), None]
+    rules = ((), (rule("report_ends"),), (rule("report_ends", status="PENDING"),))
+    ids = [*(reports.create(REQUEST, NOON, one).report_id for one in rules), None]
     firsts = [create(request_id=n, report_id=report_id) for n, report_id in enumerate(ids)]
     again = [replace(one, at=NOON + timedelta(days=1)) for one in firsts]
     reasons, without = accounting.count_reasons([*firsts, *again], reports, [])

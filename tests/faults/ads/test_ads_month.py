@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_sandbox.faults import FAULTS
+from bidbeacon_sandbox.rules import KINDS
 from tests.faults.ads import accounting
 from tests.faults.ads.month import DATASETS_BY_SEED, END, START, Month, open_month, seasons
-from tests.faults.ads.month_faults import month_faults
+from tests.faults.ads.month_faults import ANY_TIME, month_rules
 from tests.faults.ads.oracle import Oracle
 
 MOST_OF_A_CAUSE = 12
@@ -22,11 +22,11 @@ MOST_OF_A_DAY = 60
 
 
 def test_seeds_have_all_datasets_and_every_fault() -> None:
-    """The seeds' datasets are all that the product has, once each; each seed has a rule for every fault of the sandbox."""
+    """The seeds' datasets are all that the product has, once each; each seed has every kind of rule of the sandbox."""
     kept = [name for names in DATASETS_BY_SEED.values() for name in names]
-    rules = [*month_faults(), *seasons("an account")]
+    rules = [*month_rules(), *(one for one, _ in seasons("an account").values())]
     assert sorted(kept) == sorted(dataset.name for dataset in ALL_DATASETS)
-    assert {rule.fault for rule in rules} == set(FAULTS)
+    assert {type(one) for one in rules} == set(KINDS.values())
 
 
 @pytest.mark.faults
@@ -56,7 +56,7 @@ def test_a_month_with_every_fault_ends_complete_and_exact(
         assert month.unforeseen_errors() == []
         check_asked(month)
         check_told(month)
-        assert set(counts["strikes"]) == set(FAULTS)
+        assert set(counts["strikes"]) == {*ANY_TIME, *seasons("an account")}
 
 
 def check_complete(month: Month) -> None:

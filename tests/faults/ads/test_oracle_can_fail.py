@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.datasets import registry as datasets
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.month import BAD_ROW_SHARE, config
 from tests.faults.ads.oracle import DATASET, Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.one_dataset import only_daily_targets
+from tests.rules import rule
 
 pytestmark = pytest.mark.faults
 
@@ -59,9 +60,9 @@ OLDEST, MIDDLE = date(2024, 3, 2), date(2025, 3, 20)
 
 
 @contextmanager
-def one_account(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simulation]:
+def one_account(engine: Engine, home: Path, *rules: Limits) -> Iterator[Simulation]:
     """Yield a simulation that has not begun, of one account and one dataset."""
-    with only_daily_targets(), running_sandbox(config(1, (("US",),), faults)) as sandbox:
+    with only_daily_targets(), running_sandbox(config(1, (("US",),), rules)) as sandbox:
         office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
         yield Simulation(office)
         office.close()
@@ -69,8 +70,7 @@ def one_account(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simu
 
 def test_whatever_is_changed_by_hand_is_found(engine: Engine, tmp_path: Path) -> None:
     """The oracle finds nothing in two months that the product loaded, and each single change that is made to them."""
-    wrong_type = FaultOptions(share=0.01, kinds=("wrong_type",))
-    bad_rows = FaultRule(fault="bad_rows", options=wrong_type)
+    bad_rows = rule("rows", change="wrong_type", share=0.01)
     with one_account(engine, tmp_path, bad_rows) as simulation:
         datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=2)
         simulation.run_until(simulation.now + timedelta(hours=3))

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule, Operation
+from bidbeacon_sandbox.rules import Operation
 from tests.dagster.world import World, wait_until
+from tests.rules import rule
 
 _HALT = """
 CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -33,14 +34,15 @@ class KillPoint:
     def arm(self, world: World) -> None:
         """Halt the next run that comes by."""
         if self.amazon_seconds is not None:
-            pending = FaultOptions(seconds=self.amazon_seconds)
-            world.sandbox.state.faults.add(FaultRule(fault="report_pending", options=pending))
+            world.sandbox.state.rules.add(
+                rule("report_ends", status="COMPLETED", seconds=self.amazon_seconds)
+            )
         if self.trigger is not None:
             world.execute(_HALT)
             world.execute(f"CREATE TRIGGER halt BEFORE {self.trigger} EXECUTE FUNCTION halt()")
         else:
-            slow = FaultRule(fault="slow", operation=self.call, options=FaultOptions(seconds=600))
-            world.sandbox.state.faults.add(slow)
+            slow = rule("slow", self.call, seconds=600)
+            world.sandbox.state.rules.add(slow)
 
     def wait_until_reached(self, world: World) -> None:
         """Wait until a run is halted here."""
@@ -51,15 +53,15 @@ class KillPoint:
 
         Amazon refuses, as it does, a report that it is making already.
         """
-        world.sandbox.state.faults.clear()
-        world.sandbox.state.faults.add(FaultRule(fault="duplicate_refused"))
+        world.sandbox.state.rules.clear()
+        world.sandbox.state.rules.add(rule("duplicate"))
         world.rows(f"SELECT pg_terminate_backend(pid) {_SLEEPING}")
         world.execute("DROP FUNCTION IF EXISTS halt CASCADE")
 
     def _is_reached(self, world: World) -> bool:
         if self.trigger is not None:
             return bool(world.rows(f"SELECT pid {_SLEEPING}"))
-        return any(rule["struck"] for rule in world.sandbox.state.faults.overview())
+        return any(rule["struck"] for rule in world.sandbox.state.rules.overview())
 
 
 BEFORE_THE_LOCK = KillPoint(

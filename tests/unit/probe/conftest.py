@@ -23,8 +23,8 @@ from bidbeacon_pipelines.recordings import Exchange
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 
-BUSY: dict[str, Any] = {"clock_start": datetime(2026, 5, 18, 12, tzinfo=UTC), "rows_per_day": 40}
-BUSY_DAY = date(2026, 5, 16)
+BUSY: dict[str, Any] = {"clock_start": datetime(2026, 1, 24, 12, tzinfo=UTC), "rows_per_day": 40}
+BUSY_DAY = date(2026, 1, 22)
 PACE = Pace(poll=60, longest_report=1800, throttled=(30, 60))
 
 

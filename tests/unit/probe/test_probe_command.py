@@ -20,15 +20,13 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.probe.expectations import report_checks
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_sandbox.server import running_sandbox
+from tests.rules import rule
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
 FAST: dict[str, Any] = {"report_seconds": 0, "export_seconds": 0, "rows_per_day": 30}
-PENDING = FaultRule(
-    fault="report_pending", operation="create_report", options=FaultOptions(seconds=10**6)
-)
+PENDING = rule("report_ends", "create_report", status="COMPLETED", seconds=10**6)
 RunProbe = Callable[..., Result]
 
 
@@ -78,7 +76,13 @@ def test_a_difference_is_exit_code_1(
     run_probe: RunProbe, tmp_path: Path, busy: dict[str, Any], busy_day: str
 ) -> None:
     """A difference and what to do about it are printed."""
-    config = SandboxConfig(**(FAST | busy), variants=("row_field_renamed", "profile_country_gb"))
+    config = SandboxConfig(
+        **(FAST | busy),
+        rules=(
+            rule("rows", rename={"metric.clicks": "metric.clickCount"}),
+            rule("answer", "list_profiles", words={"countryCode": {"UK": "GB"}}),
+        ),
+    )
     with running_sandbox(config) as sandbox:
         first = run_probe(sandbox.url, "--record", "first.json", "--day", busy_day)
     assert 1 == first.exit_code, first.stderr
@@ -124,8 +128,8 @@ def test_mistakes_are_exit_code_2(
 @pytest.mark.parametrize("options", [(), ("--account", "nobody")])
 def test_without_an_account_is_exit_code_1(run_probe: RunProbe, options: tuple[str, ...]) -> None:
     """Where Amazon refuses the credentials, everything that was not asked says so; no account is blamed."""
-    rule = FaultRule(fault="invalid_grant")
-    with running_sandbox(SandboxConfig(**FAST, faults=(rule,))) as sandbox:
+    struck = rule("token", what="revoked")
+    with running_sandbox(SandboxConfig(**FAST, rules=(struck,))) as sandbox:
         done = run_probe(sandbox.url, *options)
     assert 1 == done.exit_code
     assert "refused (400, invalid_grant)" in done.stdout
@@ -144,7 +148,7 @@ def test_incomplete_credentials_leave_no_file_behind(
 
 def test_an_interrupt_prints_what_was_found(tmp_path: Path) -> None:
     """Ctrl-C while a report is pending ends with 130, a table, a recording, and no traceback."""
-    with running_sandbox(SandboxConfig(**FAST, faults=(PENDING,))) as sandbox:
+    with running_sandbox(SandboxConfig(**FAST, rules=(PENDING,))) as sandbox:
         command = [*COMMAND, "probe", "--record", "recording.json"]
         with subprocess.Popen(
             command,

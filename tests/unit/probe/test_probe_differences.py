@@ -3,14 +3,14 @@
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.probe.compare import Verdict
 from bidbeacon_pipelines.probe.expectations import EXPORT_KINDS, MIXED, REFUSALS, report_checks
-from bidbeacon_sandbox.variants import Variant
+from tests.rules import IDS, NEW_FIELD
 
 REPORTS = tuple(check.name for check in report_checks())
 FIRST = REPORTS[0]
@@ -31,7 +31,57 @@ def each(subjects: Collection[str], check: str) -> set[tuple[str, str]]:
     return {(subject, check) for subject in subjects}
 
 
-VARIANTS: Mapping[Variant, tuple[Checks, str]] = {
+DEVIATIONS: dict[str, Any] = {
+    "row_field_renamed": {"rule": "rows", "rename": {"metric.clicks": "metric.clickCount"}},
+    "row_field_extra": {"rule": "rows", "copy_to": {"metric.clicks": "metric.surprise"}},
+    "row_field_missing": {"rule": "rows", "drop": ["metric.totalCost"]},
+    "row_country_uk": {"rule": "rows", "words": {"campaign.country": {"GB": "UK"}}},
+    "row_country_lower_case": {"rule": "rows", "write": {"campaign.country": "lower"}},
+    "row_product_as_filtered": {
+        "rule": "rows",
+        "words": {"adProduct.value": {"Sponsored Products": "SPONSORED_PRODUCTS"}},
+    },
+    "row_hour_as_clock": {"rule": "rows", "write": {"hour.value": "clock"}},
+    "row_ids_as_floats": {"rule": "rows", "write": {"campaign.id": "float"}},
+    "entity_ids_as_numbers": [
+        {"rule": "rows", "of": kind, "write": {"campaignId": "number"}} for kind in EXPORT_KINDS
+    ],
+    "entity_field_extra": [
+        {"rule": "rows", "of": kind, "copy_to": {"state": "surprise"}} for kind in EXPORT_KINDS
+    ],
+    "account_field_missing": {"rule": "answer", "call": "list_accounts", "drop": ["accountName"]},
+    "profile_country_gb": {
+        "rule": "answer",
+        "call": "list_profiles",
+        "words": {"countryCode": {"UK": "GB"}},
+    },
+    "profile_field_renamed": {
+        "rule": "answer",
+        "call": "list_profiles",
+        "rename": {"timezone": "timeZone"},
+    },
+    "newer_profile_ids_as_numbers": {
+        "rule": "answer",
+        "call": "query_accounts",
+        "write": {"profileId": "number"},
+    },
+    "newer_account_missing": {
+        "rule": "answer",
+        "call": "query_accounts",
+        "write": {"advertiserAccounts": "without_first"},
+    },
+    "other_code": {
+        "rule": "answer",
+        "call": "create_report",
+        "words": {"code": {"400005": "400999"}},
+    },
+    "no_request_id": {"rule": "answer", "request_id": False},
+    "filter_without_not_accepted": {"rule": "refuse", "accept": ["filter_without_not"]},
+    "unknown_field_accepted": {"rule": "refuse", "accept": ["unknown_field"]},
+    "companionless_accepted": {"rule": "refuse", "accept": ["no_companion"]},
+}
+"""Rules that make Amazon deviate from the contract, by name."""
+VARIANTS: Mapping[str, tuple[Checks, str]] = {
     "row_field_renamed": (
         each(WITH_CLICKS, "fields"),
         "missing: metric.clicks; unknown: metric.clickCount",
@@ -70,12 +120,12 @@ VARIANTS: Mapping[Variant, tuple[Checks, str]] = {
 }
 SETTINGS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
     (
-        {"accounts_shape": "array"},
+        {"rules": [{"rule": "answer", "call": "list_accounts", "bare_list": True}]},
         {("accounts", "fields")},
         "the body: expected an object, got: a list",
     ),
     (
-        {"renamed_fields": True},
+        {"rules": [{"rule": "refuse", "reason": "old_names"}]},
         {("reports", "names of fields")},
         (
             "campaign.country is campaignCountry.value; placementClassification.value is placement.value; "
@@ -83,87 +133,88 @@ SETTINGS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
         ),
     ),
     (
-        {"refuse_mixed_products": True},
+        {"rules": [{"rule": "refuse", "reason": "mixed_products"}]},
         {*each(OF_SEVERAL, "request"), (MIXED, "request together")},
         "refused (400, 400006)",
     ),
     ({"token_seconds": 1200}, {("token", "values")}, "expires_in: expected 3600, got: 1200"),
 )
 FAULTS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
-    ({"fault": "unknown_field"}, each((*CALLS, *CALLS_OF_EXPORTS), "fields"), "unknown: "),
     (
-        {"fault": "unknown_field", "operation": "list_profiles"},
+        {"rule": "answer", "add": NEW_FIELD},
+        each((*CALLS, *CALLS_OF_EXPORTS), "fields"),
+        "unknown: ",
+    ),
+    (
+        {"rule": "answer", "call": "list_profiles", "add": NEW_FIELD},
         {("profiles", "fields")},
         "unknown: accountInfo.newField, newField",
     ),
     (
-        {"fault": "odd_status", "options": {"word": "THINKING"}},
+        {"rule": "report_ends", "status": "COMPLETED", "word": "THINKING"},
         each(("create report", "retrieve report"), "values"),
         "got: 'THINKING'",
     ),
     (
-        {"fault": "country_missing", "country": "GB"},
+        {"rule": "rows", "change": "no_country", "country": "GB"},
         {("reports", "countries")},
         "no report has rows of GB",
     ),
     (
-        {"fault": "too_old"},
+        {"rule": "refuse", "reason": "too_old"},
         {*each(REPORTS[:-1], "request"), (MIXED, "request together")},
         "refused (400, 400000)",
     ),
-    ({"fault": "wrong_size"}, {("files", "size")}, "files have another size than announced"),
     (
-        {"fault": "missing_rights"},
+        {"rule": "file", "size_factor": 0.5},
+        {("files", "size")},
+        "files have another size than announced",
+    ),
+    (
+        {"rule": "refuse", "reason": "no_rights"},
         {("account", "may be reported on")},
         "none of 1 listed accounts that were tried",
     ),
     (
-        {"fault": "bad_rows", "options": {"share": 1, "kinds": ["wrong_type"]}},
+        {"rule": "rows", "change": "wrong_type", "share": 1},
         each(REPORTS, "values"),
         "metric.",
     ),
     (
-        {"fault": "bad_rows", "options": {"share": 1, "kinds": ["negative_metric"]}},
+        {"rule": "rows", "change": "negative_metric", "share": 1},
         each(REPORTS, "values"),
         "got: a negative number",
     ),
 )
 HARMLESS: tuple[dict[str, Any], ...] = (
     {},
-    {"refusals": "multi_status"},
+    {"long_ids": True},
     *(
-        {"faults": [rule]}
-        for rule in (
-            {
-                "fault": "throttle",
-                "operation": "create_report",
-                "times": 2,
-                "options": {"retry_after": "none"},
-            },
-            {
-                "fault": "throttle",
-                "times": 3,
-                "options": {"retry_after": "http-date", "seconds": 20},
-            },
-            {"fault": "token_expiry", "operation": "retrieve_report", "times": 1},
-            {"fault": "server_error", "operation": "list_profiles", "times": 2},
-            {"fault": "more_parts"},
-            {"fault": "single_url"},
-            {"fault": "odd_status"},
-            {"fault": "number_ids"},
-            {"fault": "unknown_target", "options": {"share": 1}},
-            {"fault": "string_ids"},
-            {"fault": "bad_rows", "options": {"share": 1, "kinds": ["null_metric"]}},
+        {"rules": [one]}
+        for one in (
+            {"rule": "refuse", "as_207": True},
+            {"rule": "answer", "status": 429, "call": "create_report", "times": 2},
+            {"rule": "answer", "status": 429, "retry_after": 20, "as_date": True, "times": 3},
+            {"rule": "token", "call": "retrieve_report", "times": 1},
+            {"rule": "answer", "status": 500, "call": "list_profiles", "times": 2},
+            {"rule": "parts", "count": 2},
+            {"rule": "parts", "single_url": True},
+            {"rule": "report_ends", "status": "COMPLETED", "word": "IN_PROGRESS"},
+            {"rule": "rows", "write": dict.fromkeys(IDS, "number")},
+            {"rule": "rows", "write": dict.fromkeys(IDS, "text")},
+            {"rule": "rows", "write": {"metric.*": "null_if_zero"}},
+            {"rule": "rows", "change": "unknown_target", "share": 1},
+            {"rule": "rows", "change": "null_metric", "share": 1},
         )
     ),
 )
 
 
-@pytest.mark.parametrize("variant", get_args(Variant))
-def test_each_variant_is_found(probed: Callable[..., Any], variant: Variant) -> None:
+@pytest.mark.parametrize("variant", DEVIATIONS)
+def test_each_variant_is_found(probed: Callable[..., Any], variant: str) -> None:
     """A variant makes the checks differ that it is about, on an account of DE and GB, and no others."""
     checks, found = VARIANTS[variant]
-    _assert_only(probed(account=_german(), variants=[variant]), checks, found)
+    _assert_only(probed(account=_german(), rules=DEVIATIONS[variant]), checks, found)
 
 
 @pytest.mark.parametrize(
@@ -183,12 +234,12 @@ def test_each_fault_of_the_contract_is_found(
     probed: Callable[..., Any], fault: dict[str, Any], checks: Checks, found: str
 ) -> None:
     """So does a fault that breaks the contract."""
-    _assert_only(probed(account=_german(), faults=[fault]), checks, found)
+    _assert_only(probed(account=_german(), rules=[fault]), checks, found)
 
 
 def test_rows_that_the_filter_should_keep_out(probed: Callable[..., Any]) -> None:
     """Rows of other ad products differ in every report of some ad products, and in nothing else; Display has no placements and search terms."""
-    run = probed(faults=[{"fault": "filter_ignored"}])
+    run = probed(rules=[{"rule": "rows", "change": "all_products"}])
     of_some = {check.name for check in report_checks() if len(check.ad_products) < len(AD_PRODUCTS)}
     assert each(of_some - {"daily_placements", "daily_search_terms"}, "filter") == set(
         run.differences
@@ -206,7 +257,10 @@ def test_what_the_contract_allows_is_as_expected(
 
 def test_every_difference_says_what_to_do(probed: Callable[..., Any]) -> None:
     """No line that differs leaves a person without the next step."""
-    run = probed(variants=list(get_args(Variant)), accounts_shape="array")
+    rules = [
+        one for some in DEVIATIONS.values() for one in ([some] if isinstance(some, dict) else some)
+    ]
+    run = probed(rules=[*rules, {"rule": "answer", "call": "list_accounts", "bare_list": True}])
     differing = [one for one in run.findings if one.verdict == Verdict.DIFFERS]
     assert len(differing) > len(REPORTS)
     assert [] == [one for one in differing if not one.to_do]
@@ -215,8 +269,8 @@ def test_every_difference_says_what_to_do(probed: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "to_do"),
     [
-        ({"refuse_mixed_products": True}, "Request them apart: "),
-        ({"faults": [{"fault": "too_old"}]}, "Attach the recording to an issue"),
+        ({"rules": [{"rule": "refuse", "reason": "mixed_products"}]}, "Request them apart: "),
+        ({"rules": [{"rule": "refuse", "reason": "too_old"}]}, "Attach the recording to an issue"),
     ],
     ids=["mixed", "too old"],
 )
@@ -234,22 +288,22 @@ def test_a_refused_union_has_advice_of_its_own(
     ("fault", "checks", "reason"),
     [
         (
-            {"fault": "report_failed", "times": 1},
+            {"rule": "report_ends", "times": 1},
             {(FIRST, "fields, values")},
             "the report ended FAILED, INTERNAL_ERROR",
         ),
         (
-            {"fault": "report_pending", "times": 1},
+            {"rule": "report_ends", "status": "PENDING", "times": 1},
             {(FIRST, "fields, values")},
             "not ready after 30 min",
         ),
         (
-            {"fault": "export_failed", "times": 1},
+            {"rule": "export_ends", "times": 1},
             {("campaigns", "fields, values")},
             "the export ended FAILED, INTERNAL_ERROR",
         ),
         (
-            {"fault": "truncated_gzip", "times": 1},
+            {"rule": "file", "keep": 0.5, "times": 1},
             {(FIRST, "fields, values")},
             "broken file",
         ),
@@ -260,18 +314,14 @@ def test_what_does_not_come_could_not_be_checked(
     probed: Callable[..., Any], fault: dict[str, Any], checks: Checks, reason: str
 ) -> None:
     """A report or export that Amazon fails leaves its own lines unchecked, with the reason, and no difference."""
-    run = probed(faults=[fault])
+    run = probed(rules=[fault])
     assert {} == run.differences
     assert dict.fromkeys(checks, reason) == run.of(Verdict.UNCHECKED)
 
 
 def test_creates_that_stay_throttled_are_given_up(probed: Callable[..., Any]) -> None:
     """After two waits no further report is asked for: three calls in all, each wait is announced, and nothing differs."""
-    run = probed(
-        faults=[
-            {"fault": "throttle", "operation": "create_report", "options": {"retry_after": "none"}}
-        ]
-    )
+    run = probed(rules=[{"rule": "answer", "status": 429, "call": "create_report"}])
     creates = [one for one in run.exchanges if one.endpoint.endswith("/create/reports")]
     assert ([429] * 3, {}) == ([one.status for one in creates], run.differences)
     assert ["30", "60"] == [text.split()[-2] for text in run.said if "throttles reports" in text]
@@ -283,14 +333,14 @@ def test_creates_that_stay_throttled_are_given_up(probed: Callable[..., Any]) ->
 
 def test_an_account_without_rights_is_passed_over(probed: Callable[..., Any]) -> None:
     """The first account that may be reported on is taken, and the table says that another may not be."""
-    run = probed(faults=[{"fault": "missing_rights", "account": _us_account()}])
+    run = probed(rules=[{"rule": "refuse", "reason": "no_rights", "account": _us_account()}])
     assert ({}, {}) == (run.differences, run.of(Verdict.UNCHECKED))
     assert "but not 1 of the listed" == run.of(Verdict.EXPECTED)["account", "may be reported on"]
 
 
 def test_without_rights_no_further_report_is_asked_for(probed: Callable[..., Any]) -> None:
     """Each listed account that is not disabled is tried once; entities are exported all the same."""
-    run = probed(faults=[{"fault": "missing_rights"}])
+    run = probed(rules=[{"rule": "refuse", "reason": "no_rights"}])
     assert 3 == len(run.handle.state.ledger.calls("create_report"))
     assert {(FIRST, "request"), ("refusals", "unknown field")} <= set(run.of(Verdict.UNCHECKED))
     assert ("campaigns", "fields") in run.of(Verdict.EXPECTED)
@@ -298,7 +348,7 @@ def test_without_rights_no_further_report_is_asked_for(probed: Callable[..., Any
 
 def test_day_by_default_is_two_days_ago(probed: Callable[..., Any]) -> None:
     """By the clock of the first answer, and not by that of this machine."""
-    run = probed(day=None, faults=[{"fault": "missing_rights"}])
+    run = probed(day=None, rules=[{"rule": "refuse", "reason": "no_rights"}])
     today = parsedate_to_datetime(run.exchanges[0].headers["date"]).date()
     [create, *_] = [one for one in run.exchanges if one.endpoint.endswith("/create/reports")]
     day = (today - timedelta(days=2)).isoformat()

@@ -1,179 +1,181 @@
-"""The data itself: a pure function of seed, account, country, date and age, that changes with age as told."""
+"""The data of a sandbox: a pure function of the seed, whose parts add up, and which the truth knows."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bidbeacon_sandbox.accounts import MARKETS
-from bidbeacon_sandbox.catalog import make_catalog
-from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog, local_hours
-from bidbeacon_sandbox.rows import amount_text, from_json, to_json
-from bidbeacon_sandbox.traffic import (
-    Age,
-    Measures,
-    day_measures,
-    hour_measures,
-    term_measures,
-)
+from bidbeacon_sandbox.accounts import make_accounts
+from bidbeacon_sandbox.catalog import World
+from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, local_hours
+from bidbeacon_sandbox.traffic import Age, Split, day_lines
+from bidbeacon_sandbox.truth import day_totals, day_truth
 
-ACCOUNT = "amzn1.ads-account.g.a"
 DAY = date(2026, 1, 10)
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+SETTLED = Age(90, 24)
 
 
 @pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    """The entities of an account large enough for rare things."""
-    return make_catalog(1, ACCOUNT, MARKETS["US"], 1500)
+def world() -> World:
+    """Return a small world of seed 1."""
+    return World(1, make_accounts(1, 4, 300))
 
 
-def at_age(catalog: Catalog, days: int, day: date = DAY) -> dict[int, Measures]:
-    """Return what each slot did on a day, as known at an age, found by slot."""
-    return {id(measures.slot): measures for measures in day_measures(catalog, day, Age(days, 24))}
+def catalog_of(world: World, product: Any = "SPONSORED_PRODUCTS") -> Catalog:
+    """Return what the first account has in the US."""
+    account = world.accounts.accounts[0]
+    return world.catalog(account, account.countries[0], product)
 
 
-def test_catalog_is_pure() -> None:
-    """The same seed, account, country and size make the same entities; another of any makes others."""
-    base = make_catalog(1, ACCOUNT, MARKETS["US"], 50)
-    others = [
-        make_catalog(2, ACCOUNT, MARKETS["US"], 50),
-        make_catalog(1, ACCOUNT + "b", MARKETS["US"], 50),
-        make_catalog(1, ACCOUNT, MARKETS["CA"], 50),
+def sums(lines: Any) -> tuple[int, ...]:
+    """Add up impressions, clicks, cost, viewable impressions and conversions."""
+    found = [
+        (one.impressions, one.clicks, one.cost, one.viewable, *(one.conversions or (0,) * 12))
+        for one in lines
     ]
-    assert base == make_catalog(1, ACCOUNT, MARKETS["US"], 50)
-    assert all(base.ad_groups[0].ad_group_id != other.ad_groups[0].ad_group_id for other in others)
+    return tuple(map(sum, zip(*found, strict=True)))
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    day=st.dates(date(2024, 1, 1), date(2027, 1, 1)),
-    age=st.integers(0, 500),
-    seed=st.integers(0, 3),
-    product=st.sampled_from(AD_PRODUCTS),
-)
-def test_days_are_pure(day: date, age: int, seed: int, product: AdProduct) -> None:
-    """An account's day is the same whenever and in whatever order it is asked for."""
-    one, other = (make_catalog(seed, ACCOUNT, MARKETS["JP"], 30, product) for _ in range(2))
-    expected = list(day_measures(one, day, Age(age, 24)))
-    list(day_measures(other, day, Age(age + 1, 24)))
-    assert expected == list(day_measures(other, day, Age(age, 24)))
-
-
-def test_size_is_about_what_was_asked(catalog: Catalog) -> None:
-    """A day has about as many rows as were asked for."""
-    assert 1400 < len(at_age(catalog, 100)) < 1600
-
-
-def test_impressions_settle_by_day_three(catalog: Catalog) -> None:
-    """Impressions and clicks change until a day is three days old, and never after."""
-    ages = {age: at_age(catalog, age) for age in (1, 2, 3, 10, 400)}
-    traffic = {
-        age: {
-            key: (row.impressions, row.clicks)
-            for key, row in rows.items()
-            if key in ages[1] and key in ages[400]
-        }
-        for age, rows in ages.items()
-    }
-    assert traffic[1] != traffic[2] != traffic[3]
-    assert traffic[3] == traffic[10] == traffic[400]
-
-
-def test_purchases_grow_in_stages(catalog: Catalog) -> None:
-    """Purchases grow at ages 1, 7, 14, 28 and 60, at no other age, and never shrink."""
-    stages = (0, 1, 7, 14, 28, 60)
-    ages = {age: at_age(catalog, age) for age in (*stages, 2, 6, 13, 27, 59, 61, 400)}
-    sums = {age: sum(row.purchases for row in rows.values()) for age, rows in ages.items()}
-    assert sorted(sums[age] for age in stages) == [sums[age] for age in stages]
-    assert len({sums[age] for age in stages}) == len(stages)
-    for early, late in ((7, 13), (14, 27), (28, 59), (60, 61), (60, 400)):
-        assert ages[early] == ages[late]
-    common = ages[7].keys() & ages[60].keys()
-    assert all(ages[7][key].purchases <= ages[60][key].purchases for key in common)
-
-
-def test_rows_appear_and_vanish(catalog: Catalog) -> None:
-    """A few rows appear on day 2 and day 7, a few vanish on day 3, none after."""
-    keys = {age: at_age(catalog, age).keys() for age in (1, 2, 3, 6, 7, 60)}
-    assert 0 < len(keys[2] - keys[1]) < 30
-    assert 0 < len(keys[7] - keys[6]) < 30
-    assert 0 < len(keys[2] - keys[3]) < 30
-    assert keys[7] == keys[60]
-
-
-def test_no_day_to_come(catalog: Catalog) -> None:
-    """A day that is still to come has no rows."""
-    assert at_age(catalog, -1) == {}
-
-
-@pytest.mark.parametrize(
-    ("country", "day", "missing"),
-    [
-        ("US", date(2026, 3, 8), {2}),
-        ("US", date(2026, 11, 1), set()),
-        ("DE", date(2026, 3, 29), {2}),
-        ("JP", date(2026, 3, 29), set()),
-    ],
-)
-def test_hours_of_a_local_day(country: str, day: date, missing: set[int]) -> None:
-    """A local day has each of its hours once; the hour that the clock skips is not among them."""
-    assert local_hours(day, MARKETS[country].zone) == [
-        hour for hour in range(24) if hour not in missing
-    ]
-    catalog = make_catalog(1, ACCOUNT, MARKETS[country], 300)
-    assert {hour for hour, _ in hour_measures(catalog, day, Age(60, 24))} == set(
-        range(24)
-    ) - missing
-
-
-def counts(parts: Iterable[Measures]) -> list[int]:
-    """Return the sums of all counts of some measures."""
-    return [
-        sum(column)
-        for column in zip(
-            *(
-                (part.impressions, part.clicks, part.viewable, *(part.orders or (0,) * 5))
-                for part in parts
-            ),
-            strict=True,
-        )
-    ]
+def test_same_seed_same_data(world: World) -> None:
+    """Two worlds of one seed agree in each row; another seed has other rows and ids."""
+    other, third = World(1, make_accounts(1, 4, 300)), World(2, make_accounts(2, 4, 300))
+    truth = [day_truth(catalog_of(one), DAY, NOW) for one in (world, other, third)]
+    assert truth[0] == truth[1] != truth[2]
+    assert world.accounts.accounts == other.accounts.accounts
 
 
 @pytest.mark.parametrize("product", AD_PRODUCTS)
-def test_parts_add_up(product: AdProduct) -> None:
-    """Hours and search terms of a row are distinct and add up to it; no part has more of a kind than of all."""
-    catalog = make_catalog(1, ACCOUNT, MARKETS["US"], 1500, product)
-    hours: dict[int, list[tuple[int, Measures]]] = {}
-    for hour, part in hour_measures(catalog, DAY, Age(60, 24)):
-        hours.setdefault(id(part.slot), []).append((hour, part))
-        assert max(part.clicks, part.viewable) <= part.impressions
-        if part.orders:
-            assert max(part.orders) == part.orders.purchases
-    for key, whole in at_age(catalog, 60).items():
-        for parts in (hours[key], term_measures(whole)):
-            assert len({number for number, _ in parts}) == len(parts)
-            assert counts(part for _, part in parts) == counts([whole])
+@pytest.mark.parametrize("split", ["placement", "matched_target", None])
+def test_the_parts_of_a_day_add_up(world: World, product: Any, split: Split | None) -> None:
+    """Whatever it is split by; purchased products and search terms have less, as not all is known of them."""
+    catalog = catalog_of(world, product)
+    whole = sums(day_lines(catalog, DAY, SETTLED))
+    assert whole == sums(day_lines(catalog, DAY, SETTLED, splits=[split] if split else []))
+    for less in ("search_term", "purchased_product"):
+        parts = sums(day_lines(catalog, DAY, SETTLED, splits=[less]))
+        assert all(part <= all_of for part, all_of in zip(parts[4:], whole[4:], strict=True))
 
 
-def test_a_large_catalog_has_unique_ids() -> None:
-    """Among many thousand entities no id comes twice, and all fit 64 bits."""
-    catalog = make_catalog(3, ACCOUNT, MARKETS["US"], 50_000)
-    ids = [
-        *(campaign.campaign_id for campaign in catalog.campaigns),
-        *(group.ad_group_id for group in catalog.ad_groups),
-        *(ad.ad_id for ad in catalog.ads),
-        *(target.target_id for target in catalog.targets),
+def test_hours_miss_a_little(world: World) -> None:
+    """Up to 4 % of clicks; a day of 23 hours has no missing hour; today has its past hours only."""
+    catalog = catalog_of(world)
+    whole = sums(day_lines(catalog, DAY, SETTLED))
+    hours = sums(day_lines(catalog, DAY, SETTLED, hourly=True))
+    assert 0.95 * whole[1] <= hours[1] <= whole[1]
+    assert whole[4] == hours[4]
+    assert 23 == len(local_hours(date(2026, 3, 8), catalog.market.zone))
+    today = list(day_lines(catalog, DAY, Age(0, 9), hourly=True))
+    assert {one.hour for one in today} <= set(range(9))
+    assert sums(day_lines(catalog, DAY, Age(0, 9)))[0] < whole[0]
+    assert [] == list(day_lines(catalog, DAY, Age(-1, 24)))
+
+
+def test_a_day_grows_until_it_is_settled(world: World) -> None:
+    """Clicks stay from day 3 on; purchases grow on days 1, 7, 14, 28 and 60; rows appear and vanish."""
+    catalog = catalog_of(world)
+    purchases = [sums(day_lines(catalog, DAY, Age(age, 24)))[4] for age in (0, 1, 7, 14, 28, 60)]
+    assert purchases == sorted(purchases)
+    assert purchases[0] < purchases[-1] * 0.6
+    young, settled = (
+        {one.draw: one for one in day_lines(catalog, DAY, Age(age, 24))} for age in (2, 60)
+    )
+    assert young.keys() != settled.keys()
+    later = {one.draw: one for one in day_lines(catalog, DAY, Age(30, 24))}
+    assert [later[draw].clicks for draw in later] == [settled[draw].clicks for draw in later]
+    assert [one.clicks for one in young.values()] != [
+        settled[draw].clicks for draw in young if draw in settled
     ]
-    assert len(ids) == len(set(ids)) > 10_000
-    assert all(10**14 <= int(number) < 2**63 for number in ids)
 
 
-@given(st.integers(0, 10**18))
-def test_amounts_keep_every_digit(micros: int) -> None:
-    """An amount's text is exactly the amount, and comes back from JSON as it was."""
-    text = amount_text(micros)
-    assert int(from_json(f"[{text}]")[0] * 1_000_000) == micros
-    assert to_json(from_json(f"[{text}]")) == f"[{text}]"
+def test_metrics_are_plausible(world: World) -> None:
+    """Fewer clicks than impressions, fewer purchases than clicks; cost follows the bid; some rows have odd decimals."""
+    for product in AD_PRODUCTS:
+        impressions, clicks, cost, viewable, orders, *_ = sums(
+            day_lines(catalog_of(world, product), DAY, SETTLED)
+        )
+        assert 0 < clicks < viewable < impressions
+        assert 0 < orders < clicks
+        assert cost > 0
+    costs = [one.cost for one in day_lines(catalog_of(world), DAY, SETTLED)]
+    assert {True, False} == {cost % 10_000 == 0 for cost in costs}
+
+
+def test_reports_are_the_truth(caller: Any) -> None:
+    """Row by row in ids, targets and metrics; totals by account, country and product as well."""
+    asked = {"account": caller.account().account_id, "country": "US", "date": "2026-01-10"}
+    rows = [row for row in caller.rows() if row["campaign.country"] == "US"]
+    truth = caller.http.get(f"{caller.url}/sandbox/truth", params=asked).json()["rows"]
+    found: dict[Any, Any] = defaultdict(Decimal)
+    for row in rows:
+        found[str(row["ad.id"]), row["target.value"], row["target.matchType"]] += row[
+            "metric.totalCost"
+        ]
+    known: dict[Any, Any] = defaultdict(Decimal)
+    for row in truth:
+        known[row["adId"], row["targetValue"], row["targetMatchType"]] += Decimal(row["totalCost"])
+    assert known == found
+    days = {"start": "2026-01-10", "end": "2026-01-10", "account": asked["account"]}
+    totals = caller.http.get(f"{caller.url}/sandbox/truth/totals", params=days).json()["totals"]
+    [total] = [
+        one for one in totals if (one["country"], one["product"]) == ("US", "SPONSORED_PRODUCTS")
+    ]
+    assert sum(found.values()) == Decimal(total["totalCost"])
+    assert (
+        400 == caller.http.get(f"{caller.url}/sandbox/truth", params={"account": "x"}).status_code
+    )
+
+
+def test_totals_are_the_sum_of_rows(world: World) -> None:
+    """For hours, search terms and purchased products too, which have no traffic."""
+    catalog = catalog_of(world)
+    for dataset, grain, hourly in (
+        ("daily", "target", False),
+        ("hourly", "target", True),
+        ("search_terms", "search_term", False),
+    ):
+        rows = day_truth(catalog, DAY, NOW, grain=grain, hourly=hourly)  # type: ignore[arg-type]
+        totals = day_totals(catalog, DAY, NOW, dataset)  # type: ignore[arg-type]
+        assert totals["clicks"] == sum(row["clicks"] for row in rows)
+    assert day_totals(catalog, DAY, NOW, "purchased_products")["clicks"] is None
+
+
+def test_a_late_target_is_in_the_exports_nine_days_later(world: World) -> None:
+    """Rows name it from its week's Monday on; some rows name no target at all, for ever."""
+    catalog = catalog_of(world)
+    monday = date(2026, 1, 5)
+    late = [row for row in day_truth(catalog, monday, NOW) if row["unresolvable"]]
+    later = datetime(2026, 1, 15, 12, tzinfo=UTC) + timedelta(days=30)
+    unresolved = [row for row in day_truth(catalog, monday, later) if row["unresolvable"]]
+    assert len(unresolved) <= len(late)
+    named = {row["targetId"] for row in late} - {None}
+    exported = {one.target_id for one in catalog.exported_targets(later.date())}
+    assert named <= exported
+    assert not named & {one.target_id for one in catalog.exported_targets(monday)}
+
+
+def test_exports_filter_entities(start: Callable[..., Any]) -> None:
+    """By product, state and, for targets, sign, level and type; all states but archived ones by default."""
+    caller = start(rows_per_day=400)
+    usual = caller.exported("campaigns", body={})
+    assert {"ENABLED", "PAUSED"} == {one["state"] for one in usual}
+    assert 3 == len({one["adProduct"] for one in usual})
+    negative = caller.exported("targets", body={"negativeFilter": [True]})
+    assert {True} == {one["negative"] for one in negative}
+    of_campaigns = caller.exported("targets", body={"targetLevelFilter": ["CAMPAIGN"]})
+    assert of_campaigns
+    assert all("adGroupId" not in one for one in of_campaigns)
+    wrong = caller.export("ads", "POST", "/ads/export", body={"negativeFilter": [True]})
+    assert 400 == wrong.status_code
+    assert 406 == caller.export("ads", "POST", "/ads/export", headers={"Accept": "*/*"}).status_code
+
+
+def test_a_large_day_has_many_parts(start: Callable[..., Any]) -> None:
+    """Each of as many rows as a part may have."""
+    caller = start(rows_per_day=3_000, part_rows=700, countries=[["JP"]], accounts=1)
+    report = caller.completed()
+    assert "COMPLETED" == report["status"]
+    assert 3 < len(report["completedReportParts"])

@@ -195,16 +195,16 @@ def test_requests_as_they_are(foreign: Foreign) -> None:
     retrieved = foreign.post("/na/adsApi/v1/retrieve/reports", example("retrieve_req"))
     assert_fits("error_res", retrieved.json())
     [failed] = retrieved.json()["error"]
-    assert ["404000"] == [error["code"] for error in failed["errors"]]
+    assert ["NOT_FOUND"] == [error["code"] for error in failed["errors"]]
 
 
 def test_failed_report(foreign: Foreign, world: Any) -> None:
     """A report that failed is answered in the example's shape, and a part of a 207 that failed in its own."""
-    world.fault("report_failed", times=1)
+    world.breaks("report_ends", times=1)
     created = foreign.create()
     world.state.clock.advance(120)
     assert_fits("retrieve_res_failed", foreign.retrieve(created).json())
-    world.fault("partial_failure", times=1)
+    world.breaks("refuse", times=1, code="500000", as_207=True)
     assert_fits("error_res", foreign.create().json())
 
 
@@ -239,7 +239,7 @@ def test_exports(foreign: Foreign, world: Any, kind: str, body: Any) -> None:
 
 def test_failed_export(foreign: Foreign, world: Any) -> None:
     """An export that failed is answered in the example's shape."""
-    world.fault("export_failed", times=1, options={"code": "TIMED_OUT"})
+    world.breaks("export_ends", times=1, code="TIMED_OUT")
     headers = foreign.export_headers("ads")
     created = foreign.post("/na/ads/export", example("export_req"), **headers).json()
     world.state.clock.advance(60)

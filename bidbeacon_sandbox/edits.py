@@ -1,0 +1,83 @@
+"""Edits of JSON that rules make to answers and to rows of files: fields renamed, lost, added or written otherwise."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+Writing = Literal[
+    "null", "null_if_zero", "number", "text", "float", "list", "lower", "clock", "without_first"
+]
+_WRITERS: dict[Writing, Callable[[Any], Any]] = {
+    "null": lambda _: None,
+    "null_if_zero": lambda value: value or None,
+    "number": lambda value: int(value) if value else value,
+    "text": lambda value: value if value is None else str(value),
+    "float": lambda value: value if value is None else Decimal(f"{value}.0"),
+    "list": lambda value: [value],
+    "lower": lambda value: value.lower() if isinstance(value, str) else value,
+    "clock": lambda value: f"{value} o'clock",
+    "without_first": lambda value: value[1:],
+}
+_Value = TypeVar("_Value")
+_MAPS = frozenset(("errors",))
+"""Objects whose keys are data (an account's `errors` by country), not fields."""
+
+
+class Edits(BaseModel):
+    """Edits of fields by their names, wherever they stand; a name may end with `*`."""
+
+    rename: dict[str, str] = {}
+    drop: tuple[str, ...] = ()
+    copy_to: dict[str, str] = Field({}, description="A field comes under a second name as well.")
+    add: dict[str, Any] = Field({}, description="Fields that each object has besides.")
+    words: dict[str, dict[str, str]] = Field({}, description="Other words for values, by field.")
+    write: dict[str, Writing] = Field({}, description="Another way to write values, by field.")
+    where: dict[str, tuple[str, ...]] = Field({}, description="Only objects with these values.")
+
+    @property
+    def edits_anything(self) -> bool:
+        """Whether it has an edit."""
+        return bool(
+            self.rename or self.drop or self.copy_to or self.add or self.words or self.write
+        )
+
+    def edited(self, body: Any, *, is_map: bool = False) -> Any:
+        """Return JSON data with the edits made in all its objects."""
+        if isinstance(body, list):
+            return [self.edited(item) for item in body]
+        if not isinstance(body, dict):
+            return body
+        known = {
+            key: self.edited(item, is_map=key in _MAPS and isinstance(item, dict))
+            for key, item in body.items()
+        }
+        if is_map or any(known.get(key) not in values for key, values in self.where.items()):
+            return known
+        return self._fields(known) | self.add
+
+    def _fields(self, body: dict[str, Any]) -> dict[str, Any]:
+        changed: dict[str, Any] = {}
+        for key, item in body.items():
+            if _find(key, dict.fromkeys(self.drop, True)):
+                continue
+            value = self._written(key, item)
+            changed[self.rename.get(key, key)] = value
+            if key in self.copy_to:
+                changed[self.copy_to[key]] = value
+        return changed
+
+    def _written(self, key: str, value: Any) -> Any:
+        words, writing = _find(key, self.words), _find(key, self.write)
+        if words is not None and isinstance(value, str):
+            value = words.get(value, value)
+        return value if writing is None else _WRITERS[writing](value)
+
+
+def _find(key: str, named: dict[str, _Value]) -> _Value | None:
+    """Return the entry of a field, or of a name with `*` that covers it."""
+    for name, value in named.items():
+        if key == name or (name.endswith("*") and key.startswith(name[:-1])):
+            return value
+    return None

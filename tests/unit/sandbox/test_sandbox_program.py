@@ -1,0 +1,206 @@
+"""The sandbox as a program: its command and options, credentials, clock, page, and what survives a restart."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.settings import OptionError, StateFolderError
+from bidbeacon_sandbox.state import SandboxState
+
+COMMAND = (sys.executable, "-m", "bidbeacon_sandbox")
+TWO_CLIENTS = [
+    {"client_id": "one", "client_secret": "1", "refresh_token": "Atzr|1", "accounts": [0, 3]},
+    {"client_id": "one", "client_secret": "1", "refresh_token": "Atzr|2", "accounts": [2]},
+    {"client_id": "two", "client_secret": "2", "refresh_token": "Atzr|3"},
+]
+
+
+def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Start the command in vain."""
+    given = os.environ | environment
+    return subprocess.run(
+        [*COMMAND, *options],
+        capture_output=True,
+        text=True,
+        env=given,
+        cwd=PROJECT_ROOT,
+        check=False,
+    )
+
+
+def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
+    """It says its address and credentials, answers there, and ends with 0 on SIGTERM."""
+    rule = json.dumps([{"rule": "slow"}])
+    options = ("--port", "0", "--accounts", "1", "--rules", rule, "--state-dir", str(tmp_path))
+    environment = os.environ | {"SANDBOX_SEED": "7"}
+    with subprocess.Popen(
+        [*COMMAND, *options], stdout=subprocess.PIPE, text=True, env=environment, cwd=PROJECT_ROOT
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(7)]
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(30)
+    assert re.search(r"http://127\.0\.0\.1:\d+ \(seed 7, ads accounts: 1\)", lines[0])
+    assert "sandbox-client, sandbox-secret, Atzr|sandbox" in lines[2]
+    assert lines[4].endswith(" 1\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence", "code"),
+    [
+        (("--clock-rate", "inf"), "clock_rate: ", 2),
+        (("--accounts", "0"), "accounts: ", 2),
+        (("--nonsense", "1"), "unrecognized arguments", 2),
+        (("--rules", '[{"rule": "slwo"}]'), "The nearest is slow.", 2),
+        (("--rules", '[{"rule": "slow", "account": "x"}]'), "There is no ads account 'x'", 2),
+        (("--rules-file", "missing.json"), "missing.json can't be read", 2),
+        (("--credentials", '[{"accounts": [9]}]'), "expected accounts from 0 to 3; got 9", 2),
+        (("--state-dir", "/dev/null"), "expected a folder that can be written", 1),
+    ],
+    ids=str,
+)
+def test_mistakes_are_one_line(options: tuple[str, ...], sentence: str, code: int) -> None:
+    """With what was expected, and exit code 2, or 1 where it can't start."""
+    done = run("--port", "0", *options)
+    assert (code, 1) == (done.returncode, len(done.stderr.strip().splitlines())), done.stderr
+    assert sentence in done.stderr
+
+
+def test_several_clients_and_credentials(start: Callable[..., Any]) -> None:
+    """Each lists its own ads accounts, sees no other's reports, and shows its own client id."""
+    caller = start(credentials=TWO_CLIENTS)
+
+    def use(number: int) -> None:
+        one = TWO_CLIENTS[number]
+        form = {key: str(one[key]) for key in ("client_id", "client_secret", "refresh_token")}
+        caller.token, caller.client = caller.new_token(**form), form["client_id"]
+
+    listed = {}
+    for number in range(3):
+        use(number)
+        pages = [caller.post(f"/{region}/adsAccounts/list").json() for region in ("na", "eu", "fe")]
+        listed[number] = [len(page["adsAccounts"]) for page in pages]
+    assert {0: [2, 0, 0], 1: [0, 0, 1], 2: [2, 1, 1]} == listed
+    use(1)
+    assert 403 == caller.create().status_code
+    use(0)
+    report_id = caller.create_id()
+    caller.breaks("answer", client="one", status=429)
+    assert 429 == caller.create().status_code
+    use(2)
+    assert report_id == caller.report(report_id)["reportId"]
+    caller.client = "one"
+    caller.state.rules.clear()
+    assert 403 == caller.create().status_code
+    wrong = caller.ask_token(client_id="two", client_secret="1", refresh_token="Atzr|3")
+    assert (401, "invalid_client") == (wrong.status_code, wrong.json()["error"])
+    wrong = caller.ask_token(client_id="two", client_secret="2", refresh_token="Atzr|1")
+    assert (400, "invalid_grant") == (wrong.status_code, wrong.json()["error"])
+
+
+def test_state_survives_a_restart(start: Callable[..., Any], tmp_path: Path) -> None:
+    """Reports and exports in flight, deleted reports, rules and the clock; access tokens don't."""
+    first = start(state_dir=tmp_path)
+    kept, deleted = first.create_id(), first.create_id()
+    first.post("/na/adsApi/v1/delete/reports", {"reportIds": [deleted]})
+    first.breaks("rows", drop=["metric.sales"])
+    with_rule = first.create_id()
+    export = first.export("ads", "POST", "/ads/export").json()["exportId"]
+    first.state.clock.advance(3600)
+    before = first.rows_of(first.report(kept))
+    second = start(state_dir=tmp_path)
+    assert first.state.clock.now() == second.state.clock.now()
+    [armed] = second.state.rules.overview()
+    assert {"rule": "rows", "drop": ["metric.sales"]} == armed["rule"]
+    assert (
+        401
+        == second.post("/na/adsAccounts/list", Authorization=f"Bearer {first.token}").status_code
+    )
+    assert "COMPLETED" == second.export("ads", "GET", f"/exports/{export}").json()["status"]
+    assert second.retrieve(deleted).json()["error"]
+    assert before == second.rows_of(second.report(kept))
+    assert all("metric.sales" not in row for row in second.rows_of(second.report(with_rule)))
+
+
+def test_a_state_that_cant_be_used_is_refused(tmp_path: Path) -> None:
+    """A file of something else names itself; so does a rule file that is no JSON."""
+    (tmp_path / "reports.jsonl").write_text("nonsense\n")
+    with pytest.raises(StateFolderError, match="reports"):
+        SandboxState(SandboxConfig(state_dir=tmp_path))
+    (tmp_path / "more.json").write_text("[")
+    with pytest.raises(OptionError, match=r"more\.json is not JSON"):
+        SandboxState(SandboxConfig(rules_file=tmp_path / "more.json"))
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds"),
+    [
+        ({"advance_seconds": 60}, 60),
+        ({"set": "2026-01-15T13:00:00Z"}, 3600),
+        ({"set": "2026-01-15T13:00:00Z", "advance_seconds": 1, "freeze": True}, 3601),
+    ],
+)
+def test_the_clock_is_played(caller: Any, change: dict[str, Any], seconds: int) -> None:
+    """It is set, moved on and frozen; a wrong change is a 400."""
+    before = caller.state.clock.now()
+    assert caller.http.post(f"{caller.url}/sandbox/clock", json=change).is_success
+    assert seconds == (caller.state.clock.now() - before).total_seconds()
+    wrong = caller.http.post(f"{caller.url}/sandbox/clock", json={"sett": 1})
+    assert 400 == wrong.status_code
+
+
+def test_tokens_and_urls_expire(start: Callable[..., Any]) -> None:
+    """By the sandbox's clock; a download shows no token, and is refused with one."""
+    caller = start(token_seconds=600, url_seconds=60, report_seconds=0)
+    report = caller.report(caller.create_id())
+    url = report["completedReportParts"][0]["url"]
+    assert 400 == caller.http.get(url, headers={"Authorization": "x"}).status_code
+    assert 403 == caller.http.get(url.replace("0.json", "1.json")).status_code
+    assert 200 == caller.http.get(url).status_code
+    caller.state.clock.advance(60)
+    assert "Request has expired" in caller.http.get(url).text
+    caller.state.clock.advance(600)
+    assert 401 == caller.create().status_code
+
+
+def test_limits(start: Callable[..., Any]) -> None:
+    """Calls a second, polls of a report, reports of an account and exports of an endpoint."""
+    caller = start(calls_per_second=2)
+    assert [207, 207, 429] == [caller.create().status_code for _ in range(3)]
+    caller = start(poll_min_seconds=30)
+    report_id = caller.create_id()
+    assert [207, 429] == [caller.retrieve(report_id).status_code for _ in range(2)]
+    caller = start(max_exports_in_progress=1)
+    assert [202, 429] == [caller.export("ads", "POST", "/ads/export").status_code for _ in range(2)]
+    assert [207, 207, 429] == [caller.create().status_code for _ in range(3)]
+
+
+def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
+    """Accounts, reports in flight, calls and rules; a rule is added, switched off and on, and removed by its forms."""
+    report_id = caller.create_id()
+    page, change = f"{caller.url}/sandbox", f"{caller.url}/sandbox/change"
+    caller.http.post(change, data={"do": "add", "rule": '{"rule": "answer", "status": 503}'})
+    assert 503 == caller.create().status_code
+    text = caller.http.get(page).text
+    assert all(part in text for part in (report_id, "Acme Merch", "&quot;answer&quot;", "503"))
+    assert "Closed Shop &lt;b&gt;" in text
+    caller.http.post(change, data={"do": "off", "number": "1"})
+    assert 207 == caller.create().status_code
+    caller.http.post(change, data={"do": "on", "number": "1"})
+    assert 503 == caller.create().status_code
+    caller.http.post(change, data={"do": "remove", "number": "1"})
+    assert [] == caller.state.rules.overview()
+    wrong = caller.http.post(change, data={"do": "add", "rule": '{"rule": "anser"}'})
+    assert (400, True) == (wrong.status_code, "The nearest is answer." in wrong.text)
+    foreign = {"Origin": "https://evil.example"}
+    assert 403 == caller.http.post(change, data={"do": "add"}, headers=foreign).status_code

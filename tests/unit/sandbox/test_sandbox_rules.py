@@ -1,0 +1,310 @@
+"""Rules: how they are read and refused, what limits them, that they combine, and what each kind does."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sandbox.rulebook import RuleError, read_rules
+from bidbeacon_sandbox.rules import KINDS
+from tests.rules import IDS, OTHER_SPELLINGS
+
+
+def test_the_docs_have_each_kind() -> None:
+    """A new kind needs its line there, and the table of failures names none that there isn't."""
+    docs = PROJECT_ROOT / "docs"
+    table = (docs / "sandbox.md").read_text().partition("| rule | what happens |")[2]
+    listed = re.findall(r"^\| `(\w+)` \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert list(KINDS) == listed
+    failures = (docs / "page.md").read_text().partition("| rule of the sandbox |")[2]
+    named = re.findall(r"\| `(\w+)`[^|]*\|$", failures.partition("\n\n")[0], re.MULTILINE)
+    assert len(named) > 20
+    assert set(named) <= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"rule": "anser"}, "There is no rule 'anser'. The nearest is answer."),
+        ({"rule": "answer", "statu": 429}, "answer has no 'statu'. The nearest is status."),
+        ({"rule": "rows", "change": "vanis"}, "The nearest is vanish."),
+        ({"rule": "slow", "call": "create_raport"}, "The nearest is create_report."),
+        ({"rule": "duplicate", "call": "get_export"}, "expected one of the calls create_report"),
+        ({"rule": "rows", "dataset": "target_dayly"}, "The nearest is target_daily."),
+        (
+            {"rule": "slow", "probability": 2},
+            "probability: Input should be less than or equal to 1",
+        ),
+        ({"rule": "parts", "missing": 0, "count": 2}, "expected missing in a rule of its own"),
+        ({"rule": "file", "size_factor": 2, "keep": 0.5}, "size_factor in a rule of its own"),
+        ({"fault": "slow"}, "expected a rule such as {'rule': 'slow'}"),
+        ("slow", "expected a rule such as"),
+    ],
+)
+def test_a_wrong_rule_is_refused_with_what_there_is(given: Any, sentence: str) -> None:
+    """A misspelt kind, field or word names the nearest right one."""
+    with pytest.raises(RuleError) as caught:
+        read_rules([{"rule": "cut"}, given])
+    assert sentence in str(caught.value)
+
+
+def test_a_rule_for_nobody_is_refused(caller: Any) -> None:
+    """An account is named by its id or what follows the last dot; a name helps to find it."""
+    url = f"{caller.url}/sandbox/rules"
+    answer = caller.http.post(url, json={"rule": "slow", "account": "acme merch"})
+    assert 400 == answer.status_code
+    assert f"The nearest is {caller.account().account_id} (Acme Merch)." in answer.text
+    short = caller.account().account_id.rpartition(".")[2]
+    assert caller.http.post(url, json={"rule": "slow", "account": short}).is_success
+    assert 400 == caller.http.post(url, content="{").status_code
+
+
+def test_rules_are_listed_counted_and_removed(caller: Any) -> None:
+    """`GET` has each rule as it was given, with how often it matched and struck."""
+    url, given = f"{caller.url}/sandbox/rules", {"rule": "slow", "seconds": 0.0, "times": 1}
+    caller.http.post(url, json=[given])
+    for _ in range(2):
+        caller.create()
+    [shown] = caller.http.get(url).json()["rules"]
+    assert (given, 1, False) == (shown["rule"], shown["struck"], shown["on"])
+    assert 204 == caller.http.delete(url).status_code
+    assert [] == caller.http.get(url).json()["rules"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "statuses"),
+    [
+        ({}, [429, 429]),
+        ({"times": 1}, [429, 207]),
+        ({"region": "EU"}, [207, 207]),
+        ({"region": "NA"}, [429, 429]),
+        ({"client": "another"}, [207, 207]),
+        ({"country": "DE"}, [207, 207]),
+        ({"country": "CA"}, [429, 429]),
+        ({"dataset": "sp_campaign_daily"}, [429, 207]),
+        ({"dataset": "ad_daily"}, [207, 207]),
+        ({"call": "retrieve_report"}, [207, 207]),
+        ({"probability": 0}, [207, 207]),
+    ],
+    ids=str,
+)
+def test_a_rule_strikes_within_its_limits(
+    caller: Any, limits: dict[str, Any], statuses: list[int]
+) -> None:
+    """By client, region, country, dataset, call and count: a report of campaigns, then one of targets, both of US and CA."""
+    caller.breaks("answer", status=429, **limits)
+    fields = ["date.value", "campaign.id", "metric.clicks"]
+    of_targets = [*fields, "adGroup.id", "target.value", "target.matchType"]
+    assert statuses == [caller.create(fields=one).status_code for one in (fields, of_targets)]
+
+
+def test_a_rule_ends_by_the_sandboxs_clock(caller: Any) -> None:
+    """Ten minutes of 429, and it is over."""
+    caller.breaks("answer", "create_report", status=429, for_seconds=600)
+    statuses = []
+    for _ in range(3):
+        statuses.append(caller.create().status_code)
+        caller.state.clock.advance(300)
+    assert [429, 429, 207] == statuses
+
+
+def test_the_same_calls_fail_the_same_way(start: Callable[..., Any]) -> None:
+    """A probability strikes by the seed and the number of the call."""
+
+    def outcomes() -> list[int]:
+        caller = start(max_reports_in_flight=50)
+        caller.breaks("answer", "create_report", status=503, probability=0.5)
+        return [caller.create().status_code for _ in range(20)]
+
+    first = outcomes()
+    assert first == outcomes()
+    assert {207, 503} == set(first)
+
+
+def test_rules_combine(caller: Any) -> None:
+    """A report that is slow to come, in three parts, one of them gone, of rows that are restated and lose a field."""
+    caller.breaks("report_ends", status="COMPLETED", seconds=7200, word="THINKING")
+    caller.breaks("parts", count=3)
+    caller.breaks("parts", missing=-1)
+    caller.breaks("rows", change="restate", share=1)
+    caller.breaks("rows", drop=["metric.sales"])
+    report_id = caller.create_id()
+    caller.state.clock.advance(7199)
+    assert "THINKING" == caller.report(report_id)["status"]
+    caller.state.clock.advance(1)
+    parts = caller.report(report_id)["completedReportParts"]
+    statuses = [caller.http.get(part["url"]).status_code for part in parts]
+    assert [200, 200, 404] == statuses
+    rows = caller.rows_of({"completedReportParts": parts[:2]})
+    assert rows
+    assert all("metric.sales" not in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "header"),
+    [
+        ({"status": 429, "retry_after": 30}, 429, "30"),
+        ({"status": 429}, 429, None),
+        ({"html": True}, 503, None),
+        ({"status": 403}, 403, None),
+    ],
+)
+def test_answer(caller: Any, fields: dict[str, Any], status: int, header: str | None) -> None:
+    """A status, with Retry-After if asked for; HTML as a gateway's. Tokens are spared by refusals."""
+    caller.breaks("answer", **fields)
+    answer = caller.create()
+    assert (status, header) == (answer.status_code, answer.headers.get("retry-after"))
+    assert answer.text.startswith("<html>") == ("html" in fields)
+    assert caller.ask_token().status_code == (503 if "html" in fields else 200)
+
+
+def test_answer_edits(caller: Any) -> None:
+    """Fields of an answer are renamed, dropped, added, and its values written otherwise; the bare list has no token."""
+    caller.breaks("answer", "list_profiles", rename={"timezone": "timeZone"}, add={"new": 1})
+    caller.breaks("answer", "list_profiles", write={"profileId": "text"}, request_id=False)
+    caller.breaks("answer", "list_accounts", bare_list=True, drop=["accountName"])
+    answer = caller.http.get(f"{caller.url}/na/v2/profiles", headers=caller.headers)
+    profile = answer.json()[0]
+    assert ("America/Los_Angeles", 1) == (profile["timeZone"], profile["new"])
+    assert isinstance(profile["profileId"], str)
+    assert "x-amz-rid" not in answer.headers
+    [first, *_] = caller.post("/na/adsAccounts/list").json()
+    assert "accountName" not in first["adsAccount"]
+
+
+def test_token(caller: Any) -> None:
+    """A token dies for good, and a revoked refresh token gets none."""
+    caller.breaks("token", times=1)
+    assert [401, 401] == [caller.create().status_code for _ in range(2)]
+    caller.token = caller.new_token()
+    assert 207 == caller.create().status_code
+    caller.breaks("token", what="revoked")
+    assert "invalid_grant" == caller.ask_token().json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"reason": "no_rights"}, 403, "FORBIDDEN"),
+        ({"reason": "wrong_region"}, 400, "400000"),
+        ({"reason": "too_old"}, 400, "400000"),
+        ({"reason": "too_large", "days": 0}, 413, "CONTENT_TOO_LARGE"),
+        ({"reason": "old_names"}, 400, "400005"),
+        ({"code": "400013", "message": "No"}, 400, "400013"),
+        ({"fields": ["metric.clicks"]}, 400, "400005"),
+        ({"fields": ["metric.clicks", "ad.id"]}, 400, "400004"),
+        ({"fields": ["metric.clicks", "hour.value"]}, 207, None),
+        ({"history_days": 3}, 400, "400000"),
+        ({"history_days": 3, "products": ["SPONSORED_BRANDS"]}, 207, None),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("as_207", [False, True])
+def test_refuse(
+    caller: Any, fields: dict[str, Any], status: int, code: str | None, *, as_207: bool
+) -> None:
+    """A reason has its status and code, as a plain refusal or, with another rule, inside a 207."""
+    caller.breaks("refuse", **fields)
+    caller.breaks("refuse", as_207=as_207)
+    answer = caller.create()
+    if as_207 and fields.get("reason") != "wrong_region":
+        assert 207 == answer.status_code
+        errors = answer.json()["error"] or [{"errors": [{"code": None}]}]
+        assert code == errors[0]["errors"][0]["code"]
+    else:
+        assert (status, code) == (answer.status_code, answer.json().get("code"))
+
+
+def test_report_and_export_ends(caller: Any) -> None:
+    """FAILED has a reason, CANCELLED none; PENDING never ends; small reports are spared if a size is given."""
+    for fields, end, reason in (
+        ({}, "FAILED", "Report generation failed"),
+        ({"status": "CANCELLED"}, "CANCELLED", None),
+        ({"reason": "Out of ink"}, "FAILED", "Out of ink"),
+        ({"status": "PENDING"}, "PENDING", None),
+        ({"longer_than_days": 60}, "COMPLETED", None),
+    ):
+        caller.breaks("report_ends", times=1, **fields)
+        done = caller.completed()
+        assert (end, reason) == (done["status"], done["failureReason"])
+    caller.breaks("export_ends", code="TIMED_OUT")
+    created = caller.export("ads", "POST", "/ads/export").json()
+    caller.state.clock.advance(60)
+    done = caller.export("ads", "GET", f"/exports/{created['exportId']}").json()
+    assert ("FAILED", "TIMED_OUT") == (done["status"], done["error"]["errorCode"])
+
+
+def test_rows(caller: Any) -> None:
+    """Rows vanish, appear, are of other products and regions, and have ids in one form; the edits of exports are theirs alone."""
+    usual = caller.rows()
+    caller.breaks("rows", times=1, change="vanish", share=1)
+    assert [] == caller.rows()
+    caller.breaks("rows", times=1, change="appear", share=0.2)
+    assert len(caller.rows()) > len(usual)
+    caller.breaks("rows", times=1, change="all_products")
+    assert 3 == len({row["adProduct.value"] for row in caller.rows()})
+    caller.breaks("rows", times=1, change="foreign", share=1)
+    assert {"US", "CA", "AU"} == {row["campaign.country"] for row in caller.rows()}
+    caller.breaks("rows", times=1, change="no_country", country="US")
+    assert {"CA"} == {row["campaign.country"] for row in caller.rows()}
+    caller.breaks("rows", times=1, words=OTHER_SPELLINGS, write=dict.fromkeys(IDS, "number"))
+    rows = caller.rows()
+    assert {"SPONSORED_PRODUCTS"} == {row["adProduct.value"] for row in rows}
+    assert {int} == {type(row["campaign.id"]) for row in rows}
+    caller.breaks("rows", of="ads", where={"state": ["PAUSED"]}, drop=["campaignId"])
+    ads = caller.exported("ads")
+    assert all(("campaignId" in ad) == (ad["state"] != "PAUSED") for ad in ads)
+    assert all("campaignId" in group for group in caller.exported("adGroups"))
+
+
+def test_files_and_urls(caller: Any) -> None:
+    """Half a file, another size than announced, a redirect; urls that have expired, and that are not signed anew."""
+    report_id = caller.completed()["reportId"]
+    whole = caller.report(report_id)["completedReportParts"][0]
+    for fields, status, share in (
+        ({"keep": 0.5}, 200, 0.5),
+        ({"redirect": ""}, 302, 0),
+        ({"bytes_per_second": 10**7}, 200, 1),
+    ):
+        caller.breaks("file", times=1, **fields)
+        answer = caller.http.get(whole["url"])
+        assert (status, int(whole["sizeInBytes"] * share)) == (
+            answer.status_code,
+            len(answer.content),
+        )
+    caller.breaks("file", times=1, size_factor=1)
+    sizes = [caller.report(report_id)["completedReportParts"][0]["sizeInBytes"] for _ in range(2)]
+    assert [whole["sizeInBytes"] + 1, whole["sizeInBytes"]] == sizes
+    caller.breaks("urls", times=1, expired=True)
+    expired = caller.report(report_id)["completedReportParts"][0]["url"]
+    assert 403 == caller.http.get(expired).status_code
+    caller.breaks("urls", same=True)
+    first = caller.state.signer.find_first(f"/downloads/reports/{report_id}/0.json.gz")
+    assert first.url == caller.report(report_id)["completedReportParts"][0]["url"]
+    caller.breaks("parts", single_url=True)
+    assert caller.completed()["url"]
+
+
+def test_throttled_creates(start: Callable[..., Any]) -> None:
+    """One report of a client at a time; a 429 that was accepted; a duplicate that names the running one."""
+    caller = start(max_reports_in_flight=9)
+    caller.breaks("accepted_429", times=1)
+    assert 429 == caller.create().status_code
+    assert 1 == len(caller.state.reports)
+    caller.breaks("duplicate", times=1)
+    answer = caller.create()
+    [running] = caller.state.reports
+    assert (425, f"The Request is a duplicate of : {running.report_id}") == (
+        answer.status_code,
+        answer.json()["detail"],
+    )
+    caller.breaks("one_at_a_time")
+    later = {"start": date(2026, 1, 9), "end": date(2026, 1, 9)}
+    assert 429 == caller.create(**later).status_code
+    caller.state.clock.advance(3600)
+    assert 207 == caller.create(**later).status_code
+    assert json.loads(caller.http.get(f"{caller.url}/sandbox/ledger").text)["count"] > 3

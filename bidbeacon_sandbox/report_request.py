@@ -237,7 +237,7 @@ def read_create(body: Any, rules: Sequence[Refuse] = ()) -> ReportRequest:
         products_named(report.query.filter),
     )
     if "unknown_field" in accepted:
-        fields = tuple(field for field in fields if field in KNOWN_FIELDS)
+        fields = tuple(field for field in fields if field in KNOWN_FIELDS or "." not in field)
     check_filter(report.query.filter)
     has_new_names = any(rule.reason == "old_names" for rule in rules)
     check_fields(fields, products, has_new_names=has_new_names, accepted=accepted)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.contract import HISTORY, LEARNED, PERIOD
-from bidbeacon_pipelines.requests.narrowing import Days, days_between
+from bidbeacon_pipelines.requests.narrowing import Days, days_to_ask
 from bidbeacon_pipelines.requests.queries import get_request, insert_request
 from bidbeacon_pipelines.requests.refusals import is_surely_served
 from bidbeacon_pipelines.requests.rules import FailureKind
@@ -61,10 +61,15 @@ def learn_from_loaded(
         contract = read_contract(connection, given.account_id)
         if half < contract.report(dataset, given.asked.ad_products).longest_period_days:
             change(f"{PERIOD}:{given.report}", str(half), ads_account=ads_account)
-    elif is_surely_served(dataset, refused.start_date, now.date()):
-        between = days_between(refused.start_date, given.start_date)
-        if between is not None:
-            request_part(connection, session, refused, between, now)
+    elif given.start_date > refused.start_date and is_surely_served(
+        dataset, refused.start_date, now.date()
+    ):
+        if days := days_to_ask(refused.start_date, given.start_date, is_sure=_is_alone(refused)):
+            request_part(connection, session, refused, days, now)
         else:
-            days = (now.date() - given.start_date).days
-            change(f"{HISTORY}:{given.report}", str(days))
+            change(f"{HISTORY}:{given.report}", str((now.date() - given.start_date).days))
+
+
+def _is_alone(refused: ReportRequest) -> bool:
+    """Return whether the report that was too old was one of a single day, requested because a longer one was too old."""
+    return refused.days == 1 and refused.narrows is not None

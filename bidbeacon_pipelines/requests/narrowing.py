@@ -64,11 +64,17 @@ def parts_of_too_old(
     return [(next_day, next_day)] if is_next_day_loaded else []
 
 
-def days_between(refused_start: date, given_start: date) -> Days | None:
-    """Return the days to request next between a report that was too old and a younger one that came; None where they are adjacent."""
+def days_to_ask(refused_start: date, given_start: date, *, is_sure: bool) -> Days | None:
+    """Return the days to request next between a report that was too old and a younger one that came.
+
+    Where the two begin on adjacent days, the refused one is requested once more, alone: a refusal
+    by chance must not cost the data of all older days. None where that has been done (`is_sure`).
+    """
     middle = refused_start + timedelta(days=((given_start - refused_start).days + 1) // 2)
     last = given_start - timedelta(days=1)
-    return (middle, last) if refused_start < middle <= last else None
+    if refused_start < middle <= last:
+        return middle, last
+    return None if is_sure else (refused_start, refused_start)
 
 
 def should_be_apart(failure: Failure | None, ad_products: Sequence[str], *, days: int) -> bool:

@@ -105,3 +105,12 @@ def test_account_that_is_refused_everything_learns_nothing_and_loses_no_window(
     load_all_that_is_due(world, account)
     assert [] == learned(world)
     assert {"loaded"} == {of_brands(world, account, ago) for ago in (1, 30, 60)}
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
+def test_refusal_by_chance_teaches_no_history(world: BenchWorld) -> None:
+    """Younger days come, then the refused day itself: nothing is learned and no window expires."""
+    account = prepare(world, 60)
+    world.break_with("refuse", "create_report", times=2, reason="too_old")
+    load_all_that_is_due(world, account)
+    assert ([], "loaded") == (learned(world), of_brands(world, account, 60))

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.datasets.registry import (
     DAILY_TARGETS,
 )
 from bidbeacon_pipelines.requests.narrowing import (
-    days_between,
+    days_to_ask,
     is_too_large,
     parts_of_too_large,
     parts_of_too_old,
@@ -105,18 +105,22 @@ def test_halves_of_a_report_that_is_too_large(start: int, length: int) -> None:
 @given(st.integers(32, 150))
 def test_limit_of_history_is_found_to_the_day(served: int) -> None:
     """By halves of what was refused, and of what lies between that and what was given, in few requests."""
-    given_start, refused_start, asked, requests = None, None, (day(150), day(1)), 0
+    given_start, refused_start, refused_alone = None, None, None
+    asked, requests = (day(150), day(1)), 0
     while True:
         requests += 1
         start, end = asked
         if TODAY - start <= timedelta(days=served):
             given_start = start
-            between = None if refused_start is None else days_between(refused_start, start)
-            if between is None:
+            if refused_start is None:
                 break
-            asked = between
+            is_sure = refused_alone == refused_start
+            if (days := days_to_ask(refused_start, start, is_sure=is_sure)) is None:
+                break
+            asked = days
         else:
             refused_start = start
+            refused_alone = start if start == end else refused_alone
             parts = parts_of_too_old(
                 *asked, today=TODAY, is_at_edge=False, is_next_day_loaded=given_start is not None
             )
@@ -124,7 +128,7 @@ def test_limit_of_history_is_found_to_the_day(served: int) -> None:
             [asked] = parts
         assert end >= start
     assert day(served) == given_start
-    assert requests <= 11
+    assert requests <= 13
 
 
 def test_refusal_that_says_nothing_about_history() -> None:

@@ -89,13 +89,18 @@ class _Start:
         make_dagster_home(self._settings, self._code_server_port)
         shared = shared_environment(self._settings, url)
         environment = service_environment(self._settings, shared)
+        await self._start(environment, needs_database=False)
         await self._upgrade(environment)
         with shared_with_other_terminals(self._settings, shared):
-            for service in self._services:
-                await self._processes.start(service, environment)
+            await self._start(environment, needs_database=True)
             await asyncio.gather(*map(self._wait_until_ready, self._watched()))
             self._show_ready(url)
             await self._processes.wait_until_one_ends()
+
+    async def _start(self, environment: dict[str, str], *, needs_database: bool) -> None:
+        for service in self._services:
+            if service.needs_database == needs_database:
+                await self._processes.start(service, environment)
 
     async def _open_database(self) -> str:
         if self._settings.database_url is not None:

@@ -5,13 +5,11 @@ import socket
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import httpx
-import psutil
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
@@ -46,6 +44,7 @@ class Service:
         host: Address it listens on.
         port: Port it listens on.
         problem: Returns why it is not ready yet, or None; absent: another one's says so.
+        needs_database: Whether it is started after the upgrade of the database, or beside it.
     """
 
     name: str
@@ -54,6 +53,7 @@ class Service:
     host: str = LOOPBACK
     port: int | None = None
     problem: Callable[["Service"], str | None] | None = None
+    needs_database: bool = True
 
     @property
     def url(self) -> str:
@@ -70,8 +70,8 @@ class Service:
         if self.port is not None and not is_free(self.port, self.host):
             variable = f"BIDBEACON_{self.name.upper().replace('-', '_')}_PORT"
             raise LocalError(
-                f"Port {self.port} ({self.name}) is in use{_holder(self.port)}: stop that program, or set {variable} "
-                "to another port."
+                f"Port {self.port} ({self.name}) is in use: stop the program that has it (`lsof -i :{self.port}` "
+                f"names it), or set {variable} to another port."
             )
 
 
@@ -89,7 +89,7 @@ def list_services(settings: Settings, code_server_port: int) -> list[Service]:
     state = ("--state-dir", str(settings.home / "sandbox"))
     in_flight = ("--max-reports-in-flight", str(SANDBOX_REPORTS_IN_FLIGHT))
     command = (*SANDBOX, "--host", host, "--port", str(port), *state, *in_flight)
-    sandbox = [Service("sandbox", command, ours, host, port, web_problem)]
+    sandbox = Service("sandbox", command, ours, host, port, web_problem, needs_database=False)
 
     host, port = settings.stream_host, settings.stream_port
     command = (*OURS, "stream", "--port", str(port))
@@ -108,7 +108,7 @@ def list_services(settings: Settings, code_server_port: int) -> list[Service]:
     webserver = Service("dagster", command, dagsters, host, port, dagster_problem)
 
     found = [stream, code_server, daemon, webserver]
-    return sandbox + found if settings.uses_sandbox else found
+    return [sandbox, *found] if settings.uses_sandbox else found
 
 
 def _script(name: str) -> str:
@@ -168,13 +168,3 @@ def choose_port(preferred: int = 0) -> int:
         return preferred
     with socket.create_server((LOOPBACK, 0)) as probe:
         return int(probe.getsockname()[1])
-
-
-def _holder(port: int) -> str:
-    """Name the program that listens on `port`, if the system shows it; macOS does so to root only."""
-    with suppress(psutil.Error):
-        for entry in psutil.net_connections(kind="tcp"):
-            address, is_listening = entry.laddr, entry.status == psutil.CONN_LISTEN
-            if is_listening and entry.pid and address and address.port == port:
-                return f" by {psutil.Process(entry.pid).name()} (process {entry.pid})"
-    return ""

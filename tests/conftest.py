@@ -8,9 +8,11 @@ import os
 import secrets
 import shutil
 import signal
+import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -43,6 +45,10 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 MEMORY, MEMORY_BYTES = Path("/dev/shm"), 4 * 2**30
 MEMORY_PREFIX = "bidbeacon-tests-"
 
+# httpx reads the certificates of all authorities for each client, of which tests have thousands
+# that speak plain HTTP.
+ssl.create_default_context = cache(ssl.create_default_context)
+
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)
 # `make mutants` runs the same tests hundreds of times: with few examples, the same each time.
@@ -53,11 +59,18 @@ hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
-def _settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Each test starts without settings from outside, those of a running `bidbeacon dev` included, and its own end with it."""
+def _settings_of_this_test_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Each test starts without settings from outside, those of a running `bidbeacon dev` included, and its own end with it.
+
+    Its home is a folder that does not exist yet: most tests need none, and making one takes longer
+    than they do.
+    """
+    home = tmp_path_factory.getbasetemp() / f"home-{secrets.token_hex(6)}"
     for name in [name for name in os.environ if name.startswith("BIDBEACON_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / ".bidbeacon"))
+    monkeypatch.setenv("BIDBEACON_HOME", str(home))
     get_settings.cache_clear()
     get_session_settings.cache_clear()
     yield

@@ -113,11 +113,39 @@ def _template(cluster_url: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def _template_with_dagster(cluster_url: str, _template: str) -> str:
+    """The name of a migrated database that has Dagster's tables as well, which take a second to create."""
+    # Tests without Dagster need not wait until it is imported.
+    from bidbeacon_pipelines.dagster_storage import upgrade_dagster
+
+    name = f"template_{secrets.token_hex(4)}"
+    _administer(cluster_url, "CREATE DATABASE {} TEMPLATE {}", name, _template)
+    upgrade_dagster(_database(cluster_url, name))
+    return name
+
+
 @pytest.fixture
-def database_url(cluster_url: str, _template: str) -> Iterator[str]:
-    """The address of a fresh, migrated database; commits are seen by other connections, and all is dropped at the end."""
-    with _clone(cluster_url, _template) as url:
+def database_url(cluster_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a fresh, migrated database; commits are seen by other connections, and all is dropped at the end.
+
+    It has Dagster's tables where the test, or a fixture of it, asks for `dagster_tables`.
+    """
+    has_dagster = "dagster_tables" in request.fixturenames
+    template = request.getfixturevalue("_template_with_dagster" if has_dagster else "_template")
+    with _clone(cluster_url, template) as url:
         yield url
+
+
+@pytest.fixture
+def dagster_tables(database_url: str) -> None:
+    """Have Dagster's tables in this test's database, as `db upgrade` creates them."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        # A copy of a database has not the settings of its roles.
+        connection.execute(
+            """DO $$ BEGIN EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = dagster, public',
+                                          current_user, current_database()); END $$"""
+        )
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,14 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
-from tests.dagster.fixtures import environment, sandbox
+from tests.dagster.fixtures import environment, sandbox, sandbox_server
 from tests.dagster.world import World
 from tests.stream.conftest import asgi_server, base_url, http
 
-__all__ = ["asgi_server", "base_url", "environment", "http", "sandbox"]
+__all__ = ["asgi_server", "base_url", "environment", "http", "sandbox", "sandbox_server"]
 
 INSTANCE = """
 storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}
@@ -46,10 +45,14 @@ def world(
 
 @pytest.fixture
 def real(
-    database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None, tmp_path: Path
+    database_url: str,
+    dagster_tables: None,
+    engine: Engine,
+    sandbox: SandboxHandle,
+    environment: None,
+    tmp_path: Path,
 ) -> Iterator[World]:
     """Yield a world without accounts whose Dagster keeps its events where the product's does: in this test's database."""
-    upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         yield World(database_url, engine, sandbox, instance)

@@ -8,15 +8,18 @@ import pytest
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
+from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions.settings import get_session_settings
+from tests.kept_sandbox import KeptServer, sandbox_server
+
+__all__ = ["environment", "sandbox", "sandbox_server"]
 
 
 @pytest.fixture
-def sandbox() -> Iterator[SandboxHandle]:
+def sandbox(sandbox_server: KeptServer) -> Iterator[SandboxHandle]:
     """Yield a running sandbox with small accounts and quick reports."""
     config = SandboxConfig(rows_per_day=20, report_seconds=0.5, export_seconds=0.2)
-    with running_sandbox(config) as handle:
+    with sandbox_server.play(config) as handle:
         yield handle
 
 

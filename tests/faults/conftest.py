@@ -9,13 +9,12 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions.settings import get_session_settings
-from tests.dagster.fixtures import environment, sandbox
+from tests.dagster.fixtures import environment, sandbox, sandbox_server
 from tests.dagster.world import World
 
-__all__ = ["environment", "sandbox"]
+__all__ = ["environment", "sandbox", "sandbox_server"]
 
 RESULTS = Path(__file__).parent / "results.json"
 STORAGE = """
@@ -34,6 +33,7 @@ _entries: list[dict[str, Any]] = []
 @pytest.fixture
 def world(
     database_url: str,
+    dagster_tables: None,
     engine: Engine,
     sandbox: SandboxHandle,
     environment: None,
@@ -45,7 +45,6 @@ def world(
     monkeypatch.setenv("BIDBEACON_HEARTBEAT_SECONDS", "1")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     get_session_settings.cache_clear()
-    upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(STORAGE)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         world = World(database_url, engine, sandbox, instance)

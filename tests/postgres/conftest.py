@@ -14,17 +14,20 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
+from bidbeacon_sandbox.server import SandboxHandle
 from tests.faults.ads.simulated_office import Office
+from tests.kept_sandbox import KeptServer, sandbox_server
 from tests.postgres.job_world import NOON, BenchWorld
 from tests.postgres.load_world import LoadWorld
 from tests.postgres.lone_fault_world import open_office
+
+__all__ = ["sandbox_server"]
 
 IMPATIENT = RetryPolicy(attempts=2, patience=0.05, backoff=wait_fixed(0.01))
 
 
 @pytest.fixture
-def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
+def sandbox(request: pytest.FixtureRequest, sandbox_server: KeptServer) -> Iterator[SandboxHandle]:
     """Yield a running sandbox with small accounts and a clock that stands still until a test moves it."""
     usual = {
         "rows_per_day": 12,
@@ -33,7 +36,8 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
         "clock_start": NOON,
         "clock_rate": 0,
     }
-    with running_sandbox(SandboxConfig(**usual | getattr(request, "param", {}))) as handle:
+    config = SandboxConfig(**usual | getattr(request, "param", {}))
+    with sandbox_server.play(config) as handle:
         yield handle
 
 
@@ -74,9 +78,15 @@ def office(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def dagster_home(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a DAGSTER_HOME with our `dagster.yaml`, on a fresh database without Dagster's tables."""
+    """Return a DAGSTER_HOME with our `dagster.yaml`, on a fresh database."""
     shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     get_settings.cache_clear()
     return tmp_path
+
+
+@pytest.fixture
+def dagster_with_tables(dagster_home: Path, dagster_tables: None) -> Path:
+    """Return a DAGSTER_HOME with our `dagster.yaml`, on a fresh database with Dagster's tables."""
+    return dagster_home

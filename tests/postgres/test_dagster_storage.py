@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import make_url
 
-from bidbeacon_pipelines.dagster_storage import dagster_database_url, upgrade_dagster
+from bidbeacon_pipelines.dagster_storage import dagster_database_url
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.processes import note_process
 from bidbeacon_pipelines.database.schema import SchemaError
@@ -18,9 +18,8 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 
 
 @pytest.fixture
-def instance(dagster_home: Path, database_url: str) -> Iterator[DagsterInstance]:
+def instance(dagster_with_tables: Path) -> Iterator[DagsterInstance]:
     """Yield an instance with its tables."""
-    upgrade_dagster(database_url)
     with DagsterInstance.get() as instance:
         yield instance
 
@@ -81,11 +80,10 @@ def test_missing_tables_are_said_in_one_line(dagster_home: Path) -> None:
 
 
 def test_another_role_needs_only_the_documented_grants(
-    dagster_home: Path, database_url: str, role: str, monkeypatch: pytest.MonkeyPatch
+    dagster_with_tables: Path, database_url: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A role with an address of its own is told which search path to set; docs/operations.md and docs/cluster.md do so."""
-    upgrade_dagster(database_url)
-    file = dagster_home / "dagster.yaml"
+    file = dagster_with_tables / "dagster.yaml"
     configuration = file.read_text().replace(
         "config: {}", "config: {postgres_url: {env: POOLER_URL}}"
     )

@@ -23,7 +23,6 @@ from bidbeacon_pipelines.actions import (
     WindowsQueued,
 )
 from bidbeacon_pipelines.causes import explain_as_json
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.causes import explain_causes_with
@@ -97,9 +96,8 @@ def test_a_query_of_the_documents_finds_something(told: SessionStore, query: str
         assert connection.exec_driver_sql(query).all()
 
 
-def test_what_to_watch_in_a_cluster_can_be_asked(engine: Engine, database_url: str) -> None:
-    """Each query of docs/cluster.md runs as it stands, by a role without Dagster's search path."""
-    upgrade_dagster(database_url)
+def test_what_to_watch_in_a_cluster_can_be_asked(engine: Engine, dagster_tables: None) -> None:
+    """Each query of docs/cluster.md runs as it stands."""
     questions = [block for block in _blocks("docs/cluster.md", "sql") if block.startswith("SELECT")]
     assert len(questions) >= 7
     with engine.begin() as connection:

@@ -23,7 +23,6 @@ from dagster import (
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines import retention
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -33,13 +32,12 @@ STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class
 
 @pytest.fixture
 def instance(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, dagster_tables: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DagsterInstance]:
     """Yield a Dagster instance that keeps its history in this test's database."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
     get_settings.cache_clear()
-    upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(STORAGE)
     with DagsterInstance.from_config(str(tmp_path)) as made:
         yield made

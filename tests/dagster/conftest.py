@@ -11,7 +11,7 @@ from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
 from tests.dagster.fixtures import environment, sandbox, sandbox_server
-from tests.dagster.world import World
+from tests.dagster.world import SERVED_DAYS, World
 from tests.stream.conftest import asgi_server, base_url, http
 
 __all__ = ["asgi_server", "base_url", "environment", "http", "sandbox", "sandbox_server"]
@@ -60,6 +60,7 @@ def real(
 
 @pytest.fixture
 def stocked(world: World) -> World:
-    """Return a world whose accounts are stored and partitions of Dagster."""
+    """Return a world of few days whose accounts are stored and partitions of Dagster."""
     world.add_accounts()
+    world.shorten_history(SERVED_DAYS)
     return world

@@ -19,7 +19,14 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import close_dead_sessions
-from tests.dagster.world import ASSET_KEY, RANGE_END, RANGE_START, World, wait_until
+from tests.dagster.world import (
+    ASSET_KEY,
+    RANGE_END,
+    RANGE_START,
+    SERVED_DAYS,
+    World,
+    wait_until,
+)
 
 
 @pytest.fixture
@@ -27,6 +34,7 @@ def served(real: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
     """Return a stocked world whose runs are stored in Postgres, where run processes find them."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     real.add_accounts()
+    real.shorten_history(SERVED_DAYS)
     return real
 
 

@@ -9,7 +9,7 @@ from dagster import DagsterInstance
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, partition_key
-from tests.dagster.world import ASSET_KEY, World
+from tests.dagster.world import ASSET_KEY, SERVED_DAYS, World
 from tests.postgres.flickering import wait_until
 
 TABLES = ("report_windows", "report_requests", "daily_target_performance")
@@ -23,6 +23,7 @@ STORED_COLUMNS = """
 def loaded(real: World) -> World:
     """Return a world in which a day was loaded twice, with copies of the tables as they were in between."""
     real.add_accounts()
+    real.shorten_history(SERVED_DAYS)
     assert real.materialize(real.account(), real.day()).success
     for table in TABLES:
         real.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")

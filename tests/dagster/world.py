@@ -39,6 +39,7 @@ from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
+from tests.one_dataset import shorten_history
 from tests.postgres.flickering import wait_until
 from tests.rules import rule
 
@@ -48,6 +49,8 @@ DATASET = get_dataset("daily_targets")
 ASSET_KEY = AssetKey(DATASET.asset_name)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 HELD_SECONDS = 1_800
+SERVED_DAYS = 60
+"""The windows of 24 months would take seconds."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,10 @@ class World:
         self.instance.add_dynamic_partitions(ACCOUNTS, keys)
         self.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
         return keys
+
+    def shorten_history(self, days: int) -> None:
+        """Have Amazon serve so few days only."""
+        shorten_history(self.engine, days)
 
     def account(self, country: str = "US") -> Account:
         """Return the account of a country that Amazon has not disabled."""

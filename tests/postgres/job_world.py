@@ -33,6 +33,7 @@ from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+from tests.one_dataset import shorten_history
 from tests.report_rows import with_target_ids
 from tests.rules import rule
 
@@ -86,6 +87,10 @@ class BenchWorld:
         """Put a rule in force."""
         self.sandbox.state.rules.add(rule(kind, call, times=times, **fields))
 
+    def shorten_history(self, days: int) -> None:
+        """Have Amazon serve so few days only."""
+        shorten_history(self.engine, days)
+
     def sync_accounts(self) -> list[str]:
         """Run the sync of accounts."""
         with self.session("sync-accounts") as session:
@@ -122,7 +127,7 @@ class BenchWorld:
 
     def _ask(self, account: Account, days: Sequence[date], dataset: Dataset) -> list[int]:
         with self.session() as session:
-            keep_windows(self.context, session, account, dataset, again=True)
+            keep_windows(self.context, session, account, dataset)
             with self.engine.begin() as connection:
                 want_windows(connection, account, dataset.name, days, "maria")
             return self._send(session, account, days, dataset)

@@ -10,6 +10,7 @@ from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_sessions import SessionStore, with_job_session
+from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -53,13 +54,14 @@ def test_a_load_that_quarantines_rows_is_a_warning(
 def test_throttling_is_a_warning_only_where_windows_are_late(world: BenchWorld) -> None:
     """A refused create whose windows can still be loaded on time is none; one that holds up late windows is, and counts them."""
     account = world.account()
-    throttle_once(world, seconds=30)
-    world.refresh(account)
-    assert ["ok"] == outcomes(world, "creates-paused")
-    world.execute("TRUNCATE session_headers CASCADE")
-    world.advance(seconds=LATE.total_seconds())
-    throttle_once(world, seconds=30)
-    world.refresh(account)
+    with only_daily_targets():
+        throttle_once(world, seconds=30)
+        world.refresh(account)
+        assert ["ok"] == outcomes(world, "creates-paused")
+        world.execute("TRUNCATE session_headers CASCADE")
+        world.advance(seconds=LATE.total_seconds())
+        throttle_once(world, seconds=30)
+        world.refresh(account)
     [paused] = world.actions("creates-paused")
     assert (["warnings"], True) == (outcomes(world, "creates-paused"), paused["late_windows"] > 0)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from sqlalchemy import text
 
 from bidbeacon_pipelines.accounts.queries import set_needs_attention
@@ -16,6 +17,7 @@ from bidbeacon_pipelines.requests.gate_queries import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning, set_planned
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
+from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -24,6 +26,13 @@ MIDNIGHT = datetime(2026, 1, 15, 23, tzinfo=UTC)
 """In Berlin: three days after `DAY` was over it is due again."""
 WAITING = """
     SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+
+
+@pytest.fixture(autouse=True)
+def only_one_dataset() -> Iterator[None]:
+    """Leave the dataset that is planned."""
+    with only_daily_targets():
+        yield
 
 
 def only_due(world: BenchWorld, account: Account, *days: date) -> None:

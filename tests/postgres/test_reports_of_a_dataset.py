@@ -69,6 +69,7 @@ def unrecorded(world: BenchWorld) -> list[LoadedDay]:
 
 def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWorld) -> None:
     """Of all twelve before campaigns are known; then of nine without Brands and Display; a campaign of another product brings its report."""
+    world.shorten_history(30)
     account = world.account()
     world.plan(account)
     assert 12 == len(reports_with_windows(world, account))
@@ -161,6 +162,7 @@ def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 40}], indirect=True, ids=["40 rows"])
 def test_all_datasets_of_an_account_are_loaded(world: BenchWorld) -> None:
     """Each day takes twelve reports, and all of its windows come."""
+    world.shorten_history(30)
     account = world.account()
     world.sync_entities(account)
     world.plan(account)

@@ -113,12 +113,18 @@ def test_a_request_is_in_one_known_state(
         ("needs_attention_for", "'nobody'", "needs_attention_for_known"),
         ("needs_attention_for = 'account', needs_attention", "'[]'", "needs_attention_is_a_cause"),
         ("refusals", "-1", "refusals_counted"),
+        ("refresh_every", "'4 minutes'", "refresh_every_in_reach"),
+        ("refresh_every", "'32 days'", "refresh_every_in_reach"),
+        ("refresh_cron", "'0 6 * *'", "refresh_cron_has_five"),
+        ("refresh_cron", "'0 6 * * * *'", "refresh_cron_has_five"),
+        ("refresh_cron", "''", "refresh_cron_has_five"),
+        ("refresh_cron = '0 6 * * *', refresh_every", "'1 day'", "one_cadence"),
     ],
 )
 def test_an_ads_account_is_well_formed(
     connection: Connection, column: str, value: str, constraint: str
 ) -> None:
-    """Region, key, and why it needs attention are of the forms that everything else relies on."""
+    """Region, key, cadence, and why it needs attention are of the forms that everything else relies on."""
     assert f"ck_ads_accounts_{constraint}" == broken_by(
         connection, f"UPDATE ads_accounts SET {column} = {value}"
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -167,3 +168,10 @@ def test_impossible_entry_is_refused(change: Mapping[str, Any]) -> None:
     """An entry the window rules or the load could not work with can't be made."""
     with pytest.raises(ValueError, match="daily_targets: expected"):
         replace(DAILY_TARGETS, **change)
+
+
+def test_no_offset_is_further_away_than_counts_as_due() -> None:
+    """Windows that are rightly far ahead are not taken for those of a wrong clock."""
+    for dataset in DATASETS.values():
+        offsets = dataset.refresh_offsets
+        assert all(later - earlier <= 31 for earlier, later in pairwise(offsets))

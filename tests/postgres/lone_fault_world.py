@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlalchemy import text
 from tenacity import wait_exponential
 
 from bidbeacon_pipelines.accounts.queries import read_ads_account, set_resumed
@@ -341,13 +342,16 @@ def hold_windows(office: Office) -> None:
 @contextmanager
 def fresh_world(office: Office) -> Iterator[LoneFaultWorld]:
     """Give an office that is as `prepare` left it, with a client of its own."""
-    for table in (*_WRITTEN, *reversed(_PREPARED)):
-        office.execute(f"DELETE FROM {table}")  # much faster than TRUNCATE, for tables this small
-    for table in _PREPARED:
-        columns = office.value(_COLUMNS, table=table)
-        office.execute(
-            f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {table}_as_made"
-        )
+    with office.engine.begin() as connection:
+        for table in (*_WRITTEN, *reversed(_PREPARED)):
+            # Much faster than TRUNCATE, for tables this small.
+            connection.execute(text(f"DELETE FROM {table}"))
+        for table in _PREPARED:
+            columns = connection.execute(text(_COLUMNS), {"table": table}).scalar_one()
+            copy = f"SELECT {columns} FROM {table}_as_made"
+            connection.execute(
+                text(f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE {copy}")
+            )
     office.sandbox.state.clock.set(_start_of(office.sandbox))
     _reset(office.sandbox)
     with open_context(office) as context:

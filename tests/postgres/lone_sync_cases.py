@@ -17,8 +17,6 @@ from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_sandbox.rules import Limits
 from tests.rules import NEW_FIELD, once, rule
 
-FAST = 2_000_000
-
 
 @dataclass(frozen=True, kw_only=True)
 class SyncCase:
@@ -91,21 +89,9 @@ class PutOff(NotBegun):
 
 
 ENTITY_CASES: dict[str, SyncCase] = {
-    "slow": Synced(faults=(once("slow", seconds=0.005),)),
-    "trickle": Synced(faults=(once("file", bytes_per_second=FAST),)),
     "unknown_field in every answer": Synced(faults=(rule("answer", add=NEW_FIELD),), strikes=(14,)),
-    "throttle: create, Retry-After that is sat out": Synced(
-        faults=(once("answer", "create_export", status=429, retry_after=4),),
-        calls=exports(create_export=1),
-        seconds=4,
-    ),
     "throttle: create": PutOff(
         faults=(once("answer", "create_export", status=429, retry_after=30),), error=Throttled
-    ),
-    "throttle: create, no Retry-After": Synced(
-        faults=(once("answer", "create_export", status=429),),
-        calls=exports(create_export=1),
-        seconds=1,
     ),
     "throttle: create, always": PutOff(
         faults=(rule("answer", "create_export", status=429),),
@@ -126,33 +112,8 @@ ENTITY_CASES: dict[str, SyncCase] = {
         calls=exports(create_export=1),
         seconds=1,
     ),
-    "server_error: look": Synced(
-        faults=(once("answer", "get_export", status=500),), calls=exports(get_export=1), seconds=1
-    ),
-    "server_error: download": Synced(
-        faults=(once("answer", "download", status=500),), calls=exports(download=1), seconds=1
-    ),
-    "html_body: create": Synced(
-        faults=(once("answer", "create_export", html=True, status=503),),
-        calls=exports(create_export=1),
-        seconds=1,
-    ),
-    "html_body: look": Synced(
-        faults=(once("answer", "get_export", html=True, status=503),),
-        calls=exports(get_export=1),
-        seconds=1,
-    ),
     "connection_cut: create": Synced(
         faults=(once("cut", "create_export"),), calls=exports(create_export=1), seconds=1
-    ),
-    "connection_cut: look": Synced(
-        faults=(once("cut", "get_export"),), calls=exports(get_export=1), seconds=1
-    ),
-    "connection_cut: download": Synced(
-        faults=(once("cut", "download"),), calls=exports(download=1), seconds=1
-    ),
-    "unauthorized": Synced(
-        faults=(once("answer", status=401),), calls=exports(create_export=1, token=1)
     ),
     "token_expiry": Synced(
         faults=(once("token", "get_export"),), calls=exports(get_export=1, token=1)
@@ -168,11 +129,6 @@ ENTITY_CASES: dict[str, SyncCase] = {
     "throttle: portfolios": Synced(
         faults=(once("answer", "list_portfolios", status=429, retry_after=30),),
         told=("export-requested", "portfolios-not-listed", "entities-synced"),
-    ),
-    "server_error: portfolios": Synced(
-        faults=(once("answer", "list_portfolios", status=500),),
-        calls=exports(list_portfolios=1),
-        seconds=1,
     ),
     "server_error: portfolios, always": Synced(
         faults=(rule("answer", "list_portfolios", status=500),),
@@ -208,26 +164,8 @@ ENTITY_CASES: dict[str, SyncCase] = {
         says="The export of campaigns failed: TIMED_OUT: Too much.",
     ),
     "throttle_accepted": PutOff(faults=(once("accepted_429", retry_after=30),), error=Throttled),
-    "throttle_accepted: no Retry-After": Synced(
-        faults=(once("accepted_429"),),
-        calls=exports(create_export=1),
-        seconds=1,
-    ),
-    "throttle_accepted: always": PutOff(
-        faults=(rule("accepted_429"),),
-        strikes=(3,),
-        calls={"token": 1, "create_export": 3},
-        seconds=1 + 2,
-        error=Throttled,
-    ),
-    "no_resign: the url lives": Synced(faults=(rule("urls", same=True),), strikes=(4,)),
     "expired_url: signed anew": Synced(
         faults=(once("urls", expired=True),), calls=exports(get_export=1, download=1)
-    ),
-    "expired_url: signed anew at the second look": Synced(
-        faults=(rule("urls", times=2, expired=True),),
-        strikes=(2,),
-        calls=exports(get_export=2, download=2),
     ),
     "expired_url: not signed anew": FirstFailed(
         faults=(once("urls", expired=True), rule("urls", same=True)),
@@ -236,17 +174,9 @@ ENTITY_CASES: dict[str, SyncCase] = {
         error=UrlExpired,
         says="AccessDenied: Request has expired",
     ),
-    "expired_url: always": FirstFailed(
-        faults=(rule("urls", expired=True),),
-        strikes=(3,),
-        calls=exports(get_export=-1, download=-1),
-        error=UrlExpired,
-        says="AccessDenied: Request has expired",
-    ),
     "truncated_gzip": FirstFailed(
         faults=(once("file", keep=0.5),), error=BrokenPartError, says="damaged gzip"
     ),
-    "wrong_size: not compared": Synced(faults=(once("file", size_factor=0.5),)),
     "redirect": FirstFailed(
         faults=(once("file", redirect=""),), error=AdsApiError, says="got: http://127.0.0.2"
     ),
@@ -278,7 +208,6 @@ class NothingListed(SyncCase):
 ONE_REGION_TOLD = ("region-not-listed", "accounts-synced")
 
 ACCOUNT_CASES: dict[str, SyncCase] = {
-    "slow": Listed(faults=(once("slow", seconds=0.005),)),
     "unknown_field in every answer": Listed(faults=(rule("answer", add=NEW_FIELD),), strikes=(7,)),
     "throttle: accounts": Listed(
         faults=(once("answer", "list_accounts", status=429, retry_after=30),),
@@ -286,19 +215,9 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         told=ONE_REGION_TOLD,
         unlisted="^throttled: .*list the accounts.*Too Many Requests",
     ),
-    "throttle: profiles": Listed(
-        faults=(once("answer", "list_profiles", status=429),),
-        calls=listings(list_profiles=1),
-        seconds=1,
-    ),
     "server_error: accounts": Listed(
         faults=(once("answer", "list_accounts", status=500),),
         calls=listings(list_accounts=1),
-        seconds=1,
-    ),
-    "server_error: profiles": Listed(
-        faults=(once("answer", "list_profiles", status=500),),
-        calls=listings(list_profiles=1),
         seconds=1,
     ),
     "server_error: accounts of one region, always": Listed(
@@ -316,19 +235,6 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         seconds=5,
         error=Unavailable,
         says="An internal error has occurred.*Could not list the accounts",
-    ),
-    "html_body": Listed(
-        faults=(once("answer", "list_accounts", html=True, status=200),),
-        calls=listings(list_accounts=1),
-        seconds=1,
-    ),
-    "connection_cut": Listed(
-        faults=(once("cut", "list_profiles"),),
-        calls=listings(list_profiles=1),
-        seconds=1,
-    ),
-    "unauthorized": Listed(
-        faults=(once("answer", status=401),), calls=listings(list_accounts=1, token=1)
     ),
     "token_expiry": Listed(
         faults=(once("token", "list_profiles"),), calls=listings(list_profiles=1, token=1)

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
-from bidbeacon_pipelines.causes import cause, invalid_fields
+from bidbeacon_pipelines.causes import invalid_fields
 from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
@@ -364,24 +364,6 @@ def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) ->
             world.execute("UPDATE entity_exports SET status = 'loaded'")
         else:
             assert KINDS == set(world.sync_entities(account))
-
-
-def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: BenchWorld) -> None:
-    """Amazon's code and message are in the action; afterwards the sync completes."""
-    account = world.account()
-    world.break_with("export_ends", times=1, code="TIMED_OUT", reason="too much")
-    with pytest.raises(ExportFailedError, match="TIMED_OUT: too much"):
-        world.sync_entities(account)
-    [failed] = world.actions("export-failed")
-    why = cause("export-failed", kind="campaigns", detail={"reason": "TIMED_OUT: too much"})
-    assert (failed["kind"], failed["cause"]) == ("campaigns", why)
-    assert world.account().entities_synced_at is None
-    world.sync_entities(account)
-    assert EXPORTED <= {
-        row["kind"]
-        for row in world.query("SELECT kind FROM entity_exports WHERE status = 'loaded'")
-    }
-    assert world.account().entities_synced_at is not None
 
 
 def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     Progress,
@@ -120,9 +121,7 @@ def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: Be
     assert len(world.accepted()) == 3
     assert len(told) > 2
     waiting = [
-        a
-        for a in world.actions("window-skipped")
-        if a["reason"] == "the limit of reports in flight is reached"
+        a for a in world.actions("window-skipped") if a["reason"] == SkipReason.WAITS_FOR_AMAZON
     ]
     assert len(waiting) == 1
 
@@ -214,7 +213,7 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
         for action in world.actions("window-skipped")
         for day in action["windows"]
     }
-    assert {str(TODAY), str(too_old)} == told.keys()
+    assert {str(TODAY): SkipReason.NOT_OVER, str(too_old): SkipReason.NOT_SERVED} == told
 
 
 def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:

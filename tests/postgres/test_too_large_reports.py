@@ -58,6 +58,7 @@ def test_report_that_is_too_large_is_split(world: BenchWorld, broken: dict[str, 
     [learned] = world.query("SELECT what, value, set_by FROM registry_overrides")
     assert ("period:SP+SB+SD", "2", "learned") == tuple(learned.values())
     refused = len(world.actions("report-split"))
+    assert refused > 0
     load_by_hand(world, account, [day - timedelta(days=8) for day in DAYS])
     assert [2] * 8 == lengths_of_loaded_reports(world)
     assert refused == len(world.actions("report-split"))

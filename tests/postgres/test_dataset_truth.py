@@ -12,6 +12,8 @@ from bidbeacon_pipelines.datasets.registry import (
     DAILY_PURCHASED_PRODUCTS,
     DAILY_TARGETS,
     DATASETS,
+    HOURLY_CAMPAIGNS,
+    HOURLY_PRODUCTS,
     HOURLY_TARGETS,
     Dataset,
 )
@@ -21,24 +23,15 @@ from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 CHANGES_OF_ROWS = ("restate", "appear", "vanish")
-OF_TARGETS = [dataset for dataset in DATASETS.values() if "target.value" in dataset.fields]
-HOURLY = [dataset for dataset in DATASETS.values() if dataset.grain == "hour"]
-
 each_dataset = pytest.mark.parametrize(
     "dataset", DATASETS.values(), ids=lambda dataset: dataset.name
 )
-few_datasets = pytest.mark.parametrize(
-    "dataset",
-    [DAILY_TARGETS, DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS],
-    ids=lambda dataset: dataset.name,
+two_datasets = pytest.mark.parametrize(
+    "dataset", [DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS], ids=lambda dataset: dataset.name
 )
-"""One of a single report, one of three, and one of hours."""
-each_dataset_of_targets = pytest.mark.parametrize(
-    "dataset", OF_TARGETS, ids=lambda dataset: dataset.name
-)
+"""One of three reports, and one of hours."""
 with_400_rows = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
 """Rows a day with which all ad products have rows of every dataset."""
-each_hourly_dataset = pytest.mark.parametrize("dataset", HOURLY, ids=lambda dataset: dataset.name)
 
 
 def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
@@ -62,9 +55,12 @@ def test_loaded_rows_are_amazons_to_the_last_decimal(world: BenchWorld, dataset:
     _assert_loaded_rows_are_true(world, dataset, "US")
 
 
-@few_datasets
 @with_400_rows
-@pytest.mark.parametrize("country", ["DE", "JP"])
+@pytest.mark.parametrize(
+    ("dataset", "country"),
+    [(DAILY_TARGETS, "DE"), (DAILY_PURCHASED_PRODUCTS, "JP")],
+    ids=["DE", "JP"],
+)
 def test_loaded_rows_of_other_countries_are_amazons(
     world: BenchWorld, dataset: Dataset, country: str
 ) -> None:
@@ -90,7 +86,7 @@ def _assert_loaded_rows_are_true(world: BenchWorld, dataset: Dataset, country: s
     assert {bool(neighbours)} == {report["foreign"] > 0 for report in processed}
 
 
-@few_datasets
+@two_datasets
 @with_400_rows
 def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset) -> None:
     """The first report's rows with all restatements applied are the second report's rows, and these are the truth then.
@@ -137,10 +133,10 @@ def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(
     assert expected == [told["ad_products"] for told in world.actions("other-products-reported")]
 
 
-@few_datasets
 @with_400_rows
-def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: Dataset) -> None:
+def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld) -> None:
     """Reports without a third of the rows leave the other two thirds, the next whole ones the truth; both are told row by row."""
+    dataset = DAILY_PURCHASED_PRODUCTS
     question = ask_about(world, dataset)
     true = question.true(load(world, question))
     world.break_with("rows", times=len(dataset.reports), change="vanish", share=0.33)
@@ -156,8 +152,8 @@ def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: 
     }
 
 
-@each_dataset_of_targets
 @with_400_rows
+@pytest.mark.parametrize("dataset", [DAILY_TARGETS, HOURLY_TARGETS], ids=lambda one: one.name)
 def test_rows_of_unknown_targets_have_them_after_the_next_sync(
     world: BenchWorld, dataset: Dataset
 ) -> None:
@@ -179,42 +175,15 @@ def test_rows_of_unknown_targets_have_them_after_the_next_sync(
     assert (before.row_count, before.spend) == (after.row_count, after.spend)
 
 
-@each_dataset_of_targets
-@with_400_rows
-def test_negative_targets_receive_nothing(world: BenchWorld, dataset: Dataset) -> None:
-    """There are negative targets with the texts of others, and no row is theirs."""
-    question = ask_about(world, dataset)
-    load(world, question)
-    negative = {
-        row["target_id"] for row in world.query("SELECT target_id FROM targets WHERE negative")
-    }
-    assert negative
-    place = question.columns.index("target_id")
-    assert set() == negative & {key[place] for key in question.stored()}
-
-
-@few_datasets
-@with_400_rows
-def test_an_unknown_target_keeps_its_spend(world: BenchWorld, dataset: Dataset) -> None:
-    """Rows that name targets which don't exist have none: the day's sums are the truth all the same."""
-    question = ask_about(world, dataset)
-    world.break_with("rows", change="unknown_target", share=0.2)
-    true = question.true(load(world, question))
-    stored = question.stored()
-    for metric in question.metrics:
-        assert question.total(true, metric) == question.total(stored, metric)
-
-
-@each_hourly_dataset
 @pytest.mark.parametrize(
-    ("country", "day"),
+    ("dataset", "country", "day"),
     [
-        ("US", date(2026, 3, 8)),
-        ("US", date(2025, 11, 2)),
-        ("DE", date(2026, 3, 29)),
-        ("GB", date(2025, 10, 26)),
-        ("JP", date(2026, 3, 29)),
+        (HOURLY_TARGETS, "US", date(2026, 3, 8)),
+        (HOURLY_TARGETS, "US", date(2025, 11, 2)),
+        (HOURLY_PRODUCTS, "DE", date(2026, 3, 29)),
+        (HOURLY_CAMPAIGNS, "GB", date(2025, 10, 26)),
     ],
+    ids=["23 hours US", "25 hours US", "23 hours DE", "25 hours GB"],
 )
 def test_hours_are_right_on_the_days_the_clock_changes(
     world: BenchWorld, dataset: Dataset, country: str, day: date

@@ -47,10 +47,10 @@ def refusing_some_counts() -> Iterator[None]:
         yield
 
 
-def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
+def ask_about(world: BenchWorld, dataset: Dataset, ago: int = 3) -> Question:
     """Ask about a day of an account."""
     day = TODAY - timedelta(days=ago)
-    return Question(world.engine, world.sandbox.url, world.account(country), dataset, day)
+    return Question(world.engine, world.sandbox.url, world.account(), dataset, day)
 
 
 def load_strictly(world: BenchWorld, question: Question) -> datetime:
@@ -80,13 +80,10 @@ def window_of(world: BenchWorld, question: Question) -> SimpleNamespace:
 
 
 @each_dataset
-@pytest.mark.parametrize("country", ["US", "JP"])
-def test_a_replayed_day_is_amazons_to_the_last_decimal(
-    world: BenchWorld, dataset: Dataset, country: str
-) -> None:
+def test_a_replayed_day_is_amazons_to_the_last_decimal(world: BenchWorld, dataset: Dataset) -> None:
     """Before the replay the good rows that were refused are missing and nothing else is; after it nothing is."""
-    world.sync_entities(world.account(country))
-    question = ask_about(world, dataset, country)
+    question = ask_about(world, dataset)
+    world.sync_entities(question.account)
     true = question.true(load_strictly(world, question))
     refused = window_of(world, question).quarantined_count or 0
     before = question.stored()
@@ -106,36 +103,27 @@ def test_a_replayed_day_is_amazons_to_the_last_decimal(
     )
 
 
-@each_dataset
-def test_rows_of_targets_that_came_meanwhile_are_replayed_as_theirs(
-    world: BenchWorld, dataset: Dataset
-) -> None:
+def test_rows_of_targets_that_came_meanwhile_are_replayed_as_theirs(world: BenchWorld) -> None:
     """Loaded and refused before the first export, synced, then replayed: each row is its target's, and none is lost or counted twice."""
-    question = ask_about(world, dataset)
+    question = ask_about(world, HOURLY_TARGETS)
     asked_at = load_strictly(world, question)
     world.sync_entities(question.account)
     replay(world, question)
     assert question.true(asked_at) == question.stored()
 
 
-@each_dataset
-def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(
-    world: BenchWorld, dataset: Dataset
-) -> None:
+def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(world: BenchWorld) -> None:
     """Replayed before the first export they have no targets, and have their targets' after it."""
-    question = ask_about(world, dataset)
+    question = ask_about(world, DAILY_TARGETS)
     asked_at = load_strictly(world, question)
     replay(world, question)
     world.sync_entities(question.account)
     assert question.true(asked_at) == question.stored()
 
 
-@each_dataset
-def test_a_replayed_restatement_tells_the_whole_difference(
-    world: BenchWorld, dataset: Dataset
-) -> None:
+def test_a_replayed_restatement_tells_the_whole_difference(world: BenchWorld) -> None:
     """A later report, whose refused rows are replayed, leaves the truth of then; its restatements lead from the first truth to it."""
-    question = ask_about(world, dataset, ago=1)
+    question = ask_about(world, DAILY_PURCHASED_PRODUCTS, ago=1)
     world.sync_entities(question.account)
     load_strictly(world, question)
     replay(world, question)

@@ -5,9 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import pytest
 
-from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS
 from tests.postgres.job_world import BenchWorld
 
 DATASET = DAILY_CAMPAIGNS
@@ -42,62 +41,6 @@ def stored_totals(world: BenchWorld, source: str) -> Totals:
         row["ad_product"]: (row["spend"], row["sales"], row["clicks"], row["impressions"])
         for row in rows
     }
-
-
-ACCOUNTS = ("US", "DE", "JP")
-WHOLE_DAYS = [dataset for dataset in DATASETS.values() if not dataset.is_hourly]
-TOTALS_OF = {"daily_search_terms": "search_terms", "daily_purchased_products": "purchased_products"}
-"""The sandbox's name for the totals of a dataset that holds only a part of a day; all others use `daily`."""
-
-
-def true_days(world: BenchWorld, dataset: Dataset) -> dict[tuple[Any, ...], dict[str, Decimal]]:
-    """Return the sandbox's totals by account, day and ad product: what is not zero."""
-    asked = {
-        "start": str(min(DAYS)),
-        "end": str(max(DAYS)),
-        "dataset": TOTALS_OF.get(dataset.name, "daily"),
-    }
-    answer = httpx.get(f"{world.sandbox.url}/sandbox/truth/totals", params=asked)
-    assert answer.status_code == 200, answer.text
-    wanted = {(one.account_id, one.country_code): one.id for one in map(world.account, ACCOUNTS)}
-    found = {}
-    for row in answer.json()["totals"]:
-        account = wanted.get((row["account"], row["country"]))
-        if account is not None and row["product"] in dataset.ad_products:
-            totals = {
-                one.column: Decimal(row[one.field.removeprefix("metric.")] or 0)
-                for one in dataset.metrics
-                if row["product"] in one.ad_products
-            }
-            found[account, row["date"], row["product"]] = {
-                name: total for name, total in totals.items() if total
-            }
-    return {key: totals for key, totals in found.items() if totals}
-
-
-def stored_days(world: BenchWorld, dataset: Dataset) -> dict[tuple[Any, ...], dict[str, Decimal]]:
-    """Return what the table adds up to by account, day and ad product: what is not zero."""
-    sums = ", ".join(f"sum({one.column}) AS {one.column}" for one in dataset.metrics)
-    rows = world.query(
-        f"SELECT account, CAST(window_date AS text) AS day, ad_product, {sums} FROM {dataset.table} GROUP BY 1, 2, 3"
-    )
-    return {
-        (row["account"], row["day"], row["ad_product"]): {
-            one.column: Decimal(row[one.column]) for one in dataset.metrics if row[one.column]
-        }
-        for row in rows
-    }
-
-
-@pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
-def test_all_daily_datasets_add_up_to_the_truth(world: BenchWorld) -> None:
-    """Each metric of each day and ad product of accounts in three countries, the sandbox's totals, to the last decimal."""
-    for dataset in WHOLE_DAYS:
-        for country in ACCOUNTS:
-            world.load(world.account(country), *DAYS, dataset=dataset)
-        true = true_days(world, dataset)
-        assert len(ACCOUNTS) * len(DAYS) * len(dataset.ad_products) == len(true)
-        assert true == stored_days(world, dataset)
 
 
 def test_sums_by_ad_product_are_the_truth(world: BenchWorld) -> None:

@@ -17,48 +17,28 @@ from bidbeacon_pipelines.database.clock import (
     read_now,
     simulate_time,
 )
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.windows.rules import local_date, window_dates
+from tests.dagster.judgements import read_judgements
 from tests.dagster.test_sensors import asked_for
-from tests.dagster.world import DATASET, World
+from tests.dagster.world import DATASET, SERVED_DAYS, World
 
 FORTY_DAYS = timedelta(days=40)
+WORK = """
+import sys
+from typer.testing import CliRunner
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.definitions import defs
 
-
-JUDGE = """
-import asyncio, httpx, json, sys
-from bidbeacon_pipelines.problems.alerts import AlertWatch
-from bidbeacon_pipelines.problems.doctor import examine
-from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.web import pipelines_extension
-from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server import create_app
-
-settings, account, window = get_settings(), *sys.argv[1:]
-engine = shared_engine(str(settings.database_url.get_secret_value()))
-AlertWatch(engine, settings).look_once()
-store = SessionStore(engine)
-app = create_app(store, extension=pipelines_extension(store, settings))
-
-def read(path, **query):
-    async def get():
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
-            return (await client.get(path, params=query)).raise_for_status().json()
-    return asyncio.run(get())
-
-home, coverage = read("/api/home"), read("/api/coverage")
-print(json.dumps({
-    "home": {one["code"]: one["count"] for one in home["findings"]},
-    "datasets": {one["name"]: one["states"] for one in home["datasets"]},
-    "map": sorted(one["cells"] for one in coverage["accounts"]),
-    "account": [one["states"] for one in read("/api/account", account=account)["datasets"]],
-    "explain": read("/api/explain", account=account, dataset="daily_targets", window=window)["verdict"],
-    "doctor": {one.name: one.severity for one in examine(settings, engine) if one.name != "calls"},
-}))
+account = ["--account", sys.argv[1]]
+for command in (["refresh", *account], ["accounts", "cadence", sys.argv[1], "--every", "6h"]):
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+assert defs.resolve_job_def("delete_old_records").execute_in_process().success
 """
-"""Prints all judgements of the page and of `doctor`, and lets alerts look."""
+"""Refreshes an account, sets its cadence, and deletes what is old."""
 
 
 def run_ahead(days: int, *arguments: str) -> str:
@@ -99,27 +79,21 @@ def windows_of(world: World, account: Account) -> Sequence[Mapping[str, Any]]:
 def dates_of(world: World, account: Account) -> Sequence[date]:
     """Return the days that are windows of an account by the database's time."""
     [row] = world.rows("SELECT now() AS now")
-    return window_dates(DATASET, local_date(row["now"], account.time_zone))
+    return window_dates(DATASET, local_date(row["now"], account.time_zone), SERVED_DAYS)
 
 
-@pytest.mark.parametrize("days", [40, 5 * 365], ids=["40 days", "5 years"])
-def test_refresh_on_host_whose_clock_is_ahead_expires_nothing(stocked: World, days: int) -> None:
-    """A process whose clock is ahead creates the windows of the database's today, and expires none."""
+def test_work_on_host_whose_clock_is_years_ahead_is_of_today(stocked: World) -> None:
+    """By the database's time are: the windows that a refresh creates, none of which expires; a cadence's next look; which records are old."""
     account = stocked.account("JP")
-    run_ahead(days, "-m", "bidbeacon_pipelines", "refresh", "--account", account.account_key)
+    run_ahead(5 * 365, "-c", WORK, account.account_key)
     windows = windows_of(stocked, account)
     assert dates_of(stocked, account) == [row["window_date"] for row in windows]
     assert "expired" not in {row["status"] for row in windows}
-
-
-def test_host_whose_clock_is_ahead_deletes_no_young_records(stocked: World) -> None:
-    """The daily deletion of old records keeps today's sessions on a host whose clock is five years ahead."""
-    run_ahead(
-        5 * 365,
-        "-c",
-        "from bidbeacon_pipelines.definitions import defs; "
-        "assert defs.resolve_job_def('delete_old_records').execute_in_process().success",
+    [look] = stocked.rows(
+        "SELECT next_look_at - now() AS ahead FROM ads_accounts WHERE ads_account_key = :key",
+        key=account.ads_account_key,
     )
+    assert look["ahead"] < timedelta(hours=7)
     assert stocked.one_session("sync-accounts")["status"] == "succeeded"
     [deleted] = stocked.rows(
         "SELECT payload FROM session_actions WHERE type = 'old-records-deleted'"
@@ -127,28 +101,8 @@ def test_host_whose_clock_is_ahead_deletes_no_young_records(stocked: World) -> N
     assert deleted["payload"]["counts"]["sessions"] == 0
 
 
-def test_cadence_set_on_host_whose_clock_is_ahead_is_of_today(stocked: World) -> None:
-    """The next look of a cadence is worked out from the database's time."""
-    account = stocked.account("JP")
-    run_ahead(
-        5 * 365,
-        "-m",
-        "bidbeacon_pipelines",
-        "accounts",
-        "cadence",
-        account.account_key,
-        "--every",
-        "6h",
-    )
-    [row] = stocked.rows(
-        "SELECT next_look_at - now() AS ahead FROM ads_accounts WHERE ads_account_key = :key",
-        key=account.ads_account_key,
-    )
-    assert row["ahead"] < timedelta(hours=7)
-
-
-def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: World) -> None:
-    """The page, `doctor` and alerts judge by the database's time: with a host two days ahead they find what they find with a right one."""
+def test_page_alerts_and_checks_agree_on_host_whose_clock_is_two_days_ahead(stocked: World) -> None:
+    """They and `doctor` judge by the database's time: with a host two days ahead they find what they find with a right one."""
     account = stocked.account("JP")
     stocked.plan(account)
     stocked.execute(
@@ -160,30 +114,17 @@ def test_home_and_alerts_agree_on_host_whose_clock_is_two_days_ahead(stocked: Wo
         " WHERE dataset = 'daily_targets' AND window_date = :day",
         day=stocked.day(5),
     )
-    arguments = "-c", JUDGE, account.account_key, str(stocked.yesterday_of(account))
-    right, ahead = (json.loads(run_ahead(days, *arguments)) for days in (0, 2))
+    asked = account.account_key, str(stocked.yesterday_of(account))
+    printed = run_ahead(2, "-m", "tests.dagster.judgements", *asked)
+    ahead = json.loads(printed.splitlines()[-1])
+    right = json.loads(json.dumps(read_judgements(*asked)))
     assert right == ahead
+    checked = stocked.rows("SELECT 1 FROM session_actions WHERE type = 'dataset-checked'")
+    assert 2 * len(DATASETS) == len(checked)
     assert right["datasets"]["daily_targets"]["due"] > 0
     told = stocked.rows("SELECT finding ->> 'code' AS code FROM findings WHERE gone_at IS NULL")
     assert {"report-failed": 1} == ahead["home"]
     assert ["report-failed"] == [row["code"] for row in told]
-
-
-def test_checks_on_host_whose_clock_is_ahead_find_no_late_windows(stocked: World) -> None:
-    """The hourly checks of the datasets judge by the database's time, too."""
-    stocked.plan(stocked.account("JP"))
-    stocked.execute(
-        "UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, next_refresh_at = now() - interval '1 hour'"
-    )
-    run_ahead(
-        2,
-        "-c",
-        "from bidbeacon_pipelines.definitions import defs; "
-        "assert defs.resolve_job_def('check_datasets').execute_in_process().success",
-    )
-    found = stocked.rows("SELECT payload FROM session_actions WHERE type = 'dataset-checked'")
-    assert found
-    assert {0} == {row["payload"]["failed"] for row in found}
 
 
 def test_stored_offset_moves_all_decisions(stocked: World) -> None:

@@ -19,6 +19,11 @@ COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 WITH_ACCOUNT = ("--account", "US.x")
 LOAD = ("load", *WITH_ACCOUNT)
+REAL = {
+    "BIDBEACON_ADS_API_CLIENT_ID": "amzn1.x",
+    "BIDBEACON_ADS_API_CLIENT_SECRET": "x",
+    "BIDBEACON_ADS_API_REFRESH_TOKEN": "x",
+}
 TAIL = ("sessions", "tail", "--url")
 DAY_OR_DAYS = "--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
 ADDRESS = "--url: expected an address like http://127.0.0.1:3030, got: "
@@ -105,11 +110,11 @@ def call(
 
 
 @pytest.fixture
-def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let commands work on a fresh database."""
-    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+def database(shared_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let commands work on a database that none of them changes."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", shared_database_url)
     get_settings.cache_clear()
-    return database_url
+    return shared_database_url
 
 
 @pytest.mark.usefixtures("database")
@@ -206,11 +211,35 @@ def test_doctor_tells_that_no_database_runs(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_a_database_nothing_can_be_asked(
     command: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says what starts one, and exits as for anything else that can't be asked."""
-    monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://127.0.0.1:1/nothing")
+    """One line without the password says what starts one, and the command exits as for anything else that can't be asked."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://ann:secret@127.0.0.1:1/nothing")
     get_settings.cache_clear()
     result = run(*command, *WITH_ACCOUNT)
-    assert (USAGE, True) == (result.exit_code, "doesn't answer" in result.stderr)
+    assert result.stderr.startswith("The database at postgresql://ann:•••@127.0.0.1:1/nothing does")
+    assert "start it (`bidbeacon dev` and `bidbeacon db start` start the embe" in result.stderr
+    assert (USAGE, 1) == (result.exit_code, len(result.stderr.splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "said"),
+    [
+        ({}, REAL, "holds the sandbox's data, but Amazon credentials are set"),
+        (REAL, {}, "holds data of the real Amazon, but BIDBEACON_ADS_API_CLIENT_ID is not set"),
+    ],
+    ids=["sandbox", "real"],
+)
+def test_data_of_sandbox_and_amazon_never_mix(
+    database_url: str, first: dict[str, str], then: dict[str, str], said: str
+) -> None:
+    """A database is of the kind that was first used with it; the other is refused."""
+    outcomes = []
+    for variables in (first, then):
+        get_settings.cache_clear()
+        own = {"BIDBEACON_DATABASE_URL": database_url, **variables}
+        outcomes.append(CliRunner(env=own).invoke(app, ["accounts", "list"]))
+    allowed, refused = outcomes
+    assert (0, USAGE) == (allowed.exit_code, refused.exit_code)
+    assert said in refused.stderr
 
 
 def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:
@@ -244,14 +273,11 @@ OUTPUTS: Mapping[str, tuple[str, str, set[int], str]] = {
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("command", [("accounts", "list"), ("sessions", "list", "--json")], ids=str)
-def test_output_goes_where_it_can(
-    database: str, output: str, command: Sequence[str], tmp_path: Path
-) -> None:
+def test_output_goes_where_it_can(database: str, output: str, tmp_path: Path) -> None:
     """Without a traceback, wherever that is."""
     before, after, codes, said = OUTPUTS[output]
     result = call(
-        *command,
+        *("accounts", "list"),
         before=f"env {before}" if before else "",
         after=after,
         BIDBEACON_DATABASE_URL=database,

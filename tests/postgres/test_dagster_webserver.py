@@ -1,9 +1,10 @@
-"""Dagster's webserver, as `dg dev` starts it, and the sandbox's own pages refuse requests of other sites' pages."""
+"""Dagster's webserver with our `dagster.yaml`, and the sandbox's own pages, refuse requests of other sites' pages."""
 
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ from websockets import InvalidStatus, Subprotocol
 from websockets.sync.client import connect
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.dev.services import Service, choose_port, dagster_problem
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sandbox.server import running_sandbox
 from tests.dagster.world import wait_until
@@ -29,23 +30,33 @@ PAGE = {"Accept": "text/html,application/xhtml+xml"}
 def webserver(
     shared_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """Yield a client of the webserver of `dg dev` with our `dagster.yaml`, once our definitions are loaded."""
+    """Yield a client of a webserver with our `dagster.yaml`; it needs no definitions to refuse requests."""
     home = tmp_path_factory.mktemp("home")
     shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
     upgrade_dagster(shared_database_url)
-    service = Service("dagster", (), {}, port=choose_port())
-    command = [Path(sys.executable).with_name("dg"), "dev", "--port", str(service.port)]
+    port = choose_port()
+    program = Path(sys.executable).with_name("dagster-webserver")
+    command = [program, "--empty-workspace", "--port", str(port)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         patch.setenv("BIDBEACON_DATABASE_URL", shared_database_url)
         patch.setenv("BIDBEACON_DAGSTER_PUBLIC_URL", PUBLIC_URL)
         process = subprocess.Popen(command, cwd=PROJECT_ROOT)
     try:
-        wait_until(lambda: dagster_problem(service) is None, "Dagster is ready", 240)
-        with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False
+        ) as client:
+            wait_until(lambda: is_up(client), "the webserver answers", 240)
             yield client
     finally:
         kill_family(process)
+
+
+def is_up(client: httpx.Client) -> bool:
+    """Return whether a webserver answers."""
+    with suppress(httpx.TransportError):
+        return client.get("/server_info").is_success
+    return False
 
 
 def open_websocket(webserver: httpx.Client, headers: dict[str, str]) -> None:

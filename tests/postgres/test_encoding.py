@@ -9,35 +9,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from dagster import DagsterInstance
 from psycopg import sql
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url, text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.dagster_storage import dagster_database_url
+from bidbeacon_pipelines.database.address import psycopg_args
+from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.connections import parse_database_url
 
 TEXT = "Zoë’s Kräuter – 東京"
 
-PROGRAM = """
-import sys
-from sqlalchemy import create_engine, text
-from bidbeacon_pipelines.dagster_storage import dagster_database_url
-from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_sessions import SessionStore
-from bidbeacon_pipelines.database.address import psycopg_args
-from bidbeacon_sessions.connections import parse_database_url
-import psycopg
-
-url, sent = sys.argv[1:]
-ask = text("SELECT CAST(:sent AS text), current_setting('client_encoding'), encode(convert_to(:sent, 'UTF8'), 'hex')")
-engines = make_engine(url), SessionStore.connect(url).engine, create_engine(dagster_database_url(url))
-for engine in engines:
-    with engine.connect() as connection:
-        print(*connection.execute(ask, {"sent": sent}).one(), sep="|")
-with psycopg.connect(**psycopg_args(parse_database_url(url))) as connection:
-    print(*connection.execute("SELECT %s::text, current_setting('client_encoding'), encode(convert_to(%s, 'UTF8'), 'hex')", [sent, sent]).fetchone(), sep="|")
-"""
+ASK = "SELECT CAST({0} AS text), current_setting('client_encoding'), encode(convert_to({0}, 'UTF8'), 'hex')"
+TOLD = (TEXT, "UTF8", TEXT.encode().hex())
 
 
 @pytest.fixture
@@ -48,34 +35,26 @@ def latin1(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_text_arrives_as_it_was_sent(database_url: str, latin1: None) -> None:
     """Our engines, sessions, Dagster's storage and connections without an engine are in UTF-8."""
-    result = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", PROGRAM, database_url, TEXT],
-        capture_output=True,
-        check=True,
-    )
-    line = f"{TEXT}|UTF8|{TEXT.encode().hex()}"
-    assert [line] * 4 == result.stdout.decode().splitlines()
+    with psycopg.connect(database_url) as connection:
+        assert ("LATIN1",) == connection.execute("SHOW client_encoding").fetchone()
+    dagsters = create_engine(dagster_database_url(database_url))
+    for engine in (make_engine(database_url), SessionStore.connect(database_url).engine, dagsters):
+        with engine.connect() as connection:
+            assert TOLD == connection.execute(text(ASK.format(":sent")), {"sent": TEXT}).one()
+        engine.dispose()
+    with psycopg.connect(**psycopg_args(parse_database_url(database_url))) as connection:
+        assert TOLD == connection.execute(ASK.format("%(sent)s::text"), {"sent": TEXT}).fetchone()
 
 
-def test_dagsters_own_rows_are_utf8_too(database_url: str, latin1: None, tmp_path: Path) -> None:
-    """A tag of a run, written and read through the storage of `dagster.yaml`, is the same text in the table."""
-    upgrade_dagster(database_url)
-    program = f"""
-from dagster import DagsterInstance
-from dagster._core.instance import InstanceRef
-from dagster._core.test_utils import create_run_for_test
-with DagsterInstance.from_ref(InstanceRef.from_dir({str(tmp_path)!r}, config_dir={str(PROJECT_ROOT)!r})) as instance:
-    create_run_for_test(instance, job_name="any", tags={{"note": {TEXT!r}}})
-"""
-    environment = {
-        **os.environ,
-        "BIDBEACON_DATABASE_URL": database_url,
-        "BIDBEACON_HOME": str(tmp_path),
-    }
-    subprocess.run([sys.executable, "-X", "utf8", "-c", program], env=environment, check=True)
+def test_dagsters_own_rows_are_utf8_too(
+    dagster_with_tables: Path, database_url: str, latin1: None
+) -> None:
+    """A partition that is written through the storage of `dagster.yaml` is the same text in the table."""
+    with DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("accounts", [TEXT])
     with psycopg.connect(database_url, client_encoding="utf8") as connection:
         assert (TEXT,) == connection.execute(
-            "SELECT value FROM dagster.run_tags WHERE key = 'note'"
+            "SELECT partition FROM dagster.dynamic_partitions"
         ).fetchone()
 
 

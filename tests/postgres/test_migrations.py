@@ -98,17 +98,11 @@ def test_alembic_finds_nothing_left_to_migrate(database_url: str) -> None:
     assert differences == []
 
 
-@pytest.mark.parametrize(
-    "question",
-    [CONSTRAINTS, INDEXES, COLUMNS, STORAGE],
-    ids=["constraints", "indexes", "columns", "storage"],
-)
-def test_migrated_and_modelled_tables_are_the_same(
-    database_url: str, empty_url: str, question: str
-) -> None:
+def test_migrated_and_modelled_tables_are_the_same(database_url: str, empty_url: str) -> None:
     """Checks, keys, partial indexes, collations, defaults and fill factors too, which Alembic does not compare."""
     create_from_models(empty_url)
-    assert ask(empty_url, question) == ask(database_url, question)
+    for question in (CONSTRAINTS, INDEXES, COLUMNS, STORAGE):
+        assert ask(empty_url, question) == ask(database_url, question)
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -139,9 +133,9 @@ def test_twice_is_once(database_url: str) -> None:
     assert [(HEAD,)] == ask(database_url, "SELECT version_num FROM alembic_version")
 
 
-def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
-    """All four return, and the tables are there once."""
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        list(pool.map(upgrade, [empty_url] * 4))
+def test_two_processes_migrate_one_database_once(empty_url: str) -> None:
+    """Both return, and the tables are there once."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(upgrade, [empty_url] * 2))
     assert [(1,)] == ask(empty_url, "SELECT count(*) FROM session_change_cursor")
     assert [(HEAD,)] == ask(empty_url, "SELECT version_num FROM alembic_version")

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from benchmarks import scarcity
 from benchmarks.simulation import ACCOUNTS, DAILY, WORLDWIDE, ZONES, fill, kinds, live, miss, table
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -56,21 +55,6 @@ def test_what_was_missed_is_made_up_for_with_one_report(
 ) -> None:
     """After two days, a week or a month without any refresh."""
     assert {1} == {one.requests for one in miss(DAILY, countries, every)}
-
-
-def test_at_most_so_many_first_refreshes_can_be_on_time() -> None:
-    """The bound grows in step with the reports until most of what is due is made, and is reached with all of it."""
-    assert pytest.approx([0.15, 0.375, 0.75, 1.0], abs=0.005) == [
-        scarcity.possible(share) for share in (0.1, 0.25, 0.5, 1.0)
-    ]
-
-
-def test_the_reports_that_are_due_are_those_that_were_counted() -> None:
-    """The month's scarcity is measured by what the simulation counts for a steady day."""
-    counted = {
-        n: max(day.requests for day in live(DAILY, countries)) for n, countries in ACCOUNTS.items()
-    }
-    assert scarcity.DUE_A_DAY == counted
 
 
 def test_the_document_tells_these_numbers() -> None:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.causes import KINDS, Kind, cause, explain, invalid_fields, key_of
@@ -68,6 +68,7 @@ def test_each_field_at_fault_is_told() -> None:
     )
 
 
+@settings(max_examples=40)
 @given(
     code=st.sampled_from([*KINDS, "of-a-newer-version"]),
     values=st.dictionaries(st.sampled_from(["field", "status", "causes", "detail"]), JSON),

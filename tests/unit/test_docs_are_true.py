@@ -4,6 +4,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import metadata
 from pathlib import Path
@@ -172,8 +173,13 @@ def test_commands_that_a_document_shows_exist(document: Path) -> None:
             _check_command(shlex.split(match[1], comments=True))
 
 
+@cache
+def _bidbeacon() -> Any:
+    return typer.main.get_command(app)
+
+
 def _check_command(words: list[str]) -> None:
-    command: Any = typer.main.get_command(app)
+    command = _bidbeacon()
     while words and (subcommands := getattr(command, "commands", None)):
         assert words[0] in subcommands, words
         command = subcommands[words.pop(0)]

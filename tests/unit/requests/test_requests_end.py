@@ -113,6 +113,8 @@ class OneRequest(RuleBasedStateMachine):
     def teardown(self) -> None:
         """From wherever it is, it ends, though no report is ever ready and no file can be loaded."""
         for _ in range(MOST_STEPS):
+            if self.row.finished_at is not None:
+                return
             step = next_step(self.row, self.now)
             if step is not None:
                 self.row = apply(self.row, step, self.now)
@@ -120,7 +122,7 @@ class OneRequest(RuleBasedStateMachine):
                 self.row = apply(self.row, Reported("rpt", "PENDING"), self.now)
             elif isinstance(step, Load):
                 self.row = apply(self.row, NoAnswer(WHY), self.now)
-            elif step is None and self.row.finished_at is None:
+            elif step is None:
                 assert self.row.next_step_at is not None
                 assert self.row.next_step_at > self.now
                 self.now = self.row.next_step_at

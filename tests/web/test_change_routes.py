@@ -1,6 +1,6 @@
 """Requests that change something: what they do, who they are recorded as, and which are refused."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -204,37 +204,38 @@ def test_nothing_is_asked_for_a_paused_account(product: httpx.Client) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "status", "said"),
-    [
-        ("pause", {"account": "nobody"}, 404, "No account 'nobody'"),
-        ("pause", {}, 400, "The field account is missing."),
-        ("pause", {"account": 7}, 400, "Expected account to be text."),
-        ("pause", {"account": "a\x00b"}, 400, "Expected account to be text."),
-        ("pause", {"account": KEY, "force": True}, 400, "Unknown field 'force'."),
-        ("pause", [KEY], 400, "Expected a JSON object."),
-        ("cadence", {"account": KEY, "every": "soon"}, 400, "expected a duration"),
-        ("cadence", {"account": KEY, "every": "6h", "cron": "0 6 * * *"}, 400, "expected one of"),
-        ("alias", {"account": KEY, "alias": "x" * 81}, 400, "Expected an alias"),
-        ("load-windows", LOAD | {"dataset": "weather"}, 404, "weather"),
-        (
-            "load-windows",
-            LOAD | {"windows": []},
-            400,
-            "Expected windows to be a list of 1 to 100 days.",
-        ),
-        ("load-windows", LOAD | {"windows": ["x"]}, 400, "Expected windows to be days"),
-        ("load-windows", LOAD | {"windows": ["2026-11-22"] * 101}, 400, "a list of 1 to 100 days"),
-    ],
-)
+WRONG: Sequence[tuple[str, Any, int, str]] = [
+    ("pause", {"account": "nobody"}, 404, "No account 'nobody'"),
+    ("pause", {}, 400, "The field account is missing."),
+    ("pause", {"account": 7}, 400, "Expected account to be text."),
+    ("pause", {"account": "a\x00b"}, 400, "Expected account to be text."),
+    ("pause", {"account": KEY, "force": True}, 400, "Unknown field 'force'."),
+    ("pause", [KEY], 400, "Expected a JSON object."),
+    ("cadence", {"account": KEY, "every": "soon"}, 400, "expected a duration"),
+    ("cadence", {"account": KEY, "every": "6h", "cron": "0 6 * * *"}, 400, "expected one of"),
+    ("alias", {"account": KEY, "alias": "x" * 81}, 400, "Expected an alias"),
+    ("load-windows", LOAD | {"dataset": "weather"}, 404, "weather"),
+    (
+        "load-windows",
+        LOAD | {"windows": []},
+        400,
+        "Expected windows to be a list of 1 to 100 days.",
+    ),
+    ("load-windows", LOAD | {"windows": ["x"]}, 400, "Expected windows to be days"),
+    ("load-windows", LOAD | {"windows": ["2026-11-22"] * 101}, 400, "a list of 1 to 100 days"),
+]
+"""What is asked for, and how it is refused."""
+
+
 def test_a_change_that_is_not_understood_changes_nothing(
-    product: httpx.Client, stored: SessionStore, path: str, body: Any, status: int, said: str
+    product: httpx.Client, stored: SessionStore
 ) -> None:
     """What was expected, and what came."""
-    answer = product.post(f"/api/account/{path}", json=body)
-    assert status == answer.status_code
-    assert said in answer.json()["error"]
-    assert answer.json()["what_to_do"]
+    for path, body, status, said in WRONG:
+        answer = product.post(f"/api/account/{path}", json=body)
+        assert status == answer.status_code, (path, body)
+        assert said in answer.json()["error"]
+        assert answer.json()["what_to_do"]
     assert not account(stored).paused
 
 
@@ -242,43 +243,39 @@ JSON = {"Content-Type": "application/json"}
 BODY = f'{{"account": "{KEY}"}}'
 
 
-@pytest.mark.parametrize(
-    ("method", "headers", "body", "status"),
-    [
-        ("POST", JSON | {"Origin": "https://evil.example"}, BODY, 403),
-        ("POST", JSON | {"Origin": "null"}, BODY, 403),
-        ("POST", JSON | {"Sec-Fetch-Site": "cross-site"}, BODY, 403),
-        ("POST", JSON | {"Sec-Fetch-Site": "same-site"}, BODY, 403),
-        ("POST", JSON | {"Host": "evil.example"}, BODY, 403),
-        ("POST", {"Content-Type": "application/x-www-form-urlencoded"}, f"account={KEY}", 415),
-        ("POST", {"Content-Type": "text/plain"}, BODY, 415),
-        ("POST", {}, BODY, 415),
-        ("POST", JSON, "", 400),
-        ("POST", JSON, "{", 400),
-        ("POST", JSON, "\ud800".encode("utf-8", "surrogatepass"), 400),
-        ("POST", JSON, "x" * (MOST_BYTES + 1), 413),
-        ("GET", JSON, None, 405),
-        ("PUT", JSON, BODY, 405),
-        (
-            "OPTIONS",
-            {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
-            None,
-            405,
-        ),
-    ],
-)
+FOREIGN: Sequence[tuple[str, Mapping[str, str], str | bytes | None, int]] = [
+    ("POST", JSON | {"Origin": "https://evil.example"}, BODY, 403),
+    ("POST", JSON | {"Origin": "null"}, BODY, 403),
+    ("POST", JSON | {"Sec-Fetch-Site": "cross-site"}, BODY, 403),
+    ("POST", JSON | {"Sec-Fetch-Site": "same-site"}, BODY, 403),
+    ("POST", JSON | {"Host": "evil.example"}, BODY, 403),
+    ("POST", {"Content-Type": "application/x-www-form-urlencoded"}, f"account={KEY}", 415),
+    ("POST", {"Content-Type": "text/plain"}, BODY, 415),
+    ("POST", {}, BODY, 415),
+    ("POST", JSON, "", 400),
+    ("POST", JSON, "{", 400),
+    ("POST", JSON, "\ud800".encode("utf-8", "surrogatepass"), 400),
+    ("POST", JSON, "x" * (MOST_BYTES + 1), 413),
+    ("GET", JSON, None, 405),
+    ("PUT", JSON, BODY, 405),
+    (
+        "OPTIONS",
+        {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
+        None,
+        405,
+    ),
+]
+"""What another site could send, and how it is refused."""
+
+
 def test_what_another_site_could_send_is_refused(
-    on_dev: httpx.Client,
-    stored: SessionStore,
-    method: str,
-    headers: Mapping[str, str],
-    body: str | bytes | None,
-    status: int,
+    on_dev: httpx.Client, stored: SessionStore
 ) -> None:
     """A foreign origin, a form, plain text, a GET, a preflight: none changes anything, and none is allowed by CORS."""
-    answer = on_dev.request(method, "/api/account/pause", headers=dict(headers), content=body)
-    assert status == answer.status_code, answer.text
-    assert "access-control-allow-origin" not in answer.headers
+    for method, headers, body, status in FOREIGN:
+        answer = on_dev.request(method, "/api/account/pause", headers=dict(headers), content=body)
+        assert status == answer.status_code, (method, headers, answer.text)
+        assert "access-control-allow-origin" not in answer.headers
     assert not account(stored).paused
 
 

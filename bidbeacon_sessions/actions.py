@@ -26,7 +26,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DecimalSchema
 
 from bidbeacon_sessions.errors import ActionDefinitionError
-from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.sentences import Part, Template, parse_template, plain_text
 
 CUT_MARK = "cut"
@@ -109,10 +109,10 @@ class Reference:
     def masked(self) -> "Reference":
         """Return it without secrets."""
         dataset, window = (
-            self.dataset and redact_text(self.dataset),
-            self.window and redact_text(self.window),
+            self.dataset and mask_text(self.dataset),
+            self.window and mask_text(self.window),
         )
-        return Reference(redact_text(self.account), redact_text(self.effect), dataset, window)
+        return Reference(mask_text(self.account), mask_text(self.effect), dataset, window)
 
 
 class Action(BaseModel):

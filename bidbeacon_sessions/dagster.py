@@ -11,7 +11,8 @@ from uuid import UUID
 import dagster as dg
 
 from bidbeacon_sessions.actions import Subject
-from bidbeacon_sessions.errors import masked
+from bidbeacon_sessions.errors import mask_error
+from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.presentation import (
     action_json,
     describe_status,
@@ -20,7 +21,6 @@ from bidbeacon_sessions.presentation import (
     whose,
 )
 from bidbeacon_sessions.queries import find_session, list_excerpts
-from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.session import (
     SessionRecorder,
     default_store,
@@ -138,15 +138,15 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
                 context.instance.add_run_tags(context.run.run_id, tags)
                 yield session
         except BaseException as error:
-            clean = masked(error)
+            clean = mask_error(error)
             if clean is error:
                 raise
-            raise clean from clean.__cause__
+            raise clean from None
 
 
 def label_tag(label: str | None) -> dict[str, str]:
     """Return the tag that says what a run's account is called; none where it has no name."""
-    return {LABEL_TAG: redact_text(label)[:_LONGEST_TAG]} if label else {}
+    return {LABEL_TAG: mask_text(label)[:_LONGEST_TAG]} if label else {}
 
 
 def _labels(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> dict[str, str]:

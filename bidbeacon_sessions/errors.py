@@ -13,10 +13,7 @@ SessionsError
 ```
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from bidbeacon_sessions.redaction import redact, redact_text
+from bidbeacon_sessions.masking import mask_text
 
 
 class SessionsError(Exception):
@@ -98,53 +95,35 @@ class CannotListenError(SessionsError):
         )
 
 
-def masked(error: BaseException) -> BaseException:
-    """Return an exception whose text, notes and causes hold no secret: the very same one, masked in place, wherever that is possible.
+def mask_error(error: BaseException) -> BaseException:
+    """Return an error to raise instead of one that may hold secrets: itself, where nothing is to be masked.
 
-    One that makes its text from what can't be changed becomes a `MaskedError` that says the same.
+    Where its own text holds a secret, it is a `MaskedError` that says the same. Where only the
+    errors that led to it hold one, it is the same without these.
     """
-    return _masked(error, {})
+    text = _own_text(error)
+    if mask_text(text) != text:
+        masked = MaskedError(type(error).__name__, mask_text(text))
+        return masked.with_traceback(error.__traceback__)
+    if any(mask_text(each) != each for each in map(_own_text, _leading_to(error))):
+        error.__cause__ = error.__context__ = None
+    return error
 
 
-def _masked(error: BaseException, done: dict[int, BaseException]) -> BaseException:
-    if id(error) in done:
-        return done[id(error)]
-    _mask_in_place(error)
-    told = str(error)
-    clean = error if redact_text(told) == told else _as_masked_error(error, told)
-    done[id(error)] = clean
-    if clean.__cause__ is not None:
-        clean.__cause__ = _masked(clean.__cause__, done)
-    if clean.__context__ is not None:
-        suppressed = clean.__suppress_context__
-        clean.__context__ = _masked(clean.__context__, done)
-        clean.__suppress_context__ = suppressed
-    if isinstance(clean, BaseExceptionGroup):
-        for one in clean.exceptions:
-            _masked(one, done)
-    return clean
+def _own_text(error: BaseException) -> str:
+    """Return what a traceback shows of an error alone, with its notes and the members of a group."""
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return "\n".join([str(error), *getattr(error, "__notes__", ()), *map(_own_text, members)])
 
 
-def _as_masked_error(error: BaseException, told: str) -> MaskedError:
-    clean = MaskedError(type(error).__name__, redact_text(told)).with_traceback(error.__traceback__)
-    clean.__cause__, clean.__context__ = error.__cause__, error.__context__
-    clean.__suppress_context__ = error.__suppress_context__
-    return clean
-
-
-def _mask_in_place(error: BaseException) -> None:
-    if not isinstance(error, BaseExceptionGroup):
-        args = tuple(map(_masked_value, error.args))
-        if args != error.args:
-            error.args = args
-    for name, held in list(vars(error).items()):
-        clean = _masked_value(held)
-        if clean is not held and clean != held:
-            setattr(error, name, clean)
-
-
-def _masked_value(value: Any) -> Any:
-    """Return text, and plain data that holds some, masked; anything else is what the program needs it to be."""
-    if type(value) is tuple:
-        return tuple(redact(value))
-    return redact(value) if isinstance(value, str | bytes | list | Mapping) else value
+def _leading_to(error: BaseException) -> list[BaseException]:
+    """Return the causes and contexts of an error, each once."""
+    found = {id(error): error}
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        for each in (one.__cause__, one.__context__):
+            if each is not None and id(each) not in found:
+                found[id(each)] = each
+                waiting.append(each)
+    return list(found.values())[1:]

@@ -32,10 +32,10 @@ from bidbeacon_sessions.core_actions import (
 )
 from bidbeacon_sessions.errors import NotConfiguredError, SessionClosedError
 from bidbeacon_sessions.leases import Heartbeat, last_sign_of_life
+from bidbeacon_sessions.masking import mask, mask_text
 from bidbeacon_sessions.pending import PendingAction, PendingActions
 from bidbeacon_sessions.progress import Progress, working
 from bidbeacon_sessions.queries import list_excerpts
-from bidbeacon_sessions.redaction import redact, redact_text
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import (
     MAX_ACTION_BYTES,
@@ -306,7 +306,7 @@ class SessionRecorder:
         with self.store.each() as connection:
             stored = list_places(connection, self.session_id, [action.ord for action in decided])
         for pending in self._unconfirmed.settle(decided, stored):
-            said = redact_text(plain_text(pending.action.parts()))[:_MOST_SAID]
+            said = mask_text(plain_text(pending.action.parts()))[:_MOST_SAID]
             told = ActionRolledBack(action=pending.action.type, said=said, told_at=pending.at)
             prepared = self._prepare(told)
             if prepared is not None:
@@ -336,18 +336,18 @@ class SessionRecorder:
 
 def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
     """Return an action as it is stored at a place: without secrets, and within bounds."""
-    promises = tuple(map(redact_text, action.promises()))
+    promises = tuple(map(mask_text, action.promises()))
     return NewAction(
         ord=ord_,
         type=action.type,
         schema_version=action.schema_version,
         tone=action.own_tone(),
         at=at,
-        payload=within(redact(action.model_dump(mode="json")), MAX_ACTION_BYTES),
+        payload=within(mask(action.model_dump(mode="json")), MAX_ACTION_BYTES),
         references=tuple(reference.masked() for reference in action.references()),
         promises=promises,
         deadline_at=at + action.promise_lasts if promises else None,
-        fulfilled=tuple(map(redact_text, action.fulfilled_promises())),
+        fulfilled=tuple(map(mask_text, action.fulfilled_promises())),
     )
 
 
@@ -418,8 +418,8 @@ def with_job_session(
         step_key=step_key,
         retry_number=retry_number,
         account=account,
-        input=within(redact(input or {}), MAX_INPUT_BYTES),
-        labels=redact(labels or {}),
+        input=within(mask(input or {}), MAX_INPUT_BYTES),
+        labels=mask(labels or {}),
     )
     recorder = SessionRecorder(store or default_store(), new, clock)
     heartbeat = Heartbeat(recorder.store, recorder.progress)
@@ -470,7 +470,7 @@ def _close_quietly(
         recorder.close(status, describe_error(error), patience=patience)
     except Exception as own:  # noqa: BLE001 - whatever it is, the job's error is the one to tell
         logger.warning(
-            "Session %s could not be closed: %s", recorder.session_id, redact_text(str(own))
+            "Session %s could not be closed: %s", recorder.session_id, mask_text(str(own))
         )
 
 
@@ -480,15 +480,15 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     Beside type, message and traceback it has the `cause` that the exception's attribute
     `failure_cause` says, if it has one: a JSON object, for the application to explain.
     """
-    message = redact_text(str(error))
-    trace = redact_text("".join(traceback.format_exception(error)))
+    message = mask_text(str(error))
+    trace = mask_text("".join(traceback.format_exception(error)))
     told = {
         "type": type(error).__name__,
         "message": message[:_MAX_ERROR_TEXT],
         "traceback": trace[-_MAX_ERROR_TEXT:],
     }
     cause = getattr(error, "failure_cause", None)
-    return told if cause is None else told | {"cause": within(redact(cause), _MAX_ERROR_TEXT)}
+    return told if cause is None else told | {"cause": within(mask(cause), _MAX_ERROR_TEXT)}
 
 
 @cache

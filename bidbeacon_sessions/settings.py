@@ -18,9 +18,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
 
 from bidbeacon_sessions.connections import parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError
+from bidbeacon_sessions.masking import remember_secret
 
 RUNNING_ENV: Final = "env"
 """Name of the file, below the home folder, with the settings of a running `bidbeacon dev` or `db start`."""
@@ -194,6 +196,7 @@ def read_settings(
     """Read settings from the environment, the project's `.env`, and what a running `bidbeacon dev` or `db start` wrote.
 
     The environment counts more than `.env`, which counts more than the file of the running ones.
+    Secrets among them are masked from then on.
 
     Args:
         kind: The class of settings.
@@ -209,10 +212,20 @@ def read_settings(
         files.insert(0, find_running_env(env_file))
         _check_readable(files[0])
     try:
-        return kind(_env_file=files)
+        settings = kind(_env_file=files)
     except ValidationError as error:
         problems = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
         raise SettingsError(*(_describe(kind, problem, env_file) for problem in problems)) from None
+    for name, value in settings:
+        if isinstance(value, SecretStr):
+            remember_secret(f"setting {name}", _secret_in(value.get_secret_value()))
+    return settings
+
+
+def _secret_in(value: str) -> str:
+    """Return what is secret in a setting: the password of an address, else all of it."""
+    is_address = value.startswith(("postgres", "redis"))
+    return make_url(value).password or "" if is_address else value
 
 
 def _check_readable(env_file: Path) -> None:

@@ -22,7 +22,7 @@ from psycopg.errors import InvalidSqlStatementName
 from sqlalchemy import Connection, text
 
 from bidbeacon_sessions.actions import Reference, Subject, Tone
-from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.tables import OUTCOME_SO_FAR
 
@@ -43,7 +43,7 @@ class NewSession:
 
 
 class NewAction(NamedTuple):
-    """An action ready to be stored: redacted, within bounds, with the place its recorder gave it.
+    """An action ready to be stored: masked, within bounds, with the place its recorder gave it.
 
     `promises` are the keys of work that it queued, to be done by `deadline_at`; `fulfilled` are
     those of work that was done with it.
@@ -75,7 +75,7 @@ def name_subjects(connection: Connection, subjects: Iterable[Subject]) -> None:
     named = {each.key: each.label for each in subjects}
     values = {
         "keys": list(named),
-        "labels": [label and redact_text(label) for label in named.values()],
+        "labels": [label and mask_text(label) for label in named.values()],
     }
     connection.execute(_NAME_SUBJECTS, values)
 
@@ -108,7 +108,7 @@ def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
     account = session.account
     values = session.__dict__ | {
         "key": account and account.key,
-        "label": account and account.label and redact_text(account.label),
+        "label": account and account.label and mask_text(account.label),
         "input": json_text(session.input),
         "labels": json_text(session.labels),
         "holder": f"{socket.gethostname()}:{os.getpid()}",

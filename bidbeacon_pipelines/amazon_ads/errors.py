@@ -4,7 +4,7 @@
 from typing import Any, ClassVar
 
 from bidbeacon_pipelines.causes import cause, explain
-from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.sentences import join_sentences
 
 
@@ -32,7 +32,7 @@ class AdsApiError(Exception):
     lacks_token: bool = False
 
     def __init__(self, reason: str, *, cause_code: str | None = None, **facts: Any) -> None:
-        self.reason = redact_text(reason)
+        self.reason = mask_text(reason)
         super().__init__(self.reason)
         self.cause_code = cause_code or self.cause_code
         self.add_facts(**facts)

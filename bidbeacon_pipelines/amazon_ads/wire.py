@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Unavailable
 from bidbeacon_pipelines.amazon_ads.failures import find_json
-from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.masking import mask_text
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -105,7 +105,7 @@ def read_each(model: type[M], items: Iterable[Any]) -> tuple[list[M], list[str]]
             good.append(model.model_validate(item))
         except ValidationError as error:
             sentence = f"No. {number} is not as described: {_faults_of(error)}."
-            problems.append(redact_text(sentence))
+            problems.append(mask_text(sentence))
     return good, problems
 
 

@@ -46,8 +46,8 @@ def main() -> None:
     except (BadOptionError, OSError) as error:
         sys.exit(report_error(error))
     except Exception as error:  # noqa: BLE001 - a bug keeps its traceback, without secrets
-        from bidbeacon_sessions.errors import masked
+        from bidbeacon_sessions.errors import mask_error
 
-        trace = "".join(traceback.format_exception(masked(error)))
+        trace = "".join(traceback.format_exception(mask_error(error)))
         errors.print(trace, markup=False, highlight=False, soft_wrap=True, end="")
         sys.exit(ExitCode.FAILED)

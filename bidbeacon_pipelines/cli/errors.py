@@ -55,9 +55,9 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 def report_error(error: Exception) -> ExitCode:
     """Print an expected error as one line, without secrets; return the exit code that its class decides."""
-    from bidbeacon_sessions.redaction import redact_text
+    from bidbeacon_sessions.masking import mask_text
 
-    line = redact_text(_line_of(error))
+    line = mask_text(_line_of(error))
     errors.print(line, style="bold red", markup=False, highlight=False, soft_wrap=True)
     return ExitCode.USAGE if isinstance(error, _usage_errors()) else ExitCode.FAILED
 

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.database.schema import check_schema
 from bidbeacon_pipelines.settings import Mode, Settings
 from bidbeacon_sessions.connections import connect_args, parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
-from bidbeacon_sessions.redaction import names_secret
+from bidbeacon_sessions.masking import names_secret
 
 OLDEST_VERSION: Final = 16
 ENCODING: Final = "UTF8"

@@ -28,7 +28,7 @@ from bidbeacon_pipelines.dev.processes import Processes, ServiceFailedError
 from bidbeacon_pipelines.dev.services import OURS, LocalError, Service, choose_port, list_services
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.settings import RUNNING_ENV
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -47,7 +47,7 @@ def run_dev(settings: Settings, console: Console, *, with_services: bool = True)
         with only_start(settings.home):
             asyncio.run(_Start(settings, console, with_services=with_services).run())
     except (DatabaseUnavailableError, LocalError) as error:
-        console.print(escape(redact_text(str(error))), style="red", soft_wrap=True)
+        console.print(escape(mask_text(str(error))), style="red", soft_wrap=True)
         return 1
     console.print("Everything is stopped.")
     return 0

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.probe.expectations import CALLS, FIELD_VARIANTS
 from bidbeacon_pipelines.probe.leaves import ANYTHING, Leaf
 from bidbeacon_pipelines.probe.shapes import ENTITIES, ERROR, Shape, fitting, known_words, row_leaf
 from bidbeacon_pipelines.recordings import FILE_HOST, Exchange, Recording, file_text
-from bidbeacon_sessions.redaction import names_secret, redact
+from bidbeacon_sessions.masking import mask, names_secret
 
 _WORDS = known_words()
 _MESSAGES = frozenset(
@@ -78,7 +78,7 @@ class _Redactor:
             for exchange in self._exchanges
         )
         return Recording(
-            exchanges=tuple(msgspec.structs.replace(call, body=redact(call.body)) for call in calls)
+            exchanges=tuple(msgspec.structs.replace(call, body=mask(call.body)) for call in calls)
         )
 
     def _file(self, exchange: Exchange) -> Exchange:
@@ -197,7 +197,7 @@ class _Redactor:
         ):
             text = text.replace(original, self._texts[original])
         text = _LOOKS_PRIVATE.sub(lambda match: self._stand_in_of_part(match[0]), text)
-        return _encodable(str(redact(_QUOTED.sub(r"\1…\2", text))))
+        return _encodable(str(mask(_QUOTED.sub(r"\1…\2", text))))
 
     def _stand_in_of_part(self, part: str) -> str:
         return part if part in self._texts.values() else self._text(part)

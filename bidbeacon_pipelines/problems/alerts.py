@@ -35,7 +35,7 @@ from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.masking import mask_text
 
 LOOK_EVERY: Final = timedelta(minutes=1)
 BLIND_AFTER: Final = timedelta(minutes=5)
@@ -151,7 +151,7 @@ class AlertWatch:
         try:
             self.look_once()
         except Exception as error:  # noqa: BLE001 - the next look may succeed, and the thread must go on
-            logger.warning("The check for problems failed: %s", redact_text(str(error)))
+            logger.warning("The check for problems failed: %s", mask_text(str(error)))
             outages = [_outage(error)]
         self._tell_of_outages(outages, self._host_clock())
 
@@ -208,7 +208,7 @@ class AlertWatch:
 
 def _outage(error: Exception) -> Finding:
     is_away = isinstance(error, OperationalError | InterfaceError)
-    why = Effect(redact_text(str(error).partition("\n")[0]), "/")
+    why = Effect(mask_text(str(error).partition("\n")[0]), "/")
     code = "database-away" if is_away else "look-failed"
     return found({"code": code}, why, tell_after=BLIND_AFTER)
 

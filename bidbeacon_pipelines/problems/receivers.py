@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from bidbeacon_pipelines.problems.alert_rules import Message
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_sessions.redaction import MASK, redact_text
+from bidbeacon_sessions.masking import MASK, mask_text
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -92,7 +92,7 @@ class Receiver:
         ):
             if len(word) >= _SHORTEST_SECRET:
                 text = text.replace(word, MASK)
-        return redact_text(text)
+        return mask_text(text)
 
 
 def list_receivers(settings: Settings) -> Sequence[Receiver]:

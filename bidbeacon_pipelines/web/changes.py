@@ -42,7 +42,7 @@ from bidbeacon_pipelines.requests.wanted import (
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
-from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.server.auth import Access
 from bidbeacon_sessions.server.parameters import check_known, read_text
 from bidbeacon_sessions.server.problems import BadRequestError, problem
@@ -118,7 +118,7 @@ def user_of(request: Request, settings: Settings) -> str:
         return PAGE
     name = given[0].encode("latin-1").decode("utf-8", "replace")
     plain = "".join(char if char.isprintable() else " " for char in name)
-    return redact_text(" ".join(plain.split()))[:LONGEST_USER] or PAGE
+    return mask_text(" ".join(plain.split()))[:LONGEST_USER] or PAGE
 
 
 def _answer_whether_allowed(request: Request) -> Response:
@@ -285,7 +285,7 @@ class _Desk:
             )
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
-            note = redact_text(note)
+            note = mask_text(note)
             found = acknowledge(connection, self._settings, now, key, by=by, note=note)
         return finding_json(found)
 

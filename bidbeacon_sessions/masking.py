@@ -1,0 +1,185 @@
+"""Mask secrets before anything is stored, logged or shown.
+
+A secret is found by its value, where this process knows it; by the name beside it; or by its form.
+`docs/security.md` has a table of what is masked and of what can't be. Every pattern takes time in
+proportion to the text: repetitions are bounded or possessive, or a search goes on behind them.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+MASK = "•••"
+SHORTEST_KNOWN = 12
+"""A shorter value may be part of an ordinary word."""
+
+_CACHED_LENGTH = 64
+_SHORTEST_RANDOM = 8
+_SHORTEST_WORDLESS = 20
+_PLAIN = (bool, int, float, Decimal, date, time, timedelta, UUID)
+"""Values that are no text and can hold no secret, unless their key says so."""
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SECRET_NAME = re.compile(
+    r"(?:password|passwd|passphrase|pwd|secret|token|authorization|cookie|signature|jwt"
+    r"|(?:access|api|encryption|private|shared|signing)_?key)s?(?=_|$)|(?:^|_)(?:auth|pass|pw|sig)$"
+)
+_PAGE_MARKERS = frozenset({"next_token", "page_token", "continuation_token"})
+_HARMLESS_ENDS = frozenset(
+    """
+    at count created days env error errors expected expired expires expiry field fields file format host id in
+    length limit missing name names path present region required seconds status ttl type until url used valid
+    version
+    """.split()  # noqa: SIM905 - one word a line would fill a screen
+)
+"""Last words of names that are about a secret and don't hold it: `token_type`, `password_file`."""
+
+_HINT = re.compile(r"(?i)[=:|%]|bearer|amzn1\.oa2|atz")
+"""Is in every text with a secret that is not a known value."""
+_FORMS = (
+    (re.compile(r"Atz[a-z](?:\||%7[Cc]|\\u007[Cc])[\w\-+/=.|%~]+"), MASK),
+    (re.compile(r"(?i)\bamzn1\.oa2-cs\.v1\.[0-9a-f]+"), MASK),
+    (re.compile(r"(?i)\b(bearer(?:\s|%20))[\w\-+/=.|~]{16,}"), rf"\1{MASK}"),
+    (re.compile(r"(://[^\s/?#\"'<>@:]*+:)[^\s/?#\"'<>]+(?=@)"), rf"\1{MASK}"),
+)
+"""Tokens and client secrets of Login with Amazon, bearer tokens, and passwords in URLs."""
+
+_NAME = re.compile(
+    r"""(?:(?<![\w-])|(?<=%3[Dd]))(?P<name>[\w-]{1,60}+)(?P<close>\\*+["'])?+\]?"""
+    r"""[ \t]{0,4}+(?P<separator>=>|=(?!=)|:|%3[Dd])[ \t]{0,4}+"""
+)
+_OPENING = re.compile(r"""b?(\\*+["'])""")
+_HEADER = re.compile(r"""(?:[^\r\n"'\\]|(?<==)["'][^"'\r\n]*+["'])*+""")
+_COOKIE = re.compile(r"[\w.-]{1,60}+=")
+_VALUE = re.compile(r"""[^\s&"'<>\\]*+""")
+_NO_SECRET = re.compile(r"(?i)(?:none|null|true|false|secretstr\()?")
+
+_remembered: dict[str, str] = {}
+_known: list[str] = []
+
+
+def remember_secret(name: str, value: str) -> None:
+    """Mask a value from now on wherever it stands, also URL-encoded and in JSON, instead of the last one of this name.
+
+    One of fewer than 12 characters is masked only where a name or its form tells that it is secret.
+    """
+    if _remembered.get(name) == value:
+        return
+    _remembered[name] = value
+    long = (each for each in _remembered.values() if len(each) >= SHORTEST_KNOWN)
+    forms = {form for each in long for form in (each, quote(each, safe=""), json.dumps(each)[1:-1])}
+    _known[:] = sorted(forms, key=len, reverse=True)
+    _mask_short.cache_clear()
+
+
+@lru_cache(4_096)
+def names_secret(name: str) -> bool:
+    """Return whether a name says that its value is a secret: `client_secret`, `X-Api-Key`, `PGPASSWORD`.
+
+    Of a name with spaces, which may be a campaign's ("secret santa 2026"), the last word decides.
+    """
+    words = [word.lower() for word in _WORD.findall(name.rpartition(" ")[2])]
+    joined = "_".join(words)
+    if not words or words[-1] in _HARMLESS_ENDS or joined in _PAGE_MARKERS:
+        return False
+    return _SECRET_NAME.search(joined) is not None
+
+
+def mask(value: Any) -> Any:
+    """Return a copy of a JSON-like value with every secret masked, at any depth.
+
+    Keys that name a secret lose their whole value, pairs such as headers their second item. What
+    JSON has no form for (a URL object, an exception) becomes its text, masked.
+    """
+    if isinstance(value, str):
+        return mask_text(value)
+    if value is None or isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Mapping):
+        return {mask_text(str(key)): _mask_named(key, item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return _mask_items(value)
+    return mask_text(_text(value))
+
+
+def mask_text(text: str) -> str:
+    """Return the text with known secrets, values of secret names, and well-known forms of secrets masked."""
+    return _mask_short(text) if len(text) <= _CACHED_LENGTH else _mask_text(text)
+
+
+def _mask_text(text: str) -> str:
+    for known in _known:
+        text = text.replace(known, MASK)
+    if _HINT.search(text) is None:
+        return text
+    for form, replacement in _FORMS:
+        text = form.sub(replacement, text)
+    return _mask_values_of_names(text)
+
+
+_mask_short = lru_cache(4_096)(_mask_text)
+"""Most texts of actions come again and again: accounts, datasets, days."""
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _mask_named(name: Any, value: Any) -> Any:
+    is_secret = isinstance(name, str | bytes) and names_secret(_text(name))
+    return MASK if is_secret and value is not None and not isinstance(value, bool) else mask(value)
+
+
+def _mask_items(items: Any) -> list[Any]:
+    if isinstance(items, tuple) and len(items) == 2:  # noqa: PLR2004 - a name and its value
+        return [mask(items[0]), _mask_named(*items)]
+    return [mask(item) for item in items]
+
+
+def _mask_values_of_names(text: str) -> str:
+    """Mask `token=…`, `"client_secret": "…"`, `Authorization: …`, also in JSON that is quoted in JSON."""
+    clean: list[str] = []
+    copied = 0
+    match = _NAME.search(text)
+    while match:
+        start = end = match.end()
+        if names_secret(match["name"]):
+            start, end = _find_value(text, match)
+        if not _NO_SECRET.fullmatch(text, start, end):
+            clean += text[copied:start], MASK
+            copied = end
+        match = _NAME.search(text, end)
+    return "".join(clean) + text[copied:]
+
+
+def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
+    """Return where the value of a secret name begins and ends; an empty range where a sentence goes on."""
+    start = name.end()
+    if opening := _OPENING.match(text, start):
+        closing = re.compile(rf"(?<!\\){re.escape(opening[1])}").search(text, opening.end())
+        return opening.end(), closing.start() if closing else len(text)
+    may_be_prose = name["separator"] == ":" and not name["close"]
+    if may_be_prose and _is_header(name["name"], text, start):
+        return start, _HEADER.match(text, start).end()  # type: ignore[union-attr] - matches always
+    word = _VALUE.match(text, start)[0].rstrip(",;)]}.")  # type: ignore[index] - matches always
+    if may_be_prose and not _looks_random(word):
+        return start, start
+    return start, start + len(word)
+
+
+def _is_header(name: str, text: str, start: int) -> bool:
+    """Return whether the rest of the line is secret; a product may be called "Cookie: Chocolate"."""
+    word = name.lower().rpartition("-")[2]
+    return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)
+
+
+def _looks_random(word: str) -> bool:
+    """Return whether a word is no part of a sentence: "token: expected, …"."""
+    has_digit = any(map(str.isdigit, word))
+    return len(word) >= (_SHORTEST_RANDOM if has_digit else _SHORTEST_WORDLESS)

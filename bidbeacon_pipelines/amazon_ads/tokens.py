@@ -15,6 +15,7 @@ from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
 from bidbeacon_sessions.clock import Clock
+from bidbeacon_sessions.masking import remember_secret
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class TokenAuth(httpx.Auth):
         token = self._token
         if token is None or token.value == refused or self._now() >= token.renew_at:
             token = self._token = self._renewed(token, refused)
+            remember_secret(f"access token {self._key}", token.value)
         return token.value
 
     def _renewed(self, old: _Token | None, refused: str | None) -> _Token:

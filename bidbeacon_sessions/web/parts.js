@@ -1,6 +1,6 @@
 // A sentence's parts as elements: text, badges, windows, accounts, times, links.
 
-import { el, keepingFocus, outLink, withCommands } from "./dom.js";
+import { el, keepingFocus, withCommands } from "./dom.js";
 import { accountLabel, accountZone } from "./accounts.js";
 import { addressOf } from "./links.js";
 import { clock, dayKey, fullTime, now } from "./time.js";
@@ -49,8 +49,6 @@ function renderPart(part, account) {
       return [accountTag(part.value, part.text === part.value ? null : part.text)];
     case "time":
       return [instantPart(part, zoneOf(account))];
-    case "link":
-      return [outLink(part.text, part.value)];
     default:
       return [el("bdi", {}, withCommands(part.text))];
   }

@@ -1,10 +1,10 @@
 // A session's actions on a rail: rows that are made once, runs of the same action as one, folding in the middle, gaps in time.
 
-import { el, keepingFocus, reconcile, sessionPath, withCommands } from "./dom.js";
+import { el, keepingFocus, reconcile } from "./dom.js";
 import { eachAlone, foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
 import { accountTags, renderParts } from "./parts.js";
-import { clock, duration, fullTime, moment, zoneBehind } from "./time.js";
+import { clock, duration, fullTime } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 const SHOWN_UNFOLDED = 12;
@@ -95,8 +95,7 @@ export class Timeline {
       this.show(this.all, this.total);
       this.rows.get(`${first.ord}-1`)?.querySelector("a, button")?.focus();
     });
-    const all = { accounts: actions.flatMap(({ accounts }) => accounts), promises: actions.flatMap(({ promises = [] }) => promises) };
-    return row({ ...first, ...all }, this.account, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
+    return row({ ...first, accounts: actions.flatMap(({ accounts }) => accounts) }, this.account, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
   }
 
   fold(count, after) {
@@ -140,7 +139,7 @@ function row(action, account, addition, title = null) {
     { class: `action ${action.tone}`, "data-type": action.type, "data-key": action.ord, title: action.type },
     el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at, zone) }, clock(action.at, zone)),
     toneIcon(action.tone),
-    el("p", { class: "sentence", dir: "auto" }, whose(action, account), renderParts(action.parts, account), addition && " ", addition, promiseLine(action.promises ?? [], zone)),
+    el("p", { class: "sentence", dir: "auto" }, whose(action, account), renderParts(action.parts, account), addition && " ", addition),
   );
 }
 
@@ -149,14 +148,4 @@ function whose({ accounts, parts }, account) {
   const named = new Set([account, ...parts.filter(({ kind }) => kind === "account").map(({ value }) => value)]);
   const others = [...new Map(accounts.map((one) => [one.key, one])).values()].filter(({ key }) => !named.has(key));
   return others.length > 0 && [...accountTags(others), " "];
-}
-
-/** What became of work that an action promised: who did it, by when it is expected, or that nothing came. */
-function promiseLine(promises, zone) {
-  if (promises.length === 0) return null;
-  if (promises.length > 1) return el("span", { class: "promise" }, `↳ ${["fulfilled", "open", "lost"].map((status) => [promises.filter((one) => one.status === status).length, status]).filter(([count]) => count > 0).map(([count, status]) => `${count} ${status}`).join(", ")}`);
-  const [{ status, fulfilled_by: keeper, fulfilled_by_job: job, text, deadline_at: deadline }] = promises;
-  if (status === "fulfilled") return el("span", { class: "promise" }, "↳ fulfilled by ", el("a", { href: sessionPath(keeper) }, el("bdi", {}, job ?? "a session")), text && ": ", el("bdi", {}, withCommands(text ?? "")));
-  const until = el("time", { datetime: deadline, title: fullTime(deadline, zone) }, moment(deadline, zone), zoneBehind(deadline, zone));
-  return el("span", { class: `promise ${status}` }, status === "lost" ? "↳ lost: nothing came by " : "↳ open, expected by ", until);
 }

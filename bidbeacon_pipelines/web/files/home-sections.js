@@ -1,4 +1,4 @@
-// The sections of Home, each from its figures: how everything is, what is wrong, the data, jobs, limits, promises.
+// The sections of Home, each from its figures: how everything is, what is wrong, the data, jobs, limits.
 
 import { el } from "./dom.js";
 import { findingList } from "./home-findings.js";
@@ -22,7 +22,6 @@ export const SECTIONS = {
   datasets: { figures: ({ datasets }) => datasets, render: datasetList },
   jobs: { figures: ({ jobs }) => jobs, render: jobTable },
   limits: { figures: ({ limits: figures }) => figures, render: limits },
-  promises: { figures: ({ promises }) => promises, render: promises },
 };
 
 const number = (value) => value.toLocaleString("en");
@@ -172,10 +171,6 @@ function callsText(calls) {
   const { count, failed, throttled, waited_seconds: waited, queued_seconds: queued } = calls;
   if (count === 0) return "No calls in the last 24 hours.";
   return `${counted(count, "call")} in the last 24 hours: ${number(failed)} failed, ${number(throttled)} throttled (429). Time spent waiting for Amazon: ${duration(waited)}, in our own queue: ${duration(queued)}.`;
-}
-
-function promises({ promises: { open, lost } }) {
-  return [heading("promises", "Promised work"), el("p", {}, `${number(open)} open, `, lost > 0 ? el("b", { class: "bad" }, `${number(lost)} lost`) : "none lost", ". Work that a session queued for another is open until that one did it.")];
 }
 
 export function svg(name, attributes) {

@@ -1,9 +1,6 @@
 """Folds runs of actions of one type into one sentence, and many names into a list, for terminals.
 
 The page folds by the same rules, in `web/folding.js`.
-
-On the page, where a run can be opened, what promises work folds too, with what became of all the
-promises.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +17,7 @@ _LISTED = frozenset({"badge", "account"})
 def fold_runs(actions: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield actions (as `presentation.action_json`), which are in order, with each run of three and more as one.
 
-    That is the first one, and how many there are as `folded`. Errors never fold, nor does what
-    promises work.
+    That is the first one, and how many there are as `folded`. Errors never fold.
     """
     for _, group in groupby(actions, key=_key):
         run = list(group)
@@ -33,7 +29,7 @@ def fold_runs(actions: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any
 
 def _key(action: Mapping[str, Any]) -> Any:
     """Return what the actions of a run share; of one that stands alone, its place."""
-    if action["tone"] == "error" or action.get("promises"):
+    if action["tone"] == "error":
         return action["ord"]
     payload = action["payload"]
     code = (payload.get("cause") or {}).get("code")

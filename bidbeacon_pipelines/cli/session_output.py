@@ -48,7 +48,6 @@ _PARTS = {
     "window": "magenta",
     "account": "blue",
     "time": "dim",
-    "link": "underline",
 }
 _POLL_SECONDS = 0.2
 _REPORT_EVERY_SECONDS = 60
@@ -143,22 +142,6 @@ def progress_line(
     )
 
 
-def promise_line(promise: Mapping[str, Any]) -> Text:
-    """Return the state of promised work as a line."""
-    line = Text(style="dim")
-    if promise["status"] == "fulfilled":
-        line.append(
-            f"{promise['fulfilled_by_job'] or 'a deleted session'}: {promise['text'] or ''}"
-        )
-        return line.append(f"  {promise['fulfilled_by']}", style="dim")
-    lost = promise["status"] == "lost"
-    line.append(
-        "lost: not done by " if lost else "pending, expected by ",
-        style="bold red" if lost else "yellow",
-    )
-    return line.append(str(promise["deadline_at"])[:16], style="dim")
-
-
 class StatusLine:
     """The status line while a command runs: for how long, and what it waits for."""
 
@@ -235,7 +218,7 @@ def _follow(
 
 
 def print_session(console: Console, store: SessionStore, session_id: UUID) -> bool:
-    """Print a session with all its actions, what became of its promises, and its error; return False if there is no such session."""
+    """Print a session with all its actions and its error; return False if there is no such session."""
     loaded = load_session(store, session_id)
     if loaded is None:
         return False
@@ -243,8 +226,6 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
     print_hanging(console, Text(), session_line(shown), indent=2)
     for action in fold_runs(shown["actions"]):
         print_action(console, action, shown["account"])
-        for promise in action.get("promises", ()):
-            print_hanging(console, Text("              ↳ ", style="dim"), promise_line(promise))
     if shown["error"]:
         console.print(Text(f"  {error_text(shown['error'])}", style="bold red"))
     return True

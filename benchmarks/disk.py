@@ -21,7 +21,7 @@ from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 
-SESSIONS = ("session_headers", "session_actions", "session_references", "session_promises")
+SESSIONS = ("session_headers", "session_actions", "session_references")
 REPORTS = (
     "report_windows",
     "report_requests",

@@ -45,11 +45,11 @@ _HEADERS = text("""
 
 # Common types, some that are rare, and one that there are ten of.
 _ACTIONS = text("""
-    INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
+    INSERT INTO session_actions (session_id, ord, type, tone, at, payload)
     SELECT h.id, o,
            CASE WHEN o = 1 THEN 'windows-queued' WHEN o = 2 THEN 'report-requested' WHEN o = :each AND n % 100 = 3 THEN 'report-failed'
                 WHEN o = :each AND n % 10000 = 9 THEN 'report-suspicious' WHEN o % 7 = 0 THEN 'report-processed' ELSE 'report-pending' END,
-           1, CASE WHEN o = :each AND n % 100 = 3 THEN 'error' WHEN o = :each AND n % 10000 = 9 THEN 'warning' ELSE 'neutral' END,
+           CASE WHEN o = :each AND n % 100 = 3 THEN 'error' WHEN o = :each AND n % 10000 = 9 THEN 'warning' ELSE 'neutral' END,
            h.started_at + make_interval(secs => o),
            jsonb_build_object('account', coalesce(h.account_key, 'US.' || o || 'bench'), 'dataset', 'daily_targets',
                               'windows', jsonb_build_array(CAST(h.started_at AS date) - 1, CAST(h.started_at AS date) - 2),
@@ -66,8 +66,8 @@ _ACTIONS = text("""
       FROM (SELECT *, row_number() OVER (ORDER BY started_at) AS n FROM session_headers) h
      CROSS JOIN generate_series(1, :each) o""")
 _LONG_ONE = text("""
-    INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
-    SELECT session_id, o, 'report-pending', 1, 'neutral', at, payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
+    INSERT INTO session_actions (session_id, ord, type, tone, at, payload)
+    SELECT session_id, o, 'report-pending', 'neutral', at, payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
       FROM session_actions CROSS JOIN generate_series(:each + 1, 5000) o WHERE session_id = :id AND ord = 3""")
 _REFERENCES = text("""
     INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect, started_at)

@@ -143,7 +143,6 @@ class _OpenSession:
                 new = NewAction(
                     ord_,
                     action.type,
-                    action.schema_version,
                     action.tone,
                     datetime.now(UTC),
                     action.model_dump(mode="json"),

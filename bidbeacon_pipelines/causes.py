@@ -395,12 +395,6 @@ _TABLE = (
         link="/sessions",
     ),
     Kind(
-        "work-not-done",
-        "Work that {job} had queued for later was not done in time.",
-        "The session says what it was, and which windows it concerns.",
-        parameters=("job",),
-    ),
-    Kind(
         "quarantine-too-large",
         "Too many rows of an account are in quarantine.",
         "More than 0.2 % are. `bidbeacon quarantine list` shows them and why. `bidbeacon quarantine replay` loads those that can be read by now.",

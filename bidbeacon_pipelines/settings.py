@@ -210,7 +210,7 @@ class Settings(SessionSettings):
         90,
         ge=1,
         le=_LONGEST_KEPT_DAYS,
-        description="How long sessions are kept, with their actions, references and promises.",
+        description="How long sessions are kept, with their actions and references.",
     )
     hourly_days: int = Field(
         400,

@@ -10,20 +10,17 @@ class ReportRequested(Action):
     windows: list[date]
 ```
 
-Payloads are versioned facts; sentences are made at reading time, so wording may change without rewriting history.
+Payloads are facts and never rewritten. Sentences are made at reading time, so wording may change.
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import DecimalSchema
 
 from bidbeacon_sessions.errors import ActionDefinitionError
 from bidbeacon_sessions.masking import mask_text
@@ -38,16 +35,14 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     """Return a JSON object that is no larger than `max_bytes` as JSON text.
 
     The largest lists and texts are shortened first, by halves; what was cut is named under the key
-    `cut`, with its original length. A value within the bound is given back as it is.
+    `cut`, with its original length. A value within the bound is returned as it is.
     """
     if _size(value) <= max_bytes:
         return value
     small = dict(value)
     cut: dict[str, int] = {}
-    while _size(small | {CUT_MARK: cut}) > max_bytes:
-        key = max(small, key=lambda k: _size(small[k]), default=None)
-        if key is None:
-            break
+    while small and _size(small | {CUT_MARK: cut}) > max_bytes:
+        key = max(small, key=lambda k: _size(small[k]))
         cut.setdefault(key, len(small[key]) if isinstance(small[key], str | list | dict) else 1)
         small[key] = _halved(small[key])
         if small[key] is None:
@@ -72,7 +67,7 @@ def _halved(value: Any) -> Any:
 
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
 
-_RESERVED = frozenset({"type", "at", "ord", "tone", "version", CUT_MARK})
+_RESERVED = frozenset({"type", "at", "ord", "tone", CUT_MARK})
 _registry: dict[str, type["Action"]] = {}
 
 
@@ -108,11 +103,10 @@ class Reference:
 
     def masked(self) -> "Reference":
         """Return it without secrets."""
-        dataset, window = (
-            self.dataset and mask_text(self.dataset),
-            self.window and mask_text(self.window),
+        dataset, window = self.dataset and mask_text(self.dataset), self.window
+        return Reference(
+            mask_text(self.account), mask_text(self.effect), dataset, window and mask_text(window)
         )
-        return Reference(mask_text(self.account), mask_text(self.effect), dataset, window)
 
 
 class Action(BaseModel):
@@ -124,8 +118,6 @@ class Action(BaseModel):
     sentence: ClassVar[str] = ""
     tone: ClassVar[Tone] = "neutral"
     warns_with: ClassVar[str | None] = None
-    schema_version: ClassVar[int] = 1
-    promise_lasts: ClassVar[timedelta] = timedelta(days=1)
     template: ClassVar[Template]
 
     @classmethod
@@ -133,7 +125,7 @@ class Action(BaseModel):
         """Check the class and enter it into the catalogue; a class named `_…` is a base of others and no type itself."""
         if cls.__name__.startswith("_"):
             return
-        cls.type = _kebab_case(cls.__name__)
+        cls.type = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
         cls.template = _checked_template(cls)
         _refuse_second(cls)
         _registry[cls.type] = cls
@@ -158,20 +150,6 @@ class Action(BaseModel):
             for key in ([each] if isinstance(each, str) else map(str, each))
         )
 
-    def promises(self) -> Iterable[str]:
-        """Return the keys of work that this action queued for somebody; nothing by default.
-
-        A key is any text. Whoever does the work records an action whose `fulfilled_promises` name
-        it; the session that queued it then shows what became of it, and shows it as lost where
-        nothing came within `promise_lasts`. Secrets in it are masked, so keys that differ in
-        nothing else are one.
-        """
-        return ()
-
-    def fulfilled_promises(self) -> Iterable[str]:
-        """Return the keys of promised work that was done with this; nothing by default."""
-        return ()
-
     def own_tone(self) -> Tone:
         """Return the tone of this action: a warning where the field `warns_with` says something, else that of its class."""
         warns = self.warns_with is not None and getattr(self, self.warns_with)
@@ -182,22 +160,14 @@ class Action(BaseModel):
         return self.template.render(self.__dict__)
 
     @classmethod
-    def upcast(cls, version: int, payload: dict[str, Any]) -> dict[str, Any]:
-        """Bring a payload that was stored by an older version of this class to the present one.
+    def from_stored(cls, payload: Mapping[str, Any]) -> Self:
+        """Make the action again from its stored payload, without fields that the class no longer has.
 
         Raises:
-            ValueError: no way from that version is known.
+            ValueError: it lacks a field, or a value does not fit.
         """
-        if version != cls.schema_version:
-            raise ValueError(
-                f"{cls.type} version {version} is not known, the newest is {cls.schema_version}"
-            )
-        return payload
-
-    @classmethod
-    def from_stored(cls, version: int, payload: dict[str, Any]) -> Self:
-        """Make the action again from its stored payload."""
-        return cls.model_validate(cls.upcast(version, payload))
+        known = {name: value for name, value in payload.items() if name in cls.model_fields}
+        return cls.model_validate(known)
 
 
 class RenderedAction(NamedTuple):
@@ -213,20 +183,12 @@ def action_classes() -> Mapping[str, type[Action]]:
     return dict(sorted(_registry.items()))
 
 
-def render_action(action_type: str, version: int, payload: dict[str, Any]) -> RenderedAction:
-    """Make the sentence of a stored action; a type or version that is not known is shown as data, never lost."""
-    action_class = _registry.get(action_type)
+def render_action(action_type: str, payload: Mapping[str, Any]) -> RenderedAction:
+    """Make the sentence of a stored action; a type or payload that is not known is shown as data, never lost."""
     cut = payload.get(CUT_MARK, {})
-    if action_class is not None:
-        try:
-            whole = {k: v for k, v in payload.items() if k != CUT_MARK} if cut else payload
-            action = action_class.from_stored(version, whole)
-            parts = action.template.render(action.__dict__, cut) if cut else action.parts()
-            return RenderedAction(
-                [*parts, *_cut_parts(cut, payload)], action.own_tone(), known=True
-            )
-        except ValueError:
-            pass  # stored by other code than ours, or cut too short: shown as data below
+    if action := _find_action(action_type, payload):
+        parts = action.template.render(action.__dict__, cut) if cut else action.parts()
+        return RenderedAction([*parts, *_cut_parts(cut, payload)], action.own_tone(), known=True)
     shown = json.dumps(payload, ensure_ascii=False, sort_keys=True)
     parts = [
         {"kind": "badge", "text": action_type, "value": action_type},
@@ -235,39 +197,40 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
     return RenderedAction(parts, "neutral", known=False)
 
 
-def describe_action(action_type: str, version: int, payload: dict[str, Any]) -> str:
+def describe_action(action_type: str, payload: Mapping[str, Any]) -> str:
     """Return the sentence of a stored action as text."""
-    return plain_text(render_action(action_type, version, payload).parts)
+    return plain_text(render_action(action_type, payload).parts)
 
 
-def accounts_of(action_type: str, version: int, payload: Mapping[str, Any]) -> list[str]:
+def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
     """Return the keys of the accounts that a stored action is about, each once; those that it refers to where no field has them."""
     action_class = _registry.get(action_type)
-    if action_class is None:
-        return []
-    if found := list(dict.fromkeys(action_class.accounts_in(payload))):
+    if action_class and (found := list(dict.fromkeys(action_class.accounts_in(payload)))):
         return found
-    try:
-        references = action_class.from_stored(version, dict(payload)).references()
-    except ValueError:  # stored by other code than ours, or cut
-        return []
+    action = _find_action(action_type, payload)
+    references = action.references() if action else ()
     return list(dict.fromkeys(reference.account for reference in references))
+
+
+def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
+    """Return the action that was stored; None where other code than ours stored it, or it was cut too short."""
+    action_class = _registry.get(action_type)
+    try:
+        return action_class.from_stored(payload) if action_class else None
+    except ValueError:
+        return None
 
 
 def _cut_parts(cut: Mapping[str, int], payload: Mapping[str, Any]) -> list[Part]:
     """Return a note on the fields of a payload that were shortened: how much of each is stored."""
     if not cut:
         return []
-    told = ", ".join(
+    notes = ", ".join(
         f"the first {len(payload.get(name, ())):,} of {length:,}"
         f" {'characters of ' if isinstance(payload.get(name), str) else ''}{name}"
         for name, length in cut.items()
     )
-    return [{"kind": "text", "text": f" (shortened: {told})"}]
-
-
-def _kebab_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+    return [{"kind": "text", "text": f" (shortened: {notes})"}]
 
 
 def _refuse_second(cls: type[Action]) -> None:
@@ -280,40 +243,23 @@ def _refuse_second(cls: type[Action]) -> None:
 
 
 def _checked_template(cls: type[Action]) -> Template:
+    name, fields = cls.__name__, cls.model_fields.keys()
     if not cls.sentence:
-        raise ActionDefinitionError(f'{cls.__name__} has no sentence: declare `sentence = "…"`.')
-    clash = _RESERVED & set(cls.model_fields)
-    if clash:
+        raise ActionDefinitionError(f'{name} has no sentence: declare `sentence = "…"`.')
+    if clash := _RESERVED & fields:
         raise ActionDefinitionError(
-            f"{cls.__name__} has fields {sorted(clash)}, names that every action has already: rename them."
+            f"{name} has fields {sorted(clash)}, names that every action has already: rename them."
         )
     try:
         template = parse_template(cls.sentence)
     except ValueError as error:
+        raise ActionDefinitionError(f"The sentence of {name} can't be read: {error}.") from error
+    if cls.warns_with is not None and cls.warns_with not in fields:
         raise ActionDefinitionError(
-            f"The sentence of {cls.__name__} can't be read: {error}."
-        ) from error
-    if cls.warns_with is not None and cls.warns_with not in cls.model_fields:
-        raise ActionDefinitionError(
-            f"{cls.__name__} warns with {cls.warns_with!r}, its payload has {sorted(cls.model_fields)}."
+            f"{name} warns with {cls.warns_with!r}, its payload has {sorted(fields)}."
         )
-    missing = template.field_names() - set(cls.model_fields)
-    if missing:
+    if missing := template.field_names() - fields:
         raise ActionDefinitionError(
-            f"The sentence of {cls.__name__} names {sorted(missing)}, its payload has {sorted(cls.model_fields)}."
+            f"The sentence of {name} names {sorted(missing)}, its payload has {sorted(fields)}."
         )
     return template
-
-
-class _StoredSchema(GenerateJsonSchema):
-    """Describes payloads as they are stored; exact decimals are told from other texts."""
-
-    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
-        """Return the schema of an amount."""
-        del schema  # its bounds don't matter here
-        return {"type": "string", "format": "decimal"}
-
-
-def stored_schema(action_class: type[Action]) -> dict[str, Any]:
-    """Return the JSON Schema of an action's stored payload."""
-    return action_class.model_json_schema(mode="serialization", schema_generator=_StoredSchema)

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bidbeacon_sessions import core_actions
-from bidbeacon_sessions.actions import Action, action_classes, stored_schema
+from bidbeacon_sessions.actions import Action, action_classes
 
 _FORMATS = {
     "date": ("date", "2026-11-23"),
     "date-time": ("instant", "2026-11-23T05:00:00Z"),
-    "decimal": ("exact decimal, as text", "1"),
     "uuid": ("uuid", "00000000-0000-0000-0000-000000000001"),
 }
 """What a text of this format is called, and one such text."""
@@ -25,7 +24,7 @@ _SAMPLES = {"boolean": True, "object": {}}
 
 _HEAD = """# Actions
 
-What a session's timeline is made of. In `job_sessions.actions` each is an object with `ord`, `type`, `tone`, `at` and `version` and the
+What a session's timeline is made of. In `job_sessions.actions` each is an object with `ord`, `type`, `tone` and `at` and the
 fields below; the sentence is made when it is read. `[…]` of a sentence is left out where its fields are empty. What an action refers to
 is a row of `session_references` for each account, dataset and window it had to do with, with the effect named here.
 
@@ -89,7 +88,7 @@ def _tone(action_class: type[Action]) -> str:
 
 
 def _field_rows(action_class: type[Action]) -> Iterator[str]:
-    schema = stored_schema(action_class)
+    schema = action_class.model_json_schema(mode="serialization")
     for name, described in schema["properties"].items():
         default = f"`{json.dumps(described['default'])}`" if "default" in described else ""
         yield f"| `{name}` | {_describe(described, schema)[0]} | {default} |"
@@ -109,7 +108,7 @@ def _referenced(action_class: type[Action]) -> str:
 
 def sample_payload(action_class: type[Action]) -> dict[str, Any]:
     """Return a payload that the class accepts, with a value in each field; each text is "sample"."""
-    schema = stored_schema(action_class)
+    schema = action_class.model_json_schema(mode="serialization")
     return {name: _describe(field, schema)[1] for name, field in schema["properties"].items()}
 
 
@@ -126,6 +125,8 @@ def _describe(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, 
     if kind == "array":
         name, sample = _describe(schema.get("items", {}), root)
         return f"list of {name}", [sample]
+    if kind == "string" and "pattern" in schema:
+        return "exact decimal, as text", "1"
     if kind == "string":
         return _FORMATS.get(schema.get("format", ""), ("text", "sample"))
     return kind, _SAMPLES.get(kind, 1)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_sessions.actions import accounts_of, describe_action, render_action
+from bidbeacon_sessions.actions import accounts_of, render_action
 from bidbeacon_sessions.causes import explain_cause
 from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.sentences import plain_text
@@ -92,7 +92,7 @@ def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> di
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any]:
     """Return one stored action with its sentence, and the accounts that it is about, all with their labels (see `load_labels`)."""
-    rendered = render_action(row["type"], row["schema_version"], row["payload"])
+    rendered = render_action(row["type"], row["payload"])
     for part in rendered.parts if labels else ():
         if part["kind"] == "account":
             part["text"] = labels.get(part["value"], part["text"])
@@ -110,35 +110,8 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -
     }
 
 
-def promise_json(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return what became of promised work (columns as `queries.list_promises`).
-
-    ```json
-    {"key": "report-request 17", "status": "fulfilled", "deadline_at": "…Z", "fulfilled_by": "<session>", "fulfilled_ord": 4, "fulfilled_at": "…Z",
-     "fulfilled_by_job": "poll-reports", "fulfilled_by_status": "succeeded", "url": "…", "text":
-     "Loaded 3 rows …"}
-    ```
-
-    `status` is `fulfilled`, `open`, or `lost` where the deadline has passed; what follows
-    `deadline_at` is null unless it is `fulfilled`.
-    """
-    session = row["fulfilled_by"]
-    return {
-        "key": row["key"],
-        "status": row["status"],
-        "deadline_at": instant(row["deadline_at"]),
-        "fulfilled_by": None if session is None else str(session),
-        "fulfilled_ord": row["fulfilled_ord"],
-        "fulfilled_at": instant(row["fulfilled_at"]),
-        "fulfilled_by_job": row["job_name"],
-        "fulfilled_by_status": row["session_status"],
-        "url": None if session is None else session_url(str(session)),
-        "text": row["type"] and describe_action(row["type"], row["schema_version"], row["payload"]),
-    }
-
-
 def _accounts(row: Mapping[Any, Any]) -> list[str]:
-    return accounts_of(row["type"], row["schema_version"], row["payload"])
+    return accounts_of(row["type"], row["payload"])
 
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:

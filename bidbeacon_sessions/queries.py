@@ -19,14 +19,14 @@ from bidbeacon_sessions.filters import SessionFilter, suited_to
 from bidbeacon_sessions.tables import OUTCOME
 
 _ACTIONS = text("""
-    SELECT session_id, ord, type, schema_version, tone, at, payload
+    SELECT session_id, ord, type, tone, at, payload
       FROM session_actions WHERE session_id = :id AND ord > :after ORDER BY ord LIMIT :limit""")
 
 
 def list_actions(
     connection: Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
 ) -> Sequence[RowMapping]:
-    """Return a session's actions in order, from `ord` on: session_id, ord, type, schema_version, tone, at, payload."""
+    """Return a session's actions in order, from `ord` on: session_id, ord, type, tone, at, payload."""
     values = {"id": session_id, "after": after, "limit": limit}
     return connection.execute(_ACTIONS, values).mappings().all()
 
@@ -123,7 +123,7 @@ def find_matching_ids(
 
 
 _ACTIONS_AT = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
+    SELECT a.session_id, a.ord, a.type, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[]), CAST(:ords AS bigint[])) AS wanted(session_id, ord)
       JOIN session_actions a ON a.session_id = wanted.session_id AND a.ord = wanted.ord""")
 
@@ -135,7 +135,7 @@ def list_actions_at(connection: Connection, places: Sequence[tuple[UUID, int]]) 
 
 
 _EXCERPTS = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
+    SELECT a.session_id, a.ord, a.type, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
      CROSS JOIN LATERAL (
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord LIMIT :first)
@@ -239,31 +239,6 @@ def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str,
     """Return how many actions of each type a session recorded, in the order of their first one."""
     rows = connection.execute(_BY_TYPE, {"id": session_id}).mappings()
     return {row["type"]: row["actions"] for row in rows}
-
-
-_PROMISES = text("""
-    SELECT p.session_id, p.ord, p.key, p.status, p.deadline_at, p.fulfilled_by, p.fulfilled_ord, p.fulfilled_at, h.job_name, h.status AS session_status,
-           a.type, a.schema_version, a.payload
-      FROM job_promises p
-      LEFT JOIN session_headers h ON h.id = p.fulfilled_by
-      LEFT JOIN session_actions a ON a.session_id = p.fulfilled_by AND a.ord = p.fulfilled_ord
-     WHERE p.session_id = ANY(:ids) ORDER BY p.session_id, p.ord, p.key""")
-
-
-def list_promises(connection: Connection, ids: Sequence[UUID]) -> list[RowMapping]:
-    """Return all that some sessions promised, and by which action of which session it was fulfilled; see `presentation.promise_json`."""
-    return list(connection.execute(_PROMISES, {"ids": list(ids)}).mappings())
-
-
-_UNFULFILLED = text("""
-    SELECT count(*) FILTER (WHERE deadline_at >= now() OR deadline_at IS NULL) AS open,
-           count(*) FILTER (WHERE deadline_at < now()) AS lost
-      FROM session_promises WHERE fulfilled_by IS NULL""")
-
-
-def count_unfulfilled(connection: Connection) -> Mapping[str, int]:
-    """Return how many promises are `open`, and how many are `lost`."""
-    return dict(connection.execute(_UNFULFILLED).mappings().one())
 
 
 @dataclass(frozen=True)

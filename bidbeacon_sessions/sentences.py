@@ -12,8 +12,8 @@
 A full stop at the end of a field is left out where the sentence goes on with a mark of its own
 (`.`, `,`, `;`, `:` or `)`), so that a reason may be a sentence or not.
 
-A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `time` and `link`
-parts carry a `value` too (for `time` an ISO instant, for `link` a URL).
+A part is a JSON object with `kind` and `text`; `badge`, `window`, `account` and `time` parts carry a
+`value` too (for `time` an ISO instant).
 """
 
 import re
@@ -288,10 +288,6 @@ def _time(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
     return [{"kind": "time", "text": f"{iso[:10]} {iso[11:19]} UTC", "value": iso}]
 
 
-def _link(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
-    return [{"kind": "link", "text": argument or str(value), "value": str(value)}] if value else []
-
-
 KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] = {
     "text": _text,
     "cause": _cause,
@@ -304,6 +300,5 @@ KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] =
     "account": partial(_valued, "account"),
     "windows": partial(_valued, "window"),
     "time": _time,
-    "link": _link,
 }
 """How a field is shown: by its value, the argument after the second colon, and the values of all fields."""

@@ -87,7 +87,7 @@ def finalize_session(
             return False
     end_connections(connection, [session_id])
     last = next(iter(list_excerpts(connection, [session_id], last=1)), None)
-    said = last and describe_action(last["type"], last["schema_version"], last["payload"])
+    said = last and describe_action(last["type"], last["payload"])
     action = SessionFinalized(
         status=status,
         reason=reason,
@@ -336,18 +336,13 @@ class SessionRecorder:
 
 def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
     """Return an action as it is stored at a place: without secrets, and within bounds."""
-    promises = tuple(map(mask_text, action.promises()))
     return NewAction(
         ord=ord_,
         type=action.type,
-        schema_version=action.schema_version,
         tone=action.own_tone(),
         at=at,
         payload=within(mask(action.model_dump(mode="json")), MAX_ACTION_BYTES),
         references=tuple(reference.masked() for reference in action.references()),
-        promises=promises,
-        deadline_at=at + action.promise_lasts if promises else None,
-        fulfilled=tuple(map(mask_text, action.fulfilled_promises())),
     )
 
 

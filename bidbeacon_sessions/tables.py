@@ -149,7 +149,6 @@ class SessionAction(SessionsBase):
     )
     ord: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     type: Mapped[str]
-    schema_version: Mapped[int]
     tone: Mapped[str]
     at: Mapped[datetime]
     payload: Mapped[dict[str, Any]]
@@ -231,34 +230,6 @@ class SessionAccountOutcome(SessionsBase):
     __table_args__ = (
         CheckConstraint(f"outcome IN {SESSION_OUTCOMES}", name="outcome_known"),
         Index(None, "account_key", "outcome"),
-    )
-
-
-class SessionPromise(SessionsBase):
-    """One row is a piece of work that an action queued for somebody under a key, and by which action it was done."""
-
-    __tablename__ = "session_promises"
-
-    session_id: Mapped[UUID] = mapped_column(primary_key=True)
-    ord: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    promised_at: Mapped[datetime]
-    deadline_at: Mapped[datetime]
-    fulfilled_by: Mapped[UUID | None]
-    fulfilled_ord: Mapped[int | None]
-    fulfilled_at: Mapped[datetime | None]
-
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["session_id", "ord"],
-            ["session_actions.session_id", "session_actions.ord"],
-            ondelete="CASCADE",
-        ),
-        CheckConstraint(
-            "num_nulls(fulfilled_by, fulfilled_ord, fulfilled_at) IN (0, 3)", name="fulfilled_whole"
-        ),
-        CheckConstraint("deadline_at > promised_at", name="deadline_after_promise"),
-        Index("ix_session_promises_open", "key", postgresql_where=text("fulfilled_by IS NULL")),
     )
 
 
@@ -348,7 +319,7 @@ SELECT h.id,
   FROM session_headers h
   LEFT JOIN LATERAL (
        SELECT jsonb_agg(
-                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone, 'version', s.schema_version) || s.payload
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone) || s.payload
                 ORDER BY s.ord) AS actions,
               count(*) AS action_count
          FROM session_actions s
@@ -375,25 +346,6 @@ SELECT h.id, r.account_key, {_worst("r.tone")}
 """
 """The outcomes of sessions by account, so far for those that run."""
 
-JOB_PROMISES_VIEW = """
-CREATE VIEW job_promises AS
-SELECT p.key,
-       p.session_id,
-       p.ord,
-       a.type AS promised_with,
-       p.promised_at,
-       p.deadline_at,
-       CASE WHEN p.fulfilled_by IS NOT NULL THEN 'fulfilled' WHEN p.deadline_at < now() THEN 'lost' ELSE 'open' END AS status,
-       p.fulfilled_by,
-       p.fulfilled_ord,
-       k.type AS fulfilled_with,
-       p.fulfilled_at
-  FROM session_promises p
-  JOIN session_actions a ON a.session_id = p.session_id AND a.ord = p.ord
-  LEFT JOIN session_actions k ON k.session_id = p.fulfilled_by AND k.ord = p.fulfilled_ord
-"""
-
-
 def create_tables(engine: Engine) -> None:
     """Make the tables and views in a database without them.
 
@@ -404,4 +356,3 @@ def create_tables(engine: Engine) -> None:
         connection.execute(text("INSERT INTO session_change_cursor DEFAULT VALUES"))
         connection.execute(text(JOB_SESSIONS_VIEW))
         connection.execute(text(JOB_SESSION_ACCOUNTS_VIEW))
-        connection.execute(text(JOB_PROMISES_VIEW))

@@ -43,22 +43,14 @@ class NewSession:
 
 
 class NewAction(NamedTuple):
-    """An action ready to be stored: masked, within bounds, with the place its recorder gave it.
-
-    `promises` are the keys of work that it queued, to be done by `deadline_at`; `fulfilled` are
-    those of work that was done with it.
-    """
+    """An action ready to be stored: masked, within bounds, with the place its recorder gave it."""
 
     ord: int
     type: str
-    schema_version: int
     tone: Tone
     at: datetime
     payload: dict[str, Any]
     references: Sequence[Reference] = ()
-    promises: Sequence[str] = ()
-    deadline_at: datetime | None = None
-    fulfilled: Sequence[str] = ()
 
 
 # Locks a row only where a label is new: sessions of one subject don't wait for each other.
@@ -126,8 +118,8 @@ _STORED: LiteralString = """
         SELECT id, started_at FROM session_headers
          WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE),
     stored AS (
-        INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
-        SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(schema_version)s AS bigint), CAST(%(tone)s AS text),
+        INSERT INTO session_actions (session_id, ord, type, tone, at, payload)
+        SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(tone)s AS text),
                CAST(%(at)s AS timestamptz), CAST(%(payload)s AS jsonb) FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
         RETURNING session_id, ord, at)"""
@@ -137,25 +129,14 @@ _REFERENCES: LiteralString = """,
         SELECT s.session_id, s.ord, t.account, t.dataset, w.key, t.effect, a.started_at
           FROM stored s, alive a, jsonb_to_recordset(CAST(%(references)s AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb),
                jsonb_array_elements_text(t.windows) AS w(key))"""
-_PROMISED: LiteralString = """,
-    promised AS (
-        INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
-        SELECT s.session_id, s.ord, p.key, s.at, CAST(%(deadline_at)s AS timestamptz)
-          FROM stored s, jsonb_array_elements_text(CAST(%(promises)s AS jsonb)) AS p(key)
-        ON CONFLICT DO NOTHING),
-    fulfilled AS (
-        UPDATE session_promises p SET fulfilled_by = s.session_id, fulfilled_ord = s.ord, fulfilled_at = s.at
-          FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(%(fulfilled)s AS jsonb)))) AND p.fulfilled_by IS NULL)"""
 _COUNT_ALIVE: LiteralString = "\n    SELECT count(*) FROM alive"
 
-# Nearly all actions are of one of the first two kinds; each costs the server only what it does.
 _APPEND: LiteralString = _STORED + _COUNT_ALIVE
 _APPEND_REFERRING: LiteralString = _STORED + _REFERENCES + _COUNT_ALIVE
-_APPEND_ANY: LiteralString = _STORED + _REFERENCES + _PROMISED + _COUNT_ALIVE
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action with its references and promises; return False where the session is not running any more.
+    """Append an action with its references; return False where the session is not running any more.
 
     Appending it a second time changes nothing.
     """
@@ -174,8 +155,6 @@ def append_action(connection: psycopg.Connection[Any], session_id: UUID, action:
 
 
 def _statement_of(action: NewAction) -> LiteralString:
-    if action.promises or action.fulfilled:
-        return _APPEND_ANY
     return _APPEND_REFERRING if action.references else _APPEND
 
 
@@ -185,14 +164,10 @@ def _values_of(session_id: UUID, action: NewAction) -> dict[str, str | None]:
         "session_id": str(session_id),
         "ord": str(action.ord),
         "type": action.type,
-        "schema_version": str(action.schema_version),
         "tone": action.tone,
         "at": action.at.isoformat(),
         "payload": json_text(action.payload),
         "references": json_text(_by_subject(action.references)),
-        "promises": json_text(action.promises),
-        "deadline_at": None if action.deadline_at is None else action.deadline_at.isoformat(),
-        "fulfilled": json_text(action.fulfilled),
     }
 
 
@@ -299,7 +274,7 @@ def list_places(connection: Connection, session_id: UUID, ords: Sequence[int]) -
     return set(connection.execute(statement, {"id": session_id, "ords": list(ords)}).scalars())
 
 
-# A header takes its actions, references and promises with it; few at once, since one may have five
+# A header takes its actions and references with it; few at once, since one may have five
 # thousand actions.
 _DELETE_ENDED = text("""
     WITH old AS (

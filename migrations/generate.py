@@ -42,7 +42,6 @@ from bidbeacon_pipelines.views import (
     read_views,
 )
 from bidbeacon_sessions.tables import (
-    JOB_PROMISES_VIEW,
     JOB_SESSION_ACCOUNTS_VIEW,
     JOB_SESSIONS_VIEW,
     PgSnapshot,
@@ -187,7 +186,6 @@ def _squash(url: str) -> Path:
     views = {
         "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
         "JOB_SESSION_ACCOUNTS_VIEW": JOB_SESSION_ACCOUNTS_VIEW,
-        "JOB_PROMISES_VIEW": JOB_PROMISES_VIEW,
         "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
         "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
     }

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -83,22 +83,13 @@ class _ReportAction(_WindowsAction):
 
 
 class _RequestEnded(_WindowsAction):
-    """Base class of actions that end a request, and so fulfil its promise.
+    """Base class of actions that end a request.
 
     Countries are loaded one after another: the request continues if `more_countries` follow.
     """
 
     request_id: int
     more_countries: bool = False
-
-    def fulfilled_promises(self) -> list[str]:
-        """The request's."""
-        return [] if self.more_countries else [report_promise(self.request_id)]
-
-
-def report_promise(request_id: int) -> str:
-    """Return the key of the promise that a report request comes to an end."""
-    return f"report-request {request_id}"
 
 
 class WindowsPlanned(Action):
@@ -160,21 +151,13 @@ class LoadRequested(_WindowsAction):
 
 
 class WindowsQueued(_ReportAction):
-    """Windows wait for a report that is about to be created.
-
-    Promises that it ends, after at most five attempts of a day each.
-    """
+    """Windows wait for a report that is about to be created."""
 
     sentence = "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] {windows:windows}[ by hand{by_hand:flag}]"
     effect = "queued"
-    promise_lasts = timedelta(days=6)
 
     request_id: int | None = None
     by_hand: bool = False
-
-    def promises(self) -> list[str]:
-        """The request's."""
-        return [] if self.request_id is None else [report_promise(self.request_id)]
 
 
 class WindowSkipped(_WindowsAction):

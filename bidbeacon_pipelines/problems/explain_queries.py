@@ -62,7 +62,7 @@ def find_first_due(connection: Connection, window: RowMapping, at: datetime) -> 
 
 _REFERENCES = text("""
     SELECT * FROM (
-        SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload,
+        SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.tone, a.at, a.payload,
                h.job_name, h.status AS session_status, h.outcome AS session_outcome
           FROM session_references t
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord

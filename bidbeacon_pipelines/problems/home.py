@@ -1,4 +1,4 @@
-"""Everything at a glance, as data for the first page: what is wrong and why, what is fresh, what Amazon's limits cost, what was promised."""
+"""Everything at a glance, as data for the first page: what is wrong and why, what is fresh, what Amazon's limits cost."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -18,7 +18,6 @@ from bidbeacon_pipelines.requests.gate_queries import list_gates
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import count_json
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.queries import count_unfulfilled
 
 MOST_FINDINGS: Final = 20
 _RECENTLY = timedelta(hours=24)
@@ -37,7 +36,6 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
             "findings": [finding_json(one) for one in findings[:MOST_FINDINGS]],
             "more_findings": max(0, len(findings) - MOST_FINDINGS),
             "limits": _read_limits(connection, now),
-            "promises": dict(count_unfulfilled(connection)),
         }
         starting = _read_start(connection, answer)
     plain: dict[str, Any] = msgspec.to_builtins(answer | {"starting": starting})

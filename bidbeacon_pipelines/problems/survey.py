@@ -21,7 +21,6 @@ _FINDERS: Final[tuple[Find, ...]] = (
     report_findings.find_retries,
     report_findings.find_unlisted,
     system_findings.find_not_polled,
-    system_findings.find_lost_work,
     report_findings.find_silent,
     report_findings.find_quarantine,
     system_findings.find_disk,

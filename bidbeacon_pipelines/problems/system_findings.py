@@ -133,27 +133,6 @@ def _failed(row: RowMapping) -> Finding:
     )
 
 
-_LOST = text("""
-    SELECT h.job_name, count(*) AS promises, min(p.deadline_at) AS since, count(DISTINCT h.account_key) AS accounts,
-           (array_agg(DISTINCT coalesce(s.label, h.account_key)) FILTER (WHERE h.account_key IS NOT NULL))[1:3] AS names,
-           (array_agg(p.session_id ORDER BY p.deadline_at DESC))[1] AS last_id
-      FROM session_promises p JOIN session_headers h ON h.id = p.session_id LEFT JOIN session_subjects s ON s.key = h.account_key
-     WHERE p.fulfilled_by IS NULL AND p.deadline_at >= :since AND p.deadline_at < :now GROUP BY h.job_name ORDER BY promises DESC, h.job_name""")
-
-
-def find_lost_work(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the work of the last 24 hours that a session had queued and nobody did in time."""
-    rows = connection.execute(_LOST, {"since": now - RECENTLY, "now": now}).mappings()
-    return [_lost(row) for row in rows]
-
-
-def _lost(row: RowMapping) -> Finding:
-    promises = row["promises"]
-    kept = f"{counted(promises, 'promise')} not kept"
-    effect = Effect(kept, f"/sessions/{row['last_id']}", promises)
-    return found({"code": "work-not-done", "job": row["job_name"]}, effect, **facts_of(row))
-
-
 def find_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return that the disk for downloads is nearly full."""
     folder = settings.scratch_folder

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_sessions.actions import action_classes, stored_schema
+from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.presentation import action_json, load_labels, promise_json, session_json
+from bidbeacon_sessions.presentation import action_json, load_labels, session_json
 from bidbeacon_sessions.queries import (
     count_actions_by_type,
     find_accounts,
@@ -20,7 +20,6 @@ from bidbeacon_sessions.queries import (
     find_session,
     list_actions,
     list_excerpts,
-    list_promises,
     list_references,
     list_sessions,
 )
@@ -93,14 +92,12 @@ def load_session(
 
 
 def describe_actions() -> dict[str, Any]:
-    """Return the catalogue of actions that this process knows: sentence, tone, version and JSON Schema by type."""
+    """Return the catalogue of actions that this process knows: description, sentence and tone by type."""
     return {
         name: {
             "description": (action.__doc__ or "").strip().partition("\n")[0],
             "sentence": action.sentence,
             "tone": action.tone,
-            "version": action.schema_version,
-            "schema": stored_schema(action),
         }
         for name, action in action_classes().items()
     }
@@ -109,14 +106,10 @@ def describe_actions() -> dict[str, Any]:
 def _describe_actions(
     connection: Connection, rows: Sequence[Mapping[Any, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield stored actions as JSON; one that promised work shows under `promises` what became of it."""
+    """Yield stored actions as JSON."""
     labels = load_labels(connection, rows)
-    promises: dict[tuple[UUID, int], list[dict[str, Any]]] = defaultdict(list)
-    for promise in list_promises(connection, list({row["session_id"] for row in rows})):
-        promises[promise["session_id"], promise["ord"]].append(promise_json(promise))
     for row in rows:
-        promised = promises.get((row["session_id"], row["ord"]))
-        yield action_json(row, labels) | ({"promises": promised} if promised else {})
+        yield action_json(row, labels)
 
 
 def _as_of(cursor: str) -> dict[str, Any]:

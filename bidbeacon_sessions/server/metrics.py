@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_sessions.queries import count_running, count_unfulfilled
+from bidbeacon_sessions.queries import count_running
 from bidbeacon_sessions.server.messages import ResetReason
 from bidbeacon_sessions.store import SessionStore
 
@@ -127,7 +127,7 @@ class _Stored(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Read what runs and what is promised."""
+        """Read what runs."""
         try:
             with self._store.snapshot() as connection:
                 yield from _read(connection)
@@ -147,11 +147,4 @@ def _read(connection: Connection) -> Iterator[Metric]:
     for row in count_running(connection):
         running.add_metric([row["job_name"]], row["sessions"])
         oldest.add_metric([row["job_name"]], row["seconds"])
-    promises = GaugeMetricFamily(
-        "bidbeacon_job_promises",
-        "Promised work that is not done, by whether its deadline has passed.",
-        labels=["status"],
-    )
-    for status, number in count_unfulfilled(connection).items():
-        promises.add_metric([status], number)
-    yield from (running, oldest, promises)
+    yield from (running, oldest)

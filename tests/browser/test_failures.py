@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
@@ -25,7 +24,6 @@ from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.session import finalize_session
 from tests.browser.conftest import open_tab, serve_page
 from tests.faults.ads.simulated_office import Office
-from tests.postgres.job_world import DATASET
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_world import LoneFaultWorld, fresh_world, open_office
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
@@ -162,31 +160,6 @@ def leave_due(world: LoneFaultWorld) -> None:
     world.office.clock.jump(world.context.now() + timedelta(hours=13))
 
 
-def lose_promise(world: LoneFaultWorld) -> None:
-    """Queue work that nobody ever does."""
-    world.pass_time()
-    account = world.account()
-    with with_job_session(
-        "refresh-account",
-        store=SessionStore(world.engine),
-        account=account.ref,
-        clock=world.context.now,
-    ) as session:
-        session.add(
-            WindowsQueued(
-                account=account.account_key,
-                dataset=DATASET.name,
-                windows=[world.day],
-                request_id=123_456,
-            )
-        )
-    world.execute(
-        "UPDATE session_promises SET deadline_at = :at WHERE fulfilled_by IS NULL",
-        at=world.context.now() + timedelta(hours=1),
-    )
-    world.office.clock.jump(world.context.now() + timedelta(hours=1, minutes=1))
-
-
 def crash(world: LoneFaultWorld) -> None:
     """Let a run be killed in the middle of its work, and its session be closed as the sensor does."""
     world.pass_time()
@@ -303,7 +276,6 @@ FAILURES: Mapping[str, Failure] = {
     "one region cannot be listed": Failure(
         accounts("server_error: accounts of one region, always"), sync
     ),
-    "queued work is never done": Failure(lose_promise, wait_a_day),
     "a run is killed": Failure(crash, run_again),
     "nothing happens at all": Failure(stop_everything, run_now),
 }

@@ -104,7 +104,6 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
     late = page.locator(".datasets li", has_text="advertised product").locator(".chip.late")
     expect(late).to_have_text("6 late")
     expect(page.locator("#limits")).to_contain_text("refused 3 ×, closed for 25 min 00 s in all")
-    expect(page.locator("#promises")).to_contain_text("8 open, none lost")
     expect(page.locator("#jobs tbody th")).to_have_text(["poll-reports", "refresh-account"])
     expect(page.locator("#jobs tbody tr").first).to_contain_text("1 (25 %)")
     for width in (320, 768, 1280, 1920):

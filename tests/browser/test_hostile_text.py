@@ -162,11 +162,6 @@ def test_on_the_first_page(page: Page, base_url: str, session_store: SessionStor
             ),
             {"text": f"Rights are missing: {HOSTILE}"},
         )
-        connection.execute(
-            text("""INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
-                    SELECT session_id, ord, :text, now() - interval '2 days', now() - interval '1 day' FROM session_actions"""),
-            {"text": HOSTILE},
-        )
     page.goto(base_url)
     expect(page.locator("#findings .rows > li")).to_have_count(2)
     for place in ("#findings .cause", "#findings .quiet", "#jobs th"):

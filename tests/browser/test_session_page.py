@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server.listing import MOST_ACTIONS
@@ -128,32 +128,6 @@ def test_a_session_of_more_actions_than_an_answer_holds_is_shown_whole(
 
 def _labels() -> list[str]:
     return ["label assetdaily_rows—", "label partition2025-07-01|US.a—"]
-
-
-def test_promised_work_shows_what_became_of_it(
-    page: Page, shared_url: str, story: dict[str, str]
-) -> None:
-    """Fulfilled work leads to the session that did it, lost work says since which day, and markup in it is text."""
-    fulfilled = {
-        "status": "fulfilled",
-        "fulfilled_by": story["later"],
-        "fulfilled_by_job": "<b>child</b>",
-        "text": "Loaded <i>3</i>",
-    }
-    lost = {"status": "lost", "deadline_at": "2026-07-25T13:00:00+00:00"}
-
-    def promise(route: Route) -> None:
-        answer = route.fetch().json()
-        for action, promise in zip(answer["session"]["actions"], (fulfilled, lost), strict=True):
-            action["promises"] = [promise]
-        route.fulfill(json=answer)
-
-    page.route(f"**/api/job-sessions/{story['bad']}", promise)
-    page.goto(f"{shared_url}/sessions/{story['bad']}")
-    expect(page.locator(".promise")).to_have_text(
-        ["↳ fulfilled by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 25 Jul, 13:00"]
-    )
-    expect(page.locator(".promise a")).to_have_attribute("href", f"/sessions/{story['later']}")
 
 
 def test_keys_go_to_the_one_before_and_the_one_after(

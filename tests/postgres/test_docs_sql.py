@@ -119,10 +119,9 @@ def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
 
 
 def test_the_view_has_the_columns_of_the_documents(engine: Engine) -> None:
-    """docs/sessions.md describes every column of `job_sessions` and of `job_promises`, and no other."""
+    """docs/sessions.md describes every column of `job_sessions`, and no other."""
     page = (PROJECT_ROOT / "docs" / "sessions.md").read_text(encoding="utf-8")
     _check_columns(engine, "job_sessions", page.partition("## Questions")[0])
-    _check_columns(engine, "job_promises", page.partition("## The view `job_promises`")[2])
 
 
 def _check_columns(engine: Engine, view: str, table: str) -> None:

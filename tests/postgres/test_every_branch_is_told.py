@@ -221,20 +221,6 @@ def test_only_the_first_look_at_a_report_refers_to_its_windows(world: BenchWorld
     assert {"all": 63, "windows": 60} == references
 
 
-def test_who_queues_a_report_shows_which_session_loaded_it(world: BenchWorld) -> None:
-    """The promise of the request is fulfilled by the look that loads it."""
-    load(world)
-    [promise] = world.query(
-        "SELECT status, promised_with, fulfilled_with, session_id, fulfilled_by FROM job_promises"
-    )
-    assert ("fulfilled", "windows-queued", "report-processed") == (
-        promise["status"],
-        promise["promised_with"],
-        promise["fulfilled_with"],
-    )
-    assert promise["session_id"] != promise["fulfilled_by"]
-
-
 @pytest.mark.parametrize(
     ("fail", "code"),
     [

@@ -21,7 +21,6 @@ from bidbeacon_pipelines.loading.restatements import PERFORMANCE_ROWS_VIEW, WIND
 from bidbeacon_pipelines.tables import PipelinesBase
 from bidbeacon_pipelines.windows.states import WINDOW_STATES_FUNCTION
 from bidbeacon_sessions.tables import (
-    JOB_PROMISES_VIEW,
     JOB_SESSION_ACCOUNTS_VIEW,
     JOB_SESSIONS_VIEW,
     SessionsBase,
@@ -31,7 +30,6 @@ HEAD = list_revisions()[-1]
 VIEWS = {
     "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
     "JOB_SESSION_ACCOUNTS_VIEW": JOB_SESSION_ACCOUNTS_VIEW,
-    "JOB_PROMISES_VIEW": JOB_PROMISES_VIEW,
     "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
     "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
     "WINDOW_STATES_FUNCTION": WINDOW_STATES_FUNCTION,

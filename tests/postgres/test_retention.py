@@ -110,7 +110,7 @@ def test_many_are_deleted_in_small_pieces(engine: Engine, monkeypatch: pytest.Mo
 def add_session(
     engine: Engine, ended: timedelta | None, *, started: timedelta = timedelta(days=200)
 ) -> UUID:
-    """Add a session with a promise that it keeps itself, which started and ended so long before noon."""
+    """Add a session with two actions, which started and ended so long before noon."""
     windows = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 1, 1)]}
     with with_job_session("x", store=SessionStore(engine), clock=lambda: NOON - started) as session:
         session.add(WindowsQueued(**windows, request_id=1))
@@ -130,12 +130,12 @@ def add_session(
 def test_sessions_are_deleted_ninety_days_after_their_end_with_all_they_tell(
     engine: Engine,
 ) -> None:
-    """One that ended later stays, however early it began, and so does one that runs; actions, references and promises go with theirs."""
+    """One that ended later stays, however early it began, and so does one that runs; actions and references go with theirs."""
     add_session(engine, timedelta(days=90, seconds=1))
     kept = {add_session(engine, timedelta(days=89)), add_session(engine, None)}
     assert {"sessions": 1} == delete(engine, Settings())
     with engine.begin() as connection:
-        for table in ("session_actions", "session_references", "session_promises"):
+        for table in ("session_actions", "session_references"):
             left = connection.execute(
                 text(f"SELECT session_id FROM {table} WHERE ord <= 2")
             ).scalars()

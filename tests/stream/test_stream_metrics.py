@@ -1,14 +1,12 @@
 """Metrics of the stream and of jobs at `/metrics`."""
 
 from datetime import timedelta
-from typing import ClassVar
 
 import httpx
 import pytest
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from bidbeacon_sessions import Action, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import utc_now
 from tests.stream.asgi_servers import ON_BOTH
 from tests.stream.reading import Follow, read_metrics, wait_until
@@ -91,47 +89,6 @@ def test_running_sessions_have_the_age_of_the_oldest(
     assert 3_600 <= found[age] < 3_900
 
 
-class MetricPromised(Action):
-    """Work was promised."""
-
-    sentence = "Promised {key}"
-    promise_lasts: ClassVar[timedelta] = timedelta(hours=1)
-
-    key: str
-
-    def promises(self) -> list[str]:
-        """It."""
-        return [self.key]
-
-
-class MetricKept(Action):
-    """Work was done."""
-
-    sentence = "Kept {key}"
-
-    key: str
-
-    def fulfilled_promises(self) -> list[str]:
-        """It."""
-        return [self.key]
-
-
-def test_promises_are_open_or_lost(session_store: SessionStore, http: httpx.Client) -> None:
-    """Those that were kept are no longer told of."""
-    with with_job_session("x", store=session_store) as session:
-        for key in ("open", "late", "kept"):
-            session.add(MetricPromised(key=key))
-        session.add(MetricKept(key="kept"))
-    with session_store.begin() as connection:
-        connection.execute(
-            text("""UPDATE session_promises SET promised_at = now() - interval '1 day', deadline_at = now() - interval '1 s'
-                     WHERE key = 'late'""")
-        )
-    found = read_metrics(http)
-    assert 1 == found['bidbeacon_job_promises{status="open"}']
-    assert 1 == found['bidbeacon_job_promises{status="lost"}']
-
-
 def test_metrics_are_told_while_the_database_is_away(
     session_store: SessionStore, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +96,7 @@ def test_metrics_are_told_while_the_database_is_away(
     monkeypatch.setattr(SessionStore, "snapshot", _is_away)
     found = read_metrics(http)
     assert "bidbeacon_stream_position" in found
-    assert not [name for name in found if name.startswith("bidbeacon_job_promises")]
+    assert not [name for name in found if name.startswith("bidbeacon_job_sessions_running")]
 
 
 def _is_away(_: SessionStore) -> None:

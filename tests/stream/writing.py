@@ -82,7 +82,6 @@ def write_action(connection: Connection, session_id: UUID, ord_: int) -> None:
     action = NewAction(
         ord=ord_,
         type="session-finalized",
-        schema_version=1,
         tone="neutral",
         at=utc_now(),
         payload=payload,

@@ -115,7 +115,7 @@ def test_a_class_that_can_be_no_action_is_refused(
 def test_a_field_makes_an_action_a_warning(lost: int, tone: str) -> None:
     """Where it says something; the same once it is stored."""
     action = SampleSorted(kept=1, lost=lost)
-    stored = render_action(action.type, 1, action.model_dump(mode="json"))
+    stored = render_action(action.type, action.model_dump(mode="json"))
     assert (tone, tone) == (action.own_tone(), stored.tone)
 
 
@@ -136,24 +136,25 @@ def test_a_class_may_be_declared_anew(*, is_new_module: bool) -> None:
     exec(declared.format("First"), first)
     exec("\n" + declared.format("Second"), second)
     assert action_classes().get("sample-reloaded") is second["SampleReloaded"]
-    assert "Second" == plain_text(render_action("sample-reloaded", 1, {}).parts)
+    assert "Second" == plain_text(render_action("sample-reloaded", {}).parts)
 
 
 @pytest.mark.parametrize(
-    ("action_type", "version", "payload"),
-    [
-        ("sample-queued", 2, {"windows": []}),
-        ("sample-queued", 1, {"rows": 3}),
-        ("from-the-future", 1, {"a": "é"}),
-    ],
+    ("action_type", "payload"), [("sample-queued", {"rows": 3}), ("from-the-future", {"a": "é"})]
 )
-def test_what_newer_code_wrote_is_shown_as_data(
-    action_type: str, version: int, payload: dict[str, object]
+def test_what_other_code_wrote_is_shown_as_data(
+    action_type: str, payload: dict[str, object]
 ) -> None:
-    """An unknown type, version or payload is not lost and does not break the page."""
-    rendered = render_action(action_type, version, payload)
+    """An unknown type or payload is not lost and does not break the page."""
+    rendered = render_action(action_type, payload)
     assert not rendered.known
     assert f"{action_type} {json.dumps(payload, ensure_ascii=False)}" == plain_text(rendered.parts)
+
+
+def test_a_field_that_the_class_no_longer_has_is_left_out() -> None:
+    """The action still reads as a sentence; a field that it has now takes its default."""
+    rendered = render_action("sample-queued", {"windows": [], "priority": 3})
+    assert (True, "Queued 0 report windows ") == (rendered.known, plain_text(rendered.parts))
 
 
 @pytest.mark.parametrize(
@@ -165,43 +166,11 @@ def test_durations_are_said_the_way_people_say_them(seconds: float, expected: st
     assert expected == format_duration(seconds)
 
 
-class SampleWeighed(Action):
-    """Something was weighed; version 1 told grams, version 2 called the field `weight`."""
-
-    sentence = "Weighed {kilograms} kg"
-    schema_version = 3
-
-    kilograms: Decimal
-
-    @classmethod
-    def upcast(cls, version: int, payload: dict[str, Any]) -> dict[str, Any]:
-        """From grams."""
-        match version:
-            case 1:
-                return {"kilograms": Decimal(payload["grams"]) / 1000}
-            case 2:
-                return {"kilograms": payload["weight"]}
-        return super().upcast(version, payload)
-
-
-@pytest.mark.parametrize(
-    ("version", "payload"),
-    [(1, {"grams": 2500}), (2, {"weight": "2.5"}), (3, {"kilograms": "2.5"})],
-)
-def test_a_payload_of_any_older_version_reads_as_the_newest(
-    version: int, payload: dict[str, Any]
-) -> None:
-    """What is stored stays as it is, and is brought up to date when it is read."""
-    rendered = render_action("sample-weighed", version, payload)
-    assert rendered.known
-    assert "Weighed 2.5 kg" == plain_text(rendered.parts)
-
-
 def test_a_payload_that_was_cut_reads_as_a_sentence_with_the_original_count() -> None:
     """The bound of an action does not turn it into data; a note says how much is stored."""
     days = [str(date(2020, 1, 1) + timedelta(days=n)) for n in range(4_000)]
     stored = within({"windows": days, "dataset": "daily_targets"}, 16 * 1024)
-    rendered = render_action("sample-queued", 1, stored)
+    rendered = render_action("sample-queued", stored)
     assert rendered.known
     assert plain_text(rendered.parts).startswith("Queued 4,000 report windows 2020-01-01 …")
     assert plain_text(rendered.parts).endswith(

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 OF_FINDINGS = {
     *("overdue", "late-at-amazon", "expired", "region-not-listed"),
-    *("country-silent", "nothing-happens", "work-not-done"),
+    *("country-silent", "nothing-happens"),
 }
 """Causes that nothing stores: states and findings name them."""
 SOURCES = {

@@ -25,7 +25,6 @@ def stored(*actions: Action) -> list[dict[str, Any]]:
                 "session_id": UUID(int=1),
                 "ord": place,
                 "type": action.type,
-                "schema_version": action.schema_version,
                 "at": datetime(2026, 7, 25, 12, 0, place, tzinfo=UTC),
                 "tone": action.tone,
                 "payload": action.model_dump(mode="json"),

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_needs_attention
-from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
@@ -276,19 +275,8 @@ def test_a_job_that_succeeded_since_is_no_finding(
         assert expected == [one["severity"] for one in world.findings()]
 
 
-def test_promises_planned_reports_and_calls_are_told(
-    world: World, session_store: SessionStore
-) -> None:
-    """Open and lost promises, reports that are put off, and the cost of Amazon's limits are counted."""
-    for request, started in ((1, NOW - timedelta(days=30)), (2, datetime.now(UTC))):
-        with with_job_session(
-            "plan", store=session_store, account=Subject("US.one"), clock=lambda at=started: at
-        ) as session:
-            session.add(
-                WindowsQueued(
-                    account="US.one", dataset=DATASET, windows=[TODAY], request_id=request
-                )
-            )
+def test_planned_reports_and_calls_are_told(world: World) -> None:
+    """Reports that are put off, and the cost of Amazon's limits are counted."""
     world.execute(
         """INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, created_at)
            VALUES ('amzn1.one', :dataset, :report, :day, :day, :at)""",
@@ -303,7 +291,6 @@ def test_promises_planned_reports_and_calls_are_told(
         at=NOW - timedelta(hours=2),
     )
     home = world.home()
-    assert {"open": 1, "lost": 1} == home["promises"]
     limits = home["limits"]
     assert [(DATASET, 1)] == [(one["dataset"], one["reports"]) for one in limits["put_off"]]
     assert (1, 1, 3.0, 2.0) == tuple(

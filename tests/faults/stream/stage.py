@@ -176,7 +176,6 @@ class Stage:
         action = NewAction(
             ord=1,
             type="thing-done",
-            schema_version=1,
             tone="neutral",
             at=new.started_at,
             payload={},

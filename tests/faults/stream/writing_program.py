@@ -203,7 +203,6 @@ class Writer:
         action = NewAction(
             ord=place,
             type="thing-done",
-            schema_version=1,
             tone="neutral",
             at=datetime.now(UTC),
             payload=payload,

@@ -60,7 +60,7 @@ def durable_server() -> Iterator[str]:
 
 
 def _statements(store: SessionStore) -> Figure:
-    """Count what a session that records nothing sends; each statement is its own transaction, so there is no BEGIN or COMMIT."""
+    """Count the statements of a session that records nothing, without BEGIN and COMMIT."""
     sent: list[str] = []
     event.listen(Engine, "before_cursor_execute", lambda _c, _cur, sql, *_: sent.append(sql))
     with with_job_session("bench", store=store, run_id="run", step_key="step"):

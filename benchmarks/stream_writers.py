@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from benchmarks.stream_process import Child
 from bidbeacon_pipelines.actions.reports import ReportPending
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.writes import NewAction, append_action
+from bidbeacon_sessions.writes import NewAction, insert_action
 
 PROCESSES = 4
 OPEN_EACH = 4
@@ -137,7 +137,7 @@ class _OpenSession:
         """Write actions in one transaction; return their places."""
         ords = range(self._ord + 1, self._ord + count + 1)
         self._ord += count
-        with self._store.appending() as connection, connection.transaction():
+        with self._store.begin() as connection:
             for ord_ in ords:
                 action = self._action(number)
                 new = NewAction(
@@ -148,7 +148,7 @@ class _OpenSession:
                     action.model_dump(mode="json"),
                     action.references(),
                 )
-                assert append_action(connection, self.recorder.session_id, new)
+                assert insert_action(connection, self.recorder.session_id, new)
         return ords
 
     def _action(self, number: int) -> ReportPending:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakSet
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, event, make_url, text
@@ -118,6 +119,7 @@ def _settings_in(url: URL) -> set[str]:
 
 logger = logging.getLogger(__name__)
 
+_named: WeakSet[Engine] = WeakSet()
 _Driver = psycopg.Connection[Any]
 _OWN_NAME = "own_name"
 _NAME = "SELECT set_config('application_name', %(name)s, false)"
@@ -150,6 +152,9 @@ def name_connections(engine: Engine) -> None:
     A connection is renamed only where the session is another one than before. Its first use outside
     of a session restores the name it was made with.
     """
+    if engine in _named:
+        return
+    _named.add(engine)
     event.listen(engine, "checkout", _name_at_checkout)
     event.listen(engine, "after_cursor_execute", lambda *_: note_progress())
 

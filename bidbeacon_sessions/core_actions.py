@@ -17,17 +17,6 @@ class SessionFinalized(Action):
     last_action: str | None = None
 
 
-class ActionRolledBack(Action):
-    """An action was told inside a transaction that was rolled back: what it says did not happen."""
-
-    sentence = "Rolled back, so it did not happen: {said}"
-    tone = "warning"
-
-    action: str
-    said: str
-    told_at: datetime
-
-
 class ActionsOmitted(Action):
     """A session recorded more actions than one timeline holds; these were only counted."""
 
@@ -35,14 +24,4 @@ class ActionsOmitted(Action):
     tone = "warning"
 
     omitted: int
-    by_type: str
-
-
-class ActionsLost(Action):
-    """The database was away for longer than actions can be kept in memory, or refused some of them."""
-
-    sentence = "Lost {lost:count:action} that could not be written: {by_type}"
-    tone = "warning"
-
-    lost: int
     by_type: str

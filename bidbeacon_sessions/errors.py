@@ -4,6 +4,7 @@
 SessionsError
 ├── ActionDefinitionError     an action's class is wrong: found at import
 ├── SessionClosedError        the session was closed by somebody else, this process may not write into it
+├── DatabaseAwayError         the database was away for longer than a write is tried again
 ├── NotConfiguredError        no database to write sessions to
 ├── InvalidDatabaseUrlError   an address that isn't PostgreSQL's
 ├── SettingsError             settings that are invalid, or a file of settings that can't be read
@@ -34,6 +35,14 @@ class SessionClosedError(SessionsError):
             f"Session {session_id} was closed as {status or 'gone'} by another process, probably because this one gave no sign "
             "of life: end this job, its work is taken up by the next run."
         )
+
+
+class DatabaseAwayError(SessionsError):
+    """The database was away for longer than a write is tried again."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"The database is away, so session {session_id} can't be recorded.")
 
 
 class NotConfiguredError(SessionsError):

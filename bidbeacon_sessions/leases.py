@@ -33,11 +33,7 @@ _BEAT = text("""
 
 
 def beat(connection: Connection, session_id: UUID, *, seconds: float) -> None:
-    """Prolong a session's lease.
-
-    Change nothing where there is none: the session's header is not stored yet, and its lease is
-    stored with it; or the session was closed.
-    """
+    """Prolong a session's lease; change nothing where the session was closed."""
     connection.execute(_BEAT, {"session_id": session_id, "seconds": seconds})
 
 
@@ -114,13 +110,11 @@ class Heartbeat:
 
     def __init__(self, store: SessionStore, progress: Progress) -> None:
         self._settings = get_session_settings()
-        self._every = self._settings.heartbeat_seconds
         self._store = store
         self._progress = progress
-        self._session_id = progress.session_id
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=self._run, name=f"heartbeat-{self._session_id}", daemon=True
+            target=self._run, name=f"heartbeat-{progress.session_id}", daemon=True
         )
 
     def __enter__(self) -> Self:
@@ -129,29 +123,25 @@ class Heartbeat:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(timeout=self._every + 5)
+        self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
 
     def _run(self) -> None:
-        pause, silent = self._every, False
+        every = self._settings.heartbeat_seconds
+        pause, warned = every, ""
         while not self._stop.wait(pause):
-            if 0 < self._settings.stalled_seconds < self._progress.still_seconds:
-                if not silent:
-                    logger.error(
-                        "Session %s has not moved for %d s: no heartbeat",
-                        self._session_id,
-                        self._settings.stalled_seconds,
-                    )
-                silent = True
-                continue
-            silent = False
-            try:
-                with self._store.each() as connection:
-                    beat(connection, self._session_id, seconds=self._settings.lease_seconds)
-            except SQLAlchemyError as error:
-                if pause == self._every:
-                    logger.warning(
-                        "No heartbeat for session %s: %s", self._session_id, type(error).__name__
-                    )
-                pause = min(self._every, AWAY_BEAT_SECONDS)
-                continue
-            pause = self._every
+            trouble = self._beat()
+            if trouble and trouble != warned:
+                logger.error("Session %s: no heartbeat, %s", self._progress.session_id, trouble)
+            pause, warned = min(every, AWAY_BEAT_SECONDS) if trouble else every, trouble
+
+    def _beat(self) -> str:
+        """Prolong the lease; return why it was not done, or an empty text."""
+        stalled = self._settings.stalled_seconds
+        if 0 < stalled < self._progress.still_seconds:
+            return f"its work has not moved for {stalled} s"
+        try:
+            with self._store.begin() as connection:
+                beat(connection, self._progress.session_id, seconds=self._settings.lease_seconds)
+        except SQLAlchemyError as error:
+            return f"the database is away ({type(error).__name__})"
+        return ""

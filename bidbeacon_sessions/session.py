@@ -1,47 +1,41 @@
-"""`with_job_session`: the session around one piece of work, the recorder that appends its actions, and how a session ends.
-
-The recorder gives each action of a session its place and gets it written, also when the database is
-away for a while.
-"""
+"""`with_job_session`: the session around one piece of work, the recorder that appends its actions, and how a session ends."""
 
 import logging
-import time
 import traceback
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Final, Literal, NoReturn
 from uuid import UUID, uuid4
 
 import psycopg
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+)
 
 from bidbeacon_sessions.actions import Action, Subject, describe_action, within
 from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
-from bidbeacon_sessions.core_actions import (
-    ActionRolledBack,
-    ActionsLost,
-    ActionsOmitted,
-    SessionFinalized,
-)
-from bidbeacon_sessions.errors import NotConfiguredError, SessionClosedError
+from bidbeacon_sessions.core_actions import ActionsOmitted, SessionFinalized
+from bidbeacon_sessions.errors import DatabaseAwayError, NotConfiguredError, SessionClosedError
 from bidbeacon_sessions.leases import Heartbeat, last_sign_of_life
 from bidbeacon_sessions.masking import mask, mask_text
-from bidbeacon_sessions.pending import PendingAction, PendingActions
 from bidbeacon_sessions.progress import Progress, working
 from bidbeacon_sessions.queries import list_excerpts
-from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import (
     MAX_ACTION_BYTES,
     MAX_ACTIONS,
     MAX_INPUT_BYTES,
-    MAX_PENDING_ACTIONS,
     get_session_settings,
 )
 from bidbeacon_sessions.store import SessionStore
@@ -53,16 +47,22 @@ from bidbeacon_sessions.writes import (
     find_status,
     insert_action,
     insert_session,
-    list_places,
     lock_session,
 )
 
-# Behind every place that a recorder can give: an open transaction of a paused recorder never
-# collides with it.
-FINAL_ORD = 1_000_000
-
+logger = logging.getLogger(__name__)
 
 ClosedStatus = Literal["succeeded", "failed", "cancelled", "crashed"]
+
+RETRY_SECONDS: Final = 30.0
+"""For how long a write is tried again while the database is away."""
+FINAL_ORD: Final = 1_000_000
+"""Behind every place that a recorder can give: a paused recorder's open transaction never collides with it."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_MOST_SAID = 300
+_MAX_ERROR_TEXT = 8_000
+_READ_ONLY = "25006"
+"""The error of a server that has become a standby: the next one is to be found by a new connection."""
 
 
 def finalize_session(
@@ -106,14 +106,6 @@ def finalize_session(
     )
 
 
-logger = logging.getLogger(__name__)
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
-_MOST_SAID = 300
-_READ_ONLY = "25006"
-"""What a server says that has become a standby: it is away for us, until the next one is found."""
-
-
 class SessionRecorder:
     """Appends actions to one session.
 
@@ -124,8 +116,8 @@ class SessionRecorder:
         store: where it is kept.
         account_key: of the account it works for, where it is just one.
         progress: when its work last moved; each action counts. Work that does neither record nor
-            use the store's engine for
-            longer than `BIDBEACON_STALLED_SECONDS` calls `progress.moved()` now and then.
+            use the store's engine for longer than `BIDBEACON_STALLED_SECONDS` calls
+            `progress.moved()` now and then.
     """
 
     def __init__(self, store: SessionStore, session: NewSession, clock: Clock) -> None:
@@ -135,72 +127,44 @@ class SessionRecorder:
         self.account_key = session.account.key if session.account else None
         self._session = session
         self._clock = clock
-        self._opened = False
         self._last_ord = 0
-        self._queue: deque[NewAction] = deque()
-        self._unconfirmed = PendingActions()
         self._omitted: Counter[str] = Counter()
-        self._lost: Counter[str] = Counter()
-        self._pause = 0.0
-        self._try_again_at = 0.0
+        self._connection: psycopg.Connection[Any] | None = None
+        self._retrying = Retrying(
+            retry=retry_if_exception(is_away),
+            stop=stop_after_delay(RETRY_SECONDS),
+            wait=wait_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),
+            before_sleep=self._reconnect,
+            retry_error_callback=self._give_up,
+        )
 
     def add(self, action: Action) -> None:
-        """Append an action now, in a transaction of its own.
+        """Append an action, and return when it is on disk.
 
-        A database that is away does not stop the job: the action is kept in memory and written when
-        it is back.
+        While the database is away, this is tried again for 30 seconds.
 
         Raises:
             SessionClosedError: another process closed this session meanwhile.
+            DatabaseAwayError: the database is still away.
         """
         self.progress.moved()
-        if self._unconfirmed.is_one_rolled_back and self._may_try():
-            self._try(self._record_rolled_back)
-        prepared = self._prepare(action)
-        if prepared is not None:
-            if len(self._queue) < MAX_PENDING_ACTIONS:
-                self._queue.append(prepared)
-            else:
-                self._lost[prepared.type] += 1
-            self.flush()
+        if prepared := self._place(action):
+            self._retrying(self._append, prepared)
 
     def add_in(self, connection: Connection, action: Action) -> None:
         """Append an action inside the caller's transaction: it is there exactly when the caller's data is.
-
-        Where the transaction is rolled back, the timeline says so (`action-rolled-back`).
 
         Raises:
             SessionClosedError: another process closed this session meanwhile; the transaction must
                 be rolled back.
         """
-        if self._queue or not self._opened:
-            self.flush(
-                now=True
-            )  # whoever has a connection has a database, and the timeline keeps its order
-        prepared = self._prepare(action)
-        if prepared is None:
-            return
-        if not insert_action(connection, self.session_id, prepared):
+        prepared = self._place(action)
+        if prepared and not insert_action(connection, self.session_id, prepared):
             raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
-        transaction = connection.get_transaction()
-        self._unconfirmed.add(
-            connection, PendingAction(prepared.ord, action, prepared.at, transaction)
-        )
-
-    def flush(self, *, now: bool = False) -> bool:
-        """Write what waits in memory; give False where the database is still away.
-
-        Between two tries there is a pause that grows to five seconds, so that the job is not
-        slowed; `now` tries at once.
-        """
-        return (now or self._may_try()) and self._try(self._write)
 
     def open(self) -> None:
-        """Store the session's header and first sign of life, and close older attempts of the same step."""
-        with self.store.each() as connection:
-            older = insert_session(connection, self._session)
-        self._opened = True
-        for attempt in older:
+        """Store the session's header and lease, and close older attempts of the same step."""
+        for attempt in self._retrying(self._insert_session):
             with self.store.begin() as connection:
                 finalize_session(
                     connection,
@@ -212,30 +176,25 @@ class SessionRecorder:
                 )
 
     def close(
-        self, status: str, error: dict[str, Any] | None = None, *, patience: float = 0
+        self, status: ClosedStatus, error: dict[str, Any] | None = None, *, at_once: bool = False
     ) -> None:
-        """End the session, with the counts of what was left out or lost.
+        """End the session, with the count of the actions that were left out.
 
-        A database that is away is waited for, for `patience` seconds. After that the lease runs
-        out, and whoever finds the session dead closes it.
+        A database that is away is waited for as in `add`, unless it is to be done `at_once`. Where
+        it stays away, the lease runs out, and another process closes the session.
         """
-        deadline = time.monotonic() + patience
-        while not self._try(lambda: self._end(status, error)):
-            if time.monotonic() > deadline:
-                logger.error(
-                    "Session %s: the database is still away; %d actions and the end of the session are lost",
-                    self.session_id,
-                    len(self._queue),
-                )
-                return
-            time.sleep(min(self._pause, max(deadline - time.monotonic(), 0)))
+        retrying = self._retrying.copy(stop=stop_after_attempt(1)) if at_once else self._retrying
+        try:
+            if self._omitted:
+                counts = ", ".join(f"{n} × {name}" for name, n in self._omitted.most_common())
+                omitted = ActionsOmitted(omitted=self._omitted.total(), by_type=counts)
+                retrying(self._append, _prepared(omitted, self._last_ord + 1, self._clock()))
+            retrying(self._end, status, error)
+        finally:
+            self._disconnect()
 
-    def _end(self, status: str, error: dict[str, Any] | None) -> None:
-        self._write()
-        self._record_rolled_back()
-        self._record_what_is_missing()
-        self._write()
-        with self.store.each() as connection:
+    def _end(self, status: ClosedStatus, error: dict[str, Any] | None) -> None:
+        with self.store.begin() as connection:
             closed = close_session(
                 connection,
                 self.session_id,
@@ -246,92 +205,40 @@ class SessionRecorder:
             if not closed and find_status(connection, self.session_id) != status:
                 logger.warning("Session %s had been closed by another process", self.session_id)
 
-    def _may_try(self) -> bool:
-        return time.monotonic() >= self._try_again_at
+    def _insert_session(self) -> list[UUID]:
+        with self.store.begin() as connection:
+            return insert_session(connection, self._session)
 
-    def _try(self, write: Callable[[], None]) -> bool:
-        """Write, and give False where the database is away; then it is tried again later."""
-        try:
-            write()
-        except (DBAPIError, PoolTimeoutError, psycopg.Error) as error:
-            if not is_away(error):
-                raise
-            if not self._pause:
-                logger.warning(
-                    "Session %s: the database is away (%s), actions wait in memory",
-                    self.session_id,
-                    type(error).__name__,
-                )
-            self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
-            self._try_again_at = time.monotonic() + self._pause
-            return False
-        if self._pause:
-            logger.warning("Session %s: the database is back", self.session_id)
-        self._pause = self._try_again_at = 0.0
-        return True
+    def _append(self, action: NewAction) -> None:
+        if self._connection is None or self._connection.closed:
+            self._connection = self.store.open_connection()
+        if not append_action(self._connection, self.session_id, action):
+            with self.store.begin() as connection:
+                status = find_status(connection, self.session_id)
+            raise SessionClosedError(str(self.session_id), status)
 
-    def _write(self) -> None:
-        if not self._opened:
-            self.open()
-        if self._queue:
-            with self.store.appending() as connection:
-                while self._queue:
-                    self._write_first(connection)
+    def _reconnect(self, state: RetryCallState) -> None:
+        """Give up the connection: the next try makes a new one, to whichever server answers then."""
+        if state.attempt_number == 1:
+            logger.warning("Session %s: the database is away, trying again", self.session_id)
+        self._disconnect()
 
-    def _write_first(self, connection: psycopg.Connection[Any]) -> None:
-        action = self._queue[0]
-        try:
-            alive = append_action(connection, self.session_id, action)
-        except psycopg.Error as error:
-            if is_away(error):
-                raise
-            # One that the database refuses must not keep those behind it from being written.
-            logger.error(  # noqa: TRY400 - a statement's traceback says nothing more
-                "Session %s: %s was refused: %s", self.session_id, action.type, type(error).__name__
-            )
-            self._lost[action.type] += 1
-        else:
-            if not alive:
-                with self.store.each() as other:
-                    raise SessionClosedError(
-                        str(self.session_id), find_status(other, self.session_id)
-                    )
-        self._queue.popleft()
+    def _give_up(self, state: RetryCallState) -> NoReturn:
+        raise DatabaseAwayError(str(self.session_id)) from (
+            state.outcome and state.outcome.exception()
+        )
 
-    def _record_rolled_back(self) -> None:
-        """Record which pending actions did not come true, as far as their transactions are over."""
-        decided = self._unconfirmed.list_decided()
-        if not decided:
-            return
-        with self.store.each() as connection:
-            stored = list_places(connection, self.session_id, [action.ord for action in decided])
-        for pending in self._unconfirmed.settle(decided, stored):
-            said = mask_text(plain_text(pending.action.parts()))[:_MOST_SAID]
-            told = ActionRolledBack(action=pending.action.type, said=said, told_at=pending.at)
-            prepared = self._prepare(told)
-            if prepared is not None:
-                self._queue.append(prepared)
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
-    def _prepare(self, action: Action) -> NewAction | None:
+    def _place(self, action: Action) -> NewAction | None:
+        """Return an action at the next place; None where the session has as many as it may have."""
         if self._last_ord >= MAX_ACTIONS:
             self._omitted[action.type] += 1
             return None
-        return self._place(action)
-
-    def _place(self, action: Action) -> NewAction:
         self._last_ord += 1
         return _prepared(action, self._last_ord, self._clock())
-
-    def _record_what_is_missing(self) -> None:
-        if self._omitted:
-            omitted = ActionsOmitted(omitted=self._omitted.total(), by_type=_tally(self._omitted))
-            self._queue.append(self._place(omitted))
-            self._omitted.clear()
-        if self._lost:
-            self._queue.append(
-                self._place(ActionsLost(lost=self._lost.total(), by_type=_tally(self._lost)))
-            )
-            self._lost.clear()
 
 
 def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
@@ -346,7 +253,7 @@ def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
     )
 
 
-def is_away(error: Exception) -> bool:
+def is_away(error: BaseException) -> bool:
     """Return whether an error says that the database can't be written to just now, rather than that it refuses what is written."""
     cause = getattr(error, "orig", error)  # what the driver raised
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeoutError):
@@ -355,13 +262,6 @@ def is_away(error: Exception) -> bool:
         getattr(error, "connection_invalidated", False)
         or getattr(cause, "sqlstate", "") == _READ_ONLY
     )
-
-
-def _tally(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} × {name}" for name, count in counts.most_common())
-
-
-_MAX_ERROR_TEXT = 8_000
 
 
 @contextmanager
@@ -387,8 +287,8 @@ def with_job_session(
     The session ends as `succeeded`; as `failed` with the error when an exception leaves the block;
     as `cancelled` when an interrupt does (`KeyboardInterrupt`, Dagster's termination), also where
     an error hides it: then the interrupt goes on. Other exceptions go on unchanged. A process that
-    dies inside is noticed by its silence and closed as `crashed`. A database that is away, at the
-    beginning, in the middle or at the end, does not stop the work.
+    dies inside is noticed by its silence and closed as `crashed`. A database that is away is waited
+    for at the beginning, in `add` and at the end, for 30 seconds each.
 
     Args:
         job_name: what this work is called, kebab-case.
@@ -404,6 +304,7 @@ def with_job_session(
     Raises:
         SessionClosedError: from `add`, when another process closed the session while this one was
             paused.
+        DatabaseAwayError: the database is still away after 30 seconds.
     """
     new = NewSession(
         id=uuid4(),
@@ -417,27 +318,29 @@ def with_job_session(
         labels=mask(labels or {}),
     )
     recorder = SessionRecorder(store or default_store(), new, clock)
-    heartbeat = Heartbeat(recorder.store, recorder.progress)
-    recorder.flush()
-    with working(recorder.progress), heartbeat, _closing(recorder):
+    with working(recorder.progress):
+        recorder.open()
+    # The end is written outside of `working`: connections for the session would be refused then.
+    with (
+        Heartbeat(recorder.store, recorder.progress),
+        _closing(recorder),
+        working(recorder.progress),
+    ):
         yield recorder
 
 
 @contextmanager
 def _closing(recorder: SessionRecorder) -> Iterator[None]:
     """End the session the way the block ends, and let exceptions through."""
-    patience = get_session_settings().close_wait_seconds
     try:
         yield
     except BaseException as error:
         if interrupt := _interrupt_behind(error):
-            _close_quietly(
-                recorder, "cancelled", interrupt, 0
-            )  # whoever interrupts does not want to wait
+            _close_quietly(recorder, "cancelled", interrupt)
             raise interrupt from None
-        _close_quietly(recorder, "failed", error, patience)
+        _close_quietly(recorder, "failed", error)
         raise
-    recorder.close("succeeded", patience=patience)
+    recorder.close("succeeded")
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
@@ -457,12 +360,10 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
     return found
 
 
-def _close_quietly(
-    recorder: SessionRecorder, status: str, error: BaseException, patience: float
-) -> None:
-    """Close, but never hide the job's own error behind one of ours."""
+def _close_quietly(recorder: SessionRecorder, status: ClosedStatus, error: BaseException) -> None:
+    """Close, but never hide the job's own error behind one of ours; somebody who interrupts does not want to wait."""
     try:
-        recorder.close(status, describe_error(error), patience=patience)
+        recorder.close(status, describe_error(error), at_once=status == "cancelled")
     except Exception as own:  # noqa: BLE001 - whatever it is, the job's error is the one to tell
         logger.warning(
             "Session %s could not be closed: %s", recorder.session_id, mask_text(str(own))

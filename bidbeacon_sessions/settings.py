@@ -132,8 +132,6 @@ class SessionSettings(BaseSettings):
     """How often a running session says that it lives."""
     stalled_seconds: int = Field(900, ge=0, le=_DAY)
     """A session whose work has not moved for so long gives no more signs of life; 0: it always does."""
-    close_wait_seconds: float = Field(60.0, ge=0, le=_DAY)
-    """How long a session that has ended waits for a database that is away."""
     change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
     """How many changes a reader of the stream may be behind before it must reload."""
     change_log_hours: int = Field(24, ge=1, le=100_000)
@@ -171,7 +169,6 @@ Kind = TypeVar("Kind", bound=BaseSettings)
 MAX_ACTION_BYTES = 16 * 1024
 MAX_INPUT_BYTES = 64 * 1024
 MAX_ACTIONS = 5_000
-MAX_PENDING_ACTIONS = 1_000
 
 
 @cache

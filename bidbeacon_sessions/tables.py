@@ -346,6 +346,7 @@ SELECT h.id, r.account_key, {_worst("r.tone")}
 """
 """The outcomes of sessions by account, so far for those that run."""
 
+
 def create_tables(engine: Engine) -> None:
     """Make the tables and views in a database without them.
 

@@ -18,7 +18,6 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.errors import InvalidSqlStatementName
 from sqlalchemy import Connection, text
 
 from bidbeacon_sessions.actions import Reference, Subject, Tone
@@ -147,10 +146,7 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
 def append_action(connection: psycopg.Connection[Any], session_id: UUID, action: NewAction) -> bool:
     """Do the same on a connection that commits by itself, by a statement that the driver prepares at its first use."""
     statement, values = _statement_of(action), _values_of(session_id, action)
-    try:
-        found = connection.execute(statement, values, prepare=True).fetchone()
-    except InvalidSqlStatementName:  # a pool on the way has dropped what was prepared
-        found = connection.execute(statement, values, prepare=False).fetchone()
+    found = connection.execute(statement, values, prepare=True).fetchone()
     return found is not None and found[0] > 0
 
 
@@ -266,12 +262,6 @@ def find_status(connection: Connection, session_id: UUID) -> str | None:
     return connection.execute(
         text("SELECT status FROM session_headers WHERE id = :id"), {"id": session_id}
     ).scalar()
-
-
-def list_places(connection: Connection, session_id: UUID, ords: Sequence[int]) -> set[int]:
-    """Tell which of these places of a session hold an action."""
-    statement = text("SELECT ord FROM session_actions WHERE session_id = :id AND ord = ANY(:ords)")
-    return set(connection.execute(statement, {"id": session_id, "ords": list(ords)}).scalars())
 
 
 # A header takes its actions and references with it; few at once, since one may have five

@@ -1,4 +1,4 @@
-"""The database goes away while a session runs: the job goes on, and what it told is written when the database is back."""
+"""The database goes away while a session runs: what is recorded waits for it, for a bounded time, and is there once."""
 
 import os
 import signal
@@ -16,24 +16,16 @@ from sqlalchemy import make_url, text
 
 from bidbeacon_sessions import Action, Reference, SessionStore, with_job_session
 from bidbeacon_sessions import session as session_module
-from bidbeacon_sessions import store as store_module
-from bidbeacon_sessions.session import is_away
+from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.settings import get_session_settings
 from tests.postgres.flickering import wait_until
 from tests.recorded_sessions import recorded
 
 Outage = Callable[[], AbstractContextManager[None]]
-DROP_PREPARED = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"
-"""Drops prepared statements without the driver noticing it."""
 END_OTHERS = text("""
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid()""")
-
-BEATS = """
-    SELECT count(*) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid()
-       AND query LIKE '%UPDATE session_leases%'"""
-BEAT_AFTER = "SELECT count(*) FROM session_leases WHERE heartbeat_at > %s"
+BEATEN_AFTER = "SELECT count(*) FROM session_leases WHERE heartbeat_at > %s"
 
 
 class OutageNoted(Action):
@@ -69,136 +61,105 @@ def outage(cluster_url: str, database_url: str) -> Outage:
     return away
 
 
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between tries are short, and the end of a session waits for two seconds at most."""
-    monkeypatch.setattr(session_module, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(session_module, "_LONGEST_PAUSE", 0.05)
-    monkeypatch.setenv("BIDBEACON_CLOSE_WAIT_SECONDS", "2")
-    get_session_settings.cache_clear()
+@contextmanager
+def ends_soon(outage: Outage) -> Iterator[None]:
+    """Let an outage begin now, and end half a second later, whatever happens inside."""
+    with ExitStack() as gone:
+        gone.enter_context(outage())
+        back = threading.Timer(0.5, gone.pop_all().close)
+        back.start()
+        yield
+        back.join()
 
 
-def told(store: SessionStore) -> tuple[str, list[tuple[str, int | None]]]:
-    """Return the only session's status, and type and number of its actions."""
+def told(store: SessionStore) -> tuple[str, list[int]]:
+    """Return the only session's status, and what its actions noted."""
     [row] = recorded(store)
-    return row.status, [(action["type"], action.get("number")) for action in row.actions]
+    return row.status, [action["number"] for action in row.actions]
 
 
-def test_actions_told_meanwhile_are_written_in_order_when_it_is_back(
-    session_store: SessionStore, outage: Outage
-) -> None:
-    """None is lost, none comes twice, and the job never noticed."""
+def test_an_action_waits_for_the_database(session_store: SessionStore, outage: Outage) -> None:
+    """None is lost, none comes twice, and they keep their order."""
     with with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
-        with outage():
+        with ends_soon(outage):
             session.add(OutageNoted(number=2))
-            session.add(OutageNoted(number=3))
-        session.add(OutageNoted(number=4))
-    assert ("succeeded", [("outage-noted", number) for number in (1, 2, 3, 4)]) == told(
-        session_store
-    )
+        session.add(OutageNoted(number=3))
+    assert ("succeeded", [1, 2, 3]) == told(session_store)
 
 
-def test_a_session_that_begins_meanwhile_is_stored_with_its_true_beginning(
-    session_store: SessionStore, outage: Outage
-) -> None:
-    """Its header comes late, with the time at which the work began."""
-    with outage():
-        context = with_job_session("x", store=session_store)
-        session = context.__enter__()
-        session.add(OutageNoted(number=1))
-        time.sleep(0.1)
-    with session_store.begin() as connection:
-        session.add_in(connection, OutageNoted(number=2))
-    context.__exit__(None, None, None)
-    assert ("succeeded", [("outage-noted", 1), ("outage-noted", 2)]) == told(session_store)
-    [row] = recorded(session_store)
-    assert row.started_at <= datetime.fromisoformat(row.actions[0]["at"])
-
-
-def test_a_session_that_begins_meanwhile_keeps_its_lease(
+def test_a_session_that_begins_meanwhile_is_stored_with_its_true_beginning_and_its_lease(
     session_store: SessionStore,
     outage: Outage,
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A heartbeat before the header is stored finds no lease; later ones prolong the lease that comes with the header."""
+    """Its header comes late, with the time at which the work was to begin; its heartbeat goes on from then."""
     monkeypatch.setenv("BIDBEACON_HEARTBEAT_SECONDS", "0.05")
     get_session_settings.cache_clear()
-    with ExitStack() as gone:
-        gone.enter_context(outage())
-        with with_job_session("x", store=session_store) as session:
-            gone.close()
-            with psycopg.connect(database_url, autocommit=True) as watcher:
-                wait_until(
-                    lambda: watcher.execute(BEATS).fetchone() == (1,), "a heartbeat came first"
-                )
-                session.add(OutageNoted(number=1))
-                now = watcher.execute("SELECT clock_timestamp()").fetchone()
-                wait_until(
-                    lambda: watcher.execute(BEAT_AFTER, now).fetchone() == (1,),
-                    "the heartbeat goes on",
-                )
-    assert ("succeeded", [("outage-noted", 1)]) == told(session_store)
+    with ends_soon(outage):
+        began = datetime.now().astimezone()
+        with with_job_session("x", store=session_store), psycopg.connect(database_url) as watcher:
+            now = watcher.execute("SELECT clock_timestamp()").fetchone()
+            watcher.commit()
+            wait_until(
+                lambda: watcher.execute(BEATEN_AFTER, now).fetchone() == (1,), "a heartbeat comes"
+            )
+    [row] = recorded(session_store)
+    assert (row.started_at - began).total_seconds() < 0.2
+    assert row.status == "succeeded"
 
 
 def test_a_session_that_ends_meanwhile_waits_for_the_database(
     session_store: SessionStore, outage: Outage
 ) -> None:
-    """It is succeeded, not crashed: its end is told as soon as it can be."""
-    with ExitStack() as gone, with_job_session("x", store=session_store) as session:
-        gone.enter_context(outage())
+    """It is succeeded, not crashed."""
+    with ExitStack() as back, with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
-        back = threading.Timer(0.5, gone.pop_all().close)
-        back.start()
-    back.join()
-    assert ("succeeded", [("outage-noted", 1)]) == told(session_store)
+        back.enter_context(ends_soon(outage))
+    assert ("succeeded", [1]) == told(session_store)
 
 
-def test_a_database_that_stays_away_holds_the_job_up_for_a_bounded_time_only(
-    session_store: SessionStore, outage: Outage, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The job's result stands; that its session could not be ended is in the log."""
-    with outage():
-        began = time.monotonic()
-        with with_job_session("x", store=session_store) as session:
-            session.add(OutageNoted(number=1))
-        took = time.monotonic() - began
-    assert 2 <= took < 10
-    assert "1 actions and the end of the session are lost" in caplog.text
-
-
-def test_what_goes_beyond_the_memory_is_counted_and_said(
+def test_a_database_that_stays_away_ends_the_job(
     session_store: SessionStore, outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five fit, three are lost: the timeline says how many, and of which type."""
-    monkeypatch.setattr(session_module, "MAX_PENDING_ACTIONS", 5)
-    with with_job_session("x", store=session_store) as session, outage():
-        for number in range(8):
-            session.add(OutageNoted(number=number))
-    [row] = recorded(session_store)
-    *kept, lost = row.actions
-    assert ("succeeded", [0, 1, 2, 3, 4]) == (row.status, [action["number"] for action in kept])
-    assert ("actions-lost", 3, "3 × outage-noted") == (lost["type"], lost["lost"], lost["by_type"])
+    """After the time for which a write is tried again; the session is left to whoever finds it dead."""
+    monkeypatch.setattr(session_module, "RETRY_SECONDS", 0.3)
+    with (
+        ExitStack() as gone,
+        pytest.raises(DatabaseAwayError, match="can't be recorded"),
+        with_job_session("x", store=session_store) as session,
+    ):
+        gone.enter_context(outage())
+        session.add(OutageNoted(number=1))
+    assert ("running", []) == told(session_store)
 
 
-def test_an_action_that_the_database_refuses_does_not_block_those_behind_it(
-    session_store: SessionStore,
+def test_an_interrupt_does_not_wait_for_the_database(
+    session_store: SessionStore, outage: Outage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is counted as lost, the others are written, and the job goes on."""
+    """Whoever interrupts wants an end; that the session could not be ended is in the log."""
+    with ExitStack() as gone:
+        with pytest.raises(KeyboardInterrupt), with_job_session("x", store=session_store):
+            gone.enter_context(outage())
+            began = time.monotonic()
+            raise KeyboardInterrupt
+        assert time.monotonic() - began < 5
+    assert "could not be closed" in caplog.text
+    assert ("running", []) == told(session_store)
+
+
+def test_an_action_that_the_database_refuses_fails_the_job(session_store: SessionStore) -> None:
+    """It is no outage, so it is not tried again."""
     with session_store.begin() as connection:
-        connection.execute(
-            text(
-                "ALTER TABLE session_actions ADD CHECK (payload ->> 'number' IS DISTINCT FROM '2')"
-            )
-        )
-    with with_job_session("x", store=session_store) as session:
-        for number in (1, 2, 3):
+        connection.execute(text("ALTER TABLE session_actions ADD CHECK (ord < 2)"))
+    with (
+        pytest.raises(psycopg.errors.CheckViolation),
+        with_job_session("x", store=session_store) as session,
+    ):
+        for number in (1, 2):
             session.add(OutageNoted(number=number))
-    assert (
-        "succeeded",
-        [("outage-noted", 1), ("outage-noted", 3), ("actions-lost", None)],
-    ) == told(session_store)
+    assert ("failed", [1]) == told(session_store)
 
 
 @pytest.mark.parametrize("write", ["insert_session", "append_action", "close_session"])
@@ -219,7 +180,7 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(
     with with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
         session.add(OutageNoted(number=2))
-    assert ("succeeded", [("outage-noted", 1), ("outage-noted", 2)]) == told(session_store)
+    assert ("succeeded", [1, 2]) == told(session_store)
     with session_store.begin() as connection:
         windows = connection.execute(
             text("SELECT window_key FROM session_references ORDER BY id")
@@ -227,21 +188,29 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(
         assert ["1", "2"] == list(windows)
 
 
-def test_what_happens_to_an_idle_connection_is_not_noticed(
-    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Prepared statements that a pool has dropped are prepared again; a connection that has ended is replaced before it is used."""
-    monkeypatch.setattr(store_module, "_IDLE_SECONDS", 0.0)
+def test_a_connection_that_has_ended_is_replaced(session_store: SessionStore) -> None:
+    """Also one that lay idle for hours."""
     with with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
-        with session_store.appending() as appending:
-            appending.execute(DROP_PREPARED)
-        session.add(OutageNoted(number=2))
         with session_store.begin() as connection:
             connection.execute(END_OTHERS)
-        session.add(OutageNoted(number=3))
-    assert ("succeeded", [("outage-noted", number) for number in (1, 2, 3)]) == told(session_store)
-    assert not caplog.text
+        session.add(OutageNoted(number=2))
+    assert ("succeeded", [1, 2]) == told(session_store)
+
+
+def test_an_action_shares_the_fate_of_the_callers_transaction(session_store: SessionStore) -> None:
+    """Rolled back with it, as a whole or to a savepoint; what comes next is not held up."""
+    with with_job_session("x", store=session_store) as session:
+        with pytest.raises(LookupError), session_store.begin() as connection:
+            session.add_in(connection, OutageNoted(number=1))
+            raise LookupError
+        with session_store.begin() as connection:
+            session.add_in(connection, OutageNoted(number=2))
+            with pytest.raises(LookupError), connection.begin_nested():
+                session.add_in(connection, OutageNoted(number=3))
+                raise LookupError
+        session.add(OutageNoted(number=4))
+    assert ("succeeded", [2, 4]) == told(session_store)
 
 
 def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(
@@ -260,8 +229,8 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(
             session.add(OutageNoted(number=2))
         finally:
             blocker.rollback()
-    status, actions = told(session_store)
-    assert ("cancelled", ("outage-noted", 1)) == (status, actions[0])
+    status, numbers = told(session_store)
+    assert ("cancelled", 1) == (status, numbers[0])
 
 
 def _interrupt_one_that_waits(session_store: SessionStore) -> None:
@@ -277,16 +246,3 @@ def _interrupt_one_that_waits(session_store: SessionStore) -> None:
             )
     finally:
         os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_a_full_pool_counts_as_away(database_url: str) -> None:
-    """A job that holds all connections itself is not stopped by its own recorder."""
-    store = SessionStore.connect(database_url)
-    store.engine.pool._timeout = 0.05  # type: ignore[attr-defined]
-    held = [store.engine.connect() for _ in range(8)]
-    with pytest.raises(Exception, match="QueuePool") as caught:
-        store.engine.connect()
-    assert is_away(caught.value)
-    for connection in held:
-        connection.close()
-    store.dispose()

@@ -60,7 +60,7 @@ MILESTONES = _names("windows-queued report-requested report-processed window-ski
 """The milestones of a window: queued, requested, processed, skipped, failed."""
 OTHER_ACTIONS = _names("""
     account-needs-attention account-paused account-renamed account-resumed account-sync-failed accounts-synced
-    action-rolled-back actions-lost actions-omitted cadence-changed creates-paused credentials-accepted
+    actions-omitted cadence-changed creates-paused credentials-accepted
     credentials-refused dataset-checked entities-misread entities-synced entity-sync-requested export-failed export-pending export-requested
     exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
     quarantine-replayed region-not-listed registry-overridden report-adopted report-pending report-split

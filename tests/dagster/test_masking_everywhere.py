@@ -1,6 +1,5 @@
-"""A canary secret goes in wherever people can put one, and is looked for wherever something is kept or shown."""
+"""No secret is found wherever something is kept or shown: neither one that a job was given, nor ours after a run with faults."""
 
-import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -8,25 +7,34 @@ from typing import Any
 import httpx
 import pytest
 from dagster import AssetExecutionContext, DagsterInstance, asset, materialize, serialize_value
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions import Action, Reference, SessionStore, Subject
+from bidbeacon_sessions import Action, Reference, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
+from bidbeacon_sessions.settings import get_session_settings
+from tests.dagster.world import World
 from tests.recorded_sessions import recorded
+from tests.rules import once, rule
 
 CANARY = "CANARY0123456789"
 MARKS = ("•••", r"\u2022\u2022\u2022")
 TOKEN = f"Atza|{CANARY}"
 PRESIGNED = f"https://h/part.gz?X-Amz-Signature={CANARY}&X-Amz-Security-Token={CANARY}"
+TABLES = text("""
+    SELECT oid::regclass FROM pg_class
+     WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'dagster', 'reports'))
+       AND relname <> 'access_tokens'""")
+"""All but the table in which processes share access tokens."""
 
 
 class CanarySung(Action):
     """A bird sang, in every field that an action has."""
 
-    sentence = "Sang {song}[ {verses}] at {where:link}"
+    sentence = "Sang {song}[ {verses}] at {where}"
     tone = "error"
 
     song: str
@@ -36,22 +44,6 @@ class CanarySung(Action):
     def references(self) -> list[Reference]:
         """A window with a secret in its key."""
         return [Reference(f"US.{self.song}", "sung", "songs", self.song)]
-
-    def promises(self) -> list[str]:
-        """That somebody answers, under a key with a secret in it."""
-        return [f"answer to {self.song}"]
-
-
-class CanaryAnswered(Action):
-    """A bird answered another one."""
-
-    sentence = "Answered {song}"
-
-    song: str
-
-    def fulfilled_promises(self) -> list[str]:
-        """The one of the bird that sang."""
-        return [f"answer to {self.song}"]
 
 
 SONG = CanarySung(
@@ -84,10 +76,8 @@ def sung(
         account = Subject("US.a", f"Shop {TOKEN}")
         with sessions.session(context, "sing", input=given, account=account) as session:
             session.add(SONG)
-            session.add(CanaryAnswered(song=TOKEN))
-            with pytest.raises(LookupError), store.begin() as connection:
+            with store.begin() as connection:
                 session.add_in(connection, SONG)
-                raise LookupError
             context.add_output_metadata(session_metadata(store, session.session_id))
             try:
                 raise KeyError({"refresh_token": CANARY})  # noqa: TRY301 - as a cause is what it is tested
@@ -104,53 +94,79 @@ def sung(
         assert not result.success
         [session_id] = [row.id for row in recorded(store)]
         return {
-            "tables": _tables(store),
+            "tables": tables(store.engine),
             "Dagster's events": "".join(
                 serialize_value(event) for event in instance.all_logs(result.run_id)
             ),
             "Dagster's run": serialize_value(instance.get_run_by_id(result.run_id)),
             "list": http.get("/api/job-sessions").text,
             "session": http.get(f"/api/job-sessions/{session_id}").text,
-            "frames": "".join(_frames(http, cursor)),
+            "frames": "".join(frames(http, cursor)),
             "metadata": str(session_metadata(store, session_id)),
-            "sessions show": _printed("show", str(session_id)),
-            "sessions show --json": _printed("show", str(session_id), "--json"),
-            "sessions list --json": _printed("list", "--json"),
+            "sessions show": printed("sessions", "show", str(session_id)),
+            "sessions show --json": printed("sessions", "show", str(session_id), "--json"),
+            "sessions list --json": printed("sessions", "list", "--json"),
             "logs": caplog.text,
         }
 
 
-def test_the_canary_is_found_nowhere(sung: dict[str, str]) -> None:
+def test_a_secret_that_a_job_was_given_is_found_nowhere(sung: dict[str, str]) -> None:
     """Not in tables, Dagster's events, run and metadata, stream frames, answers, command line or logs; and each of them tells of the session."""
     assert [] == [where for where, found in sung.items() if CANARY in found]
     silent = [where for where, found in sung.items() if not any(mark in found for mark in MARKS)]
     assert ["logs"] == silent  # these tell nothing that could hold one
 
 
-def test_a_promise_whose_key_holds_a_secret_is_fulfilled(sung: dict[str, str]) -> None:
-    """Promise and claim are masked alike, so they still find each other."""
-    session = json.loads(sung["session"])["session"]
-    [promise] = session["actions"][0]["promises"]
-    assert ("answer to •••", "fulfilled", 2) == (
-        promise["key"],
-        promise["status"],
-        promise["fulfilled_ord"],
+def test_no_secret_of_ours_is_found_after_a_run_with_faults(
+    real: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Neither the credential, an access token nor a setting, though each call fails in another way: not in tables, those of Dagster's events included, logs, output or answers to commands."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "t0ken-of-the-stream")
+    monkeypatch.setenv("BIDBEACON_ALERT_URLS", "json://hook.invalid/t0ken-of-alerts")
+    get_settings.cache_clear()
+    get_session_settings.cache_clear()
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, logger="sqlalchemy")  # its statements have our tokens as values
+    real.add_accounts()
+    account, day = real.account(), real.day()
+    real.sandbox.state.rules.add(
+        once("answer", "create_report", status=500), once("cut"), once("token")
     )
+    real.materialize(account, day, raise_on_error=False)
+    real.sandbox.state.rules.add(rule("token", what="revoked"))
+    assert not real.run_job("sync_accounts", raise_on_error=False).success
+    tokens = [row["access_token"] for row in real.rows("SELECT access_token FROM access_tokens")]
+    secrets = [
+        *tokens,
+        *(token.partition("|")[2] for token in tokens),
+        SANDBOX_CREDENTIAL.client_secret.get_secret_value(),
+        SANDBOX_CREDENTIAL.refresh_token.get_secret_value(),
+        "t0ken-of-the-stream",
+        "t0ken-of-alerts",
+    ]
+    commands = [("sessions", "list", "--json"), ("doctor",), ("alerts",)]
+    found = {" ".join(command): printed(*command) for command in commands}
+    output = "".join(capfd.readouterr())
+    found |= {"tables": tables(real.engine), "logs": caplog.text, "output": output}
+    assert tokens
+    assert [] == [
+        (at, secret) for secret in secrets for at, kept in found.items() if secret in kept
+    ]
 
 
-def _tables(store: SessionStore) -> str:
-    """Return the rows of all tables and views of sessions."""
-    names = text(
-        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relname ~ '^(session|job)_'"
-    )
-    with store.begin() as connection:
+def tables(engine: Engine) -> str:
+    """Return the rows of all tables and views."""
+    with engine.begin() as connection:
         return "".join(
             str(connection.execute(text(f"SELECT to_jsonb(t)::text FROM {name} t")).scalars().all())
-            for name in connection.execute(names).scalars().all()
+            for name in connection.execute(TABLES).scalars().all()
         )
 
 
-def _frames(http: httpx.Client, cursor: str) -> Iterator[str]:
+def frames(http: httpx.Client, cursor: str) -> Iterator[str]:
     """Yield what a stream tells from a cursor on, until the session has failed."""
     with http.stream("GET", "/api/job-sessions/stream", params={"cursor": cursor}) as response:
         for line in response.iter_lines():
@@ -159,5 +175,6 @@ def _frames(http: httpx.Client, cursor: str) -> Iterator[str]:
                 return
 
 
-def _printed(*arguments: str) -> str:
-    return CliRunner().invoke(app, ["sessions", *arguments]).output
+def printed(*arguments: str) -> str:
+    """Return what a command prints."""
+    return CliRunner().invoke(app, arguments).output

@@ -3,9 +3,10 @@
 import ipaddress
 import os
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -16,7 +17,6 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
@@ -238,7 +238,7 @@ def _check_readable(env_file: Path) -> None:
         raise SettingsError(f"{env_file} can't be read: {error.strerror}.") from None
 
 
-def _describe(kind: type[BaseSettings], problem: ErrorDetails, env_file: Path) -> str:
+def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Path) -> str:
     """Return one line: the variable, what was expected, what came unless it is secret, and where it was set."""
     name = str(problem["loc"][0])
     variable = f"{_PREFIX}{name.upper()}"

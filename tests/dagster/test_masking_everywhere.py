@@ -129,7 +129,9 @@ def test_no_secret_of_ours_is_found_after_a_run_with_faults(
     get_settings.cache_clear()
     get_session_settings.cache_clear()
     caplog.set_level(logging.DEBUG)
-    caplog.set_level(logging.WARNING, logger="sqlalchemy")  # its statements have our tokens as values
+    caplog.set_level(
+        logging.WARNING, logger="sqlalchemy"
+    )  # its statements have our tokens as values
     real.add_accounts()
     account, day = real.account(), real.day()
     real.sandbox.state.rules.add(

@@ -85,7 +85,7 @@ mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and
 	@exec $(BIN)/python -m benchmarks.mutants
 
 docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.md anew, from the action classes, the table of causes and the registry of datasets
-	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md
+	$(BIN)/python -m bidbeacon_pipelines.actions_page > docs/actions.md
 	$(BIN)/python -m bidbeacon_pipelines.causes_page > docs/causes.md
 	$(BIN)/python -m bidbeacon_pipelines.data_dictionary > docs/data-dictionary.md
 

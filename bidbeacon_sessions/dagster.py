@@ -88,13 +88,6 @@ SESSION_TAG = "bidbeacon/session"
 LABEL_TAG = "bidbeacon/account"
 """What the account of a run is called; its key is in the run's own tags."""
 
-_UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
@@ -165,11 +158,3 @@ def _labels(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> dict[s
     if retried := tags.get("dagster/parent_run_id"):
         labels["retry_of"] = retried
     return labels
-
-
-def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.DagsterRun]:
-    """Return the unfinished runs of a job, also those that wait in the queue.
-
-    The run of a dead worker is among them until the reaper has failed it.
-    """
-    return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))

@@ -11,8 +11,6 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -112,7 +110,7 @@ def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
 # for somebody who closes the session finds it closed. A place that is taken was written by a try
 # whose answer was lost. `IS TRUE` keeps a plan from looking for the session among all that run, or
 # ran until lately, by the index on the status.
-_STORED: LiteralString = """
+_APPEND: LiteralString = """
     WITH alive AS MATERIALIZED (
         SELECT id, started_at FROM session_headers
          WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE),
@@ -121,17 +119,13 @@ _STORED: LiteralString = """
         SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(tone)s AS text),
                CAST(%(at)s AS timestamptz), CAST(%(payload)s AS jsonb) FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
-        RETURNING session_id, ord, at)"""
-_REFERENCES: LiteralString = """,
+        RETURNING session_id, ord),
     referred AS (
         INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect, started_at)
-        SELECT s.session_id, s.ord, t.account, t.dataset, w.key, t.effect, a.started_at
-          FROM stored s, alive a, jsonb_to_recordset(CAST(%(references)s AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb),
-               jsonb_array_elements_text(t.windows) AS w(key))"""
-_COUNT_ALIVE: LiteralString = "\n    SELECT count(*) FROM alive"
-
-_APPEND: LiteralString = _STORED + _COUNT_ALIVE
-_APPEND_REFERRING: LiteralString = _STORED + _REFERENCES + _COUNT_ALIVE
+        SELECT s.session_id, s.ord, t.account, t.dataset, t."window", t.effect, a.started_at
+          FROM stored s, alive a,
+               jsonb_to_recordset(CAST(%(references)s AS jsonb)) AS t(account text, dataset text, effect text, "window" text))
+    SELECT count(*) FROM alive"""
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
@@ -139,22 +133,16 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
 
     Appending it a second time changes nothing.
     """
-    statement, values = _statement_of(action), _values_of(session_id, action)
-    return bool(connection.exec_driver_sql(statement, values).scalar_one())
+    return bool(connection.exec_driver_sql(_APPEND, _values_of(session_id, action)).scalar_one())
 
 
 def append_action(connection: psycopg.Connection[Any], session_id: UUID, action: NewAction) -> bool:
     """Do the same on a connection that commits by itself, by a statement that the driver prepares at its first use."""
-    statement, values = _statement_of(action), _values_of(session_id, action)
-    found = connection.execute(statement, values, prepare=True).fetchone()
+    found = connection.execute(_APPEND, _values_of(session_id, action), prepare=True).fetchone()
     return found is not None and found[0] > 0
 
 
-def _statement_of(action: NewAction) -> LiteralString:
-    return _APPEND_REFERRING if action.references else _APPEND
-
-
-def _values_of(session_id: UUID, action: NewAction) -> dict[str, str | None]:
+def _values_of(session_id: UUID, action: NewAction) -> dict[str, str]:
     """Return a statement's values as text."""
     return {
         "session_id": str(session_id),
@@ -163,22 +151,8 @@ def _values_of(session_id: UUID, action: NewAction) -> dict[str, str | None]:
         "tone": action.tone,
         "at": action.at.isoformat(),
         "payload": json_text(action.payload),
-        "references": json_text(_by_subject(action.references)),
+        "references": json_text([reference.__dict__ for reference in action.references]),
     }
-
-
-def _by_subject(references: Sequence[Reference]) -> list[dict[str, Any]]:
-    """Return references in their order, those that differ by their window alone as one: an action refers to hundreds of windows of one dataset."""
-    grouped = groupby(references, key=attrgetter("account", "dataset", "effect"))
-    return [
-        {
-            "account": account,
-            "dataset": dataset,
-            "effect": effect,
-            "windows": [reference.window for reference in alike],
-        }
-        for (account, dataset, effect), alike in grouped
-    ]
 
 
 # The view still sees the session as running, since it sees what was there before the statement.

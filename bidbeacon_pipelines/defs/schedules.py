@@ -27,10 +27,17 @@ from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import list_unrecorded_days
-from bidbeacon_sessions.dagster import label_tag, list_runs_under_way
+from bidbeacon_sessions.dagster import label_tag
 from bidbeacon_sessions.queries import find_labels, list_accounts_failed_twice
 from bidbeacon_sessions.reaper import build_session_closer
 
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 LOOK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15
 """All accounts wait for the shared look at reports: where its worker is busy or frozen, another one starts soon."""
@@ -111,6 +118,14 @@ def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
     with session_store().begin() as connection:
         failed = list_accounts_failed_twice(connection, job_name.replace("_", "-"), since=since)
     return {run.tags.get(PARTITION_TAG, "") for run in under_way} | failed
+
+
+def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.DagsterRun]:
+    """Return the unfinished runs of a job, also those that wait in the queue.
+
+    The run of a dead worker is among them until the reaper has failed it.
+    """
+    return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
 
 
 def _is_first_sync_due(instance: dg.DagsterInstance) -> bool:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bidbeacon_pipelines import actions as _catalogue  # noqa: F401 - registers all actions
+from bidbeacon_pipelines.actions_page import sample_payload
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_sessions.actions import action_classes
-from bidbeacon_sessions.catalogue import sample_payload
 from bidbeacon_sessions.sentences import join_sentences, plain_text
 
 REASONS = ("it broke", "It broke. Nobody knows why.")

@@ -4,8 +4,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from bidbeacon_pipelines.actions_page import make_page
 from bidbeacon_sessions import Action, Reference
-from bidbeacon_sessions.catalogue import markdown_catalogue
 
 
 class SampleMood(StrEnum):
@@ -47,5 +47,5 @@ Tone warning. Refers to account, window: `counted`.
 
 def test_an_entry_says_all_that_a_class_does() -> None:
     """Its words, the effects of a sample action, and the fields as the JSON that is stored, where amounts are text."""
-    page = markdown_catalogue([__name__])
+    page = make_page([__name__])
     assert ENTRY == page.partition("### sample-counted\n")[2].partition("\n## ")[0]

@@ -1,16 +1,15 @@
 """The catalogue of actions as a page: what can stand in a timeline, made from the classes that say so.
 
-`python -m bidbeacon_sessions.catalogue MODULE …` prints it for the actions of these modules and for
-the core's own.
+`python -m bidbeacon_pipelines.actions_page` prints it.
 """
 
-import importlib
 import inspect
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bidbeacon_pipelines import actions
 from bidbeacon_sessions import core_actions
 from bidbeacon_sessions.actions import Action, action_classes
 
@@ -28,23 +27,14 @@ What a session's timeline is made of. In `job_sessions.actions` each is an objec
 fields below; the sentence is made when it is read. `[…]` of a sentence is left out where its fields are empty. What an action refers to
 is a row of `session_references` for each account, dataset and window it had to do with, with the effect named here.
 
-This page is printed by `python -m bidbeacon_sessions.catalogue {modules}`; a test compares the two.
+This page is printed by `python -m bidbeacon_pipelines.actions_page`; a test compares the two.
 """
 
 
-def markdown_catalogue(modules: Sequence[str] = ()) -> str:
-    """Return the page, ending in a line break.
-
-    Args:
-        modules: what to import and list beside the core's actions: the classes of a module, or of
-            everything in a package.
-    """
-    for module in modules:
-        importlib.import_module(module)
-    sections = [
-        _section(name, classes) for name, classes in _by_module([*modules, core_actions.__name__])
-    ]
-    return "\n".join([_HEAD.format(modules=" ".join(modules)), *sections])
+def make_page(modules: Sequence[str] = (actions.__name__, core_actions.__name__)) -> str:
+    """Return the page of the actions of modules and packages, as Markdown that ends in a line break."""
+    sections = [_section(name, classes) for name, classes in _by_module(modules)]
+    return "\n".join([_HEAD, *sections])
 
 
 def _by_module(wanted: Sequence[str]) -> Iterator[tuple[str, list[type[Action]]]]:
@@ -132,10 +122,5 @@ def _describe(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, 
     return kind, _SAMPLES.get(kind, 1)
 
 
-def main() -> None:
-    """Print the page for the modules named on the command line."""
-    sys.stdout.write(markdown_catalogue(sys.argv[1:]))
-
-
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(make_page())

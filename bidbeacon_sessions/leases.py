@@ -131,7 +131,7 @@ class Heartbeat:
         while not self._stop.wait(pause):
             trouble = self._beat()
             if trouble and trouble != warned:
-                logger.error("Session %s: no heartbeat, %s", self._progress.session_id, trouble)
+                logger.warning("Session %s: no heartbeat, %s", self._progress.session_id, trouble)
             pause, warned = min(every, AWAY_BEAT_SECONDS) if trouble else every, trouble
 
     def _beat(self) -> str:

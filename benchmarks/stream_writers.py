@@ -146,7 +146,7 @@ class _OpenSession:
                     action.tone,
                     datetime.now(UTC),
                     action.model_dump(mode="json"),
-                    action.references(),
+                    [vars(reference) for reference in action.references()],
                 )
                 assert insert_action(connection, self.recorder.session_id, new)
         return ords

@@ -23,7 +23,6 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from bidbeacon_sessions.errors import ActionDefinitionError
-from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.sentences import Part, Template, parse_template, plain_text
 
 CUT_MARK = "cut"
@@ -100,13 +99,6 @@ class Reference:
     effect: str
     dataset: str | None = None
     window: str | None = None
-
-    def masked(self) -> "Reference":
-        """Return it without secrets."""
-        dataset, window = self.dataset and mask_text(self.dataset), self.window
-        return Reference(
-            mask_text(self.account), mask_text(self.effect), dataset, window and mask_text(window)
-        )
 
 
 class Action(BaseModel):
@@ -187,8 +179,8 @@ def render_action(action_type: str, payload: Mapping[str, Any]) -> RenderedActio
     """Make the sentence of a stored action; a type or payload that is not known is shown as data, never lost."""
     cut = payload.get(CUT_MARK, {})
     if action := _find_action(action_type, payload):
-        parts = action.template.render(action.__dict__, cut) if cut else action.parts()
-        return RenderedAction([*parts, *_cut_parts(cut, payload)], action.own_tone(), known=True)
+        parts = [*action.parts(), *_cut_parts(cut, payload)]
+        return RenderedAction(parts, action.own_tone(), known=True)
     shown = json.dumps(payload, ensure_ascii=False, sort_keys=True)
     parts = [
         {"kind": "badge", "text": action_type, "value": action_type},

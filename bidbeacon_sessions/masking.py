@@ -166,11 +166,16 @@ def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
         return opening.end(), closing.start() if closing else len(text)
     may_be_prose = name["separator"] == ":" and not name["close"]
     if may_be_prose and _is_header(name["name"], text, start):
-        return start, _HEADER.match(text, start).end()  # type: ignore[union-attr] - matches always
-    word = _VALUE.match(text, start)[0].rstrip(",;)]}.")  # type: ignore[index] - matches always
+        return start, start + len(_run_at(_HEADER, text, start))
+    word = _run_at(_VALUE, text, start).rstrip(",;)]}.")
     if may_be_prose and not _looks_random(word):
         return start, start
     return start, start + len(word)
+
+
+def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
+    match = pattern.match(text, start)
+    return match[0] if match else ""
 
 
 def _is_header(name: str, text: str, start: int) -> bool:

@@ -215,7 +215,8 @@ def read_settings(
         raise SettingsError(*(_describe(kind, problem, env_file) for problem in problems)) from None
     for name, value in settings:
         if isinstance(value, SecretStr):
-            remember_secret(f"setting {name}", _secret_in(value.get_secret_value()))
+            for number, part in enumerate(value.get_secret_value().split()):
+                remember_secret(f"setting {name} {number}", _secret_in(part))
     return settings
 
 

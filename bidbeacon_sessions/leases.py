@@ -6,9 +6,9 @@ that session's lease.
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Self
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
@@ -101,47 +101,41 @@ def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | No
     return found
 
 
-class Heartbeat:
-    """Prolong the lease of one session from a thread, until the block is left and while its work moves.
+@contextmanager
+def heartbeat(store: SessionStore, progress: Progress) -> Iterator[None]:
+    """Prolong the lease of a session from a thread, until the block is left and while its work moves.
 
     A database that is away for a while is waited for; the lease may run out meanwhile, and then the
     session is closed by others.
     """
+    stop = threading.Event()
+    beating = threading.Thread(target=_beat_until, args=(stop, store, progress), daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beating.join(timeout=get_session_settings().heartbeat_seconds + 5)
 
-    def __init__(self, store: SessionStore, progress: Progress) -> None:
-        self._settings = get_session_settings()
-        self._store = store
-        self._progress = progress
-        self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name=f"heartbeat-{progress.session_id}", daemon=True
-        )
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+def _beat_until(stop: threading.Event, store: SessionStore, progress: Progress) -> None:
+    every = get_session_settings().heartbeat_seconds
+    pause, warned = every, ""
+    while not stop.wait(pause):
+        trouble = _try_to_beat(store, progress)
+        if trouble and trouble != warned:
+            logger.warning("Session %s: no heartbeat, %s", progress.session_id, trouble)
+        pause, warned = min(every, AWAY_BEAT_SECONDS) if trouble else every, trouble
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
 
-    def _run(self) -> None:
-        every = self._settings.heartbeat_seconds
-        pause, warned = every, ""
-        while not self._stop.wait(pause):
-            trouble = self._beat()
-            if trouble and trouble != warned:
-                logger.warning("Session %s: no heartbeat, %s", self._progress.session_id, trouble)
-            pause, warned = min(every, AWAY_BEAT_SECONDS) if trouble else every, trouble
-
-    def _beat(self) -> str:
-        """Prolong the lease; return why it was not done, or an empty text."""
-        stalled = self._settings.stalled_seconds
-        if 0 < stalled < self._progress.still_seconds:
-            return f"its work has not moved for {stalled} s"
-        try:
-            with self._store.begin() as connection:
-                beat(connection, self._progress.session_id, seconds=self._settings.lease_seconds)
-        except SQLAlchemyError as error:
-            return f"the database is away ({type(error).__name__})"
-        return ""
+def _try_to_beat(store: SessionStore, progress: Progress) -> str:
+    """Prolong the lease; return why that was not done, or an empty text."""
+    settings = get_session_settings()
+    if 0 < settings.stalled_seconds < progress.still_seconds:
+        return f"its work has not moved for {settings.stalled_seconds} s"
+    try:
+        with store.begin() as connection:
+            beat(connection, progress.session_id, seconds=settings.lease_seconds)
+    except SQLAlchemyError as error:
+        return f"the database is away ({type(error).__name__})"
+    return ""

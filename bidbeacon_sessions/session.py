@@ -28,7 +28,7 @@ from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.core_actions import ActionsOmitted, SessionFinalized
 from bidbeacon_sessions.errors import DatabaseAwayError, NotConfiguredError, SessionClosedError
-from bidbeacon_sessions.leases import Heartbeat, last_sign_of_life
+from bidbeacon_sessions.leases import heartbeat, last_sign_of_life
 from bidbeacon_sessions.masking import mask, mask_text
 from bidbeacon_sessions.progress import Progress, working
 from bidbeacon_sessions.queries import list_excerpts
@@ -322,7 +322,7 @@ def with_job_session(
         recorder.open()
     # The end is written outside of `working`: connections for the session would be refused then.
     with (
-        Heartbeat(recorder.store, recorder.progress),
+        heartbeat(recorder.store, recorder.progress),
         _closing(recorder),
         working(recorder.progress),
     ):

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DecimalSchema
+
 from bidbeacon_pipelines import actions
 from bidbeacon_sessions import core_actions
 from bidbeacon_sessions.actions import Action, action_classes
@@ -16,6 +19,7 @@ from bidbeacon_sessions.actions import Action, action_classes
 _FORMATS = {
     "date": ("date", "2026-11-23"),
     "date-time": ("instant", "2026-11-23T05:00:00Z"),
+    "decimal": ("exact decimal, as text", "1"),
     "uuid": ("uuid", "00000000-0000-0000-0000-000000000001"),
 }
 """What a text of this format is called, and one such text."""
@@ -78,7 +82,7 @@ def _tone(action_class: type[Action]) -> str:
 
 
 def _field_rows(action_class: type[Action]) -> Iterator[str]:
-    schema = action_class.model_json_schema(mode="serialization")
+    schema = _schema_of(action_class)
     for name, described in schema["properties"].items():
         default = f"`{json.dumps(described['default'])}`" if "default" in described else ""
         yield f"| `{name}` | {_describe(described, schema)[0]} | {default} |"
@@ -98,8 +102,21 @@ def _referenced(action_class: type[Action]) -> str:
 
 def sample_payload(action_class: type[Action]) -> dict[str, Any]:
     """Return a payload that the class accepts, with a value in each field; each text is "sample"."""
-    schema = action_class.model_json_schema(mode="serialization")
+    schema = _schema_of(action_class)
     return {name: _describe(field, schema)[1] for name, field in schema["properties"].items()}
+
+
+class _StoredSchema(GenerateJsonSchema):
+    """Describes payloads as they are stored; exact decimals are told from other texts."""
+
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        """Return the schema of an amount."""
+        del schema  # its bounds don't matter here
+        return {"type": "string", "format": "decimal"}
+
+
+def _schema_of(action_class: type[Action]) -> dict[str, Any]:
+    return action_class.model_json_schema(mode="serialization", schema_generator=_StoredSchema)
 
 
 def _describe(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, Any]:
@@ -115,8 +132,6 @@ def _describe(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, 
     if kind == "array":
         name, sample = _describe(schema.get("items", {}), root)
         return f"list of {name}", [sample]
-    if kind == "string" and "pattern" in schema:
-        return "exact decimal, as text", "1"
     if kind == "string":
         return _FORMATS.get(schema.get("format", ""), ("text", "sample"))
     return kind, _SAMPLES.get(kind, 1)

@@ -91,7 +91,7 @@ def test_a_renewed_secret_takes_the_place_of_the_old_one() -> None:
         ({"refresh_token": SECRET, "apiKey": 7123}, {"refresh_token": MASK, "apiKey": MASK}),
         ({"tokens": ["a", {"b": SECRET}]}, {"tokens": MASK}),
         ({"a": [{"b": ({"clientSecret": SECRET},)}]}, {"a": [{"b": [{"clientSecret": MASK}]}]}),
-        ({f"token={SECRET}": 1}, {f"token={MASK}": 1}),
+        ({f"q?sig={SECRET}": None}, {f"q?sig={MASK}": None}),
         ([(b"authorization", SECRET.encode())], [["authorization", MASK]]),
         (f'{{"access_token": "{SECRET}"}}'.encode(), f'{{"access_token": "{MASK}"}}'),
         (httpx.URL(f"https://h/x?sig={SECRET}"), f"https://h/x?sig={MASK}"),

@@ -216,23 +216,6 @@ class SessionSubject(SessionsBase):
     label: Mapped[str]
 
 
-class SessionAccountOutcome(SessionsBase):
-    """One row is what an ended session achieved for one account: its own, or one that its actions refer to."""
-
-    __tablename__ = "session_account_outcomes"
-
-    session_id: Mapped[UUID] = mapped_column(
-        ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
-    )
-    account_key: Mapped[str] = mapped_column(primary_key=True)
-    outcome: Mapped[str]
-
-    __table_args__ = (
-        CheckConstraint(f"outcome IN {SESSION_OUTCOMES}", name="outcome_known"),
-        Index(None, "account_key", "outcome"),
-    )
-
-
 class SessionLease(SessionsBase):
     """One row is the sign of life of a running session; beside the header, so that a beat changes no session."""
 
@@ -294,6 +277,9 @@ OUTCOME_SO_FAR = f"""(SELECT {_worst("s.tone")} FROM session_actions s
 """The outcome of the session `h` as its actions say."""
 OUTCOME = f"coalesce(h.outcome, {OUTCOME_SO_FAR})"
 """The outcome of the session `h`, stored or not."""
+MARK = """CASE WHEN h.status IN ('failed', 'crashed') AND h.outcome <> 'problems' THEN 'retried'
+      WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END"""
+"""The word for the icon and colour of the session `h`: its status, the outcome of one that succeeded, or `retried`."""
 
 JOB_SESSIONS_VIEW = f"""
 CREATE VIEW job_sessions AS
@@ -328,23 +314,19 @@ SELECT h.id,
 
 JOB_SESSION_ACCOUNTS_VIEW = f"""
 CREATE VIEW job_session_accounts AS
-SELECT session_id, account_key, outcome FROM session_account_outcomes
- UNION ALL
-SELECT h.id, r.account_key, {_worst("r.tone")}
+SELECT h.id AS session_id,
+       k.account_key,
+       CASE WHEN k.account_key = h.account_key THEN {OUTCOME}
+            ELSE (SELECT {_worst("a.tone")}
+                    FROM session_references t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+                   WHERE t.session_id = h.id AND t.account_key = k.account_key) END AS outcome
   FROM session_headers h
  CROSS JOIN LATERAL (
-       SELECT t.account_key, a.tone
-         FROM session_references t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
-        WHERE t.session_id = h.id
-        UNION ALL
-       SELECT h.account_key, s.tone
-         FROM session_actions s WHERE s.session_id = h.id AND s.tone IN ('warning', 'error') AND h.account_key IS NOT NULL
-        UNION ALL
-       SELECT h.account_key, 'neutral' WHERE h.account_key IS NOT NULL) r
- WHERE h.status = 'running'
- GROUP BY h.id, r.account_key
+       SELECT h.account_key WHERE h.account_key IS NOT NULL
+        UNION
+       SELECT t.account_key FROM session_references t WHERE t.session_id = h.id) k
 """
-"""The outcomes of sessions by account, so far for those that run."""
+"""What each session achieved for each account: its own, or one that its actions refer to; so far, for one that runs."""
 
 
 def create_tables(engine: Engine) -> None:

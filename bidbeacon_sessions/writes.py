@@ -155,7 +155,6 @@ def _values_of(session_id: UUID, action: NewAction) -> dict[str, str]:
     }
 
 
-# The view still sees the session as running, since it sees what was there before the statement.
 _CLOSE = text(f"""
     WITH closed AS (
         UPDATE session_headers h
@@ -165,11 +164,7 @@ _CLOSE = text(f"""
                               ELSE {OUTCOME_SO_FAR} END,
                error = CAST(:error AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
          WHERE id = :id AND status = 'running'
-        RETURNING id, account_key, outcome),
-    accounts AS (
-        INSERT INTO session_account_outcomes (session_id, account_key, outcome)
-        SELECT c.id, a.account_key, CASE WHEN a.account_key = c.account_key THEN c.outcome ELSE a.outcome END
-          FROM closed c JOIN job_session_accounts a ON a.session_id = :id),
+        RETURNING id),
     ended AS (DELETE FROM session_leases WHERE session_id = :id)
     SELECT count(*) FROM closed""")
 
@@ -182,15 +177,12 @@ _RECOVER = text(f"""
         SELECT run_id, step_key FROM session_headers WHERE id = :id
          UNION
         SELECT h.labels ->> 'retry_of', r.step_key FROM runs r JOIN session_headers h USING (run_id, step_key)
-         WHERE h.labels ? 'retry_of'),
-    recovered AS (
-        UPDATE session_headers h
-           SET outcome = {OUTCOME_SO_FAR}, recovered_by = :id, revision = revision + 1, changed_xid = pg_current_xact_id()
-          FROM runs r
-         WHERE h.run_id = r.run_id AND h.step_key = r.step_key AND h.id <> :id
-           AND h.status IN ('failed', 'crashed') AND h.recovered_by IS NULL
-        RETURNING h.id, h.account_key, h.outcome)
-    UPDATE session_account_outcomes o SET outcome = c.outcome FROM recovered c WHERE o.session_id = c.id AND o.account_key = c.account_key""")
+         WHERE h.labels ? 'retry_of')
+    UPDATE session_headers h
+       SET outcome = {OUTCOME_SO_FAR}, recovered_by = :id, revision = revision + 1, changed_xid = pg_current_xact_id()
+      FROM runs r
+     WHERE h.run_id = r.run_id AND h.step_key = r.step_key AND h.id <> :id
+       AND h.status IN ('failed', 'crashed') AND h.recovered_by IS NULL""")
 
 
 def close_session(

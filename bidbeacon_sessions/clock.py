@@ -1,4 +1,4 @@
-"""The one place that reads the time, so that tests can set it, and days and instants that people write."""
+"""The one place that reads the time, so that tests can set it; and the days and instants that people write."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -7,7 +7,7 @@ from typing import TypeVar
 Clock = Callable[[], datetime]
 When = TypeVar("When", date, datetime)
 _YEARS = range(1970, 3000)
-"""Those that can be meant; the calendar of Python, which days are added to, ends in 9999."""
+"""Other years are typing errors, and Python's calendar ends in 9999."""
 
 
 def utc_now() -> datetime:
@@ -16,24 +16,24 @@ def utc_now() -> datetime:
 
 
 def read_day(text: str) -> date:
-    """Return the day of `2026-11-23`.
+    """Parse a day such as `2026-11-23`.
 
     Raises:
-        ValueError: it is none, or its year is not from 1970 to 2999.
+        ValueError: it is not a day from 1970 to 2999.
     """
-    return _that_can_be_meant(date.fromisoformat(text))
+    return _checked(date.fromisoformat(text))
 
 
 def read_instant(text: str) -> datetime:
-    """Return the instant of `2026-11-23T05:00:00Z`, naive where it names no zone.
+    """Parse an instant such as `2026-11-23T05:00:00Z`; it is naive if it names no zone.
 
     Raises:
-        ValueError: it is none, or its year is not from 1970 to 2999.
+        ValueError: it is not an instant from 1970 to 2999.
     """
-    return _that_can_be_meant(datetime.fromisoformat(text))
+    return _checked(datetime.fromisoformat(text))
 
 
-def _that_can_be_meant(when: When) -> When:
+def _checked(when: When) -> When:
     if when.year not in _YEARS:
         raise ValueError(f"expected a year from {_YEARS[0]} to {_YEARS[-1]}, got: {when.year}")
     return when

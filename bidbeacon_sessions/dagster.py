@@ -48,10 +48,9 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.Meta
     for action in shown:
         if others := whose(action, header["account_key"]):
             action["text"] = f"{others}: {action['text']}"
-    status = describe_status(header["status"], header["outcome"], header["recovered_by"])
     return {
         **session_link(session_id),
-        "session_status": dg.MetadataValue.text(status),
+        "session_status": dg.MetadataValue.text(describe_status(header)),
         "session_outcome": dg.MetadataValue.text(header["outcome"]),
         "actions": _markdown_list(shown),
     }

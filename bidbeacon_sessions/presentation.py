@@ -1,7 +1,7 @@
 """Sessions and actions as the JSON that page, terminal and Dagster render: the same from list, stream and metadata.
 
 ```json
-{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "recovered_by": null, "skipped_only": false, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
+{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "mark": "running", "recovered_by": null, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
  "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z",
  "finished_at": null, "duration": 12.3, "error": null, "input": {}, "labels": {}, "revision": 3,
  "action_count": 2, "url": "…"}
@@ -31,7 +31,7 @@ NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return one session's header (columns as `queries.HEADER_COLUMNS`); instants in ISO 8601 UTC, `duration` in seconds."""
+    """Return one session's header (a row of `queries.find_session`); instants in ISO 8601 UTC, `duration` in seconds."""
     started, finished = header["started_at"], header["finished_at"]
     return {
         "id": str(header["id"]),
@@ -39,7 +39,7 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
         "status": header["status"],
         "outcome": header["outcome"],
         "recovered_by": header["recovered_by"] and str(header["recovered_by"]),
-        "skipped_only": header["skipped_only"],
+        "mark": header["mark"],
         "account": header["account_key"],
         "account_label": header["account_label"],
         "run_id": header["run_id"],
@@ -73,15 +73,11 @@ def error_text(error: Mapping[str, Any]) -> str:
     return f"{error['type']}: {error['message']}"
 
 
-def is_retried(status: str, outcome: str | None) -> bool:
-    """Return whether a session failed or crashed, which is no problem since another attempt took up its work."""
-    return status in {"failed", "crashed"} and outcome != "problems"
-
-
-def describe_status(status: str, outcome: str | None, recovered_by: object) -> str:
+def describe_status(session: Mapping[Any, Any]) -> str:
     """Return a session's status in words: "succeeded", "failed, recovered by a later attempt"."""
-    if not is_retried(status, outcome):
-        return f"{status}, a later attempt succeeded" if recovered_by else status
+    status, recovered_by = session["status"], session["recovered_by"]
+    if session["mark"] != "retried":
+        return f"{status}, a later attempt succeeded" if recovered_by else str(status)
     return f"{status}, {'recovered by a later attempt' if recovered_by else 'retried'}"
 
 

@@ -19,7 +19,6 @@ from bidbeacon_sessions.presentation import (
     action_json,
     describe_status,
     error_text,
-    is_retried,
     load_labels,
     whose,
 )
@@ -34,15 +33,18 @@ TONES = {
     "progress": "cyan",
     "neutral": "default",
 }
-STATUSES = {
+MARKS = {
     "running": ("●", "cyan"),
     "succeeded": ("✔", "green"),
+    "skipped": ("»", "dim"),
+    "warnings": ("▲", "yellow"),
+    "problems": ("✘", "red"),
     "failed": ("✘", "bold red"),
-    "cancelled": ("■", "yellow"),
+    "retried": ("↻", "dim"),
     "crashed": ("✖", "bold red"),
+    "cancelled": ("■", "yellow"),
 }
-_RETRIED = ("↻", "dim")
-OUTCOMES = {"warnings": ("▲", "yellow"), "problems": ("✘", "red")}
+"""The icon and style of a session's mark (see `queries.find_session`)."""
 _PARTS = {
     "badge": "bold",
     "window": "magenta",
@@ -88,10 +90,10 @@ def action_sentence(action: Mapping[str, Any]) -> Text:
 def session_line(session: Mapping[str, Any]) -> Text:
     """Return one session (as `presentation.session_json`) as a line: mark, status, outcome where it is not ok, job, account, duration."""
     status, outcome = session["status"], session["outcome"]
-    mark, style = mark_of(status, outcome)
-    line = Text(f"{mark} {describe_status(status, outcome, session['recovered_by'])}", style=style)
+    icon, style = MARKS[session["mark"]]
+    line = Text(f"{icon} {describe_status(session)}", style=style)
     if outcome != "ok" and status not in {"failed", "crashed"}:
-        line.append(f" with {outcome}", style=OUTCOMES[outcome][1])
+        line.append(f" with {outcome}", style=MARKS[outcome][1])
     line.append(f"  {session['job_name']}", style="bold")
     if session["account"]:
         line.append(f"  {account_of(session)}", style="blue")
@@ -99,15 +101,6 @@ def session_line(session: Mapping[str, Any]) -> Text:
         line.append(f"  {format_duration(session['duration'])}", style="dim")
     line.append(f"  {session['id']}", style="dim")
     return line
-
-
-def mark_of(status: str, outcome: str | None) -> tuple[str, str]:
-    """Return a session's mark and its style; the outcome of one that runs may be left out."""
-    if is_retried(status, outcome):
-        return _RETRIED
-    return (
-        OUTCOMES.get(outcome or "", STATUSES[status]) if status == "succeeded" else STATUSES[status]
-    )
 
 
 def account_of(session: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, mark_of
+from bidbeacon_pipelines.cli.session_output import MARKS, TONES, action_sentence
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.loading.quarantine_queries import QuarantinedRow
 from bidbeacon_pipelines.loading.restatements import WindowLoad
@@ -109,7 +109,7 @@ def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
     for _, group in groupby(reversed(actions), key=lambda action: action["session_id"]):
         of_session = list(group)
         first = of_session[0]
-        mark, style = mark_of(first["session_status"], first["session_outcome"])
+        mark, style = MARKS[first["session_mark"]]
         yield Text.assemble("  ", (mark, style), " ", (first["job_name"], "bold"))
         yield Padding(
             Text(first["url"], style=f"dim link {first['url']}", no_wrap=True, overflow="fold"),

@@ -388,6 +388,6 @@ def _verdict_json(one: Explanation) -> dict[str, Any]:
 
 
 def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    names = ("effect", "job_name", "session_status", "session_outcome")
+    names = ("effect", "job_name", "session_status", "session_mark")
     told = action_json(row, labels) | {name: row[name] for name in names}
     return told | {"url": session_url(str(row["session_id"]))}

@@ -9,6 +9,7 @@ from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.states import state_values
+from bidbeacon_sessions.tables import MARK
 
 _STATES = text("""
     SELECT * FROM window_states(:at, :late_after)
@@ -60,10 +61,10 @@ def find_first_due(connection: Connection, window: RowMapping, at: datetime) -> 
     return found
 
 
-_REFERENCES = text("""
+_REFERENCES = text(f"""
     SELECT * FROM (
         SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.tone, a.at, a.payload,
-               h.job_name, h.status AS session_status, h.outcome AS session_outcome
+               h.job_name, h.status AS session_status, {MARK} AS session_mark
           FROM session_references t
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
           JOIN session_headers h ON h.id = t.session_id
@@ -76,7 +77,7 @@ _REFERENCES = text("""
 def list_references(connection: Connection, key: str, dataset: str, day: date) -> list[RowMapping]:
     """Return the newest 200 actions that refer to a window, or stopped or resumed its account, oldest first.
 
-    Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of
+    Columns: effect, job_name, session_status, session_mark (see `bidbeacon_sessions.tables.MARK`), and those of
         `bidbeacon_sessions.queries.list_actions`.
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat()}

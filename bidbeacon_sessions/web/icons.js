@@ -20,15 +20,8 @@ const TONE = {
   error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
 };
 
-/**
- * What a session's mark shows: its status, or of one that succeeded its outcome, or that it had nothing to do but skip,
- * or that it is a failed attempt whose work another one took up.
- */
-export function markOf({ status, outcome, skipped_only: isSkipped }) {
-  if (status === "failed" || status === "crashed") return outcome === "problems" ? status : "retried";
-  if (status === "succeeded" && outcome !== "ok") return outcome;
-  return isSkipped ? "skipped" : status;
-}
+/** The word for a session's icon and colour, which the server finds. */
+export const markOf = ({ mark }) => mark;
 
 /** The words for a mark; what succeeded without trouble needs none in a list. */
 export const wordOf = (mark) => ({ skipped: "skipped only", warnings: "with warnings", problems: "with problems", retried: "failed, retried" })[mark] ?? mark;

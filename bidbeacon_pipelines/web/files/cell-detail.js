@@ -2,7 +2,7 @@
 
 import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities, isResumable } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
-import { markOf, statusIcon, toneIcon } from "./icons.js";
+import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
 import { causeOf } from "./notice.js";
 import { fetchJson } from "./stream.js";
@@ -96,11 +96,11 @@ export class CellDetail {
 
 /** A session, its references below it, newest first. */
 function story(actions, account) {
-  const [{ session_id: id, session_status: status, session_outcome: outcome, job_name: job }] = actions;
+  const [{ session_id: id, session_mark: mark, job_name: job }] = actions;
   return el(
     "li",
     { class: "story" },
-    el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(markOf({ status, outcome })), " ", el("bdi", {}, job))),
+    el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(mark), " ", el("bdi", {}, job))),
     ...actions.map((action) => reference(action, account)),
   );
 }

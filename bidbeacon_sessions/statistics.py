@@ -1,0 +1,176 @@
+"""Counts sessions over stretches of time: by interval, by job, and the values that filters can have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg.errors import QueryCanceled
+from sqlalchemy import Connection, RowMapping, func, select, text
+from sqlalchemy.exc import OperationalError
+
+from bidbeacon_sessions.filters import SessionFilter
+from bidbeacon_sessions.queries import find_accounts
+from bidbeacon_sessions.search import MARK_OF, H, conditions, sessions_with_text
+from bidbeacon_sessions.tables import OUTCOME
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time in equal intervals: from `since` on, before `before`."""
+
+    since: datetime
+    before: datetime
+    interval: timedelta
+
+    @property
+    def intervals(self) -> list[datetime]:
+        """The beginning of each interval."""
+        count = -(-(self.before - self.since) // self.interval)
+        return [self.since + number * self.interval for number in range(count)]
+
+
+LONGEST_COUNT = "4s"
+_BOUND = text("SELECT set_config('statement_timeout', :longest, true)")
+
+
+def count_by_interval(
+    connection: Connection, wanted: SessionFilter, span: Span
+) -> Sequence[RowMapping] | None:
+    """Return how many matching sessions began in each interval of a span, by mark: at, mark, sessions.
+
+    The filter's own `since` and `before` do not count, and sessions that only skipped have the mark
+    `succeeded`. None where counting takes longer than four seconds; the transaction is aborted then.
+    """
+    at = func.date_bin(span.interval, H.c.started_at, span.since).label("at")
+    others = conditions(
+        wanted.without("since", "before", "text"), find_accounts(connection, wanted.account)
+    )
+    counted = select(at, MARK_OF.label("mark"), func.count().label("sessions")).where(
+        H.c.started_at >= span.since, H.c.started_at < span.before, *others
+    )
+    if wanted.text is not None:
+        counted = counted.where(H.c.id.in_(select(sessions_with_text(wanted.text).c.id)))
+    connection.execute(_BOUND, {"longest": LONGEST_COUNT})
+    try:
+        return connection.execute(counted.group_by("at", "mark")).mappings().all()
+    except OperationalError as error:
+        if isinstance(error.orig, QueryCanceled):
+            return None
+        raise
+
+
+MOST_VALUES = 2_000
+# Each step of the recursion jumps to the next value by the index, however many rows have the same
+# one.
+_VALUES = """
+    WITH RECURSIVE found AS (
+        (SELECT {column} AS value FROM {table} WHERE {column} IS NOT NULL ORDER BY {column} LIMIT 1)
+        UNION ALL
+        SELECT (SELECT t.{column} FROM {table} t WHERE t.{column} > found.value ORDER BY t.{column} LIMIT 1)
+          FROM found WHERE found.value IS NOT NULL)
+    SELECT value FROM found WHERE value IS NOT NULL LIMIT :most"""
+_DATASETS = """
+    WITH RECURSIVE found AS (
+        (SELECT account_key, coalesce(dataset, '') AS value FROM session_references ORDER BY account_key, dataset LIMIT 1)
+        UNION ALL
+        SELECT n.account_key, n.value FROM found CROSS JOIN LATERAL (
+            SELECT t.account_key, coalesce(t.dataset, '') AS value FROM session_references t
+             WHERE (t.account_key, t.dataset) > (found.account_key, found.value) ORDER BY t.account_key, t.dataset LIMIT 1) n)
+    SELECT DISTINCT value FROM (SELECT value FROM found LIMIT :most) listed WHERE value <> '' ORDER BY value"""
+_STATEMENTS: Mapping[str, str] = {
+    "job": _VALUES.format(column="job_name", table="session_headers"),
+    "account": _VALUES.format(column="account_key", table="session_headers"),
+    "type": _VALUES.format(column="type", table="session_actions"),
+    "dataset": _DATASETS,
+}
+
+
+def list_filter_values(connection: Connection) -> dict[str, list[str]]:
+    """Return, for `job`, `account`, `type` and `dataset`, the values that sessions have, in order, at most 2,000 each."""
+    return {
+        name: list(connection.execute(text(statement), {"most": MOST_VALUES}).scalars())
+        for name, statement in _STATEMENTS.items()
+    }
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How many sessions there are, failed or crashed without a later attempt that did their work, and have the outcomes `warnings` and `problems`.
+
+    `p50` and `p95` are percentiles of their durations in seconds, None where none has ended.
+    """
+
+    count: int = 0
+    failures: int = 0
+    warnings: int = 0
+    problems: int = 0
+    p50: float | None = None
+    p95: float | None = None
+
+
+# A hundred thousand durations are sorted twice: 10 MB, which would go to disk otherwise. A plan is
+# made for each span, never kept for all.
+_IN_MEMORY = text("""
+    SELECT set_config('work_mem', '32MB', true), set_config('max_parallel_workers_per_gather', '0', true),
+           set_config('plan_cache_mode', 'force_custom_plan', true)""")
+# Job by job, each by its index: its sessions come by time, and so nearly in the order of their
+# intervals. All at once they would have to be sorted by name and interval first, which takes longer
+# than all the rest.
+_ALL_JOBS = """
+    SELECT min(job_name) AS job_name FROM session_headers
+     UNION ALL
+    SELECT (SELECT min(h.job_name) FROM session_headers h WHERE h.job_name > j.job_name) FROM jobs j WHERE j.job_name IS NOT NULL"""
+_ONE_JOB = "SELECT CAST(:job AS text)"
+_AGGREGATES = """
+    WITH RECURSIVE jobs(job_name) AS ({jobs})
+    SELECT j.job_name, f.* FROM jobs j CROSS JOIN LATERAL (
+        SELECT t.at, count(*) AS count, count(*) FILTER (WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems') AS failures,
+               count(*) FILTER (WHERE {outcome} = 'warnings') AS warnings, count(*) FILTER (WHERE {outcome} = 'problems') AS problems,
+               percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY date_part('epoch', h.finished_at - h.started_at)) AS seconds
+          FROM session_headers h
+         CROSS JOIN LATERAL (SELECT date_bin(:interval, h.started_at, :since) AS at) t
+         WHERE h.job_name = j.job_name AND h.started_at >= :since AND h.started_at < :before{more}
+         GROUP BY GROUPING SETS ((t.at), ())) f
+     WHERE f.count > 0
+     ORDER BY j.job_name, f.at NULLS FIRST"""
+
+
+JobFigures = Mapping[datetime | None, Figures]
+"""A job's figures by the beginning of the interval, and under None those of the whole span."""
+NO_SESSIONS = Figures()
+
+
+def aggregate_jobs(
+    connection: Connection, span: Span, *, job: str | None = None, account: str | None = None
+) -> dict[str, JobFigures]:
+    """Return each job's figures; jobs and intervals without sessions are left out.
+
+    `account` restricts them to sessions that worked for one account with this key, or whose name
+    contains it.
+    """
+    statement = _AGGREGATES.format(
+        jobs=_ONE_JOB if job else _ALL_JOBS,
+        more=" AND h.account_key = ANY(:accounts)" if account else "",
+        outcome=OUTCOME,
+    )
+    values = span.__dict__ | {"job": job, "accounts": list(find_accounts(connection, account))}
+    connection.execute(_IN_MEMORY)
+    found: dict[str, dict[datetime | None, Figures]] = {}
+    for row in connection.execute(text(statement), values).mappings():
+        found.setdefault(row["job_name"], {})[row["at"]] = _figures(row)
+    return dict(found)
+
+
+def _figures(row: RowMapping) -> Figures:
+    p50, p95 = (seconds and round(float(seconds), 3) for seconds in row["seconds"] or (None, None))
+    return Figures(row["count"], row["failures"], row["warnings"], row["problems"], p50, p95)
+
+
+_BY_STATUS = text(
+    "SELECT job_name, status, count(*) AS sessions FROM session_headers GROUP BY 1, 2 ORDER BY 1, 2"
+)
+
+
+def count_by_status(connection: Connection) -> Sequence[RowMapping]:
+    """Return how many sessions there are: job_name, status, sessions."""
+    return connection.execute(_BY_STATUS).mappings().all()

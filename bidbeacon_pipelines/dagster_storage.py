@@ -15,7 +15,7 @@ from dagster_postgres import DagsterPostgresStorage
 from sqlalchemy import Engine, create_engine, event, text
 from starlette.middleware import Middleware
 
-from bidbeacon_pipelines.browser_guard import BrowserGuard
+from bidbeacon_pipelines.browser_guard import GuardedApp
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.presence import announce_dagster
 from bidbeacon_pipelines.database.schema import (
@@ -196,7 +196,7 @@ def _guard(webserver: type[Any]) -> None:
 
     def build_middleware(self: Any) -> list[Middleware]:
         guard = Middleware(
-            BrowserGuard, public_url=get_settings().dagster_public_url, post_only="/graphql"
+            GuardedApp, public_url=get_settings().dagster_public_url, post_only="/graphql"
         )
         return [guard, *build(self)]
 

@@ -1,9 +1,8 @@
-"""Who may read the stream: this machine's own browsers, or whoever has the token.
+"""Who may read the stream, and who may change something: this machine's own browsers, or those who have the token.
 
-Without a token only loopback addresses are listened on, and only requests that name a loopback host
-are answered, so that a web site whose name is made to point here (DNS rebinding) reads nothing.
-With a token every request needs it, by header or by the cookie of the login form. State-changing
-requests and WebSockets must come from the page itself (`Origin`), and changes need the token: a
+Without a token the server listens on loopback only and answers requests that name a loopback host
+only. With a token every request needs it, as a header or by the cookie of the login form. Requests
+that change something and WebSockets must come from our own pages, and changes need the token: a
 proxy on this machine need not leave a trace in what it passes on.
 """
 
@@ -12,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
@@ -20,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from bidbeacon_sessions.browser_guard import BrowserGuard, host_of, split_address
 from bidbeacon_sessions.errors import UnsafeAddressError
 from bidbeacon_sessions.server.problems import problem, refuse_websocket, wants_page
 from bidbeacon_sessions.settings import get_session_settings, is_loopback
@@ -52,9 +52,9 @@ class Access:
 
     Args:
         token: what a reader must show; None on loopback only.
-        public_url: the address that browsers reach the page at.
+        public_url: the address at which browsers reach the page.
         changes_without_token: whether programs and browsers on this machine may change something
-            where there is no token.
+            if there is no token.
     """
 
     token: str | None = None
@@ -76,23 +76,21 @@ class Access:
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
         """Return the answer to a request that may not be served, else None."""
-        if self.token is None and not self._knows_host(connection):
+        guard, scope = BrowserGuard(self.public_url), connection.scope
+        if self.token is None and not guard.serves(connection.headers):
             return problem(
                 403,
                 "This host name is not served.",
                 "Use http://127.0.0.1, or set BIDBEACON_STREAM_PUBLIC_URL.",
             )
-        may_change = (
-            connection.scope["type"] == "websocket" or connection.scope["method"] not in _READING
-        )
-        if may_change and not self._is_own_origin(connection):
+        is_read = scope["type"] == "http" and scope["method"] in _READING
+        if not is_read and not guard.comes_from_own_page(connection.headers):
             return problem(
                 403,
                 "This request comes from another site.",
                 "Open the Event Stream page at its own address.",
             )
-        path = connection.scope["path"]
-        is_open = path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX)
+        is_open = scope["path"] in _OPEN_PATHS or scope["path"].startswith(_OPEN_PREFIX)
         if self.token is None or is_open or self._shows_token(connection):
             return None
         return _ask_for_token(connection)
@@ -110,34 +108,20 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """What the login form's cookie holds: proof of the token, not the token."""
-        return hmac.new(
-            (self.token or "").encode(), b"bidbeacon stream cookie", hashlib.sha256
-        ).hexdigest()
-
-    def _knows_host(self, connection: HTTPConnection) -> bool:
-        host = _host_of(connection)
-        return is_loopback(host) or host == _split(self.public_url).hostname
-
-    def _is_own_origin(self, connection: HTTPConnection) -> bool:
-        origin = connection.headers.get("origin")
-        if origin is None:  # not a browser
-            return True
-        host = connection.headers.get("host")
-        public = _split(self.public_url)
-        return origin in {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
+        """The value of the login form's cookie: proof of the token, not the token."""
+        key = (self.token or "").encode()
+        return hmac.new(key, b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
 
     def _shows_token(self, connection: HTTPConnection) -> bool:
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.knows_token(given.strip()):
             return True
-        return hmac.compare_digest(
-            connection.cookies.get(COOKIE, "").encode(), self.cookie.encode()
-        )
+        shown = connection.cookies.get(COOKIE, "")
+        return hmac.compare_digest(shown.encode(), self.cookie.encode())
 
 
 class Gate:
-    """ASGI middleware: applies the rules, and puts the security headers on every answer."""
+    """ASGI middleware that applies the rules, and puts the security headers on every answer."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -157,7 +141,7 @@ class Gate:
 
 
 async def log_in(request: Request) -> Response:
-    """Take the login form: set the cookie and go on to the page that was asked for, or ask again."""
+    """Take the login form: set the cookie and go to the page that was asked for, or ask again."""
     access: Access = request.app.state.access
     body = b""
     try:
@@ -169,26 +153,21 @@ async def log_in(request: Request) -> Response:
     except TimeoutError:
         return problem(408, "This form did not arrive in time.", "Send it again.")
     given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
+    asked_for = _next_path(request)
     if not access.knows_token(given.strip()):
         await asyncio.sleep(_WRONG_TOKEN_PAUSE)  # makes guessing slow
-        return RedirectResponse(
-            f"/login?wrong=1&next={quote(_next_path(request))}", status_code=303
-        )
-    response = RedirectResponse(_next_path(request), status_code=303)
+        return RedirectResponse(f"/login?wrong=1&next={quote(asked_for)}", status_code=303)
+    response = RedirectResponse(asked_for, status_code=303)
+    schemes = {request.scope["scheme"], split_address(access.public_url).scheme}
     response.set_cookie(
         COOKIE,
         access.cookie,
         max_age=_COOKIE_SECONDS,
         httponly=True,
         samesite="strict",
-        secure="https" in {request.scope["scheme"], _split(access.public_url).scheme},
+        secure="https" in schemes,
     )
     return response
-
-
-def _host_of(connection: HTTPConnection) -> str:
-    """Return the host that a request names, without its port; empty where it names none."""
-    return _split(f"//{connection.headers.get('host', '')}").hostname or ""
 
 
 def _is_direct(connection: HTTPConnection) -> bool:
@@ -196,20 +175,12 @@ def _is_direct(connection: HTTPConnection) -> bool:
     return (
         connection.client is not None
         and is_loopback(connection.client.host)
-        and is_loopback(_host_of(connection))
+        and is_loopback(host_of(connection.headers))
         and connection.scope["http_version"] >= "1.1"
         and not any(
             name in _PROXY_HEADERS or name.startswith(_FORWARDED) for name in connection.headers
         )
     )
-
-
-def _split(address: str) -> SplitResult:
-    """Return the parts of an address, all of them empty where it can't be parsed: `http://[` raises in the standard library."""
-    try:
-        return urlsplit(address)
-    except ValueError:
-        return urlsplit("")
 
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
@@ -225,7 +196,7 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
 
 
 def _next_path(request: Request) -> str:
-    """Return where to go after the login: a path of this site, never another site."""
+    """Return where to go after the login: a page of this site, never another site."""
     asked = request.query_params.get("next", "/")
     return asked if _is_page(request, asked.partition("?")[0]) else "/"
 

@@ -1,0 +1,62 @@
+"""Keeps web pages of other sites away from a server on this machine or network: by the headers `Host` and `Origin`.
+
+A browser sends requests to this machine for any page that a person opens: images and forms by
+themselves, WebSockets to any address. If the name of such a page's site is made to point here (DNS
+rebinding), it sends everything. A page cannot forge these two headers; programs send no `Origin`.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from bidbeacon_sessions.settings import is_loopback
+
+
+@dataclass(frozen=True)
+class BrowserGuard:
+    """Which hosts are served, and from where requests may come.
+
+    Attributes:
+        public_url: another address at which browsers reach the server, such as that of a proxy.
+        only_loopback: whether only names of this machine are served. Otherwise so are IP addresses
+            and names without a dot: nobody on the internet can make them point here.
+    """
+
+    public_url: str = ""
+    only_loopback: bool = True
+
+    def serves(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request names a host that is served."""
+        name = host_of(headers)
+        if is_loopback(name) or (name and name == split_address(self.public_url).hostname):
+            return True
+        return not self.only_loopback and name != "" and ("." not in name or _is_address(name))
+
+    def comes_from_own_page(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request comes from a page of this server, or from a program."""
+        origin, host = headers.get("origin"), headers.get("host")
+        public = split_address(self.public_url)
+        own = {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
+        return origin is None or origin in own
+
+
+def host_of(headers: Mapping[str, str]) -> str:
+    """Return the host that a request names, without its port; empty if it names none."""
+    return split_address(f"//{headers.get('host', '')}").hostname or ""
+
+
+def split_address(address: str) -> SplitResult:
+    """Return the parts of an address, all of them empty if it can't be parsed: `http://[` raises in the standard library."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

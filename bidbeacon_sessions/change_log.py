@@ -1,9 +1,8 @@
 """The change log: turns commits into contiguous positions, so that a reader can prove that it missed nothing.
 
-Sequence values and timestamps are taken before a commit, so a cursor made of them passes over what
+Sequence values and timestamps are taken before a commit, so a cursor made of them skips what
 commits late. Here the cursor is a snapshot of the database: a step publishes what is visible now
 and was not visible in the stored snapshot. Writers take no lock and send no notification for it.
-All SQL of the log is in this module.
 """
 
 import re
@@ -21,10 +20,7 @@ _CURSOR = re.compile(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the log: everything up to and including `position` is known.
-
-    Written `<epoch>.<position>`.
-    """
+    """A place in the log, written `<epoch>.<position>`: its reader knows everything up to and including `position`."""
 
     epoch: UUID
     position: int
@@ -34,12 +30,12 @@ class Cursor:
 
 
 NOWHERE = Cursor(UUID(int=0), 0)
-"""A place in no log: a reader that comes from there must load again."""
+"""A cursor of no log: its reader must load again."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where the log stands: its newest position, and the oldest that is still kept (`position + 1` where none is)."""
+    """The newest position of the log, and the oldest that is still kept (`position + 1` if none is)."""
 
     epoch: UUID
     position: int
@@ -52,7 +48,7 @@ class Position:
 
 
 def parse_cursor(cursor: str) -> Cursor | None:
-    """Return the cursor `<epoch>.<position>`, or None where the text is none."""
+    """Parse a cursor `<epoch>.<position>`; return None if the text is none."""
     match = _CURSOR.fullmatch(cursor)
     return match and Cursor(UUID(match["epoch"]), int(match["position"]))
 
@@ -64,7 +60,7 @@ _HEAD = text(f"SELECT {_POSITION} FROM session_change_cursor c")
 
 
 def head(connection: Connection) -> Position:
-    """Return where the log stands, as the connection's snapshot sees it."""
+    """Return the log's position, as the connection's snapshot sees it."""
     return Position(*connection.execute(_HEAD).one())
 
 
@@ -76,10 +72,9 @@ _CHANGES = text("""
 
 
 def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[Row[Any]]:
-    """Return the next changes after a cursor, in order of position; none where the cursor is of another epoch.
+    """Return the next changes after a cursor, in order of position; none if the cursor is of another epoch.
 
-    Columns: position, session_id, and ord: that of an action, or 0 where the session's header has
-        changed.
+    Columns: position, session_id, and the ord of an action, or 0 if the session's header changed.
     """
     values = {"after": after.position, "epoch": after.epoch, "limit": limit}
     return connection.execute(_CHANGES, values).all()
@@ -88,10 +83,10 @@ def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[
 # Visible to this statement and not visible in the stored snapshot. The lower bound lets both
 # indexes on changed_xid help.
 _CHANGED = """
-    SELECT id AS session_id, CAST(0 AS bigint) AS ord, changed_xid FROM session_headers
+    SELECT id AS session_id, CAST(0 AS bigint) AS ord, changed_xid, coalesce(finished_at, started_at) AS at FROM session_headers
      WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})
      UNION ALL
-    SELECT session_id, ord, changed_xid FROM session_actions
+    SELECT session_id, ord, changed_xid, at FROM session_actions
      WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})"""
 
 # A stored snapshot from the future means that transaction ids started over. An old one is renewed
@@ -105,9 +100,19 @@ _LOOK = text(f"""
 
 
 def look(connection: Connection) -> tuple[bool, Position]:
-    """Return whether a step has something to do, and where the log stands; reads only, takes no lock and no transaction id."""
+    """Return whether a step has something to do, and the log's position; takes no lock and no transaction id."""
     is_due, *position = connection.execute(_LOOK).one()
     return is_due, Position(*position)
+
+
+_OLDEST = text(f"""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(changed.at)), 0)
+      FROM session_change_cursor c CROSS JOIN LATERAL ({_CHANGED.format(stored="c.published_snapshot")}) changed""")
+
+
+def read_unpublished_seconds(connection: Connection) -> float:
+    """Return the age of the oldest committed change that is not published; 0 if there is none."""
+    return float(connection.execute(_OLDEST).scalar_one())
 
 
 # A process that freezes while it holds the cursor is cut off by the server, so that another one can
@@ -135,12 +140,12 @@ _PUBLISH = text(f"""
 def step(connection: Connection) -> int | None:
     """Publish what was committed since the last step, in the caller's READ COMMITTED transaction.
 
-    Any process may take a step at any time; one of them gets the cursor, the others are told so at
-    once. A transaction that commits late is simply published by a later step, and a step that is
-    broken off leaves nothing behind.
+    Any process may take a step at any time; one of them gets the cursor, the others return at once.
+    A transaction that commits late is published by a later step, and an interrupted step leaves
+    nothing behind.
 
     Returns:
-        How many changes were published, or None where another process has the cursor.
+        How many changes were published, or None if another process has the cursor.
     """
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:
@@ -183,7 +188,7 @@ _NEW_EPOCH = text("""
 
 
 def _start_epoch(connection: Connection, place: int) -> None:
-    """Begin the log anew: what the tables hold now is known by loading them, what comes next is published."""
+    """Begin the log anew: readers load what the tables hold now; what comes next is published."""
     for table in ("session_headers", "session_actions"):
         connection.execute(text(_FORGET_FOREIGN_IDS.format(table=table)))
     connection.execute(text("DELETE FROM session_changes"))
@@ -201,8 +206,8 @@ _TRIM = text("""
 
 
 def trim(connection: Connection, *, rows: int, hours: int) -> int:
-    """Drop the oldest changes, beyond a number of rows and an age; return how many.
+    """Delete the oldest changes, beyond a number of rows and an age; return how many.
 
-    Readers that far behind are told to reload.
+    Readers that are further behind must reload.
     """
     return connection.execute(_TRIM, {"rows": rows, "hours": hours}).rowcount

@@ -1,5 +1,6 @@
 """The commands on job sessions."""
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -161,18 +162,16 @@ def sessions_tail(
     last: Annotated[
         int, typer.Option(min=0, max=200, help="How many earlier sessions to show first.")
     ] = 3,
-    url: Annotated[
-        str | None, typer.Option(help="The stream's address; absent: the address in the settings.")
-    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Follow sessions live, through the stream, until Ctrl-C; reconnects automatically and misses nothing.
+    """Follow sessions live until Ctrl-C; it waits for a database that is away, and misses nothing.
 
     With `--json` each line is an action or the state of a session.
     """
+    import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
-    from bidbeacon_pipelines.cli.tailing import Tail, parse_stream_url
-    from bidbeacon_sessions.settings import get_session_settings
+    from bidbeacon_pipelines.cli.tailing import Tail
+    from bidbeacon_sessions import SessionStore
 
     wanted = read_filter(
         job=job,
@@ -185,15 +184,9 @@ def sessions_tail(
         run=run,
         since=since,
     )
-    secret = get_session_settings().stream_token
-    token = secret.get_secret_value() if secret else None
+    store = SessionStore.connect(database_url(get_settings()))
     with JsonTail(sys.stdout) if as_json else TerminalTail(console) as shown:
-        Tail(
-            get_settings().stream_url if url is None else parse_stream_url(url),
-            wanted,
-            shown,
-            token=token,
-        ).follow(last)
+        asyncio.run(Tail(store, wanted, shown).follow(last))
 
 
 def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":

@@ -7,12 +7,11 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
+from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.auth import Access, Gate
-from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
 from bidbeacon_sessions.server.problems import HANDLERS
 from bidbeacon_sessions.server.routes import make_routes
-from bidbeacon_sessions.server.stream import Stream
 from bidbeacon_sessions.store import SessionStore
 
 
@@ -22,7 +21,7 @@ def create_app(
     *,
     extension: Extension | None = None,
 ) -> Starlette:
-    """Return the app over one store; its lifespan starts and stops the task that follows the change log.
+    """Return the app over one store; its lifespan follows the change log.
 
     Args:
         store: whose sessions are shown; stays the caller's.
@@ -41,16 +40,13 @@ def create_app(
     app.state.access = rules
     app.state.files = WebFiles(added)
     app.state.pages = frozenset({"/", STREAM_PAGE, f"{STREAM_PAGE}/{{session_id}}", *added.pages})
-    app.state.metrics = StreamMetrics(store)
-    app.state.stream = Stream(store, app.state.metrics)
+    app.state.follower = Follower(store)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
-    stream: Stream = app.state.stream
     # The first thread makes Starlette import a module, which fails while descriptors are short.
     await run_in_threadpool(lambda: None)
-    stream.start()
-    yield
-    await stream.stop()
+    async with app.state.follower:
+        yield

@@ -1,8 +1,8 @@
-"""Answers about sessions: the first load with the cursor that it is true as of, one session, and its surroundings."""
+"""Answers about sessions: the list with the cursor that it is true as of, one session, and its surroundings."""
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -35,17 +35,19 @@ _LONGEST_VALUE = 200
 _LARGE = frozenset({"error", "input", "labels"})
 
 
-def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
+def load_sessions(
+    store: SessionStore, wanted: SessionFilter, limit: int, older_than: UUID | None = None
+) -> dict[str, Any]:
     """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or refer to the accounts asked for.
 
-    `accounts` has the keys of those: one for a key, also one that nothing is known of yet, or many
-    for a part of a name.
+    `accounts` has the keys of those accounts: one for a key, also one that nothing is known of yet,
+    or many for a part of a name.
     """
     with store.snapshot() as connection:
-        accounts = (
-            find_accounts(connection, wanted.account) or (wanted.account,) if wanted.account else ()
-        )
-        headers = list_sessions(connection, wanted, limit=limit)
+        accounts = find_accounts(connection, wanted.account)
+        if wanted.account is not None and not accounts:
+            accounts = (wanted.account,)
+        headers = list_sessions(connection, wanted, limit=limit, older_than=older_than)
         rows = list_excerpts(
             connection,
             [header["id"] for header in headers],
@@ -54,13 +56,12 @@ def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dic
             errors=LAST_ACTIONS,
             accounts=accounts,
         )
-        actions: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for action in _describe_actions(connection, rows):
-            actions[action["session_id"]].append(action)
+        labels = load_labels(connection, rows)
         cursor = str(head(connection).cursor)
-    sessions = [
-        session | {"actions": actions[session["id"]]} for session in map(session_json, headers)
-    ]
+    actions: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        actions[row["session_id"]].append(action_json(row, labels))
+    sessions = [session_json(header) | {"actions": actions[header["id"]]} for header in headers]
     return {"sessions": sessions, "accounts": list(accounts), **_as_of(cursor)}
 
 
@@ -72,17 +73,18 @@ def load_session(
     after: int = 0,
     most: int = 10_000,
 ) -> dict[str, Any] | None:
-    """Return one session with up to `most` actions after an `ord`, each in a shape that is made as soon as it is read; None where there is none.
+    """Return one session with up to `most` actions after an `ord`, each in a shape that is made as soon as it is read; None if there is none.
 
-    Where there are more actions, `more_after` is the `ord` of the last one given, and else null.
+    If there are more actions, `more_after` is the `ord` of the last one given, and else null.
     """
     with store.snapshot() as connection:
         header = find_session(connection, session_id)
         if header is None:
             return None
         rows = list_actions(connection, session_id, after=after, limit=most + 1)
-        actions = [shape(action) for action in _describe_actions(connection, rows[:most])]
+        labels = load_labels(connection, rows[:most])
         cursor = str(head(connection).cursor)
+    actions = [shape(action_json(row, labels)) for row in rows[:most]]
     more_after = rows[most - 1]["ord"] if len(rows) > most else None
     return {
         "session": session_json(header) | {"actions": actions},
@@ -92,7 +94,7 @@ def load_session(
 
 
 def describe_actions() -> dict[str, Any]:
-    """Return the catalogue of actions that this process knows: description, sentence and tone by type."""
+    """Return the actions that this process knows: description, sentence and tone by type."""
     return {
         name: {
             "description": (action.__doc__ or "").strip().partition("\n")[0],
@@ -101,15 +103,6 @@ def describe_actions() -> dict[str, Any]:
         }
         for name, action in action_classes().items()
     }
-
-
-def _describe_actions(
-    connection: Connection, rows: Sequence[Mapping[Any, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Yield stored actions as JSON."""
-    labels = load_labels(connection, rows)
-    for row in rows:
-        yield action_json(row, labels)
 
 
 def _as_of(cursor: str) -> dict[str, Any]:
@@ -121,7 +114,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return neighbours, references, and the last good session with what differs from it; None where there is no such session."""
+    """Return neighbours, references, and the last good session with what differs from it; None if there is no such session."""
     with store.snapshot() as connection:
         session = find_session(connection, session_id)
         if session is None:

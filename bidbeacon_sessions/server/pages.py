@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from bidbeacon_sessions.server.messages import to_json
+from bidbeacon_sessions.messages import to_json
 
 _OURS = Path(__file__).resolve().parent.parent / "web"
 _TYPES = {

@@ -1,4 +1,4 @@
-"""Answers as JSON, and errors as JSON: what is wrong, and what to do about it."""
+"""Answers as JSON; an error says what is wrong, and what to do about it."""
 
 import logging
 from typing import Any
@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from bidbeacon_sessions.server.messages import json_bytes
+from bidbeacon_sessions.messages import json_bytes
 from bidbeacon_sessions.server.pages import WebFiles
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _NOT_FOUND = "Look at / for the sessions and at /api/job-sessions for the data."
 
 
 class BadRequestError(Exception):
-    """A request that can't be answered as it is."""
+    """The request is wrong: 400."""
 
     def __init__(self, error: str, what_to_do: str) -> None:
         self.error = error
@@ -64,7 +64,7 @@ def wants_page(connection: HTTPConnection) -> bool:
 
 
 async def _on_http_error(connection: HTTPConnection, error: Exception) -> Response:
-    """Answer what the router or the files have no answer for: as a page to browsers, as JSON to programs."""
+    """Answer 404, 405 and the like: as a page to browsers, as JSON to programs."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     if error.status_code == 404 and wants_page(connection):  # noqa: PLR2004
         files: WebFiles = connection.app.state.files
@@ -88,7 +88,7 @@ async def _on_database_error(_: HTTPConnection, error: Exception) -> JSONRespons
     return problem(
         503,
         "The database does not answer.",
-        "Wait a moment and try again; `bidbeacon doctor` tells more.",
+        "Wait a moment and try again; `bidbeacon doctor` shows more.",
     )
 
 

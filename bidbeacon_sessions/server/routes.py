@@ -1,23 +1,19 @@
-"""The routes, and the short answers.
-
-What takes more than a few lines has a module beside this one.
-"""
+"""The routes and the short answers; what takes more than a few lines has a module beside this one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.queries import list_filter_values
+from bidbeacon_sessions.filters import SessionFilter, SessionPage
+from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.auth import log_in
 from bidbeacon_sessions.server.figures import answer_histogram, answer_job_metrics
 from bidbeacon_sessions.server.listing import (
@@ -27,18 +23,17 @@ from bidbeacon_sessions.server.listing import (
     load_sessions,
     load_surroundings,
 )
-from bidbeacon_sessions.server.metrics import StreamMetrics
+from bidbeacon_sessions.server.metrics import answer_metrics
 from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
-from bidbeacon_sessions.server.parameters import read_filter, read_number, read_older_than
+from bidbeacon_sessions.server.parameters import read_query
 from bidbeacon_sessions.server.problems import JsonAnswer, as_written, problem
-from bidbeacon_sessions.server.stream import Stream
 from bidbeacon_sessions.server.transports import EventStream, serve_websocket
+from bidbeacon_sessions.statistics import list_filter_values
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 HEALTH_SECONDS = 3.0
-_FILTER_PARAMETERS = frozenset({"q", *SessionFilter.__dataclass_fields__})
-MOST_SESSIONS, USUAL_LIMIT = 200, 50
+_FILTER_PARAMETERS = frozenset({"q", *SessionFilter.model_fields})
 
 
 def make_routes(extension: Extension) -> list[BaseRoute]:
@@ -66,7 +61,7 @@ def make_routes(extension: Extension) -> list[BaseRoute]:
         Route("/api/job-metrics", answer_job_metrics),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
-        Route("/metrics", _metrics),
+        Route("/metrics", answer_metrics),
         *extension.routes,
     ]
 
@@ -81,7 +76,7 @@ def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _first_page(extension: Extension) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of `/`: the product's page, or the stream where it has none.
+    """Return the endpoint of `/`: the product's page, or the stream if it has none.
 
     An address with a filter is one of the stream.
     """
@@ -110,20 +105,20 @@ def _store(request: Request) -> SessionStore:
 
 
 def _list_sessions(request: Request) -> Response:
-    query = request.query_params
-    wanted = read_filter(query, also=frozenset({"limit", "older_than"}))
-    page = replace(wanted, older_than=read_older_than(query))
-    limit = read_number(
-        query, "limit", USUAL_LIMIT, range(1, MOST_SESSIONS + 1), "Ask page by page."
-    )
-    return JsonAnswer(load_sessions(_store(request), page, limit))
+    page = read_query(SessionPage, request.query_params)
+    wanted = page.without("limit", "older_than")
+    return JsonAnswer(load_sessions(_store(request), wanted, page.limit, page.older_than))
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    after: int = Field(0, ge=0, lt=10**9)
 
 
 def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
-    after = read_number(
-        request.query_params, "after", 0, range(10**9), "Give what `more_after` said."
-    )
+    after = read_query(_Part, request.query_params).after
     found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
     return _found_or_not(found, session_id)
 
@@ -158,9 +153,8 @@ def _actions(_: Request) -> Response:
 
 async def _healthz(request: Request) -> Response:
     try:
-        async with asyncio.timeout(
-            HEALTH_SECONDS
-        ):  # a silent database is away, long before TCP says so
+        # A silent database is away, long before TCP says so.
+        async with asyncio.timeout(HEALTH_SECONDS):
             await run_in_threadpool(_store(request).ping)
     except (SQLAlchemyError, TimeoutError) as error:
         return JSONResponse(
@@ -170,13 +164,8 @@ async def _healthz(request: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    stream: Stream = request.app.state.stream
+    follower: Follower = request.app.state.follower
     return JSONResponse(
-        {"ready": stream.is_ready, "lag_seconds": round(stream.lag_seconds, 3)},
-        status_code=200 if stream.is_ready else 503,
+        {"ready": follower.is_ready, "lag_seconds": round(follower.lag_seconds, 3)},
+        status_code=200 if follower.is_ready else 503,
     )
-
-
-def _metrics(request: Request) -> Response:
-    metrics: StreamMetrics = request.app.state.metrics
-    return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,43 +1,41 @@
-"""Runs the app: one process on granian, which bounds headers, idle connections and their number by its settings."""
+"""Runs the app: one process on uvicorn, with bounds on what a client may send and how many there may be."""
 
 import asyncio
 import errno
 import gc
-import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from asyncio import TimerHandle, Transport
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-if TYPE_CHECKING:
-    from granian.server.embed import Server
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bidbeacon_sessions.errors import CannotListenError
+from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
 from bidbeacon_sessions.server.pages import Extension
-from bidbeacon_sessions.server.stream import MAX_READERS, Stream
+from bidbeacon_sessions.server.transports import MOST_READERS
 from bidbeacon_sessions.store import SessionStore
 
-HEADER_SECONDS = 5
+HEAD_SECONDS = 5.0
 """A request whose headers take longer ends, and so does a connection that is idle for so long."""
 MAX_HEAD_BYTES = 64 * 1024
-MAX_CONNECTIONS = MAX_READERS + 500
-"""Further connections wait until there is room. Requests other than streams are short."""
-_BACKLOG = 1_024
-_GRACE_SECONDS = 1.0
-_LOOK_SECONDS = 0.02
+MAX_MESSAGE_BYTES = 64 * 1024
+"""The most that a reader may send over a WebSocket at once."""
+MOST_CONNECTIONS = MOST_READERS + 500
+"""Requests on further connections are refused with 503."""
+_GRACE_SECONDS = 1
+_GOODBYE_SECONDS = 0.1
 _COLLECT_AFTER = 20_000
-_ALLOCATOR = "narenas:1,dirty_decay_ms:0"
-"""Settings of jemalloc, which granian's native code allocates with: it returns unused memory at once, and saves 9 KB a connection."""
 
 
 class StreamServer:
     """The stream on one address.
 
-    A process that has nothing else to do after `run` ends best with `os._exit`, as `serve` does.
     Takes what `create_app` does; port 0 is any free one, and `access` is by default as the settings
     say for that address.
 
@@ -55,80 +53,42 @@ class StreamServer:
         extension: Extension | None = None,
         access: Access | None = None,
     ) -> None:
-        rules = access or Access.for_host(host)
-        self._address, self.port = _find_place(host, port)
+        self.app = create_app(store, access or Access.for_host(host), extension=extension)
+        self._socket = _listen(host, port)
+        self.port = int(self._socket.getsockname()[1])
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-        self.app = create_app(store, rules, extension=extension)
-        self._stream: Stream = self.app.state.stream
-        self.is_listening = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_told_to_stop = asyncio.Event()
+        self._server = _Server(self.app.state.follower, _config(self.app))
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether connections are accepted."""
+        return self._server.started
 
     @property
     def is_ready(self) -> bool:
         """Whether the change log is being read."""
-        return self._stream.is_ready
+        follower: Follower = self.app.state.follower
+        return follower.is_ready
 
     def run(self, on_listening: Callable[[], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `stop`; call the given function as soon as connections are accepted."""
-        asyncio.run(self._run(on_listening))
+        self._server.on_listening = on_listening
+        self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
         """End `run`, from any thread."""
-        if self._loop is None:
-            self._is_told_to_stop.set()
-        else:
-            self._loop.call_soon_threadsafe(self._is_told_to_stop.set)
-
-    async def _run(self, on_listening: Callable[[], None] | None) -> None:
-        self._loop = asyncio.get_running_loop()
-        with suppress(
-            ValueError, RuntimeError, NotImplementedError
-        ):  # not the main thread, or Windows
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._loop.add_signal_handler(number, self._is_told_to_stop.set)
-        server = _granian(self.app, self._address, self.port)
-        serving = asyncio.create_task(server.serve())
-        stopping = asyncio.create_task(self._is_told_to_stop.wait())
-        listening = asyncio.create_task(self._wait_until_listening(on_listening))
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        listening.cancel()
-        self._stream.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                await self._stream.is_empty.wait()
-        server.stop()  # type: ignore[no-untyped-call]
-        stopping.cancel()
-        await serving
-
-    async def _wait_until_listening(self, on_listening: Callable[[], None] | None) -> None:
-        while not self.is_listening:
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection(self._address, self.port)
-                writer.close()
-                self.is_listening = True
-            await asyncio.sleep(_LOOK_SECONDS)
-        if on_listening is not None:
-            on_listening()
+        self._server.should_exit = True
 
 
 def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, print where, and end the process.
+    """Serve page and stream until SIGINT or SIGTERM, and print where.
 
     Takes and raises what `StreamServer` does.
     """
     server = StreamServer(store, host=host, port=port, extension=extension)
     skip_imported_objects()
     gc.set_threshold(_COLLECT_AFTER)
-    server.run(lambda: _say(f"Event Stream: {server.url}\nCtrl-C stops it.\n"))
-    # A thread of granian's that enters Python while the interpreter shuts down aborts the process
-    # (its issue 693).
-    os._exit(os.EX_OK)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    server.run(lambda: _print(f"Event Stream: {server.url}\nCtrl-C stops it.\n"))
 
 
 def skip_imported_objects() -> None:
@@ -137,34 +97,100 @@ def skip_imported_objects() -> None:
     gc.freeze()
 
 
-def _granian(app: object, address: str, port: int) -> "Server":
-    os.environ.setdefault("_RJEM_MALLOC_CONF", _ALLOCATOR)  # read when granian is loaded
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-    from granian.server.embed import Server
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
-    return Server(
-        app,
-        address=address,
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=HEADER_SECONDS * 1_000, max_buffer_size=MAX_HEAD_BYTES
-        ),
-        backlog=_BACKLOG,
-        backpressure=MAX_CONNECTIONS,
-        log_enabled=False,  # the app logs what fails in it
+
+class _Server(uvicorn.Server):
+    """uvicorn's server; it ends open streams when it is told to stop, since it would wait for them."""
+
+    def __init__(self, follower: Follower, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.on_listening: Callable[[], None] | None = None
+        self._follower = follower
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.on_listening is not None:
+            self.on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._follower.close()
+        await asyncio.sleep(_GOODBYE_SECONDS)  # streams say themselves why they end
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGINT and SIGTERM; uvicorn's own raises them again afterwards, so that the process fails."""
+        loop = asyncio.get_running_loop()
+        with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+class _BoundedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP, with bounds on the size of a request's head and on the time it may take."""
+
+    _timer: TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        if self._timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+            self.send_400_response("The line and headers of this request are too long.")
+            return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._timer is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=_BoundedHttp,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=int(HEAD_SECONDS),
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        proxy_headers=False,  # whether there is a proxy is for `auth.py` to see
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="error",  # a request that is no HTTP is nobody's concern
     )
 
 
-def _find_place(host: str, port: int) -> tuple[str, int]:
-    """Return the numeric address and the port to listen on, where nobody else listens."""
+def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host, port), family=family) as free:
-            address, chosen = free.getsockname()[:2]
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
         raise CannotListenError(host, port, reason) from error
-    return str(address), int(chosen)

@@ -81,7 +81,7 @@ export class Stream {
   connect() {
     this.drop();
     if (document.hidden && this.isResting) return;
-    const address = new URL(`${PATH}?${new URLSearchParams({ ...this.query, cursor: this.cursor, batch: 1 })}`, location.href);
+    const address = new URL(`${PATH}?${new URLSearchParams({ ...this.query, cursor: this.cursor })}`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address);
     this.heardAt = Date.now();

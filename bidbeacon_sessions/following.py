@@ -1,0 +1,285 @@
+"""`Follower.follow(after, filter)`: the only way to read on, for the WebSocket, for Server-Sent Events and for the terminal.
+
+A reader is a cursor. One task per process looks at the log, every 20 ms or so while anybody reads;
+readers wait for its looks. What readers with the same cursor and filter need at one look is read
+and encoded once. A slow reader simply comes later, and is then told of each session as it is now.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, nullcontext, suppress
+from typing import Self, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bidbeacon_sessions.change_log import Cursor, Position
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.filters import SessionFilter
+from bidbeacon_sessions.log_reader import CursorRefusedError, LogReader
+from bidbeacon_sessions.messages import Frame, Message, to_json
+from bidbeacon_sessions.store import SessionStore
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PAUSE_SECONDS, LONGEST_PAUSE, IDLE_SECONDS = 0.012, 0.1, 1.0
+AWAY_SECONDS = 1.0
+SYNC_SECONDS = 10.0
+STALE_SECONDS = 5.0
+SILENT_SECONDS = 5.0
+TRIM_SECONDS = 60.0
+NEAR_CHANGES = 250
+"""Readers that are further behind are read for one after the other, so that the others don't wait for them."""
+_THREADS = 4
+
+
+class _Look:
+    """One look at the log: where it stood, and what was read of it for readers since.
+
+    Attributes:
+        number: how many looks had begun by then.
+        position: where the log stood; None before the first answer.
+        is_answered: whether the database answered.
+        is_sync: whether readers are told where the log stands.
+    """
+
+    def __init__(
+        self, number: int, position: Position | None, *, is_answered: bool, is_sync: bool
+    ) -> None:
+        self.number = number
+        self.position = position
+        self.cursor = position and position.cursor
+        self.is_answered = is_answered
+        self.is_sync = is_sync
+        self.reads: dict[tuple[Cursor, Cursor, SessionFilter], asyncio.Task[Frame]] = {}
+
+
+class Follower:
+    """Follows the change log of one database for all readers of a process, as an async context manager.
+
+    Attributes:
+        readers: how many readers there are by transport; kept by those who call `follow`.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        self.readers: Counter[str] = Counter()
+        self._log = LogReader(store.engine)
+        self._threads = ThreadPoolExecutor(_THREADS, "follow")
+        self._look = _Look(0, None, is_answered=False, is_sync=False)
+        self._begun = 0
+        self._news = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._catching_up = asyncio.Lock()
+        self._is_asked = self._is_away = self._is_closed = False
+        self._failures = self._followers = 0
+        self._sync_at = self._fresh_at = time.monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._trim())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._log.dispose()
+
+    def close(self) -> None:
+        """End `follow` for all readers."""
+        self._is_closed = True
+        self._news.set()
+        self._wake.set()
+
+    @property
+    def lag_seconds(self) -> float:
+        """The time since everything committed was published and read."""
+        return time.monotonic() - self._fresh_at
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the log is being read."""
+        has_read = self._look.position is not None
+        return has_read and not self._is_away and self.lag_seconds < STALE_SECONDS
+
+    async def follow(
+        self, after: Cursor | None, wanted: SessionFilter
+    ) -> AsyncGenerator[Frame, None]:
+        """Yield what happens after a cursor (None: from now on) to sessions that match, as it happens.
+
+        A `sync` comes when all is told, and then every `SYNC_SECONDS`. It ends when the process stops,
+        and after a `reset`: the log has not everything after the cursor, so its reader must load the
+        list again.
+        """
+        self._followers += 1
+        self._wake.set()
+        try:
+            async with aclosing(self._go_on(after, wanted)) as frames:
+                async for frame in frames:
+                    yield frame
+                    del frame  # an idle reader would keep it
+        except CursorRefusedError as error:
+            told = {"reason": error.reason, "cursor": self._shown_cursor()}
+            yield Frame([Message("reset", None, to_json(told))], None)
+        finally:
+            self._followers -= 1
+
+    async def _go_on(
+        self, after: Cursor | None, wanted: SessionFilter
+    ) -> AsyncGenerator[Frame, None]:
+        told, seen, is_in_step = after, self._begun, False
+        while look := await self._next_look(seen, is_asked=not is_in_step):
+            seen = look.number
+            after = after or look.cursor
+            told = told or after
+            if after is None or told is None or look.position is None or not look.is_answered:
+                yield self._sync(after)
+                continue
+            if after != look.cursor:
+                frame = await self._read(look, after, wanted, told)
+                if frame is None:
+                    is_in_step = False
+                    continue
+                after = frame.upto or after
+                if frame.messages:
+                    told = after
+                    yield frame
+                del frame
+            if after == look.cursor and (look.is_sync or not is_in_step):
+                told = after
+                yield self._sync(after)
+            is_in_step = after == look.cursor
+
+    async def _next_look(self, seen: int, *, is_asked: bool) -> _Look | None:
+        """Wait for the end of a look with a higher number; return None when the process stops."""
+        while not self._is_closed:
+            if self._look.number > seen:
+                return self._look
+            self._is_asked = self._is_asked or is_asked
+            await self._news.wait()
+        return None
+
+    async def _read(
+        self, look: _Look, after: Cursor, wanted: SessionFilter, told: Cursor
+    ) -> Frame | None:
+        """Return what a reader is told at a look, read once for all readers that need the same; None if the database is away."""
+        key = (after, told, wanted)
+        if key not in look.reads:
+            look.reads[key] = asyncio.create_task(self._read_in_turn(look, after, wanted, told))
+        try:
+            return await asyncio.shield(look.reads[key])
+        except (SQLAlchemyError, TimeoutError) as error:
+            self._note_away(error)
+            return None
+
+    async def _read_in_turn(
+        self, look: _Look, after: Cursor, wanted: SessionFilter, told: Cursor
+    ) -> Frame:
+        assert look.position is not None  # noqa: S101 - otherwise nothing is read
+        newest = look.position
+        is_near = newest.position - after.position <= NEAR_CHANGES
+        async with nullcontext() if is_near else self._catching_up:
+            return await self._in_thread(lambda: self._log.read(after, newest, wanted, told))
+
+    async def _poll(self) -> None:
+        while not self._is_closed:
+            began = time.monotonic()
+            pause = await self._look_safely()
+            if pause is None:
+                # It takes longer where readers are still being served: then they need a longer pause.
+                await asyncio.sleep(PAUSE_SECONDS)
+                pause = min((time.monotonic() - began) / 3, LONGEST_PAUSE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _look_safely(self) -> float | None:
+        """Look at the log; return the pause before the next look, or None for the usual one."""
+        try:
+            await self._look_once()
+        except (SQLAlchemyError, TimeoutError) as error:
+            self._failures += 1
+            if self._failures > 1:
+                self._note_away(error)
+        except Exception:
+            logger.exception("The change log could not be read")
+        else:
+            return None if self._followers else IDLE_SECONDS
+        self._is_asked = True
+        if self._is_sync_due():
+            self._announce(self._begun, self._look.position, is_answered=False, is_sync=True)
+        # Somebody may have ended an idle connection: the next one is new.
+        return 0 if self._failures == 1 else AWAY_SECONDS
+
+    async def _look_once(self) -> None:
+        self._begun += 1
+        number = self._begun
+        is_asked, self._is_asked = self._is_asked, False
+        position, is_published = await self._in_thread(self._log.advance)
+        if is_published:
+            self._fresh_at = time.monotonic()
+        if self._is_away:
+            logger.info("The database answers again")
+        self._is_away, self._failures = False, 0
+        is_sync = self._is_sync_due()
+        if is_sync or is_asked or position != self._look.position or not self._look.is_answered:
+            self._announce(number, position, is_answered=True, is_sync=is_sync)
+
+    def _is_sync_due(self) -> bool:
+        if time.monotonic() < self._sync_at:
+            return False
+        self._sync_at = time.monotonic() + SYNC_SECONDS
+        return True
+
+    def _announce(
+        self, number: int, position: Position | None, *, is_answered: bool, is_sync: bool
+    ) -> None:
+        self._look = _Look(number, position, is_answered=is_answered, is_sync=is_sync)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _trim(self) -> None:
+        while True:
+            await asyncio.sleep(TRIM_SECONDS)
+            try:
+                await self._in_thread(self._log.trim)
+            except (SQLAlchemyError, TimeoutError) as error:
+                logger.warning("The change log could not be trimmed: %s", type(error).__name__)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        """Call in a thread, and give up if it takes too long: its connection is silent, and ends by its own timeouts.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except TimeoutError:
+            self._log.dispose()
+            raise
+
+    def _sync(self, upto: Cursor | None) -> Frame:
+        """Return a frame that says where the log stands; `upto` is where its reader does."""
+        data = {
+            "cursor": self._shown_cursor(),
+            "server_time": utc_now().isoformat(),
+            "lag_seconds": round(self.lag_seconds, 3),
+            "database": "away" if self._is_away else "answers",
+        }
+        return Frame([Message("sync", None if upto is None else str(upto), to_json(data))], upto)
+
+    def _shown_cursor(self) -> str | None:
+        return None if self._look.cursor is None else str(self._look.cursor)
+
+    def _note_away(self, error: Exception) -> None:
+        if not self._is_away:
+            logger.warning("The database is away (%s)", type(error).__name__)
+        self._is_away = True

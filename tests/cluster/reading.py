@@ -79,6 +79,7 @@ class MovingReader(Reader):
             self.ended.wait(0.2)
 
     def _visit(self, base_url: str) -> None:
+        self.view.begin()
         leaves_at = time.monotonic() + MOVE_SECONDS
         with closing(read_events(base_url, self.last)) as events:
             for event in events:

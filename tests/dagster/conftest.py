@@ -12,9 +12,9 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
 from tests.dagster.fixtures import environment, sandbox, sandbox_server
 from tests.dagster.world import SERVED_DAYS, World
-from tests.stream.conftest import asgi_server, base_url, http
+from tests.stream.conftest import base_url, http
 
-__all__ = ["asgi_server", "base_url", "environment", "http", "sandbox", "sandbox_server"]
+__all__ = ["base_url", "environment", "http", "sandbox", "sandbox_server"]
 
 INSTANCE = """
 storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}

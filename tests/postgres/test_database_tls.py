@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from bidbeacon_pipelines.dagster_storage import dagster_database_url
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server.log_reader import LogReader
+from bidbeacon_sessions.log_reader import LogReader
 
 
 def connect_pipelines(url: str) -> None:
@@ -26,7 +26,7 @@ def connect_sessions(url: str) -> None:
 
 def connect_change_log(url: str) -> None:
     """Connect as the stream does to follow its log."""
-    LogReader(SessionStore.connect(url).engine, lambda *_: None).advance()
+    LogReader(SessionStore.connect(url).engine).advance()
 
 
 def connect_dagster(url: str) -> None:

@@ -5,13 +5,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import pytest
 from httpx_sse import connect_sse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+
+from tests.stream.view import Json, Place, View
 
 DEADLINE = 15.0
 
@@ -25,15 +27,12 @@ class Reader:
         self, base_url: str, query: httpx.QueryParams, loaded: dict[str, Any] | None = None
     ) -> None:
         self.heard: list[Heard] = []
-        self.sessions: dict[str, dict[str, Any]] = {}
-        self.actions: dict[tuple[str, int], dict[str, Any]] = {}
-        self.gone: list[str] = []
-        self.faults: list[str] = []
+        self.view = View(whole=set(query) <= {"cursor"})
+        self.broken: list[str] = []
         self.ended = threading.Event()
-        self._upto: int | None = None
         self._stop = ExitStack()
-        for session in (loaded or {}).get("sessions", []):
-            self._show(session, session["actions"])
+        if loaded is not None:
+            self.view.load(loaded)
         self._thread = threading.Thread(target=self._read, args=(base_url, query), daemon=True)
         self._thread.start()
 
@@ -41,7 +40,7 @@ class Reader:
         try:
             self._listen(base_url, query)
         except (httpx.HTTPError, ConnectionClosed, OSError) as error:
-            self.faults.extend([] if self.ended.is_set() else [repr(error)])
+            self.broken.extend([] if self.ended.is_set() else [repr(error)])
         finally:
             self.ended.set()
 
@@ -50,29 +49,23 @@ class Reader:
 
     def take(self, event: str, identity: str | None, data: dict[str, Any]) -> None:
         """Take in one message."""
-        if event == "job-sessions:updated":
-            self._check_range(data)
-            self._show(data["session"], data["actions"])
-        elif event == "job-sessions:gone":
-            self._check_range(data)
-            self.gone.append(data["session_id"])
-            self.sessions.pop(data["session_id"], None)
-        elif event == "sync" and identity is not None:
-            self._upto = position_of(identity)
+        self.view.take(event, identity, data)
         self.heard.append((event, identity, data))
 
-    def _show(self, session: dict[str, Any], actions: list[dict[str, Any]]) -> None:
-        before = self.sessions.get(session["id"], {"revision": 0})
-        if session["revision"] < before["revision"]:
-            self.faults.append(f"revision of {session['id']} fell")
-        # Who waits for a session's state compares its actions next.
-        self.actions.update({(action["session_id"], action["ord"]): action for action in actions})
-        self.sessions[session["id"]] = session
+    @property
+    def sessions(self) -> dict[str, Json]:
+        """What it shows of sessions, by id."""
+        return dict(self.view.sessions)
 
-    def _check_range(self, data: dict[str, Any]) -> None:
-        if self._upto is not None and data["from"] > self._upto + 1:
-            self.faults.append(f"from {data['from']} after {self._upto}")
-        self._upto = data["to"]
+    @property
+    def actions(self) -> dict[Place, Json]:
+        """What it shows of actions, by session and place."""
+        return dict(self.view.actions)
+
+    @property
+    def faults(self) -> list[str]:
+        """What it was told against the rules, and how its connection broke."""
+        return self.view.faults + self.broken
 
     def events(self, event: str) -> list[Heard]:
         """Return the messages of one kind."""
@@ -91,13 +84,11 @@ class Reader:
 
 
 class SseReader(Reader):
-    """Reads Server-Sent Events, compressed as browsers ask for them."""
-
-    coding: ClassVar[str] = "gzip"
+    """Reads Server-Sent Events."""
 
     def _listen(self, base_url: str, query: httpx.QueryParams) -> None:
         with (
-            httpx.Client(timeout=DEADLINE, headers={"Accept-Encoding": self.coding}) as client,
+            httpx.Client(timeout=DEADLINE) as client,
             connect_sse(client, "GET", f"{base_url}/api/job-sessions/stream?{query}") as source,
         ):
             self._stop.callback(source.response.close)
@@ -107,43 +98,23 @@ class SseReader(Reader):
                 self.take(event.event, event.id or None, json.loads(event.data))
 
 
-class PlainSseReader(SseReader):
-    """Reads Server-Sent Events without compression."""
-
-    coding = "identity"
-
-
 class WebSocketReader(Reader):
-    """Reads WebSocket frames, each with many messages, as the page does."""
-
-    is_batched: ClassVar[bool] = True
+    """Reads WebSocket messages, each with one or more of ours, a line each."""
 
     def _listen(self, base_url: str, query: httpx.QueryParams) -> None:
-        address = websocket_address(base_url, f"{query}&batch=1" if self.is_batched else str(query))
-        compression = "deflate" if self.is_batched else None
         # Without pings: their thread waits for the one that receives, as this one does at the end,
         # and Python 3.11 can't have two do so.
-        with connect(address, max_size=None, ping_interval=None, compression=compression) as socket:
+        with connect(
+            websocket_address(base_url, str(query)), max_size=None, ping_interval=None
+        ) as socket:
             self._stop.callback(socket.close)
-            for frame in socket:
-                for text in str(frame).splitlines() if self.is_batched else [frame]:
-                    message = json.loads(text)
+            for received in socket:
+                for message in map(json.loads, str(received).splitlines()):
                     self.take(message["event"], message["id"], message["data"])
 
 
-class SingleWebSocketReader(WebSocketReader):
-    """Reads WebSocket frames of one message each, and does not offer to compress them."""
-
-    is_batched = False
-
-
 Follow = Callable[..., Reader]
-READERS: dict[str, type[Reader]] = {
-    "sse": SseReader,
-    "plain sse": PlainSseReader,
-    "websocket": WebSocketReader,
-    "single websocket": SingleWebSocketReader,
-}
+READERS: dict[str, type[Reader]] = {"sse": SseReader, "websocket": WebSocketReader}
 
 
 def position_of(cursor: str) -> int:

@@ -11,8 +11,8 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.errors import CannotListenError, UnsafeAddressError
 from bidbeacon_sessions.server import Access, StreamServer
 from bidbeacon_sessions.settings import get_session_settings
-from tests.stream.asgi_servers import ON_BOTH, Serve
 from tests.stream.reading import refusal_of, websocket_address
+from tests.stream.serving import Serve
 
 TOKEN = "a-long-random-token"
 
@@ -110,7 +110,6 @@ def test_a_websocket_from_the_page_is_accepted(base_url: str) -> None:
         assert "sync" in str(program.recv(timeout=10))
 
 
-@ON_BOTH
 def test_a_websocket_of_what_is_no_stream_is_refused(base_url: str) -> None:
     """A filter that is none, a page, an unknown address: before the handshake ends."""
     for path, status in (("/api/job-sessions/ws", 400), ("/web/app.css", 403), ("/nope", 403)):
@@ -142,7 +141,6 @@ def test_a_wrong_token_is_refused(guarded: httpx.Client, header: str) -> None:
     assert 401 == response.status_code
 
 
-@ON_BOTH
 def test_the_token_opens_by_header(guarded: httpx.Client) -> None:
     """`Authorization: Bearer` is enough, for HTTP and WebSocket; without it neither is open."""
     headers = {"Authorization": f"Bearer {TOKEN}"}

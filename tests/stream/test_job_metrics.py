@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.server.figures import MAX_INTERVALS
+from bidbeacon_sessions.server.figures import MOST_INTERVALS
 from tests.stream.writing import NOON, record
 
 SPAN = {"since": "2026-07-25T12:00:00Z", "before": "2026-07-25T15:00:00Z", "interval": "1h"}
@@ -68,39 +68,31 @@ def test_job_and_account_restrict_it(session_store: SessionStore, http: httpx.Cl
     assert ("rest", 0, 3) == (nothing["job_name"], nothing["count"], len(nothing["intervals"]))
 
 
-def test_without_a_span_it_is_the_last_day_in_quarters_of_an_hour(http: httpx.Client) -> None:
-    """Some hundred intervals, which begin at whole ones."""
+def test_without_a_span_it_is_the_last_day(http: httpx.Client) -> None:
+    """In intervals that people can read, which begin at multiples of their width."""
     body = http.get("/api/job-metrics").json()
-    assert 900 == body["interval_seconds"]
-    assert timedelta(days=1) <= datetime.fromisoformat(body["before"]) - datetime.fromisoformat(
-        body["since"]
-    )
-    assert datetime.fromisoformat(body["since"]).minute % 15 == 0
+    since, before = (datetime.fromisoformat(body[name]) for name in ("since", "before"))
+    assert 1800 == body["interval_seconds"]
+    assert timedelta(days=1) <= before - since
+    assert 0 == since.minute % 30
 
 
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"interval": "2h"}, "Unknown interval '2h'."),
+        (
+            {"interval": "2h"},
+            "interval: expected '1m', '5m', '15m', '1h', '6h' or '1d', got: '2h'.",
+        ),
         (
             {"interval": "1m", "since": "2026-07-01T00:00:00Z"},
-            f"This span has more than {MAX_INTERVALS} intervals.",
+            f"This is more than {MOST_INTERVALS} intervals.",
         ),
-        ({"before": "2026-07-25T11:00:00Z"}, "Expected since to be earlier than before."),
+        ({"before": "2026-07-25T11:00:00Z"}, "Expected since to be earlier than before, got: "),
         ({"status": "failed"}, "Unknown parameter 'status'."),
-        ({"colour": "red"}, "Unknown parameter 'colour'."),
-        (
-            {"since": "yesterday"},
-            "Expected since to be an instant with its zone, got: 'yesterday'.",
-        ),
-        (
-            {"since": "0001-01-01T00:00:00+14:00"},
-            "Expected since to be an instant with its zone, got: '0001-01-01T00:00:00+14:00'.",
-        ),
-        (
-            {"before": "9999-12-31T23:59:59Z"},
-            "Expected before to be an instant with its zone, got: '9999-12-31T23:59:59Z'.",
-        ),
+        ({"since": "yesterday"}, "since: "),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since: expected a year from 1970 to 2999"),
+        ({"before": "2026-07-25T11:00:00"}, "before: expected"),
     ],
 )
 def test_what_it_cannot_answer_is_said(
@@ -108,5 +100,6 @@ def test_what_it_cannot_answer_is_said(
 ) -> None:
     """With status 400 and what to do."""
     response = http.get("/api/job-metrics", params=SPAN | query)
-    assert (400, said) == (response.status_code, response.json()["error"])
+    assert 400 == response.status_code
+    assert response.json()["error"].startswith(said), response.json()
     assert response.json()["what_to_do"]

@@ -161,7 +161,5 @@ def test_a_method_that_is_not_offered_is_refused_as_json(http: httpx.Client) -> 
 
 def test_the_catalogue_describes_every_action(http: httpx.Client) -> None:
     """Each type has its description, sentence and tone."""
-    found = http.get("/api/actions").json()["loaf-burnt"]
-
     described = {"description": "Some bread is black.", "sentence": "Burnt {what}", "tone": "error"}
-    assert described == found
+    assert described == http.get("/api/actions").json()["loaf-burnt"]

@@ -71,7 +71,7 @@ def test_values_are_what_sessions_have(http: httpx.Client, session_store: Sessio
 def test_frequent_and_rare_words_are_found_alike(
     http: httpx.Client, session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether the index is asked or one session after the other, the answer is the same."""
+    """Whether the newest sessions have it or it is looked up in the index, the answer is the same."""
     odd = 'It was\nTHROTTLED at "Söhne & Ärzte", C:\\new_rows, daily_targets, 3,395.68 EUR, see https://amazon.com/Ads?x=1 ÇA'
     record(session_store, "words", LoafBaked(what=odd))
     record(session_store, "others", LoafBaked(what="nothing"))
@@ -84,11 +84,11 @@ def test_frequent_and_rare_words_are_found_alike(
         "amazon.com",
         "new",
     ]:
-        by_index = jobs(http, text=wanted)
+        found = jobs(http, text=wanted)
         with monkeypatch.context() as frequent:
-            frequent.setattr("bidbeacon_sessions.filters.MOST_RARE", 0)
-            assert by_index == jobs(http, text=wanted), wanted
-        assert by_index == (["words"] if any(letter.isalnum() for letter in wanted) else []), wanted
+            frequent.setattr("bidbeacon_sessions.search.WALKED_FOR_TEXT", 1)
+            assert found == jobs(http, text=wanted), wanted
+        assert found == (["words"] if any(letter.isalnum() for letter in wanted) else []), wanted
 
 
 def test_a_session_that_only_skipped_says_so(
@@ -99,8 +99,9 @@ def test_a_session_that_only_skipped_says_so(
     record(session_store, "also", LoafSkipped(what="x"), LoafBaked(what="y"))
     record(session_store, "none")
     record(session_store, "failed", LoafSkipped(what="x"), fails=True)
-    told = http.get("/api/job-sessions").json()["sessions"]
-    assert ["only"] == [one["job_name"] for one in told if one["skipped_only"]]
+    marks = {one["job_name"]: one["mark"] for one in load(http)["sessions"]}
+    expected = {"only": "skipped", "also": "succeeded", "none": "succeeded", "failed": "failed"}
+    assert expected == marks
 
 
 def test_surroundings_tell_what_stands_around_a_session(

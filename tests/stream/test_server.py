@@ -1,18 +1,26 @@
-"""The process: how it stops, where it listens, and who keeps it busy."""
+"""The process: how it stops, where it listens, who keeps it busy, and what one client can ask for at most."""
 
 import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
-from tests.stream.asgi_servers import ON_BOTH, STREAM_COMMAND, Serve, run_server
-from tests.stream.reading import closing_code, place_of, websocket_address
+from bidbeacon_sessions.server import transports
+from tests.stream.reading import (
+    closing_code,
+    place_of,
+    refusal_of,
+    wait_until,
+    websocket_address,
+)
+from tests.stream.serving import STREAM_COMMAND, Serve, run_server
+from tests.stream.writing import start_session
 
 SERVE = """
 import sys
@@ -20,19 +28,13 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server.serve import serve
 serve(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
 """
-
-
-@ON_BOTH
-def test_a_server_that_stops_ends_its_streams(
-    session_store: SessionStore, serve_stream: Serve
-) -> None:
-    """They have an end that readers can tell from a broken connection."""
-    with ExitStack() as reading:
-        with serve_stream(session_store) as server:
-            websocket = reading.enter_context(connect(websocket_address(server.url)))
-            assert "sync" in str(websocket.recv(timeout=10))
-        # Going away, or about to restart, as uvicorn may say.
-        assert closing_code(websocket) in {1001, 1012}
+LONGEST_MESSAGE = 64 * 1024
+LONGEST_FILTER = 200
+SSE = "GET /api/job-sessions/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+WEBSOCKET = (
+    "GET /api/job-sessions/ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -63,17 +65,9 @@ def test_port_0_is_any_free_port_and_is_printed(database_url: str) -> None:
 
 
 def test_half_open_requests_keep_nobody_out(database_url: str) -> None:
-    """300 requests whose headers never end, under 256 descriptors: the health is told within seconds, never reset."""
-    command = [
-        "sh",
-        "-c",
-        'ulimit -n 256; exec "$0" "$@"',
-        sys.executable,
-        "-c",
-        SERVE,
-        database_url,
-    ]
-    with run_server(command) as (process, url):
+    """300 requests whose headers never end, under 256 descriptors: the health is told within seconds."""
+    limited = ["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', sys.executable, "-c", SERVE]
+    with run_server([*limited, database_url]) as (process, url):
         with ExitStack() as opened:
             for _ in range(300):
                 half = opened.enter_context(socket.create_connection(place_of(url), timeout=30))
@@ -81,3 +75,99 @@ def test_half_open_requests_keep_nobody_out(database_url: str) -> None:
             assert 200 == httpx.get(f"{url}/healthz", timeout=30).status_code
         process.send_signal(signal.SIGTERM)
         assert 0 == process.wait(timeout=15)
+
+
+def test_headers_that_never_end_are_refused(base_url: str) -> None:
+    """100 kB of a request that is not complete are answered with an error, not collected."""
+    with socket.create_connection(place_of(base_url), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 100_000)
+        assert b"HTTP/1.1 400" == client.recv(12)
+
+
+def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
+    """A client that sends only the beginning of a request, also after a complete one, loses the connection after seconds."""
+    half_a_request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    with (
+        socket.create_connection(place_of(base_url), timeout=30) as first,
+        socket.create_connection(place_of(base_url), timeout=30) as second,
+    ):
+        first.sendall(half_a_request)
+        second.sendall(half_a_request + b"\r\n")
+        assert b"HTTP/1.1 200" == second.recv(65_536)[:12]
+        second.sendall(half_a_request)
+        assert (b"", b"") == (first.recv(12), second.recv(12))
+
+
+def test_too_many_streams_are_refused(
+    http: httpx.Client, base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound counts both transports and answers with 503, a WebSocket before its handshake ends."""
+    monkeypatch.setattr(transports, "MOST_READERS", 1)
+    with http.stream("GET", "/api/job-sessions/stream"):
+        refused = http.get("/api/job-sessions/stream")
+        assert (503, "Too many streams are open.") == (
+            refused.status_code,
+            refused.json()["error"],
+        )
+        assert 503 == refusal_of(websocket_address(base_url))
+
+
+def test_what_a_reader_says_is_ignored_up_to_a_bound(base_url: str) -> None:
+    """The stream listens to nobody; a message of more than 64 KiB ends the connection (1009)."""
+    with connect(websocket_address(base_url)) as reader:
+        reader.send("x" * LONGEST_MESSAGE)
+        assert "sync" in str(reader.recv(timeout=10))
+        assert "sync" in str(reader.recv(timeout=10))
+        reader.send("x" * (LONGEST_MESSAGE + 1))
+        assert 1009 == closing_code(reader)
+
+
+def test_a_filter_over_the_bound_is_refused_by_both_transports(
+    http: httpx.Client, base_url: str
+) -> None:
+    """200 characters are taken, one more is a 400."""
+    query = f"account={'x' * LONGEST_FILTER}"
+    assert 200 == http.head(f"/api/job-sessions/stream?{query}").status_code
+    assert 400 == http.get(f"/api/job-sessions/stream?{query}x").status_code
+    assert 400 == refusal_of(websocket_address(base_url, f"{query}x"))
+
+
+def connect_silent(opened: ExitStack, port: int, request: str) -> socket.socket:
+    """Ask for a stream with as little room on the way as the system allows, and read its beginning only."""
+    reader = opened.enter_context(socket.socket())
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.settimeout(30)
+    reader.connect(("127.0.0.1", port))
+    reader.sendall(request.format(port=port).encode())
+    assert b"HTTP/1.1" == reader.recv(8)
+    return reader
+
+
+def read_to_its_end(reader: socket.socket) -> bytes:
+    """Return the last bytes that a connection has, however its end is told."""
+    last = b""
+    with suppress(ConnectionError):
+        while read := reader.recv(1 << 20):
+            last = (last + read)[-100:]
+    return last
+
+
+@pytest.mark.parametrize("request_text", [SSE, WEBSOCKET], ids=["sse", "websocket"])
+def test_readers_that_do_not_read_are_given_up(
+    session_store: SessionStore,
+    serve_stream: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    request_text: str,
+) -> None:
+    """They are counted no more, and their stream does not end as if it was complete."""
+    monkeypatch.setattr(transports, "SEND_SECONDS", 0.5)
+    with serve_stream(session_store) as server, ExitStack() as opened:
+        follower = server.app.state.follower
+        readers = [connect_silent(opened, server.port, request_text) for _ in range(3)]
+        wait_until(lambda: 3 == follower.readers.total())
+        with session_store.begin() as connection:
+            for _ in range(100):  # more than the system takes in for a connection
+                start_session(connection, input={"much": "x" * 60_000})
+        wait_until(lambda: 0 == follower.readers.total())
+        ends = [read_to_its_end(reader) for reader in readers]
+    assert not [end for end in ends if end.endswith(b"\r\n0\r\n\r\n")]

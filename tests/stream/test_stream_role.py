@@ -17,8 +17,8 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim
 from bidbeacon_sessions.core_actions import SessionFinalized
-from tests.stream.asgi_servers import STREAM_COMMAND, Serve, run_server
 from tests.stream.reading import wait_until
+from tests.stream.serving import STREAM_COMMAND, Serve, run_server
 
 AN_ACCOUNT = """
     WITH ads_account AS (

@@ -19,8 +19,8 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, tables, with_job_session
 from bidbeacon_sessions.actions import action_classes
+from bidbeacon_sessions.messages import Event
 from bidbeacon_sessions.server import create_app
-from bidbeacon_sessions.server.messages import Event
 
 
 def _names(words: str) -> list[str]:

@@ -46,6 +46,7 @@ def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str) -> Non
     session: dict[str, object] = {
         "status": "failed",
         "outcome": "ok",
+        "mark": "retried",
         "recovered_by": "later",
         "id": "i" * 36,
     }
@@ -70,23 +71,24 @@ def test_the_sessions_own_account_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome", "recovered_by", "line"),
+    ("status", "outcome", "mark", "recovered_by", "line"),
     [
-        ("succeeded", "ok", None, "✔ succeeded  bake  s"),
-        ("succeeded", "problems", None, "✘ succeeded with problems  bake  s"),
-        ("failed", "problems", None, "✘ failed  bake  s"),
-        ("failed", "ok", "later", "↻ failed, recovered by a later attempt  bake  s"),
-        ("failed", "problems", "later", "✘ failed, a later attempt succeeded  bake  s"),
-        ("crashed", "warnings", None, "↻ crashed, retried  bake  s"),
+        ("succeeded", "ok", "succeeded", None, "✔ succeeded  bake  s"),
+        ("succeeded", "problems", "problems", None, "✘ succeeded with problems  bake  s"),
+        ("failed", "problems", "failed", None, "✘ failed  bake  s"),
+        ("failed", "ok", "retried", "later", "↻ failed, recovered by a later attempt  bake  s"),
+        ("failed", "problems", "failed", "later", "✘ failed, a later attempt succeeded  bake  s"),
+        ("crashed", "warnings", "retried", None, "↻ crashed, retried  bake  s"),
     ],
 )
 def test_the_line_of_a_session_says_what_became_of_it(
-    status: str, outcome: str, recovered_by: str | None, line: str
+    status: str, outcome: str, mark: str, recovered_by: str | None, line: str
 ) -> None:
     """A failed attempt whose work another one took up is no problem."""
     session: dict[str, object] = {
         "status": status,
         "outcome": outcome,
+        "mark": mark,
         "recovered_by": recovered_by,
         "id": "s",
     }
@@ -116,7 +118,7 @@ def reference(second: int, told: str) -> dict[str, object]:
     return {
         "session_id": "s",
         "session_status": "succeeded",
-        "session_outcome": "ok",
+        "session_mark": "succeeded",
         "job_name": "poll-reports",
         "url": "http://here/s",
         "type": "request-retried",

@@ -2,11 +2,10 @@
 
 from tests.stream.conftest import (
     _nothing_unforeseen,
-    asgi_server,
     base_url,
     http,
     serve_stream,
     wait_until,
 )
 
-__all__ = ["_nothing_unforeseen", "asgi_server", "base_url", "http", "serve_stream", "wait_until"]
+__all__ = ["_nothing_unforeseen", "base_url", "http", "serve_stream", "wait_until"]

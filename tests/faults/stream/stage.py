@@ -16,7 +16,7 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.writes import NewAction, NewSession, insert_action, insert_session
 from tests.dagster.world import wait_until
 from tests.faults.stream.stream_cluster import StreamCluster
-from tests.faults.stream.stream_followers import Follower
+from tests.faults.stream.stream_followers import Reader
 from tests.faults.stream.stream_oracle import (
     Acknowledged,
     Stored,
@@ -28,7 +28,7 @@ from tests.faults.stream.stream_oracle import (
 from tests.faults.stream.stream_programs import Program, Server, stepper, writer
 
 JOBS = ("job-a", "job-b")
-SEEN = ("connections", "loads", "reset epoch", "reset expired", "reset overflow")
+SEEN = ("connections", "loads", "reset epoch", "reset expired")
 
 
 class Stage:
@@ -63,7 +63,7 @@ class Stage:
         self._tell = tell
         self._journals: list[Path] = []
         self._programs: list[Program] = []
-        self.followers: list[Follower] = []
+        self.followers: list[Reader] = []
 
     def server(self, url: str | None = None, **settings: str) -> Server:
         """Start a server; settings are environment variables without their prefix, in lower case."""
@@ -105,19 +105,19 @@ class Stage:
         made.start()
         return made
 
-    def follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Follower:
+    def follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Reader:
         """Open a reader, and wait until it has loaded the list and is connected."""
         made = self.begin_to_follow(*servers, transport=transport, **options)
         wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", seconds=60)
         return made
 
-    def begin_to_follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Follower:
+    def begin_to_follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Reader:
         """Open a reader that may still be loading."""
-        made = Follower([server.base_url for server in servers], transport, **options)
+        made = Reader([server.base_url for server in servers], transport, **options)
         self.followers.append(made)
         return made
 
-    def follow_both(self, *servers: Server, **options: Any) -> list[Follower]:
+    def follow_both(self, *servers: Server, **options: Any) -> list[Reader]:
         """Open a reader over each transport."""
         return [self.follow(*servers, transport=name, **options) for name in ("sse", "websocket")]
 
@@ -207,7 +207,7 @@ class Stage:
             yield connection
             connection.rollback()
 
-    def settle(self, followers: Sequence[Follower] | None = None, url: str | None = None) -> None:
+    def settle(self, followers: Sequence[Reader] | None = None, url: str | None = None) -> None:
         """Commit a last session, and wait until readers know all that was published up to it."""
         last = self.commit(url=url)
         published = f"SELECT max(position) FROM session_changes WHERE session_id = '{last}'"
@@ -228,7 +228,7 @@ class Stage:
             except AssertionError as error:
                 raise AssertionError(f"{error}, but {follower.view.cursor}: {follower}") from None
 
-    def judge(self, followers: Sequence[Follower] | None = None, *, url: str | None = None) -> None:
+    def judge(self, followers: Sequence[Reader] | None = None, *, url: str | None = None) -> None:
         """Compare writers' lists, tables, log and readers."""
         stored = Stored.read(url or self.url)
         faults = (

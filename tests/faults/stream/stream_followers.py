@@ -1,4 +1,4 @@
-"""Readers of a running stream, in threads: they load the list, follow, go on from their cursor when they are cut off, and reload on `reset`."""
+"""Readers of a running stream, in threads: they load the list, follow, resume from their cursor when they are cut off, and reload on `reset`."""
 
 import http.client
 import json
@@ -16,9 +16,8 @@ import httpx
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.sync.client import connect
 
-from tests.faults.stream.stream_view import Json, View
-
-Heard = tuple[str, str | None, Json]
+from tests.stream.reading import Heard
+from tests.stream.view import Json, View
 
 READ_SECONDS = 40.0
 AGAIN_SECONDS = 0.1
@@ -32,31 +31,10 @@ _SMALL_BUFFER, _TINY_BUFFER = 1 << 16, 1 << 12
 _BROKEN = (OSError, http.client.HTTPException, WebSocketException, InvalidHandshake, ValueError)
 
 
-class _Connection:
-    """A connection that says message after message."""
-
-    def messages(self) -> Iterator[Heard]:
-        """Return message after message until the connection ends."""
-        raise NotImplementedError
-
-    def cut(self) -> None:
-        """Break the connection."""
-        raise NotImplementedError
-
-    def until_it_ends(self) -> list[Heard]:
-        """Return all messages up to the end of the connection."""
-        heard: list[Heard] = []
-        with suppress(*_BROKEN):
-            heard.extend(self.messages())
-        return heard
-
-
-class SseConnection(_Connection):
+class SseConnection:
     """Server-Sent Events over a socket that can be cut, and read slowly."""
 
-    def __init__(
-        self, base_url: str, query: str, last_id: str | None = None, bytes_per_second: float = 0
-    ) -> None:
+    def __init__(self, base_url: str, query: str, bytes_per_second: float = 0) -> None:
         address = urlsplit(base_url)
         self.seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
         self._socket = socket.socket()
@@ -67,8 +45,7 @@ class SseConnection(_Connection):
         self._socket.connect((address.hostname, address.port))
         connection = http.client.HTTPConnection(str(address.hostname), address.port)
         connection.sock = self._socket
-        headers = {"Last-Event-ID": last_id} if last_id else {}
-        connection.request("GET", f"/api/job-sessions/stream?{query}", headers=headers)
+        connection.request("GET", f"/api/job-sessions/stream?{query}")
         self._response = connection.getresponse()
         if self._response.status != 200:
             raise http.client.HTTPException(f"{self._response.status} {self._response.read()!r}")
@@ -96,11 +73,11 @@ class SseConnection(_Connection):
         _shut_down(self._socket)
 
 
-class WebSocketConnection(_Connection):
-    """WebSocket frames over a socket that can be cut."""
+class WebSocketConnection:
+    """WebSocket messages over a socket that can be cut."""
 
     def __init__(self, base_url: str, query: str) -> None:
-        address = f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}&batch=1"
+        address = f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}"
         self._connection = connect(
             address, max_size=None, open_timeout=READ_SECONDS, ping_interval=None
         ).__enter__()
@@ -108,8 +85,8 @@ class WebSocketConnection(_Connection):
     def messages(self) -> Iterator[Heard]:
         """Yield message after message until the connection ends."""
         while True:
-            frame = str(self._connection.recv(timeout=READ_SECONDS))
-            for said in map(json.loads, frame.splitlines()):
+            received = str(self._connection.recv(timeout=READ_SECONDS))
+            for said in map(json.loads, received.splitlines()):
                 yield said["event"], said["id"], said["data"]
 
     def cut(self) -> None:
@@ -118,13 +95,11 @@ class WebSocketConnection(_Connection):
 
 
 def _shut_down(open_socket: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # it was broken already
         open_socket.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # it was broken already
 
 
-class Follower:
+class Reader:
     """One reader with its view.
 
     Args:
@@ -154,16 +129,14 @@ class Follower:
         self._cut_seconds = cut_seconds
         self._bytes_per_second = bytes_per_second
         self._chance = random.Random(transport)
-        self._connection: _Connection | None = None
+        self._connection: SseConnection | WebSocketConnection | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def __repr__(self) -> str:
         """Say what it is, and what happened to it."""
-        pace = f"{self._bytes_per_second:g} bytes/s" if self._bytes_per_second else ""
-        told = filter(None, [self._transport, pace, self.filters, dict(self.counts)])
-        return " ".join(map(str, told))
+        return f"{self._transport} {self._bytes_per_second:g} {self.filters} {dict(self.counts)}"
 
     def stop(self) -> None:
         """Leave."""
@@ -173,10 +146,6 @@ class Follower:
             self._connection.cut()
         self._thread.join(timeout=READ_SECONDS)
         assert not self._thread.is_alive()
-
-    def sleep(self) -> None:
-        """Read nothing any more, with the connection open, as a machine does that is put to sleep."""
-        self.awake.clear()
 
     def cut(self) -> None:
         """Break the connection."""
@@ -189,10 +158,6 @@ class Follower:
         if isinstance(self._connection, SseConnection):
             self._connection.seconds_per_byte = 0
             self._connection.cut()
-
-    def wake(self) -> None:
-        """Go on reading."""
-        self.awake.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -207,7 +172,11 @@ class Follower:
         if self.view.cursor is None:
             self._load(base_url)
         pace = self._bytes_per_second
-        self._connection = self._connect(base_url, pace)
+        query = urlencode({**self.filters, "cursor": self.view.cursor})
+        if self._transport == "websocket":
+            self._connection = WebSocketConnection(base_url, query)
+        else:
+            self._connection = SseConnection(base_url, query, pace)
         if pace != self._bytes_per_second:  # told to hurry meanwhile
             self._connection.cut()
         self.counts["connections"] += 1
@@ -227,21 +196,13 @@ class Follower:
         else:
             self.view.take(event, identity, data)
 
-    def _connect(self, base_url: str, bytes_per_second: float) -> _Connection:
-        query = urlencode({**self.filters, "cursor": self.view.cursor})
-        if self._transport == "websocket":
-            return WebSocketConnection(base_url, query)
-        return SseConnection(base_url, query, bytes_per_second=bytes_per_second)
-
     def _load(self, base_url: str) -> None:
         with httpx.Client(base_url=base_url, timeout=READ_SECONDS) as client:
             listing = _get(client, "/api/job-sessions", limit=200, **self.filters)
-            excerpts = [
-                one["id"]
-                for one in listing["sessions"]
-                if one["action_count"] > len(one["actions"])
+            cut_short = [
+                one for one in listing["sessions"] if one["action_count"] > len(one["actions"])
             ]
-            details = [_whole(client, f"/api/job-sessions/{session_id}") for session_id in excerpts]
+            details = [_whole(client, f"/api/job-sessions/{one['id']}") for one in cut_short]
         self.counts["loads"] += 1
         self.view.load(listing, details)
 

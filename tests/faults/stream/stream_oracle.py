@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from tests.faults.stream.stream_view import Json, Place, View
+from tests.stream.view import Json, Place, View
 
 
 @dataclass

@@ -1,35 +1,112 @@
-"""The suite can fail: with each promise of the stream broken on purpose, a test of the suite says so, and says what was broken."""
+"""The suite can fail: with each promise of the stream broken on purpose, a test of the suite says so, and says what was broken.
 
+Each mutation is a copy of our package with a few lines changed, which the processes of a test
+import.
+"""
+
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.stream import stream_mutations as broken
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.faults.stream import test_stream_commits as commits
+from tests.faults.stream import test_stream_processes as processes
+from tests.faults.stream import test_stream_readers as readers
 from tests.faults.stream.stage import Stage
 from tests.faults.stream.stream_cluster import StreamCluster
-from tests.faults.stream.stream_mutations import Mutation, mutated_code
-from tests.faults.stream.test_stream_commits import (
-    test_stream_writers_of_every_kind_lose_nothing as writers,
-)
-from tests.faults.stream.test_stream_processes import (
-    test_stream_a_frozen_stepper_is_cut_off as frozen,
-)
-from tests.faults.stream.test_stream_readers import (
-    test_stream_a_list_is_true_as_of_its_cursor as loading,
-)
-from tests.faults.stream.test_stream_readers import (
-    test_stream_a_reader_that_slept_longer_than_the_log_is_told as slept,
-)
-from tests.faults.stream.test_stream_readers import (
-    test_stream_dumped_and_restored_into_a_new_cluster as restored,
-)
-from tests.faults.stream.test_stream_readers import (
-    test_stream_filtered_readers_keep_no_ghosts as filtered,
-)
 
-# Under these names pytest does not take them for tests of this module.
+Mutation = list[tuple[str, str, str]]
+"""Files of `bidbeacon_sessions`, each with lines that are there once, and what is there instead."""
 MutatedStage = Callable[[Mutation], Stage]
+
+NOTHING: Mutation = []
+SEQ_ABOVE_LAST: Mutation = [
+    (
+        "change_log.py",
+        "published_snapshot = pg_current_snapshot(), stepped_at = clock_timestamp()\n    RETURNING position",
+        """published_snapshot = coalesce((
+               SELECT CAST(n || ':' || n || ':' AS pg_snapshot)
+                 FROM (SELECT max(CAST(CAST(changed_xid AS text) AS bigint)) + 1 AS n FROM changed) newest
+                WHERE n IS NOT NULL), published_snapshot), stepped_at = clock_timestamp()
+    RETURNING position""",
+    )
+]
+"""The cursor is the highest number published so far; transaction ids are such numbers, taken before the commit."""
+ORD_ABOVE_LAST: Mutation = [
+    (
+        "log_reader.py",
+        "    places = {(change.session_id, change.ord) for change in changes if change.ord > 0}\n",
+        """    from bidbeacon_sessions.queries import list_actions
+    places = {
+        (id_, row["ord"]) for id_ in ids for row in list_actions(connection, id_, after=_LAST.get(id_, 0))
+    }
+    _LAST.update(sorted(places, key=lambda place: place[1]))
+""",
+    ),
+    ("log_reader.py", "MOST_CHANGES = 500\n", "MOST_CHANGES = 500\n_LAST = {}\n"),
+]
+"""Of a changed session, the actions above the last `ord` are read."""
+NO_EPOCH_CHECK: Mutation = [
+    (
+        "change_log.py",
+        'if place != taken["system_identifier"] or is_from_the_future:',
+        'if taken["system_identifier"] is None:',
+    )
+]
+NO_AS_OF: Mutation = [
+    (
+        "server/listing.py",
+        "        labels = load_labels(connection, rows)\n        cursor = str(head(connection).cursor)\n    actions:",
+        "        labels = load_labels(connection, rows)\n    with store.begin() as connection:\n        cursor = str(head(connection).cursor)\n    actions:",
+    )
+]
+"""The list's cursor is of a later moment than its rows."""
+FOREIGN_IDS_KEPT: Mutation = [
+    ("change_log.py", 'for table in ("session_headers", "session_actions"):', "for table in ():")
+]
+"""Restored rows keep the transaction ids of where they come from."""
+NO_BOUND_ON_FREEZING: Mutation = [
+    ("change_log.py", "set_config('idle_in_transaction_session_timeout', '5s', true)", "NULL")
+]
+"""A frozen stepper may hold the cursor for ever."""
+NO_LOOK_AT_THE_OLDEST: Mutation = [
+    ("log_reader.py", "if after.position < newest.oldest - 1:", "if after.position < 0:"),
+    (
+        "log_reader.py",
+        "if not changes or changes[0].position != after.position + 1:",
+        "if not changes:",
+    ),
+]
+"""A reader continues with the oldest change there is, whatever was trimmed before."""
+GONE_UNTOLD: Mutation = [
+    ("log_reader.py", "if kept[id_] and id_ in headers:", "if id_ in headers:"),
+    ("log_reader.py", "if kept.get(place[0])", "if place[0] in kept"),
+]
+"""Who asked for one status is not told when a session leaves it."""
+EVERY_MESSAGE_MOVES_THE_CURSOR: Mutation = [
+    ("log_reader.py", "cursors = [*[str(told)] *", "cursors = [*[str(upto)] *")
+]
+
+
+def mutated_code(folder: Path, mutation: Mutation) -> Path:
+    """Make a folder to import our packages from, with the changes.
+
+    Raises:
+        AssertionError: lines are not there exactly once: the code has moved on, and the mutation
+            must too.
+    """
+    code = folder / "code"
+    ours = code / "bidbeacon_sessions"
+    skipped = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT_ROOT / "bidbeacon_sessions", ours, ignore=skipped)
+    (code / "bidbeacon_pipelines").symlink_to(PROJECT_ROOT / "bidbeacon_pipelines")
+    for name, old, new in mutation:
+        text = (ours / name).read_text()
+        assert 1 == text.count(old), f"{name} has {text.count(old)} places like {old}"
+        (ours / name).write_text(text.replace(old, new))
+    return code
 
 
 @pytest.fixture
@@ -38,9 +115,8 @@ def stage_with(stream_cluster: StreamCluster, tmp_path: Path) -> Iterator[Mutate
     made: list[Stage] = []
 
     def make(mutation: Mutation) -> Stage:
-        made.append(
-            Stage(stream_cluster, tmp_path, code=mutated_code(tmp_path, mutation), patience=12)
-        )
+        code = mutated_code(tmp_path, mutation)
+        made.append(Stage(stream_cluster, tmp_path, code=code, patience=12))
         return made[0]
 
     yield make
@@ -50,29 +126,33 @@ def stage_with(stream_cluster: StreamCluster, tmp_path: Path) -> Iterator[Mutate
 @pytest.mark.faults
 def test_stream_a_copy_in_which_nothing_is_broken_passes(stage_with: MutatedStage) -> None:
     """What is found below is not found because the code is a copy."""
-    writers(stage_with(broken.NOTHING))
+    commits.test_stream_writers_of_every_kind_lose_nothing(stage_with(NOTHING))
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("mutation", "test", "said"),
     [
-        pytest.param(broken.SEQ_ABOVE_LAST, writers, "never arrived", id="seq above last"),
-        pytest.param(
-            broken.ORD_ABOVE_LAST, writers, "action .* never arrived", id="ord above last"
+        (SEQ_ABOVE_LAST, commits.test_stream_writers_of_every_kind_lose_nothing, "never arrived"),
+        (
+            ORD_ABOVE_LAST,
+            commits.test_stream_writers_of_every_kind_lose_nothing,
+            "action .* never arrived",
         ),
-        pytest.param(broken.NO_AS_OF, loading, "never arrived", id="a list without its position"),
-        pytest.param(
-            broken.EVERY_MESSAGE_MOVES_THE_CURSOR,
-            writers,
+        (
+            EVERY_MESSAGE_MOVES_THE_CURSOR,
+            commits.test_stream_writers_of_every_kind_lose_nothing,
             "positions from",
-            id="every message moves the cursor",
         ),
-        pytest.param(broken.GONE_UNTOLD, filtered, "is a ghost", id="gone untold"),
-        pytest.param(
-            broken.NO_BOUND_ON_FREEZING, frozen, "the last is published", id="no bound on freezing"
+        (NO_AS_OF, readers.test_stream_a_list_is_true_as_of_its_cursor, "never arrived"),
+        (GONE_UNTOLD, readers.test_stream_filtered_readers_keep_no_ghosts, "is a ghost"),
+        (
+            NO_BOUND_ON_FREEZING,
+            processes.test_stream_a_frozen_stepper_is_cut_off,
+            "the last is published",
         ),
     ],
+    ids=["seq", "ord", "every message", "as of", "gone", "freezing"],
 )
 def test_stream_what_is_broken_is_found(
     stage_with: MutatedStage, mutation: Mutation, test: Callable[[Stage], None], said: str
@@ -84,20 +164,21 @@ def test_stream_what_is_broken_is_found(
 
 @pytest.mark.faults
 def test_stream_a_log_trimmed_unseen_is_found(stage_with: MutatedStage) -> None:
-    """A reader that goes on with the oldest change there is shows too little."""
+    """A reader that continues with the oldest change there is shows too little."""
     with pytest.raises(AssertionError, match="never arrived"):
-        slept(stage_with(broken.NO_LOOK_AT_THE_OLDEST), connected=False)
+        readers.test_stream_a_reader_that_slept_longer_than_the_log_is_told(
+            stage_with(NO_LOOK_AT_THE_OLDEST), connected=False
+        )
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("mutation", "said"),
     [
-        pytest.param(broken.NO_EPOCH_CHECK, "session .* never arrived", id="no epoch check"),
-        pytest.param(
-            broken.FOREIGN_IDS_KEPT, "published twice|again and again", id="foreign ids kept"
-        ),
+        (NO_EPOCH_CHECK, "session .* never arrived"),
+        (FOREIGN_IDS_KEPT, "published twice|again and again"),
     ],
+    ids=["no epoch check", "foreign ids kept"],
 )
 def test_stream_a_restore_unseen_is_found(
     stage_with: MutatedStage,
@@ -108,4 +189,6 @@ def test_stream_a_restore_unseen_is_found(
 ) -> None:
     """Without the epoch readers miss what was committed before the first step; with foreign transaction ids the same comes over and over."""
     with pytest.raises(AssertionError, match=said):
-        restored(stage_with(mutation), second_cluster, tmp_path)
+        readers.test_stream_dumped_and_restored_into_a_new_cluster(
+            stage_with(mutation), second_cluster, tmp_path
+        )

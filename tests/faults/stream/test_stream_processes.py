@@ -1,8 +1,5 @@
 """What happens to processes and the server: killed, frozen, cut off, crashed, several at once."""
 
-import os
-import signal
-
 import pytest
 
 from tests.dagster.world import wait_until
@@ -119,26 +116,3 @@ def test_stream_the_server_of_the_database_crashes(stage: Stage, how: str) -> No
     stage.finish()
     assert all(reader.counts["loads"] == 1 for reader in readers), "a reader had to load again"
     assert server.ended is None
-
-
-@pytest.mark.faults
-def test_stream_no_connection_is_waited_on_for_ever(stage: Stage) -> None:
-    """The server's connections fall silent, as behind a dead router: its backends are frozen, and after a restart of them all arrives."""
-    server = stage.server()
-    stage.follow_both(server)
-    stage.settle()
-    backends = [
-        pid
-        for (pid,) in stage.rows(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    ]
-    assert backends
-    for pid in backends:
-        os.kill(pid, signal.SIGSTOP)
-    stage.commit()
-    wait_until(lambda: not server.is_ready, "the server says that it is not ready", seconds=30)
-    stage.settle()
-    for pid in backends:
-        os.kill(pid, signal.SIGCONT)
-    stage.judge()

@@ -11,7 +11,7 @@ from bidbeacon_sessions.change_log import step
 from tests.dagster.world import wait_until
 from tests.faults.stream.stage import Stage
 from tests.faults.stream.stream_cluster import StreamCluster
-from tests.faults.stream.stream_followers import AT_FULL_SPEED, SseConnection, WebSocketConnection
+from tests.faults.stream.stream_followers import AT_FULL_SPEED
 
 CUT_SECONDS = float(os.environ.get("CUT_SECONDS", "20"))
 
@@ -99,7 +99,7 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
     server = stage.server()
     sleeper = stage.follow(server, bytes_per_second=AT_FULL_SPEED)
     stage.settle()
-    sleeper.sleep()
+    sleeper.awake.clear()
     if not connected:
         sleeper.cut()
     stage.stepper("50")
@@ -114,7 +114,7 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
         wait_until(
             lambda: 'clients{transport="sse"} 0' in server.metrics(), "it was cut off", seconds=60
         )
-    sleeper.wake()
+    sleeper.awake.set()
     stage.settle()
     stage.judge()
     assert 1 == sleeper.counts["reset expired"]
@@ -136,35 +136,6 @@ def test_stream_a_reader_at_a_thousand_bytes_a_second_holds_nobody_up(stage: Sta
     slow.hurry()
     stage.settle()
     stage.judge()
-
-
-BAD_CURSORS = {
-    "malformed": ("rubbish", "epoch"),
-    "of another epoch": ("00000000-0000-0000-0000-000000000007.1", "epoch"),
-    "from the future": ("{epoch}.999999", "epoch"),
-    "trimmed away": ("{epoch}.1", "expired"),
-}
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("cursor", BAD_CURSORS)
-def test_stream_a_cursor_that_is_no_good_is_told(stage: Stage, cursor: str) -> None:
-    """Over both transports, and as `Last-Event-ID` too, the stream says `reset` with its reason and ends."""
-    server = stage.server()
-    for _ in range(3):
-        stage.settle([])
-    stage.rows("DELETE FROM session_changes WHERE position < 4")
-    [(epoch,)] = stage.rows("SELECT CAST(epoch AS text) FROM session_change_cursor")
-    written, reason = BAD_CURSORS[cursor]
-    given = written.format(epoch=epoch)
-    connections = (
-        SseConnection(server.base_url, f"cursor={given}"),
-        SseConnection(server.base_url, "", last_id=given),
-        WebSocketConnection(server.base_url, f"cursor={given}"),
-    )
-    for connection in connections:
-        heard = [(event, data) for event, _, data in connection.until_it_ends() if event != "sync"]
-        assert [("reset", reason)] == [(event, data["reason"]) for event, data in heard]
 
 
 @pytest.mark.faults

@@ -53,9 +53,6 @@ def run_crowd(crowd: Crowd, pipe: Connection) -> None:
     pipe.send(
         {
             "reached": reached,
-            "reached_at": max(
-                (client.arrivals[-1] for client in clients if client.arrivals), default=0
-            ),
             "cpu_seconds": used,
             "received": sum(client.received for client in clients),
             "faults": [fault for client in clients for fault in client.faults],

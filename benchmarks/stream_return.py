@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from typing import Any, Self
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import head
 
-RETURN_SECONDS = 5
 LATE_SECONDS = 60.0
 
 
@@ -56,23 +54,6 @@ def _messages(response: http.client.HTTPResponse) -> Iterator[tuple[str, str, di
         elif "event" in fields:
             yield fields["event"], fields.get("id", ".0"), json.loads(fields["data"])
             fields = {}
-
-
-@contextmanager
-def returning_readers(port: int, cursor: str) -> Iterator[None]:
-    """Have a reader come back from one place every five seconds, and read as fast as it can until the next one does."""
-    request = f"GET /api/job-sessions/stream?cursor={cursor} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-
-    def read(stop: threading.Event) -> None:
-        while not stop.is_set():
-            with socket.create_connection(("127.0.0.1", port)) as back:
-                back.sendall(request.encode())
-                ends = time.monotonic() + RETURN_SECONDS
-                while time.monotonic() < ends and not stop.is_set() and back.recv(1 << 20):
-                    pass
-
-    with meanwhile(read):
-        yield
 
 
 class GettingInStep(ExitStack):

@@ -1,11 +1,10 @@
-"""The bytes that a client of the load reads from its socket: compressed HTTP chunks of Server-Sent Events, or WebSocket frames of many lines.
+"""The bytes that a client of the load reads from its socket: HTTP chunks of Server-Sent Events, or WebSocket frames of many lines.
 
 A crowd is sent the very same bytes, and one process plays all of it: what was taken apart once is
 known by its bytes. Clients that decode everything take each byte apart themselves.
 """
 
 import re
-import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -86,13 +85,9 @@ def _websocket_message(line: bytes) -> Said:
 
 @lru_cache(maxsize=64)
 def known_sse(received: bytes) -> tuple[list[Said], list[bytes], int]:
-    """Return the messages of whole chunks that were received, no pings, and how much was whole.
-
-    Each chunk can be inflated by itself.
-    """
+    """Return the messages of whole chunks that were received, no pings, and how much was whole."""
     frames, used = sse_frames(received)
-    texts = (zlib.decompressobj(-15).decompress(frame.content) for frame in frames)
-    return [said for text in texts for said in sse_messages(text)], [], used
+    return [said for frame in frames for said in sse_messages(frame.content)], [], used
 
 
 @lru_cache(maxsize=64)

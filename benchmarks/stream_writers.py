@@ -1,13 +1,8 @@
-"""Writers of the stream's load: jobs that record sessions of twenty actions at a given pace, and keep when each commit was acknowledged.
-
-With a thousand readers, two cores have not enough left for a thousand commits a second. Writers
-that are to be cheap write ten actions a transaction, by the statement that a recorder uses.
-"""
+"""Writers of the stream's load: jobs that record sessions of twenty actions at a given pace, and keep when each commit was acknowledged."""
 
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -17,7 +12,6 @@ from multiprocessing.connection import Connection
 from benchmarks.stream_process import Child
 from bidbeacon_pipelines.actions.reports import ReportPending
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.writes import NewAction, insert_action
 
 PROCESSES = 4
 OPEN_EACH = 4
@@ -42,16 +36,15 @@ class Written:
         return len(self.acknowledged) / self.seconds
 
 
-def write_at(url: str, rate: float, seconds: float, together: int = 1) -> Written:
+def write_at(url: str, rate: float, seconds: float) -> Written:
     """Have four processes record so many actions a second, all in all; return what was acknowledged.
 
     Args:
         url: the database.
         rate: actions a second.
         seconds: for how long.
-        together: actions in a transaction, all of one session; a divisor of twenty.
     """
-    writers = [Child(_write, url, rate / PROCESSES, seconds, together) for _ in range(PROCESSES)]
+    writers = [Child(_write, url, rate / PROCESSES, seconds) for _ in range(PROCESSES)]
     for writer in writers:
         assert writer.hear(60) == "ready"
     for writer in writers:
@@ -65,7 +58,7 @@ def write_at(url: str, rate: float, seconds: float, together: int = 1) -> Writte
     )
 
 
-def _write(url: str, rate: float, seconds: float, together: int, pipe: Connection) -> None:
+def _write(url: str, rate: float, seconds: float, pipe: Connection) -> None:
     store = SessionStore.connect(url)
     with with_job_session("warm-up", store=store):
         pass
@@ -73,31 +66,28 @@ def _write(url: str, rate: float, seconds: float, together: int, pipe: Connectio
     pipe.recv()
     used = _cpu_seconds()
     began = time.monotonic_ns()
-    acknowledged = _record(store, rate, seconds, together)
+    acknowledged = _record(store, rate, seconds)
     took = (time.monotonic_ns() - began) / 1e9
     pipe.send(Written(acknowledged, _cpu_seconds() - used, took))
     store.dispose()
 
 
-def _record(store: SessionStore, rate: float, seconds: float, together: int) -> Acknowledged:
+def _record(store: SessionStore, rate: float, seconds: float) -> Acknowledged:
     """Record at an even pace; whoever is late catches up."""
     acknowledged: Acknowledged = {}
     opened: deque[_OpenSession] = deque()
     began = time.monotonic()
-    for number in range(round(rate * seconds / together)):
-        pause = began + number * together / rate - time.monotonic()
+    for number in range(round(rate * seconds)):
+        pause = began + number / rate - time.monotonic()
         if pause > 0:
             time.sleep(pause)
         if len(opened) < OPEN_EACH:
             opened.append(_OpenSession(store, number))
         opened.rotate()
         session = opened[0]
-        ords = (
-            session.record(number) if together == 1 else session.record_together(number, together)
-        )
-        at = time.monotonic_ns()
-        acknowledged |= {(str(session.recorder.session_id), ord_): at for ord_ in ords}
-        if ords[-1] == ACTIONS_EACH:
+        place = session.record(number)
+        acknowledged[str(session.recorder.session_id), place] = time.monotonic_ns()
+        if place == ACTIONS_EACH:
             opened.popleft().close()
     for session in opened:
         session.close()
@@ -127,29 +117,11 @@ class _OpenSession:
         )
         self._ord = 0
 
-    def record(self, number: int) -> Sequence[int]:
+    def record(self, number: int) -> int:
         """Record one action; return its place."""
         self._ord += 1
         self._context.run(self.recorder.add, self._action(number))
-        return [self._ord]
-
-    def record_together(self, number: int, count: int) -> Sequence[int]:
-        """Write actions in one transaction; return their places."""
-        ords = range(self._ord + 1, self._ord + count + 1)
-        self._ord += count
-        with self._store.begin() as connection:
-            for ord_ in ords:
-                action = self._action(number)
-                new = NewAction(
-                    ord_,
-                    action.type,
-                    action.tone,
-                    datetime.now(UTC),
-                    action.model_dump(mode="json"),
-                    [vars(reference) for reference in action.references()],
-                )
-                assert insert_action(connection, self.recorder.session_id, new)
-        return ords
+        return self._ord
 
     def _action(self, number: int) -> ReportPending:
         return ReportPending(

@@ -16,7 +16,7 @@ DEPLOY_TOOLS := kustomize redis-server
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools root ip dev test test-root check check-deploy format docs test-faults test-ui test-asgi test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
+.PHONY: help install tools root ip dev test test-root check check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,9 +55,6 @@ test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|frozen
 
 test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step
 	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui
-
-test-asgi: $(STAMP) ## Run the tests of the stream under uvicorn: TESTS=tests/stream/test_access.py for some
-	@ASGI_SERVER=uvicorn $(BIN)/python -m pytest $(or $(TESTS),tests/stream) -n 3 --dist worksteal
 
 test-clock: $(STAMP) $(TOOLS) ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)

@@ -145,6 +145,7 @@ class Follower:
                 frame = await self._read(look, after, wanted, told)
                 if frame is None:
                     is_in_step = False
+                    await asyncio.sleep(AWAY_SECONDS)
                     continue
                 after = frame.upto or after
                 if frame.messages:

@@ -2,7 +2,8 @@
 
 `python writing_program.py '{"url": …, "journal": …, "seed": 1, "job": …, "sessions": 2, "actions":
 30, "wait": 0.05}'`. The journal is written around each commit, so that it is right up to the
-instruction at which the process is killed.
+instruction at which the process is killed: its last word about a place is `tried`, `acknowledged`
+or `undone`.
 """
 
 import json
@@ -12,7 +13,6 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -28,23 +28,8 @@ from bidbeacon_sessions.writes import (
     insert_session,
 )
 
-KINDS = {
-    "plain": 55,
-    "undone": 10,
-    "savepoint": 15,
-    "late": 10,
-    "prepared": 7,
-    "prepared_undone": 3,
-}
+KINDS = {"plain": 55, "undone": 10, "savepoint": 15, "late": 10, "prepared": 7, "given up": 3}
 AWAY_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Deferred:
-    """A transaction that ends when its session has come to some later action."""
-
-    due: int
-    end: Callable[[], None]
 
 
 class Writer:
@@ -60,33 +45,26 @@ class Writer:
         self._options = options
         self._session = uuid4()
         self._ord = 0
-        self._deferred: list[Deferred] = []
+        self._deferred: list[tuple[int, Callable[[], Any]]] = []
 
     def run(self) -> None:
         """Write them all."""
         for _ in range(self._options["sessions"]):
-            self._open()
+            self._session, self._ord = uuid4(), 0
+            new = NewSession(
+                id=self._session, job_name=self._options["job"], started_at=datetime.now(UTC)
+            )
+            self._until_acknowledged(lambda connection, new=new: insert_session(connection, new))
             while self._ord < self._options["actions"]:
                 [kind] = self._chance.choices(list(KINDS), list(KINDS.values()))
-                getattr(self, f"_{kind}")()
+                self._act(kind)
                 self._end_deferred(self._ord)
             self._end_deferred(sys.maxsize)
-            self._close()
+            self._until_acknowledged(self._close)
 
-    def _open(self) -> None:
-        self._session, self._ord = uuid4(), 0
-        new = NewSession(
-            id=self._session, job_name=self._options["job"], started_at=datetime.now(UTC)
-        )
-        self._until_acknowledged(lambda connection: insert_session(connection, new))
-
-    def _close(self) -> None:
+    def _close(self, connection: Connection) -> None:
         end = datetime.now(UTC)
-        self._until_acknowledged(
-            lambda connection: close_session(
-                connection, self._session, status="succeeded", finished_at=end
-            )
-        )
+        close_session(connection, self._session, status="succeeded", finished_at=end)
 
     def _until_acknowledged(self, write: Callable[[Connection], Any]) -> None:
         """Do it again until the server says that it is done; a second time changes nothing."""
@@ -97,87 +75,66 @@ class Writer:
             except DBAPIError:
                 _drop(connection)
             else:
-                if self._commit(connection, 0):
+                if self._end(connection, "COMMIT", 0, "acknowledged"):
                     return
 
-    def _plain(self) -> None:
+    def _act(self, kind: str) -> None:
+        """Write an action; where the connection breaks, nothing of its transaction comes true."""
         connection, place = self._begin(), self._next()
-        if self._write(connection, place):
-            self._pause()
-            self._commit(connection, place)
-
-    def _undone(self) -> None:
-        connection, place = self._begin(), self._next()
-        if self._write(connection, place):
-            self._pause()
-            self._note("undone", place)
-            _let_go(connection)
-
-    def _savepoint(self) -> None:
-        connection, kept, undone = self._begin(), self._next(), self._next()
-        if not self._write(connection, kept, savepoint="kept"):
-            return
-        if self._write(connection, undone, savepoint="undone"):
-            try:
-                connection.exec_driver_sql("ROLLBACK TO undone")
-            except DBAPIError:
-                self._give_up(connection, kept)
-            else:
-                self._note("undone", undone)
-                self._commit(connection, kept)
-        else:
-            self._note("undone", kept)
-
-    def _late(self) -> None:
-        connection, place = self._begin(), self._next()
-        if self._write(connection, place):
-            self._defer(lambda: self._commit(connection, place))
-
-    def _prepared(self) -> None:
-        self._prepare("COMMIT", "acknowledged")
-
-    def _prepared_undone(self) -> None:
-        self._prepare("ROLLBACK", "undone")
-
-    def _prepare(self, end: str, outcome: str) -> None:
-        connection, place = self._begin(), self._next()
-        if not self._write(connection, place):
-            return
-        name = f"{self._session}-{place}"
-        self._note("tried", place)
         try:
-            connection.exec_driver_sql(f"PREPARE TRANSACTION '{name}'")
+            self._write(connection, place)
+            if kind == "savepoint":
+                undone = self._next()
+                self._note("undone", undone)
+                connection.exec_driver_sql("SAVEPOINT undone")
+                self._write(connection, undone)
+                connection.exec_driver_sql("ROLLBACK TO undone")
         except DBAPIError:
+            self._note("undone", place)
             _drop(connection)
             return
-        _let_go(connection)
-        self._defer(lambda: self._end_prepared(f"{end} PREPARED '{name}'", place, outcome))
+        if kind in {"prepared", "given up"}:
+            self._prepare(connection, place, kind)
+        elif kind == "late":
+            self._defer(lambda: self._end(connection, "COMMIT", place, "acknowledged"))
+        else:
+            threading.Event().wait(self._chance.uniform(0, self._options["wait"]))
+            end = ("ROLLBACK", "undone") if kind == "undone" else ("COMMIT", "acknowledged")
+            self._end(connection, end[0], place, end[1])
 
-    def _end_prepared(self, statement: str, place: int, outcome: str) -> None:
-        connection = self._connect()
+    def _prepare(self, connection: Connection, place: int, kind: str) -> None:
+        name = f"{self._session}-{place}"
+        if not self._end(connection, f"PREPARE TRANSACTION '{name}'", place, "tried"):
+            return
+        verb, outcome = ("ROLLBACK", "undone") if kind == "given up" else ("COMMIT", "acknowledged")
+        self._defer(lambda: self._end(self._connect(), f"{verb} PREPARED '{name}'", place, outcome))
+
+    def _end(self, connection: Connection, statement: str, place: int, outcome: str) -> bool:
+        """End a transaction; return whether the server said so, which is noted."""
+        self._note("tried", place)
         try:
             connection.exec_driver_sql(statement)
         except DBAPIError:
             _drop(connection)
-            return
+            return False
         self._note(outcome, place)
-        _let_go(connection)
+        with suppress(DBAPIError):
+            connection.close()
+        return True
 
     def _next(self) -> int:
         self._ord += 1
         return self._ord
 
-    def _pause(self) -> None:
-        threading.Event().wait(self._chance.uniform(0, self._options["wait"]))
-
     def _defer(self, end: Callable[[], Any]) -> None:
-        self._deferred.append(Deferred(self._ord + self._chance.randint(1, 6), end))
+        """End a transaction when its session has come to some later action."""
+        self._deferred.append((self._ord + self._chance.randint(1, 6), end))
 
     def _end_deferred(self, upto: int) -> None:
-        due = [deferred for deferred in self._deferred if deferred.due <= upto]
-        self._deferred = [deferred for deferred in self._deferred if deferred.due > upto]
-        for deferred in due:
-            deferred.end()
+        due = [end for place, end in self._deferred if place <= upto]
+        self._deferred = [(place, end) for place, end in self._deferred if place > upto]
+        for end in due:
+            end()
 
     def _connect(self) -> Connection:
         """Connect, however long the server is away; whoever started this process kills it when it has waited long enough."""
@@ -197,39 +154,15 @@ class Writer:
             else:
                 return connection
 
-    def _write(self, connection: Connection, place: int, savepoint: str | None = None) -> bool:
-        """Write an action; where the connection breaks, nothing of its transaction comes true."""
-        payload = {"n": place, "said": "x" * self._chance.randint(0, 200)}
+    def _write(self, connection: Connection, place: int) -> None:
         action = NewAction(
             ord=place,
             type="thing-done",
             tone="neutral",
             at=datetime.now(UTC),
-            payload=payload,
+            payload={"n": place, "said": "x" * self._chance.randint(0, 200)},
         )
-        try:
-            if savepoint is not None:
-                connection.exec_driver_sql(f"SAVEPOINT {savepoint}")
-            assert insert_action(connection, self._session, action)
-        except DBAPIError:
-            self._give_up(connection, place)
-            return False
-        return True
-
-    def _give_up(self, connection: Connection, place: int) -> None:
-        self._note("undone", place)
-        _drop(connection)
-
-    def _commit(self, connection: Connection, place: int) -> bool:
-        self._note("tried", place)
-        try:
-            connection.exec_driver_sql("COMMIT")
-        except DBAPIError:
-            _drop(connection)
-            return False
-        self._note("acknowledged", place)
-        _let_go(connection)
-        return True
+        assert insert_action(connection, self._session, action)
 
     def _note(self, outcome: str, place: int) -> None:
         os.write(self._journal, f"{json.dumps([str(self._session), place, outcome])}\n".encode())
@@ -239,12 +172,6 @@ def _drop(connection: Connection) -> None:
     """Give up a connection that is broken, or whose transaction is."""
     connection.invalidate()
     connection.close()
-
-
-def _let_go(connection: Connection) -> None:
-    """Give a connection back, without what is open on it."""
-    with suppress(DBAPIError):
-        connection.close()
 
 
 if __name__ == "__main__":

@@ -91,7 +91,12 @@ def find_newest(
         .order_by(recent.c.started_at.desc(), recent.c.id.desc())
         .limit(limit)
     )
-    last = select(recent.c.started_at, recent.c.id).offset(WALKED_FOR_TEXT - 1).subquery("last")
+    last = (
+        select(recent.c.started_at, recent.c.id)
+        .order_by(recent.c.started_at.desc(), recent.c.id.desc())
+        .offset(WALKED_FOR_TEXT - 1)
+        .subquery("last")
+    )
     by_index = sessions_with_text(wanted.text)
     older = (
         select(H.c.started_at, H.c.id)

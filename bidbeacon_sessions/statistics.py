@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg.errors import QueryCanceled
-from sqlalchemy import Connection, RowMapping, func, select, text
+from sqlalchemy import Connection, RowMapping, func, literal, select, text
 from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions.filters import SessionFilter
@@ -41,7 +41,8 @@ def count_by_interval(
     The filter's own `since` and `before` do not count, and sessions that only skipped have the mark
     `succeeded`. None where counting takes longer than four seconds; the transaction is aborted then.
     """
-    at = func.date_bin(span.interval, H.c.started_at, span.since).label("at")
+    since = literal(span.since, H.c.started_at.type)
+    at = func.date_bin(span.interval, H.c.started_at, since).label("at")
     others = conditions(
         wanted.without("since", "before", "text"), find_accounts(connection, wanted.account)
     )

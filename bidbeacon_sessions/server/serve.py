@@ -174,6 +174,7 @@ def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=_BoundedHttp,
+        lifespan="on",
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         limit_concurrency=MOST_CONNECTIONS,

@@ -35,16 +35,6 @@ def test_sessions_are_counted_by_job_and_interval(
     assert 3600 == body["interval_seconds"]
 
 
-def test_what_lies_outside_of_the_span_does_not_count(
-    session_store: SessionStore, http: httpx.Client
-) -> None:
-    """`since` belongs to it, `before` does not."""
-    for minute in (-0.1, 0, 179.9, 180):
-        record(session_store, "load", minute=minute)
-    [load] = http.get("/api/job-metrics", params=SPAN).json()["jobs"]
-    assert (2, [1, 0, 1]) == (load["count"], [i["count"] for i in load["intervals"]])
-
-
 def test_a_running_session_counts_and_has_no_duration(
     session_store: SessionStore, http: httpx.Client
 ) -> None:

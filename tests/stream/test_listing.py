@@ -152,13 +152,6 @@ def test_a_browser_gets_a_page_where_there_is_none(http: httpx.Client) -> None:
         assert (404, {"error", "what_to_do"}) == (answer.status_code, answer.json().keys())
 
 
-def test_a_method_that_is_not_offered_is_refused_as_json(http: httpx.Client) -> None:
-    """Nothing can be changed over HTTP."""
-    response = http.delete("/api/job-sessions")
-
-    assert (405, "Use GET.") == (response.status_code, response.json()["what_to_do"])
-
-
 def test_the_catalogue_describes_every_action(http: httpx.Client) -> None:
     """Each type has its description, sentence and tone."""
     described = {"description": "Some bread is black.", "sentence": "Burnt {what}", "tone": "error"}

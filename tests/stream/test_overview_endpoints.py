@@ -46,13 +46,6 @@ def test_the_histogram_counts_by_interval_and_status(
     assert {0: {"succeeded": 1}, 1: {"failed": 2}, 59: {"succeeded": 1}} == filled
 
 
-def test_a_histogram_of_nothing_is_empty(http: httpx.Client) -> None:
-    """Without a stretch the last 24 hours are counted."""
-    told = http.get("/api/job-sessions/histogram").json()
-    assert 1800 == told["seconds"]
-    assert not any(told["counts"])
-
-
 def test_values_are_what_sessions_have(http: httpx.Client, session_store: SessionStore) -> None:
     """Each once and in order, by the name of the filter."""
     record(session_store, "b", LoafBaked(what="x", about=[about(1)]))
@@ -129,13 +122,3 @@ def test_surroundings_tell_what_stands_around_a_session(
             "windows": ["2026-07-01", "2026-07-02"],
         }
     ] == told["references"]
-
-
-def test_a_lone_session_has_no_surroundings(
-    http: httpx.Client, session_store: SessionStore
-) -> None:
-    """Every part is empty, and a session that is not there is 404."""
-    told = http.get(f"/api/job-sessions/{record(session_store)}/surroundings").json()
-    assert not any(told.values())
-    missing = http.get("/api/job-sessions/00000000-0000-0000-0000-000000000000/surroundings")
-    assert 404 == missing.status_code

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from sqlalchemy import Engine, make_url, text
-from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
@@ -17,8 +16,7 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim
 from bidbeacon_sessions.core_actions import SessionFinalized
-from tests.stream.reading import wait_until
-from tests.stream.serving import STREAM_COMMAND, Serve, run_server
+from tests.stream.serving import STREAM_COMMAND, Serve
 
 AN_ACCOUNT = """
     WITH ads_account AS (
@@ -144,38 +142,6 @@ def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
         "session_headers.changed_xid update",
         "session_actions.changed_xid update",
     }
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "INSERT INTO session_headers (id, job_name, started_at) VALUES (gen_random_uuid(), 'x', now())",
-        "UPDATE session_headers SET status = 'failed'",
-        "UPDATE session_actions SET payload = '{}'",
-        "DELETE FROM session_actions",
-        "DELETE FROM session_change_cursor",
-        "UPDATE session_changes SET position = 0",
-        "DELETE FROM report_windows",
-        "UPDATE advertiser_accounts SET name = 'x'",
-        "SELECT * FROM daily_target_performance",
-        "CREATE TABLE mine (id int)",
-        "TRUNCATE session_changes",
-    ],
-)
-def test_what_the_stream_does_not_need_is_refused(role_store: SessionStore, statement: str) -> None:
-    """PostgreSQL says that permission is denied."""
-    with (
-        pytest.raises(ProgrammingError, match="permission denied"),
-        role_store.begin() as connection,
-    ):
-        connection.execute(text(statement))
-
-
-def test_the_command_starts_with_the_role(role_url: str) -> None:
-    """`bidbeacon stream` looks whether the tables are up to date, which the role may, and publishes."""
-    with run_server(STREAM_COMMAND, BIDBEACON_DATABASE_URL=role_url) as (_, url):
-        wait_until(lambda: 200 == httpx.get(f"{url}/readyz").status_code)
-        assert "bidbeacon_stream_published_total" in httpx.get(f"{url}/metrics").text
 
 
 def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engine) -> None:

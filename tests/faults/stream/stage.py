@@ -2,8 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from tests.faults.stream.stream_oracle import (
 from tests.faults.stream.stream_programs import Program, Server, stepper, writer
 
 JOBS = ("job-a", "job-b")
-SEEN = ("connections", "loads", "reset epoch", "reset expired")
+COUNTED = ("connections", "loads", "reset epoch", "reset expired")
 
 
 class Stage:
@@ -53,68 +52,54 @@ class Stage:
         tell: Callable[[str], None] = str,
     ) -> None:
         self.cluster = cluster
-        self.folder = folder
-        self.patience = patience
         self.database = cluster.make_database()
         self.url = cluster.url_of(self.database)
         self.writers: list[Program] = []
+        self.readers: list[Reader] = []
         self.faults: Counter[str] = Counter()
+        self._folder = folder
         self._code = code
+        self._patience = patience
         self._tell = tell
         self._journals: list[Path] = []
         self._programs: list[Program] = []
-        self.followers: list[Reader] = []
 
-    def server(self, url: str | None = None, **settings: str) -> Server:
-        """Start a server; settings are environment variables without their prefix, in lower case."""
-        environment = {f"BIDBEACON_{name.upper()}": value for name, value in settings.items()}
-        made = Server(
-            self._code, self.folder, {"BIDBEACON_DATABASE_URL": url or self.url, **environment}
-        )
-        self._programs.append(made)
-        made.start()
+    def server(self) -> Server:
+        """Start a server."""
+        made = Server(self._code, self._folder, {"BIDBEACON_DATABASE_URL": self.url})
+        self._start(made)
         return made
 
     def stepper(self, how: str = "") -> Program:
         """Start a stepping process."""
-        made = stepper(
-            self.url, how, self._code, self.folder / f"stepper-{len(self._programs)}.log"
-        )
-        self._programs.append(made)
-        made.start()
-        return made
+        log = self._folder / f"stepper-{len(self._programs)}.log"
+        return self._start(stepper(self.url, how, self._code, log))
 
     def writer(self, *, sessions: int = 2, actions: int = 60, wait: float = 0.05) -> Program:
         """Start a writing process."""
         number = len(self.writers)
-        journal = self.folder / f"journal-{number}"
+        journal = self._folder / f"journal-{number}"
         journal.touch()
-        options = {
-            "url": self.url,
-            "journal": str(journal),
-            "seed": number,
-            "job": JOBS[number % 2],
-            "sessions": sessions,
-            "actions": actions,
-            "wait": wait,
-        }
-        made = writer(options, self._code, self.folder / f"writer-{number}.log")
-        self.writers.append(made)
         self._journals.append(journal)
-        self._programs.append(made)
-        made.start()
-        return made
+        counts = {"sessions": sessions, "actions": actions, "wait": wait}
+        own = {"url": self.url, "journal": str(journal), "seed": number, "job": JOBS[number % 2]}
+        made = writer(own | counts, self._code, self._folder / f"writer-{number}.log")
+        self.writers.append(made)
+        return self._start(made)
 
-    def follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Reader:
+    def _start(self, program: Program) -> Program:
+        self._programs.append(program)
+        program.start()
+        return program
+
+    def follow(
+        self, *servers: Server, transport: str = "sse", waits: bool = True, **options: Any
+    ) -> Reader:
         """Open a reader, and wait until it has loaded the list and is connected."""
-        made = self.begin_to_follow(*servers, transport=transport, **options)
-        wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", seconds=60)
-        return made
-
-    def begin_to_follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Reader:
-        """Open a reader that may still be loading."""
         made = Reader([server.base_url for server in servers], transport, **options)
-        self.followers.append(made)
+        self.readers.append(made)
+        if waits:
+            wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", 60)
         return made
 
     def follow_both(self, *servers: Server, **options: Any) -> list[Reader]:
@@ -132,36 +117,27 @@ class Stage:
         """Count the actions that were acknowledged so far."""
         return sum(place[1] > 0 for place in self.acknowledged.places("acknowledged"))
 
-    @property
-    def is_writing(self) -> bool:
-        """Whether a writer lives."""
-        return any(one.ended is None for one in self.writers)
-
     def wait_for_writers(self, seconds: float = 120) -> None:
         """Wait until all writers that were not killed have written everything."""
-        wait_until(lambda: not self.is_writing, "all is written", seconds=seconds)
+        wait_until(lambda: not self._is_writing, "all is written", seconds=seconds)
 
-    def wait_for_commits(self, number: int, seconds: float = 60) -> None:
+    def wait_for_commits(self, number: int) -> None:
         """Wait until so many more actions are acknowledged."""
         goal = self.count_acknowledged() + number
         wait_until(
-            lambda: self.count_acknowledged() >= goal or not self.is_writing,
+            lambda: self.count_acknowledged() >= goal or not self._is_writing,
             f"{number} more commits",
-            seconds=seconds,
+            seconds=60,
         )
         assert self.count_acknowledged() >= goal, self._said()
+
+    @property
+    def _is_writing(self) -> bool:
+        return any(one.ended is None for one in self.writers)
 
     def pause(self, seconds: float) -> None:
         """Let a moment pass between two faults."""
         threading.Event().wait(seconds)
-
-    def end_prepared(self) -> int:
-        """Commit what killed writers left prepared; return how many."""
-        found = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for (name,) in found:
-                connection.execute(f"COMMIT PREPARED '{name}'".encode())
-        return len(found)
 
     def commit(
         self,
@@ -171,28 +147,15 @@ class Stage:
         input: dict[str, Any] | None = None,  # noqa: A002 - as of sessions
     ) -> str:
         """Commit a session with an action; return its id."""
+        now = datetime.now(UTC)
+        new = NewSession(id=uuid4(), job_name=job, started_at=now, input=input or {})
+        action = NewAction(ord=1, type="thing-done", tone="neutral", at=now, payload={})
         store = SessionStore.connect(url or self.url)
-        new = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC), input=input or {})
-        action = NewAction(
-            ord=1,
-            type="thing-done",
-            tone="neutral",
-            at=new.started_at,
-            payload={},
-        )
         with store.begin() as connection:
             insert_session(connection, new)
             assert insert_action(connection, new.id, action)
         store.dispose()
         return str(new.id)
-
-    def newest_transaction(self, url: str | None = None) -> int:
-        """Return how many transactions a cluster has begun."""
-        return int(
-            self.rows(
-                "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)", url
-            )[0][0]
-        )
 
     def rows(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
         """Send one statement; return its rows."""
@@ -200,44 +163,34 @@ class Stage:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    @contextmanager
-    def transaction(self, url: str | None = None) -> Iterator[psycopg.Connection[Any]]:
-        """Open a transaction, which is undone at the end unless it was committed."""
-        with psycopg.connect(url or self.url) as connection:
-            yield connection
-            connection.rollback()
-
-    def settle(self, followers: Sequence[Reader] | None = None, url: str | None = None) -> None:
+    def settle(self, readers: Sequence[Reader] | None = None, url: str | None = None) -> None:
         """Commit a last session, and wait until readers know all that was published up to it."""
         last = self.commit(url=url)
         published = f"SELECT max(position) FROM session_changes WHERE session_id = '{last}'"
         wait_until(
             lambda: self.rows(published, url)[0][0] is not None,
             "the last is published",
-            self.patience,
+            self._patience,
         )
         [(position,)] = self.rows(published, url)
         [(epoch,)] = self.rows("SELECT CAST(epoch AS text) FROM session_change_cursor", url)
-        for follower in self.followers if followers is None else followers:
-            try:
-                wait_until(
-                    lambda view=follower.view: _knows(view.cursor, epoch, position),
-                    f"the reader knows position {position} of {epoch}",
-                    self.patience,
-                )
-            except AssertionError as error:
-                raise AssertionError(f"{error}, but {follower.view.cursor}: {follower}") from None
+        for reader in self.readers if readers is None else readers:
+            told = f"{reader} knows position {position} of {epoch}"
+            wait_until(
+                lambda view=reader.view: _knows(view.cursor, epoch, position), told, self._patience
+            )
 
-    def judge(self, followers: Sequence[Reader] | None = None, *, url: str | None = None) -> None:
+    def judge(self, readers: Sequence[Reader] | None = None, *, url: str | None = None) -> None:
         """Compare writers' lists, tables, log and readers."""
         stored = Stored.read(url or self.url)
-        faults = (
-            writers_faults(self.acknowledged, stored)
-            + log_faults(url or self.url)
-            + self._unforeseen()
-        )
-        for follower in self.followers if followers is None else followers:
-            faults += view_faults(follower.view, stored, follower.filters)
+        faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url)
+        faults += [
+            f"{one.log} has a traceback"
+            for one in self._programs
+            if isinstance(one, Server) and "Traceback" in one.log.read_text()
+        ]
+        for reader in self.readers if readers is None else readers:
+            faults += view_faults(reader.view, stored, reader.filters)
         assert not faults, summary(faults)
         told = self._count() + self.faults
         self._tell(", ".join(f"{number:,} {name}" for name, number in told.items()))
@@ -255,31 +208,28 @@ class Stage:
         self.settle()
         self.judge()
 
-    def _unforeseen(self) -> list[str]:
-        """Return the servers that met an error nobody had thought of, even where they went on after it."""
-        servers = [one for one in self._programs if isinstance(one, Server)]
-        return [
-            f"{one.log} has a traceback" for one in servers if "Traceback" in one.log.read_text()
-        ]
+    def end_prepared(self) -> None:
+        """Commit what killed writers left prepared."""
+        found = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+        for (name,) in found:
+            self.rows(f"COMMIT PREPARED '{name}'")
 
     def _count(self) -> Counter[str]:
         """Count what was written, and what happened to readers."""
-        acknowledged = self.acknowledged
-        told = Counter(
-            {word: len(acknowledged.places(word)) for word in ("acknowledged", "undone", "tried")}
-        )
-        told["readers"] = len(self.followers)
-        for follower in self.followers:
-            told += Counter({name: many for name, many in follower.counts.items() if name in SEEN})
+        words, acknowledged = ("acknowledged", "undone", "tried"), self.acknowledged
+        told = Counter({word: len(acknowledged.places(word)) for word in words})
+        told["readers"] = len(self.readers)
+        for reader in self.readers:
+            told += Counter({name: reader.counts[name] for name in COUNTED})
         return told
 
     def _said(self) -> str:
-        return "\n".join(path.read_text()[-2_000:] for path in self.folder.glob("writer-*.log"))
+        return "\n".join(path.read_text()[-2_000:] for path in self._folder.glob("writer-*.log"))
 
     def close(self) -> None:
-        """End all processes and readers, and take the database away."""
-        for follower in self.followers:
-            follower.stop()
+        """End all processes and readers, and drop the database."""
+        for reader in self.readers:
+            reader.stop()
         for program in self._programs:
             program.kill()
         self.cluster.start()

@@ -29,15 +29,11 @@ class Program:
     def __init__(
         self, command: list[str], code: Path, log: Path, environment: Mapping[str, str]
     ) -> None:
+        self.log = log
         self._command = [sys.executable, *command]
         self._code = code
-        self.log = log
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": str(code),
-            "PYTHONUNBUFFERED": "1",
-            **environment,
-        }
+        own = {"PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
+        self.environment = {**os.environ, **own, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -47,16 +43,10 @@ class Program:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._code,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        assert self._process is not None
-        return self._process.pid
 
     @property
     def ended(self) -> int | None:
@@ -72,11 +62,15 @@ class Program:
 
     def freeze(self) -> None:
         """Stop it where it stands."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
 
 
 class Server(Program):
@@ -96,11 +90,6 @@ class Server(Program):
             lambda: self.is_ready or self.ended is not None, "the stream is ready", seconds=60
         )
         assert self.ended is None, self.log.read_text()
-
-    def start_on(self, url: str) -> None:
-        """Start it on another database."""
-        self._environment["BIDBEACON_DATABASE_URL"] = url
-        self.start()
 
     def metrics(self) -> str:
         """Return what it tells Prometheus."""

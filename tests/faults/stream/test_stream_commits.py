@@ -1,5 +1,6 @@
 """What writers do: transactions of every kind, late, undone, prepared, long; killed writers; big and odd sessions."""
 
+import psycopg
 import pytest
 
 from bidbeacon_sessions import Action, SessionStore, with_job_session
@@ -43,7 +44,7 @@ def test_stream_a_prepared_transaction_comes_when_it_is_committed(stage: Stage) 
     server = stage.server()
     reader = stage.follow(server)
     for name in ("kept", "undone"):
-        with stage.transaction() as connection:
+        with psycopg.connect(stage.url) as connection:
             connection.execute(
                 "INSERT INTO session_headers (id, job_name, started_at) VALUES (gen_random_uuid(), %s, now())",
                 [name],
@@ -67,11 +68,11 @@ def test_stream_unrelated_long_transactions_hold_nothing_up(stage: Stage) -> Non
     server = stage.server()
     stage.follow(server)
     with (
-        stage.transaction() as here,
-        stage.transaction(stage.cluster.url_of("postgres")) as elsewhere,
+        psycopg.connect(stage.url) as here,
+        psycopg.connect(stage.cluster.url_of("postgres")) as elsewhere,
     ):
         for one in (here, elsewhere):
-            one.execute("CREATE TABLE unrelated AS SELECT pg_current_xact_id()")
+            one.execute("CREATE TEMP TABLE unrelated AS SELECT pg_current_xact_id()")
         stage.writer()
         stage.finish()
         [(still_open,)] = stage.rows(

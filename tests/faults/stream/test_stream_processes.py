@@ -60,7 +60,7 @@ def test_stream_a_frozen_server_goes_on(stage: Stage) -> None:
     for _ in range(3):
         stage.wait_for_commits(5)
         frozen.freeze()
-        stage.settle([one for one in stage.followers if one is not delayed])
+        stage.settle([one for one in stage.readers if one is not delayed])
         frozen.thaw()
     stage.stop_writing()
     stage.finish()

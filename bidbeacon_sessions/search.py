@@ -13,7 +13,6 @@ from sqlalchemy import (
     ARRAY,
     CTE,
     ColumnElement,
-    CompoundSelect,
     FromClause,
     Select,
     Text,
@@ -23,18 +22,17 @@ from sqlalchemy import (
     and_,
     cast,
     column,
-    desc,
     exists,
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
     table,
     text,
     true,
     tuple_,
-    union,
     union_all,
 )
 
@@ -58,16 +56,24 @@ WALKED_FOR_TEXT = 500
 """So many sessions are searched one by one before the index of words is used."""
 
 H = SessionHeader.__table__.alias("h")
-_A = SessionAction.__table__.alias("f")
-_T = SessionReference.__table__.alias("t")
-_FOR_ACCOUNT = table(
-    "job_session_accounts", column("session_id"), column("account_key"), column("outcome")
-)
-_NEWEST_FIRST = (desc("started_at"), desc("id"))
-
 OUTCOME_OF: ColumnElement[str] = literal_column(OUTCOME)
 """The outcome of the session `h`; so far, for one that runs."""
 MARK_OF: ColumnElement[str] = literal_column(MARK)
+
+_A = SessionAction.__table__.alias("f")
+_R, _OWN = SessionReference.__table__, SessionHeader.__table__
+_ABOUT = union_all(
+    select(
+        _R.c.started_at,
+        _R.c.session_id.label("id"),
+        _R.c.account_key,
+        _R.c.dataset,
+        _R.c.window_key,
+    ),
+    select(_OWN.c.started_at, _OWN.c.id, _OWN.c.account_key, null(), null()),
+).subquery("about")
+"""What sessions are about: what their actions refer to, and their own accounts."""
+_FOR_ACCOUNT = table("job_session_accounts", *map(column, ("session_id", "account_key", "outcome")))
 
 
 def find_newest(
@@ -84,51 +90,47 @@ def find_newest(
     if wanted.text is None:
         return _walk(wanted, accounts, older_than, limit)
     recent = _walk(wanted, accounts, older_than, WALKED_FOR_TEXT).cte("recent")
-    among_recent = (
-        select(recent.c.started_at, recent.c.id)
-        .join(H, H.c.id == recent.c.id)
-        .where(_has_text(wanted.text))
-        .order_by(recent.c.started_at.desc(), recent.c.id.desc())
-        .limit(limit)
-    )
-    last = (
-        select(recent.c.started_at, recent.c.id)
-        .order_by(recent.c.started_at.desc(), recent.c.id.desc())
-        .offset(WALKED_FOR_TEXT - 1)
-        .subquery("last")
-    )
+    of_recent = select(recent.c.started_at, recent.c.id)
+    last = _newest_first(of_recent, recent).offset(WALKED_FOR_TEXT - 1).subquery("last")
+    among_recent = of_recent.join(H, H.c.id == recent.c.id).where(_has_text(wanted.text))
     by_index = sessions_with_text(wanted.text)
     older = (
         select(H.c.started_at, H.c.id)
         .select_from(last.join(H, tuple_(H.c.started_at, H.c.id) < tuple_(*last.c)))
         .where(H.c.id.in_(select(by_index.c.id)), *conditions(wanted.without("text"), accounts))
-        .order_by(H.c.started_at.desc(), H.c.id.desc())
-        .limit(limit)
     )
-    # The server executes the second part only where the first has too few.
-    found = union_all(among_recent, older).subquery("found")
+    # The server executes the second part only if the first has too few.
+    found = union_all(
+        _newest_first(among_recent, recent).limit(limit), _newest_first(older, H).limit(limit)
+    ).subquery("found")
     return select(found.c.started_at, found.c.id).limit(limit)
 
 
 def conditions(wanted: SessionFilter, accounts: Sequence[str]) -> list[Condition]:
-    """Return the conditions on the session `h`: quick for known sessions, or where nearly all match."""
-    given = _of_header(wanted, accounts)
+    """Return the conditions on the session `h`: quick for known sessions, or if nearly all match."""
+    given = [*_of_time(wanted, H, None), *_of_header(wanted, accounts)]
     if wanted.text is not None:
         given.append(_has_text(wanted.text))
-    refers = _refers(wanted, accounts)
-    if wanted.dataset is not None or wanted.window is not None:
-        given.append(refers)
-    elif wanted.account is not None:
-        given.append(or_(H.c.account_key.in_(accounts), refers))
+    if about := _about(wanted, accounts):
+        given.append(exists().where(_ABOUT.c.id == H.c.id, *about))
     return given
 
 
 def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     """Return those conditions on the session `h` that it may meet now and not later: its status and outcome."""
     given: list[Condition] = [] if wanted.status is None else [H.c.status == wanted.status]
-    if wanted.outcome is not None:
-        given.append(_has_outcome(wanted, keys))
-    return given
+    if wanted.outcome is None:
+        return given
+    if wanted.account is None:  # two conditions, so that the index on ended sessions is used
+        so_far: Condition = literal_column(OUTCOME_SO_FAR) == wanted.outcome
+        has_outcome = or_(H.c.outcome == wanted.outcome, and_(H.c.outcome.is_(None), so_far))
+    else:
+        has_outcome = exists().where(
+            _FOR_ACCOUNT.c.session_id == H.c.id,
+            _one_of(_FOR_ACCOUNT.c.account_key, keys),
+            _FOR_ACCOUNT.c.outcome == wanted.outcome,
+        )
+    return [*given, has_outcome]
 
 
 def place_tuple(started_at: datetime, session_id: UUID) -> Tuple:
@@ -140,71 +142,43 @@ def _walk(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None, limit: int
 ) -> Select[Any]:
     """Return the newest sessions that match, their text left aside."""
+    if wanted.account is None and wanted.window is None:
+        found = select(H.c.started_at, H.c.id).where(*_of_time(wanted, H, older_than))
+        refers = [
+            exists().where(_ABOUT.c.id == H.c.id, *about) for about in [_about(wanted, ())] if about
+        ]
+        return _newest_first(found.where(*_of_header(wanted, ()), *refers), H).limit(limit)
     if wanted.account is None:
-        if wanted.window is not None:
-            return _walk_references(wanted, (), older_than, limit)
-        refers = [_refers(wanted, ())] if wanted.dataset is not None else []
-        return _walk_headers(wanted, (), older_than, limit, *refers)
+        return _walk_about(wanted, (), older_than, limit)
     named = func.unnest(cast(list(accounts), ARRAY(Text))).table_valued("key")
     named = named.render_derived(name="named")
-    key: ColumnElement[str] = literal_column("named.key")
-    of_each: Select[Any] | CompoundSelect[Any]
-    of_each = _walk_references(wanted, key, older_than, limit)
-    if wanted.dataset is None and wanted.window is None:
-        is_own = H.c.account_key == key
-        own = _walk_headers(wanted, key, older_than, limit, is_own)
-        of_each = union(own, of_each).order_by(*_NEWEST_FIRST).limit(limit)
-    each = of_each.lateral("each")
-    return (
-        select(each.c.started_at, each.c.id)
-        .select_from(named.join(each, true()))
-        .distinct()
-        .order_by(each.c.started_at.desc(), each.c.id.desc())
-        .limit(limit)
-    )
+    of_each = _walk_about(wanted, literal_column("named.key"), older_than, limit).lateral("each")
+    found = select(of_each.c.started_at, of_each.c.id).select_from(named.join(of_each, true()))
+    return _newest_first(found.distinct(), of_each).limit(limit)
 
 
-def _walk_headers(
-    wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int, *more: Condition
-) -> Select[Any]:
-    return (
-        select(H.c.started_at, H.c.id)
-        .where(*_of_header(wanted, keys), *_older(H, H.c.id, older_than), *more)
-        .order_by(H.c.started_at.desc(), H.c.id.desc())
-        .limit(limit)
-    )
-
-
-def _walk_references(
+def _walk_about(
     wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int
 ) -> Select[Any]:
-    """Walk the references from the newest session on; each session counts once."""
-    walk = (
-        select(_T.c.started_at, _T.c.session_id.label("id"))
-        .distinct()
-        .where(
-            *_referred(wanted, keys),
-            *_of_time(wanted, _T),
-            *_older(_T, _T.c.session_id, older_than),
-        )
-        .order_by(_T.c.started_at.desc(), _T.c.session_id.desc())
-    )
-    others = _of_header(wanted.without("since", "before"), keys)
+    """Walk what sessions are about from the newest session on; each session counts once."""
+    walk = select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
+    walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
+    walk = _newest_first(walk, _ABOUT)
+    others = _of_header(wanted, keys)
     if not others:
         return walk.limit(limit)
     walked = walk.offset(0).subquery("walked")
-    return (
-        select(walked.c.started_at, walked.c.id)
-        .join(H, H.c.id == walked.c.id)
-        .where(*others)
-        .order_by(walked.c.started_at.desc(), walked.c.id.desc())
-        .limit(limit)
-    )
+    found = select(walked.c.started_at, walked.c.id).join(H, H.c.id == walked.c.id)
+    return _newest_first(found.where(*others), walked).limit(limit)
+
+
+def _newest_first(found: Select[Any], source: FromClause) -> Select[Any]:
+    return found.order_by(source.c.started_at.desc(), source.c.id.desc())
 
 
 def _of_header(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on the session itself, its account and text left aside."""
-    given = [*_of_time(wanted, H), *conditions_that_pass(wanted, keys)]
+    """Return the conditions on the session itself, its time and text left aside."""
+    given = conditions_that_pass(wanted, keys)
     if wanted.job is not None:
         given.append(H.c.job_name == wanted.job)
     if wanted.run is not None:
@@ -214,41 +188,26 @@ def _of_header(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     return given
 
 
-def _has_outcome(wanted: SessionFilter, keys: Keys) -> Condition:
-    if wanted.account is None:  # two conditions, so that the index on ended sessions is used
-        so_far: Condition = literal_column(OUTCOME_SO_FAR) == wanted.outcome
-        return or_(H.c.outcome == wanted.outcome, and_(H.c.outcome.is_(None), so_far))
-    return exists().where(
-        _FOR_ACCOUNT.c.session_id == H.c.id,
-        _one_of(_FOR_ACCOUNT.c.account_key, keys),
-        _FOR_ACCOUNT.c.outcome == wanted.outcome,
-    )
-
-
-def _of_time(wanted: SessionFilter, source: FromClause) -> list[Condition]:
+def _of_time(
+    wanted: SessionFilter, source: FromClause, older_than: Place | None
+) -> list[Condition]:
     given: list[Condition] = []
     if wanted.since is not None:
         given.append(source.c.started_at >= wanted.since)
     if wanted.before is not None:
         given.append(source.c.started_at < wanted.before)
+    if older_than is not None:
+        given.append(tuple_(source.c.started_at, source.c.id) < place_tuple(*older_than))
     return given
 
 
-def _older(source: FromClause, id_: ColumnElement[UUID], place: Place | None) -> list[Condition]:
-    return [] if place is None else [tuple_(source.c.started_at, id_) < place_tuple(*place)]
-
-
-def _refers(wanted: SessionFilter, keys: Keys) -> Condition:
-    return exists().where(_T.c.session_id == H.c.id, *_referred(wanted, keys))
-
-
-def _referred(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on one reference of a session."""
-    given = [] if wanted.account is None else [_one_of(_T.c.account_key, keys)]
+def _about(wanted: SessionFilter, keys: Keys) -> list[Condition]:
+    """Return the conditions on one thing that a session is about."""
+    given = [] if wanted.account is None else [_one_of(_ABOUT.c.account_key, keys)]
     if wanted.dataset is not None:
-        given.append(_T.c.dataset == wanted.dataset)
+        given.append(_ABOUT.c.dataset == wanted.dataset)
     if wanted.window is not None:
-        given.append(_T.c.window_key == wanted.window)
+        given.append(_ABOUT.c.window_key == wanted.window)
     return given
 
 
@@ -266,13 +225,8 @@ _SHOWN = (
     "h.error ->> 'type'",
     "CAST(h.input AS text)",
 )
-_IN_HEADER = " OR ".join(
-    [
-        *(f"position(lower(:text) IN lower({shown})) > 0" for shown in _SHOWN),
-        "h.run_id = :text",
-        "CAST(h.id AS text) = :text",
-    ]
-)
+_IN_HEADER = " OR ".join(f"position(lower(:text) IN lower({shown})) > 0" for shown in _SHOWN)
+_IN_HEADER += " OR h.run_id = :text OR CAST(h.id AS text) = :text"
 # Making the words of an action costs ten times as much as checking for their letters. The count
 # keeps the server from looking up all actions with the text.
 _MAY_HAVE = """lower(f.type || ' ' || CAST(f.payload AS text)) LIKE ALL (ARRAY(

@@ -127,7 +127,7 @@ class SessionHeader(SessionsBase):
         Index(None, "started_at", "id"),
         Index(None, "changed_xid"),
         Index(None, "job_name", "started_at"),
-        Index(None, "account_key", "started_at"),
+        Index(None, "account_key", "started_at", "id"),
         Index(None, "status", "started_at"),
         Index(None, "outcome", "started_at"),
         Index(None, "run_id", postgresql_where=text("run_id IS NOT NULL")),

@@ -1,4 +1,4 @@
-"""Derive what a session achieved for each account when it is read, instead of storing it when the session ends.
+"""Derive what a session achieved for each account when it is read, instead of storing it when the session ends; find the newest sessions of an account by one index.
 
 Revision ID: 0029
 """
@@ -32,3 +32,9 @@ def upgrade() -> None:
     op.execute("DROP VIEW job_session_accounts")
     op.drop_table("session_account_outcomes")
     op.execute(_VIEW)
+    op.drop_index("ix_session_headers_account_key_started_at", "session_headers")
+    op.create_index(
+        "ix_session_headers_account_key_started_at_id",
+        "session_headers",
+        ["account_key", "started_at", "id"],
+    )

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,6 +38,7 @@ NEAR_CHANGES = 250
 _THREADS = 4
 
 
+@dataclass(frozen=True)
 class _Look:
     """One look at the log: where it stood, and what was read of it for readers since.
 
@@ -47,15 +49,18 @@ class _Look:
         is_sync: whether readers are told where the log stands.
     """
 
-    def __init__(
-        self, number: int, position: Position | None, *, is_answered: bool, is_sync: bool
-    ) -> None:
-        self.number = number
-        self.position = position
-        self.cursor = position and position.cursor
-        self.is_answered = is_answered
-        self.is_sync = is_sync
-        self.reads: dict[tuple[Cursor, Cursor, SessionFilter], asyncio.Task[Frame]] = {}
+    number: int
+    position: Position | None
+    is_answered: bool
+    is_sync: bool
+    reads: dict[tuple[Cursor, Cursor, SessionFilter], asyncio.Task[Frame]] = field(
+        default_factory=dict
+    )
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """The cursor of a reader that knows everything."""
+        return self.position and self.position.cursor
 
 
 class Follower:

@@ -169,8 +169,7 @@ def sessions_tail(
     With `--json` each line is an action or the state of a session.
     """
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
-    from bidbeacon_pipelines.cli.tailing import Tail
+    from bidbeacon_pipelines.cli.tailing import JsonTail, Tail, TerminalTail
     from bidbeacon_sessions import SessionStore
 
     wanted = read_filter(

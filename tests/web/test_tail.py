@@ -18,8 +18,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import text
 
-from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
-from bidbeacon_pipelines.cli.tailing import Tail
+from bidbeacon_pipelines.cli.tailing import JsonTail, Tail, TerminalTail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter

@@ -10,7 +10,7 @@ import pytest
 
 from bidbeacon_sessions import SessionStore
 from tests.stream import reading, serving
-from tests.stream.reading import DEADLINE, READERS, Follow, Reader
+from tests.stream.reading import CONNECTIONS, DEADLINE, Follow, Reader
 from tests.stream.serving import Serve
 
 
@@ -53,7 +53,7 @@ def http(base_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(params=READERS)
+@pytest.fixture(params=CONNECTIONS)
 def transport(request: pytest.FixtureRequest) -> str:
     """Each of the two ways to read a stream."""
     return str(request.param)
@@ -69,7 +69,7 @@ def follow(base_url: str) -> Iterator[Follow]:
         ) -> Reader:
             if loaded is not None:
                 query.setdefault("cursor", loaded["cursor"])
-            reader = READERS[transport](base_url, httpx.QueryParams(query), loaded)
+            reader = Reader(base_url, httpx.QueryParams(query), loaded, transport=transport)
             opened.callback(reader.close)
             return reader
 

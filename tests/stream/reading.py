@@ -1,36 +1,133 @@
 """Readers that keep what they hear and check that nothing is missing, and what tests ask beside the stream."""
 
+import http.client
 import json
+import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from httpx_sse import connect_sse
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from tests.stream.view import Json, Place, View
 
 DEADLINE = 15.0
+READ_SECONDS = 40.0
+LINGER_SECONDS = 0.2
+AT_FULL_SPEED = 1e9
+"""Bytes a second that hold nobody up; but such a reader has a small buffer, so that one that sleeps is noticed soon.
+
+It holds a packet of the loopback, which a slow reader's doesn't: into that the system sends by timers, some kilobytes a second.
+"""
+BROKEN = (OSError, http.client.HTTPException, WebSocketException, ValueError)
+_SMALL_BUFFER, _TINY_BUFFER = 1 << 16, 1 << 12
 
 Heard = tuple[str, str | None, dict[str, Any]]
 
 
+class SseConnection:
+    """Server-Sent Events over a socket that can be cut, and read slowly."""
+
+    def __init__(self, base_url: str, query: str, bytes_per_second: float = 0) -> None:
+        address = urlsplit(base_url)
+        self.seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
+        self._socket = socket.socket()
+        if bytes_per_second:
+            buffer = _SMALL_BUFFER if bytes_per_second == AT_FULL_SPEED else _TINY_BUFFER
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self._socket.settimeout(READ_SECONDS)
+        self._socket.connect((address.hostname, address.port))
+        connection = http.client.HTTPConnection(str(address.hostname), address.port)
+        connection.sock = self._socket
+        connection.request("GET", f"/api/job-sessions/stream?{query}")
+        self._response = connection.getresponse()
+        if self._response.status != 200:
+            raise http.client.HTTPException(f"{self._response.status} {self._response.read()!r}")
+
+    def messages(self) -> Iterator[Heard]:
+        """Yield message after message until the connection ends."""
+        fields: dict[str, str] = {}
+        while line := self._response.readline():
+            self._linger(len(line))
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "event" in fields:
+                yield fields["event"], fields.get("id"), json.loads(fields["data"])
+                fields = {}
+
+    def _linger(self, read: int) -> None:
+        """Take the time that so many bytes are to take, which may be changed meanwhile."""
+        began = time.monotonic()
+        while time.monotonic() - began < read * self.seconds_per_byte:
+            threading.Event().wait(min(read * self.seconds_per_byte, LINGER_SECONDS))
+
+    def cut(self) -> None:
+        """Break the connection."""
+        _shut_down(self._socket)
+
+
+class WebSocketConnection:
+    """WebSocket messages, each with one or more of ours, over a socket that can be cut."""
+
+    def __init__(self, base_url: str, query: str) -> None:
+        # Without pings: their thread waits for the one that receives, as this one does at the end,
+        # and Python 3.11 can't have two do so.
+        self._connection = connect(
+            websocket_address(base_url, query),
+            max_size=None,
+            open_timeout=READ_SECONDS,
+            ping_interval=None,
+        ).__enter__()
+
+    def messages(self) -> Iterator[Heard]:
+        """Yield message after message until the connection ends."""
+        with suppress(ConnectionClosed):
+            while True:
+                received = str(self._connection.recv(timeout=READ_SECONDS))
+                for said in map(json.loads, received.splitlines()):
+                    yield said["event"], said["id"], said["data"]
+
+    def cut(self) -> None:
+        """Break the connection."""
+        _shut_down(self._connection.socket)
+
+
+def _shut_down(open_socket: socket.socket) -> None:
+    with suppress(OSError):  # it was broken already
+        open_socket.shutdown(socket.SHUT_RDWR)
+
+
+Connection = SseConnection | WebSocketConnection
+CONNECTIONS: dict[str, Callable[[str, str], Connection]] = {
+    "sse": SseConnection,
+    "websocket": WebSocketConnection,
+}
+
+
 class Reader:
-    """Reads one stream in a thread, keeps every message, and holds the view that a page would show."""
+    """Reads one connection in a thread, keeps every message, and holds the view that a page would show."""
 
     def __init__(
-        self, base_url: str, query: httpx.QueryParams, loaded: dict[str, Any] | None = None
+        self,
+        base_url: str,
+        query: httpx.QueryParams,
+        loaded: dict[str, Any] | None = None,
+        *,
+        transport: str = "sse",
     ) -> None:
         self.heard: list[Heard] = []
         self.view = View(whole=set(query) <= {"cursor"})
         self.broken: list[str] = []
         self.ended = threading.Event()
-        self._stop = ExitStack()
+        self._transport = transport
+        self._connection: Connection | None = None
         if loaded is not None:
             self.view.load(loaded)
         self._thread = threading.Thread(target=self._read, args=(base_url, query), daemon=True)
@@ -39,13 +136,17 @@ class Reader:
     def _read(self, base_url: str, query: httpx.QueryParams) -> None:
         try:
             self._listen(base_url, query)
-        except (httpx.HTTPError, ConnectionClosed, OSError) as error:
+        except BROKEN as error:
             self.broken.extend([] if self.ended.is_set() else [repr(error)])
         finally:
             self.ended.set()
 
     def _listen(self, base_url: str, query: httpx.QueryParams) -> None:
-        raise NotImplementedError
+        self._connection = CONNECTIONS[self._transport](base_url, str(query))
+        for message in self._connection.messages():
+            if self.ended.is_set():
+                return
+            self.take(*message)
 
     def take(self, event: str, identity: str | None, data: dict[str, Any]) -> None:
         """Take in one message."""
@@ -79,42 +180,12 @@ class Reader:
     def close(self) -> None:
         """Cut the connection."""
         self.ended.set()
-        self._stop.close()
+        if self._connection is not None:
+            self._connection.cut()
         self._thread.join(timeout=DEADLINE)
 
 
-class SseReader(Reader):
-    """Reads Server-Sent Events."""
-
-    def _listen(self, base_url: str, query: httpx.QueryParams) -> None:
-        with (
-            httpx.Client(timeout=DEADLINE) as client,
-            connect_sse(client, "GET", f"{base_url}/api/job-sessions/stream?{query}") as source,
-        ):
-            self._stop.callback(source.response.close)
-            for event in source.iter_sse():
-                if self.ended.is_set():
-                    return
-                self.take(event.event, event.id or None, json.loads(event.data))
-
-
-class WebSocketReader(Reader):
-    """Reads WebSocket messages, each with one or more of ours, a line each."""
-
-    def _listen(self, base_url: str, query: httpx.QueryParams) -> None:
-        # Without pings: their thread waits for the one that receives, as this one does at the end,
-        # and Python 3.11 can't have two do so.
-        with connect(
-            websocket_address(base_url, str(query)), max_size=None, ping_interval=None
-        ) as socket:
-            self._stop.callback(socket.close)
-            for received in socket:
-                for message in map(json.loads, str(received).splitlines()):
-                    self.take(message["event"], message["id"], message["data"])
-
-
 Follow = Callable[..., Reader]
-READERS: dict[str, type[Reader]] = {"sse": SseReader, "websocket": WebSocketReader}
 
 
 def position_of(cursor: str) -> int:

@@ -1,102 +1,24 @@
 """Readers of a running stream, in threads: they load the list, follow, resume from their cursor when they are cut off, and reload on `reset`."""
 
-import http.client
-import json
 import random
-import socket
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
-from websockets.exceptions import InvalidHandshake, WebSocketException
-from websockets.sync.client import connect
 
-from tests.stream.reading import Heard
+from tests.stream.reading import (
+    BROKEN,
+    READ_SECONDS,
+    Connection,
+    SseConnection,
+    WebSocketConnection,
+)
 from tests.stream.view import Json, View
 
-READ_SECONDS = 40.0
 AGAIN_SECONDS = 0.1
-LINGER_SECONDS = 0.2
-AT_FULL_SPEED = 1e9
-"""Bytes a second that hold nobody up; but such a reader has a small buffer, so that one that sleeps is noticed soon.
-
-It holds a packet of the loopback, which a slow reader's doesn't: into that the system sends by timers, some kilobytes a second.
-"""
-_SMALL_BUFFER, _TINY_BUFFER = 1 << 16, 1 << 12
-_BROKEN = (OSError, http.client.HTTPException, WebSocketException, InvalidHandshake, ValueError)
-
-
-class SseConnection:
-    """Server-Sent Events over a socket that can be cut, and read slowly."""
-
-    def __init__(self, base_url: str, query: str, bytes_per_second: float = 0) -> None:
-        address = urlsplit(base_url)
-        self.seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
-        self._socket = socket.socket()
-        if bytes_per_second:
-            buffer = _SMALL_BUFFER if bytes_per_second == AT_FULL_SPEED else _TINY_BUFFER
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self._socket.settimeout(READ_SECONDS)
-        self._socket.connect((address.hostname, address.port))
-        connection = http.client.HTTPConnection(str(address.hostname), address.port)
-        connection.sock = self._socket
-        connection.request("GET", f"/api/job-sessions/stream?{query}")
-        self._response = connection.getresponse()
-        if self._response.status != 200:
-            raise http.client.HTTPException(f"{self._response.status} {self._response.read()!r}")
-
-    def messages(self) -> Iterator[Heard]:
-        """Yield message after message until the connection ends."""
-        fields: dict[str, str] = {}
-        while line := self._response.readline():
-            self._linger(len(line))
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            if name:
-                fields[name] = value
-            elif "event" in fields:
-                yield fields["event"], fields.get("id"), json.loads(fields["data"])
-                fields = {}
-
-    def _linger(self, read: int) -> None:
-        """Take the time that so many bytes are to take, which may be changed meanwhile."""
-        began = time.monotonic()
-        while time.monotonic() - began < read * self.seconds_per_byte:
-            threading.Event().wait(min(read * self.seconds_per_byte, LINGER_SECONDS))
-
-    def cut(self) -> None:
-        """Break the connection."""
-        _shut_down(self._socket)
-
-
-class WebSocketConnection:
-    """WebSocket messages over a socket that can be cut."""
-
-    def __init__(self, base_url: str, query: str) -> None:
-        address = f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}"
-        self._connection = connect(
-            address, max_size=None, open_timeout=READ_SECONDS, ping_interval=None
-        ).__enter__()
-
-    def messages(self) -> Iterator[Heard]:
-        """Yield message after message until the connection ends."""
-        while True:
-            received = str(self._connection.recv(timeout=READ_SECONDS))
-            for said in map(json.loads, received.splitlines()):
-                yield said["event"], said["id"], said["data"]
-
-    def cut(self) -> None:
-        """Break the connection."""
-        _shut_down(self._connection.socket)
-
-
-def _shut_down(open_socket: socket.socket) -> None:
-    with suppress(OSError):  # it was broken already
-        open_socket.shutdown(socket.SHUT_RDWR)
 
 
 class Reader:
@@ -129,7 +51,7 @@ class Reader:
         self._cut_seconds = cut_seconds
         self._bytes_per_second = bytes_per_second
         self._chance = random.Random(transport)
-        self._connection: SseConnection | WebSocketConnection | None = None
+        self._connection: Connection | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -164,7 +86,7 @@ class Reader:
             self.awake.wait()
             try:
                 self._follow(self._chance.choice(self._base_urls))
-            except (*_BROKEN, httpx.HTTPError) as error:
+            except (*BROKEN, httpx.HTTPError) as error:
                 self.counts[type(error).__name__] += 1
             self._stopping.wait(AGAIN_SECONDS)
 

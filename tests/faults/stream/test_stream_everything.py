@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.stream.stage import Stage
 from tests.faults.stream.stream_chaos import WRITING, Chaos
-from tests.faults.stream.stream_followers import AT_FULL_SPEED
+from tests.stream.reading import AT_FULL_SPEED
 
 RAGE_SECONDS = 60.0
 KEPT_ROWS = "2000"

@@ -11,7 +11,7 @@ from bidbeacon_sessions.change_log import step
 from tests.dagster.world import wait_until
 from tests.faults.stream.stage import Stage
 from tests.faults.stream.stream_cluster import StreamCluster
-from tests.faults.stream.stream_followers import AT_FULL_SPEED
+from tests.stream.reading import AT_FULL_SPEED
 
 CUT_SECONDS = float(os.environ.get("CUT_SECONDS", "20"))
 

@@ -192,27 +192,29 @@ def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
     """Return the filter of a command's options.
 
     Raises:
-        BadOptionError: an unknown status or outcome, or a day or time that can't be read.
+        BadOptionError: an unknown status or outcome, a value that is too long, or a day or time that can't be read.
         UnknownDatasetError: an unknown dataset.
     """
+    from pydantic import ValidationError
+
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_sessions.filters import SessionFilter
-    from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
+    from bidbeacon_sessions.filters import SessionFilter, expectation_of
 
     if given["dataset"] is not None:
         get_dataset(given["dataset"])
     if given["window"] is not None:
         given["window"] = str(parse_day(given["window"]))
-
-    for name, known in (("status", SESSION_STATUSES), ("outcome", SESSION_OUTCOMES)):
-        if given[name] not in {None, *known}:
-            raise BadOptionError(
-                f"--{name}: expected one of {', '.join(known)}, got: {given[name]!r}."
-            )
-    return SessionFilter(
-        **given, since=None if since is None else read_since(since, datetime.now(UTC))
-    )
+    try:
+        return SessionFilter(
+            **given, since=None if since is None else read_since(since, datetime.now(UTC))
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = problem["loc"][0]
+        raise BadOptionError(
+            f"--{name}: {expectation_of(problem)}, got: {given[str(name)]!r}."
+        ) from None
 
 
 def read_since(value: str, now: datetime) -> datetime:

@@ -5,7 +5,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
 
-from bidbeacon_sessions.filters import LONGEST_VALUE
+from bidbeacon_sessions.filters import LONGEST_VALUE, expectation_of
 from bidbeacon_sessions.server.problems import BadRequestError
 
 _MOST_DIGITS = 9
@@ -24,9 +24,8 @@ def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> 
     if problem["type"] == "extra_forbidden":
         known = ", ".join(kind.model_fields)
         raise BadRequestError(f"Unknown parameter {name[:50]!r}.", f"Use some of: {known}.")
-    expected = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     raise BadRequestError(
-        f"{name}: {expected}, got: {given[name][:_LONGEST_SHOWN]!r}.",
+        f"{name}: {expectation_of(problem)}, got: {given[name][:_LONGEST_SHOWN]!r}.",
         "Times are written like 2026-07-25T14:00:00Z."
         if name in {"since", "before"}
         else "Correct it, or leave it out.",

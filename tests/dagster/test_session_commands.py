@@ -149,4 +149,4 @@ def test_what_cannot_be_understood_is_one_line(store: SessionStore) -> None:
         read_since("yesterday", NOW)
     result = run("list", "--status", "fine")
     assert result.exit_code == 2
-    assert "--status: expected one of running, succeeded" in result.stderr.replace("\n", " ")
+    assert "--status: expected 'running', 'succeeded'" in result.stderr.replace("\n", " ")

@@ -62,7 +62,7 @@ WRONG = [
     ),
     (("sessions", "list", "--dataset", "x"), "expected a dataset (daily_campaigns,", USAGE),
     (("sessions", "list", "--type", "x"), "--type: expected an action of docs/actions.md", USAGE),
-    (("sessions", "list", "--status", "fine"), "--status: expected one of running,", USAGE),
+    (("sessions", "list", "--status", "fine"), "--status: expected 'running',", USAGE),
     (("sessions", "list", "--since", "soon"), "--since: expected 2h, 3d,", USAGE),
     (("sessions", "show", NOBODY), f"No session {NOBODY}", FAILED),
     ((*TAIL, "nonsense"), f"{ADDRESS}'nonsense'", USAGE),

@@ -206,7 +206,8 @@ def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]
     """Return what people call subjects, by key; those without a label are missing."""
     if not keys:
         return {}
-    return dict(connection.execute(select(_S.c.key, _S.c.label).where(_S.c.key.in_(keys))).all())
+    named = select(_S.c.key, _S.c.label).where(_S.c.key.in_(keys))
+    return {row.key: row.label for row in connection.execute(named)}
 
 
 def find_near(connection: Connection, session: Mapping[Any, Any]) -> dict[str, RowMapping | None]:
@@ -241,8 +242,9 @@ def list_references(connection: Connection, session_id: UUID) -> Sequence[RowMap
 
 def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str, int]:
     """Return how many actions of each type a session recorded, in the order of their first one."""
-    by_type = select(_A.c.type, func.count()).where(_A.c.session_id == session_id)
-    return dict(connection.execute(by_type.group_by(_A.c.type).order_by(func.min(_A.c.ord))).all())
+    by_type = select(_A.c.type, func.count().label("actions")).where(_A.c.session_id == session_id)
+    in_order = by_type.group_by(_A.c.type).order_by(func.min(_A.c.ord))
+    return {row.type: row.actions for row in connection.execute(in_order)}
 
 
 _FAILED_TWICE = text("""

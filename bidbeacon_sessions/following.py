@@ -143,7 +143,8 @@ class Follower:
             seen = look.number
             after = after or look.cursor
             told = told or after
-            if after is None or told is None or look.position is None or not look.is_answered:
+            if after is None or told is None or not look.is_answered:
+                told = after
                 yield self._sync(after)
                 continue
             if after != look.cursor:

@@ -179,6 +179,7 @@ class Follower:
         key = (after, told, wanted)
         if key not in look.reads:
             look.reads[key] = asyncio.create_task(self._read_in_turn(look, after, wanted, told))
+            look.reads[key].add_done_callback(_retrieve)
         try:
             return await asyncio.shield(look.reads[key])
         except (SQLAlchemyError, TimeoutError) as error:
@@ -290,3 +291,9 @@ class Follower:
         if not self._is_away:
             logger.warning("The database is away (%s)", type(error).__name__)
         self._is_away = True
+
+
+def _retrieve(task: asyncio.Task[Frame]) -> None:
+    """Take note of a task's exception: all who waited for it may have left."""
+    if not task.cancelled():
+        task.exception()

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bidbeacon_pipelines.cli.safe_console import safe_json
 from bidbeacon_pipelines.cli.session_output import TONES, account_of, action_sentence, dated_line
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import Cursor, parse_cursor
+from bidbeacon_sessions.change_log import Cursor, parse_cursor, step
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.messages import Message
@@ -83,6 +83,8 @@ class Tail:
     def _load(self, last: int) -> Cursor | None:
         """Show what the list has and was not shown; load the actions of a session that the list leaves out."""
         is_first = not self._seen
+        with self._store.begin() as connection:
+            step(connection)  # what nobody has published yet is in the list, and would come again
         loaded = load_sessions(self._store, self._wanted, max(last, 1))
         self._accounts = frozenset(loaded["accounts"])
         for session in reversed(loaded["sessions"][:last]):

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from bidbeacon_sessions.store import SessionStore
 HEAD_SECONDS = 5.0
 """A request whose headers take longer ends, and so does a connection that is idle for so long."""
 MAX_HEAD_BYTES = 64 * 1024
+MAX_WEBSOCKET_LINE = 8_000
 MAX_MESSAGE_BYTES = 64 * 1024
 """The most that a reader may send over a WebSocket at once."""
 MOST_CONNECTIONS = MOST_READERS + 500
@@ -145,11 +147,11 @@ class _BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._head_bytes += len(data)
-        if self._timer is not None and self._head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response("The line and headers of this request are too long.")
-            return
         super().data_received(data)
+        self._head_bytes += len(data)
+        is_incomplete = self._timer is not None and not self.transport.is_closing()
+        if is_incomplete and self._head_bytes > MAX_HEAD_BYTES:
+            self.send_400_response("The line and headers of this request are too long.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -159,6 +161,14 @@ class _BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_timer()
         super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Refuse a line that the WebSocket's own parser does not read: its client would get no answer."""
+        longest = max(len(name) + len(value) for name, value in [(self.url, b""), *self.headers])
+        if longest > MAX_WEBSOCKET_LINE:
+            self.send_400_response("A line of this request is too long.")
+        else:
+            super().handle_websocket_upgrade()
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
@@ -171,6 +181,7 @@ class _BoundedHttp(HttpToolsProtocol):
 
 
 def _config(app: object) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").addFilter(_is_error)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=_BoundedHttp,
@@ -184,8 +195,13 @@ def _config(app: object) -> uvicorn.Config:
         server_header=False,
         access_log=False,
         log_config=None,
-        log_level="error",  # a request that is no HTTP is nobody's concern
+        log_level="error",  # a request that is not HTTP is no concern of ours
     )
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    """Return False for a WebSocket that is refused by a response, and a stream that is cut off, which uvicorn takes for errors."""
+    return "without completing" not in record.getMessage()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -29,6 +29,8 @@ _HEADERS = (
     (b"x-accel-buffering", b"no"),
 )
 _TOO_MANY = ("Too many streams are open.", "Close some pages, or try again in a moment.")
+_READER_LEFT = (OSError, RuntimeError, WebSocketDisconnect)
+"""What sending raises if the connection is closed, or if the reader does not read; RuntimeError comes from uvloop."""
 Frames = AsyncGenerator[Frame, None]
 
 
@@ -71,7 +73,7 @@ async def serve_websocket(socket: WebSocket) -> None:
         with _counted(follower, "websocket"):
             await socket.accept()
             await _deliver(frames, send_frame, socket.receive)
-            with suppress(OSError, RuntimeError, WebSocketDisconnect):  # the reader has left
+            with suppress(*_READER_LEFT):
                 await _in_time(socket.close(_GOING_AWAY))
     except BadRequestError as error:
         await refuse_websocket(socket, problem(400, error.error, error.what_to_do))
@@ -115,9 +117,7 @@ async def _deliver(
         sending.cancel()
         leaving.cancel()
         for result in await asyncio.gather(sending, leaving, return_exceptions=True):
-            if isinstance(result, Exception) and not isinstance(
-                result, OSError | WebSocketDisconnect
-            ):
+            if isinstance(result, Exception) and not isinstance(result, _READER_LEFT):
                 logger.error("A stream broke off", exc_info=result)
 
 

@@ -157,7 +157,7 @@ def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
     wait_until(lambda: str(wanted) in reader.sessions)
     commit_end(session_store, other)
     commit_end(session_store, wanted)
-    wait_until(lambda: [str(wanted)] == reader.gone)
+    wait_until(lambda: [str(wanted)] == reader.view.gone)
 
     assert str(other) not in {
         data["session"]["id"] for _, _, data in reader.events("job-sessions:updated")

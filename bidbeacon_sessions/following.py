@@ -60,7 +60,7 @@ class _Look:
     @property
     def cursor(self) -> Cursor | None:
         """The cursor of a reader that knows everything."""
-        return self.position and self.position.cursor
+        return None if self.position is None else self.position.cursor
 
 
 class Follower:

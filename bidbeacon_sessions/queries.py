@@ -197,9 +197,8 @@ def list_excerpts(
     accounts: Sequence[str] = (),
 ) -> Sequence[RowMapping]:
     """Return actions of several sessions, each session's in order: the first and the last ones, the last errors, and the last ones that refer to the accounts."""
-    values = {"first": first, "last": last, "errors": errors}
-    values |= {"ids": list(ids), "accounts": list(accounts)}
-    return connection.execute(_EXCERPTS, values).mappings().all()
+    values = {"first": first, "last": last, "errors": errors, "accounts": list(accounts)}
+    return connection.execute(_EXCERPTS, values | {"ids": list(ids)}).mappings().all()
 
 
 def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]:

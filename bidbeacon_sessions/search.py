@@ -153,8 +153,8 @@ def _walk(
     named = func.unnest(cast(list(accounts), ARRAY(Text))).table_valued("key")
     named = named.render_derived(name="named")
     of_each = _walk_about(wanted, literal_column("named.key"), older_than, limit).lateral("each")
-    found = select(of_each.c.started_at, of_each.c.id).select_from(named.join(of_each, true()))
-    return _newest_first(found.distinct(), of_each).limit(limit)
+    of_all: Select[Any] = select(of_each.c.started_at, of_each.c.id).distinct()
+    return _newest_first(of_all.select_from(named.join(of_each, true())), of_each).limit(limit)
 
 
 def _walk_about(

@@ -27,6 +27,9 @@ from tests.faults.stream.stream_oracle import (
 from tests.faults.stream.stream_programs import Program, Server, stepper, writer
 
 JOBS = ("job-a", "job-b")
+ANY_BACKEND = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"""
 COUNTED = ("connections", "loads", "reset epoch", "reset expired")
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from tests.dagster.world import wait_until
-from tests.faults.stream.stage import Stage
-from tests.faults.stream.stream_chaos import ANY_BACKEND
+from tests.faults.stream.stage import ANY_BACKEND, Stage
 
 ENDLESS = {"sessions": 50, "actions": 500}
 

@@ -69,19 +69,6 @@ def test_a_long_unrelated_transaction_holds_nothing_up(store: SessionStore) -> N
             assert 0 == take_step(store)
 
 
-def test_what_a_savepoint_wrote_is_published_with_its_transaction(store: SessionStore) -> None:
-    """A released savepoint counts, one that was rolled back does not."""
-    with store.begin() as connection:
-        with connection.begin_nested():
-            kept = start_session(connection)
-        undone = connection.begin_nested()
-        start_session(connection)
-        undone.rollback()
-    take_step(store)
-
-    assert [(kept, 0)] == published(store)
-
-
 def test_of_two_steppers_one_leads(store: SessionStore) -> None:
     """While one process is at it, another one is told so at once; if it freezes, the server cuts it off."""
     with store.begin() as connection:

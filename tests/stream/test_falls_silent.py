@@ -8,9 +8,8 @@ import httpx
 import psutil
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
-from bidbeacon_sessions import SessionStore, following, log_reader
+from bidbeacon_sessions import SessionStore, following
 from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.log_reader import LogReader
 from bidbeacon_sessions.server import routes
@@ -85,20 +84,6 @@ def test_an_ended_connection_is_replaced_at_once(
         session_id = record(session_store)
         wait_until(lambda wanted=session_id: wanted in reader.sessions)
     assert {"answers"} == {data["database"] for _, _, data in reader.events("sync")}
-
-
-def test_a_statement_that_takes_too_long_is_ended(
-    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connections that the log is read on have their own bound, so that no thread waits for ever."""
-    monkeypatch.setattr(log_reader, "STATEMENT_SECONDS", 1)
-    log = LogReader(session_store.engine)
-    with session_store.begin() as holding:
-        holding.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
-        with pytest.raises(OperationalError, match="statement timeout"):
-            log.advance()
-    assert log.advance()[0].position == 0
-    log.dispose()
 
 
 def test_a_stream_that_waits_for_another_process_says_so(

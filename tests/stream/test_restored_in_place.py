@@ -14,12 +14,10 @@ from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_sessions import SessionStore
 from tests.stream.reading import Follow, load, wait_until
 from tests.stream.writing import (
-    commit_end,
     commit_session,
     commit_sessions,
     epoch_of,
     is_step_due,
-    published,
     take_step,
 )
 
@@ -111,24 +109,6 @@ def test_a_reader_from_before_the_restore_is_told_to_reload(
     reader = follow(transport, loaded)
     wait_until(lambda: {str(each) for each in kept | new | late} == set(reader.sessions))
     assert [] == reader.faults
-
-
-def test_restored_transaction_ids_publish_nothing_and_hide_nothing(
-    session_store: SessionStore, tmp_path: Path
-) -> None:
-    """In the same cluster they are past ones: restored rows are known by loading them, and their next change is published."""
-    restored = commit_sessions(session_store, 3)
-    before = step_and_epoch(session_store)
-
-    restore_clean(dump(session_store, tmp_path), session_store)
-    assert (0, 0) == (take_step(session_store), take_step(session_store))
-    assert before != step_and_epoch(session_store)
-
-    for each in restored:
-        commit_end(session_store, each)
-    new = commit_sessions(session_store, 2)
-    assert 5 == take_step(session_store)
-    assert restored | new == {session_id for session_id, _ in published(session_store)}
 
 
 def test_a_step_in_the_middle_of_a_restore_is_not_the_last_word(

@@ -10,8 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, make_url, text
 
-from bidbeacon_pipelines.problems.alerts import AlertWatch
-from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim
@@ -155,23 +154,3 @@ def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engi
     assert (2, "") == (ended.returncode, ended.stdout)
     assert "bidbeacon db upgrade" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-def test_the_role_may_send_alerts(role_store: SessionStore, engine: Engine) -> None:
-    """It looks for problems and keeps what was told; that nobody answers at the address changes nothing."""
-    with engine.begin() as connection:
-        connection.execute(text(AN_ACCOUNT))
-        connection.execute(
-            text(
-                """UPDATE ads_accounts SET needs_attention = '{"code": "account-refused"}', needs_attention_for = 'account'"""
-            )
-        )
-    AlertWatch(role_store.engine, Settings(alert_urls="json://127.0.0.1:1/")).look_once()
-    with engine.begin() as connection:
-        assert ("account-refused", True) == tuple(
-            connection.execute(
-                text(
-                    "SELECT key, error IS NOT NULL FROM findings, alert_receivers WHERE key LIKE 'account%'"
-                )
-            ).one()
-        )

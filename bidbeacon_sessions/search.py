@@ -164,7 +164,7 @@ def _walk_about(
     wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int
 ) -> Select[Any]:
     """Walk what sessions are about from the newest session on; each session counts once."""
-    walk = select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
+    walk: Select[Any] = select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
     walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
     walk = _newest_first(walk, _ABOUT)
     others = _of_header(wanted, keys)

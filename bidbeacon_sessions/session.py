@@ -224,9 +224,8 @@ class SessionRecorder:
         self._disconnect()
 
     def _give_up(self, state: RetryCallState) -> NoReturn:
-        raise DatabaseAwayError(str(self.session_id)) from (
-            state.outcome and state.outcome.exception()
-        )
+        error = state.outcome.exception() if state.outcome is not None else None
+        raise DatabaseAwayError(str(self.session_id)) from error
 
     def _disconnect(self) -> None:
         if self._connection is not None:

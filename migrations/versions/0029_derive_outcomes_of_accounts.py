@@ -6,7 +6,7 @@ Revision ID: 0029
 from alembic import op
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 oldest_program = "0029"  # the newest migration that a program has to know
 
 _VIEW = """

@@ -45,8 +45,8 @@ class SessionStore:
     def open_connection(self) -> psycopg.Connection[Any]:
         """Open a driver's connection outside of the pool, on which each statement commits by itself."""
         pooled = self.engine.raw_connection()
-        pooled.detach()
         driver = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        pooled.detach()
         driver.autocommit = True
         return driver
 

@@ -16,7 +16,7 @@ from tests.postgres.job_world import DATASET, BenchWorld
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 LATE = timedelta(hours=13)
-INVALID = {"share": 0.05, "change": "negative_metric"}
+INVALID = {"share": 0.2, "change": "negative_metric"}
 
 
 def outcomes(world: BenchWorld, action: str) -> list[str]:
@@ -55,12 +55,12 @@ def test_throttling_is_a_warning_only_where_windows_are_late(world: BenchWorld) 
     """A refused create whose windows can still be loaded on time is none; one that holds up late windows is, and counts them."""
     account = world.account()
     with only_daily_targets():
-        throttle_once(world, seconds=30)
+        throttle_once(world, retry_after=30)
         world.refresh(account)
         assert ["ok"] == outcomes(world, "creates-paused")
         world.execute("TRUNCATE session_headers CASCADE")
         world.advance(seconds=LATE.total_seconds())
-        throttle_once(world, seconds=30)
+        throttle_once(world, retry_after=30)
         world.refresh(account)
     [paused] = world.actions("creates-paused")
     assert (["warnings"], True) == (outcomes(world, "creates-paused"), paused["late_windows"] > 0)

@@ -1,6 +1,7 @@
 """The outcome of sessions, beside the status they ended with."""
 
 from contextlib import suppress
+from contextvars import copy_context
 from datetime import timedelta
 from uuid import UUID
 
@@ -216,7 +217,7 @@ def test_a_run_that_retries_another_recovers_it(session_store: SessionStore) -> 
 def test_attempt_that_a_newer_one_follows_has_warnings(session_store: SessionStore) -> None:
     """The newer attempt closes it, and has problems of its own where it fails too."""
     dead = with_job_session("x", store=session_store, run_id="run", step_key="step")
-    dead.__enter__()
+    copy_context().run(dead.__enter__)
     with with_job_session("x", store=session_store, run_id="run", step_key="step", retry_number=1):
         pass
     assert [("crashed", "warnings"), ("succeeded", "ok")] == sorted(outcomes(session_store))

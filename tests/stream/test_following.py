@@ -115,7 +115,8 @@ def test_a_reader_far_behind_gets_all_in_parts_and_comes_into_step(
         assert {str(id_) for id_ in ids} == set(seen)
         assert parts >= 2
         assert frame.upto is not None
-        assert frame.upto.position == MOST_CHANGES + 11
+        # The end is a change of its own unless it was published together with the session's beginning.
+        assert frame.upto.position - (MOST_CHANGES + 10) in {0, 1}
 
     run(session_store, test)
 

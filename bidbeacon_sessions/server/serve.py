@@ -8,11 +8,11 @@ import signal
 import socket
 import sys
 from asyncio import TimerHandle, Transport
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.following import Follower
@@ -137,6 +137,7 @@ class _BoundedHttp(HttpToolsProtocol):
 
     _timer: TimerHandle | None = None
     _head_bytes = 0
+    _requests: Sequence[RequestResponseCycle] = ()
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -145,6 +146,8 @@ class _BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+        for request in self._requests:
+            request.disconnected = True  # uvicorn tells the last one only
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -161,6 +164,9 @@ class _BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_timer()
         super().on_headers_complete()
+        if self.cycle is not None:
+            asked = (*self._requests, self.cycle)
+            self._requests = [request for request in asked if not request.response_complete]
 
     def handle_websocket_upgrade(self) -> None:
         """Refuse a line that the WebSocket's own parser does not read: its client would get no answer."""

@@ -5,9 +5,10 @@ import sys
 from pydantic import Field, ValidationError
 from pydantic_settings import CliApp, SettingsError
 
-from bidbeacon_sandbox.rulebook import describe_invalid
+from bidbeacon_sandbox.rulebook import RuleError, describe_invalid
 from bidbeacon_sandbox.server import serve
-from bidbeacon_sandbox.settings import OptionError, SandboxConfig, SandboxError
+from bidbeacon_sandbox.settings import SandboxConfig
+from bidbeacon_sandbox.store import SandboxError
 
 USAGE, FAILED = 2, 1
 
@@ -35,17 +36,10 @@ def main() -> None:
     try:
         command = CliApp.run(Command, sys.argv[1:])
         serve(command, command.host, command.port)
-    except ValidationError as error:
-        _stop(describe_invalid(error), USAGE)
-    except (SettingsError, OptionError) as error:
-        _stop(str(error), USAGE)
-    except SandboxError as error:
-        _stop(str(error), FAILED)
-
-
-def _stop(message: str, code: int) -> None:
-    sys.stderr.write(f"bidbeacon-sandbox: {message}\n")
-    sys.exit(code)
+    except (ValidationError, SettingsError, RuleError, SandboxError) as error:
+        text = describe_invalid(error) if isinstance(error, ValidationError) else error
+        sys.stderr.write(f"bidbeacon-sandbox: {text}\n")
+        sys.exit(FAILED if isinstance(error, SandboxError) else USAGE)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """The calls that list who there is: access tokens, ads accounts and profiles of a region."""
 
-import base64
-import binascii
-import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -10,13 +8,14 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from bidbeacon_sandbox.accounts import Account, AccountCountry
-from bidbeacon_sandbox.call import Call, json_response, refuse
+from bidbeacon_sandbox.call import Call, Refusal, json_response, refuse
 from bidbeacon_sandbox.rules import Token
 from bidbeacon_sandbox.settings import Credential
 
 _Item = TypeVar("_Item")
 _FORM = "application/x-www-form-urlencoded"
 _NEEDED = ("grant_type", "client_id", "client_secret", "refresh_token")
+_LONGEST_PAGE = 100
 
 
 async def issue_token(call: Call) -> Response:
@@ -38,55 +37,51 @@ async def issue_token(call: Call) -> Response:
 
 
 def _find_credential(call: Call, form: dict[str, str]) -> Credential:
-    """Return the credential that a form names.
-
-    Raises:
-        Refusal: something is missing, the client is unknown, or the refresh token isn't one of its.
-    """
+    """Return the credential that a form names; refuse what is missing, unknown, or another client's."""
     missing = [key for key in _NEEDED if key not in form]
     if missing:
         text = f"The request is missing a required parameter : {missing[0]}"
-        raise refuse(400, {"error": "invalid_request", "error_description": text})
+        raise _refused(400, "invalid_request", text)
     if form["grant_type"] != "refresh_token":
         text = "The authorization grant type is not supported by the authorization server"
-        raise refuse(400, {"error": "unsupported_grant_type", "error_description": text})
-    client = form["client_id"], form["client_secret"]
+        raise _refused(400, "unsupported_grant_type", text)
     of_client = [
         one
         for one in call.sandbox.config.credentials
-        if (one.client_id, one.client_secret.get_secret_value()) == client
+        if one.client_id == form["client_id"]
+        and one.client_secret.get_secret_value() == form["client_secret"]
     ]
     if not of_client:
-        text = "Client authentication failed"
-        raise refuse(401, {"error": "invalid_client", "error_description": text})
-    found = [
-        one for one in of_client if one.refresh_token.get_secret_value() == form["refresh_token"]
-    ]
-    is_revoked = call.sandbox.rules.strike(Token, call.subject, lambda rule: rule.what == "revoked")
+        raise _refused(401, "invalid_client", "Client authentication failed")
+    token = form["refresh_token"]
+    found = [one for one in of_client if one.refresh_token.get_secret_value() == token]
+    is_revoked = call.strike(Token, lambda rule: rule.what == "revoked")
     if not found or is_revoked:
         text = "The request has an invalid grant parameter : refresh_token. User may have revoked or didn't grant the permission."
-        raise refuse(400, {"error": "invalid_grant", "error_description": text})
+        raise _refused(400, "invalid_grant", text)
     return found[0]
 
 
-LIST_MEDIA = "application/vnd.listaccountsresource.v1+json"
-_LONGEST_PAGE = 100
+def _refused(status: int, error: str, text: str) -> Refusal:
+    return refuse(status, {"error": error, "error_description": text})
 
 
 async def list_accounts(call: Call) -> Response:
     """Return a page of the region's ads accounts; `POST /{region}/adsAccounts/list`."""
     await call.admit()
-    body = await call.json()
-    page, following = read_page(body, call.accounts())
-    accounts = [_account(account) for account in page]
-    return json_response({"adsAccounts": accounts} | following)
+    page, following = read_page(await call.json(), call.accounts_in_region())
+    return json_response({"adsAccounts": list(map(_account, page)), **following})
 
 
 async def list_profiles(call: Call) -> Response:
     """Return the region's profiles; `GET /{region}/v2/profiles`."""
     await call.admit()
     return json_response(
-        [_profile(account, country) for account in call.accounts() for country in account.countries]
+        [
+            _profile(account, country)
+            for account in call.accounts_in_region()
+            for country in account.countries
+        ]
     )
 
 
@@ -96,44 +91,23 @@ async def query_accounts(call: Call) -> Response:
     body = await call.json()
     asked = body.get("isGlobalAccountFilter") if isinstance(body, dict) else None
     wants_global = not asked or True in asked.get("include", [])
-    page, following = read_page(body, call.accounts() if wants_global else [])
-    return json_response(
-        {"advertiserAccounts": [_advertiser_account(account) for account in page]} | following
-    )
+    page, following = read_page(body, call.accounts_in_region() if wants_global else [])
+    return json_response({"advertiserAccounts": list(map(_advertiser_account, page)), **following})
 
 
-def read_page(body: Any, items: list[_Item]) -> tuple[list[_Item], dict[str, str]]:
-    """Return the page that a body asks for, and the token of the next one if there is one.
-
-    Raises:
-        Refusal: 400, the body is invalid.
-    """
+def read_page(body: Any, items: Sequence[_Item]) -> tuple[Sequence[_Item], dict[str, str]]:
+    """Return the page that a body asks for, and the token of the next one if there is one; an invalid body is a 400."""
     if not isinstance(body, dict):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
-    size, offset = _page_size(body), _offset(body)
-    token = json.dumps({"offset": offset + size}, separators=(",", ":")).encode()
-    following = {"nextToken": base64.b64encode(token).decode()}
-    return items[offset : offset + size], following if offset + size < len(items) else {}
-
-
-def _page_size(body: dict[str, Any]) -> int:
-    size = body.get("maxResults", _LONGEST_PAGE)
-    if isinstance(size, bool) or not isinstance(size, int | float) or size != int(size):
-        size = 0
-    if not 1 <= size <= _LONGEST_PAGE:
+    size, token = body.get("maxResults", _LONGEST_PAGE), body.get("nextToken", "from-0")
+    if size not in range(1, _LONGEST_PAGE + 1) or isinstance(size, bool):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "maxResults must be 1 to 100"})
-    return int(size)
-
-
-def _offset(body: dict[str, Any]) -> int:
-    token = body.get("nextToken")
-    if token is None:
-        return 0
-    try:
-        return int(json.loads(base64.b64decode(token, validate=True))["offset"])
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        text = "nextToken is not valid"
-        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text}) from error
+    word, _, number = str(token).partition("-")
+    if word != "from" or not number.isdecimal():
+        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "nextToken is not valid"})
+    end = int(number) + int(size)
+    following = {"nextToken": f"from-{end}"} if end < len(items) else {}
+    return items[int(number) : end], following
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -151,7 +125,7 @@ def _account(account: Account) -> dict[str, Any]:
         "accountName": account.name,
         "adsAccountId": account.account_id,
         "status": account.status,
-        "countryCodes": list(account.country_codes),
+        "countryCodes": account.country_codes,
         "alternateIds": ids,
         "errors": {account.refused_country: [refused]} if account.refused_country else {},
     }
@@ -161,7 +135,7 @@ def _profile(account: Account, country: AccountCountry) -> dict[str, Any]:
     market = country.market
     return {
         "profileId": country.profile_id,
-        "countryCode": market.profile_country,
+        "countryCode": "UK" if market.country == "GB" else market.country,
         "currencyCode": market.currency,
         "timezone": market.time_zone,
         "accountInfo": {

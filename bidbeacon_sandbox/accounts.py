@@ -7,9 +7,10 @@ from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from bidbeacon_sandbox.seeded import seed_number
+from bidbeacon_sandbox.seeded import WORLD, seed_number
 
 Region = Literal["NA", "EU", "FE"]
+AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,67 +29,17 @@ class Market:
         return ZoneInfo(self.time_zone)
 
     @property
-    def profile_country(self) -> str:
-        """The country code as `/v2/profiles` writes it."""
-        return "UK" if self.country == "GB" else self.country
-
-    @property
     def has_cents(self) -> bool:
         """Whether amounts of the currency usually have two decimals (the yen has none)."""
         return self.currency != "JPY"
 
 
-_MARKETS = (
-    Market("BR", "NA", "BRL", "America/Sao_Paulo", "A2Q3Y263D00KWC"),
-    Market("CA", "NA", "CAD", "America/Los_Angeles", "A2EUQ1WTGCTBG2"),
-    Market("MX", "NA", "MXN", "America/Los_Angeles", "A1AM78C64UM0Y8"),
-    Market("US", "NA", "USD", "America/Los_Angeles", "ATVPDKIKX0DER"),
-    Market("AE", "EU", "AED", "Asia/Dubai", "A2VIGQ35RCS4UG"),
-    Market("BE", "EU", "EUR", "Europe/Brussels", "AMEN7PMS3EDWL"),
-    Market("DE", "EU", "EUR", "Europe/Paris", "A1PA6795UKMFR9"),
-    Market("EG", "EU", "EGP", "Africa/Cairo", "ARBP9OOSHTCHU"),
-    Market("ES", "EU", "EUR", "Europe/Paris", "A1RKKUPIHCS9HS"),
-    Market("FR", "EU", "EUR", "Europe/Paris", "A13V1IB3VIYZZH"),
-    Market("GB", "EU", "GBP", "Europe/London", "A1F83G8C2ARO7P"),
-    Market("IE", "EU", "EUR", "Europe/Dublin", "A28R8C7NBKEWEA"),
-    Market("IN", "EU", "INR", "Asia/Kolkata", "A21TJRUUN4KGV"),
-    Market("IT", "EU", "EUR", "Europe/Paris", "APJ6JRA9NG5V4"),
-    Market("NL", "EU", "EUR", "Europe/Amsterdam", "A1805IZSGTT6HS"),
-    Market("PL", "EU", "PLN", "Europe/Warsaw", "A1C3SOZRARQ6R3"),
-    Market("SA", "EU", "SAR", "Asia/Riyadh", "A17E79C6D8DWNP"),
-    Market("SE", "EU", "SEK", "Europe/Stockholm", "A2NODRKZP88ZB9"),
-    Market("TR", "EU", "TRY", "Europe/Istanbul", "A33AVAJ2PDY3EV"),
-    Market("ZA", "EU", "ZAR", "Africa/Johannesburg", None),
-    Market("AU", "FE", "AUD", "Australia/Sydney", "A39IBJ37TRP1C6"),
-    Market("JP", "FE", "JPY", "Asia/Tokyo", "A1VC38T7YXB528"),
-    Market("SG", "FE", "SGD", "Asia/Singapore", "A19VAU5U5O7RUS"),
-)
-
-MARKETS: dict[str, Market] = {market.country: market for market in _MARKETS}
+MARKETS: dict[str, Market] = {one[0]: Market(*one) for one in WORLD["markets"]}
 REGIONS: tuple[Region, ...] = ("NA", "EU", "FE")
-
-
-AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
-
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_NAMES = (
-    "Acme Merch",
-    'Müller & Söhne "Hundeglück" GmbH',
-    "株式会社さくら商店",
-    "Closed Shop <b>Ltd</b>",
-    "O'Brien Outdoor",
-    "متجر الصحراء",
-    "Żółw i Spółka",
-    "Tiny Toys 🧸",
-)
-_Kind = tuple[tuple[str, ...], AccountStatus]
-CREATED: AccountStatus = "CREATED"
-_KNOWN_KINDS: list[_Kind] = [
-    (("US", "CA"), CREATED),
-    (("DE", "GB"), CREATED),
-    (("JP",), CREATED),
-    (("US",), "DISABLED"),
-]
+_KNOWN = (("US", "CA"), ("DE", "GB"), ("JP",), ("US",))
+_DISABLED = 3
+"""The countries of the first accounts unless others are set, and the number of the one that is disabled then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +90,7 @@ class AccountBook:
         self.accounts = accounts
         self._by_id = {account.account_id: account for account in accounts}
         self._by_profile = {
-            country.profile_id: (account, country)
+            str(country.profile_id): (account, country)
             for account in accounts
             for country in account.countries
         }
@@ -149,12 +100,10 @@ class AccountBook:
         return self._by_id.get(account_id or "")
 
     def find_profile(self, profile_id: str | None) -> tuple[Account, AccountCountry] | None:
-        """Return the account and country of a profile id (a text of digits); None where there is none."""
-        if not profile_id or not profile_id.isascii() or not profile_id.isdigit():
-            return None
-        return self._by_profile.get(int(profile_id))
+        """Return the account and country of a profile id; None where there is none."""
+        return self._by_profile.get(profile_id or "")
 
-    def in_region(self, region: Region) -> list[Account]:
+    def in_region(self, region: Region | None) -> list[Account]:
         """Return the accounts of a region, in a fixed order."""
         return [account for account in self.accounts if account.region == region]
 
@@ -167,50 +116,46 @@ def make_accounts(
     *,
     long_ids: bool = False,
 ) -> AccountBook:
-    """Make `count` accounts: in these countries first, or four known kinds (US and CA, DE and GB, JP, a disabled one), then any.
+    """Make `count` accounts: in these countries first, or four known ones (US and CA, DE and GB, JP, a disabled one), then in any.
 
     The countries of one account are in one region.
     """
-    kinds = [(tuple(codes), CREATED) for codes in countries] or _KNOWN_KINDS
-    return AccountBook(
-        tuple(
-            _make_account(seed, index, rows_per_day, kinds, long_ids=long_ids)
-            for index in range(count)
+    made, names = [], WORLD["accounts"]
+    for index in range(count):
+        rng = Random(seed_number(seed, "account", index))  # noqa: S311 - data, not secrets
+        codes = (countries or _KNOWN)[index : index + 1] or [_draw_countries(rng)]
+        name = names[index % len(names)]
+        account = Account(
+            account_id=f"amzn1.ads-account.g.{''.join(rng.choices(_LETTERS, k=25))}",
+            name=name if index < len(names) else f"{name} {index}",
+            status=_status(index, has_known=not countries),
+            region=MARKETS[codes[0][0]].region,
+            countries=tuple(
+                _make_country(rng, code, rows_per_day, long_ids=long_ids) for code in codes[0]
+            ),
+            refused_country="MX" if index == 0 else None,
+            kind="vendor" if index % 5 == 2 else "seller",  # noqa: PLR2004 - the one in Japan, and every fifth
         )
-    )
+        made.append(account)
+    return AccountBook(tuple(made))
 
 
-def _make_account(
-    seed: int, index: int, rows_per_day: int | None, kinds: Sequence[_Kind], *, long_ids: bool
-) -> Account:
-    rng = Random(seed_number(seed, "account", index))  # noqa: S311 - data, not secrets
-    codes, status = kinds[index] if index < len(kinds) else _draw_kind(rng)
-    name = _NAMES[index % len(_NAMES)]
-    return Account(
-        account_id=f"amzn1.ads-account.g.{''.join(rng.choices(_LETTERS, k=25))}",
-        name=name if index < len(_NAMES) else f"{name} {index}",
-        status=status,
-        region=MARKETS[codes[0]].region,
-        countries=tuple(
-            _make_country(rng, code, rows_per_day, long_ids=long_ids) for code in codes
-        ),
-        refused_country="MX" if index == 0 else None,
-        kind="vendor" if index % 5 == 2 else "seller",  # noqa: PLR2004 - the one in Japan, and every fifth
-    )
+def _status(index: int, *, has_known: bool) -> AccountStatus:
+    if has_known and index == _DISABLED:
+        return "DISABLED"
+    return "PARTIALLY_CREATED" if index % 10 == 9 else "CREATED"  # noqa: PLR2004 - every tenth
 
 
-def _draw_kind(rng: Random) -> _Kind:
+def _draw_countries(rng: Random) -> list[str]:
     region = rng.choice(REGIONS)
-    codes = sorted(code for code, market in MARKETS.items() if market.region == region)
-    chosen = tuple(sorted(rng.sample(codes, rng.randint(1, min(3, len(codes))))))
-    return chosen, rng.choices(("CREATED", "PARTIALLY_CREATED"), (9, 1))[0]
+    codes = [code for code, market in MARKETS.items() if market.region == region]
+    return sorted(rng.sample(codes, rng.randint(1, 3)))
 
 
 def _make_country(
     rng: Random, code: str, rows_per_day: int | None, *, long_ids: bool
 ) -> AccountCountry:
-    low, high = (2**53 + 1, 2**63 - 1) if long_ids else (10**14, 10**15)
-    profile_id = rng.randrange(low, high)
+    profile_id = rng.randrange(2**53, 2**63) if long_ids else rng.randrange(10**14, 10**15)
     entity_id = "ENTITY" + "".join(rng.choices(_LETTERS.upper(), k=12))
     drawn = rng.randint(200, 2_000)
     return AccountCountry(MARKETS[code], profile_id, entity_id, rows_per_day or drawn)

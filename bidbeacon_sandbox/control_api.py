@@ -1,27 +1,20 @@
-"""The sandbox's own pages: health, ledger, rules, clock, and the truth to compare with.
+"""The sandbox's own calls, which need no token: health, rules, clock, and the truth to compare with."""
 
-No token is needed here.
-"""
-
-import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from datetime import date, datetime, timedelta
-from typing import Any, Self
+from collections.abc import Awaitable, Callable
+from datetime import date
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from bidbeacon_sandbox.call import json_response
-from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
+from bidbeacon_sandbox.entities import AdProduct
 from bidbeacon_sandbox.rulebook import RuleError, check_accounts, read_rules
 from bidbeacon_sandbox.settings import FASTEST, FIRST_START, LAST_START
 from bidbeacon_sandbox.state import SandboxState
-from bidbeacon_sandbox.truth import Grain, TotalOf, day_totals, day_truth
-
-_LONGEST_TOTALS = 400
+from bidbeacon_sandbox.truth import Grain, day_truth
 
 
 class ClockChange(BaseModel):
@@ -49,26 +42,6 @@ class TruthQuery(BaseModel):
     at: AwareDatetime | None = None
 
 
-class TotalsQuery(BaseModel):
-    """Which totals are asked for: of the days from `start` to `end`, of all accounts, countries and products or of one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    start: date
-    end: date
-    account: str | None = None
-    country: str | None = None
-    product: AdProduct | None = None
-    dataset: TotalOf = "daily"
-    at: AwareDatetime | None = None
-
-    @model_validator(mode="after")
-    def _is_a_period(self) -> Self:
-        if not 0 <= (self.end - self.start).days < _LONGEST_TOTALS:
-            raise ValueError(f"expected start, then end, at most {_LONGEST_TOTALS} days in all")
-        return self
-
-
 Page = Callable[[SandboxState, Request], Awaitable[Response]]
 
 
@@ -79,9 +52,8 @@ def page(answer: Page) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await answer(request.app.state.sandbox, request)
         except ValidationError as error:
-            return json_response(
-                {"errors": error.errors(include_url=False, include_context=False)}, 400
-            )
+            wrong = error.errors(include_url=False, include_context=False)
+            return json_response({"errors": wrong}, 400)
         except RuleError as error:
             return json_response({"errors": [str(error)]}, 400)
 
@@ -90,29 +62,8 @@ def page(answer: Page) -> Callable[[Request], Awaitable[Response]]:
 
 async def healthz(sandbox: SandboxState, _: Request) -> Response:
     """Answer that the sandbox is up; `GET /healthz`."""
-    return json_response(
-        {"status": "ok", "now": sandbox.clock.now().isoformat(), "seed": sandbox.config.seed}
-    )
-
-
-async def show_ledger(sandbox: SandboxState, request: Request) -> Response:
-    """Return the calls, oldest first, and a summary of them; `GET /sandbox/ledger?operation=…&account=…`."""
-    asked = request.query_params
-    operation, account = asked.get("operation"), asked.get("account")
-    calls = sandbox.ledger.calls(operation, account)
-    return json_response(
-        {
-            "count": len(calls),
-            "summary": sandbox.ledger.summary(operation, account),
-            "calls": [call.as_json() for call in calls],
-        }
-    )
-
-
-async def clear_ledger(sandbox: SandboxState, _: Request) -> Response:
-    """Remove every recorded call; `DELETE /sandbox/ledger`."""
-    sandbox.ledger.clear()
-    return Response(status_code=204)
+    now = sandbox.clock.now().isoformat()
+    return json_response({"status": "ok", "now": now, "seed": sandbox.config.seed})
 
 
 async def show_rules(sandbox: SandboxState, _: Request) -> Response:
@@ -122,14 +73,19 @@ async def show_rules(sandbox: SandboxState, _: Request) -> Response:
 
 async def add_rules(sandbox: SandboxState, request: Request) -> Response:
     """Put one rule or a list of rules in force; `POST /sandbox/rules`."""
+    put_in_force(sandbox, (await request.body()).decode())
+    return json_response({"rules": sandbox.rules.overview()}, 201)
+
+
+def put_in_force(sandbox: SandboxState, text: str) -> None:
+    """Add one rule or a list of rules, given as JSON; an invalid one is a `RuleError`."""
     try:
-        given = json.loads(await request.body())
+        given = json.loads(text)
     except ValueError as error:
         raise RuleError(f"expected JSON, got: {error}") from None
     rules = read_rules(given)
     check_accounts(rules, sandbox.world.accounts.accounts)
     sandbox.rules.add(*rules)
-    return json_response({"rules": sandbox.rules.overview()}, 201)
 
 
 async def clear_rules(sandbox: SandboxState, _: Request) -> Response:
@@ -138,20 +94,17 @@ async def clear_rules(sandbox: SandboxState, _: Request) -> Response:
     return Response(status_code=204)
 
 
-async def show_clock(sandbox: SandboxState, _: Request) -> Response:
-    """Return the clock; `GET /sandbox/clock`."""
-    return json_response(_clock(sandbox))
-
-
 async def change_clock(sandbox: SandboxState, request: Request) -> Response:
     """Set, advance, freeze or accelerate the clock; `POST /sandbox/clock`."""
     change = ClockChange.model_validate_json(await request.body())
     if change.set is not None:
         sandbox.clock.set(change.set)
     sandbox.clock.advance(change.advance_seconds)
-    if change.freeze or change.rate is not None:
-        sandbox.clock.accelerate(0 if change.freeze else change.rate or 0)
-    return json_response(_clock(sandbox))
+    rate = 0.0 if change.freeze else change.rate
+    if rate is not None:
+        sandbox.clock.accelerate(rate)
+    now = sandbox.clock.now().isoformat()
+    return json_response({"now": now, "rate": sandbox.clock.rate})
 
 
 async def show_truth(sandbox: SandboxState, request: Request) -> Response:
@@ -161,55 +114,9 @@ async def show_truth(sandbox: SandboxState, request: Request) -> Response:
     country = account.find_country(asked.country) if account else None
     if account is None or country is None:
         return json_response({"errors": [f"No account {asked.account} in {asked.country}"]}, 404)
-    now: datetime = asked.at or sandbox.clock.now()
-    catalog = await run_in_threadpool(sandbox.world.catalog, account, country, asked.product)
+    now, world = asked.at or sandbox.clock.now(), sandbox.world
+    catalog = await run_in_threadpool(world.catalog, account, country, asked.product)
     rows = await run_in_threadpool(
         day_truth, catalog, asked.date, now, grain=asked.grain, hourly=asked.hourly
     )
     return json_response({"at": now.isoformat(), "currency": country.market.currency, "rows": rows})
-
-
-async def show_totals(sandbox: SandboxState, request: Request) -> Response:
-    """Return totals by account, country, day and ad product; `GET /sandbox/truth/totals?start=…&end=…`."""
-    asked = TotalsQuery.model_validate(dict(request.query_params))
-    now: datetime = asked.at or sandbox.clock.now()
-    rows = await run_in_threadpool(lambda: list(_totals(sandbox, asked, now)))
-    return json_response({"at": now.isoformat(), "dataset": asked.dataset, "totals": rows})
-
-
-def _totals(sandbox: SandboxState, asked: TotalsQuery, now: datetime) -> Iterator[dict[str, Any]]:
-    days = [
-        asked.start + timedelta(days=index) for index in range((asked.end - asked.start).days + 1)
-    ]
-    for account in sandbox.world.accounts.accounts:
-        if asked.account not in {None, account.account_id}:
-            continue
-        for country, product in itertools.product(account.countries, _products_with(asked)):
-            if asked.country not in {None, country.country}:
-                continue
-            catalog = sandbox.world.catalog(account, country, product)
-            for day in days:
-                yield {
-                    "account": account.account_id,
-                    "country": country.country,
-                    "currency": country.market.currency,
-                    "date": day.isoformat(),
-                    "product": product,
-                    **day_totals(catalog, day, now, asked.dataset),
-                }
-
-
-def _products_with(asked: TotalsQuery) -> list[AdProduct]:
-    """Return the ad products that are asked for and have the dataset."""
-    lacking: set[AdProduct] = {"SPONSORED_DISPLAY"} if asked.dataset == "search_terms" else set()
-    if asked.dataset == "hourly":
-        lacking = {"SPONSORED_BRANDS", "SPONSORED_DISPLAY"}
-    return [
-        product
-        for product in AD_PRODUCTS
-        if product not in lacking and asked.product in {None, product}
-    ]
-
-
-def _clock(sandbox: SandboxState) -> dict[str, Any]:
-    return {"now": sandbox.clock.now().isoformat(), "rate": sandbox.clock.rate}

@@ -2,46 +2,26 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
-_COMMON = frozenset(
-    (
-        "date.value",
-        "advertiserAccount.id",
-        "campaign.country",
-        "campaignCountry.value",
-        "budgetCurrency.value",
-        "adProduct.value",
-    )
-)
-"""Fields that tell no report from another."""
-_SHARES = "mpressionShare"
+_SAME_IN_ALL = {"date.value", "adProduct.value", "budgetCurrency.value", "advertiserAccount.id"}
+_SAME_IN_ALL |= {"campaign.country", "campaignCountry.value"}
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(NamedTuple):
     """One report of the contract; `keys` are the dimensions that tell it from others."""
 
-    name: str
     products: tuple[str, ...]
-    hourly: bool
     keys: frozenset[str]
     fields: frozenset[str]
-
-    @property
-    def has_shares(self) -> bool:
-        """Whether its metrics are shares of impressions."""
-        return any(_SHARES in field for field in self.fields)
 
 
 _CONTRACT = json.loads((files("bidbeacon_sandbox") / "datasets.json").read_text(encoding="utf-8"))
 DATASETS: dict[str, Dataset] = {
     one["name"]: Dataset(
-        one["name"],
         tuple(one["adProducts"]),
-        one["grain"] == "hour",
-        frozenset(one["keyDimensions"]) - _COMMON,
+        frozenset(one["keyDimensions"]) - _SAME_IN_ALL,
         frozenset((*one["fields"], *one.get("optionalMetrics", ()))),
     )
     for one in _CONTRACT["datasets"]
@@ -59,14 +39,17 @@ def datasets_of(fields: Collection[str], products: Collection[str]) -> tuple[str
     """Return the names of the contract's reports that a query of these fields and ad products is."""
     old_names = {new: old for old, new in NEW_NAMES.items()}
     keys = {old_names.get(field, field) for field in fields} & _KEYS
-    has_shares = any(_SHARES in field for field in fields)
     return tuple(
         name
         for name, one in DATASETS.items()
         if one.keys == keys
-        and one.has_shares == has_shares
+        and _has_shares(one.fields) == _has_shares(fields)
         and not set(one.products).isdisjoint(products)
     )
+
+
+def _has_shares(fields: Collection[str]) -> bool:
+    return any("mpressionShare" in field for field in fields)
 
 
 def metrics_of(product: str) -> frozenset[str]:

@@ -1,7 +1,6 @@
 """Edits of JSON that rules make to answers and to rows of files: fields renamed, lost, added or written otherwise."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
@@ -14,15 +13,13 @@ _WRITERS: dict[Writing, Callable[[Any], Any]] = {
     "null_if_zero": lambda value: value or None,
     "number": lambda value: int(value) if value else value,
     "text": lambda value: value if value is None else str(value),
-    "float": lambda value: value if value is None else Decimal(f"{value}.0"),
+    "float": lambda value: value if value is None else float(value),
     "list": lambda value: [value],
     "lower": lambda value: value.lower() if isinstance(value, str) else value,
     "clock": lambda value: f"{value} o'clock",
     "without_first": lambda value: value[1:],
 }
 _Value = TypeVar("_Value")
-_MAPS = frozenset(("errors",))
-"""Objects whose keys are data (an account's `errors` by country), not fields."""
 
 
 class Edits(BaseModel):
@@ -39,34 +36,27 @@ class Edits(BaseModel):
     @property
     def edits_anything(self) -> bool:
         """Whether it has an edit."""
-        return bool(
-            self.rename or self.drop or self.copy_to or self.add or self.words or self.write
-        )
+        return any((self.rename, self.drop, self.copy_to, self.add, self.words, self.write))
 
-    def edited(self, body: Any, *, is_map: bool = False) -> Any:
+    def edited(self, body: Any, *, in_field: str = "") -> Any:
         """Return JSON data with the edits made in all its objects."""
         if isinstance(body, list):
             return [self.edited(item) for item in body]
         if not isinstance(body, dict):
             return body
-        known = {
-            key: self.edited(item, is_map=key in _MAPS and isinstance(item, dict))
-            for key, item in body.items()
-        }
+        known = {key: self.edited(item, in_field=key) for key, item in body.items()}
+        is_map = in_field == "errors"  # an account's, whose keys are countries
         if is_map or any(known.get(key) not in values for key, values in self.where.items()):
             return known
-        return self._fields(known) | self.add
-
-    def _fields(self, body: dict[str, Any]) -> dict[str, Any]:
         changed: dict[str, Any] = {}
-        for key, item in body.items():
+        for key, item in known.items():
             if _find(key, dict.fromkeys(self.drop, True)):
                 continue
             value = self._written(key, item)
             changed[self.rename.get(key, key)] = value
             if key in self.copy_to:
                 changed[self.copy_to[key]] = value
-        return changed
+        return changed | self.add
 
     def _written(self, key: str, value: Any) -> Any:
         words, writing = _find(key, self.words), _find(key, self.write)

@@ -1,7 +1,6 @@
 """The fields that a report can be asked for: the contract's table, companions, and which exclude each other."""
 
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES, metrics_of
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
@@ -10,17 +9,12 @@ from bidbeacon_sandbox.traffic import Split
 
 
 class RequestError(Exception):
-    """A v1 report request that can't be met: Amazon's code, a message, and where in the body it is wrong."""
+    """A v1 report request that can't be met: Amazon's code, and a message."""
 
-    def __init__(self, code: str, message: str, location: str | None = None) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.location = location
-
-    def entry(self) -> dict[str, Any]:
-        """Return it as an entry of a 207 answer's `errors`."""
-        return {"code": self.code, "fieldLocation": self.location, "message": self.message}
 
 
 _CONVERSIONS = ("purchases", "sales", "unitsSold")
@@ -37,7 +31,6 @@ METRICS = (
     *("metric.newToBrandPurchases", "metric.newToBrandSales", "metric.newToBrandUnitsSold"),
 )
 """The metrics that each row has a number of its own for; others are derived from these."""
-TRAFFIC_METRICS = METRICS[:4]
 RATES = ("metric.ctr", "metric.cpc", "metric.roas")
 SHARES = (
     "metric.topOfSearchImpressionShare",
@@ -73,6 +66,44 @@ KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *RATES, *SHARES, *AD_FIELDS)).
 ALL_METRICS = frozenset(field for field in KNOWN_FIELDS if field.startswith("metric."))
 _VIDEO = frozenset(metric for metric in ALL_METRICS if metric.endswith("VideoAd"))
 _OF_AD_PRODUCT = {product: metrics_of(product) for product in AD_PRODUCTS}
+_NEEDED = {
+    "a time dimension": frozenset(TIME_FIELDS),
+    "a level-of-detail dimension": frozenset(
+        (*ID_FIELDS, "advertisedProduct.id", "target.value", *SPLIT_FIELDS)
+    ),
+    "a metric": ALL_METRICS,
+}
+_COMPANIONS = {
+    "campaign": ("campaign.id",),
+    "campaign.budgetAmount": ("budgetCurrency.value",),
+    "adGroup.": ("adGroup.id",),
+    "advertisedProduct": ("advertisedProduct.id",),
+    "target.": ("target.value",),
+    "portfolio.": ("portfolio.portfolioId",),
+    "convertedProduct.id": ("convertedProductMarketplace.value",),
+    SHARES[0]: ("adProduct.value", "advertiserAccount.id"),
+    SHARES[1]: ("adProduct.value", "advertiserAccount.id", "searchTerm.value"),
+}
+"""What fields whose names begin so can't be asked for without."""
+_FINER_THAN_CAMPAIGN = ("adGroup.id", "ad.id", "target.value", "advertisedProduct.id")
+_EXCLUDED: dict[str, Collection[str]] = {
+    "convertedProductMarketplace.value": (*METRICS[:4], *_VIDEO, *RATES),
+    "metric.topOfSearchImpressionShare": (
+        *_FINER_THAN_CAMPAIGN,
+        *SPLIT_FIELDS,
+        *("hour.value", "portfolio.portfolioId"),
+    ),
+    "metric.impressionShare": ("campaign.id",),
+    "metric.impressionShareRank": ("campaign.id",),
+}
+"""What the contract says that a field excludes."""
+_OF_SOME_PRODUCTS = ("advertisedProduct.id", "searchTerm.value", "placementClassification.value")
+_PURCHASED = {
+    one.products[0]: one.keys - {"campaign.id", "convertedProductMarketplace.value"}
+    for one in DATASETS.values()
+    if "convertedProduct.id" in one.keys
+}
+"""The key of an ad product's purchased products, beside the campaign and the marketplace."""
 
 
 def is_money(metric: str) -> bool:
@@ -91,68 +122,10 @@ def applies(metric: str, product: AdProduct) -> bool:
     return metric in RATES or metric in SHARES or metric in _OF_AD_PRODUCT[product]
 
 
-def _companions(fields: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each field and one without which it may not be asked for."""
-    for field in fields:
-        entity, _, attribute = field.partition(".")
-        if entity in {"campaign", "campaignCountry"} and attribute != "id":
-            yield field, "campaign.id"
-        if entity.startswith("advertisedProduct") and field != "advertisedProduct.id":
-            yield field, "advertisedProduct.id"
-        if field in _COMPANIONS:
-            yield field, _COMPANIONS[field]
-        if is_money(field) or field == "campaign.budgetAmount":
-            yield field, "budgetCurrency.value"
-        if field in SHARES:
-            yield field, "adProduct.value"
-            yield field, "advertiserAccount.id"
-        if field in SHARES[1:]:
-            yield field, "searchTerm.value"
-
-
-_COMPANIONS = {
-    "adGroup.name": "adGroup.id",
-    "target.matchType": "target.value",
-    "portfolio.name": "portfolio.portfolioId",
-    "convertedProduct.id": "convertedProductMarketplace.value",
-}
-_FINER_THAN_CAMPAIGN = ("adGroup.id", "ad.id", "target.value", "advertisedProduct.id")
-_EXCLUDED: dict[str, Collection[str]] = {
-    "convertedProductMarketplace.value": (*TRAFFIC_METRICS, *_VIDEO, *RATES),
-    "metric.topOfSearchImpressionShare": (
-        *_FINER_THAN_CAMPAIGN,
-        *SPLIT_FIELDS,
-        *("hour.value", "portfolio.portfolioId"),
-    ),
-    "metric.impressionShare": ("campaign.id",),
-    "metric.impressionShareRank": ("campaign.id",),
-}
-"""What the contract says that a field excludes."""
-_NOT_OFFERED: dict[AdProduct, tuple[str, ...]] = {
-    product: tuple(
-        field
-        for field in ("advertisedProduct.id", "searchTerm.value", "placementClassification.value")
-        if not any(field in one.keys for one in DATASETS.values() if product in one.products)
-    )
-    for product in AD_PRODUCTS
-}
-"""The dimensions that an ad product doesn't have."""
-_PURCHASED = {
-    one.products[0]: one.keys - {"campaign.id", "convertedProductMarketplace.value"}
-    for one in DATASETS.values()
-    if "convertedProduct.id" in one.keys
-}
-"""The key of an ad product's purchased products, beside the campaign and the marketplace."""
-_HOURS_OF = frozenset({"SPONSORED_PRODUCTS"})
-_LOCATION = "reports[0].query.fields"
-_NEEDED = (
-    (TIME_FIELDS, "a time dimension"),
-    (
-        (*ID_FIELDS, "advertisedProduct.id", "target.value", *SPLIT_FIELDS),
-        "a level-of-detail dimension",
-    ),
-    (tuple(ALL_METRICS), "a metric"),
-)
+def has_hours(fields: Collection[str], product: AdProduct) -> bool:
+    """Return whether an ad product has the hours that a report asks for: but Sponsored Products only those of campaigns."""
+    is_finer = not set(_FINER_THAN_CAMPAIGN).isdisjoint(fields)
+    return "hour.value" not in fields or product == "SPONSORED_PRODUCTS" or not is_finer
 
 
 def check_fields(
@@ -165,32 +138,34 @@ def check_fields(
     """Check a report's fields as Amazon does.
 
     Args:
-        fields: What is asked for; a field may be listed twice.
+        fields: What is asked for.
         products: The ad products that the filter names; None where it names none.
         has_new_names: Whether fields have their newer names, and not the older ones.
         accepted: What is accepted against the contract.
-
-    Raises:
-        RequestError: 400013 for a name without a dot, 400005 for an unknown field, 400006 for a
-            missing companion, 400004 for fields that exclude each other or that an ad product
-            doesn't have, 400000 for a query without a time dimension, a level-of-detail key or a
-            metric.
     """
     unknown = frozenset(NEW_NAMES if has_new_names else NEW_NAMES.values())
     _check_names(fields, KNOWN_FIELDS.union(NEW_NAMES.values()) - unknown)
     _check_pairs(fields, needs_companions="no_companion" not in accepted)
-    for needed, kind in _NEEDED:
-        if not set(fields) & set(needed):
-            raise refused("400000", f"a report needs {kind}")
-    if products is not None:
-        _check_products(fields, products, all_hours="hours_of_all_products" in accepted)
+    for kind, some in _NEEDED.items():
+        if some.isdisjoint(fields):
+            raise RequestError("400000", f"400000: a report needs {kind}")
+    for product in products or ():
+        _check_product(fields, product)
     if "convertedProductMarketplace.value" in fields:
         _check_purchased(fields, products or ())
 
 
+def _check_names(fields: tuple[str, ...], known: frozenset[str]) -> None:
+    for field in fields:
+        if "." not in field:
+            raise RequestError("400013", f"400013: invalid field name: {field}")
+        if field not in known:
+            raise unknown_field(field)
+
+
 def _check_pairs(fields: tuple[str, ...], *, needs_companions: bool) -> None:
-    for field, companion in _companions(fields) if needs_companions else ():
-        if companion not in fields:
+    for field, companion in _companions(fields):
+        if needs_companions and companion not in fields:
             raise companionless(field, companion)
     for field in fields:
         for other in _EXCLUDED.get(field, ()):
@@ -198,25 +173,23 @@ def _check_pairs(fields: tuple[str, ...], *, needs_companions: bool) -> None:
                 raise excluded(field, other)
 
 
-def _check_names(fields: tuple[str, ...], known: frozenset[str]) -> None:
+def _companions(fields: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield each field and one without which it may not be asked for."""
     for field in fields:
-        if "." not in field:
-            raise refused("400013", f"invalid field name: {field}")
-        if field not in known:
-            raise unknown_field(field)
+        for beginning, companions in _COMPANIONS.items():
+            if field.startswith(beginning):
+                yield from ((field, companion) for companion in companions if companion != field)
+        if is_money(field):
+            yield field, "budgetCurrency.value"
 
 
-def _check_products(
-    fields: tuple[str, ...], products: tuple[AdProduct, ...], *, all_hours: bool
-) -> None:
-    for product in products:
-        for field in fields:
-            if field in _NOT_OFFERED[product]:
-                raise excluded(field, product)
-        if "hour.value" in fields and product not in _HOURS_OF:
-            finer = [field for field in fields if field in _FINER_THAN_CAMPAIGN]
-            if finer or not all_hours:
-                raise excluded("hour.value", product)
+def _check_product(fields: tuple[str, ...], product: AdProduct) -> None:
+    for field in fields:
+        of_product = (one.keys for one in DATASETS.values() if product in one.products)
+        if field in _OF_SOME_PRODUCTS and not any(field in keys for keys in of_product):
+            raise excluded(field, product)
+    if not has_hours(fields, product):
+        raise excluded("hour.value", product)
 
 
 def _check_purchased(fields: tuple[str, ...], products: tuple[AdProduct, ...]) -> None:
@@ -233,23 +206,16 @@ def _check_purchased(fields: tuple[str, ...], products: tuple[AdProduct, ...]) -
 
 def companionless(field: str, companion: str) -> RequestError:
     """Make the refusal of a field that needs another one."""
-    return refused(
-        "400006", f"field {field} cannot be used without also including fields: ({companion})"
-    )
+    text = f"field {field} cannot be used without also including fields: ({companion})"
+    return RequestError("400006", f"400006: {text}")
 
 
 def excluded(first: str, *others: str) -> RequestError:
     """Make the refusal of fields that can't be used together."""
-    return refused(
-        "400004", f"field {first} cannot be used along with fields: ({', '.join(others)})"
-    )
+    text = f"field {first} cannot be used along with fields: ({', '.join(others)})"
+    return RequestError("400004", f"400004: {text}")
 
 
 def unknown_field(field: str) -> RequestError:
     """Make the refusal of a field that there isn't."""
-    return refused("400005", f"unknown field: {field}")
-
-
-def refused(code: str, text: str) -> RequestError:
-    """Make the refusal of a report's fields."""
-    return RequestError(code, f"{code}: {text}", _LOCATION)
+    return RequestError("400005", f"400005: unknown field: {field}")

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from bidbeacon_sandbox.rulebook import RuleError, check_accounts, read_rules
+from bidbeacon_sandbox.control_api import put_in_force
+from bidbeacon_sandbox.rulebook import RuleError
 from bidbeacon_sandbox.state import SandboxState
 
 _CALLS_OF = timedelta(minutes=5)
@@ -34,89 +35,70 @@ async def show_page(sandbox: SandboxState, _: Request) -> Response:
 async def change_by_form(sandbox: SandboxState, request: Request) -> Response:
     """Add, switch or remove a rule as the page's forms ask; `POST /sandbox/change`."""
     form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
-    rules, number = sandbox.rules, int(form.get("number", 0))
+    number, do = int(form.get("number", 0)), form.get("do")
     try:
-        match form.get("do"):
-            case "add":
-                added = read_rules(json.loads(form.get("rule", "")))
-                check_accounts(added, sandbox.world.accounts.accounts)
-                rules.add(*added)
-            case "remove":
-                rules.remove(number)
-            case "on" | "off" as do:
-                rules.switch(number, on=do == "on")
+        if do == "add":
+            put_in_force(sandbox, form.get("rule", ""))
+        elif do == "remove":
+            sandbox.rules.remove(number)
+        else:
+            sandbox.rules.switch(number, on=do == "on")
     except RuleError as error:
         return _page(sandbox, str(error), form.get("rule", ""), 400)
-    except json.JSONDecodeError as error:
-        return _page(sandbox, f"expected JSON, got: {error}", form.get("rule", ""), 400)
     return RedirectResponse("/sandbox", 303)
 
 
 def _page(
     sandbox: SandboxState, wrong: str = "", text: str = _EXAMPLE, status: int = 200
 ) -> Response:
-    now, config = sandbox.clock.now(), sandbox.config
+    now = sandbox.clock.now()
+    rules = (_rule_cells(armed) for armed in sandbox.rules.overview())
+    reports = (
+        (one.id, one.account_id, one.request.start, one.request.end, one.status(now))
+        for one in sandbox.reports
+        if one.is_in_flight(now)
+    )
+    calls = (
+        (f"{one.time:%H:%M:%S}", one.operation, one.path, one.account or "", one.status)
+        for one in sandbox.ledger.calls()[: -_MOST_CALLS - 1 : -1]
+        if one.time > now - _CALLS_OF
+    )
+    accounts = (
+        (one.name, one.account_id, one.region, ", ".join(one.country_codes), one.status)
+        for one in sandbox.world.accounts.accounts
+    )
     parts = (
-        f"<h1>Sandbox of the Amazon Ads API</h1><p>{now:%Y-%m-%d %H:%M:%S} UTC, seed {config.seed}",
-        "<h2>Rules</h2>",
-        _table(("on", "rule", "matched", "struck", ""), map(_rule_cells, sandbox.rules.overview())),
+        f"<h1>Sandbox of the Amazon Ads API</h1><p>{now:%Y-%m-%d %H:%M:%S} UTC, seed {sandbox.config.seed}",
+        _table("Rules", ("on", "rule", "matched", "struck", ""), rules),
         f'<p class="wrong">{escape(wrong)}</p><form method="post" action="/sandbox/change">',
         f'<textarea name="rule" rows="3" aria-label="New rule">{escape(text)}</textarea>',
         '<button name="do" value="add">Add</button></form>',
-        "<h2>Reports in flight</h2>",
+        _table("Reports in flight", ("report", "account", "from", "to", "status"), reports),
         _table(
-            ("report", "account", "period", "created", "status"),
-            (
-                [
-                    escape(one.report_id),
-                    escape(one.request.account_id),
-                    f"{one.request.start} – {one.request.end}",
-                    f"{one.created_at:%H:%M:%S}",
-                    escape(one.status(now)),
-                ]
-                for one in sandbox.reports
-                if one.is_in_flight(now)
-            ),
+            "Calls of the last five minutes", ("time", "call", "path", "account", "status"), calls
         ),
-        "<h2>Calls of the last five minutes</h2>",
-        _table(
-            ("time", "call", "path", "account", "status"),
-            (
-                [
-                    f"{one.time:%H:%M:%S}",
-                    one.operation or "",
-                    escape(one.path),
-                    escape(one.account or ""),
-                    str(one.status),
-                ]
-                for one in sandbox.ledger.calls()[: -_MOST_CALLS - 1 : -1]
-                if one.time > now - _CALLS_OF
-            ),
-        ),
-        "<h2>Accounts</h2>",
-        _table(
-            ("name", "id", "region", "countries", "status"),
-            (
-                [
-                    escape(one.name),
-                    escape(one.account_id),
-                    one.region,
-                    ", ".join(one.country_codes),
-                    one.status,
-                ]
-                for one in sandbox.world.accounts.accounts
-            ),
-        ),
+        _table("Accounts", ("name", "id", "region", "countries", "status"), accounts),
     )
     return HTMLResponse(_HEAD + "".join(parts), status)
 
 
-def _rule_cells(armed: dict[str, Any]) -> list[str]:
-    number, is_on = armed["number"], armed["on"]
-    switch = _button(number, "off" if is_on else "on", "switch off" if is_on else "switch on")
-    shown = f"<code>{escape(json.dumps(armed['rule'], ensure_ascii=False))}</code>"
-    counts = [str(armed["matched"]), str(armed["struck"])]
-    return ["on" if is_on else "off", shown, *counts, switch + _button(number, "remove", "remove")]
+class _Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def _rule_cells(armed: dict[str, Any]) -> tuple[object, ...]:
+    number, word = armed["number"], "off" if armed["on"] else "on"
+    shown = json.dumps(armed["rule"], ensure_ascii=False)
+    buttons = _button(number, word, f"switch {word}") + _button(number, "remove", "remove")
+    return (
+        "on" if armed["on"] else "off",
+        _Html(f"<code>{escape(shown)}</code>"),
+        armed["matched"],
+        armed["struck"],
+        _Html(buttons),
+    )
 
 
 def _button(number: int, do: str, text: str) -> str:
@@ -126,8 +108,11 @@ def _button(number: int, do: str, text: str) -> str:
     )
 
 
-def _table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table; the cells are HTML."""
+def _table(title: str, names: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     head = "".join(f"<th>{name}" for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{cell}" for cell in row) for row in rows)
-    return f"<table><tr>{head}{body or '<tr><td>none'}</table>"
+    body = "".join(f"<tr>{''.join(map(_cell, row))}" for row in rows)
+    return f"<h2>{title}</h2><table><tr>{head}{body or '<tr><td>none'}</table>"
+
+
+def _cell(value: object) -> str:
+    return f"<td>{value if isinstance(value, _Html) else escape(str(value))}"

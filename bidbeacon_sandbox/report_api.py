@@ -1,31 +1,32 @@
 """The unified v1 report calls: create, retrieve and delete, and what they answer."""
 
-from collections.abc import Callable
-from datetime import date, datetime
+from datetime import timedelta
 from typing import Any
 
 from starlette.responses import Response
 
 from bidbeacon_sandbox.accounts import Account
-from bidbeacon_sandbox.call import Call, Refusal, json_response, refuse, throttled
+from bidbeacon_sandbox.call import (
+    Call,
+    Refusal,
+    answer_error,
+    iso,
+    json_response,
+    refuse,
+    throttled,
+)
 from bidbeacon_sandbox.fields import RequestError
-from bidbeacon_sandbox.files import MAKING_SECONDS, SignedUrl
 from bidbeacon_sandbox.report_request import (
     ReportRequest,
     check_period,
-    find_account_id,
-    find_datasets,
-    first_asked,
+    checked,
     read_create,
     read_report_id,
-    too_old,
-    wire_filter,
 )
 from bidbeacon_sandbox.reports import Report
 from bidbeacon_sandbox.rules import (
     Accepted429,
     Duplicate,
-    Limits,
     OneAtATime,
     Parts,
     Refuse,
@@ -36,42 +37,78 @@ from bidbeacon_sandbox.rules import (
 _MULTI_STATUS = 207
 _MEDIA = ("application/json", "application/vnd.adsapireporting.v1+json")
 _ENDS = frozenset(("COMPLETED", "FAILED", "CANCELLED", "EXPIRED"))
+_REASONS: dict[str | None, tuple[str, str]] = {
+    "no_rights": ("FORBIDDEN", "Multi-account authorization failed"),
+    "too_large": ("CONTENT_TOO_LARGE", "The report exceeds the maximum size"),
+}
 
 
-def answer(document: dict[str, Any]) -> Response:
-    """Answer with one report."""
-    return json_response(
-        {"error": None, "success": [{"index": 0, "report": document}]}, _MULTI_STATUS
+async def create_report(call: Call) -> Response:
+    """Accept one report; `POST /{region}/adsApi/v1/create/reports`."""
+    sandbox, body = call.sandbox, await call.json()
+    try:
+        request = read_create(body)
+    except RequestError:
+        await _admit(call)
+        raise
+    account = sandbox.world.accounts.find(request.account_id)
+    call.concerns(account, datasets=request.datasets)
+    await _admit(call)
+    checks = call.strikes(Refuse, lambda rule: rule.changes_checks)
+    request = checked(request, checks)
+    account = _own_account(call, account)
+    check_period(request, account.first_day(call.now), checks)
+    _refuse_by_rule(call, request)
+    _check_room(call, account, request)
+    rules = (
+        *checks,
+        *call.strikes(ReportEnds),
+        *call.strikes(Rows, lambda rule: rule.of == "reports"),
+        *call.strikes(Parts, lambda rule: rule.missing is None),
     )
+    report = sandbox.reports.create(request, call.now, rules, call.subject.client or "")
+    if rule := call.strike(Accepted429):
+        raise throttled(rule.headers())
+    return _answer(_describe(report, report.status(report.created_at)))
 
 
-def answer_errors(error: RequestError) -> Response:
-    """Answer that the one thing asked for failed."""
-    return json_response(
-        {"error": [{"index": 0, "errors": [error.entry()]}], "success": []}, _MULTI_STATUS
-    )
+async def retrieve_report(call: Call) -> Response:
+    """Return a report's status, with fresh urls where it is complete; `POST /{region}/adsApi/v1/retrieve/reports`."""
+    report = await _find_report(call)
+    polled, pause = call.sandbox.reports.polled, call.sandbox.config.poll_min_seconds
+    if report.id in polled and call.now < polled[report.id] + timedelta(seconds=pause):
+        raise throttled()
+    polled[report.id] = call.now
+    _refuse_by_rule(call, report.request)
+    return await _retrieved(call, report)
 
 
-def describe(report: Report, status: str) -> dict[str, Any]:
+async def delete_report(call: Call) -> Response:
+    """Forget a report; `POST /{region}/adsApi/v1/delete/reports`."""
+    report = await _find_report(call)
+    call.sandbox.reports.delete(report)
+    return _answer(_describe(report, report.status(call.now)))
+
+
+def _answer(document: dict[str, Any]) -> Response:
+    success = [{"index": 0, "report": document}]
+    return json_response({"error": None, "success": success}, _MULTI_STATUS)
+
+
+def _describe(report: Report, status: str) -> dict[str, Any]:
     """Return a report's description, without its parts."""
     request = report.request
-    ended = _iso(report.ready_at) if status in _ENDS and report.ready_at else None
+    ended = iso(report.ready_at) if status in _ENDS and report.ready_at else None
+    period = {"startDate": request.start.isoformat(), "endDate": request.end.isoformat()}
     return {
-        "reportId": report.report_id,
+        "reportId": report.id,
         "status": status,
-        "creationDateTime": _iso(report.created_at),
-        "lastUpdatedDateTime": ended or _iso(report.created_at),
+        "creationDateTime": iso(report.created_at),
+        "lastUpdatedDateTime": ended or iso(report.created_at),
         "completedDateTime": ended if status == "COMPLETED" else None,
         "format": request.format,
-        "periods": [
-            {
-                "datePeriod": {
-                    "startDate": request.start.isoformat(),
-                    "endDate": request.end.isoformat(),
-                }
-            }
-        ],
-        "query": {"fields": list(request.fields), "filter": wire_filter(request.filter)},
+        "periods": [{"datePeriod": period}],
+        "query": {"fields": request.fields, "filter": request.filter},
         "linkedAccounts": [{"advertiserAccountId": request.account_id}],
         "url": None,
         "currencyOfView": None,
@@ -82,94 +119,31 @@ def describe(report: Report, status: str) -> dict[str, Any]:
     }
 
 
-def describe_parts(sizes: list[int], urls: list[SignedUrl]) -> list[dict[str, Any]]:
-    """Return the urls of a report's parts with their announced sizes."""
-    return [
-        {"sizeInBytes": size, "url": signed.url, "urlExpirationDateTime": _iso(signed.expires_at)}
-        for size, signed in zip(sizes, urls, strict=True)
-    ]
-
-
 def _failure(report: Report, status: str) -> dict[str, str | None]:
     """Return code and reason of a report that did not complete; only FAILED has them without being told."""
     rule = report.end_rule if status in _ENDS else None
     code, reason = (rule.code, rule.reason) if rule else (None, None)
     if status == "FAILED":
-        too_large = rule is not None and rule.longer_than_days is not None
+        too_large = rule is not None and rule.longer_than_days > 0
         usual = "The requested report is too large" if too_large else "Report generation failed"
         code, reason = code or "INTERNAL_ERROR", reason or usual
     return {"failureCode": code, "failureReason": reason}
 
 
-def _iso(instant: datetime) -> str:
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-_STATUSES = {"FORBIDDEN": 403, "CONTENT_TOO_LARGE": 413}
-
-
-async def create_report(call: Call) -> Response:
-    """Accept one report; `POST /{region}/adsApi/v1/create/reports`."""
-    body = await call.json()
-    account = call.sandbox.world.accounts.find(find_account_id(body))
-    call.concerns(account, datasets=find_datasets(body))
-    await _admit(call)
-    rules = call.sandbox.rules.strikes(Refuse, call.subject, _is_about_fields)
-    try:
-        request = read_create(body, rules)
-        account = _own_account(call, account)
-        first_day = account.first_day(call.now)
-        check_period(request, first_day, rules)
-        _refuse_for_a_reason(call, request, first_asked(request, first_day, rules))
-        _check_room(call, account, request)
-        _refuse_with_a_code(call)
-    except RequestError as error:
-        raise _refused(call, error) from error
-    report = call.sandbox.reports.create(
-        request, call.now, (*rules, *_rules_of_report(call)), call.subject.client or ""
-    )
-    if rule := call.sandbox.rules.strike(Accepted429, call.subject):
-        raise throttled(rule.headers())
-    return answer(describe(report, report.status(report.created_at)))
-
-
-async def retrieve_report(call: Call) -> Response:
-    """Return a report's status, with fresh urls where it is complete; `POST /{region}/adsApi/v1/retrieve/reports`."""
-    report = await _find_report(call)
-    if call.sandbox.reports.is_polled_too_soon(report, call.now):
-        raise throttled()
-    try:
-        _refuse_with_a_code(call)
-    except RequestError as error:
-        raise _refused(call, error) from error
-    return await _retrieved(call, report)
-
-
-async def delete_report(call: Call) -> Response:
-    """Forget a report; `POST /{region}/adsApi/v1/delete/reports`."""
-    report = await _find_report(call)
-    call.sandbox.reports.delete(report)
-    return answer(describe(report, report.status(call.now)))
-
-
 async def _find_report(call: Call) -> Report:
-    """Return the report that a body names.
-
-    Raises:
-        Refusal: it names none, or one that there isn't or that the credential can't see.
-    """
+    """Return the report that a body names; refuse one that there isn't, or that the credential can't see."""
+    body = await call.json()
     try:
-        report_id = read_report_id(await call.json())
-    except RequestError as error:
+        report_id = read_report_id(body)
+    except RequestError:
         await _admit(call)
-        raise _refused(call, error) from error
+        raise
     report = call.sandbox.reports.find(report_id)
-    account = call.sandbox.world.accounts.find(report.request.account_id) if report else None
-    call.concerns(account, datasets=report.request.datasets if report else ())
+    account = call.sandbox.world.accounts.find(report.account_id) if report else None
+    call.concerns(account, datasets=report.datasets if report else ())
     await _admit(call)
-    if report is None or account is None or account not in call.accounts():
-        missing = RequestError("NOT_FOUND", f"Report not found: {report_id}", "reportIds[0]")
-        raise Refusal(answer_errors(missing))
+    if report is None or account not in call.accounts_in_region():
+        raise Refusal(answer_error(RequestError("NOT_FOUND", f"Report not found: {report_id}")))
     return report
 
 
@@ -179,70 +153,45 @@ async def _admit(call: Call) -> None:
 
 
 def _own_account(call: Call, account: Account | None) -> Account:
-    if account is None or account.status == "DISABLED" or not call.may_see(account):
+    if account is None or account.status == "DISABLED" or account not in call.accounts():
         raise refuse(403, {"code": "403", "message": "Not authorized for this advertiser account"})
     if account.region != call.subject.region:
-        text = f"The account is not in region {call.subject.region}"
-        raise RequestError("400000", text, "accessRequestedAccounts[0]")
+        raise RequestError("400000", f"The account is not in region {call.subject.region}")
     return account
 
 
-def _is_about_fields(rule: Refuse) -> bool:
-    """Return whether a rule changes what is refused because of fields, filter or period."""
-    by_reason = rule.reason in {"old_names", "mixed_products"}
-    return by_reason or bool(rule.fields or rule.history_days or rule.accept)
+def _refuse_by_rule(call: Call, request: ReportRequest) -> None:
+    """Refuse a call for a reason, or with any code, where a rule says so."""
 
+    def strikes(rule: Refuse) -> bool:
+        if rule.reason == "too_large":
+            return request.days > rule.days
+        return rule.reason == "no_rights" or rule.code is not None
 
-def _refuse_for_a_reason(call: Call, request: ReportRequest, first: date) -> None:
-    days = (request.end - request.start).days + 1
-
-    def strikes(reason: str) -> Callable[[Refuse], bool]:
-        return lambda rule: rule.reason == reason and (reason != "too_large" or days > rule.days)
-
-    rules, subject = call.sandbox.rules, call.subject
-    if rules.strike(Refuse, subject, strikes("no_rights")):
-        place = "accessRequestedAccounts[0]"
-        raise RequestError("FORBIDDEN", "Multi-account authorization failed", place)
-    if rules.strike(Refuse, subject, strikes("too_large")):
-        text = "The report exceeds the maximum size"
-        raise RequestError("CONTENT_TOO_LARGE", text, "reports[0].periods[0]")
-    if rules.strike(Refuse, subject, strikes("too_old")):
-        raise too_old(first, hourly=request.is_hourly)
-
-
-def _refuse_with_a_code(call: Call) -> None:
-    rule = call.sandbox.rules.strike(Refuse, call.subject, lambda rule: rule.code)
-    if rule is not None and rule.code is not None:
-        error = RequestError(rule.code, rule.message or "Internal error, try again later")
-        raise Refusal(answer_errors(error)) if rule.as_207 else error
+    if rule := call.strike(Refuse, strikes):
+        told = rule.code or "", rule.message or "Internal error, try again later"
+        error = RequestError(*_REASONS.get(rule.reason, told))
+        raise Refusal(answer_error(error)) if rule.as_207 else error
 
 
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
-    sandbox, subject = call.sandbox, call.subject
-    in_flight = sandbox.reports.in_flight(account, call.now)
-    twin = next((report for report in in_flight if _is_same(report.request, request)), None)
-    if twin is not None and sandbox.rules.strike(Duplicate, subject):
-        text = f"The Request is a duplicate of : {twin.report_id}"
+    """Refuse a report while too many are in flight, or while the same one is, where a rule says so."""
+    sandbox, now = call.sandbox, call.now
+    in_flight = sandbox.reports.in_flight(account, now)
+    twin = next((one for one in in_flight if _is_same(one.request, request)), None)
+    if twin and call.strike(Duplicate):
+        text = f"The Request is a duplicate of : {twin.id}"
         raise refuse(425, {"code": "425", "detail": text})
     if len(in_flight) >= sandbox.config.max_reports_in_flight:
         raise throttled()
-    busy = sum(
-        report.client == subject.client
-        for one in sandbox.world.accounts.in_region(account.region)
-        for report in sandbox.reports.in_flight(one, call.now)
-    )
-    if rule := sandbox.rules.strike(OneAtATime, subject, lambda rule: busy >= rule.most):
+
+    def is_busy(rule: OneAtATime) -> bool:
+        known = {one.account_id for one in sandbox.world.accounts.in_region(account.region)}
+        own = [one for one in sandbox.reports if one.client == call.subject.client]
+        return sum(one.account_id in known and one.is_in_flight(now) for one in own) >= rule.most
+
+    if rule := call.strike(OneAtATime, is_busy):
         raise throttled(rule.headers())
-
-
-def _rules_of_report(call: Call) -> tuple[Limits, ...]:
-    """Return the rules that a report has from its creation on."""
-    rules, subject = call.sandbox.rules, call.subject
-    return (
-        *rules.strikes(ReportEnds, subject),
-        *rules.strikes(Rows, subject),
-        *rules.strikes(Parts, subject),
-    )
 
 
 def _is_same(first: ReportRequest, second: ReportRequest) -> bool:
@@ -252,30 +201,22 @@ def _is_same(first: ReportRequest, second: ReportRequest) -> bool:
 
 
 async def _retrieved(call: Call, report: Report) -> Response:
-    status = report.status(call.now)
+    status, sandbox = report.status(call.now), call.sandbox
     if report.end(call.now) != "COMPLETED":
-        return answer(describe(report, status))
-    sandbox = call.sandbox
-    key, rows = f"reports-{report.report_id}", lambda: sandbox.reports.rows(report)
-    paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows, report.part_count)
-    if paths is None:
-        return answer(describe(report, "PROCESSING"))
-    places = [f"/downloads/reports/{report.report_id}/{part}.json.gz" for part in range(len(paths))]
+        return _answer(_describe(report, status))
+    files = await sandbox.files.parts(sandbox.reports, report)
+    places = [f"/downloads/{report.id}/{part}.json.gz" for part in range(len(files))]
     urls, of_parts = call.signed(places), report.rules_of(Parts)
     if any(rule.single_url for rule in of_parts):
-        return answer(describe(report, status) | {"url": urls[0].url})
-    sizes = [call.announced_size(path.stat().st_size) for path in paths]
-    parts = describe_parts(sizes, urls)
+        return _answer(_describe(report, status) | {"url": urls[0][0]})
+    parts = [
+        {
+            "sizeInBytes": call.announced_size(len(file)),
+            "url": url,
+            "urlExpirationDateTime": iso(expires_at),
+        }
+        for file, (url, expires_at) in zip(files, urls, strict=True)
+    ]
     if any(rule.twice for rule in of_parts):
         parts.append(parts[0])
-    return answer(describe(report, status) | {"completedReportParts": parts})
-
-
-def _refused(call: Call, error: RequestError) -> Refusal:
-    as_207 = call.sandbox.rules.strike(
-        Refuse, call.subject, lambda rule: rule.as_207 and not rule.code
-    )
-    if as_207:
-        return Refusal(answer_errors(error))
-    status = _STATUSES.get(error.code, 400)
-    return refuse(status, {"code": error.code, "message": error.message})
+    return _answer(_describe(report, status) | {"completedReportParts": parts})

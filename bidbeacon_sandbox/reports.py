@@ -3,74 +3,46 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TypeVar
 from uuid import UUID
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from bidbeacon_sandbox.accounts import Account
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
-from bidbeacon_sandbox.files import Journal
+from bidbeacon_sandbox.fields import has_hours
+from bidbeacon_sandbox.jobs import Job, Jobs
 from bidbeacon_sandbox.report_request import (
     COUNTRY_FIELDS,
-    ReportFilter,
     ReportRequest,
     first_day_of,
-    passes,
+    read_conditions,
 )
 from bidbeacon_sandbox.row_changes import with_more_rows, with_rules
 from bidbeacon_sandbox.rows import RowWriter
-from bidbeacon_sandbox.rules import (
-    AnyRule,
-    Limits,
-    Parts,
-    Refuse,
-    ReportEnd,
-    ReportEnds,
-    RowChange,
-    Rows,
-)
-from bidbeacon_sandbox.seeded import digest, unit_interval
+from bidbeacon_sandbox.rules import Limits, Parts, Refuse, ReportEnd, ReportEnds, RowChange, Rows
+from bidbeacon_sandbox.seeded import seed_number, unit_interval
 from bidbeacon_sandbox.settings import SandboxConfig
+from bidbeacon_sandbox.store import Store
 from bidbeacon_sandbox.traffic import age_of
 
-_Rule = TypeVar("_Rule", bound=Limits)
 _PENDING_SHARE = 0.3
 
 
-class Report(BaseModel):
-    """One report that was accepted, with the rules that struck its creation; it never changes.
+class Report(Job):
+    """One report; without an end it stays PENDING for ever."""
 
-    `ready_at` is when it completes or fails; None: it stays PENDING for ever.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    report_id: str
     client: str
     request: ReportRequest
-    created_at: AwareDatetime
-    ready_at: AwareDatetime | None
-    rules: tuple[AnyRule, ...] = ()
-
-    def rules_of(self, kind: type[_Rule]) -> tuple[_Rule, ...]:
-        """Return its rules of one kind."""
-        return tuple(rule for rule in self.rules if isinstance(rule, kind))
 
     @property
     def end_rule(self) -> ReportEnds | None:
         """The rule that makes it end otherwise than COMPLETED; None where it has none."""
-        days = (self.request.end - self.request.start).days + 1
-        return next(
-            (
-                rule
-                for rule in self.rules_of(ReportEnds)
-                if rule.status not in {"COMPLETED", "PENDING"}
-                and days > (rule.longer_than_days or 0)
-            ),
-            None,
-        )
+        ends = (rule for rule in self.rules_of(ReportEnds) if rule.status != "COMPLETED")
+        return next((one for one in ends if self.request.days > one.longer_than_days), None)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The contract's reports that it is."""
+        return self.request.datasets
 
     @property
     def part_count(self) -> int | None:
@@ -88,13 +60,10 @@ class Report(BaseModel):
 
     def status(self, now: datetime) -> str:
         """Return its status at an instant, as the API says it: usually PENDING, PROCESSING and then COMPLETED."""
-        end = self.end(now)
-        if end is not None:
-            return end
-        rules = self.rules_of(ReportEnds)
+        end, rules = self.end(now), self.rules_of(ReportEnds)
         word = next((rule.word for rule in rules if rule.word), None)
-        if word is not None:
-            return word
+        if end or word:
+            return end or f"{word}"
         if self.ready_at is None or any(rule.seconds is not None for rule in rules):
             return "PENDING"
         begins = self.created_at + (self.ready_at - self.created_at) * _PENDING_SHARE
@@ -105,26 +74,16 @@ class Report(BaseModel):
         return self.end(now) is None
 
 
-class _Deleted(BaseModel):
-    report_id: str
-
-
-class Reports:
+class Reports(Jobs[Report]):
     """All reports of a sandbox."""
 
-    def __init__(self, config: SandboxConfig, world: World) -> None:
+    def __init__(self, config: SandboxConfig, world: World, store: Store | None = None) -> None:
+        super().__init__(Report, store)
         self._config = config
         self._world = world
-        self._journal = Journal(config.state_dir, "reports", Report)
-        self._deletions = Journal(config.state_dir, "deleted-reports", _Deleted)
-        deleted = {one.report_id for one in self._deletions.read()}
-        self._reports = {
-            report.report_id: report
-            for report in self._journal.read()
-            if report.report_id not in deleted
-        }
-        self._created = len(self._reports)
-        self._polled: dict[str, datetime] = {}
+        self._created = len(self)
+        self.polled: dict[str, datetime] = {}
+        """When each report was last asked for."""
 
     def create(
         self,
@@ -136,59 +95,31 @@ class Reports:
         """Accept a request; its id depends on the seed, the request, the time and how many came before."""
         seed = self._config.seed
         self._created += 1
-        report_id = str(UUID(bytes=digest(seed, "report", request, now, self._created)))
-        seconds = self._config.report_seconds * (
-            0.5 + unit_interval(seed, "report seconds", report_id)
+        report_id = str(UUID(int=seed_number(seed, "report", request, now, self._created)))
+        spread = 0.5 + unit_interval(seed, "report seconds", report_id)
+        return self.keep(
+            Report(
+                id=report_id,
+                account_id=request.account_id,
+                client=client,
+                request=request,
+                created_at=now,
+                ready_at=_ready_at(now, self._config.report_seconds * spread, rules),
+                rules=rules,
+            )
         )
-        report = Report(
-            report_id=report_id,
-            client=client,
-            request=request,
-            created_at=now,
-            ready_at=_ready_at(now, seconds, rules),
-            rules=rules,
-        )
-        self._reports[report_id] = report
-        self._journal.append(report)
-        return report
-
-    def delete(self, report: Report) -> None:
-        """Forget a report, also after a restart."""
-        del self._reports[report.report_id]
-        self._deletions.append(_Deleted(report_id=report.report_id))
-
-    def find(self, report_id: str) -> Report | None:
-        """Return the report with this id; None where there is none (or none since a restart)."""
-        return self._reports.get(report_id)
-
-    def __len__(self) -> int:
-        """Return how many reports were accepted."""
-        return len(self._reports)
-
-    def __iter__(self) -> Iterator[Report]:
-        """Return the reports, oldest first."""
-        return iter(self._reports.values())
 
     def in_flight(self, account: Account, now: datetime) -> list[Report]:
         """Return an account's reports that have not ended."""
-        own = (report for report in self if report.request.account_id == account.account_id)
+        own = (report for report in self if report.account_id == account.account_id)
         return [report for report in own if report.is_in_flight(now)]
 
-    def is_polled_too_soon(self, report: Report, now: datetime) -> bool:
-        """Return whether a report is polled sooner than allowed after the last poll, and count this poll where not."""
-        last = self._polled.get(report.report_id)
-        if last is not None and now < last + timedelta(seconds=self._config.poll_min_seconds):
-            return True
-        self._polled[report.report_id] = now
-        return False
-
-    def rows(self, report: Report) -> Iterator[str]:
-        """Return a report's rows as JSON texts, of all countries of its account, as of its creation."""
-        account = self._world.accounts.find(report.request.account_id)
+    def rows(self, job: Report) -> Iterator[str]:
+        """Return a report's rows, of all countries of its account, as of its creation."""
+        account = self._world.accounts.find(job.account_id)
         if account is None:
             return iter(())
-        rows = _account_rows(self._world, account, report)
-        return with_rules(rows, report.rules_of(Rows), report.report_id)
+        return with_rules(_account_rows(self._world, account, job), job.rules_of(Rows), job.id)
 
 
 def _ready_at(now: datetime, seconds: float, rules: tuple[Limits, ...]) -> datetime | None:
@@ -199,46 +130,41 @@ def _ready_at(now: datetime, seconds: float, rules: tuple[Limits, ...]) -> datet
 
 
 def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
-    request, rules = report.request, report.rules_of(Refuse)
-    row_filter = None if _find_change(report, "all_products") else request.filter
-    today = account.first_day(report.created_at)
-    catalogs = _catalogs(world, account, report)
+    request, now = report.request, report.created_at
+    today, limits = account.first_day(now), report.rules_of(Refuse)
     writers = [
         (
             catalog,
-            first_day_of(catalog.product, today, rules, hourly=request.is_hourly),
-            RowWriter(catalog, request.fields, passing),
+            first_day_of(catalog.product, today, limits, hourly=request.is_hourly),
+            RowWriter(catalog, request.fields, _passing_campaigns(catalog, report)),
         )
-        for catalog in catalogs
-        if (passing := _passing_campaigns(catalog, row_filter)) != frozenset()
+        for catalog in _catalogs(world, account, report)
     ]
-    days = [
-        request.start + timedelta(days=index)
-        for index in range((request.end - request.start).days + 1)
-    ]
-    spans = [[day] for day in days] if {"date.value", "hour.value"} & {*request.fields} else [days]
+    days = [request.start + timedelta(days=index) for index in range(request.days)]
+    is_of_days = not {"date.value", "hour.value"}.isdisjoint(request.fields)
     return chain.from_iterable(
         writer.rows(
-            [(day, age_of(catalog, day, report.created_at)) for day in span if day >= first],
+            [(day, age_of(catalog, day, now)) for day in span if day >= first],
             (request.start, request.end),
         )
-        for span in spans
+        for span in ([[day] for day in days] if is_of_days else [days])
         for catalog, first, writer in writers
     )
 
 
 def _catalogs(world: World, account: Account, report: Report) -> list[Catalog]:
     """Return the catalogs of all countries and ad products that have rows in a report."""
-    catalogs = [
-        catalog
-        for product in _products_with_rows(report)
-        for catalog in world.catalogs(account, product)
-    ]
+    countries = account.countries
     if rule := _find_change(report, "no_country"):
-        left_out = rule.country or account.countries[0].country
-        catalogs = [catalog for catalog in catalogs if catalog.market.country != left_out]
+        left_out = rule.country or countries[0].country
+        countries = tuple(one for one in countries if one.country != left_out)
+    catalogs = [
+        world.catalog(account, country, product)
+        for product in _products_with_rows(report)
+        for country in countries
+    ]
     if rule := _find_change(report, "appear"):
-        catalogs = [with_more_rows(catalog, rule.share_of_rows) for catalog in catalogs]
+        return [with_more_rows(catalog, rule.share_of_rows) for catalog in catalogs]
     return catalogs
 
 
@@ -246,35 +172,32 @@ def _find_change(report: Report, change: RowChange) -> Rows | None:
     return next((rule for rule in report.rules_of(Rows) if change in rule.change), None)
 
 
-def _products_with_rows(report: Report) -> list[AdProduct]:
-    """Return the ad products that have rows of these fields.
+def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
+    """Return the ad products that have rows of a report's fields and pass its filter, unless a rule ignores that.
 
-    Sponsored Display has no search terms or placements; only Sponsored Products has hours, unless
-    a rule accepts the others.
+    Sponsored Display has no search terms and placements.
     """
-    fields = set(report.request.fields)
-    no_display = not fields.isdisjoint(
-        ("searchTerm.value", "placementClassification.value", "placement.value")
-    )
-    accepts_hours = any("hours_of_all_products" in rule.accept for rule in report.rules_of(Refuse))
-    if "hour.value" in fields and not accepts_hours:
-        return ["SPONSORED_PRODUCTS"]
-    return [
-        product for product in AD_PRODUCTS if not (no_display and product == "SPONSORED_DISPLAY")
-    ]
+    request = report.request
+    named = AD_PRODUCTS if _find_change(report, "all_products") else request.products
+    named = tuple(product for product in named if has_hours(request.fields, product))
+    splits = {"searchTerm.value", "placementClassification.value", "placement.value"}
+    if not splits.isdisjoint(request.fields):
+        named = tuple(product for product in named if product != "SPONSORED_DISPLAY")
+    return named
 
 
-def _passing_campaigns(catalog: Catalog, asked: ReportFilter | None) -> frozenset[str] | None:
+def _passing_campaigns(catalog: Catalog, report: Report) -> frozenset[str] | None:
     """Return the ids of the campaigns that pass a report's filter; None where all of them do."""
-    if asked is None:
+    conditions = read_conditions(report.request.filter)
+    if not conditions or _find_change(report, "all_products"):
         return None
     of_catalog = {"adProduct.value": catalog.product} | dict.fromkeys(
         COUNTRY_FIELDS, catalog.market.country
     )
-    ids = [campaign.campaign_id for campaign in catalog.campaigns]
-    passing = frozenset(
-        campaign_id
-        for campaign_id in ids
-        if passes(asked, of_catalog | {"campaign.id": campaign_id})
+    return frozenset(
+        campaign["campaignId"]
+        for campaign in catalog.entities["campaigns"]
+        if all(
+            one.passes(of_catalog | {"campaign.id": campaign["campaignId"]}) for one in conditions
+        )
     )
-    return None if len(passing) == len(ids) else passing

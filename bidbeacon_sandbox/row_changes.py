@@ -1,23 +1,38 @@
 """Changes a file's rows as rules say: rows that can't be read, of other regions, of unknown targets, restated, new or gone."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 from bidbeacon_sandbox.entities import Catalog
-from bidbeacon_sandbox.fields import METRICS
+from bidbeacon_sandbox.fields import ID_FIELDS, METRICS
 from bidbeacon_sandbox.report_request import COUNTRY_FIELDS
-from bidbeacon_sandbox.rows import from_json, to_json
-from bidbeacon_sandbox.rules import RowChange, Rows
+from bidbeacon_sandbox.rows import to_json
+from bidbeacon_sandbox.rules import ChangeOfCatalog, RowChange, Rows
 from bidbeacon_sandbox.seeded import seed_number
 
 _Row = dict[str, Any]
-_OF_CATALOGS: frozenset[RowChange] = frozenset(("appear", "no_country", "all_products"))
+_OF_CATALOGS: frozenset[RowChange] = frozenset(get_args(ChangeOfCatalog))
 """Changes that are made before there are rows."""
+_GONE = object()
+_DATE = ("date.value",)
+_NO_DATES = ("2025-02-30", "0000-00-00", "30/12/2025", "")
+_SPOILT: dict[RowChange, tuple[Sequence[str], Sequence[Any]]] = {
+    "missing_field": ((*ID_FIELDS, "advertiserAccount.id", *METRICS, *_DATE), (_GONE,)),
+    "wrong_type": (METRICS, ("many", [1], {"value": 1}, True)),
+    "null_metric": (METRICS, (None,)),
+    "negative_metric": (METRICS, (-1, -9)),
+    "impossible_date": (_DATE, _NO_DATES),
+    "impossible_hour": (("hour.value",), (24, "-1", "noon", "2025-12-29T25:00:00")),
+    "unreadable_country": (COUNTRY_FIELDS, (False, 0, [], _GONE)),
+    "unknown_target": (("target.value",), ("unknown 1", "unknown 2", "unknown 3")),
+}
+"""Changes that give one of some fields one of some values."""
 
 
-def with_rules(rows: Iterator[str], rules: tuple[Rows, ...], seed: object) -> Iterator[str]:
+def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iterator[str]:
     """Pass rows on as the rules of their file leave them; same seed, same changes."""
     for number, rule in enumerate(rules):
         if rule.edits_anything or not _OF_CATALOGS.issuperset(rule.change):
@@ -31,8 +46,7 @@ def with_more_rows(catalog: Catalog, share: float) -> Catalog:
 
     All other rows stay as they are, since a row's numbers depend on no other row.
     """
-    slots = (slot._replace(share=min(1.0, slot.share * (1 + share))) for slot in catalog.slots)
-    return replace(catalog, slots=tuple(slots))
+    return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
@@ -41,30 +55,34 @@ def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
         if rng.random() >= rule.share_of_rows:
             yield text
             continue
-        row = rule.edited(from_json(text)) if rule.edits_anything else from_json(text)
-        changed = _CHANGES[rng.choice(changes)](row, rng) if changes else [row]
-        yield from map(to_json, changed)
+        row = rule.edited(json.loads(text))
+        change = rng.choice(changes) if changes else None
+        if change in _SPOILT:
+            yield to_json(_spoilt(row, change, rng))
+        elif change is not None:
+            yield from map(to_json, _CHANGES[change](row, rng))
+        else:
+            yield to_json(row)
 
 
-def _metrics(row: _Row) -> list[str]:
-    return [key for key in METRICS if row.get(key) is not None]
-
-
-def _unknown_target(row: _Row, rng: Random) -> list[_Row]:
-    if "target.value" not in row:
-        return [row]
-    unknown = {"target.value": f"unknown {rng.randrange(1000)}", "target.matchType": "EXACT"}
-    return [row | unknown]
+def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
+    """Return a row with a field spoilt; one without an hour gets an impossible date instead."""
+    fields, values = _SPOILT[change]
+    known = [field for field in fields if field in row]
+    if not known and change == "impossible_hour":
+        known, values = list(_DATE), _NO_DATES
+    if known:
+        row[rng.choice(known)] = rng.choice(values)
+    return {key: value for key, value in row.items() if value is not _GONE}
 
 
 def _restated(row: _Row, rng: Random) -> list[_Row]:
     """Move each metric that has a value by one to nine, up or down, and never below zero."""
-    moved = {}
-    for key in _metrics(row):
-        change = rng.randint(1, 9)
-        down = rng.random() < 0.5 and row[key] >= change  # noqa: PLR2004 - as often down as up
-        moved[key] = row[key] + (-change if down else change)
-    return [row | moved]
+    for key in METRICS:
+        if row.get(key) is not None:
+            change = rng.choice((-1, 1)) * rng.randint(1, 9)
+            row[key] = round(row[key] + (change if row[key] + change >= 0 else -change), 6)
+    return [row]
 
 
 def _foreign(row: _Row, _: Random) -> list[_Row]:
@@ -75,69 +93,20 @@ def _foreign(row: _Row, _: Random) -> list[_Row]:
     return [row, row | dict.fromkeys(fields, country) | {"budgetCurrency.value": currency}]
 
 
-def _missing_field(row: _Row, rng: Random) -> list[_Row]:
-    keys = [key for key in row if key.endswith(".id") or key in METRICS or key == "date.value"]
-    lost = rng.choice(keys)
-    return [{key: value for key, value in row.items() if key != lost}]
-
-
-def _wrong_type(row: _Row, rng: Random) -> list[_Row]:
-    key = rng.choice([key for key in row if key in METRICS])
-    return [row | {key: rng.choice(["many", [1], {"value": 1}, True])}]
-
-
-def _null_metric(row: _Row, rng: Random) -> list[_Row]:
-    return [row | {rng.choice([key for key in row if key in METRICS]): None}]
-
-
-def _unknown_key(row: _Row, rng: Random) -> list[_Row]:
-    return [row | {"metric.surprise": {"value": rng.randrange(100)}}]
-
-
 def _duplicate_key(row: _Row, rng: Random) -> list[_Row]:
     """Split a row in two of the same key that add up to it."""
-    halves = [{**row}, {**row}]
-    for metric in _metrics(row):
-        first = rng.randint(0, int(row[metric]))
-        halves[0][metric], halves[1][metric] = first, row[metric] - first
-    return halves
-
-
-def _impossible_date(row: _Row, rng: Random) -> list[_Row]:
-    return [row | {"date.value": rng.choice(["2025-02-30", "0000-00-00", "30/12/2025", ""])}]
-
-
-def _impossible_hour(row: _Row, rng: Random) -> list[_Row]:
-    """Spoil the hour; a row without one gets an impossible date instead."""
-    if "hour.value" not in row:
-        return _impossible_date(row, rng)
-    return [row | {"hour.value": rng.choice([24, "-1", "noon", "2025-12-29T25:00:00"])}]
-
-
-def _negative_metric(row: _Row, rng: Random) -> list[_Row]:
-    key = rng.choice([key for key in row if key in METRICS])
-    return [row | {key: -rng.randint(1, 9)}]
-
-
-def _unreadable_country(row: _Row, rng: Random) -> list[_Row]:
-    field = next((field for field in COUNTRY_FIELDS if field in row), COUNTRY_FIELDS[0])
-    country: Any = rng.choice([False, 0, [], None])
-    rest = {key: value for key, value in row.items() if key != field}
-    return [rest if country is None else rest | {field: country}]
+    rest = dict(row)
+    for metric in METRICS:
+        if row.get(metric) is not None:
+            first = rng.randint(0, int(row[metric]))
+            row[metric], rest[metric] = first, round(row[metric] - first, 6)
+    return [row, rest]
 
 
 _CHANGES: dict[RowChange, Callable[[_Row, Random], list[_Row]]] = {
     "vanish": lambda _, __: [],
     "restate": _restated,
-    "unknown_target": _unknown_target,
     "foreign": _foreign,
-    "missing_field": _missing_field,
-    "wrong_type": _wrong_type,
-    "null_metric": _null_metric,
-    "unknown_key": _unknown_key,
     "duplicate_key": _duplicate_key,
-    "impossible_date": _impossible_date,
-    "impossible_hour": _impossible_hour,
-    "negative_metric": _negative_metric,
-    "unreadable_country": _unreadable_country,
+    "unknown_key": lambda row, _: [row | {"metric.surprise": {"value": 1}}],
 }

@@ -1,87 +1,86 @@
 """The kinds of rules: what goes wrong, for whom, and how often. Rules are JSON, and they combine."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from email.utils import format_datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bidbeacon_sandbox.accounts import Region
+from bidbeacon_sandbox.datasets import DATASETS
 from bidbeacon_sandbox.edits import Edits
+from bidbeacon_sandbox.entities import ExportKind
 
-Operation = Literal[
-    "token",
-    "list_accounts",
-    "list_profiles",
-    "list_portfolios",
-    "query_accounts",
-    "create_report",
-    "retrieve_report",
-    "delete_report",
-    "create_export",
-    "get_export",
-    "download",
-]
+_Lists = Literal["list_accounts", "list_profiles", "query_accounts"]
+_OfReports = Literal["create_report", "retrieve_report", "delete_report"]
+_OfExports = Literal["create_export", "get_export"]
+Operation = Literal["token", "download", "list_portfolios", _Lists, _OfReports, _OfExports]
 ReportEnd = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED", "PENDING"]
-RowsOf = Literal["reports", "campaigns", "adGroups", "ads", "targets"]
-RowChange = Literal[
-    "vanish",
-    "appear",
-    "restate",
-    "unknown_target",
-    "foreign",
-    "no_country",
-    "all_products",
-    "missing_field",
-    "wrong_type",
-    "null_metric",
-    "unknown_key",
-    "duplicate_key",
-    "impossible_date",
-    "impossible_hour",
-    "negative_metric",
-    "unreadable_country",
-]
+ChangeOfValue = Literal["missing_field", "wrong_type", "null_metric", "negative_metric"]
+ChangeOfPlace = Literal["impossible_date", "impossible_hour", "unreadable_country"]
+ChangeOfRow = Literal["vanish", "restate", "foreign", "unknown_target"]
+ChangeOfKeys = Literal["unknown_key", "duplicate_key"]
+ChangeOfCatalog = Literal["appear", "no_country", "all_products"]
+RowChange = Literal[ChangeOfRow, ChangeOfCatalog, ChangeOfValue, ChangeOfPlace, ChangeOfKeys]
 Reason = Literal["no_rights", "wrong_region", "too_large", "too_old", "old_names", "mixed_products"]
-Accepted = Literal["filter_without_not", "unknown_field", "no_companion", "hours_of_all_products"]
-OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
-_API: frozenset[Operation] = OPERATIONS - {"token", "download"}
-_OF_ACCOUNTS: frozenset[Operation] = _API - {"list_accounts", "list_profiles", "query_accounts"}
-_OF_REPORTS: frozenset[Operation] = frozenset(("create_report", "retrieve_report", "delete_report"))
-_CREATES: frozenset[Operation] = frozenset(("create_report", "create_export"))
-_SIGNS: frozenset[Operation] = frozenset(("retrieve_report", "get_export"))
+Accepted = Literal["filter_without_not", "unknown_field", "no_companion"]
+Calls = frozenset[Operation]
+OPERATIONS: Calls = frozenset(get_args(Operation))
+_API: Calls = OPERATIONS - {"token", "download"}
+_OF_ACCOUNTS: Calls = _API - frozenset(get_args(_Lists))
+_OF_REPORTS: Calls = frozenset(get_args(_OfReports))
+_CREATE_REPORT: Calls = frozenset(("create_report",))
+_CREATES: Calls = frozenset(("create_report", "create_export"))
+_SIGNS: Calls = frozenset(("retrieve_report", "get_export"))
 _SHARES: dict[RowChange, float] = {"vanish": 0.95, "restate": 0.1, "foreign": 0.05}
 _USUAL_SHARE = 0.01
 _SERVER_ERROR = 500
 
+Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+def names_of(whole: str | None) -> tuple[str, ...]:
+    """Return an account's id and what follows its last dot, or a dataset with and without its ad product."""
+    if whole is None:
+        return ()
+    return whole, whole.rpartition(".")[2], whole.partition("_")[2]
+
+
+def nearest(given: Any, known: Sequence[str]) -> str:
+    """Return a sentence with the known word that is like a given one, or with all of them."""
+    close = get_close_matches(str(given), known, n=1)
+    return f"The nearest is {close[0]}." if close else f"There are: {', '.join(known)}."
 
 
 class Limits(BaseModel):
     """What each rule can be limited by; without any it concerns every call of its kind, and lasts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    calls: ClassVar[frozenset[Operation]] = OPERATIONS
+    calls: ClassVar[Calls] = OPERATIONS
+    """The calls that it can be limited to."""
 
-    name: str | None = Field(None, description="What pages call it; absent: its kind.")
-    client: str | None = Field(None, description="A client id.")
+    name: str | None = None  # What pages call it; absent: its kind.
+    client: str | None = None  # A client id.
     region: Region | None = None
-    account: str | None = Field(
-        None, description="An ads account: its id, or what follows the id's last dot."
-    )
-    country: str | None = Field(
-        None, description="A country; a report is about all of its account's."
-    )
-    dataset: str | None = Field(
-        None, description="A report of `datasets.json`, with or without its ad product."
-    )
+    account: str | None = None  # An ads account: its id, or what follows the id's last dot.
+    country: str | None = None  # A country; a report is about all of its account's.
+    dataset: str | None = None  # A report of `datasets.json`, with or without its ad product.
     call: Operation | None = None
     probability: Share = 1.0
-    times: int | None = Field(None, ge=1, description="Strikes so often; absent: always.")
-    for_seconds: Seconds | None = Field(
-        None, description="Lasts so long by the sandbox's clock; absent: until it is removed."
-    )
+    times: Count | None = None  # Strikes so often; absent: always.
+    for_seconds: Seconds | None = None  # Lasts so long by its clock; absent: until it is removed.
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_a_dataset(cls, given: str | None) -> str | None:
+        known = sorted({name for dataset in DATASETS for name in names_of(dataset)[::2]})
+        if given is not None and given not in known:
+            raise ValueError(f"there is no such dataset. {nearest(given, known)}")
+        return given
 
     @model_validator(mode="after")
     def _has_such_calls(self) -> Self:
@@ -90,14 +89,10 @@ class Limits(BaseModel):
             raise ValueError(f"expected one of the calls {known}; got {self.call}")
         return self
 
-    def strikes_at(self, operation: Operation) -> bool:
-        """Return whether calls of this operation can be struck."""
-        return operation in self.calls if self.call is None else operation == self.call
-
 
 class _Throttling(Limits):
-    retry_after: Seconds | None = Field(None, description="Retry-After; absent: there is none.")
-    as_date: bool = Field(False, description="Write Retry-After as an HTTP date.")
+    retry_after: Seconds | None = None  # Retry-After; absent: there is none.
+    as_date: bool = False  # Write Retry-After as an HTTP date.
 
     def headers(self) -> dict[str, str]:
         """Return the Retry-After header; a date is by the real clock, since clients wait in real time."""
@@ -118,21 +113,14 @@ class Answer(_Throttling, Edits):
 
     rule: Literal["answer"]
     status: int | None = Field(None, ge=200, le=599)
-    html: bool = Field(False, description="The body is HTML, as a gateway's.")
-    bare_list: bool = Field(False, description="`/adsAccounts/list` answers the bare array.")
-    request_id: bool = Field(True, description="False: there is no `x-amz-rid`.")
+    html: bool = False  # The body is HTML, as a gateway's.
+    bare_list: bool = False  # `/adsAccounts/list` answers the bare array.
+    request_id: bool = True  # False: there is no `x-amz-rid`.
 
     @property
     def ends_the_call(self) -> bool:
         """Whether it answers instead of the sandbox, rather than editing its answers."""
         return self.status is not None or self.html
-
-    def strikes_at(self, operation: Operation) -> bool:
-        """Return whether calls of this operation can be struck."""
-        spares = self.status is not None and self.status < _SERVER_ERROR and not self.html
-        return super().strikes_at(operation) and (
-            self.call is not None or not spares or operation in _API
-        )
 
 
 class Slow(Limits):
@@ -154,12 +142,6 @@ class Token(Limits):
     rule: Literal["token"]
     what: Literal["dies", "revoked"] = "dies"
 
-    def strikes_at(self, operation: Operation) -> bool:
-        """Return whether calls of this operation can be struck."""
-        if self.what == "revoked":
-            return operation == "token"
-        return super().strikes_at(operation) and (self.call is not None or operation in _API)
-
 
 class Refuse(Limits):
     """Refuses a call about an account for a reason, or with any code; or changes how and what is refused.
@@ -174,34 +156,31 @@ class Refuse(Limits):
     reason: Reason | None = None
     code: str | None = None
     message: str | None = None
-    days: int = Field(60, ge=0, description="The most days that are not too large.")
+    days: int = Field(60, ge=0)  # The most that are not too large.
     fields: tuple[str, ...] = ()
-    history_days: int | None = Field(None, ge=1)
+    history_days: Count | None = None
     products: tuple[str, ...] = ()
-    accept: tuple[Accepted, ...] = Field((), description="What is accepted against the contract.")
-    as_207: bool = Field(False, description="Reports are refused by a 207 with the reason in it.")
+    accept: tuple[Accepted, ...] = ()  # What is accepted against the contract.
+    as_207: bool = False  # Reports are refused by a 207 with the reason in it.
 
-    def strikes_at(self, operation: Operation) -> bool:
-        """Return whether calls of this operation can be struck; only wrong_region is about all."""
-        usual = operation in _OF_REPORTS if self.code else operation == "create_report"
-        return super().strikes_at(operation) and (
-            self.call is not None or self.reason == "wrong_region" or usual
-        )
+    @property
+    def changes_checks(self) -> bool:
+        """Whether it changes what is refused because of fields, filter or period."""
+        by_reason = self.reason in {"old_names", "mixed_products", "too_old"}
+        return by_reason or bool(self.fields or self.history_days or self.accept)
 
 
 class ReportEnds(Limits):
     """How a report ends, when, and what it says until then. PENDING never ends."""
 
     rule: Literal["report_ends"]
-    calls = frozenset(("create_report",))
+    calls = _CREATE_REPORT
     status: ReportEnd = "FAILED"
     code: str | None = None
     reason: str | None = None
-    seconds: Seconds | None = Field(
-        None, description="It takes so long, and is PENDING until then."
-    )
-    word: str | None = Field(None, min_length=1, description="Its status while it is in flight.")
-    longer_than_days: int | None = Field(None, ge=0, description="Spares reports of fewer days.")
+    seconds: Seconds | None = None  # It takes so long, and is PENDING until then.
+    word: str | None = Field(None, min_length=1)  # Its status while it is in flight.
+    longer_than_days: int = Field(0, ge=0)  # Spares reports of fewer days.
 
 
 class Rows(Edits, Limits):
@@ -212,20 +191,14 @@ class Rows(Edits, Limits):
 
     rule: Literal["rows"]
     calls = _CREATES
-    of: RowsOf = "reports"
+    of: Literal["reports"] | ExportKind = "reports"
     change: tuple[RowChange, ...] = ()
-    share: Share | None = Field(None, description="Of the rows; absent: as the change has it.")
+    share: Share | None = None  # Of the rows; absent: as the change has it.
 
-    @model_validator(mode="before")
+    @field_validator("change", mode="before")
     @classmethod
     def _one_change_is_a_list_of_one(cls, given: Any) -> Any:
-        if isinstance(given, dict) and isinstance(given.get("change"), str):
-            return given | {"change": [given["change"]]}
-        return given
-
-    def strikes_at(self, operation: Operation) -> bool:
-        """Return whether calls of this operation can be struck."""
-        return operation == ("create_report" if self.of == "reports" else "create_export")
+        return [given] if isinstance(given, str) else given
 
     @property
     def share_of_rows(self) -> float:
@@ -240,20 +213,10 @@ class Parts(Limits):
 
     rule: Literal["parts"]
     calls = frozenset(("create_report", "download"))
-    count: int | None = Field(None, ge=1, le=100, description="Exactly so many, some empty.")
-    twice: bool = Field(False, description="The first is listed twice.")
-    single_url: bool = Field(False, description="One file behind `url`, and no parts.")
+    count: int | None = Field(None, ge=1, le=100)  # Exactly so many, some empty.
+    twice: bool = False  # The first is listed twice.
+    single_url: bool = False  # One file behind `url`, and no parts.
     missing: int | None = None
-
-    @model_validator(mode="after")
-    def _strikes_at_one_time(self) -> Self:
-        if self.missing is not None and (self.count or self.twice or self.single_url):
-            raise ValueError("expected missing in a rule of its own, since it strikes downloads")
-        return self
-
-    def strikes_at(self, operation: Operation) -> bool:
-        """Return whether calls of this operation can be struck."""
-        return operation == ("create_report" if self.missing is None else "download")
 
 
 class Urls(Limits):
@@ -262,7 +225,7 @@ class Urls(Limits):
     rule: Literal["urls"]
     calls = _SIGNS
     expired: bool = False
-    same: bool = Field(False, description="They are not signed anew.")
+    same: bool = False  # They are not signed anew.
 
 
 class File(Limits):
@@ -270,25 +233,10 @@ class File(Limits):
 
     rule: Literal["file"]
     calls = _SIGNS | {"download"}
-    keep: float | None = Field(None, ge=0, lt=1, description="It is cut after this share.")
-    bytes_per_second: int | None = Field(None, ge=1, description="It trickles in real time.")
-    redirect: str | None = Field(
-        None, description="302 to this origin; empty: this port of 127.0.0.2, where nobody listens."
-    )
-    size_factor: float | None = Field(
-        None, ge=0, le=1000, description="Of the announced size; 1: a byte more."
-    )
-
-    @model_validator(mode="after")
-    def _strikes_at_one_time(self) -> Self:
-        others = (self.keep, self.bytes_per_second, self.redirect)
-        if self.size_factor is not None and others != (None, None, None):
-            raise ValueError("expected size_factor in a rule of its own, since it strikes polls")
-        return self
-
-    def strikes_at(self, operation: Operation) -> bool:
-        """Return whether calls of this operation can be struck."""
-        return (operation == "download") == (self.size_factor is None) and operation in self.calls
+    keep: Share | None = None  # It is cut after this share.
+    bytes_per_second: Count | None = None  # It trickles in real time.
+    redirect: str | None = None  # A 302 to this origin; empty: to where nobody listens.
+    size_factor: float | None = Field(None, ge=0, le=1000)  # Of the announced; 1: a byte more.
 
 
 class ExportEnds(Limits):
@@ -313,15 +261,29 @@ class OneAtATime(_Throttling):
     """A create is a 429 while a client has so many reports in flight in the region."""
 
     rule: Literal["one_at_a_time"]
-    calls = frozenset(("create_report",))
-    most: int = Field(1, ge=1)
+    calls = _CREATE_REPORT
+    most: Count = 1
 
 
 class Duplicate(Limits):
     """The same report as one in flight is refused (425), and the answer names that one."""
 
     rule: Literal["duplicate"]
-    calls = frozenset(("create_report",))
+    calls = _CREATE_REPORT
+
+
+def usual_calls(rule: Limits) -> Calls:
+    """Return the calls that a rule concerns if it names none."""
+    match rule:
+        case Answer(status=int(status), html=False) if status < _SERVER_ERROR:
+            return _API
+        case Token():
+            return _API if rule.what == "dies" else frozenset(("token",))
+        case Refuse(reason=None, code=str()):
+            return _OF_REPORTS
+        case Refuse() if rule.reason != "wrong_region":
+            return _CREATE_REPORT
+    return rule.calls
 
 
 AnyRule = Annotated[

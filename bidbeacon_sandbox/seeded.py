@@ -1,98 +1,42 @@
-"""Everything drawn from the seed: numbers that depend only on their inputs, names and search words.
+"""Everything drawn from the seed: numbers that depend only on their inputs, and names and words out of `world.json`.
 
 Same seed, same data. Some names are awkward on purpose: quotes, markup, right-to-left text, emoji.
 """
 
+import json
 from hashlib import blake2b
+from importlib.resources import files
 from random import Random
+from typing import Any
 
-
-def digest(*parts: object) -> bytes:
-    """Return 16 bytes that are a pure function of the parts' texts."""
-    text = "\x1f".join(str(part) for part in parts)
-    return blake2b(text.encode(), digest_size=16).digest()
+WORLD: dict[str, Any] = json.loads((files("bidbeacon_sandbox") / "world.json").read_text("utf-8"))
+"""Markets, names, and the forms that entities have."""
 
 
 def seed_number(*parts: object) -> int:
-    """Return a 128-bit integer that is a pure function of the parts; fit to seed `random.Random`."""
-    return int.from_bytes(digest(*parts), "big")
+    """Return a 128-bit integer that is a pure function of the parts' texts; fit to seed a generator."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
 def unit_interval(*parts: object) -> float:
-    """Return a number in [0, 1) that is a pure function of the parts."""
-    return (seed_number(*parts) >> 75) / 2**53
+    """Return a number from 0 to 1 that is a pure function of the parts."""
+    return seed_number(*parts) / 2**128
 
 
-AWKWARD_NAMES = (
-    'O\'Brien "Deluxe" – 50 % off \\ half',
-    "<img src=x onerror=alert(1)>",
-    "חולצות כלב – קמפיין",
-    "قمصان مضحكة للكلاب",
-    "犬用シャツ「春」",
-    "Dog shirts 🐶👕",
-    "  blanks around  ",
-    "{{ 7 * 7 }} ${HOME} %s %(x)s",
-    "'; DROP TABLE campaigns; --",
-    "zero\u200bwidth and \u202eright-to-left override",
-    "very long " + "name " * 48,
-)
-AWKWARD_KEYWORDS = (
-    "café  hund",
-    "größe xxl hundeshirt",
-    "犬 シャツ",
-    "חולצה לכלב",
-    'shirt 12" dog',
-    "dog's tee\u00a0shirt",
-    "t-shirt & hoodie <pets>",
-    "🐶 shirt",
-)
-CATEGORIES = (
-    "Dog Shirts",
-    "Cat Apparel",
-    "Men's Novelty T-Shirts",
-    'Signs 12" & Plaques',
-    "Haustier & Garten",
-)
-BRANDS = ("Pawsome", "Wald & Kauz", "さくら", "Acme")
-_ADJECTIVES = (
-    *("funny", "warm", "vintage", "cute", "organic", "large", "matching", "birthday", "retro"),
-    *("soft"),
-)
-_NOUNS = (
-    *("dog shirt", "cat hoodie", "puppy pajamas", "pet bandana", "dad tee", "mom mug"),
-    *("pug sweater", "hat"),
-)
-_TAILS = (
-    *("", "", " gift", " for men", " for women", " xl", " cotton", " 2 pack", " sale"),
-    *(" summer", " winter"),
-)
-_CAMPAIGN_KINDS = {"SPONSORED_BRANDS": "Brand", "SPONSORED_DISPLAY": "Retargeting"}
-_TERM_TAILS = ("", " cheap", " near me", " amazon", " für kinder", " 2026")
-
-
-def campaign_name(rng: Random, product: str, *, automatic: bool) -> str:
+def campaign_name(rng: Random, kind: str) -> str:
     """Make a campaign's name; about every seventh is awkward."""
     if rng.random() < 1 / 7:
-        return rng.choice(AWKWARD_NAMES)
-    kind = _CAMPAIGN_KINDS.get(product, "Auto" if automatic else "Manual")
-    return f"{kind} - {rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}"
+        return str(rng.choice(WORLD["awkward_names"]))
+    return f"{kind} - {rng.choice(WORLD['adjectives'])} {rng.choice(WORLD['nouns'])}"
 
 
 def keyword(rng: Random) -> str:
     """Make a keyword's text; about every twentieth is awkward."""
     if rng.random() < 1 / 20:
-        return rng.choice(AWKWARD_KEYWORDS)
-    return f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}{rng.choice(_TAILS)}"
-
-
-def product_category(rng: Random) -> str:
-    """Choose a category's name."""
-    return rng.choice(CATEGORIES)
-
-
-def brand(rng: Random) -> str | None:
-    """Choose a brand's name, or none: most category targets name no brand."""
-    return rng.choice(BRANDS) if rng.random() < 1 / 3 else None
+        return str(rng.choice(WORLD["awkward_keywords"]))
+    words = rng.choice(WORLD["adjectives"]), rng.choice(WORLD["nouns"])
+    return f"{' '.join(words)}{rng.choice(WORLD['tails'])}"
 
 
 def asin(rng: Random) -> str:
@@ -102,4 +46,5 @@ def asin(rng: Random) -> str:
 
 def search_term(text: str, index: int) -> str:
     """Make the `index`-th search term that a target's text would be matched with."""
-    return text.lower() + _TERM_TAILS[index % len(_TERM_TAILS)]
+    tails = WORLD["search_term_tails"]
+    return f"{text.lower()}{tails[index % len(tails)]}"

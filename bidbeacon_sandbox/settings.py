@@ -1,8 +1,8 @@
-"""The settings of a sandbox, and the errors that keep it from starting."""
+"""The settings of a sandbox."""
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AwareDatetime,
@@ -17,23 +17,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bidbeacon_sandbox.rulebook import read_rules
 from bidbeacon_sandbox.rules import Seconds
-
-
-class SandboxError(Exception):
-    """The sandbox can't be started as asked."""
-
-
-class OptionError(SandboxError):
-    """An option can't be understood; the message says what there is."""
-
-
-class CannotListenError(SandboxError):
-    """The sandbox's address can't be listened on."""
-
-
-class StateFolderError(SandboxError):
-    """The folder for reports in flight can't be read or written."""
-
 
 FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 FASTEST: Final = 1e7
@@ -60,8 +43,7 @@ class SandboxConfig(BaseSettings):
         4, ge=1, le=10_000, description="Ads accounts; each has one or more countries."
     )
     countries: tuple[tuple[str, ...], ...] = Field(
-        (),
-        description="Countries of the first ads accounts; absent: those of the four known kinds.",
+        (), description="Countries of the first ads accounts; absent: those of four known ones."
     )
     rows_per_day: int | None = Field(
         None,
@@ -84,26 +66,16 @@ class SandboxConfig(BaseSettings):
     part_rows: int = Field(
         50_000, ge=1, description="Rows of one report part; a larger report has more parts."
     )
-    url_seconds: Seconds = Field(3600.0, description="How long a download url lives.")
     token_seconds: int = Field(3600, ge=1, le=10**9, description="How long an access token lives.")
     poll_min_seconds: Seconds = Field(
         0.0, description="Polling one report faster than this is a 429; 0 is off."
     )
-    calls_per_second: int | None = Field(
-        None,
-        ge=1,
-        description="Calls of one region and class let in during a second; more are a 429.",
-    )
     max_reports_in_flight: int = Field(
         2, ge=1, description="Reports of one account that may be in flight."
     )
-    max_exports_in_progress: int = Field(
-        5, ge=1, description="Exports of one endpoint that may be in progress."
-    )
-    rules: Annotated[tuple[Any, ...], BeforeValidator(lambda given: read_rules(_listed(given)))] = (
-        Field((), description="What goes wrong, as a JSON list of rules.")
-    )
-    rules_file: Path | None = Field(None, description="More rules: a file with a JSON list.")
+    rules: Annotated[
+        tuple[Any, ...], BeforeValidator(lambda given: read_rules(_as_list(given)))
+    ] = Field((), description="What goes wrong, as a JSON list of rules.")
     clock_start: AwareDatetime | None = Field(
         None,
         ge=FIRST_START,
@@ -116,20 +88,15 @@ class SandboxConfig(BaseSettings):
     state_dir: Path | None = Field(
         None, description="Where reports, exports, rules and the clock are kept over a restart."
     )
-    cache_bytes: int = Field(
-        1 << 30, ge=0, description="Generated files kept on disk; older ones are made again."
-    )
 
     @model_validator(mode="after")
-    def _lists_accounts_that_exist(self) -> "SandboxConfig":
-        for credential in self.credentials:
-            unknown = [n for n in credential.accounts or () if not 0 <= n < self.accounts]
-            if unknown:
-                raise ValueError(
-                    f"expected accounts from 0 to {self.accounts - 1}; got {unknown[0]}"
-                )
+    def _lists_accounts_that_exist(self) -> Self:
+        numbers = [n for credential in self.credentials for n in credential.accounts or ()]
+        unknown = [n for n in numbers if not 0 <= n < self.accounts]
+        if unknown:
+            raise ValueError(f"expected accounts from 0 to {self.accounts - 1}; got {unknown[0]}")
         return self
 
 
-def _listed(given: Any) -> Any:
+def _as_list(given: Any) -> Any:
     return list(given) if isinstance(given, tuple) else given

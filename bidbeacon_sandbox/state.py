@@ -1,37 +1,27 @@
 """The state of one sandbox: everything that it holds while it runs."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 from bidbeacon_sandbox.accounts import make_accounts
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.clock import SandboxClock
-from bidbeacon_sandbox.credentials import Rates, Tokens
+from bidbeacon_sandbox.credentials import Tokens
 from bidbeacon_sandbox.exports import Exports
-from bidbeacon_sandbox.files import PartFiles, Signer, open_state_folder
+from bidbeacon_sandbox.files import Files, SignedUrls
 from bidbeacon_sandbox.ledger import Ledger
 from bidbeacon_sandbox.reports import Reports
-from bidbeacon_sandbox.rulebook import Rulebook, RuleError, check_accounts, read_rules
-from bidbeacon_sandbox.settings import OptionError, SandboxConfig
+from bidbeacon_sandbox.rulebook import Rulebook, check_accounts
+from bidbeacon_sandbox.settings import SandboxConfig
+from bidbeacon_sandbox.store import Store
 
 
 class SandboxState:
     """The state of one sandbox; rules, clock and ledger may be used from another thread.
 
     Raises:
-        OptionError: a rule can't be understood, or names no account.
-        StateFolderError: the state folder can't be used.
+        RuleError: a rule names no account.
+        SandboxError: the state folder can't be used.
     """
 
     def __init__(self, config: SandboxConfig) -> None:
-        folder = open_state_folder(config.state_dir)
-        self.config = config
-        self.clock = SandboxClock(
-            config.clock_start, config.clock_rate, folder and folder / "clock.json"
-        )
-        self.ledger = Ledger()
-        self.rates = Rates(config.calls_per_second)
         accounts = make_accounts(
             config.seed,
             config.accounts,
@@ -39,32 +29,15 @@ class SandboxState:
             config.countries,
             long_ids=config.long_ids,
         )
-        try:
-            rules = (*config.rules, *_read_file(config.rules_file))
-            check_accounts(rules, accounts.accounts)
-            self.rules = Rulebook(
-                config.seed, self.clock.now, rules, folder and folder / "rules.json"
-            )
-        except RuleError as error:
-            raise OptionError(f"A rule is invalid: {error}") from None
+        check_accounts(config.rules, accounts.accounts)
+        store = Store(config.state_dir)
+        self.config = config
+        self.clock = SandboxClock(config.clock_start, config.clock_rate, store)
+        self.rules = Rulebook(config.seed, self.clock.now, config.rules, store)
         self.world = World(config.seed, accounts, long_ids=config.long_ids)
+        self.reports = Reports(config, self.world, store)
+        self.exports = Exports(config, self.world, store)
+        self.ledger = Ledger()
         self.tokens = Tokens(config.token_seconds)
-        self.reports = Reports(config, self.world)
-        self.exports = Exports(config, self.world)
-        self.signer = Signer(config.seed)
-        self.files = PartFiles(config.part_rows, config.cache_bytes, config.state_dir)
-
-    def close(self) -> None:
-        """Remove the generated files."""
-        self.files.close()
-
-
-def _read_file(file: Path | None) -> tuple[Any, ...]:
-    if file is None:
-        return ()
-    try:
-        return read_rules(json.loads(file.read_text()))
-    except OSError as error:
-        raise OptionError(f"{file} can't be read: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise OptionError(f"{file} is not JSON: {error}") from error
+        self.urls = SignedUrls()
+        self.files = Files(config.part_rows)

@@ -5,14 +5,15 @@ integers and amounts millionths of the currency. Whatever a day is split by (hou
 search terms), each count is split evenly, so that the parts add up to the day.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
-from operator import add
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
 from typing import Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 
-from bidbeacon_sandbox.entities import Ad, Catalog, Slot, Target, data_seed, local_hours
+from bidbeacon_sandbox.entities import Catalog, Slot, asins_of
 from bidbeacon_sandbox.seeded import search_term, seed_number
 
 Split = Literal["search_term", "matched_target", "placement", "purchased_product"]
@@ -22,13 +23,9 @@ SETTLED_AGE = 3
 PURCHASE_STAGES = ((1, 0.30), (7, 0.70), (14, 0.82), (28, 0.90), (60, 0.97))
 """Up to an age in days, the share of the final purchases that is known; from 60 days on it is all."""
 PLACEMENTS = (
-    ("Top of Search on-Amazon", "TOP_OF_SEARCH"),
-    ("Detail Page on-Amazon", "PRODUCT_PAGE"),
-    ("Other on-Amazon", "REST_OF_SEARCH"),
-    ("Off Amazon", "OFF_AMAZON"),
-    ("SITE_AMAZON_BUSINESS", "SITE_AMAZON_BUSINESS"),
+    *("Top of Search on-Amazon", "Detail Page on-Amazon", "Other on-Amazon", "Off Amazon"),
+    *("SITE_AMAZON_BUSINESS",),
 )
-"""Each placement in the two spellings that were seen; a campaign always has the same one."""
 MOST_IMPRESSIONS = 2048
 CLICK_RATE, PURCHASE_RATE, VIEW_RATE = 1 / 16, 1 / 4, 1 / 256
 """The highest rates of clicks to impressions, purchases to clicks, and purchases after a view to impressions."""
@@ -37,6 +34,11 @@ APPEAR_ON_DAY_2, APPEAR_ON_DAY_7, VANISH_ON_DAY_3 = 0.005, 0.004, 0.003
 """Shares of the rows."""
 DRIFT = (-0.07, 0.055)
 """How far impressions and clicks of a day can be off, for each day until they are settled."""
+RARELY = 1 / 16
+"""The share of rows with a reduced price, with amounts of four or of six decimals, or without a known product."""
+HOURS_OF_A_DAY = 24
+
+Numbers = npt.NDArray[Any]
 
 
 class Age(NamedTuple):
@@ -46,146 +48,81 @@ class Age(NamedTuple):
     hours: int
 
 
-class Orders(NamedTuple):
-    """The purchases of a slot, and how many of them are of what kind; all but `extra_units` are at most `purchases`."""
+class Lines(NamedTuple):
+    """Lines of a day, as columns.
 
-    purchases: int
-    extra_units: int
-    halo: int
-    views: int
-    new_to_brand: int
-
-
-class Measures(NamedTuple):
-    """What one slot did on one day; `draw` is a random number that decides how the day is split and written."""
-
-    slot: Slot
-    impressions: int
-    clicks: int
-    viewable: int
-    orders: Orders | None
-    unit_micros: int
-    price_micros: int
-    draw: int
-
-    @property
-    def purchases(self) -> int:
-        """The number of purchases."""
-        return self.orders.purchases if self.orders else 0
-
-    def part(self, index: int, count: int) -> "Measures":
-        """Return the `index`-th of `count` parts; the parts add up to the whole, exactly."""
-        if count == 1:
-            return self
-        return self._replace(
-            impressions=_part(self.impressions, index, count),
-            clicks=_part(self.clicks, index, count),
-            viewable=_part(self.viewable, index, count),
-            orders=_part_of_orders(self.orders, index, count),
-        )
-
-
-class Line(NamedTuple):
-    """The figures of one ad and one target on one day, in one of its hours, or for one value of each of its splits.
-
-    `hour` is account-local; `cost` is in millionths. `conversions` are purchases, sales (millionths)
-    and units, four times: of all, of other products (halo), after views, and new to the brand; None
-    where there are none.
+    Attributes:
+        slot: The number of each line's slot in the catalog.
+        counts: Impressions, clicks, viewable impressions, purchases, units beyond one a purchase,
+            and purchases of other products (halo), after views, and new to the brand: a row each.
+        bid: What a click or, for vCPM, a viewable impression costs, in millionths.
+        price: What a unit is sold for, in millionths.
+        chance: Numbers from 0 to 1, five rows, that decide how a line is split.
+        values: The hour or the text of each thing that the day is split by.
     """
 
-    ad: Ad
-    target: Target | None
-    hour: int | None
-    splits: tuple[str | None, ...]
-    impressions: int
-    clicks: int
-    cost: int
-    viewable: int
-    conversions: tuple[int, ...] | None
-    draw: int
+    slot: Numbers
+    counts: Numbers
+    bid: Numbers
+    price: Numbers
+    chance: Numbers
+    values: tuple[Numbers, ...] = ()
 
-    def plus(self, other: "Line") -> "Line":
-        """Return the sum of two lines that differ only in what wasn't asked for."""
-        mine, theirs = self.conversions, other.conversions
-        return self._replace(
-            impressions=self.impressions + other.impressions,
-            clicks=self.clicks + other.clicks,
-            cost=self.cost + other.cost,
-            viewable=self.viewable + other.viewable,
-            conversions=tuple(map(add, mine, theirs)) if mine and theirs else mine or theirs,
+    def take(self, chosen: Numbers) -> "Lines":
+        """Return some of the lines, given by numbers or by a mask."""
+        return Lines(
+            self.slot[chosen],
+            self.counts[:, chosen],
+            self.bid[chosen],
+            self.price[chosen],
+            self.chance[:, chosen],
+            tuple(one[chosen] for one in self.values),
         )
 
-
-def choose(draw: int, place: int, count: int) -> int:
-    """Return one of `count` numbers, from 0, by a draw; another place chooses independently."""
-    return int(draw // 61**place % count)
+    def labelled(self, values: Any, kind: type = object) -> "Lines":
+        """Return the lines with one more value each."""
+        return self._replace(values=(*self.values, np.array(values, dtype=kind)))
 
 
 def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
     """Return how old an account-local day is at an instant."""
     local = catalog.local_now(now)
     days = (local.date() - day).days
-    return Age(days, local.hour if days == 0 else 24)
+    return Age(days, local.hour if days == 0 else HOURS_OF_A_DAY)
 
 
 def day_lines(
     catalog: Catalog, day: date, age: Age, *, hourly: bool = False, splits: Sequence[Split] = ()
-) -> Iterator[Line]:
-    """Yield the lines of an account-local day, by hour and by each of the splits that are asked for.
-
-    Hours miss a little of the day, as Amazon's two pipelines differ. Only search terms with a click
-    are reported, and only purchases whose product is known. Matched targets exist for Sponsored
-    Display only.
-    """
-    whole: Iterable[tuple[int | None, Measures]] = (
-        ((hour, _with_misses(part)) for hour, part in hour_measures(catalog, day, age))
-        if hourly
-        else ((None, measures) for measures in day_measures(catalog, day, age))
-    )
-    for hour, measures in whole:
-        for values, part in _split(catalog, day, measures, splits):
-            yield _line(catalog, day, part, hour, values)
-
-
-def day_measures(catalog: Catalog, day: date, age: Age) -> Iterator[Measures]:
-    """Yield what each slot of a catalog did on an account-local day, as known at the day's age.
+) -> Lines:
+    """Return the lines of an account-local day as known at its age, by hour and by each split that is asked for.
 
     Nothing comes for a day that is still to come; today's numbers are those of its hours that are
-    over.
+    over. Hours miss every 25th click and every 50th impression, as Amazon's two pipelines differ.
     """
-    if age.hours >= 24:  # noqa: PLR2004 - hours of a day
-        yield from _whole_day(catalog, day, age.days)
-        return
-    hours = local_hours(day, catalog.market.zone)
-    for measures in _whole_day(catalog, day, age.days):
-        past = [part for hour, part in _spread(measures, hours) if hour < age.hours]
-        if past:
-            yield _sum(past)
+    lines = _whole_day(catalog, day, age.days)
+    if hourly or age.hours < HOURS_OF_A_DAY:
+        lines = _by_hour(catalog, day, lines)
+        lines = lines.take(lines.values[0] < age.hours)
+        if not hourly:
+            lines = lines._replace(values=())
+    for split in splits:
+        lines = _SPLITTERS[split](catalog, day, lines)
+    if not hourly:
+        return lines
+    missed = np.zeros_like(lines.counts)
+    missed[:3] = lines.counts[:3] // np.array([[50], [25], [50]])
+    return lines._replace(counts=lines.counts - missed)
 
 
-def hour_measures(catalog: Catalog, day: date, age: Age) -> Iterator[tuple[int, Measures]]:
-    """Yield what each slot did in each local hour of a day that is over; a slot's hours add up to its day."""
-    hours = local_hours(day, catalog.market.zone)
-    for measures in _whole_day(catalog, day, age.days):
-        for hour, part in _spread(measures, hours):
-            if hour < age.hours:
-                yield hour, part
-
-
-def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
-    """Yield what each slot did all day. Purchases are rounded by a draw, so that few of them aren't none."""
-    if age < 0:
-        return
+def _whole_day(catalog: Catalog, day: date, age: int) -> Lines:
+    """Return what each slot did all day; purchases are rounded by chance, so that few of them aren't none."""
     slots, count = catalog.slots, len(catalog.slots)
-    parts = data_seed(catalog.seed, catalog.account_id, catalog.market.country, catalog.product)
-    rng = np.random.default_rng(seed_number(*parts, day.isoformat()))
-    rests, outcome, size, skew, rate, drift = rng.random((6, count))
-    wish, rounding, views, shown, halo, new = rng.random((6, count))
-    draws = rng.integers(2**62, size=count)
+    place = catalog.seed, catalog.account_id, catalog.market.country, catalog.product
+    rng = np.random.default_rng(seed_number(*place, day.isoformat()))
+    rests, outcome, size, skew, rate, drift, shown = rng.random((7, count))
+    wish, rounding, views, halo, new, more = rng.random((6, count))
+    bid, decimals, reduced, *chance = rng.random((8, count))
 
-    busy = np.flatnonzero(
-        (rests < np.array([slot.share for slot in slots])) & _is_present(outcome, age)
-    )
     off = np.where(age < SETTLED_AGE, (SETTLED_AGE - age) * np.interp(drift, (0, 1), DRIFT), 0.0)
     known = next((share for limit, share in PURCHASE_STAGES if age < limit), 1.0)
     final_impressions = 1 + np.floor(MOST_IMPRESSIONS * size * skew**2 * WEEKDAYS[day.weekday()])
@@ -193,181 +130,140 @@ def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
     impressions = np.maximum(1, final_impressions + np.floor(final_impressions * off))
     clicks = np.maximum(0, final_clicks + np.floor(final_clicks * off))
     viewable = np.floor(impressions * (0.55 + shown * 0.45))
-    per_view = np.array([slot.per_view for slot in slots], dtype=bool)
-    seen = np.where(per_view, np.floor(impressions * views * VIEW_RATE * known + rounding), 0)
+    is_per_view = per_view(catalog)
+    seen = np.where(is_per_view, np.floor(impressions * views * VIEW_RATE * known + rounding), 0)
     bought = np.floor(np.floor(final_clicks * wish * PURCHASE_RATE + rounding) * known + rounding)
     purchases = bought + seen
-    others = np.minimum(purchases, np.floor(purchases * halo + 0.5))
-    news = np.minimum(purchases, np.floor(purchases * new + 0.5))
-    numbers = np.stack((impressions, clicks, viewable, purchases, seen, others, news))
-    table = numbers[:, busy].astype(np.int64).T.tolist()
-    for index, row, draw in zip(busy.tolist(), table, draws[busy].tolist(), strict=True):
-        yield _measure(slots[index], row, draw, cents=catalog.market.has_cents)
+    others = np.floor(purchases * halo + 0.5)
+    extra = np.floor((purchases - others) / 4 + more)
+    news = np.floor(purchases * new + 0.5)
+
+    counts = (impressions, clicks, viewable, purchases, extra, others, seen, news)
+    bids = np.array([slot.bid for slot in slots])
+    prices = np.array([slot.price for slot in slots])
+    lines = Lines(
+        np.arange(count),
+        np.array(counts).astype(np.int64),
+        np.where(is_per_view, bids, _click_cost(catalog, bids, bid, decimals)),
+        np.where(reduced < RARELY, prices * 9 // 10, prices),
+        np.array(chance),
+    )
+    return lines.take((rests < catalog.active_share) & _is_present(outcome, age))
 
 
-def _is_present(outcome: Any, age: int) -> Any:
+def per_view(catalog: Catalog) -> Numbers:
+    """Return which slots are charged for viewable impressions instead of clicks."""
+    return np.array([slot.campaign.get("costType") == "VCPM" for slot in catalog.slots])
+
+
+def _is_present(outcome: Numbers, age: int) -> Numbers:
     """Return which rows are there at an age: some appear on day 2 or 7, some vanish on day 3."""
     late, later = APPEAR_ON_DAY_2, APPEAR_ON_DAY_2 + APPEAR_ON_DAY_7
     is_late, is_later = outcome < late, (outcome >= late) & (outcome < later)
     is_gone = (outcome >= later) & (outcome < later + VANISH_ON_DAY_3)
-    return ~((is_late & (age < 2)) | (is_later & (age < 7)) | (is_gone & (age >= SETTLED_AGE)))  # noqa: PLR2004 - days
+    is_absent = (is_late & (age < 2)) | (is_later & (age < 7)) | (is_gone & (age >= SETTLED_AGE))  # noqa: PLR2004 - days
+    return ~is_absent & (age >= 0)
 
 
-def _measure(slot: Slot, row: list[int], draw: int, *, cents: bool) -> Measures:
-    impressions, clicks, viewable, purchases, views, halo, new = row
-    extra = (purchases - halo + choose(draw, 1, 4)) // 4
-    orders = Orders(purchases, extra, halo, views, new) if purchases else None
-    price = slot.ad.price_micros
-    unit = price * 9 // 10 if choose(draw, 2, 16) == 0 else price
-    cost = slot.price_micros if slot.per_view else _cost_of_click(slot, draw, cents=cents)
-    return Measures(slot, impressions, clicks, viewable, orders, unit, cost, draw)
+def _click_cost(catalog: Catalog, bids: Numbers, chance: Numbers, decimals: Numbers) -> Numbers:
+    """Return 40 to 100 % of the bids: in whole cents (or yen), one row in eight in four or six decimals."""
+    exact = bids * (40 + _choice(chance, 61)) // 100
+    usual = 10_000 if catalog.market.has_cents else 1_000_000
+    finest = np.where(decimals < RARELY, 1, np.where(decimals < 2 * RARELY, 100, usual))
+    cost: Numbers = np.maximum(finest, exact // finest * finest)
+    return cost
 
 
-def _cost_of_click(slot: Slot, draw: int, *, cents: bool) -> int:
-    """Return 40 to 100 % of the bid: in whole cents (or yen), one row in eight in four or six decimals."""
-    exact = slot.price_micros * (40 + choose(draw, 3, 61)) // 100
-    finest = {0: 100, 1: 1}.get(choose(draw, 4, 16), 10_000 if cents else 1_000_000)
-    return max(finest, exact // finest * finest)
+def _choice(chance: Numbers, count: int) -> Numbers:
+    """Return a number below `count` for each number from 0 to 1."""
+    return (chance * count).astype(np.int64)
 
 
-def _split(
-    catalog: Catalog, day: date, measures: Measures, splits: Sequence[Split]
-) -> Iterable[tuple[tuple[str | None, ...], Measures]]:
-    found: list[tuple[tuple[str | None, ...], Measures]] = [((), measures)]
-    for split in splits:
-        found = [
-            ((*values, value), part)
-            for values, whole in found
-            for value, part in _SPLITTERS[split](catalog, day, whole)
-        ]
-    return found
+def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
+    """Cut each line into so many parts, fewer where there are fewer impressions; return the parts with their numbers."""
+    parts = np.minimum(parts, np.maximum(1, lines.counts[0]))
+    origin = np.repeat(np.arange(parts.size), parts)
+    number = np.arange(origin.size) - np.repeat(np.cumsum(parts) - parts, parts)
+    cut, among = lines.take(origin), parts[origin]
+    counts = cut.counts // among + (number < cut.counts % among)
+    return cut._replace(counts=counts), number
 
 
-def _parts(measures: Measures, count: int) -> list[tuple[int, Measures]]:
-    """Spread a day's measures over so many numbered parts, fewer where there are fewer impressions."""
-    count, first = min(count, max(1, measures.impressions)), choose(measures.draw, 5, 4)
-    return [(first + index, measures.part(index, count)) for index in range(count)]
-
-
-def _spread(measures: Measures, hours: list[int]) -> list[tuple[int, Measures]]:
-    """Spread a day's measures over one to six of its local hours; the parts add up to the day."""
-    draw = measures.draw
-    count = min(1 + choose(draw, 6, 6), max(1, measures.impressions))
-    first, step = choose(draw, 7, 24), (1, 5, 7, 11)[choose(draw, 8, 4)]
+def local_hours(day: date, zone: ZoneInfo) -> list[int]:
+    """Return the hours of a day that exist in a time zone, each once: 23 of them where the clock goes forward."""
     return [
-        (hours[(first + step * index) % len(hours)], measures.part(index, count))
-        for index in range(count)
+        hour
+        for hour in range(HOURS_OF_A_DAY)
+        if _exists(datetime.combine(day, time(hour), zone), zone)
     ]
 
 
-def _with_misses(measures: Measures) -> Measures:
-    """Return the measures of an hour without every 25th click and every 50th impression."""
-    return measures._replace(
-        impressions=measures.impressions - measures.impressions // 50,
-        clicks=measures.clicks - measures.clicks // 25,
-        viewable=measures.viewable - measures.viewable // 50,
-    )
+def _exists(wall: datetime, zone: ZoneInfo) -> bool:
+    return wall.astimezone(ZoneInfo("UTC")).astimezone(zone).hour == wall.hour
 
 
-def _line(
-    catalog: Catalog,
-    day: date,
-    measures: Measures,
-    hour: int | None,
-    splits: tuple[str | None, ...],
-) -> Line:
-    slot, impressions, clicks, viewable, orders, unit, price, draw = measures
-    target = catalog.target_of(slot, day) if slot.late else slot.target
-    cost = (viewable if slot.per_view else clicks) * price
-    conversions = _conversions(orders, unit) if orders else None
-    return Line(
-        slot.ad, target, hour, splits, impressions, clicks, cost, viewable, conversions, draw
-    )
+def _by_hour(catalog: Catalog, day: date, lines: Lines) -> Lines:
+    """Spread each line over one to six of the day's local hours."""
+    hours = np.array(local_hours(day, catalog.market.zone))
+    cut, number = _divided(lines, 1 + _choice(lines.chance[0], 6))
+    first, step = _choice(cut.chance[1], 24), np.array((1, 5, 7, 11))[_choice(cut.chance[2], 4)]
+    return cut.labelled(hours[(first + step * number) % hours.size], int)
 
 
-def _conversions(orders: Orders, unit: int) -> tuple[int, ...]:
-    purchases, extra, halo, views, new = orders
-    units = purchases + extra
-    all_and_halo = purchases, units * unit, units, halo, halo * unit, halo
-    return (*all_and_halo, views, views * unit, views, new, new * unit, new)
+def _by_search_term(catalog: Catalog, _: date, lines: Lines) -> Lines:
+    """Split by search terms, of which only those with a click are reported."""
+    cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
+    first = _choice(cut.chance[4], 4)
+    is_clicked = cut.counts[1] > 0
+    cut, index = cut.take(is_clicked), (first + number)[is_clicked]
+    slots = [catalog.slots[slot] for slot in cut.slot]
+    numbers = index.tolist()
+    terms = [search_term(_searched(one), at) for one, at in zip(slots, numbers, strict=True)]
+    return cut.labelled(terms)
 
 
-def _search_terms(
-    catalog: Catalog, day: date, measures: Measures
-) -> Iterator[tuple[str, Measures]]:
-    """Yield the search terms with a click."""
-    slot = measures.slot
-    target = catalog.target_of(slot, day) if slot.late else slot.target
-    text = (target and target.text) or slot.ad.asin or "pet clothes"
-    parts = _parts(measures, 1 + choose(measures.draw, 9, 3))
-    return ((search_term(text, number), part) for number, part in parts if part.clicks)
+def _searched(slot: Slot) -> str:
+    own = next(iter(asins_of(slot.ad)), "pet clothes")
+    return str(slot.target["targetDetails"].get("keyword", own))
 
 
-def _placements(_: Catalog, __: date, measures: Measures) -> Iterator[tuple[str, Measures]]:
-    spelling = int(measures.slot.ad.ad_group.campaign.campaign_id[-1]) % 2
-    parts = _parts(measures, 1 + choose(measures.draw, 9, 4))
-    return ((PLACEMENTS[number % len(PLACEMENTS)][spelling], part) for number, part in parts)
+def _by_placement(_: Catalog, __: date, lines: Lines) -> Lines:
+    cut, number = _divided(lines, 1 + _choice(lines.chance[3], 4))
+    place = (_choice(cut.chance[4], 4) + number) % len(PLACEMENTS)
+    return cut.labelled([PLACEMENTS[at] for at in place.tolist()])
 
 
-def _matched_targets(
-    catalog: Catalog, _: date, measures: Measures
-) -> Iterator[tuple[str | None, Measures]]:
-    """Yield the product pages where an ad was shown; blank for all ad products but Sponsored Display."""
+def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
+    """Split by the product pages where an ad was shown; blank for all ad products but Sponsored Display."""
     if catalog.product != "SPONSORED_DISPLAY":
-        return iter([(None, measures)])
-    asins = catalog.brand_asins
-    parts = _parts(measures, 1 + choose(measures.draw, 9, 3))
-    return ((asins[number % len(asins)], part) for number, part in parts)
+        return lines.labelled([None] * lines.slot.size)
+    cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
+    page = (_choice(cut.chance[4], 4) + number) % len(catalog.brand_asins)
+    return cut.labelled([catalog.brand_asins[at] for at in page.tolist()])
 
 
-def _purchased_products(
-    catalog: Catalog, _: date, measures: Measures
-) -> Iterator[tuple[str, Measures]]:
-    """Yield the advertised product and another one of the brand; one slot in 16 has no known product."""
-    orders, draw = measures.orders, measures.draw
-    if orders is None or choose(draw, 2, 16) == 1:
-        return
-    promoted, pool = orders.purchases - orders.halo, catalog.brand_asins
-    shown = measures.slot.ad.products or pool
-    views, new = min(orders.views, promoted), min(orders.new_to_brand, promoted)
-    own = shown[choose(draw, 1, len(shown))]
-    if promoted:
-        yield own, measures._replace(orders=Orders(promoted, orders.extra_units, 0, views, new))
-    if orders.halo:
-        extra = 0 if promoted else orders.extra_units
-        rest = Orders(
-            orders.halo, extra, orders.halo, orders.views - views, orders.new_to_brand - new
-        )
-        others = [asin for asin in pool[-4:] if asin != own]
-        yield others[choose(draw, 1, len(others))], measures._replace(orders=rest)
+def _by_purchased_product(catalog: Catalog, _: date, lines: Lines) -> Lines:
+    """Split by what was bought: the product that was shown, and another one of the brand; neither is known of some lines."""
+    lines = lines.take(lines.chance[3] >= RARELY)
+    purchases, extra, halo = lines.counts[3:6]
+    promoted = purchases - halo
+    of_shown = lines.counts.copy()
+    of_shown[3:6] = np.array((promoted, np.where(promoted > 0, extra, 0), halo * 0))
+    of_shown[6:] = np.minimum(of_shown[6:], promoted)
+    both = lines.take(np.tile(np.arange(lines.slot.size), 2))
+    counts = np.concatenate((of_shown, lines.counts - of_shown), axis=1)
+    shown, other = [], []
+    for slot, chance in zip(lines.slot.tolist(), lines.chance[4].tolist(), strict=True):
+        asins = asins_of(catalog.slots[slot].ad) or catalog.brand_asins
+        shown.append(asins[int(chance * len(asins))])
+        others = [asin for asin in catalog.brand_asins[-4:] if asin != shown[-1]]
+        other.append(others[int(chance * len(others))])
+    return both._replace(counts=counts).labelled([*shown, *other]).take(counts[3] > 0)
 
 
-_SPLITTERS: dict[
-    Split, Callable[[Catalog, date, Measures], Iterator[tuple[str | None, Measures]]]
-] = {
-    "search_term": _search_terms,
-    "matched_target": _matched_targets,
-    "placement": _placements,
-    "purchased_product": _purchased_products,
+_SPLITTERS: dict[Split, Callable[[Catalog, date, Lines], Lines]] = {
+    "search_term": _by_search_term,
+    "matched_target": _by_matched_target,
+    "placement": _by_placement,
+    "purchased_product": _by_purchased_product,
 }
-
-
-def _part(value: int, index: int, count: int) -> int:
-    return value // count + (index < value % count)
-
-
-def _part_of_orders(orders: Orders | None, index: int, count: int) -> Orders | None:
-    """Return the `index`-th of `count` parts of the purchases; None where it has none."""
-    if orders is None or index >= orders.purchases:
-        return None
-    return Orders(*(_part(value, index, count) for value in orders))
-
-
-def _sum(parts: list[Measures]) -> Measures:
-    orders = [part.orders for part in parts if part.orders]
-    return parts[0]._replace(
-        impressions=sum(part.impressions for part in parts),
-        clicks=sum(part.clicks for part in parts),
-        viewable=sum(part.viewable for part in parts),
-        orders=Orders(*map(sum, zip(*orders, strict=True))) if orders else None,
-    )

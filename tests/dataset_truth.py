@@ -20,7 +20,7 @@ class TargetsOfRows(KnownTargets):
     """The targets that true rows name and that an export made at the same time has, found by what a row says."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        super().__init__((), ())
+        super().__init__(())
         for row in rows:
             if not row.get("unresolvable", True):
                 told = (row["adGroupId"], row["targetMatchType"], row["targetValue"])

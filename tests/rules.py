@@ -13,6 +13,12 @@ OTHER_SPELLINGS = {
         "Sponsored Brands": "SPONSORED_BRANDS",
         "Sponsored Display": "SPONSORED_DISPLAY",
     },
+    "placementClassification.value": {
+        "Top of Search on-Amazon": "TOP_OF_SEARCH",
+        "Detail Page on-Amazon": "PRODUCT_PAGE",
+        "Other on-Amazon": "REST_OF_SEARCH",
+        "Off Amazon": "OFF_AMAZON",
+    },
 }
 
 

@@ -30,8 +30,8 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.entities import AD_PRODUCTS
-from bidbeacon_sandbox.files import PartFiles, Signer
+from bidbeacon_sandbox.entities import AD_PRODUCTS, EXPORT_KINDS
+from bidbeacon_sandbox.files import Files
 from bidbeacon_sandbox.reports import Reports
 from bidbeacon_sandbox.rules import Limits, Operation
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
@@ -178,16 +178,14 @@ class LoneFaultWorld(BenchWorld):
         assert country is not None
         world = self.sandbox.state.world
         catalogs = [world.catalog(owner, country, product) for product in AD_PRODUCTS]
-        today = catalogs[0].local_now(self.context.now()).date()
         return {
-            "campaigns": {one.campaign_id for catalog in catalogs for one in catalog.campaigns},
-            "adGroups": {one.ad_group_id for catalog in catalogs for one in catalog.ad_groups},
-            "ads": {one.ad_id for catalog in catalogs for one in catalog.ads},
-            "targets": {
-                one.target_id for catalog in catalogs for one in catalog.exported_targets(today)
-            },
-            "portfolios": {one.portfolio_id for one in catalogs[0].portfolios},
-        }
+            kind: {
+                one[f"{kind.removesuffix('s')}Id"]
+                for catalog in catalogs
+                for one in catalog.entities[kind]
+            }
+            for kind in EXPORT_KINDS
+        } | {"portfolios": {one["portfolioId"] for one in catalogs[0].portfolios}}
 
     def stored_accounts(self) -> list[Mapping[str, Any]]:
         """Give what Amazon has told of the accounts."""
@@ -366,20 +364,19 @@ def _reset(sandbox: SandboxHandle) -> None:
     """Take a sandbox back to its start, with the exports that were made then."""
     state, start = sandbox.state, _start_of(sandbox)
     state.rules.clear()
-    state.signer = Signer(state.config.seed)
+    state.urls.first.clear()
     state.reports = Reports(state.config, state.world)
-    exports = state.exports._exports
-    for key in [key for key, export in exports.items() if export.created_at > start]:
-        del exports[key]
-    state.files.close()
-    state.files = PartFiles(state.config.part_rows, state.config.cache_bytes)
+    for export in state.exports:
+        if export.created_at > start:
+            state.exports.delete(export)
+    state.files = Files(state.config.part_rows)
 
 
 def _drop_stuck_reports(sandbox: SandboxHandle) -> None:
     """Drop the reports that will never be done, each of which has a slot for ever."""
-    reports = sandbox.state.reports._reports
-    for key in [key for key, report in reports.items() if report.ready_at is None]:
-        del reports[key]
+    for report in sandbox.state.reports:
+        if report.ready_at is None:
+            sandbox.state.reports.delete(report)
 
 
 def _start_of(sandbox: SandboxHandle) -> datetime:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,8 @@ from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.values.decode import BrokenPartError
-from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
-from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog
+from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
 
@@ -72,6 +72,7 @@ def dying_context(world: BenchWorld, tmp_path: Path) -> Iterator[JobContext]:
         yield context
 
 
+@pytest.mark.parametrize("sandbox", [{"long_ids": True}], indirect=True)
 def test_accounts_are_stored_as_amazon_tells_them(world: BenchWorld) -> None:
     """One row a country, `GB` where a profile says `UK`, disabled ones too."""
     rows = world.query("SELECT country_code, profile_id, amazon_status FROM advertiser_accounts")
@@ -182,16 +183,22 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
         catalogs = catalogs_of(world, account)
         assert true_campaigns(catalogs) == stored(world, account, "campaigns", *CAMPAIGN_COLUMNS)
         assert {
-            (g.ad_group_id, g.campaign.campaign_id) for c in catalogs for g in c.ad_groups
+            (one["adGroupId"], one["campaignId"])
+            for c in catalogs
+            for one in c.entities["adGroups"]
         } == stored(world, account, "ad_groups", "ad_group_id", "campaign_id")
-        assert {(ad.ad_id, ad.state, ad.products) for c in catalogs for ad in c.ads} == {
+        assert {
+            (ad["adId"], ad["state"], tuple(asins_of(ad)))
+            for c in catalogs
+            for ad in c.entities["ads"]
+        } == {
             (ad_id, state, tuple(asins))
             for ad_id, state, *asins in stored(world, account, "ads", "ad_id", "state", "asins")
         }
-        today = local_date(world.context.now(), account.time_zone)
-        targets = [target for c in catalogs for target in c.exported_targets(today)]
+        targets = [target for c in catalogs for target in c.entities["targets"]]
         assert {
-            (t.target_id, t.state, t.negative, t.bid, t.ad_group is None) for t in targets
+            (t["targetId"], t["state"], t["negative"], as_stored(bid_of(t)), "adGroupId" not in t)
+            for t in targets
         } == stored(
             world,
             account,
@@ -202,7 +209,7 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
             "bid",
             "ad_group_id IS NULL",
         )
-        assert {(one.portfolio_id, one.name) for one in catalogs[0].portfolios} == stored(
+        assert {(one["portfolioId"], one["name"]) for one in catalogs[0].portfolios} == stored(
             world, account, "portfolios", "portfolio_id", "name"
         )
         assert (
@@ -239,17 +246,22 @@ def true_campaigns(catalogs: Sequence[Catalog]) -> set[tuple[Any, ...]]:
     """Return the campaigns of an account in one country, of all ad products."""
     return {
         (
-            one.campaign_id,
-            one.product,
-            one.name,
-            one.state,
-            one.budget,
-            one.start_date,
+            one["campaignId"],
+            one["adProduct"],
+            one["name"],
+            one["state"],
+            as_stored(one["budgetCaps"]["budgetValue"]["monetaryBudget"]["amount"]),
+            date.fromisoformat(one["startDate"]),
             catalog.market.currency,
         )
         for catalog in catalogs
-        for one in catalog.campaigns
+        for one in catalog.entities["campaigns"]
     }
+
+
+def as_stored(amount: float | None) -> Decimal | None:
+    """Return an amount of an export as the tables have it, digit by digit."""
+    return None if amount is None else Decimal(str(amount))
 
 
 def catalogs_of(world: BenchWorld, account: Account) -> list[Catalog]:

@@ -5,26 +5,26 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.refresh import step_requests
 from tests.postgres.job_world import BenchWorld
-from tests.report_rows import with_target_ids
 
 TODAY = date(2026, 1, 15)
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 300}], indirect=True)
-def test_a_late_target_is_resolved_when_an_export_has_it(world: BenchWorld) -> None:
-    """Of the late targets of a week nothing is left unresolved two weeks later."""
-    account = world.account("JP")
-    late_days = [TODAY - timedelta(days=n) for n in range(1, 15)]
+def test_a_new_target_is_resolved_when_an_export_has_it(world: BenchWorld) -> None:
+    """Rows of targets that the last export lacked have them after the next one."""
+    account, day = world.account("JP"), TODAY - timedelta(days=3)
+    world.break_with("rows", of="targets", change="vanish", share=0.2)
     world.sync_entities(account)
-    world.load(account, *late_days)
-    late = f"SELECT count(*) FROM {with_target_ids(DAILY_TARGETS)} WHERE target_id IS NULL AND target_value LIKE 'weekly deal%'"
-    assert world.query(late)[0]["count"] > 0
-    world.advance(days=14)
+    asked_at = world.context.now()
+    world.load(account, day)
+    assert world.true_rows(account, day, asked_at) != world.stored_rows(account, day)
+    world.sandbox.state.rules.clear()
+    world.advance(days=1)
     world.sync_entities(account)
-    assert world.query(late)[0]["count"] == 0
+    assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)
 
 
 @pytest.mark.parametrize(

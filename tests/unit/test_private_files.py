@@ -1,6 +1,5 @@
 """What we write is for its owner alone, whatever the umask, and what killed processes left behind goes."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -10,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sandbox.files import Journal, PartFiles
+from bidbeacon_sandbox.store import Store
 
 USER = """
 import sys, threading
@@ -118,36 +116,9 @@ def test_a_place_that_refuses_is_said_in_our_words(tmp_path: Path) -> None:
         pass
 
 
-class Record(BaseModel):
-    """A line of a journal."""
-
-    number: int
-
-
 def test_the_sandboxs_state_is_private(tmp_path: Path, umask: int) -> None:
-    """Its folder and its journals."""
-    journal = Journal(tmp_path / "sandbox", "reports", Record)
-    assert [] == journal.read()
-    journal.append(Record(number=1))
-    assert [0o700, 0o600] == [
-        mode_of(tmp_path / "sandbox"),
-        mode_of(tmp_path / "sandbox" / "reports.jsonl"),
-    ]
-
-
-async def _parts(files: PartFiles) -> list[Path]:
-    return await files.parts("rpt-1", lambda: ["{}"])
-
-
-def test_files_of_a_killed_sandbox_are_removed_by_the_next(tmp_path: Path) -> None:
-    """They are kept below its folder for state."""
-    place = tmp_path / "home" / "sandbox"
-    leftover = place / "bidbeacon-sandbox-killed"
-    leftover.mkdir(parents=True)
-    (leftover / "part-0.json.gz").write_text("rows")
-    files = PartFiles(part_rows=10, cache_bytes=1_000, place=place)
-    [part] = asyncio.run(_parts(files))
-    assert part.is_relative_to(place)
-    assert not leftover.exists()
-    files.close()
-    assert [] == list(place.iterdir())
+    """Its folder and the file in it."""
+    folder = tmp_path / "sandbox"
+    Store(folder).put("reports", "1", "{}")
+    assert ["{}"] == Store(folder).read("reports")
+    assert [0o700, 0o600] == [mode_of(folder), mode_of(folder / "state.db")]

@@ -17,7 +17,7 @@ from typing import Any
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_sandbox.entities import Catalog
+from bidbeacon_sandbox.entities import Catalog, report_target
 from bidbeacon_sandbox.report_request import ReportRequest
 from tests.hours_by_walking import hours_by_walking
 
@@ -76,22 +76,17 @@ class Delivery:
 
 
 class KnownTargets:
-    """The targets that exports made on some days have between them, found by what a row says."""
+    """The targets of catalogs that were exported, found by what a row says."""
 
-    def __init__(self, catalogs: Iterable[Catalog], exported_on: Collection[date]) -> None:
-        targets = chain.from_iterable(
-            catalog.exported_targets(day) for catalog in catalogs for day in exported_on
-        )
+    def __init__(self, catalogs: Iterable[Catalog]) -> None:
+        targets = chain.from_iterable(catalog.entities["targets"] for catalog in catalogs)
         self._ids = {
-            (
-                target.ad_group.ad_group_id,
-                target.report_match_type,
-                target.report_value,
-            ): target.target_id
+            (target["adGroupId"], match_type, value): target["targetId"]
             for target in targets
-            if target.ad_group is not None
-            and not target.negative
-            and target.report_match_type not in {None, "THEME"}
+            for value, match_type in (report_target(target),)
+            if "adGroupId" in target
+            and not target["negative"]
+            and match_type not in {None, "THEME"}
         }
 
     def find(self, ad_group_id: Any, match_type: Any, value: Any) -> str | None:

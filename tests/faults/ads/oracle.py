@@ -62,7 +62,7 @@ class Oracle:
         self._dataset = dataset
         is_alone = len(office.owner(account.account_id).countries) == 1
         catalogs = [office.catalog(account, product) for product in get_args(AdProduct)]
-        targets = KnownTargets(catalogs, self._exported_on())
+        targets = KnownTargets(catalogs if self._has_targets() else ())
         self._reader = ReportReader(account, dataset, is_alone, targets)
         requests = office.rows(
             "SELECT id, report_id FROM report_requests WHERE account_id = :id",
@@ -323,17 +323,12 @@ class Oracle:
                         loaded_by[day][product] = request
         return loads, loaded_by
 
-    def _exported_on(self) -> set[date]:
-        """Return the account-local days of the first and the last export of targets that was loaded: the first has the oldest targets."""
-        rows = self._rows(
-            "SELECT export_id FROM entity_exports WHERE {} AND kind = 'targets' AND status = 'loaded'"
-        )
-        exports = [self._office.sandbox.state.exports.find(row["export_id"]) for row in rows]
-        ready = [export.ready_at for export in exports if export is not None]
-        return (
-            {local_date(at, self._account.time_zone) for at in (min(ready), max(ready))}
-            if ready
-            else set()
+    def _has_targets(self) -> bool:
+        """Return whether an export of targets was loaded."""
+        return bool(
+            self._rows(
+                "SELECT 1 FROM entity_exports WHERE {} AND kind = 'targets' AND status = 'loaded'"
+            )
         )
 
     def _stored(self) -> dict[date, dict[Key, Metrics]]:

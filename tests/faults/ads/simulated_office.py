@@ -22,9 +22,9 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import due_at
 from bidbeacon_sandbox.accounts import Account as SandboxAccount
+from bidbeacon_sandbox.clock import SandboxClock
 from bidbeacon_sandbox.entities import AdProduct, Catalog
 from bidbeacon_sandbox.server import SandboxHandle
-from bidbeacon_sandbox.state import SandboxClock
 from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
 GivenUp = dict[tuple[str, str, date], datetime]
@@ -72,7 +72,7 @@ class _KeptTransport(httpx.BaseTransport):
             create = replace(create, **_read_answer(response))
         finally:
             made = next(islice(reports, made_before, None), None)
-            self.creates.append(replace(create, made_id=made.report_id if made else None))
+            self.creates.append(replace(create, made_id=made.id if made else None))
         return response
 
 

@@ -85,7 +85,7 @@ def test_request_that_nothing_is_due_for_is_found() -> None:
 def test_further_create_without_a_cause_is_found(reports: Reports) -> None:
     """A report that failed, one that took a day, no report in the answer and struck files are causes; a good report is none."""
     rules = ((), (rule("report_ends"),), (rule("report_ends", status="PENDING"),))
-    ids = [*(reports.create(REQUEST, NOON, one).report_id for one in rules), None]
+    ids = [*(reports.create(REQUEST, NOON, one).id for one in rules), None]
     firsts = [create(request_id=n, report_id=report_id) for n, report_id in enumerate(ids)]
     again = [replace(one, at=NOON + timedelta(days=1)) for one in firsts]
     reasons, without = accounting.count_reasons([*firsts, *again], reports, [])
@@ -98,7 +98,7 @@ def test_further_create_without_a_cause_is_found(reports: Reports) -> None:
 
 def test_reports_at_amazon_are_those_that_we_may_know_of(reports: Reports) -> None:
     """The last report of each open request counts until it has ended; untold, for less than ten minutes."""
-    report_id = reports.create(REQUEST, NOON, ()).report_id
+    report_id = reports.create(REQUEST, NOON, ()).id
     told, untold = create(report_id=report_id), create(is_told=False, made_id=report_id)
     counts = [
         accounting.count_at_amazon([one], "NA", reports, NOON + timedelta(minutes=minutes), {1})

@@ -14,7 +14,6 @@ from tests.unit.sandbox.conftest import report_body
 
 CONTRACT = json.loads((PROJECT_ROOT / "bidbeacon_sandbox" / "datasets.json").read_text())
 BASIC = ["date.value", "campaign.id", "metric.clicks"]
-HOURS = {"accept": ["hours_of_all_products"]}
 
 
 def filter_of(*products: str) -> dict[str, Any]:
@@ -28,7 +27,6 @@ def filter_of(*products: str) -> dict[str, Any]:
 def test_each_report_of_the_contract_is_served(start: Callable[..., Any], dataset: Any) -> None:
     """With its filter, fields and optional metrics; its rows have exactly these fields, and are unique by its key."""
     caller = start(rows_per_day=150)
-    caller.breaks("refuse", **HOURS)
     fields = [*dataset["fields"], *dataset.get("optionalMetrics", [])]
     rows = caller.rows(fields=fields, filter=dataset["filter"])
     assert rows
@@ -203,15 +201,14 @@ def test_a_report_is_deleted(caller: Any) -> None:
     assert "NOT_FOUND" == missing["code"]
 
 
-def test_hours_are_of_sponsored_products_with_and_without_a_filter(caller: Any) -> None:
-    """What is refused when filtered is not in an unfiltered report; a rule accepts both."""
-    fields = ["hour.value", "adProduct.value", *BASIC]
-    brands = filter_of("SPONSORED_BRANDS")
-    assert 400 == caller.create(fields=fields, filter=brands).status_code
-    assert 1 == len({row["adProduct.value"] for row in caller.rows(fields=fields, filter=None)})
-    caller.breaks("refuse", **HOURS)
-    assert 3 == len({row["adProduct.value"] for row in caller.rows(fields=fields, filter=None)})
+def test_hours_of_brands_and_display_are_those_of_campaigns(caller: Any) -> None:
+    """What is refused when filtered is not in an unfiltered report either."""
+    fields, brands = ["hour.value", "adProduct.value", *BASIC], filter_of("SPONSORED_BRANDS")
     assert caller.rows(fields=fields, filter=brands)
+    assert 3 == len({row["adProduct.value"] for row in caller.rows(fields=fields, filter=None)})
+    finer = [*fields, "adGroup.id"]
+    assert 400 == caller.create(fields=finer, filter=brands).status_code
+    assert 1 == len({row["adProduct.value"] for row in caller.rows(fields=finer, filter=None)})
 
 
 @pytest.mark.parametrize(

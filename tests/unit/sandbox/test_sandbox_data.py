@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 
 from bidbeacon_sandbox.accounts import make_accounts
 from bidbeacon_sandbox.catalog import World
-from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, local_hours
-from bidbeacon_sandbox.traffic import Age, Split, day_lines
-from bidbeacon_sandbox.truth import day_totals, day_truth
+from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog
+from bidbeacon_sandbox.rows import metric_values
+from bidbeacon_sandbox.traffic import Age, Split, day_lines, local_hours
+from bidbeacon_sandbox.truth import day_truth
 
 DAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -31,13 +32,10 @@ def catalog_of(world: World, product: Any = "SPONSORED_PRODUCTS") -> Catalog:
     return world.catalog(account, account.countries[0], product)
 
 
-def sums(lines: Any) -> tuple[int, ...]:
-    """Add up impressions, clicks, cost, viewable impressions and conversions."""
-    found = [
-        (one.impressions, one.clicks, one.cost, one.viewable, *(one.conversions or (0,) * 12))
-        for one in lines
-    ]
-    return tuple(map(sum, zip(*found, strict=True)))
+def sums(catalog: Catalog, day: date, age: Age, **how: Any) -> tuple[int, ...]:
+    """Add up a day's metrics, in the order of `METRICS`."""
+    lines = day_lines(catalog, day, age, **how)
+    return tuple(metric_values(catalog, lines).sum(axis=1).tolist())
 
 
 def test_same_seed_same_data(world: World) -> None:
@@ -53,59 +51,57 @@ def test_same_seed_same_data(world: World) -> None:
 def test_the_parts_of_a_day_add_up(world: World, product: Any, split: Split | None) -> None:
     """Whatever it is split by; purchased products and search terms have less, as not all is known of them."""
     catalog = catalog_of(world, product)
-    whole = sums(day_lines(catalog, DAY, SETTLED))
-    assert whole == sums(day_lines(catalog, DAY, SETTLED, splits=[split] if split else []))
+    whole = sums(catalog, DAY, SETTLED)
+    assert whole == sums(catalog, DAY, SETTLED, splits=[split] if split else [])
     for less in ("search_term", "purchased_product"):
-        parts = sums(day_lines(catalog, DAY, SETTLED, splits=[less]))
+        parts = sums(catalog, DAY, SETTLED, splits=[less])
         assert all(part <= all_of for part, all_of in zip(parts[4:], whole[4:], strict=True))
 
 
 def test_hours_miss_a_little(world: World) -> None:
     """Up to 4 % of clicks; a day of 23 hours has no missing hour; today has its past hours only."""
     catalog = catalog_of(world)
-    whole = sums(day_lines(catalog, DAY, SETTLED))
-    hours = sums(day_lines(catalog, DAY, SETTLED, hourly=True))
+    whole, hours = sums(catalog, DAY, SETTLED), sums(catalog, DAY, SETTLED, hourly=True)
     assert 0.95 * whole[1] <= hours[1] <= whole[1]
     assert whole[4] == hours[4]
     assert 23 == len(local_hours(date(2026, 3, 8), catalog.market.zone))
-    today = list(day_lines(catalog, DAY, Age(0, 9), hourly=True))
-    assert {one.hour for one in today} <= set(range(9))
-    assert sums(day_lines(catalog, DAY, Age(0, 9)))[0] < whole[0]
-    assert [] == list(day_lines(catalog, DAY, Age(-1, 24)))
+    today = day_lines(catalog, DAY, Age(0, 9), hourly=True)
+    assert set(today.values[0].tolist()) <= set(range(9))
+    assert 0 < sums(catalog, DAY, Age(0, 9))[0] < whole[0]
+    assert 0 == day_lines(catalog, DAY, Age(-1, 24)).slot.size
 
 
 def test_a_day_grows_until_it_is_settled(world: World) -> None:
     """Clicks stay from day 3 on; purchases grow on days 1, 7, 14, 28 and 60; rows appear and vanish."""
     catalog = catalog_of(world)
-    purchases = [sums(day_lines(catalog, DAY, Age(age, 24)))[4] for age in (0, 1, 7, 14, 28, 60)]
+    purchases = [sums(catalog, DAY, Age(age, 24))[4] for age in (0, 1, 7, 14, 28, 60)]
     assert purchases == sorted(purchases)
     assert purchases[0] < purchases[-1] * 0.6
-    young, settled = (
-        {one.draw: one for one in day_lines(catalog, DAY, Age(age, 24))} for age in (2, 60)
-    )
-    assert young.keys() != settled.keys()
-    later = {one.draw: one for one in day_lines(catalog, DAY, Age(30, 24))}
-    assert [later[draw].clicks for draw in later] == [settled[draw].clicks for draw in later]
-    assert [one.clicks for one in young.values()] != [
-        settled[draw].clicks for draw in young if draw in settled
+    young, later, settled = (day_lines(catalog, DAY, Age(age, 24)) for age in (2, 30, 60))
+    assert set(young.slot.tolist()) != set(settled.slot.tolist())
+    clicks = [
+        dict(zip(one.slot.tolist(), one.counts[1].tolist(), strict=True))
+        for one in (young, later, settled)
     ]
+    assert clicks[1] == clicks[2]
+    assert any(clicks[0].get(slot, count) != count for slot, count in clicks[2].items())
 
 
 def test_metrics_are_plausible(world: World) -> None:
     """Fewer clicks than impressions, fewer purchases than clicks; cost follows the bid; some rows have odd decimals."""
     for product in AD_PRODUCTS:
-        impressions, clicks, cost, viewable, orders, *_ = sums(
-            day_lines(catalog_of(world, product), DAY, SETTLED)
-        )
+        catalog = catalog_of(world, product)
+        impressions, clicks, cost, viewable, orders, *_ = sums(catalog, DAY, SETTLED)
         assert 0 < clicks < viewable < impressions
         assert 0 < orders < clicks
         assert cost > 0
-    costs = [one.cost for one in day_lines(catalog_of(world), DAY, SETTLED)]
-    assert {True, False} == {cost % 10_000 == 0 for cost in costs}
+    catalog = catalog_of(world)
+    costs = metric_values(catalog, day_lines(catalog, DAY, SETTLED))[2]
+    assert {True, False} == set((costs % 10_000 == 0).tolist())
 
 
 def test_reports_are_the_truth(caller: Any) -> None:
-    """Row by row in ids, targets and metrics; totals by account, country and product as well."""
+    """Row by row in ids, targets and metrics."""
     asked = {"account": caller.account().account_id, "country": "US", "date": "2026-01-10"}
     rows = [row for row in caller.rows() if row["campaign.country"] == "US"]
     truth = caller.http.get(f"{caller.url}/sandbox/truth", params=asked).json()["rows"]
@@ -118,49 +114,32 @@ def test_reports_are_the_truth(caller: Any) -> None:
     for row in truth:
         known[row["adId"], row["targetValue"], row["targetMatchType"]] += Decimal(row["totalCost"])
     assert known == found
-    days = {"start": "2026-01-10", "end": "2026-01-10", "account": asked["account"]}
-    totals = caller.http.get(f"{caller.url}/sandbox/truth/totals", params=days).json()["totals"]
-    [total] = [
-        one for one in totals if (one["country"], one["product"]) == ("US", "SPONSORED_PRODUCTS")
-    ]
-    assert sum(found.values()) == Decimal(total["totalCost"])
     assert (
         400 == caller.http.get(f"{caller.url}/sandbox/truth", params={"account": "x"}).status_code
     )
 
 
-def test_totals_are_the_sum_of_rows(world: World) -> None:
-    """For hours, search terms and purchased products too, which have no traffic."""
+def test_the_truth_of_each_grain_adds_up(world: World) -> None:
+    """To the day, or to less where not all is known; what a row is about has a name in each."""
     catalog = catalog_of(world)
-    for dataset, grain, hourly in (
-        ("daily", "target", False),
-        ("hourly", "target", True),
-        ("search_terms", "search_term", False),
+    whole = sum(row["clicks"] for row in day_truth(catalog, DAY, NOW, grain="target"))
+    for grain, name in (
+        ("campaign", "campaignId"),
+        ("product", "adId"),
+        ("placement", "placement"),
     ):
-        rows = day_truth(catalog, DAY, NOW, grain=grain, hourly=hourly)  # type: ignore[arg-type]
-        totals = day_totals(catalog, DAY, NOW, dataset)  # type: ignore[arg-type]
-        assert totals["clicks"] == sum(row["clicks"] for row in rows)
-    assert day_totals(catalog, DAY, NOW, "purchased_products")["clicks"] is None
-
-
-def test_a_late_target_is_in_the_exports_nine_days_later(world: World) -> None:
-    """Rows name it from its week's Monday on; some rows name no target at all, for ever."""
-    catalog = catalog_of(world)
-    monday = date(2026, 1, 5)
-    late = [row for row in day_truth(catalog, monday, NOW) if row["unresolvable"]]
-    later = datetime(2026, 1, 15, 12, tzinfo=UTC) + timedelta(days=30)
-    unresolved = [row for row in day_truth(catalog, monday, later) if row["unresolvable"]]
-    assert len(unresolved) <= len(late)
-    named = {row["targetId"] for row in late} - {None}
-    exported = {one.target_id for one in catalog.exported_targets(later.date())}
-    assert named <= exported
-    assert not named & {one.target_id for one in catalog.exported_targets(monday)}
+        rows = day_truth(catalog, DAY, NOW, grain=grain)  # type: ignore[arg-type]
+        assert whole == sum(row["clicks"] for row in rows)
+        assert all(row[name] for row in rows)
+    assert whole >= sum(row["clicks"] for row in day_truth(catalog, DAY, NOW, grain="search_term"))
+    hours = day_truth(catalog, DAY, NOW, hourly=True)
+    assert {int} == {type(row["hour"]) for row in hours}
 
 
 def test_exports_filter_entities(start: Callable[..., Any]) -> None:
     """By product, state and, for targets, sign, level and type; all states but archived ones by default."""
     caller = start(rows_per_day=400)
-    usual = caller.exported("campaigns", body={})
+    usual = caller.exported("targets", body={})
     assert {"ENABLED", "PAUSED"} == {one["state"] for one in usual}
     assert 3 == len({one["adProduct"] for one in usual})
     negative = caller.exported("targets", body={"negativeFilter": [True]})

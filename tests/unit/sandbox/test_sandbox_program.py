@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.settings import OptionError, StateFolderError
-from bidbeacon_sandbox.state import SandboxState
+from bidbeacon_sandbox.jobs import Job, Jobs
+from bidbeacon_sandbox.rulebook import read_rules
+from bidbeacon_sandbox.store import SandboxError, Store
 
 COMMAND = (sys.executable, "-m", "bidbeacon_sandbox")
 TWO_CLIENTS = [
@@ -63,7 +63,6 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
         (("--nonsense", "1"), "unrecognized arguments", 2),
         (("--rules", '[{"rule": "slwo"}]'), "The nearest is slow.", 2),
         (("--rules", '[{"rule": "slow", "account": "x"}]'), "There is no ads account 'x'", 2),
-        (("--rules-file", "missing.json"), "missing.json can't be read", 2),
         (("--credentials", '[{"accounts": [9]}]'), "expected accounts from 0 to 3; got 9", 2),
         (("--state-dir", "/dev/null"), "expected a folder that can be written", 1),
     ],
@@ -132,14 +131,25 @@ def test_state_survives_a_restart(start: Callable[..., Any], tmp_path: Path) -> 
     assert all("metric.sales" not in row for row in second.rows_of(second.report(with_rule)))
 
 
-def test_a_state_that_cant_be_used_is_refused(tmp_path: Path) -> None:
-    """A file of something else names itself; so does a rule file that is no JSON."""
-    (tmp_path / "reports.jsonl").write_text("nonsense\n")
-    with pytest.raises(StateFolderError, match="reports"):
-        SandboxState(SandboxConfig(state_dir=tmp_path))
-    (tmp_path / "more.json").write_text("[")
-    with pytest.raises(OptionError, match=r"more\.json is not JSON"):
-        SandboxState(SandboxConfig(rules_file=tmp_path / "more.json"))
+def test_rules_of_the_start_are_in_force_at_each_start(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Those that were added later are kept, also that they are switched off; those that were removed are not."""
+    given = {"rules": [{"rule": "slow", "seconds": 0.0}], "state_dir": tmp_path}
+    first = start(**given).state.rules
+    first.add(*read_rules([{"rule": "cut"}, {"rule": "duplicate"}, {"rule": "urls", "same": True}]))
+    for number in (1, 2):
+        first.remove(number)
+    first.switch(3, on=False)
+    kept = [(one["rule"]["rule"], one["on"]) for one in start(**given).state.rules.overview()]
+    assert [("slow", True), ("duplicate", False), ("urls", True)] == kept
+
+
+def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
+    """With what to do."""
+    Store(tmp_path).put("Job", "1", "{}")
+    with pytest.raises(SandboxError, match="remove it, and start again"):
+        Jobs(Job, Store(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -161,28 +171,26 @@ def test_the_clock_is_played(caller: Any, change: dict[str, Any], seconds: int) 
 
 def test_tokens_and_urls_expire(start: Callable[..., Any]) -> None:
     """By the sandbox's clock; a download shows no token, and is refused with one."""
-    caller = start(token_seconds=600, url_seconds=60, report_seconds=0)
+    caller = start(token_seconds=5400, report_seconds=0)
     report = caller.report(caller.create_id())
     url = report["completedReportParts"][0]["url"]
     assert 400 == caller.http.get(url, headers={"Authorization": "x"}).status_code
     assert 403 == caller.http.get(url.replace("0.json", "1.json")).status_code
     assert 200 == caller.http.get(url).status_code
-    caller.state.clock.advance(60)
+    caller.state.clock.advance(3600)
     assert "Request has expired" in caller.http.get(url).text
-    caller.state.clock.advance(600)
+    caller.state.clock.advance(3600)
     assert 401 == caller.create().status_code
 
 
 def test_limits(start: Callable[..., Any]) -> None:
-    """Calls a second, polls of a report, reports of an account and exports of an endpoint."""
-    caller = start(calls_per_second=2)
-    assert [207, 207, 429] == [caller.create().status_code for _ in range(3)]
+    """Polls of a report, reports of an account and exports of an endpoint."""
     caller = start(poll_min_seconds=30)
     report_id = caller.create_id()
     assert [207, 429] == [caller.retrieve(report_id).status_code for _ in range(2)]
-    caller = start(max_exports_in_progress=1)
-    assert [202, 429] == [caller.export("ads", "POST", "/ads/export").status_code for _ in range(2)]
-    assert [207, 207, 429] == [caller.create().status_code for _ in range(3)]
+    assert [207, 429] == [caller.create().status_code for _ in range(2)]
+    exports = [caller.export("ads", "POST", "/ads/export").status_code for _ in range(6)]
+    assert [*[202] * 5, 429] == exports
 
 
 def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
@@ -202,5 +210,3 @@ def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
     assert [] == caller.state.rules.overview()
     wrong = caller.http.post(change, data={"do": "add", "rule": '{"rule": "anser"}'})
     assert (400, True) == (wrong.status_code, "The nearest is answer." in wrong.text)
-    foreign = {"Origin": "https://evil.example"}
-    assert 403 == caller.http.post(change, data={"do": "add"}, headers=foreign).status_code

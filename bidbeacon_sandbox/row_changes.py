@@ -50,11 +50,15 @@ def with_more_rows(catalog: Catalog, share: float) -> Catalog:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
+    """Change the rule's share of rows, evenly spread, so that a small file has some as well."""
     changes = [change for change in rule.change if change not in _OF_CATALOGS]
+    credit = rng.random()
     for text in rows:
-        if rng.random() >= rule.share_of_rows:
+        credit += rule.share_of_rows
+        if credit < 1:
             yield text
             continue
+        credit -= 1
         row = rule.edited(json.loads(text))
         change = rng.choice(changes) if changes else None
         if change in _SPOILT:

@@ -37,7 +37,6 @@ class KeptServer:
             yield SandboxHandle(self._url, app.state.sandbox)
         finally:
             self._app = None
-            app.state.sandbox.close()
 
 
 @pytest.fixture(scope="session")

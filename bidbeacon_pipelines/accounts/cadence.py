@@ -6,10 +6,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import (
+    change_ads_account,
     get_ads_account,
     get_ads_account_by_id,
-    set_cadence,
-    set_next_look,
 )
 from bidbeacon_pipelines.accounts.rules import (
     AS_SOON_AS_DUE,
@@ -50,8 +49,15 @@ def keep_cadence(
     account = get_ads_account(connection, key)
     if account.cadence == cadence:
         return False
-    next_look_at = next_start(cadence, account.time_zone, last=account.last_look_at, now=now)
-    set_cadence(connection, account.account_id, cadence, next_look_at, by=by, at=now)
+    change_ads_account(
+        connection,
+        account.account_id,
+        refresh_every=cadence.every,
+        refresh_cron=cadence.cron,
+        next_look_at=next_start(cadence, account.time_zone, last=account.last_look_at, now=now),
+        cadence_by=by,
+        cadence_at=now,
+    )
     return True
 
 
@@ -73,7 +79,7 @@ def schedule_next_refresh(connection: Connection, account_id: str, now: datetime
     if stored.cadence == AS_SOON_AS_DUE or now < planned <= now + _longest_pause(stored):
         return
     next_look_at = next_start(stored.cadence, stored.time_zone, last=planned, now=now)
-    set_next_look(connection, account_id, next_look_at)
+    change_ads_account(connection, account_id, next_look_at=next_look_at)
 
 
 def _longest_pause(account: AdsAccount) -> timedelta:

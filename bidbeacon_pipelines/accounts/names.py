@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import (
     UnknownAccountError,
+    change_ads_account,
     find_account,
     find_ads_account,
     get_ads_account,
     list_accounts,
     list_subjects,
-    set_alias,
 )
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import LONGEST_ALIAS, Account, AdsAccount
@@ -116,7 +116,7 @@ def list_named_accounts(
 
 def set_name(connection: Connection, account: AdsAccount, alias: str | None) -> AdsAccount:
     """Set or remove the alias of an ads account (as `check_alias` returns it), for all of its countries; return the account with its new label."""
-    set_alias(connection, account.account_id, alias)
+    change_ads_account(connection, account.account_id, alias=alias)
     name_subjects(connection, list_subjects(connection))
     return get_ads_account(connection, account.ads_account_key)
 

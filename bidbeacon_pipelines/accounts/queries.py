@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, or_, select, text, update
 
-from bidbeacon_pipelines.accounts.rules import Cadence, ads_account_key
+from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.clock import is_due
@@ -153,13 +153,10 @@ def set_resumed(connection: Connection, key: str) -> None:
     )
 
 
-def set_entities_synced(connection: Connection, account: Account, at: datetime) -> None:
-    """Record that all four kinds of entities were synced at this instant."""
-    connection.execute(
-        text("""UPDATE advertiser_accounts SET entities_synced_at = :at
-                 WHERE account_id = :account_id AND country_code = :country_code"""),
-        account.identity | {"at": at},
-    )
+def change_account(connection: Connection, account: Account, **values: Any) -> None:
+    """Set columns of an account."""
+    statement = update(Account).filter_by(**account.identity)
+    connection.execute(statement.values(**values))
 
 
 def count_export_refusal(connection: Connection, account: Account, at: datetime) -> int:
@@ -265,9 +262,10 @@ def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: d
     return key
 
 
-def set_alias(connection: Connection, account_id: str, alias: str | None) -> None:
-    """Set or remove (None) the alias of an ads account."""
-    _change(connection, account_id, alias=alias)
+def change_ads_account(connection: Connection, account_id: str, **values: Any) -> None:
+    """Set columns of an ads account."""
+    statement = update(AdsAccount).where(AdsAccount.account_id == account_id)
+    connection.execute(statement.values(**values))
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
@@ -342,21 +340,6 @@ def count_refusal(connection: Connection, account_id: str) -> int:
     return int(row.scalar_one())
 
 
-def forget_refusals(connection: Connection, account_id: str) -> None:
-    """Reset the count of refusals of an ads account."""
-    connection.execute(
-        text(
-            "UPDATE ads_accounts SET refusals = 0 WHERE account_id = :account_id AND refusals > 0"
-        ),
-        {"account_id": account_id},
-    )
-
-
-def forget_plans(connection: Connection, account_id: str) -> None:
-    """Plan the due windows of an ads account again."""
-    _change(connection, account_id, planned_at=None)
-
-
 def set_credentials_need_attention(connection: Connection, cause: Cause) -> list[str]:
     """Stop all ads accounts, since Amazon refuses our credentials; return the keys of the accounts that need attention now and did not before."""
     rows = connection.execute(
@@ -378,32 +361,3 @@ def clear_credentials_need_attention(connection: Connection) -> list[str]:
         )
     )
     return list(rows.scalars())
-
-
-def set_cadence(
-    connection: Connection,
-    account_id: str,
-    cadence: Cadence,
-    next_look_at: datetime | None,
-    *,
-    by: str,
-    at: datetime,
-) -> None:
-    """Store the cadence of an ads account, who set it and when, and when its next refresh may begin."""
-    _change(connection, account_id, refresh_every=cadence.every, refresh_cron=cadence.cron)
-    _change(connection, account_id, next_look_at=next_look_at, cadence_by=by, cadence_at=at)
-
-
-def set_last_look(connection: Connection, account_id: str, at: datetime) -> None:
-    """Note that a refresh of an ads account has begun."""
-    _change(connection, account_id, last_look_at=at)
-
-
-def set_next_look(connection: Connection, account_id: str, at: datetime | None) -> None:
-    """Store when the next refresh of an ads account may begin."""
-    _change(connection, account_id, next_look_at=at)
-
-
-def _change(connection: Connection, account_id: str, **values: Any) -> None:
-    statement = update(AdsAccount).where(AdsAccount.account_id == account_id)
-    connection.execute(statement.values(**values))

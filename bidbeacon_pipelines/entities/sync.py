@@ -17,9 +17,9 @@ from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
 from bidbeacon_pipelines.accounts.queries import (
+    change_account,
     count_export_refusal,
     forget_export_refusals,
-    set_entities_synced,
 )
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
@@ -446,6 +446,6 @@ def _complete(context: JobContext, account: Account, before: Collection[str] | N
     again: there are reports to add, or to leave out.
     """
     with context.engine.begin() as connection:
-        set_entities_synced(connection, account, context.now())
+        change_account(connection, account, entities_synced_at=context.now())
         if find_ad_products(connection, account.account_id) != before:
             forget_windows_through(connection, account_id=account.account_id)

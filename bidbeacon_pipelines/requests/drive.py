@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import forget_plans
+from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     ReportAdopted,
@@ -234,7 +234,7 @@ class _Driver(LoadableRequest):
             return True
         if request.days <= self._known(connection).longest_period_days:
             return False
-        forget_plans(connection, request.account_id)
+        change_ads_account(connection, request.account_id, planned_at=None)
         return True
 
     def _attach(self, connection: Connection, now: datetime) -> None:

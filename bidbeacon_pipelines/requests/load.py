@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
-from bidbeacon_pipelines.accounts.queries import forget_refusals, lock_rows
+from bidbeacon_pipelines.accounts.queries import change_ads_account, lock_rows
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     RequestRetried,
@@ -180,7 +180,7 @@ class LoadableRequest(EndingRequest):
         """Reset the count of refusals of the ads account, since Amazon answers for it."""
         if self._refused or self._ads_account.refusals:
             with self._context.engine.begin() as connection:
-                forget_refusals(connection, self._request.account_id)
+                change_ads_account(connection, self._request.account_id, refusals=0)
 
     def _retried(self, result: Result, after: ReportRequest, attempt: int) -> Action | None:
         """Return the action with the cause why a step is taken again; None where another one says it."""

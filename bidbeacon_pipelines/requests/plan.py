@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.accounts.queries import list_countries, set_last_look
+from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
 from bidbeacon_pipelines.causes import Cause
@@ -21,7 +21,6 @@ from bidbeacon_pipelines.requests.queries import (
     list_plans,
     lock_planning,
     replace_plans,
-    set_planned,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
@@ -45,7 +44,7 @@ def plan_account(context: JobContext, session: SessionRecorder, ads_account: Ads
         Whether everything due is planned: nothing waits for other countries.
     """
     with context.engine.begin() as connection:
-        set_last_look(connection, ads_account.account_id, context.now())
+        change_ads_account(connection, ads_account.account_id, last_look_at=context.now())
         countries = list_countries(connection, ads_account.account_id)
     active = [account for account in countries if account.stop_reason is None]
     if not active:
@@ -140,7 +139,7 @@ def plan_due(
             covered = (draft.report, draft.stored, draft.plan())
             by = session.session_id
             replace_plans(connection, account_id, *covered, session_id=by, at=now)
-        set_planned(connection, account_id, now)
+        change_ads_account(connection, account_id, planned_at=now)
         for action in _actions(account, drafts, changed, waiting, patience):
             session.add_in(connection, action)
     return not waiting

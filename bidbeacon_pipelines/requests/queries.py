@@ -157,14 +157,6 @@ def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
     )
 
 
-def set_planned(connection: Connection, account_id: str, at: datetime) -> None:
-    """Note that all that was due for an ads account at an instant is planned, or waits for other countries."""
-    connection.execute(
-        text("UPDATE ads_accounts SET planned_at = :at WHERE account_id = :id"),
-        {"id": account_id, "at": at},
-    )
-
-
 def list_ended_reports(
     connection: Connection,
     account_id: str,

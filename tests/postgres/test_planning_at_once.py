@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_pipelines.accounts.queries import set_needs_attention
+from bidbeacon_pipelines.accounts.queries import change_ads_account, set_needs_attention
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate_queries import lock_gate
-from bidbeacon_pipelines.requests.queries import lock_planning, set_planned
+from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
 from tests.one_dataset import only_daily_targets
@@ -132,7 +132,8 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
         lock_planning(planning, account.account_id)
         with meanwhile(world.step):
             wait_until_someone_waits(world)
-            set_planned(planning, account.account_id, world.context.now() + timedelta(hours=1))
+            later = world.context.now() + timedelta(hours=1)
+            change_ads_account(planning, account.account_id, planned_at=later)
             planning.commit()
     world.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
     assert is_due(world, account)

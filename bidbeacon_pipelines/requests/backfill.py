@@ -19,7 +19,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import (
     plan_backfill,
-    skip_account,
+    skip_stopped,
     skip_windows,
 )
 from bidbeacon_pipelines.requests.queries import (
@@ -200,7 +200,7 @@ class _Load:
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
         """Stop if the account is paused, disabled or needs attention."""
         if account.stop_reason is not None:
-            self.session.add(skip_account(account, self.dataset, list(days)))
+            self.session.add(skip_stopped(account.account_key, self.dataset, days, account))
             raise AccountSkippedError(account)
 
     def _leave_out(self, days: Sequence[date], today: date) -> dict[date, SkipReason]:
@@ -209,7 +209,8 @@ class _Load:
         for reason in dict.fromkeys(left_out.values()):
             alike = [day for day in left_out if left_out[day] is reason]
             detail = self.account.time_zone if reason is SkipReason.NOT_OVER else None
-            self.session.add(skip_windows(self.account, self.dataset, alike, reason, detail))
+            key = self.account.account_key
+            self.session.add(skip_windows(key, self.dataset, alike, reason, detail=detail))
         return left_out
 
     def _windows(self, days: Sequence[date]) -> list[ReportWindow]:
@@ -271,7 +272,8 @@ class _Load:
         waiting = _days(one for one in self._pending(days) if one.request_id is None)
         if waiting:
             if records_waiting:
-                session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
+                key, reason = account.account_key, SkipReason.WAITS_FOR_AMAZON
+                session.add(skip_windows(key, dataset, waiting, reason))
             _make_room(context, session, account.region)
 
     def _give_up(self, pending: Sequence[ReportWindow]) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
-from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.datasets.contract import Contract
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
@@ -48,8 +48,8 @@ def plan_account(context: JobContext, session: SessionRecorder, ads_account: Ads
         countries = list_countries(connection, ads_account.account_id)
     active = [account for account in countries if account.stop_reason is None]
     if not active:
-        for dataset in DATASETS.values():
-            session.add(_skip_ads_account(ads_account, countries, dataset))
+        for dataset in DATASETS.values() if countries else ():
+            session.add(skip_stopped(ads_account.ads_account_key, dataset, [], countries[0]))
         return False
     make_windows(context, session, active)
     return plan_due(context, session, ads_account, active)
@@ -180,9 +180,11 @@ def _actions(
         first_due.setdefault(draft.report.dataset, min(draft.due))
     for dataset, since in first_due.items():
         until = f"until {since + patience:%Y-%m-%d %H:%M} UTC at the latest"
-        actions.append(_skip(account, dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
+        reason = SkipReason.WAITS_FOR_COUNTRIES
+        actions.append(skip_windows(account, dataset, [], reason, detail=until))
     if not any(draft.days or draft.stored for draft in drafts):
-        actions += [_skip(account, one, SkipReason.ALREADY_FRESH) for one in DATASETS.values()]
+        fresh = SkipReason.ALREADY_FRESH
+        actions += [skip_windows(account, one, [], fresh) for one in DATASETS.values()]
     return actions
 
 
@@ -249,53 +251,18 @@ def plan_backfill(
     return [*serving, *added]
 
 
-def _skip_ads_account(
-    ads_account: AdsAccount, countries: Sequence[Account], dataset: Dataset
+def skip_stopped(
+    account: str, dataset: Dataset, days: Sequence[date], stopped: Account
 ) -> WindowSkipped:
-    """Return the action with the reason why nothing is planned for an ads account: all countries are paused or disabled, or it needs attention."""
-    account, why = ads_account.ads_account_key, ads_account.needs_attention
-    if why is not None:
-        return _skip(account, dataset, SkipReason.ACCOUNT_NEEDS_ATTENTION, cause=why)
-    why = next((country.stop_cause for country in countries), None)
-    return _skip(account, dataset, SkipReason.ACCOUNT_STOPPED, cause=why)
-
-
-def _skip(
-    account: str,
-    dataset: Dataset,
-    reason: SkipReason,
-    detail: str | None = None,
-    cause: Cause | None = None,
-) -> WindowSkipped:
-    return WindowSkipped(
-        account=account, dataset=dataset.name, windows=[], reason=reason, detail=detail, cause=cause
-    )
-
-
-def skip_account(account: Account, dataset: Dataset, days: list[date]) -> WindowSkipped:
     """Return the action with the reason why windows of an account are not requested: it is paused, disabled or needs attention."""
-    reason = (
-        SkipReason.ACCOUNT_NEEDS_ATTENTION
-        if account.needs_attention
-        else SkipReason.ACCOUNT_STOPPED
-    )
-    return skip_windows(account, dataset, days, reason, cause=account.stop_cause)
+    needs_attention = stopped.needs_attention
+    reason = SkipReason.ACCOUNT_NEEDS_ATTENTION if needs_attention else SkipReason.ACCOUNT_STOPPED
+    return skip_windows(account, dataset, days, reason, cause=needs_attention or stopped.stop_cause)
 
 
 def skip_windows(
-    account: Account,
-    dataset: Dataset,
-    days: list[date],
-    reason: SkipReason,
-    detail: str | None = None,
-    cause: Cause | None = None,
+    account: str, dataset: Dataset, days: Sequence[date], reason: SkipReason, **why: Any
 ) -> WindowSkipped:
-    """Return the action with the reason why windows of an account are skipped."""
-    return WindowSkipped(
-        account=account.account_key,
-        dataset=dataset.name,
-        windows=days,
-        reason=reason,
-        detail=detail,
-        cause=cause,
-    )
+    """Return the action with the reason why windows of an account are skipped; `why` has its detail or cause."""
+    facts: dict[str, Any] = {"account": account, "dataset": dataset.name, "windows": list(days)}
+    return WindowSkipped(**facts, reason=reason, **why)

@@ -1,6 +1,6 @@
 """Cadences of ads accounts: when the next refresh of each may begin."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -76,12 +76,8 @@ def schedule_next_refresh(connection: Connection, account_id: str, now: datetime
     """
     stored = get_ads_account_by_id(connection, account_id, lock=True)
     planned = stored.next_look_at or now
-    if stored.cadence == AS_SOON_AS_DUE or now < planned <= now + _longest_pause(stored):
+    longest = stored.refresh_every or LONGEST_CRON  # what is further ahead was set by a wrong clock
+    if stored.cadence == AS_SOON_AS_DUE or now < planned <= now + longest:
         return
     next_look_at = next_start(stored.cadence, stored.time_zone, last=planned, now=now)
     change_ads_account(connection, account_id, next_look_at=next_look_at)
-
-
-def _longest_pause(account: AdsAccount) -> timedelta:
-    """Return how far ahead the next refresh can be; it is set by a wrong clock if it is further."""
-    return account.refresh_every or LONGEST_CRON

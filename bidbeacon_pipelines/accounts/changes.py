@@ -7,8 +7,14 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.cadence import keep_cadence
-from bidbeacon_pipelines.accounts.names import check_alias, set_name
-from bidbeacon_pipelines.accounts.queries import get_ads_account, set_paused, set_resumed
+from bidbeacon_pipelines.accounts.names import check_alias
+from bidbeacon_pipelines.accounts.queries import (
+    change_ads_account,
+    get_ads_account,
+    list_subjects,
+    set_paused,
+    set_resumed,
+)
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import (
@@ -20,6 +26,7 @@ from bidbeacon_pipelines.actions import (
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.writes import name_subjects
 
 COMMAND_LINE: Final = "command line"
 PAGE: Final = "page"
@@ -76,7 +83,9 @@ class AccountChanges:
         key = account.ads_account_key
         with self._changing(account.ref) as (connection, session):
             before = get_ads_account(connection, key).label
-            renamed = set_name(connection, account, checked)
+            change_ads_account(connection, account.account_id, alias=checked)
+            name_subjects(connection, list_subjects(connection))
+            renamed = get_ads_account(connection, key)
             if renamed.label != before:
                 action = AccountRenamed(account=key, before=before, name=renamed.label, by=self._by)
                 session.add_in(connection, action)

@@ -7,17 +7,14 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import (
     UnknownAccountError,
-    change_ads_account,
     find_account,
     find_ads_account,
     get_ads_account,
     list_accounts,
-    list_subjects,
 )
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import LONGEST_ALIAS, Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.countries import normalise_country
-from bidbeacon_sessions.writes import name_subjects
 
 _MOST_SHOWN = 8
 _NEAREST = 3
@@ -112,13 +109,6 @@ def list_named_accounts(
         shown = f"{given} · {country}" if country else given
         raise UnknownAccountError(shown, _nearest(accounts, given))
     return found
-
-
-def set_name(connection: Connection, account: AdsAccount, alias: str | None) -> AdsAccount:
-    """Set or remove the alias of an ads account (as `check_alias` returns it), for all of its countries; return the account with its new label."""
-    change_ads_account(connection, account.account_id, alias=alias)
-    name_subjects(connection, list_subjects(connection))
-    return get_ads_account(connection, account.ads_account_key)
 
 
 def check_alias(given: str) -> str:

@@ -116,12 +116,6 @@ def find_subject(
         return None
 
 
-def count_countries(connection: Connection, account_id: str) -> int:
-    """Return how many countries an ads account has, disabled ones among them."""
-    statement = text("SELECT count(*) FROM advertiser_accounts WHERE account_id = :account_id")
-    return int(connection.execute(statement, {"account_id": account_id}).scalar_one())
-
-
 def list_countries(connection: Connection, account_id: str) -> list[Account]:
     """Return the accounts of an ads account, one a country, by key."""
     return read_rows(

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, text
 
-from bidbeacon_pipelines.accounts.queries import count_countries
+from bidbeacon_pipelines.accounts.queries import list_countries
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
@@ -70,7 +70,7 @@ def make_check(
         accounts,
         ad_products=scope.ad_products,
         period=scope.period,
-        has_one_country=count_countries(connection, account_id) == 1,
+        has_one_country=len(list_countries(connection, account_id)) == 1,
     )
 
 

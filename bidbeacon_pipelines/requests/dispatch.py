@@ -1,5 +1,6 @@
 """Creates planned reports, the most urgent first, as far as the gate of each client id and region allows."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
@@ -41,12 +42,15 @@ def create_reports(
             gates = list_gates_with_work(connection, now=context.now())
     for client_id, region in gates:
         _create_at(context, session, client_id, region, failures)
-    if failures:
-        raise (
-            failures[0]
-            if len(failures) == 1
-            else ExceptionGroup("Several requests failed", failures)
-        )
+    raise_together(failures)
+
+
+def raise_together(failures: Sequence[Exception]) -> None:
+    """Raise the errors of several requests, a single one as it is; return if there are none."""
+    if len(failures) > 1:
+        raise ExceptionGroup("Several requests failed", failures)
+    for failure in failures:
+        raise failure
 
 
 def can_create_reports(connection: Connection, now: datetime) -> bool:
@@ -84,7 +88,7 @@ def _next_request(context: JobContext, client_id: str, region: str, tried: set[i
         rows = list_candidates(
             connection, client_id, region, now=context.now(), tolerance=context.settings.late_after
         )
-    candidates = [_candidate(row, context.now()) for row in rows if row["id"] not in tried]
+    candidates = [_candidate(row, context.now()) for row in rows if row["request_id"] not in tried]
     known = [candidate for candidate in candidates if candidate.dataset in DATASETS]
     chosen = next_to_create(known, DATASETS, now=context.now())
     if chosen is not None and pause:
@@ -93,15 +97,5 @@ def _next_request(context: JobContext, client_id: str, region: str, tried: set[i
 
 
 def _candidate(row: RowMapping, now: datetime) -> Candidate:
-    return Candidate(
-        request_id=row["id"],
-        account_id=row["account_id"],
-        dataset=row["dataset"],
-        report=row["report"],
-        age=days_old(row["end_date"], now),
-        by_hand=row["by_hand"],
-        on_time=row["on_time"],
-        passed_over=row["passed_over"],
-        account_requested_at=row["account_requested_at"],
-        report_requested_at=row["report_requested_at"],
-    )
+    facts = {name: value for name, value in row.items() if name != "end_date"}
+    return Candidate(age=days_old(row["end_date"], now), **facts)

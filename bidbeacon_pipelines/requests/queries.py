@@ -329,7 +329,7 @@ _CANDIDATES = text(f"""
          WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE} AND w.request_id IS NULL AND w.data_as_of IS NULL
            AND w.next_refresh_at > :on_time_since AND w.next_refresh_at <= :now AND w.expires_at > :now
          GROUP BY w.account_id, w.dataset, w.report, w.window_date)
-    SELECT id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over, report_requested_at,
+    SELECT id AS request_id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over, report_requested_at,
            max(report_requested_at) OVER (PARTITION BY p.account_id) AS account_requested_at,
            CAST(coalesce(sum(t.windows), 0) AS integer) AS on_time
       FROM planned p
@@ -346,7 +346,7 @@ def list_candidates(
     Plans of an ads account that needs attention are left alone; requests that were sent before are
     given up.
 
-    Columns: id, account_id, dataset, report, end_date, by_hand, passed_over, account_requested_at,
+    Columns: request_id, account_id, dataset, report, end_date, by_hand, passed_over, account_requested_at,
         report_requested_at, and on_time: how many windows it would load for the first time no
         later than `tolerance` after they fell due.
     """

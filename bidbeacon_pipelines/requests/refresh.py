@@ -7,7 +7,7 @@ from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch import create_reports
+from bidbeacon_pipelines.requests.dispatch import create_reports, raise_together
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import LockLostError, lock_next_request
@@ -94,12 +94,7 @@ def step_requests(
             failures.append(error)
         if on_step is not None:
             on_step()
-    if failures:
-        raise (
-            failures[0]
-            if len(failures) == 1
-            else ExceptionGroup("Several requests failed", failures)
-        )
+    raise_together(failures)
     return len(stepped)
 
 

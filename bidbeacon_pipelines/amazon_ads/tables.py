@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, Identity, Index, SmallInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.base import amazon_id as _id
 
-CALL_CLASSES = ("create", "retrieve", "exports", "download", "token", "other")
+_CALL_CLASSES = tuple(map(str, CallClass))
 
 
 class ApiCall(PipelinesBase):
@@ -64,7 +65,7 @@ class RateLimit(PipelinesBase):
 
     __table_args__ = (
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
-        CheckConstraint(f"call_class IN {CALL_CLASSES}", name="call_class_known"),
+        CheckConstraint(f"call_class IN {_CALL_CLASSES}", name="call_class_known"),
     )
 
 

@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import URL
 
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.database.errors import DatabaseUnavailableError, first_line
 from bidbeacon_pipelines.database.mode import check_mode
 from bidbeacon_pipelines.database.schema import check_schema
 from bidbeacon_pipelines.settings import Mode, Settings
@@ -66,7 +66,7 @@ def _checked_address(database_url: str) -> str:
             encoding = connection.info.parameter_status("server_encoding")
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"{name} doesn't answer ({_first_line(error)}): start it (`bidbeacon dev` and `bidbeacon db start` "
+            f"{name} doesn't answer ({first_line(error)}): start it (`bidbeacon dev` and `bidbeacon db start` "
             "start the embedded one), or correct or unset BIDBEACON_DATABASE_URL."
         ) from None
     if version < OLDEST_VERSION * 10_000:
@@ -78,10 +78,6 @@ def _checked_address(database_url: str) -> str:
             f"{name} has the encoding {encoding}, which can't store all text: use one made with ENCODING 'UTF8'."
         )
     return render_database_url(url)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def render_database_url(url: URL) -> str:

@@ -3,3 +3,8 @@
 
 class DatabaseUnavailableError(RuntimeError):
     """No database can be used."""
+
+
+def first_line(error: Exception) -> str:
+    """Return PostgreSQL's message, without the statement and values that SQLAlchemy adds."""
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]

@@ -26,6 +26,7 @@ from tenacity import (
 )
 
 from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.database.errors import first_line
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "migrations"
 MIGRATIONS = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "migrations"
@@ -215,7 +216,7 @@ def patiently(
             ) from None
         if _sqlstate(error) in _IN_OUR_WAY:
             raise SchemaError(
-                f"The database has something of our names that is not ours ({_first_line(error)}): "
+                f"The database has something of our names that is not ours ({first_line(error)}): "
                 "set BIDBEACON_DATABASE_URL to a database of its own."
             ) from None
         raise
@@ -266,7 +267,3 @@ def _sqlstate(error: BaseException) -> Any:
     """Return PostgreSQL's code of an error, of psycopg 3 or, for Dagster's tables, psycopg2."""
     origin = getattr(error, "orig", None)
     return getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().partition("\n")[0]

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.database.schema import (
     list_revisions,
     read_oldest_program,
@@ -65,7 +66,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
             yield from map(_of_finding, list_open(connection, findings, now))
             yield _count_accounts(connection)
     except SQLAlchemyError as error:
-        yield _away(_first_line(error))
+        yield _away(first_line(error))
 
 
 def _away(reason: str) -> Check:
@@ -78,7 +79,7 @@ def _check_database(engine: Engine) -> Check:
             version = str(connection.execute(text("SHOW server_version")).scalar_one())
             revision, oldest = read_revision(connection), read_oldest_program(connection)
     except SQLAlchemyError as error:
-        return _away(_first_line(error))
+        return _away(first_line(error))
     version = version.partition(" ")[0]
     problem = schema_problem(revision, oldest_program=oldest)
     tables = f"tables are at {revision}" if revision else "and has no tables"
@@ -149,7 +150,3 @@ def _count_accounts(connection: Connection) -> Check:
     stops = [account.stop_reason for account in list_accounts(connection)]
     known = f"{len(stops):,} known, {stops.count(None):,} refreshed"
     return Check("accounts", Severity.FINE, known if stops else _NO_ACCOUNT)
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).strip().partition("\n")[0]

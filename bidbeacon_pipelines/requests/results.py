@@ -21,6 +21,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.amazon_ads.failures import TOO_LARGE
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.causes import cause
+from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.requests.rules import (
     Failure,
     FailureKind,
@@ -135,10 +136,5 @@ def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Resul
         case BrokenPartError():
             return NoAnswer(error.failure_cause)
         case _:
-            detail = {"reason": _first_line(error)}
+            detail = {"reason": first_line(error)}
             return NoAnswer(cause("rows-refused-by-database", detail=detail))
-
-
-def _first_line(error: Exception) -> str:
-    """Return PostgreSQL's message, without the statement and values that SQLAlchemy adds."""
-    return str(getattr(error, "orig", error)).partition("\n")[0]

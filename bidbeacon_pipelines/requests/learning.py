@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -26,17 +27,9 @@ def request_part(
     by_hand: bool = False,
 ) -> None:
     """Plan a request for a part of the days of a refused one."""
-    insert_request(
-        connection,
-        refused.account_id,
-        refused.dataset,
-        refused.report,
-        *days,
-        by_hand=by_hand,
-        session_id=session.session_id,
-        created_at=now,
-        narrows=refused.id,
-    )
+    asked = (refused.account_id, refused.dataset, refused.report, *days)
+    by: dict[str, Any] = {"session_id": session.session_id, "created_at": now, "by_hand": by_hand}
+    insert_request(connection, *asked, **by, narrows=refused.id)
 
 
 def learn_from_loaded(

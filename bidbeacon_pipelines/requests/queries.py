@@ -78,23 +78,13 @@ def insert_request(
     start: date,
     end: date,
     *,
-    by_hand: bool,
     session_id: UUID,
-    created_at: datetime,
-    narrows: int | None = None,
+    **columns: Any,
 ) -> int:
-    """Store a request as planned; return its id."""
-    new = insert(ReportRequest).values(
-        account_id=account_id,
-        dataset=dataset,
-        report=report,
-        start_date=start,
-        end_date=end,
-        by_hand=by_hand,
-        requested_by=session_id,
-        created_at=created_at,
-        narrows=narrows,
-    )
+    """Store a request as planned, with other columns; return its id."""
+    asked = {"account_id": account_id, "dataset": dataset, "report": report}
+    days = {"start_date": start, "end_date": end, "requested_by": session_id}
+    new = insert(ReportRequest).values(**asked, **days, **columns)
     return int(connection.execute(new.returning(ReportRequest.id)).scalar_one())
 
 
@@ -108,18 +98,10 @@ def insert_plans(
     at: datetime,
 ) -> list[int]:
     """Store requests of a report as planned; return their ids."""
+    asked = (account_id, report.dataset.name, report.name)
+    by: dict[str, Any] = {"session_id": session_id, "created_at": at}
     return [
-        insert_request(
-            connection,
-            account_id,
-            report.dataset.name,
-            report.name,
-            one.start,
-            one.end,
-            by_hand=one.by_hand,
-            session_id=session_id,
-            created_at=at,
-        )
+        insert_request(connection, *asked, one.start, one.end, by_hand=one.by_hand, **by)
         for one in planned
     ]
 

@@ -102,10 +102,6 @@ def _list_days(days: Sequence[date]) -> str:
     return ", ".join(map(str, days[:_MOST_DAYS])) + (f" and {left:,} more" if left > 0 else "")
 
 
-_Key = tuple[str, date]
-"""The report and day of a window."""
-
-
 @dataclass(frozen=True)
 class Progress:
     """The progress of a load, when it begins to wait again."""
@@ -190,7 +186,7 @@ class _Load:
         failed |= dict.fromkeys((day for day in days if day not in served), cause("day-not-served"))
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
-        loads = {_key(window): window.load_count for window in before}
+        loads = {(one.report, one.window_date): one.load_count for one in before}
         failed |= dict(_causes(windows, loads, stopped or cause("other")))
         if failed:
             loaded = _days(one for one in windows if one.window_date not in failed)
@@ -249,7 +245,9 @@ class _Load:
             if pending := self._pending(days):
                 total, waited = len(self._windows(days)), self.context.now() - started
                 done = total - len(pending)
-                self.on_progress(Progress(done, total, _waiting_for(pending), waited))
+                is_at_amazon = any(window.request_id is not None for window in pending)
+                reason = "Amazon" if is_at_amazon else "the limit on reports in flight"
+                self.on_progress(Progress(done, total, reason, waited))
                 self.context.sleep(min(_LONGEST_PAUSE, settings.poll_every).total_seconds() / 2)
                 pending = self._pending(days)
         return pending
@@ -313,33 +311,21 @@ def _make_room(context: JobContext, session: SessionRecorder, region: str) -> No
             return
 
 
-def _waiting_for(pending: Sequence[ReportWindow]) -> str:
-    return (
-        "Amazon"
-        if any(w.request_id is not None for w in pending)
-        else "the limit on reports in flight"
-    )
-
-
 def _why_pending(window: ReportWindow) -> Cause:
     return cause("no-slot-yet" if window.request_id is None else "still-at-amazon")
 
 
 def _causes(
-    windows: Sequence[ReportWindow], loads: Mapping[_Key, int], otherwise: Cause
+    windows: Sequence[ReportWindow], loads: Mapping[tuple[str, date], int], otherwise: Cause
 ) -> Iterator[tuple[date, Cause]]:
     """Yield the day of each window that was not loaded since it had so many loads, with the cause."""
     for window in windows:
-        if window.load_count > loads.get(_key(window), 0):
+        if window.load_count > loads.get((window.report, window.window_date), 0):
             continue
         if window.wanted_by is not None:
             yield window.window_date, _why_pending(window)
         else:
             yield window.window_date, window.cause or otherwise
-
-
-def _key(window: ReportWindow) -> _Key:
-    return window.report, window.window_date
 
 
 def _days(windows: Iterable[ReportWindow]) -> list[date]:

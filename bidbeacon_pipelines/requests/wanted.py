@@ -31,37 +31,15 @@ class AccountStoppedError(CannotAskError):
 
     what_to_do = "Resume the account first."
 
-    def __init__(self, account: Account) -> None:
-        super().__init__(
-            join_sentences(f"No reports are requested for {account.label}: {account.stop_reason}")
-        )
-
 
 class DaysNotLoadableError(CannotAskError):
     """None of the requested days can be loaded."""
-
-    def __init__(
-        self, account: Account, dataset: Dataset, days: Sequence[date], now: datetime
-    ) -> None:
-        today = local_date(now, account.time_zone)
-        given = (
-            f"{min(days)}" if len(days) == 1 else f"{len(days):,} days, {min(days)} to {max(days)}"
-        )
-        super().__init__(
-            f"Expected days of {dataset.name} from {oldest_served(dataset, today)} to {today - timedelta(days=1)}, which Amazon "
-            f"serves and which are over in the account's time zone ({account.time_zone}), got: {given}."
-        )
 
 
 class NoWindowsError(CannotAskError):
     """A dataset of an account has no windows of the requested days yet."""
 
     what_to_do = "Ask again in a few minutes."
-
-    def __init__(self, account: Account, dataset: Dataset) -> None:
-        super().__init__(
-            f"{account.label} has no windows of {dataset.name} yet: its first refresh makes them."
-        )
 
 
 def check_active(account: Account) -> None:
@@ -70,31 +48,30 @@ def check_active(account: Account) -> None:
     Raises:
         AccountStoppedError: it is paused, disabled by Amazon, or needs attention.
     """
-    if account.stop_reason is not None:
-        raise AccountStoppedError(account)
-
-
-def list_loadable(
-    account: Account, dataset: Dataset, days: Sequence[date], now: datetime
-) -> list[date]:
-    """Return the days that are over in the account's time zone and that Amazon still serves."""
-    today = local_date(now, account.time_zone)
-    return [day for day in days if day < today and is_served(dataset, day, today)]
+    if (why := account.stop_reason) is not None:
+        stopped = f"No reports are requested for {account.label}: {why}"
+        raise AccountStoppedError(join_sentences(stopped))
 
 
 def check_loadable(
     account: Account, dataset: Dataset, days: Sequence[date], now: datetime
 ) -> list[date]:
-    """Return the days that can be loaded now.
+    """Return the days that are over in the account's time zone and that Amazon still serves.
 
     Raises:
         AccountStoppedError: the account is paused, disabled or needs attention.
         DaysNotLoadableError: none of the days can be loaded.
     """
     check_active(account)
-    if loadable := list_loadable(account, dataset, days, now):
+    today = local_date(now, account.time_zone)
+    if loadable := [day for day in days if day < today and is_served(dataset, day, today)]:
         return loadable
-    raise DaysNotLoadableError(account, dataset, days, now)
+    oldest, newest = oldest_served(dataset, today), today - timedelta(days=1)
+    given = f"{min(days)}" if len(days) == 1 else f"{len(days):,} days, {min(days)} to {max(days)}"
+    raise DaysNotLoadableError(
+        f"Expected days of {dataset.name} from {oldest} to {newest}, which Amazon serves and which "
+        f"are over in the account's time zone ({account.time_zone}), got: {given}."
+    )
 
 
 def want_load(
@@ -124,7 +101,10 @@ def want_load(
         if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"])
     ]
     if not wanted:
-        raise NoWindowsError(account, dataset)
+        none = (
+            f"{account.label} has no windows of {dataset.name} yet: its first refresh makes them."
+        )
+        raise NoWindowsError(none)
     return wanted[-1]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.accounts.queries import get_account
-from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import (
     LoadRequested,
     ReportAdopted,
@@ -272,7 +272,7 @@ class _Load:
             if records_waiting:
                 key, reason = account.account_key, SkipReason.WAITS_FOR_AMAZON
                 session.add(skip_windows(key, dataset, waiting, reason))
-            _make_room(context, session, account.region)
+            _make_room(context, session, account.ads_account)
 
     def _give_up(self, pending: Sequence[ReportWindow]) -> None:
         """Record that the time is over and the remaining windows are no longer waited for."""
@@ -288,14 +288,14 @@ def _why_left_out(dataset: Dataset, day: date, today: date) -> SkipReason | None
     return None if is_served(dataset, day, today) else SkipReason.NOT_SERVED
 
 
-def _make_room(context: JobContext, session: SessionRecorder, region: str) -> None:
-    """Poll the region's reports for a few seconds, until one is done, which frees a slot at the gate.
+def _make_room(context: JobContext, session: SessionRecorder, account: AdsAccount) -> None:
+    """Poll the reports of an account's gate for a few seconds, until one is done, which frees a slot.
 
     Leave the loading of that report to the shared run, since it may be large.
     """
-    started = context.now()
+    started, gate = context.now(), (account.client_id, account.region)
     with context.engine.begin() as connection:
-        requests = list_requests_to_step(connection, due_at=started, region=region)
+        requests = list_requests_to_step(connection, due_at=started, gate=gate)
     for request in requests:
         if request.status == RequestStatus.COMPLETED:
             continue

@@ -266,7 +266,7 @@ def unlock_request(
 
 
 def list_requests_to_step(
-    connection: Connection, *, due_at: datetime, region: str | None = None
+    connection: Connection, *, due_at: datetime, gate: tuple[str, str] | None = None
 ) -> list[ReportRequest]:
     """Return the requests at Amazon whose next step is due, longest waiting first; none of an ads account that a live session is at work on.
 
@@ -276,11 +276,11 @@ def list_requests_to_step(
     Args:
         connection: where to look.
         due_at: the instant.
-        region: only those of ads accounts in this region.
+        gate: only those of ads accounts with this client id and region.
     """
     due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
-    if region is not None:
-        due = due.where(_O.region == region)
+    if gate is not None:
+        due = due.where(_O.client_id == gate[0], _O.region == gate[1])
     return _rows(connection, due.order_by(text(_ORDER)), now=due_at)
 
 

@@ -137,10 +137,11 @@ class Cut(Limits):
 
 
 class Token(Limits):
-    """The access token dies early (401), or the refresh token was revoked."""
+    """The access token dies early (401), or the refresh token (one, or all) was revoked."""
 
     rule: Literal["token"]
     what: Literal["dies", "revoked"] = "dies"
+    refresh_token: str | None = None
 
 
 class Refuse(Limits):

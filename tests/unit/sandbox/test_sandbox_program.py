@@ -105,6 +105,12 @@ def test_several_clients_and_credentials(start: Callable[..., Any]) -> None:
     assert (401, "invalid_client") == (wrong.status_code, wrong.json()["error"])
     wrong = caller.ask_token(client_id="two", client_secret="2", refresh_token="Atzr|1")
     assert (400, "invalid_grant") == (wrong.status_code, wrong.json()["error"])
+    caller.breaks("token", what="revoked", refresh_token="Atzr|2")
+    asked = [
+        caller.ask_token(client_id="one", client_secret="1", refresh_token=token)
+        for token in ("Atzr|1", "Atzr|2")
+    ]
+    assert [200, 400] == [answer.status_code for answer in asked]
 
 
 def test_state_survives_a_restart(start: Callable[..., Any], tmp_path: Path) -> None:

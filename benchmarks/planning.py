@@ -46,7 +46,8 @@ from benchmarks.simulation import fill
 from bidbeacon_pipelines.accounts.queries import get_ads_account, list_accounts, list_countries
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import WAITS_FOR_AT_MOST
@@ -155,7 +156,7 @@ def _planner(engine: Engine) -> Iterator[tuple[JobContext, SessionRecorder]]:
         AdsApiClient(SANDBOX_CREDENTIAL, Endpoints.sandbox("http://127.0.0.1:9")) as client,
         with_job_session("bench", store=SessionStore(engine)) as session,
     ):
-        yield JobContext(engine, client, settings, lambda: NOW), session
+        yield JobContext(engine, lambda _: client, settings, lambda: NOW), session
 
 
 def _planning_one(engine: Engine) -> Iterator[Figure]:

@@ -114,21 +114,38 @@ _TABLE = (
     # Credentials and accounts
     Kind(
         "token-revoked",
-        "Amazon refused our refresh token[: {reason}].",
-        "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN to the new token, then run `bidbeacon accounts sync`.",
+        "Amazon refused our refresh token[ of credential {credential_name}][: {reason}].",
+        "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in BIDBEACON_CREDENTIALS_FILE) to the new token, then run `bidbeacon accounts sync`.",
         action="sync-accounts",
+        parameters=("credential_name",),
     ),
     Kind(
         "client-refused",
-        "Amazon refused our client id and client secret[: {reason}].",
-        "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET, then run `bidbeacon accounts sync`.",
+        "Amazon refused our client id and client secret[ of credential {credential_name}][: {reason}].",
+        "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET (or [clients] in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
         action="sync-accounts",
+        parameters=("credential_name",),
     ),
     Kind(
         "credentials-refused",
-        "Amazon refused our credentials[: {reason}].",
-        "Check the BIDBEACON_ADS_API_… settings, then run `bidbeacon accounts sync`.",
+        "Amazon refused our credentials[ ({credential_name})][: {reason}].",
+        "Check the BIDBEACON_ADS_API_… settings or BIDBEACON_CREDENTIALS_FILE, then run `bidbeacon accounts sync`.",
         action="sync-accounts",
+        parameters=("credential_name",),
+    ),
+    Kind(
+        "credential-not-set",
+        "The credential {credential_name} is not set any more.",
+        "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`: accounts that another credential lists belong to that one then.",
+        action="sync-accounts",
+        parameters=("credential_name",),
+    ),
+    Kind(
+        "listed-twice",
+        "The credentials {credential_name} and {others} list the same account; it belongs to {credential_name}.",
+        "Decide which one it is to belong to: `bidbeacon credentials assign NAME[ {account}| ACCOUNT]`.",
+        Severity.WARNING,
+        parameters=("credential_name", "others"),
     ),
     Kind(
         "credentials-incomplete",
@@ -377,10 +394,10 @@ _TABLE = (
     # Findings
     _recovers(
         "region-not-listed",
-        "The accounts of region {region} can't be listed[: {reason}].",
+        "The accounts of region {region} can't be listed[ for credential {credential_name}][: {reason}].",
         "Its accounts go on, but new ones and changes at Amazon are not seen. It is tried again each hour.",
         action="sync-accounts",
-        parameters=("region",),
+        parameters=("region", "credential_name"),
     ),
     Kind(
         "country-silent",

@@ -1,9 +1,10 @@
 """The context of a job: database, Ads API, settings and clock."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -29,7 +30,7 @@ class JobContext:
 
     Attributes:
         engine: our tables.
-        client: the Ads API.
+        client_for: returns the Ads API as the credential with a name; raises `CredentialRefused` if it is not set.
         settings: what can be set.
         clock: returns the present instant in UTC; the database's, or a simulated one.
         sleep: sleeps for the given number of seconds.
@@ -37,7 +38,7 @@ class JobContext:
     """
 
     engine: Engine
-    client: AdsApiClient
+    client_for: Callable[[str], AdsApiClient]
     settings: Settings
     clock: Clock
     sleep: Callable[[float], None] = pause
@@ -68,5 +69,11 @@ def open_job_context(
     are written to its log.
     """
     engine = shared_engine(database_url)
-    with connect(settings, engine=engine, retry=retry) as client:
-        yield JobContext(engine, client, settings, DatabaseClock(engine, settings))
+    with ExitStack() as opened:
+
+        @cache
+        def client_for(credential: str) -> AdsApiClient:
+            client = connect(settings, credential, engine=engine, retry=retry)
+            return opened.enter_context(client)
+
+        yield JobContext(engine, client_for, settings, DatabaseClock(engine, settings))

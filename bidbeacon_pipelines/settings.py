@@ -10,12 +10,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationInfo,
     field_validator,
 )
+from pydantic_settings import NoDecode
 
+from bidbeacon_pipelines.credentials import (
+    DEFAULT,
+    SANDBOX_CREDENTIAL,
+    Credential,
+    CredentialsFile,
+    Region,
+    read_credentials_file,
+)
 from bidbeacon_sessions.settings import (
     PROJECT_ROOT,
     Host,
@@ -34,7 +44,6 @@ _DAY_SECONDS = 24 * 3600
 _LONGEST_KEPT_DAYS = 36_500
 _NO_USER_HEADERS = frozenset({"authorization", "cookie", "host", "origin", "proxy-authorization"})
 
-Region = Literal["NA", "EU", "FE"]
 Mode = Literal["sandbox", "real"]
 """Whether the sandbox or the real Amazon is asked."""
 
@@ -74,6 +83,10 @@ def _check_header(value: str) -> str:
     return value
 
 
+def _read_credentials_file(value: Path | None) -> CredentialsFile | None:
+    return None if value is None else read_credentials_file(PROJECT_ROOT / value)
+
+
 _HOME = PROJECT_ROOT / ".bidbeacon"
 Folder = Annotated[Path, AfterValidator(lambda path: PROJECT_ROOT / path)]
 
@@ -102,6 +115,12 @@ class Settings(SessionSettings):
     ads_api_refresh_token: SecretStr | None = None
     ads_api_credential_region: Region = Field(
         "NA", description="Whose token endpoint issued the refresh token."
+    )
+    credentials_file: Annotated[
+        CredentialsFile | None, NoDecode, BeforeValidator(_read_credentials_file)
+    ] = Field(
+        None,
+        description="TOML file of named clients and credentials, in place of the three variables; only its owner and group may read it.",
     )
 
     allow_other_machines: bool = Field(
@@ -241,10 +260,39 @@ class Settings(SessionSettings):
             )
         return value
 
+    @field_validator("credentials_file")
+    @classmethod
+    def _check_credentials_file(
+        cls, value: CredentialsFile | None, info: ValidationInfo
+    ) -> CredentialsFile | None:
+        """Refuse it beside the refresh token of one credential."""
+        if value is not None and info.data.get("ads_api_refresh_token") is not None:
+            raise ValueError("expected it or BIDBEACON_ADS_API_REFRESH_TOKEN, not both")
+        return value
+
     @property
     def uses_sandbox(self) -> bool:
-        """Whether no Amazon credentials are set, so that the local sandbox plays Amazon's part."""
+        """Whether the local sandbox plays Amazon's part: no credentials of Amazon's are set, or the file says so."""
+        if self.credentials_file is not None:
+            return self.credentials_file.sandbox
         return self.ads_api_client_id is None
+
+    @property
+    def credentials(self) -> dict[str, Credential]:
+        """The credentials by name, in the order of the file; none where one of the three variables is missing."""
+        if self.credentials_file is not None:
+            return self.credentials_file.by_name()
+        if self.ads_api_client_id is None:
+            return {DEFAULT: SANDBOX_CREDENTIAL}
+        if self.ads_api_client_secret is None or self.ads_api_refresh_token is None:
+            return {}
+        only = Credential(
+            client_id=self.ads_api_client_id,
+            client_secret=self.ads_api_client_secret,
+            refresh_token=self.ads_api_refresh_token,
+            region=self.ads_api_credential_region,
+        )
+        return {DEFAULT: only}
 
     @property
     def mode(self) -> Mode:

@@ -15,8 +15,9 @@ import psycopg
 from sqlalchemy import Engine, event
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
@@ -95,7 +96,9 @@ def main() -> None:
         AdsApiClient(SANDBOX_CREDENTIAL, endpoints, limits=rate_limits) as client,
         with_job_session("frozen-load", store=SessionStore(engine)) as session,
     ):
-        context = JobContext(engine, client, Settings(home=Path(given["home"])), clock=lambda: now)
+        context = JobContext(
+            engine, lambda _: client, Settings(home=Path(given["home"])), clock=lambda: now
+        )
         drive_request(context, session, given["request_id"])
 
 

@@ -1,4 +1,4 @@
-"""Changes that people make to accounts: pause, resume, cadence, alias. Each is recorded in a session, with who made it."""
+"""Changes that people make to accounts: pause, resume, cadence, alias, credential. Each is recorded in a session, with who made it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.cadence import keep_cadence
+from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.names import check_alias
 from bidbeacon_pipelines.accounts.queries import (
     change_ads_account,
@@ -18,11 +19,13 @@ from bidbeacon_pipelines.accounts.queries import (
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import (
+    AccountAssigned,
     AccountPaused,
     AccountRenamed,
     AccountResumed,
     CadenceChanged,
 )
+from bidbeacon_pipelines.credentials import Credential
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
@@ -30,6 +33,16 @@ from bidbeacon_sessions.writes import name_subjects
 
 COMMAND_LINE: Final = "command line"
 PAGE: Final = "page"
+
+
+class NotListedError(ValueError):
+    """A credential does not list the ads account that is to belong to it."""
+
+    def __init__(self, account: AdsAccount, credential: str) -> None:
+        listed = ", ".join(account.listed_by) or "none"
+        super().__init__(
+            f"Expected a credential that lists {account.label} ({listed}), got: {credential}. `bidbeacon accounts sync` reads again which ones do."
+        )
 
 
 class AccountChanges:
@@ -90,6 +103,23 @@ class AccountChanges:
                 action = AccountRenamed(account=key, before=before, name=renamed.label, by=self._by)
                 session.add_in(connection, action)
             return renamed
+
+    def assign(self, account: AdsAccount, credential: Credential) -> None:
+        """Let an ads account belong to a credential that lists it, or settle that it does.
+
+        Raises:
+            NotListedError: the credential does not list it.
+        """
+        if credential.name not in account.listed_by:
+            raise NotListedError(account, credential.name)
+        id_, name, before = account.account_id, credential.name, account.credential
+        with self._changing(account.ref) as (connection, session):
+            if before != name:
+                set_owner(connection, id_, name, credential.client_id)
+            change_ads_account(connection, id_, credential_by=self._by)
+            facts = {"account": account.ads_account_key, "credential_name": name, "by": self._by}
+            moved_from = None if before == name else before
+            session.add_in(connection, AccountAssigned(**facts, before=moved_from))
 
     @contextmanager
     def _changing(self, about: Subject) -> Iterator[tuple[Connection, SessionRecorder]]:

@@ -9,12 +9,15 @@ from sqlalchemy import Connection, Engine, or_, select, text, update
 from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions import Subject
 from bidbeacon_sessions.writes import json_text
 
+GOES_ON = "needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, planned_at = NULL"
+"""What is set where an ads account no longer needs attention: its due windows are planned again."""
 IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
 """Whether the account `a` is refreshed, unless its ads account needs attention."""
 
@@ -137,12 +140,10 @@ def set_paused(connection: Connection, key: str, *, by: str) -> None:
 def set_resumed(connection: Connection, key: str) -> None:
     """End the pause of an account, clear why its ads account needs attention, and plan its due windows again."""
     connection.execute(
-        text("""WITH resumed AS (UPDATE advertiser_accounts
-                                    SET paused = false, paused_by = NULL, paused_at = NULL, export_refusals = 0
-                                  WHERE account_key = :key RETURNING account_id)
-                UPDATE ads_accounts o
-                   SET planned_at = NULL, needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, refusals = 0
-                  FROM resumed WHERE resumed.account_id = o.account_id"""),
+        text(f"""WITH resumed AS (UPDATE advertiser_accounts
+                                     SET paused = false, paused_by = NULL, paused_at = NULL, export_refusals = 0
+                                   WHERE account_key = :key RETURNING account_id)
+                 UPDATE ads_accounts o SET {GOES_ON}, refusals = 0 FROM resumed WHERE resumed.account_id = o.account_id"""),
         {"key": key},
     )
 
@@ -175,7 +176,7 @@ def forget_export_refusals(connection: Connection, account: Account) -> None:
 
 EXPORTS_MAY_START = """NOT EXISTS (
     SELECT FROM rate_limits l
-     WHERE (l.region, l.call_class, l.account_id) = (o.region, 'exports', a.account_id)
+     WHERE (l.client_id, l.region, l.call_class, l.account_id) = (o.client_id, o.region, 'exports', a.account_id)
        AND l.next_start_at > clock_timestamp() + interval '2 seconds'
        AND l.next_start_at <= clock_timestamp() + interval '1 hour')"""
 """Amazon does not throttle exports of the account `a` of the ads account `o`."""
@@ -229,11 +230,11 @@ _LOCK_ACCOUNT = text("SELECT FROM advertiser_accounts WHERE id = :id FOR KEY SHA
 
 
 _INSERT_ADS_ACCOUNT = text("""
-    INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
-    VALUES (:account_id, :key, :name, :client_id, :region, :time_zone, :now) ON CONFLICT DO NOTHING""")
+    INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, credential, region, time_zone, first_seen_at)
+    VALUES (:account_id, :key, :name, :client_id, :credential, :region, :time_zone, :now) ON CONFLICT DO NOTHING""")
 _UPDATE_ADS_ACCOUNT = text("""
     UPDATE ads_accounts
-       SET name = :name, client_id = :client_id, region = CASE WHEN :trusted THEN :region ELSE region END,
+       SET name = :name, client_id = CASE WHEN credential = :credential THEN :client_id ELSE client_id END, region = CASE WHEN :trusted THEN :region ELSE region END,
            time_zone = CASE WHEN :trusted THEN :time_zone ELSE time_zone END
      WHERE account_id = :account_id RETURNING ads_account_key""")
 
@@ -241,12 +242,13 @@ _UPDATE_ADS_ACCOUNT = text("""
 def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> str:
     """Store an ads account as Amazon lists it; return its key, which is made at first sight and stays.
 
-    `values` has account_id, name, client_id, region, time_zone, and `trusted`, as for
-    `upsert_account`.
+    `values` has account_id, name, client_id, region, time_zone, `credential` where it is not the
+    only one, and `trusted`, as for `upsert_account`.
 
     Raises:
         ValueError: its id makes no key.
     """
+    values = {"credential": DEFAULT} | values
     stored = connection.execute(_UPDATE_ADS_ACCOUNT, values).scalar_one_or_none()
     if stored is not None:
         return str(stored)
@@ -306,22 +308,25 @@ def get_ads_account_by_id(
     return found
 
 
-def _accounts_of(statement: str) -> str:
+def accounts_of(statement: str) -> str:
     """Return a statement that changes ads accounts and answers with the keys of their accounts, by country."""
     return f"""WITH changed AS ({statement} RETURNING account_id)
                SELECT a.account_key FROM advertiser_accounts a JOIN changed USING (account_id) ORDER BY a.account_key"""
 
 
+def stop(connection: Connection, of: str, values: dict[str, Any], cause: Cause) -> list[str]:
+    """Stop the ads accounts of a condition; return their accounts' keys."""
+    statement = f"""
+        UPDATE ads_accounts SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = :for, needs_attention_since = now()
+         WHERE {of}"""
+    stopped = text(accounts_of(statement))
+    return list(connection.execute(stopped, values | {"cause": json_text(cause)}).scalars())
+
+
 def set_needs_attention(connection: Connection, account_id: str, cause: Cause) -> list[str]:
     """Stop an ads account until a person resumes it; return its accounts' keys, none if it already needed attention."""
-    rows = connection.execute(
-        text(
-            _accounts_of("""UPDATE ads_accounts SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = 'account', needs_attention_since = now()
-                             WHERE account_id = :account_id AND needs_attention_for IS DISTINCT FROM 'account'""")
-        ),
-        {"account_id": account_id, "cause": json_text(cause)},
-    )
-    return list(rows.scalars())
+    of = "account_id = :id AND needs_attention_for IS DISTINCT FROM 'account'"
+    return stop(connection, of, {"id": account_id, "for": "account"}, cause)
 
 
 def count_refusal(connection: Connection, account_id: str) -> int:
@@ -332,26 +337,3 @@ def count_refusal(connection: Connection, account_id: str) -> int:
         {"account_id": account_id},
     )
     return int(row.scalar_one())
-
-
-def set_credentials_need_attention(connection: Connection, cause: Cause) -> list[str]:
-    """Stop all ads accounts, since Amazon refuses our credentials; return the keys of the accounts that need attention now and did not before."""
-    rows = connection.execute(
-        text(
-            _accounts_of("""UPDATE ads_accounts SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = 'credentials', needs_attention_since = now()
-                             WHERE needs_attention IS NULL""")
-        ),
-        {"cause": json_text(cause)},
-    )
-    return list(rows.scalars())
-
-
-def clear_credentials_need_attention(connection: Connection) -> list[str]:
-    """Resume the ads accounts that only waited for valid credentials; return their accounts' keys."""
-    rows = connection.execute(
-        text(
-            _accounts_of("""UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, planned_at = NULL
-                             WHERE needs_attention_for = 'credentials'""")
-        )
-    )
-    return list(rows.scalars())

@@ -10,7 +10,7 @@ once; a rule for every hour just goes on.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -92,6 +92,16 @@ def stop_word(paused: bool, amazon_status: str, needs_attention: object) -> str 
     if amazon_status == "DISABLED":
         return "disabled"
     return None if needs_attention is None else "needs attention"
+
+
+def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection[str]) -> str:
+    """Return the credential that an ads account belongs to: its owner as long as that lists it, else the first that does.
+
+    Those that are `unsure` may list it: Amazon did not list all of their accounts.
+    """
+    if owner is not None and (owner in listed_by or owner in unsure):
+        return owner
+    return listed_by[0]
 
 
 class BadCadenceError(ValueError):

@@ -1,22 +1,31 @@
-"""Syncs the accounts that Amazon lists. They are added and updated, never deleted."""
+"""Syncs the accounts that Amazon lists for our credentials. They are added and updated, never deleted."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.pause import (
-    is_credential_error,
-    note_credentials_accepted,
-    note_credentials_refused,
+from bidbeacon_pipelines.accounts.credential_queries import list_owners, set_listed_by, set_owner
+from bidbeacon_pipelines.accounts.pause import note_credentials_accepted, note_credentials_refused
+from bidbeacon_pipelines.accounts.queries import (
+    get_ads_account_by_id,
+    list_subjects,
+    upsert_account,
+    upsert_ads_account,
 )
-from bidbeacon_pipelines.accounts.queries import list_subjects, upsert_account, upsert_ads_account
-from bidbeacon_pipelines.accounts.rules import account_key
-from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed, RegionNotListed
+from bidbeacon_pipelines.accounts.rules import account_key, choose_owner
+from bidbeacon_pipelines.actions import (
+    AccountAssigned,
+    AccountsSynced,
+    AccountSyncFailed,
+    RegionNotListed,
+)
 from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
+from bidbeacon_pipelines.credentials import DEFAULT
+from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import name_subjects
@@ -25,129 +34,142 @@ _MOST_PROBLEMS = 20
 
 
 def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
-    """Store every account that Amazon lists, and return their keys.
+    """Store every account that Amazon lists, each as its owner lists it, and return their keys.
 
-    If credentials had been refused and are accepted again, resume the accounts that were waiting
+    If a credential had been refused and is accepted again, resume the accounts that were waiting
     for that.
 
     Raises:
-        AuthError: Amazon refuses our credentials; all accounts are marked.
-        AdsApiError: no region answered.
+        AdsApiError: Amazon lists no accounts, of any credential; why not those of the first one. The
+            accounts of a refused credential are marked.
     """
-    listing = _list(context, session)
-    problems = list(listing.problems)
-    stored: list[str] = []
-    added: list[str] = []
+    listings = _list(context, session)
     with context.engine.begin() as connection:
-        keys = _store_ads_accounts(connection, listing, context, problems)
-        for account in listing.accounts:
-            if account.account_id not in keys:
-                continue
-            values = _values(account, keys[account.account_id])
-            values["trusted"] = account.region in listing.answered_regions
-            try:
-                is_new = _store(connection, values, context.now())
-            except ValueError as error:
-                problems.append(str(error))
-                continue
-            stored.append(values["account_key"])
-            if is_new:
-                added.append(values["account_key"])
+        sync = _Sync(connection, session, context)
+        listed_by = _listed_by(listings)
+        owners = sync.assign(listings, listed_by)
+        for credential, listing in listings.items():
+            own = [one for one in listing.accounts if owners[one.account_id] == credential]
+            sync.store(credential, own, listing)
+            note_credentials_accepted(connection, session, credential)
+        set_listed_by(connection, listed_by)
         name_subjects(connection, list_subjects(connection))
-        for region, refusal in listing.errors.items():
-            facts = {"region": region, "client_id": context.client.client_id}
-            session.add_in(connection, RegionNotListed(**facts, cause=refusal.failure_cause))
-        session.add_in(connection, _summary(listing.accounts, stored, added, problems))
-        note_credentials_accepted(connection, session)
-    return stored
+        session.add_in(connection, sync.summary())
+    return sync.stored
 
 
-def _store_ads_accounts(
-    connection: Connection, listing: AccountListing, context: JobContext, problems: list[str]
-) -> dict[str, str]:
-    """Store the ads accounts, each with the region and time zone of its first country; return their keys by Amazon's id.
-
-    An account whose id makes no key is left out and reported as a problem.
-    """
-    keys: dict[str, str] = {}
-    first = {account.account_id: account for account in reversed(listing.accounts)}
-    for account in first.values():
-        values = {
-            "account_id": account.account_id,
-            "name": account.name,
-            "client_id": context.client.client_id,
-            "region": account.region,
-            "time_zone": account.time_zone,
-            "trusted": account.region in listing.answered_regions,
-        }
+def _list(context: JobContext, session: SessionRecorder) -> dict[str, AccountListing]:
+    """Return what Amazon lists for each credential; without those for which it does not answer."""
+    listings: dict[str, AccountListing] = {}
+    errors: list[AdsApiError] = []
+    for credential in context.settings.credentials or (DEFAULT,):
         try:
-            keys[account.account_id] = upsert_ads_account(connection, values, now=context.now())
-        except ValueError as error:
-            problems.append(str(error))
-    return keys
-
-
-def _list(context: JobContext, session: SessionRecorder) -> AccountListing:
-    try:
-        return list_accounts(context.client)
-    except AdsApiError as error:
-        session.add(AccountSyncFailed(cause=error.failure_cause))
-        if isinstance(error, AuthError) and is_credential_error(error):
+            listings[credential] = list_accounts(context.client_for(credential))
+        except AdsApiError as error:
+            errors.append(error)
+            failed = AccountSyncFailed(credential_name=credential, cause=error.failure_cause)
             with context.engine.begin() as connection:
-                note_credentials_refused(connection, session, error)
-        raise
+                session.add_in(connection, failed)
+                if isinstance(error, CredentialRefused):
+                    note_credentials_refused(connection, session, credential, error)
+    if not listings:
+        raise errors[0]
+    return listings
 
 
-def _values(account: Account, ads_account_key: str) -> dict[str, Any]:
-    """Return an account's columns."""
-    return {
-        "account_id": account.account_id,
-        "country_code": account.country_code,
-        "account_key": account_key(account.country_code, ads_account_key),
-        "name": account.name,
-        "amazon_status": account.status,
-        "profile_id": account.profile_id,
-        "entity_id": account.entity_id,
-        "region": account.region,
-        "currency_code": account.currency_code,
-        "time_zone": account.time_zone,
-        "marketplace_id": account.marketplace_id,
-        "account_type": account.account_type,
-    }
+def _listed_by(listings: dict[str, AccountListing]) -> dict[str, list[str]]:
+    """Return the credentials that list each ads account, by its id."""
+    listed: defaultdict[str, list[str]] = defaultdict(list)
+    for credential, listing in listings.items():
+        for account_id in dict.fromkeys(account.account_id for account in listing.accounts):
+            listed[account_id].append(credential)
+    return listed
 
 
-def _store(connection: Connection, values: dict[str, Any], now: datetime) -> bool:
-    """Store one account; return True if it is new.
+@dataclass
+class _Sync:
+    """A sync that stores what was listed, with what it has stored and found so far."""
 
-    Raises:
-        ValueError: the database refuses it, for example since another account has its key; the
-            other accounts are stored.
-    """
-    try:
-        with connection.begin_nested():
-            return upsert_account(connection, values, now=now)
-    except IntegrityError as error:
-        reason = str(error.orig).partition("\n")[0]
-        raise ValueError(
-            f"{values['account_id']} in {values['country_code']} can't be stored: {reason}"
-        ) from error
+    connection: Connection
+    session: SessionRecorder
+    context: JobContext
+    stored: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    disabled: int = 0
 
+    def assign(
+        self, listings: dict[str, AccountListing], listed_by: dict[str, list[str]]
+    ) -> dict[str, str]:
+        """Return the credential that each ads account belongs to, by its id; store and record where that has changed."""
+        before = list_owners(self.connection)
+        complete = {name for name, listing in listings.items() if not listing.errors}
+        unsure = self.context.settings.credentials.keys() - complete
+        owners = {
+            account_id: choose_owner(before.get(account_id), names, unsure)
+            for account_id, names in listed_by.items()
+        }
+        for account_id, owner in owners.items():
+            if before.get(account_id, owner) != owner:
+                client_id = self.context.client_for(owner).client_id
+                set_owner(self.connection, account_id, owner, client_id)
+                key = get_ads_account_by_id(self.connection, account_id).ads_account_key
+                facts = {"credential_name": owner, "before": before[account_id]}
+                self.session.add_in(self.connection, AccountAssigned(account=key, **facts))
+        return owners
 
-def _summary(
-    accounts: Sequence[Account],
-    stored: Sequence[str],
-    added: Sequence[str],
-    problems: Sequence[str],
-) -> AccountsSynced:
-    own = [
-        f"{account.country_code} {account.name}: {problem}"
-        for account in accounts
-        for problem in account.problems
-    ]
-    return AccountsSynced(
-        accounts=len(stored),
-        added=len(added),
-        disabled=sum(account.status == "DISABLED" for account in accounts),
-        added_keys=tuple(added),
-        problems=tuple([*problems, *own][:_MOST_PROBLEMS]),
-    )
+    def store(self, credential: str, own: list[Account], listing: AccountListing) -> None:
+        """Store the accounts of a credential, and record what it could not list."""
+        client_id = self.context.client_for(credential).client_id
+        owner = {"credential": credential, "client_id": client_id}
+        keys: dict[str, str | None] = {}
+        self.problems += listing.problems
+        for account in own:
+            trusted = {"trusted": account.region in listing.answered_regions}
+            if account.account_id not in keys:  # its region and time zone are its first country's
+                keys[account.account_id] = self._store_ads_account(account, {**owner, **trusted})
+            if (key := keys[account.account_id]) is not None:
+                self._store_account(account, key, trusted)
+            told = (f"{account.country_code} {account.name}: {one}" for one in account.problems)
+            self.problems += told
+            self.disabled += account.status == "DISABLED"
+        for region, refusal in listing.errors.items():
+            facts = {"region": region, "credential_name": credential}
+            refused = RegionNotListed(**facts, cause=refusal.failure_cause)
+            self.session.add_in(self.connection, refused)
+
+    def _store_ads_account(self, account: Account, values: Mapping[str, object]) -> str | None:
+        """Store an ads account; return its key, or None where its id makes none."""
+        try:
+            values = {**vars(account), **values}
+            return upsert_ads_account(self.connection, values, now=self.context.now())
+        except ValueError as error:
+            self.problems.append(str(error))
+            return None
+
+    def _store_account(
+        self, account: Account, ads_account_key: str, trusted: dict[str, bool]
+    ) -> None:
+        """Store one account; where the database refuses it, the others are stored all the same."""
+        key = account_key(account.country_code, ads_account_key)
+        values = {**vars(account), **trusted, "account_key": key, "amazon_status": account.status}
+        try:
+            with self.connection.begin_nested():
+                is_new = upsert_account(self.connection, values, now=self.context.now())
+        except IntegrityError as error:
+            where = f"{account.account_id} in {account.country_code}"
+            self.problems.append(f"{where} can't be stored: {first_line(error)}")
+            return
+        self.stored.append(key)
+        if is_new:
+            self.added.append(key)
+
+    def summary(self) -> AccountsSynced:
+        """Return the action with all that was stored."""
+        return AccountsSynced(
+            accounts=len(self.stored),
+            added=len(self.added),
+            disabled=self.disabled,
+            added_keys=tuple(self.added),
+            problems=tuple(self.problems[:_MOST_PROBLEMS]),
+        )

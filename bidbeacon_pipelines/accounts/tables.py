@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Integer, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.causes import cause, explain
+from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.base import amazon_id as _id
 from bidbeacon_sessions import Subject
@@ -21,9 +23,10 @@ class AdsAccount(PipelinesBase):
     """One row is an ads account: what Amazon calls an advertiser account, with one id for all of its countries.
 
     `alias` is shown in place of Amazon's `name`. Reports are requested for it, on the host of
-    `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_attention`
-    is why Amazon refuses us, and nothing is asked until a person resumes it; `needs_attention_for`
-    says whether that concerns this ads account only, or the credentials, and so all ads accounts;
+    `region`, with the limits of `client_id`. `credential` is the name of the one that it belongs to,
+    `listed_by` of all that list it; `credential_by` is who chose between them, null where a sync did.
+    `needs_attention` is why Amazon refuses us, and nothing is asked until a person resumes it;
+    `needs_attention_for` says whether that concerns this ads account only, or all of its credential;
     `needs_attention_since` says since when. `refusals` counts how often in a row Amazon has refused it
     (401 or 403).
 
@@ -41,7 +44,9 @@ class AdsAccount(PipelinesBase):
     name: Mapped[str]
     alias: Mapped[str | None]
     client_id: Mapped[str]
-    credential: Mapped[str] = mapped_column(server_default="default")
+    credential: Mapped[str] = mapped_column(server_default=DEFAULT)
+    credential_by: Mapped[str | None]
+    listed_by: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     region: Mapped[Any] = mapped_column(Text, nullable=False)
     time_zone: Mapped[str]
     needs_attention: Mapped[dict[str, Any] | None]

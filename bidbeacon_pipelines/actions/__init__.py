@@ -5,6 +5,7 @@ sessions needs both.
 """
 
 from bidbeacon_pipelines.actions.accounts import (
+    AccountAssigned,
     AccountNeedsAttention,
     AccountPaused,
     AccountRenamed,
@@ -60,6 +61,7 @@ from bidbeacon_sessions.causes import explain_causes_with
 explain_causes_with(explain_as_json)
 
 __all__ = [
+    "AccountAssigned",
     "AccountNeedsAttention",
     "AccountPaused",
     "AccountRenamed",

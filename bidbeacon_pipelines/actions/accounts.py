@@ -22,22 +22,23 @@ class AccountsSynced(Action):
 
 
 class AccountSyncFailed(Action):
-    """Amazon listed no accounts, in any region; stored accounts are kept."""
+    """Amazon listed no accounts of a credential, in any region; stored accounts are kept."""
 
-    sentence = "The accounts could not be synced: {cause:cause}"
+    sentence = "The accounts of credential {credential_name} could not be synced: {cause:cause}"
     tone = "error"
 
+    credential_name: str
     cause: Cause
 
 
 class RegionNotListed(Action):
-    """Amazon did not list the accounts of one region; stored accounts are kept."""
+    """Amazon did not list the accounts of a credential in one region; stored accounts are kept."""
 
-    sentence = "Region {region}: {cause:cause}"
+    sentence = "Region {region}, credential {credential_name}: {cause:cause}"
     tone = "error"
 
     region: str
-    client_id: str
+    credential_name: str
     cause: Cause
 
 
@@ -112,13 +113,31 @@ class AccountRenamed(Action):
         return [Reference(self.account, "renamed")]
 
 
-class CredentialsRefused(Action):
-    """Amazon refuses our credentials; requests stop for all accounts."""
+class AccountAssigned(Action):
+    """An ads account belongs to another credential that lists it, or somebody settled to which one it belongs."""
 
-    sentence = "Stopped requests for {accounts:count:account}: {cause:cause}"
+    sentence = (
+        "{account:account} now belongs to credential {credential_name}[, not to {before}][. {by}]"
+    )
+
+    account: str
+    credential_name: str
+    before: str | None = None
+    by: str | None = None
+
+    def references(self) -> list[Reference]:
+        """The ads account."""
+        return [Reference(self.account, "assigned")]
+
+
+class CredentialsRefused(Action):
+    """Amazon refuses a credential; requests stop for all of its accounts."""
+
+    sentence = "Stopped requests for {accounts:count:account} of credential {credential_name}: {cause:cause}"
     tone = "error"
 
     cause: Cause
+    credential_name: str
     accounts: int
     keys: tuple[str, ...]
 
@@ -128,11 +147,14 @@ class CredentialsRefused(Action):
 
 
 class CredentialsAccepted(Action):
-    """Amazon accepts our credentials again; accounts that only waited for that resume."""
+    """Amazon accepts a credential again; its accounts that only waited for that resume."""
 
-    sentence = "Amazon accepts our credentials again: {accounts:count:account} can resume"
+    sentence = (
+        "Amazon accepts credential {credential_name} again: {accounts:count:account} can resume"
+    )
     tone = "success"
 
+    credential_name: str
     accounts: int
     keys: tuple[str, ...]
 

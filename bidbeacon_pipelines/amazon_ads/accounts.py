@@ -15,8 +15,8 @@ from bidbeacon_pipelines.amazon_ads.countries import (
     get_country,
     normalise_country,
 )
-from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, NotAuthorized
+from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
 from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.sentences import join_sentences
 
@@ -160,7 +160,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
     """List the accounts of every region that answers.
 
     Raises:
-        AuthError: Amazon refuses the credential: no region would answer.
+        CredentialRefused: No region would answer.
         AdsApiError: No region answered; the first one's error.
     """
     answers = [_call_region(client, region) for region in REGIONS]
@@ -188,9 +188,9 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
         answer.profiles, broken = wire.read_each(Profile, list_profiles(client, region))
         answer.problems.extend(f"Region {region}, profile {problem}" for problem in broken)
         answer.is_trusted = not broken
+    except CredentialRefused:
+        raise
     except AdsApiError as error:
-        if isinstance(error, AuthError) and not isinstance(error, NotAuthorized):
-            raise
         answer.error = error
     return answer
 

@@ -15,7 +15,7 @@ from tenacity.wait import wait_base
 
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_pipelines.amazon_ads.call_log import recording
-from bidbeacon_pipelines.amazon_ads.credentials import Credential, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
     RESERVED_AHEAD,
@@ -27,6 +27,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth, read_token
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
+from bidbeacon_pipelines.credentials import Credential
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.progress import pause
@@ -191,6 +192,7 @@ class AdsApiClient:
         owner, scope = request.owner, self._scope(request.owner, request.call_class)
         call = ApiCall(
             call=request.name,
+            credential=self._credential.name,
             region=owner.region,
             account_id=owner.account_id,
             country_code=owner.country_code,
@@ -204,6 +206,7 @@ class AdsApiClient:
             except errors.AdsApiError as error:
                 error.add_facts(operation=request.operation, about=f"{owner}{request.about}")
                 error.add_facts(status=call.status, request_id=call.request_id)
+                error.add_facts(credential_name=self._credential.name)
                 if error.retry_after and call.status is not None:
                     self._limits.pause(scope, error.retry_after)
                 raise
@@ -300,11 +303,23 @@ def unreachable(error: httpx.RequestError) -> errors.Unavailable:
 
 def connect(
     settings: Settings,
+    credential: str | None = None,
     *,
     engine: Engine | None = None,
     retry: RetryPolicy | None = None,
     shares_token: bool = True,
 ) -> AdsApiClient:
-    """Open a session with Amazon, or with the local sandbox where no credential is set; for the rest see there."""
-    facts = Credential.of(settings), Endpoints.of(settings)
-    return AdsApiClient(*facts, engine=engine, retry=retry, shares_token=shares_token)
+    """Open a session with Amazon or the sandbox as a credential (absent: the first one); for the rest see there.
+
+    Raises:
+        CredentialRefused: There is no such credential, or a part of the only one is not set.
+    """
+    known = settings.credentials
+    found = known.get(next(iter(known), "") if credential is None else credential)
+    if found is None:
+        if not known:
+            raise errors.CredentialRefused("not all is set", cause_code="credentials-incomplete")
+        missing = {"cause_code": "credential-not-set", "credential_name": credential}
+        raise errors.CredentialRefused("it is not set", **missing)
+    endpoints = Endpoints.of(settings)
+    return AdsApiClient(found, endpoints, engine=engine, retry=retry, shares_token=shares_token)

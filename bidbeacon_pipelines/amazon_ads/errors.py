@@ -13,10 +13,10 @@ class AdsApiError(Exception):
 
     `reason` is what went wrong: Amazon's own words where it answered, otherwise ours. `cause_code`
     is the row of the table of causes that explains it and says what to do. The other attributes are
-    facts of the call, which the client adds: what was tried (`operation`, `about`), HTTP status,
-    Amazon's error code, its id of the request, and the seconds that it asks us to wait. `sent` is
-    whether the request may have reached Amazon, though no answer came; `lacks_token` whether it was
-    not sent, since there was no token for it.
+    facts of the call, which the client adds: what was tried (`operation`, `about`) by which
+    credential, HTTP status, Amazon's error code, its id of the request, and the seconds that it
+    asks us to wait. `sent` is whether the request may have reached Amazon, though no answer came;
+    `lacks_token` whether it was not sent, since there was no token for it.
     """
 
     transient: ClassVar[bool] = False
@@ -24,6 +24,7 @@ class AdsApiError(Exception):
     cause_code: str = "request-refused"
     operation: str | None = None
     about: str | None = None
+    credential_name: str | None = None
     status: int | None = None
     code: str | None = None
     request_id: str | None = None
@@ -57,7 +58,7 @@ class AdsApiError(Exception):
             "amazon_code": self.code,
             "amazon_request": self.request_id,
         }
-        differing = {name: getattr(self, name) for name in self.parameters}
+        differing = {n: value for n in self.parameters if (value := getattr(self, n)) is not None}
         return cause(self.cause_code, detail=detail, **differing)
 
     def add_facts(self, **facts: str | float | None) -> None:
@@ -68,9 +69,14 @@ class AdsApiError(Exception):
 
 
 class AuthError(AdsApiError):
-    """Amazon does not accept our credential: `token-revoked`, `client-refused` or `credentials-refused`."""
+    """Amazon refuses us."""
+
+
+class CredentialRefused(AuthError):
+    """A credential gets no token: `token-revoked`, `client-refused`, `credentials-refused`, or it is not set."""
 
     cause_code = "credentials-refused"
+    parameters = ("credential_name",)
 
 
 class NotAuthorized(AuthError):

@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, Identity, Index, SmallInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
+from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.base import amazon_id as _id
 
@@ -13,7 +14,7 @@ _CALL_CLASSES = tuple(map(str, CallClass))
 
 
 class ApiCall(PipelinesBase):
-    """One row is one call to Amazon, answered or not; kept 30 days.
+    """One row is one call to Amazon as a credential, answered or not; kept 30 days.
 
     `duration` is from sending to the whole answer. `queued` is the time in our own queue before,
     `waited` the time waited since the previous attempt (for `Retry-After`, or backing off), and
@@ -25,6 +26,7 @@ class ApiCall(PipelinesBase):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     called_at: Mapped[datetime] = mapped_column(index=True)
+    credential: Mapped[str] = mapped_column(server_default=DEFAULT)
     region: Mapped[str]
     call: Mapped[str]
     account_id: Mapped[str | None] = _id()

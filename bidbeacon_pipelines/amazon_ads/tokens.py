@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, Rejected
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    AuthError,
+    CredentialRefused,
+    Rejected,
+)
 from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
@@ -46,14 +51,15 @@ class TokenAnswer(BaseModel):
 
 
 def read_token(response: httpx.Response) -> TokenAnswer:
-    """Read the token endpoint's answer; raises `AuthError` where it refuses the credential."""
+    """Read the token endpoint's answer; raises `CredentialRefused` where it refuses the credential."""
     if response.is_success:
         return read_as(TokenAnswer, read_json(response))
     error = error_for(response)
     if not isinstance(error, Rejected | AuthError):
         raise error
     cause_code = _CAUSES.get(error.code or "")
-    raise AuthError(error.reason, cause_code=cause_code, status=error.status, code=error.code)
+    facts = {"status": error.status, "code": error.code}
+    raise CredentialRefused(error.reason, cause_code=cause_code, **facts)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class TokenAuth(httpx.Auth):
         self._engine = engine
         self._now = now
         self._token: _Token | None = None
-        self._refusal: AuthError | None = None
+        self._refusal: CredentialRefused | None = None
 
     def sync_auth_flow(
         self, request: httpx.Request
@@ -107,7 +113,7 @@ class TokenAuth(httpx.Auth):
             return self._shared(self._engine, refused) if self._engine else self._ask_now()
         except AdsApiError as error:
             error.sent, error.lacks_token = False, refused is None
-            if isinstance(error, AuthError):
+            if isinstance(error, CredentialRefused):
                 self._refusal = error
             now = self._now()
             if not error.transient or refused is not None or old is None or now >= old.ends_at:

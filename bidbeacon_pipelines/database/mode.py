@@ -11,9 +11,9 @@ _TABLE: Final = text("SELECT to_regclass('public.installation')")
 _MODE: Final = text("SELECT mode FROM public.installation")
 _STORE: Final = text("UPDATE public.installation SET mode = :mode WHERE mode IS NULL")
 _REFUSALS: Final = {
-    "sandbox": "The database holds the sandbox's data, but Amazon credentials are set (BIDBEACON_ADS_API_CLIENT_ID): "
+    "sandbox": "The database holds the sandbox's data, but Amazon credentials are set (BIDBEACON_ADS_API_CLIENT_ID or BIDBEACON_CREDENTIALS_FILE): "
     "restart `bidbeacon dev` or `bidbeacon db start`, or set BIDBEACON_DATABASE_URL to another database.",
-    "real": "The database holds data of the real Amazon, but BIDBEACON_ADS_API_CLIENT_ID is not set: "
+    "real": "The database holds data of the real Amazon, but neither BIDBEACON_ADS_API_CLIENT_ID nor BIDBEACON_CREDENTIALS_FILE is set: "
     "set the Amazon credentials, or set BIDBEACON_DATABASE_URL to another database for the sandbox.",
 }
 

@@ -228,13 +228,13 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
 def _why_unreachable(settings: Settings) -> str | None:
     """Return why Amazon cannot be called, if that is known beforehand."""
     if not settings.uses_sandbox:
-        is_complete = settings.ads_api_client_secret and settings.ads_api_refresh_token
-        return None if is_complete else _INCOMPLETE
+        return None if settings.credentials else _INCOMPLETE
     try:
         httpx.get(f"{settings.sandbox_url}/healthz", timeout=2, trust_env=False)
     except httpx.HTTPError:
         return (
             f"No Amazon credentials are set, and the sandbox at {settings.sandbox_url} does not answer: start it with "
-            "`bidbeacon-sandbox` (`make dev` starts everything), or set BIDBEACON_ADS_API_CLIENT_ID and its companions."
+            "`bidbeacon-sandbox` (`make dev` starts everything), or set BIDBEACON_ADS_API_CLIENT_ID and its companions, or "
+            "BIDBEACON_CREDENTIALS_FILE."
         )
     return None

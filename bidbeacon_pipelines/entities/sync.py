@@ -15,7 +15,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
+from bidbeacon_pipelines.accounts.pause import note_refusal
 from bidbeacon_pipelines.accounts.queries import (
     change_account,
     count_export_refusal,
@@ -32,10 +32,16 @@ from bidbeacon_pipelines.actions import (
     ExportsSkipped,
     PortfoliosNotListed,
 )
-from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import MOST_SIGNINGS, download
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, Throttled, UrlExpired
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    AuthError,
+    CredentialRefused,
+    Throttled,
+    UrlExpired,
+)
 from bidbeacon_pipelines.amazon_ads.exports import (
     Export,
     ExportKind,
@@ -173,8 +179,8 @@ def _sync(
         raise
     except AuthError as error:
         with context.engine.begin() as connection:
-            if is_credential_error(error):
-                note_refusal(connection, session, account.account_id, error)
+            if isinstance(error, CredentialRefused):
+                note_refusal(connection, session, account.ads_account, error)
             else:  # concerns this country's profile, and says nothing about reports
                 count_export_refusal(connection, account, context.now())
         raise
@@ -184,7 +190,7 @@ def _pause_exports(context: JobContext, account: Account, error: AdsApiError) ->
     """Store when exports of the account may be asked for again; until then no sync of it starts."""
     seconds = error.retry_after or PAUSE_AFTER_THROTTLING.total_seconds()
     owner = Owner(account.region, account.account_id)
-    context.client.pause(owner, CallClass.EXPORTS, seconds)
+    _client(context, account).pause(owner, CallClass.EXPORTS, seconds)
 
 
 def _sync_all(
@@ -245,7 +251,7 @@ def _request(
             _failed_export(kind, "it is older than Amazon keeps it"),
         )
     try:
-        export = create_export(context.client, _owner(account, profile_id), kind)
+        export = create_export(_client(context, account), _owner(account, profile_id), kind)
     except AdsApiError as error:
         record = ExportPending if is_put_off(error) else ExportFailed
         session.add(record(account=account.account_key, kind=kind, cause=error.failure_cause))
@@ -271,6 +277,10 @@ def _keep(
         session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
         return _InFlight(theirs.id, theirs.export_id, theirs.created_at)
     return _InFlight(own_id, export.export_id, now)
+
+
+def _client(context: JobContext, account: Account) -> AdsApiClient:
+    return context.client_for(account.ads_account.credential)
 
 
 def _owner(account: Account, profile_id: str | None = None) -> Owner:
@@ -347,7 +357,7 @@ def _failed_export(kind: str, reason: str) -> Cause:
 def _get(
     context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str
 ) -> Export:
-    return get_export(context.client, _owner(account, profile_id), kind, export_id)
+    return get_export(_client(context, account), _owner(account, profile_id), kind, export_id)
 
 
 def _store(
@@ -410,7 +420,7 @@ def _sync_portfolios(
 ) -> dict[str, int]:
     """Store the portfolios; a failure is recorded and does not fail the sync: no report needs them."""
     try:
-        listed = list_portfolios(context.client, _owner(account, profile_id))
+        listed = list_portfolios(_client(context, account), _owner(account, profile_id))
     except AdsApiError as error:
         session.add(PortfoliosNotListed(account=account.account_key, cause=error.failure_cause))
         return {}
@@ -436,7 +446,7 @@ def _fetch(context: JobContext, account: Account, export: Export, file: Path) ->
     if export.url is None:
         why = "Amazon reports it as complete, but without a URL"
         raise ExportFailedError(_failed_export(export.kind, why))
-    download(context.client, export.url, file, _owner(account))
+    download(_client(context, account), export.url, file, _owner(account))
 
 
 def _complete(context: JobContext, account: Account, before: Collection[str] | None) -> None:

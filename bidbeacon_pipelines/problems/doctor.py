@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_pipelines.accounts.pause import is_credential_error
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy, connect
-from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
+from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
 from bidbeacon_pipelines.causes import Severity
+from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.database.schema import (
@@ -56,7 +56,8 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
     first = _away(why_no_engine) if engine is None else _check_database(engine)
     yield first
     usable = None if first.severity is Severity.ERROR else engine
-    yield _check_amazon(settings, usable)
+    for credential in settings.credentials or (DEFAULT,):
+        yield _check_amazon(settings, usable, credential)
     if usable is None:
         return
     try:
@@ -89,13 +90,15 @@ def _check_database(engine: Engine) -> Check:
     return Check("database", severity, sentence, problem or "", facts=facts)
 
 
-def _check_amazon(settings: Settings, engine: Engine | None) -> Check:
-    """Check that Amazon, or the sandbox, accepts our token and answers in each region."""
+def _check_amazon(settings: Settings, engine: Engine | None, credential: str) -> Check:
+    """Check that Amazon, or the sandbox, accepts a credential and answers in each region."""
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     name = "sandbox" if settings.uses_sandbox else "Amazon"
+    if credential != DEFAULT:
+        name += f", {credential}"
     try:
-        problems = _call_amazon(settings, engine)
-    except AuthError as error:  # of the credentials, which concern all regions
+        problems = _call_amazon(settings, engine, credential)
+    except CredentialRefused as error:
         return Check(name, Severity.ERROR, str(error))
     return judge_regions(name, address, problems)
 
@@ -109,14 +112,16 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
         return Check(name, Severity.FINE, sentence, facts=facts)
     severity = Severity.WARNING if len(away) < len(problems) else Severity.ERROR
     sentence = f"{address} does not answer for {' '.join(away)}"
-    to_do = _START_ALL if name == "sandbox" else "Their accounts wait. Check the network."
+    to_do = _START_ALL if name.startswith("sandbox") else "Their accounts wait. Check the network."
     details = tuple(f"{region}: {problem}" for region, problem in away.items())
     return Check(name, severity, sentence, to_do, details, facts)
 
 
-def _call_amazon(settings: Settings, engine: Engine | None) -> dict[Region, str | None]:
+def _call_amazon(
+    settings: Settings, engine: Engine | None, credential: str
+) -> dict[Region, str | None]:
     """Call each region with a token of our own, with at most one retry."""
-    with connect(settings, engine=engine, retry=_HASTY, shares_token=False) as client:
+    with connect(settings, credential, engine=engine, retry=_HASTY, shares_token=False) as client:
         return {region: _call_region(client, region) for region in REGIONS}
 
 
@@ -124,14 +129,12 @@ def _call_region(client: AdsApiClient, region: Region) -> str | None:
     """Make a cheap call to a region; return what went wrong.
 
     Raises:
-        AuthError: the credentials are refused.
+        CredentialRefused: no region would answer.
     """
     try:
         list_profiles(client, region)
-    except AuthError as error:
-        if is_credential_error(error):
-            raise
-        return str(error)
+    except CredentialRefused:
+        raise
     except AdsApiError as error:
         return str(error)
     return None

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, ADS_ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.causes import Severity, explain
+from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.findings import (
     NAMES_SHOWN,
@@ -122,25 +123,25 @@ def list_windows(
 # call of its kind succeeds.
 _TROUBLE = text(f"""
     WITH calls AS (
-        SELECT region, account_id, called_at,
+        SELECT credential, region, account_id, called_at,
                CASE call WHEN 'create_report' THEN 'create' WHEN 'retrieve_report' THEN 'retrieve' ELSE call END AS kind,
                CASE WHEN status = 429 OR error = 'Throttled' THEN 'throttled' WHEN status >= 500 THEN 'amazon-unavailable'
                     WHEN status IS NULL THEN 'unreachable' END AS code
           FROM api_calls WHERE called_at >= :since AND call IN ('create_report', 'retrieve_report', 'download', 'token')),
     failed AS (
-        SELECT code, region, kind, count(*) AS calls, min(called_at) AS since, array_agg(DISTINCT account_id) AS account_ids
+        SELECT code, credential, region, kind, count(*) AS calls, min(called_at) AS since, array_agg(DISTINCT account_id) AS account_ids
           FROM calls c WHERE code IS NOT NULL
-           AND NOT EXISTS (SELECT FROM calls s WHERE s.region = c.region AND s.kind = c.kind AND s.code IS NULL AND s.called_at > c.called_at
+           AND NOT EXISTS (SELECT FROM calls s WHERE s.credential = c.credential AND s.region = c.region AND s.kind = c.kind AND s.code IS NULL AND s.called_at > c.called_at
                               AND (c.code <> 'throttled' OR s.account_id IS NOT DISTINCT FROM c.account_id))
-         GROUP BY code, region, kind)
+         GROUP BY code, credential, region, kind)
     SELECT f.*, r.reports, r.accounts, r.names,
-           greatest((SELECT max(next_create_at) FROM report_gates g
-                      WHERE g.region = f.region AND f.kind = 'create' AND g.refusals > 0 AND g.next_create_at > :now), r.next_step_at) AS next_at
+           greatest((SELECT max(next_create_at) FROM report_gates g JOIN ads_accounts o USING (client_id, region)
+                      WHERE o.credential = f.credential AND region = f.region AND f.kind = 'create' AND g.refusals > 0 AND g.next_create_at > :now), r.next_step_at) AS next_at
       FROM failed f
      CROSS JOIN LATERAL (SELECT count(*) AS reports, min(next_step_at) AS next_step_at, count(DISTINCT account_id) AS accounts,
                                (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names
                           FROM report_requests r JOIN ads_accounts o USING (account_id)
-                          WHERE o.region = f.region AND o.needs_attention IS NULL AND (f.code <> 'throttled' OR f.kind IN ('create', 'token') OR account_id = ANY(f.account_ids))
+                          WHERE o.credential = f.credential AND o.region = f.region AND o.needs_attention IS NULL AND (f.code <> 'throttled' OR f.kind IN ('create', 'token') OR account_id = ANY(f.account_ids))
                             AND r.status = ANY(CASE f.kind WHEN 'create' THEN ARRAY['planned', 'sent'] WHEN 'retrieve' THEN ARRAY['in_flight'] WHEN 'download' THEN ARRAY['completed']
                                                               ELSE ARRAY['planned', 'sent', 'in_flight', 'completed'] END)) r
      WHERE r.reports > 0 ORDER BY f.code, f.calls DESC""")
@@ -154,7 +155,8 @@ def find_calls(connection: Connection, settings: Settings, now: datetime) -> lis
 
 def _calls(row: RowMapping, now: datetime) -> Finding:
     calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
-    did = f"{row['region']}: {calls} to {_WHAT[row['kind']]} failed, {waiting} waiting"
+    of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
+    did = f"{row['region']}{of}: {calls} to {_WHAT[row['kind']]} failed, {waiting} waiting"
     is_long = now - row["since"] >= ORDINARY
     severity = Severity.WARNING if is_long else Severity.WAITING
     cause, effect = {"code": row["code"]}, Effect(did, "/#limits")
@@ -216,22 +218,43 @@ def _stopped(row: RowMapping) -> Finding:
 
 
 _UNLISTED = text("""
-    SELECT payload ->> 'region' AS region, payload ->> 'client_id' AS client_id, payload -> 'cause' AS cause, session_id
+    SELECT payload ->> 'region' AS region, payload ->> 'credential_name' AS credential_name, payload -> 'cause' AS cause, session_id
       FROM session_actions
-     WHERE type = 'region-not-listed'
+     WHERE type IN ('region-not-listed', 'account-sync-failed')
        AND session_id = (SELECT session_id FROM session_actions WHERE type = 'accounts-synced' ORDER BY at DESC LIMIT 1)
-     ORDER BY region""")
+     ORDER BY region, credential_name""")
 
 
 def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the regions whose accounts the last sync could not list."""
+    """Return the credentials, or regions of one, whose accounts the last sync could not list."""
     return [_unlisted(row) for row in connection.execute(_UNLISTED).mappings()]
 
 
 def _unlisted(row: RowMapping) -> Finding:
-    detail = {"reason": explain(row["cause"]).sentence, "client": row["client_id"]}
-    cause = {"code": "region-not-listed", "region": row["region"], "detail": detail}
-    return found(cause, link=f"/sessions/{row['session_id']}", tell_after=_NEXT_SYNC)
+    link, name, why = f"/sessions/{row['session_id']}", row["credential_name"], row["cause"]
+    if row["region"] is None:
+        effect = Effect(f"accounts of credential {name} not listed", link)
+        return found(why, effect, severity=Severity.ERROR, link=link, tell_after=_NEXT_SYNC)
+    detail = {"reason": explain(why).sentence}
+    cause = {"code": "region-not-listed", "region": row["region"], "credential_name": name}
+    return found(cause | {"detail": detail}, link=link, tell_after=_NEXT_SYNC)
+
+
+_LISTED_TWICE = text(f"""
+    SELECT credential, array_remove(listed_by, credential) AS others, count(*) AS accounts,
+           (array_agg({ADS_ACCOUNT_LABEL} ORDER BY ads_account_key))[1:3] AS names, min(ads_account_key) AS key
+      FROM ads_accounts o WHERE credential_by IS NULL AND NOT listed_by <@ ARRAY[credential] GROUP BY 1, 2 ORDER BY 1, 2""")
+
+
+def find_listed_twice(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return the ads accounts that several credentials list, until a person has said to which one they belong."""
+    return [_listed_twice(row) for row in connection.execute(_LISTED_TWICE).mappings()]
+
+
+def _listed_twice(row: RowMapping) -> Finding:
+    cause = {"code": "listed-twice", "credential_name": row["credential"], "others": row["others"]}
+    effect = Effect(f"{counted(row['accounts'], 'ads account')} listed twice", "/accounts")
+    return found(cause | {"detail": {"account": row["key"]}}, effect, **facts_of(row))
 
 
 _SILENT = text(f"""

@@ -20,6 +20,7 @@ _FINDERS: Final[tuple[Find, ...]] = (
     report_findings.find_calls,
     report_findings.find_retries,
     report_findings.find_unlisted,
+    report_findings.find_listed_twice,
     system_findings.find_not_polled,
     report_findings.find_silent,
     report_findings.find_quarantine,

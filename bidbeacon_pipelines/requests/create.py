@@ -72,7 +72,7 @@ def _create(context: JobContext, account: AdsAccount, request: ReportRequest) ->
     while True:
         try:
             report = create_report(
-                context.client,
+                context.client_for(account.credential),
                 account.region,
                 request.account_id,
                 fields=spelled(fields, known | learned),
@@ -110,8 +110,9 @@ def _adopt(
 ) -> Result:
     """Adopt the report that Amazon is already making, if it is the requested one."""
     try:
+        client = context.client_for(account.credential)
         report = retrieve_report(
-            context.client, account.region, duplicate.report_id, account_id=account.account_id
+            client, account.region, duplicate.report_id, account_id=account.account_id
         )
     except AdsApiError as error:
         return no_answer(error, context.now())

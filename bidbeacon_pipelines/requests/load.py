@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from bidbeacon_pipelines.accounts.pause import is_credential_error, note_refusal
+from bidbeacon_pipelines.accounts.pause import note_refusal
 from bidbeacon_pipelines.accounts.queries import change_ads_account, lock_rows
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
@@ -13,10 +13,10 @@ from bidbeacon_pipelines.actions import (
     SkipReason,
     WindowSkipped,
 )
-from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import download_report
-from bidbeacon_pipelines.amazon_ads.errors import AuthError
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, CredentialRefused
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus, retrieve_report
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
@@ -54,6 +54,10 @@ class LoadableRequest(EndingRequest):
     _report: Report | None = None
     _refused = False
 
+    @property
+    def _client(self) -> AdsApiClient:
+        return self._context.client_for(self._ads_account.credential)
+
     def _load(self) -> None:
         self._store(self._after(Load()))
         later = self._context.now() + self._polling.every
@@ -87,10 +91,9 @@ class LoadableRequest(EndingRequest):
     @contextmanager
     def _downloaded(self, report: Report) -> Iterator[list[Path]]:
         """Yield all parts of a completed report on disk, in its order; remove them afterwards."""
-        client, folders = self._context.client, self._context.downloads
         owner = Owner(self._ads_account.region, self._request.account_id)
-        with download_folder(folders, f"request-{self._request.id}") as folder:
-            yield download_report(client, report, folder, owner, retrieve=self._retrieve)
+        with download_folder(self._context.downloads, f"request-{self._request.id}") as folder:
+            yield download_report(self._client, report, folder, owner, retrieve=self._retrieve)
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:
         """Load the windows of all countries, and record what was loaded, in one transaction that only the session with the lock can commit."""
@@ -159,20 +162,20 @@ class LoadableRequest(EndingRequest):
     def _retrieve(self) -> Report:
         account, report_id = self._ads_account, self._request.report_id or ""
         self._report = retrieve_report(
-            self._context.client, account.region, report_id, account_id=account.account_id
+            self._client, account.region, report_id, account_id=account.account_id
         )
         self._note_answered()
         return self._report
 
     def _unauthorized(self, error: AuthError, unconfirmed: Result) -> Result:
-        """Count a refusal of the ads account, or stop all accounts if our credentials are refused; return what it means for the request.
+        """Count a refusal of the ads account, or stop all of its credential's if that is refused; return what it means for the request.
 
-        After refused credentials, a request rests until they are renewed.
+        After a refused credential, a request rests until it is renewed.
         """
         self._refused = True
         with self._context.engine.begin() as connection:
-            stops = note_refusal(connection, self._session, self._request.account_id, error)
-        if is_credential_error(error):
+            stops = note_refusal(connection, self._session, self._ads_account, error)
+        if isinstance(error, CredentialRefused):
             return NotMade(self._context.now())
         return failure_from(error, self._context.now()) if stops else unconfirmed
 

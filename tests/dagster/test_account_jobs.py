@@ -4,7 +4,7 @@ import pytest
 from dagster import AssetKey, AssetMaterialization, RunRequest, build_schedule_context, schedule
 
 from bidbeacon_pipelines.accounts.queries import list_keys_without_entities
-from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
+from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_PARTITIONS,

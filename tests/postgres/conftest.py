@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 from tenacity import wait_fixed
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_sandbox import SandboxConfig
@@ -49,7 +50,7 @@ def context(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[
     endpoints = Endpoints.sandbox(sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, retry=IMPATIENT, limits=rate_limits) as client:
         yield JobContext(
-            engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
+            engine, lambda _: client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
         )
 
 

@@ -66,8 +66,9 @@ class BenchWorld:
     @contextmanager
     def session(self, job_name: str = "test") -> Iterator[SessionRecorder]:
         """Open a session; as in a run of its own, nothing was waited for before."""
-        client = self.context.client
-        client._patience = client._policy.patience
+        for credential in self.context.settings.credentials:
+            client = self.context.client_for(credential)
+            client._patience = client._policy.patience
         with with_job_session(job_name, store=SessionStore(self.engine)) as session:
             yield session
 

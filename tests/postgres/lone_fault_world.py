@@ -17,10 +17,11 @@ from tenacity import wait_exponential
 
 from bidbeacon_pipelines.accounts.queries import read_ads_account, set_resumed
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
 from bidbeacon_pipelines.causes import Cause, explain
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
@@ -62,7 +63,7 @@ def open_context(office: Office) -> Iterator[JobContext]:
     )
     with client:
         yield JobContext(
-            office.engine, client, office.settings, office.clock.now, office.clock.sleep
+            office.engine, lambda _: client, office.settings, office.clock.now, office.clock.sleep
         )
 
 
@@ -85,7 +86,7 @@ class LoneFaultWorld(BenchWorld):
     def let_another_ask(self) -> None:
         """Have somebody else ask Amazon for the very report that is due."""
         account, day = self.account(), self.day
-        fields, client = DATASET.fields, self.context.client
+        fields, client = DATASET.fields, self.context.client_for("default")
         create_report(
             client,
             account.region,

@@ -16,10 +16,11 @@ from bidbeacon_pipelines.accounts.queries import (
 )
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner, RetryPolicy
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
 from bidbeacon_pipelines.amazon_ads.exports import create_export
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.entities.queries import insert_export
@@ -83,7 +84,7 @@ def open_context(
     """Make the tools of a job on the sandbox's clock."""
     settings = Settings(home=home, report_first_poll_seconds=60, report_poll_seconds=1)
     return JobContext(
-        engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
+        engine, lambda _: client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
     )
 
 
@@ -363,7 +364,7 @@ def test_a_sync_that_another_overtakes_adopts_its_exports(
 ) -> None:
     """Two syncs of one account at once end well: all four kinds are loaded, from the exports that were stored first."""
     account = world.account()
-    transport = OvertakenTransport(world.engine, account, world.context.client)
+    transport = OvertakenTransport(world.engine, account, world.context.client_for("default"))
     with open_client(sandbox, transport) as client, world.session("sync-entities") as session:
         sync_entities(open_context(world.engine, sandbox, client, tmp_path), session, account)
     assert [True] * 4 == [action["adopted"] for action in world.actions("export-requested")]

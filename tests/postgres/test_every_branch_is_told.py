@@ -71,6 +71,7 @@ TOLD_ELSEWHERE = {
     **dict.fromkeys(
         ("dataset-checked", "old-records-deleted"), "tests/dagster/test_wrong_host_clock.py"
     ),
+    "account-assigned": "tests/postgres/test_several_credentials.py",
     "credentials-accepted": "tests/postgres/test_credentials.py",
     "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "entity-sync-requested": "tests/dagster/test_sensors.py",

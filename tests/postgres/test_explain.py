@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import set_credentials_need_attention
+from bidbeacon_pipelines.accounts.credential_queries import set_credentials_need_attention
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.explain import NO_WINDOW
@@ -262,7 +262,7 @@ def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
 
 def _refuse_credentials(world: BenchWorld, _: Account) -> None:
     with world.engine.begin() as connection:
-        set_credentials_need_attention(connection, {"code": "credentials-refused"})
+        set_credentials_need_attention(connection, "default", {"code": "credentials-refused"})
 
 
 def _refuse_account(world: BenchWorld, account: Account) -> None:

@@ -18,9 +18,10 @@ from bidbeacon_pipelines.accounts.queries import (
 )
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
 from bidbeacon_pipelines.causes import invalid_fields
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
@@ -62,7 +63,7 @@ def context_over(
     """Have the tools of a job inside the block, whose requests go over this network."""
     endpoints = Endpoints.sandbox(world.sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, transport=transport) as client:
-        yield JobContext(world.engine, client, Settings(home=home), world.context.clock)
+        yield JobContext(world.engine, lambda _: client, Settings(home=home), world.context.clock)
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
 
 def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:
     """With the token revoked the first report finds it out, and no other is tried: all rest as they were planned."""
-    world.context.client._auth._token = None
+    world.context.client_for("default")._auth._token = None
     world.break_with("token", what="revoked")
     with pytest.raises(AccountSkippedError, match="refused our refresh token"):
         drive(world, world.account(), DAY, OTHER, THIRD)

@@ -73,7 +73,7 @@ def test_oldest_day_that_amazon_calls_too_old_is_left_out_of_the_next_report(
 def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorld) -> None:
     """One call finds it out; afterwards no refresh asks for anything."""
     account = world.account()
-    world.context.client._auth._token = None
+    world.context.client_for("default")._auth._token = None
     world.break_with("token", what="revoked")
     request_id = world.ask(account, DAY)
     calls = len(world.sandbox.state.ledger.calls())

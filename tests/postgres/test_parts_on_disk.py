@@ -24,14 +24,14 @@ def download(world: BenchWorld) -> Download:
     report_id = world.request(request_id).report_id or ""
 
     def retrieve() -> Report:
-        return retrieve_report(world.context.client, account.region, report_id)
+        return retrieve_report(world.context.client_for("default"), account.region, report_id)
 
     @contextmanager
     def downloaded() -> Iterator[list[Path]]:
         with download_folder(world.context.downloads, f"request-{request_id}") as folder:
             owner = Owner(account.region, account.account_id)
             yield download_report(
-                world.context.client, retrieve(), folder, owner, retrieve=retrieve
+                world.context.client_for("default"), retrieve(), folder, owner, retrieve=retrieve
             )
 
     return downloaded

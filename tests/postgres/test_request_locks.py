@@ -19,7 +19,8 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.accounts.queries import get_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.requests.queries import (
@@ -225,7 +226,7 @@ def test_planners_at_once_plan_every_day_once(
         accounts = [shelf.account, add_account(connection, "CA", currency_code="CAD")]
         ads_account = get_ads_account(connection, shelf.account.account_key)
     with AdsApiClient(SANDBOX_CREDENTIAL, Endpoints.sandbox("http://127.0.0.1:9")) as client:
-        context = JobContext(shelf.engine, client, Settings(home=tmp_path), lambda: NOW)
+        context = JobContext(shelf.engine, lambda _: client, Settings(home=tmp_path), lambda: NOW)
         planners = [sessions() for _ in range(6)]
         for account in accounts:
             keep_windows(context, planners[0], account, DATASET)

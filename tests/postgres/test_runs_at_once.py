@@ -7,7 +7,8 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
@@ -41,7 +42,11 @@ def run(world: BenchWorld, database_url: str) -> None:
             with_job_session("refresh-account", store=store) as session,
         ):
             context = JobContext(
-                engine, client, world.context.settings, world.context.clock, world.context.sleep
+                engine,
+                lambda _: client,
+                world.context.settings,
+                world.context.clock,
+                world.context.sleep,
             )
             step_requests(context, session)
             plan_account(

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
 from bidbeacon_pipelines.amazon_ads.downloads import download_report
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, RateLimited, Throttled
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
@@ -24,6 +24,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
 )
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.flickering import Connector, flickering_engine

@@ -9,8 +9,9 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import PostgresRateLimits
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_sandbox.rules import Operation
@@ -40,7 +41,9 @@ def throttled_world(world: BenchWorld) -> Iterator[BenchWorld]:
         sleep=clock.sleep,
     ) as client:
         settings = world.context.settings.model_copy(update={"first_reports_in_flight": 9})
-        yield replace(world, context=replace(world.context, client=client, settings=settings))
+        yield replace(
+            world, context=replace(world.context, client_for=lambda _: client, settings=settings)
+        )
 
 
 def throttle(world: BenchWorld, account: Account, operation: Operation, seconds: float) -> None:

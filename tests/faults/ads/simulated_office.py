@@ -15,8 +15,9 @@ from sqlalchemy import Engine, create_engine, text
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
@@ -127,7 +128,9 @@ class Office:
             sleep=self.clock.sleep,
             limits=self._rate_limits,
         ) as client:
-            yield JobContext(self.engine, client, self.settings, self.clock.now, self.clock.sleep)
+            yield JobContext(
+                self.engine, lambda _: client, self.settings, self.clock.now, self.clock.sleep
+            )
 
     def describe_create(self, request: httpx.Request) -> SentCreate:
         """Return a create that is about to go out, with its windows and the state of its gate."""

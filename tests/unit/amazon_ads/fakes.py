@@ -13,10 +13,15 @@ from sqlalchemy import Engine
 from tenacity import wait_exponential
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
-from bidbeacon_pipelines.amazon_ads.credentials import AMAZON, Credential
+from bidbeacon_pipelines.amazon_ads.endpoints import AMAZON
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.credentials import Credential
 
-CREDENTIAL = Credential("client-1", SecretStr("secret-1"), SecretStr("Atzr|refresh-1"))
+CREDENTIAL = Credential(
+    client_id="client-1",
+    client_secret=SecretStr("secret-1"),
+    refresh_token=SecretStr("Atzr|refresh-1"),
+)
 HTML = (
     "<html><head><title>503</title><style>p{}</style></head><body><p>Service down</p></body></html>"
 )

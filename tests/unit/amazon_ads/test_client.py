@@ -10,7 +10,7 @@ from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner, connect
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
-    AuthError,
+    CredentialRefused,
     MalformedAnswer,
     NotAuthorized,
     OutcomeUnknown,
@@ -213,8 +213,12 @@ def test_no_secret_in_errors_and_logs(amazon: FakeAmazon, caplog: pytest.LogCapt
     assert "https://" not in caplog.text
 
 
-def test_incomplete_credential_is_refused_at_once() -> None:
-    """A client id alone asks neither Amazon nor the sandbox."""
-    with pytest.raises(AuthError) as caught:
-        connect(Settings(ads_api_client_id="client-1"))
-    assert "credentials-incomplete" == caught.value.cause_code
+def test_incomplete_or_missing_credential_is_refused_at_once() -> None:
+    """A client id alone asks neither Amazon nor the sandbox, nor does a name that is not in the file any more."""
+    with pytest.raises(CredentialRefused) as caught:
+        connect(Settings(ads_api_client_id="client-1"), "default")
+    assert "credentials-incomplete" == caught.value.failure_cause["code"]
+    with pytest.raises(CredentialRefused) as caught:
+        connect(Settings(), "acme")
+    told = caught.value.failure_cause
+    assert ("credential-not-set", "acme") == (told["code"], told["credential_name"])

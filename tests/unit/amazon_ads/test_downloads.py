@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from bidbeacon_pipelines.amazon_ads.client import Owner
-from bidbeacon_pipelines.amazon_ads.credentials import AMAZON, Endpoints
 from bidbeacon_pipelines.amazon_ads.downloads import LONGEST_TRANSFER, download, download_report
+from bidbeacon_pipelines.amazon_ads.endpoints import AMAZON, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     NotFound,

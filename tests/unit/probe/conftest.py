@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL, Endpoints
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.probe.calls import Pace, Probe
 from bidbeacon_pipelines.probe.compare import Finding, Verdict, compare
 from bidbeacon_pipelines.probe.evidence import Evidence

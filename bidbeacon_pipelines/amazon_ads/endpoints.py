@@ -1,63 +1,14 @@
-"""Credentials and endpoints: region hosts, token endpoints, hosts of downloads."""
+"""The addresses of the Ads API: region hosts, token endpoints, hosts of downloads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Self, get_args
 
 import httpx
-from pydantic import SecretStr
 
-from bidbeacon_pipelines.amazon_ads.errors import AuthError
 from bidbeacon_pipelines.settings import Region, Settings
 
 REGIONS: tuple[Region, ...] = get_args(Region)
-
-
-@dataclass(frozen=True)
-class Credential:
-    """One refresh token of a client of Login with Amazon; `region` is the one whose token endpoint issued it."""
-
-    client_id: str
-    client_secret: SecretStr
-    refresh_token: SecretStr
-    region: Region = "NA"
-
-    @property
-    def digest(self) -> str:
-        """The key of its shared access token; a new refresh token has a new key."""
-        identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
-        return sha256(identity.encode()).hexdigest()
-
-    def form(self) -> dict[str, str]:
-        """Return the form that asks for an access token."""
-        return {
-            "grant_type": "refresh_token",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret.get_secret_value(),
-            "refresh_token": self.refresh_token.get_secret_value(),
-        }
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Credential":
-        """Return the credential that is set, or the sandbox's.
-
-        Raises:
-            AuthError: A client id is set, and its secret or refresh token isn't.
-        """
-        if settings.uses_sandbox:
-            return SANDBOX_CREDENTIAL
-        client_id, secret = settings.ads_api_client_id, settings.ads_api_client_secret
-        refresh_token = settings.ads_api_refresh_token
-        if not (client_id and secret and refresh_token):
-            reason = "some of the settings are missing"
-            raise AuthError(reason, cause_code="credentials-incomplete")
-        return cls(client_id, secret, refresh_token, settings.ads_api_credential_region)
-
-
-SANDBOX_CREDENTIAL = Credential(
-    "sandbox-client", SecretStr("sandbox-secret"), SecretStr("Atzr|sandbox")
-)
 
 
 @dataclass(frozen=True)
@@ -76,7 +27,7 @@ class Endpoints:
 
     @classmethod
     def of(cls, settings: Settings) -> "Endpoints":
-        """Return Amazon's addresses, or the sandbox's where no credential is set."""
+        """Return Amazon's addresses, or the sandbox's where that is used."""
         return cls.sandbox(settings.sandbox_url) if settings.uses_sandbox else AMAZON
 
     @classmethod

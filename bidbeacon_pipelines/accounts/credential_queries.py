@@ -1,0 +1,82 @@
+"""SQL on credentials: whose ads accounts are, which others list them, and how each credential is."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, RowMapping, select, text
+
+from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, stop
+from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.database.rows import read_rows
+
+
+def set_credentials_need_attention(
+    connection: Connection, credential: str, cause: Cause
+) -> list[str]:
+    """Stop the ads accounts of a credential that Amazon refuses; return the keys of the accounts that need attention now and did not before."""
+    of = "credential = :id AND needs_attention IS NULL"
+    return stop(connection, of, {"id": credential, "for": "credentials"}, cause)
+
+
+def clear_credentials_need_attention(connection: Connection, credential: str) -> list[str]:
+    """Resume the ads accounts that only waited for their credential; return their accounts' keys."""
+    statement = f"UPDATE ads_accounts SET {GOES_ON} WHERE needs_attention_for = 'credentials' AND credential = :credential"
+    resumed = text(accounts_of(statement))
+    return list(connection.execute(resumed, {"credential": credential}).scalars())
+
+
+_SET_OWNER = text(f"""
+    UPDATE ads_accounts SET credential = :credential, client_id = :client_id, credential_by = NULL, refusals = 0, {GOES_ON}
+     WHERE account_id = :account_id""")
+
+
+def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
+    """Let an ads account belong to another credential, by which it is asked for at once."""
+    values = {"account_id": account_id, "credential": credential, "client_id": client_id}
+    connection.execute(_SET_OWNER, values)
+
+
+def set_listed_by(connection: Connection, listed_by: Mapping[str, Sequence[str]]) -> None:
+    """Store by which credentials ads accounts are listed, by their ids."""
+    statement = (
+        "UPDATE ads_accounts SET listed_by = :names WHERE account_id = :id AND listed_by <> :names"
+    )
+    values = [{"id": account_id, "names": list(names)} for account_id, names in listed_by.items()]
+    if values:
+        connection.execute(text(statement), values)
+
+
+_CREDENTIALS = text("""
+    WITH accounts AS (
+        SELECT credential, count(*) AS ads_accounts, count(*) FILTER (WHERE NOT listed_by <@ ARRAY[credential]) AS listed_twice,
+               (array_agg(needs_attention) FILTER (WHERE needs_attention_for = 'credentials'))[1] AS refused,
+               min(needs_attention_since) FILTER (WHERE needs_attention_for = 'credentials') AS refused_since
+          FROM ads_accounts GROUP BY credential),
+    answers AS (
+        SELECT credential, max(called_at) AS last_answer_at FROM api_calls
+         WHERE status < 400 AND called_at > now() - interval '1 day' GROUP BY credential)
+    SELECT credential, coalesce(ads_accounts, 0) AS ads_accounts, coalesce(listed_twice, 0) AS listed_twice, refused, refused_since, last_answer_at
+      FROM accounts FULL JOIN answers USING (credential)""")
+
+
+def summarize_credentials(connection: Connection) -> dict[str, RowMapping]:
+    """Return how the credentials that were ever used are, by name.
+
+    Columns: credential, ads_accounts (how many belong to it), listed_twice (how many of them
+        others list too), refused (the cause, or None), refused_since, and last_answer_at (in the
+        last day).
+    """
+    rows = connection.execute(_CREDENTIALS).mappings()
+    return {row["credential"]: row for row in rows}
+
+
+def list_owners(connection: Connection) -> dict[str, str]:
+    """Return the credential that each ads account belongs to, by its id."""
+    owners = text("SELECT account_id, credential FROM ads_accounts")
+    return {row.account_id: row.credential for row in connection.execute(owners)}
+
+
+def list_listed(connection: Connection, credential: str) -> list[AdsAccount]:
+    """Return the ads accounts that a credential lists, by key."""
+    listed = select(AdsAccount).where(AdsAccount.listed_by.contains([credential]))
+    return read_rows(connection, listed.order_by(AdsAccount.ads_account_key))

@@ -1,0 +1,135 @@
+"""Credentials of Login with Amazon: the one of three variables, or the named ones of a TOML file."""
+
+import os
+import tomllib
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+Region = Literal["NA", "EU", "FE"]
+
+DEFAULT: Final = "default"
+"""The name of the credential of the three variables, and of the sandbox's."""
+_OF_OTHERS: Final = 0o007
+_Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,40}$")]
+_Text = Annotated[str, Field(min_length=1)]
+_Secret = Annotated[SecretStr, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Credential(_Table):
+    """A named refresh token of a client; `region` is the one whose token endpoint issued it."""
+
+    name: str = DEFAULT
+    client_id: str
+    client_secret: SecretStr
+    refresh_token: SecretStr
+    region: Region = "NA"
+
+    @property
+    def digest(self) -> str:
+        """The key of its shared access token; a new refresh token has a new key."""
+        identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
+        return sha256(identity.encode()).hexdigest()
+
+    def form(self) -> dict[str, str]:
+        """Return the form that asks for an access token."""
+        return {
+            "grant_type": "refresh_token",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret.get_secret_value(),
+            "refresh_token": self.refresh_token.get_secret_value(),
+        }
+
+
+SANDBOX_CREDENTIAL: Final = Credential(
+    client_id="sandbox-client",
+    client_secret=SecretStr("sandbox-secret"),
+    refresh_token=SecretStr("Atzr|sandbox"),
+)
+
+
+class _Client(_Table):
+    client_id: _Text
+    client_secret: _Secret
+
+
+class _Token(_Table):
+    client: str
+    refresh_token: _Secret
+    region: Region = "NA"
+
+
+class CredentialsFile(_Table):
+    """What the file holds: clients, and refresh tokens that each name theirs.
+
+    With `sandbox`, the sandbox is asked in Amazon's place.
+    """
+
+    clients: dict[_Name, _Client]
+    credentials: dict[_Name, _Token] = Field(min_length=1)
+    sandbox: bool = False
+
+    @model_validator(mode="after")
+    def _check_clients(self) -> Self:
+        for name, one in self.credentials.items():
+            if one.client not in self.clients:
+                names = ", ".join(self.clients) or "none"
+                raise ValueError(
+                    f"credentials.{name}.client is {one.client!r}, expected one of [clients]: {names}"
+                )
+        return self
+
+    def by_name(self) -> dict[str, Credential]:
+        """Return the credentials, in the order of the file."""
+        return {
+            name: Credential(
+                name=name,
+                client_id=self.clients[one.client].client_id,
+                client_secret=self.clients[one.client].client_secret,
+                refresh_token=one.refresh_token,
+                region=one.region,
+            )
+            for name, one in self.credentials.items()
+        }
+
+
+def read_credentials_file(path: Path) -> CredentialsFile:
+    """Read the file.
+
+    Raises:
+        ValueError: Others than its owner and group may read it, or it is not as expected. The message
+            names each fault, and no value of a secret.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & _OF_OTHERS:
+                raise ValueError(
+                    "expected a file that only its owner and group can read (chmod o=)"
+                )
+            return CredentialsFile.model_validate(tomllib.load(file))
+    except OSError as error:
+        raise ValueError(f"expected a file that can be read ({error.strerror})") from None
+    except ValidationError as error:
+        raise ValueError(
+            f"expected clients and credentials as documented: {_faults(error)}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"expected TOML in UTF-8 ({error})") from None
+
+
+def _faults(error: ValidationError) -> str:
+    """Name each fault and its place, without the values, which may be secrets."""
+    told = []
+    for fault in error.errors(include_input=False, include_url=False):
+        words = {"missing": "is missing", "extra_forbidden": "is not known"}
+        wrong = fault["msg"].replace("Input should be", "expected")
+        text = words.get(fault["type"], f"is invalid: {wrong}")
+        place = ".".join(map(str, fault["loc"]))
+        told.append(f"{place} {text}" if place else fault["msg"].removeprefix("Value error, "))
+    return "; ".join(told)

@@ -6,7 +6,7 @@ next syncs for some hours: the four exports need not succeed in one run.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -135,254 +135,7 @@ def sync_entities(
         AuthError: Amazon refuses the account's exports, or our credentials.
         AdsApiError: see its class hierarchy.
     """
-    with _as_wanted(context, session, account):
-        if account.profile_id is None:
-            error = ExportFailedError(cause("no-profile"))
-            facts = {"account": account.account_key, "kind": "everything"}
-            session.add(ExportFailed(**facts, cause=error.failure_cause))
-            raise error
-        return _sync(context, session, account, account.profile_id, context.now() + longest_wait)
-
-
-@contextmanager
-def _as_wanted(context: JobContext, session: SessionRecorder, account: Account) -> Iterator[None]:
-    """Record who wants the entities; afterwards nobody does, unless Amazon needs more time."""
-    with context.engine.begin() as connection:
-        by = find_who_wants_entities(connection, account)
-        if by is not None:
-            requested = EntitySyncRequested(account=account.account_key, by=by)
-            session.add_in(connection, requested)
-    is_over = True
-    try:
-        yield
-    except Exception as error:
-        is_over = not is_put_off(error)
-        raise
-    finally:
-        if is_over:
-            with context.engine.begin() as connection:
-                stop_wanting_entities(connection, account)
-
-
-def _sync(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    profile_id: str,
-    wait_until: datetime,
-) -> dict[str, int]:
-    """Sync all kinds; store what Amazon's refusals and throttling mean for the next sync."""
-    try:
-        return _sync_all(context, session, account, profile_id, wait_until)
-    except Throttled as error:
-        _pause_exports(context, account, error)
-        raise
-    except AuthError as error:
-        with context.engine.begin() as connection:
-            if isinstance(error, CredentialRefused):
-                note_refusal(connection, session, account.ads_account, error)
-            else:  # concerns this country's profile, and says nothing about reports
-                count_export_refusal(connection, account, context.now())
-        raise
-
-
-def _pause_exports(context: JobContext, account: Account, error: AdsApiError) -> None:
-    """Store when exports of the account may be asked for again; until then no sync of it starts."""
-    seconds = error.retry_after or PAUSE_AFTER_THROTTLING.total_seconds()
-    owner = Owner(account.region, account.account_id)
-    _client(context, account).pause(owner, CallClass.EXPORTS, seconds)
-
-
-def _sync_all(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    profile_id: str,
-    wait_until: datetime,
-) -> dict[str, int]:
-    with context.engine.begin() as connection:
-        done = list_kinds_done(connection, account, since=context.now() - UNFINISHED_LIVES)
-        before = find_ad_products(connection, account.account_id)
-    wanted = [kind for kind in KINDS if kind not in done]
-    if done:
-        skipped = tuple(kind for kind in KINDS if kind in done)
-        session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
-    exports = {kind: _request(context, session, account, profile_id, kind) for kind in wanted}
-    counts = _sync_portfolios(
-        context, session, account, profile_id
-    )  # while Amazon makes the exports
-    late: ExportNotReadyError | None = None
-    for kind, export in exports.items():
-        try:
-            counts[kind] = _finish(context, session, account, profile_id, kind, export, wait_until)
-        except ExportNotReadyError as error:
-            late = error
-    if late is not None:
-        raise late
-    _complete(context, account, before)
-    return counts
-
-
-def _request(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    profile_id: str,
-    kind: ExportKind,
-) -> _InFlight:
-    """Take over the export in flight, or ask for one."""
-    with context.engine.begin() as connection:
-        running = find_export_in_flight(connection, account, kind)
-    if running is not None and context.now() - running.created_at < timedelta(hours=24):
-        session.add(
-            ExportRequested(
-                account=account.account_key, kind=kind, export_id=running.export_id, adopted=True
-            )
-        )
-        return _InFlight(running.id, running.export_id, running.created_at)
-    if running is not None:
-        _fail(
-            context,
-            session,
-            account,
-            kind,
-            running.id,
-            running.export_id,
-            _failed_export(kind, "it is older than Amazon keeps it"),
-        )
-    try:
-        export = create_export(_client(context, account), _owner(account, profile_id), kind)
-    except AdsApiError as error:
-        record = ExportPending if is_put_off(error) else ExportFailed
-        session.add(record(account=account.account_key, kind=kind, cause=error.failure_cause))
-        raise
-    return _keep(context, session, account, export)
-
-
-def _keep(
-    context: JobContext, session: SessionRecorder, account: Account, export: Export
-) -> _InFlight:
-    """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
-    facts, now = {"account": account.account_key, "kind": export.kind}, context.now()
-    try:
-        with context.engine.begin() as connection:
-            own_id = insert_export(connection, account, export.kind, export.export_id, now)
-            forget_export_refusals(connection, account)
-            session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
-    except IntegrityError:
-        with context.engine.begin() as connection:
-            theirs = find_export_in_flight(connection, account, export.kind)
-        if theirs is None:
-            raise
-        session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
-        return _InFlight(theirs.id, theirs.export_id, theirs.created_at)
-    return _InFlight(own_id, export.export_id, now)
-
-
-def _client(context: JobContext, account: Account) -> AdsApiClient:
-    return context.client_for(account.ads_account.credential)
-
-
-def _owner(account: Account, profile_id: str | None = None) -> Owner:
-    return Owner(account.region, account.account_id, account.country_code, profile_id)
-
-
-def _finish(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    profile_id: str,
-    kind: ExportKind,
-    asked: _InFlight,
-    wait_until: datetime,
-) -> int:
-    try:
-        export = _wait(context, account, profile_id, kind, asked, wait_until)
-        return _store(context, session, account, profile_id, export, asked)
-    except (AuthError, Throttled, ExportNotReadyError) as error:  # the next sync takes it over
-        facts = {"account": account.account_key, "kind": kind, "export_id": asked.export_id}
-        session.add(ExportPending(**facts, cause=error.failure_cause))
-        raise
-    except (ExportFailedError, AdsApiError, BrokenPartError) as error:
-        why = error.failure_cause
-        _fail(context, session, account, kind, asked.own_id, asked.export_id, why)
-        raise
-
-
-def _fail(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    kind: ExportKind,
-    own_id: int,
-    export_id: str,
-    cause: Cause,
-) -> None:
-    """End an unusable export, so that another one is requested."""
-    action = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, cause=cause)
-    with context.engine.begin() as connection:
-        end_export(connection, own_id, status="failed", cause=cause)
-        session.add_in(connection, action)
-
-
-def _wait(
-    context: JobContext,
-    account: Account,
-    profile_id: str,
-    kind: ExportKind,
-    asked: _InFlight,
-    wait_until: datetime,
-) -> Export:
-    pause = _FIRST_PAUSE
-    while True:
-        export = _get(context, account, profile_id, kind, asked.export_id)
-        if export.status is ExportStatus.COMPLETED:
-            return export
-        if export.is_terminal:
-            why = f"{export.error_code}: {export.error_message}"
-            raise ExportFailedError(_failed_export(kind, why))
-        if context.now() - asked.created_at > LONGEST_WAIT:
-            why = f"it was still {export.raw_status} after {LONGEST_WAIT}"
-            raise ExportFailedError(_failed_export(kind, why))
-        if context.now() + timedelta(seconds=pause) > wait_until:
-            raise ExportNotReadyError(kind, asked.export_id, export.raw_status)
-        context.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
-
-
-def _failed_export(kind: str, reason: str) -> Cause:
-    return cause("export-failed", kind=kind, detail={"reason": reason})
-
-
-def _get(
-    context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str
-) -> Export:
-    return get_export(_client(context, account), _owner(account, profile_id), kind, export_id)
-
-
-def _store(
-    context: JobContext,
-    session: SessionRecorder,
-    account: Account,
-    profile_id: str,
-    export: Export,
-    asked: _InFlight,
-) -> int:
-    with download_folder(context.downloads, f"export-{asked.own_id}") as folder:
-        file = folder / f"{export.kind}.json.gz"
-        _download(context, account, profile_id, export, file)
-        with context.engine.begin() as connection:
-            rows, problems = store_entities(connection, account, export.kind, iter_values(file))
-            end_export(
-                connection,
-                asked.own_id,
-                status="loaded",
-                row_count=rows,
-                cause=problems.first_cause,
-            )
-            forget_export_refusals(connection, account)
-            _record(connection, session, account, export.kind, rows, problems)
-    return rows
+    return _Sync(context, session, account).run(context.now() + longest_wait)
 
 
 def store_entities(
@@ -395,67 +148,236 @@ def store_entities(
     return rows, problems
 
 
-def _record(
-    connection: Connection,
-    session: SessionRecorder,
-    account: Account,
-    kind: str,
-    rows: int,
-    problems: EntityProblems,
-) -> None:
-    about = {"account": account.account_key, "kind": kind}
-    session.add_in(connection, EntitiesSynced(**about, rows=rows))
-    if problems.first_cause is not None:
-        misread = EntitiesMisread(
-            **about,
-            bad=problems.set_aside,
-            incomplete=problems.incomplete,
-            cause=problems.first_cause,
-        )
-        session.add_in(connection, misread)
+@dataclass(frozen=True)
+class _Sync:
+    """One sync of an account's entities, in one session."""
 
+    context: JobContext
+    session: SessionRecorder
+    account: Account
 
-def _sync_portfolios(
-    context: JobContext, session: SessionRecorder, account: Account, profile_id: str
-) -> dict[str, int]:
-    """Store the portfolios; a failure is recorded and does not fail the sync: no report needs them."""
-    try:
-        listed = list_portfolios(_client(context, account), _owner(account, profile_id))
-    except AdsApiError as error:
-        session.add(PortfoliosNotListed(account=account.account_key, cause=error.failure_cause))
-        return {}
-    with context.engine.begin() as connection:
-        rows, problems = store_entities(connection, account, "portfolios", listed)
-        _record(connection, session, account, "portfolios", rows, problems)
-    return {"portfolios": rows}
+    def run(self, wait_until: datetime) -> dict[str, int]:
+        """Sync all kinds; store what Amazon's refusals and throttling mean for the next sync."""
+        with self._as_wanted():
+            if self.account.profile_id is None:
+                error = ExportFailedError(cause("no-profile"))
+                self.session.add(self._failed("everything", None, error.failure_cause))
+                raise error
+            try:
+                return self._sync_all(wait_until)
+            except Throttled as error:
+                self._pause_exports(error)
+                raise
+            except CredentialRefused as error:
+                with self._begin() as connection:
+                    note_refusal(connection, self.session, self.account.ads_account, error)
+                raise
+            except AuthError:  # concerns this country's profile, and says nothing about reports
+                with self._begin() as connection:
+                    count_export_refusal(connection, self.account, self.context.now())
+                raise
 
-
-def _download(
-    context: JobContext, account: Account, profile_id: str, export: Export, file: Path
-) -> None:
-    """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
-    for _ in range(MOST_SIGNINGS):
+    @contextmanager
+    def _as_wanted(self) -> Iterator[None]:
+        """Record who wants the entities; afterwards nobody does, unless Amazon needs more time."""
+        key = self.account.account_key
+        with self._begin() as connection:
+            by = find_who_wants_entities(connection, self.account)
+            if by is not None:
+                self.session.add_in(connection, EntitySyncRequested(account=key, by=by))
+        is_over = True
         try:
-            return _fetch(context, account, export, file)
-        except UrlExpired:
-            export = _get(context, account, profile_id, export.kind, export.export_id)
-    return _fetch(context, account, export, file)
+            yield
+        except Exception as error:
+            is_over = not is_put_off(error)
+            raise
+        finally:
+            if is_over:
+                with self._begin() as connection:
+                    stop_wanting_entities(connection, self.account)
+
+    def _begin(self) -> AbstractContextManager[Connection]:
+        return self.context.engine.begin()
+
+    @property
+    def _client(self) -> AdsApiClient:
+        return self.context.client_for(self.account.ads_account.credential)
+
+    @property
+    def _owner(self) -> Owner:
+        account = self.account
+        place = (account.region, account.account_id, account.country_code)
+        return Owner(*place, account.profile_id)
+
+    def _pause_exports(self, error: AdsApiError) -> None:
+        """Store when exports of the account may be asked for again; until then no sync of it starts."""
+        seconds = error.retry_after or PAUSE_AFTER_THROTTLING.total_seconds()
+        self._client.pause(self._owner, CallClass.EXPORTS, seconds)
+
+    def _sync_all(self, wait_until: datetime) -> dict[str, int]:
+        account = self.account
+        with self._begin() as connection:
+            since = self.context.now() - UNFINISHED_LIVES
+            done = list_kinds_done(connection, account, since=since)
+            before = find_ad_products(connection, account.account_id)
+        wanted = [kind for kind in KINDS if kind not in done]
+        if done:
+            skipped = tuple(kind for kind in KINDS if kind in done)
+            self.session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
+        exports = {kind: self._request(kind) for kind in wanted}
+        counts = self._sync_portfolios()  # while Amazon makes the exports
+        late: ExportNotReadyError | None = None
+        for kind, export in exports.items():
+            try:
+                counts[kind] = self._finish(kind, export, wait_until)
+            except ExportNotReadyError as error:
+                late = error
+        if late is not None:
+            raise late
+        self._complete(before)
+        return counts
+
+    def _request(self, kind: ExportKind) -> _InFlight:
+        """Take over the export in flight, or ask for one."""
+        key = self.account.account_key
+        with self._begin() as connection:
+            running = find_export_in_flight(connection, self.account, kind)
+        if running is not None:
+            asked = _InFlight(running.id, running.export_id, running.created_at)
+            if self.context.now() - running.created_at < timedelta(hours=24):
+                facts = {"account": key, "kind": kind, "export_id": running.export_id}
+                self.session.add(ExportRequested(**facts, adopted=True))
+                return asked
+            self._fail(kind, asked, _failed_export(kind, "it is older than Amazon keeps it"))
+        try:
+            export = create_export(self._client, self._owner, kind)
+        except AdsApiError as error:
+            record = ExportPending if is_put_off(error) else ExportFailed
+            self.session.add(record(account=key, kind=kind, cause=error.failure_cause))
+            raise
+        return self._keep(export)
+
+    def _keep(self, export: Export) -> _InFlight:
+        """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
+        facts, now = {"account": self.account.account_key, "kind": export.kind}, self.context.now()
+        try:
+            with self._begin() as connection:
+                own_id = insert_export(connection, self.account, export.kind, export.export_id, now)
+                forget_export_refusals(connection, self.account)
+                requested = ExportRequested(**facts, export_id=export.export_id)
+                self.session.add_in(connection, requested)
+        except IntegrityError:
+            with self._begin() as connection:
+                theirs = find_export_in_flight(connection, self.account, export.kind)
+            if theirs is None:
+                raise
+            self.session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
+            return _InFlight(theirs.id, theirs.export_id, theirs.created_at)
+        return _InFlight(own_id, export.export_id, now)
+
+    def _finish(self, kind: ExportKind, asked: _InFlight, wait_until: datetime) -> int:
+        try:
+            return self._store(self._wait(kind, asked, wait_until), asked)
+        except (AuthError, Throttled, ExportNotReadyError) as error:  # the next sync takes it over
+            facts = {"account": self.account.account_key, "kind": kind}
+            why = error.failure_cause
+            self.session.add(ExportPending(**facts, export_id=asked.export_id, cause=why))
+            raise
+        except (ExportFailedError, AdsApiError, BrokenPartError) as error:
+            self._fail(kind, asked, error.failure_cause)
+            raise
+
+    def _fail(self, kind: ExportKind, asked: _InFlight, why: Cause) -> None:
+        """End an unusable export, so that another one is requested."""
+        with self._begin() as connection:
+            end_export(connection, asked.own_id, status="failed", cause=why)
+            self.session.add_in(connection, self._failed(kind, asked.export_id, why))
+
+    def _failed(self, kind: str, export_id: str | None, why: Cause) -> ExportFailed:
+        key = self.account.account_key
+        return ExportFailed(account=key, kind=kind, export_id=export_id, cause=why)
+
+    def _wait(self, kind: ExportKind, asked: _InFlight, wait_until: datetime) -> Export:
+        context, pause = self.context, _FIRST_PAUSE
+        while True:
+            export = get_export(self._client, self._owner, kind, asked.export_id)
+            if export.status is ExportStatus.COMPLETED:
+                return export
+            if export.status is ExportStatus.FAILED:
+                why = f"{export.error_code}: {export.error_message}"
+                raise ExportFailedError(_failed_export(kind, why))
+            if context.now() - asked.created_at > LONGEST_WAIT:
+                why = f"it was still {export.raw_status} after {LONGEST_WAIT}"
+                raise ExportFailedError(_failed_export(kind, why))
+            if context.now() + timedelta(seconds=pause) > wait_until:
+                raise ExportNotReadyError(kind, asked.export_id, export.raw_status)
+            context.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _store(self, export: Export, asked: _InFlight) -> int:
+        account, kind = self.account, export.kind
+        with download_folder(self.context.downloads, f"export-{asked.own_id}") as folder:
+            file = folder / f"{kind}.json.gz"
+            self._download(export, file)
+            with self._begin() as connection:
+                rows, problems = store_entities(connection, account, kind, iter_values(file))
+                why = problems.first_cause
+                end_export(connection, asked.own_id, status="loaded", row_count=rows, cause=why)
+                forget_export_refusals(connection, account)
+                self._record(connection, kind, rows, problems)
+        return rows
+
+    def _record(
+        self, connection: Connection, kind: str, rows: int, problems: EntityProblems
+    ) -> None:
+        about = {"account": self.account.account_key, "kind": kind}
+        self.session.add_in(connection, EntitiesSynced(**about, rows=rows))
+        if (why := problems.first_cause) is not None:
+            bad, incomplete = problems.set_aside, problems.incomplete
+            misread = EntitiesMisread(**about, bad=bad, incomplete=incomplete, cause=why)
+            self.session.add_in(connection, misread)
+
+    def _sync_portfolios(self) -> dict[str, int]:
+        """Store the portfolios; a failure is recorded and does not fail the sync: no report needs them."""
+        account = self.account
+        try:
+            listed = list_portfolios(self._client, self._owner)
+        except AdsApiError as error:
+            key, why = account.account_key, error.failure_cause
+            self.session.add(PortfoliosNotListed(account=key, cause=why))
+            return {}
+        with self._begin() as connection:
+            rows, problems = store_entities(connection, account, "portfolios", listed)
+            self._record(connection, "portfolios", rows, problems)
+        return {"portfolios": rows}
+
+    def _download(self, export: Export, file: Path) -> None:
+        """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
+        for _ in range(MOST_SIGNINGS):
+            try:
+                return self._fetch(export, file)
+            except UrlExpired:
+                export = get_export(self._client, self._owner, export.kind, export.export_id)
+        return self._fetch(export, file)
+
+    def _fetch(self, export: Export, file: Path) -> None:
+        if export.url is None:
+            why = "Amazon reports it as complete, but without a URL"
+            raise ExportFailedError(_failed_export(export.kind, why))
+        download(self._client, export.url, file, self._owner)
+
+    def _complete(self, before: Collection[str] | None) -> None:
+        """Store that the sync is complete.
+
+        Where the ads account has campaigns of other ad products than `before`, its windows are made
+        again: there are reports to add, or to leave out.
+        """
+        account_id = self.account.account_id
+        with self._begin() as connection:
+            change_account(connection, self.account, entities_synced_at=self.context.now())
+            if find_ad_products(connection, account_id) != before:
+                forget_windows_through(connection, account_id=account_id)
 
 
-def _fetch(context: JobContext, account: Account, export: Export, file: Path) -> None:
-    if export.url is None:
-        why = "Amazon reports it as complete, but without a URL"
-        raise ExportFailedError(_failed_export(export.kind, why))
-    download(_client(context, account), export.url, file, _owner(account))
-
-
-def _complete(context: JobContext, account: Account, before: Collection[str] | None) -> None:
-    """Store that the sync is complete.
-
-    Where the ads account has campaigns of other ad products than `before`, its windows are made
-    again: there are reports to add, or to leave out.
-    """
-    with context.engine.begin() as connection:
-        change_account(connection, account, entities_synced_at=context.now())
-        if find_ad_products(connection, account.account_id) != before:
-            forget_windows_through(connection, account_id=account.account_id)
+def _failed_export(kind: str, reason: str) -> Cause:
+    return cause("export-failed", kind=kind, detail={"reason": reason})

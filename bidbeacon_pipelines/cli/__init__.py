@@ -9,6 +9,7 @@ from bidbeacon_pipelines.cli.accounts import accounts_app
 from bidbeacon_pipelines.cli.alerts import alerts_app
 from bidbeacon_pipelines.cli.checkup import doctor
 from bidbeacon_pipelines.cli.contract import contract_app
+from bidbeacon_pipelines.cli.credentials import credentials_app
 from bidbeacon_pipelines.cli.database import db_app
 from bidbeacon_pipelines.cli.entities import entities_app
 from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, check_arguments, report_error
@@ -30,6 +31,7 @@ for command in (dev, stream, probe, refresh, load, explain, restatements, doctor
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(contract_app, name="contract")
+app.add_typer(credentials_app, name="credentials")
 app.add_typer(entities_app, name="entities")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(sessions_app, name="sessions")

@@ -59,7 +59,7 @@ SENSORS = _names("""
 MILESTONES = _names("windows-queued report-requested report-processed window-skipped report-failed")
 """The milestones of a window: queued, requested, processed, skipped, failed."""
 OTHER_ACTIONS = _names("""
-    account-needs-attention account-paused account-renamed account-resumed account-sync-failed accounts-synced
+    account-assigned account-needs-attention account-paused account-renamed account-resumed account-sync-failed accounts-synced
     actions-omitted cadence-changed creates-paused credentials-accepted
     credentials-refused dataset-checked entities-misread entities-synced entity-sync-requested export-failed export-pending export-requested
     exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
@@ -70,7 +70,8 @@ OTHER_ACTIONS = _names("""
 """)
 COMMANDS = """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync, alerts,
-    alerts acknowledge, alerts test, alerts unacknowledge, contract forget, contract list, contract set, db shell, db start, db upgrade, db url, dev, doctor,
+    alerts acknowledge, alerts test, alerts unacknowledge, contract forget, contract list, contract set, credentials assign, credentials check,
+    credentials list, db shell, db start, db upgrade, db url, dev, doctor,
     entities list, entities sync, explain, load, probe, quarantine list, quarantine replay, refresh, restatements, sessions list, sessions show, sessions tail,
     stream
 """

@@ -1,0 +1,208 @@
+"""Two credentials of two clients at one sandbox, which list overlapping accounts: whose each is, and what a refusal stops."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_sandbox.server import SandboxHandle
+from tests.postgres.conftest import IMPATIENT
+from tests.postgres.job_world import BenchWorld
+
+DAY = date(2026, 1, 12)
+PLAYED = [
+    {"client_id": "one", "client_secret": "1", "refresh_token": "Atzr|1", "accounts": [0, 1]},
+    {"client_id": "two", "client_secret": "2", "refresh_token": "Atzr|2", "accounts": [1, 2]},
+]
+"""The sandbox's first account is in the US and Canada, the second, which both list, in Germany and the UK, the third in Japan."""
+FILE = """
+    sandbox = true
+    clients.one = {client_id = "one", client_secret = "1"}
+    clients.two = {client_id = "two", client_secret = "2"}
+    credentials.agency = {client = "one", refresh_token = "Atzr|1"}
+    credentials.brand = {client = "two", refresh_token = "Atzr|2"}
+"""
+pytestmark = pytest.mark.parametrize("sandbox", [{"credentials": PLAYED}], indirect=True)
+
+
+@pytest.fixture
+def settings(
+    sandbox: SandboxHandle,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
+    """Return the settings of a process with both credentials; commands read the same."""
+    file = tmp_path / "credentials.toml"
+    file.write_text(FILE)
+    file.chmod(0o600)
+    monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path))
+    monkeypatch.setenv("BIDBEACON_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    monkeypatch.setenv("BIDBEACON_SANDBOX_URL", sandbox.url)
+    return get_settings()
+
+
+@pytest.fixture
+def world(engine: Engine, sandbox: SandboxHandle, settings: Settings) -> Iterator[BenchWorld]:
+    """Yield a world whose accounts are stored."""
+    with ExitStack() as opened:
+        made = start(engine, sandbox, settings, opened)
+        made.sync_accounts()
+        yield made
+
+
+@pytest.fixture
+def anew(
+    world: BenchWorld, engine: Engine, sandbox: SandboxHandle, settings: Settings
+) -> Iterator[BenchWorld]:
+    """Yield the same world to a process that starts now, with no token and no memory of refusals."""
+    with ExitStack() as opened:
+        yield start(engine, sandbox, settings, opened)
+
+
+def start(
+    engine: Engine, sandbox: SandboxHandle, settings: Settings, opened: ExitStack
+) -> BenchWorld:
+    """Return the world with the tools of a new process, on the sandbox's clock."""
+    clock, endpoints = sandbox.state.clock, Endpoints.sandbox(sandbox.url)
+    clients = {
+        name: opened.enter_context(
+            AdsApiClient(one, endpoints, retry=IMPATIENT, limits=RateLimits(0, clock.now))
+        )
+        for name, one in settings.credentials.items()
+    }
+    context = JobContext(engine, clients.__getitem__, settings, clock.now, clock.advance)
+    return BenchWorld(engine, sandbox, context)
+
+
+def owners(world: BenchWorld) -> dict[str, str]:
+    """Return the credential of each country's ads account that is not disabled."""
+    return {c: world.account(c).ads_account.credential for c in ("US", "CA", "DE", "GB", "JP")}
+
+
+def stopped(world: BenchWorld) -> set[str]:
+    """Return the credentials whose ads accounts need attention."""
+    rows = world.query("SELECT credential FROM ads_accounts WHERE needs_attention IS NOT NULL")
+    return {row["credential"] for row in rows}
+
+
+def findings(world: BenchWorld) -> dict[str, str]:
+    """Return the findings on credentials as Home has them: what to do by headline."""
+    with world.engine.begin() as connection:
+        found = survey(connection, world.context.settings, world.context.now()).findings
+    of_credentials = {"listed-twice", "token-revoked"}
+    return {one.headline: one.advice for one in found if one.code in of_credentials}
+
+
+def run(*arguments: str, code: int = 0) -> Any:
+    """Run a command that ends with this code."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert code == result.exit_code, result.output
+    return result
+
+
+def test_a_refused_credential_stops_its_own_accounts_only(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
+    """The other's accounts are loaded through a gate of their own, synced, and the shared one can be given to it."""
+    theirs = dict.fromkeys(("US", "CA", "DE", "GB"), "agency") | {"JP": "brand"}
+    assert theirs == owners(world)
+    world.break_with("token", what="revoked", client="one")
+    anew.ask(anew.account("US"), DAY)
+    assert {"agency"} == stopped(world)
+    [refused] = world.actions("credentials-refused")
+    assert ("agency", 4) == (refused["credential_name"], refused["accounts"])
+    anew.load(anew.account("JP"), DAY)
+    anew.sync_entities(anew.account("JP"))
+    assert "loaded" == world.window(world.account("JP"), DAY).status
+    anew.sync_accounts()
+    assert theirs == owners(world)
+    assert {"agency"} == stopped(world)
+    run("credentials", "assign", "brand", world.account("DE").ads_account_key)
+    anew.load(anew.account("DE"), DAY)
+    assert "loaded" == world.window(world.account("DE"), DAY).status
+    assert {("two", "EU"), ("two", "FE")} <= {
+        (row["client_id"], row["region"]) for row in world.query("SELECT * FROM report_gates")
+    }
+    world.sandbox.state.rules.clear()
+    world.sync_accounts()
+    assert set() == stopped(world)
+    assert theirs | {"DE": "brand", "GB": "brand"} == owners(world)
+
+
+def test_a_credential_whose_accounts_cannot_be_listed_is_one_finding(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
+    """With its name, the accounts that it stops, and what to do."""
+    world.break_with("token", what="revoked", client="one")
+    anew.sync_accounts()
+    told = [headline for headline in findings(world) if "credential agency" in headline]
+    assert 1 == len(told)
+    world.sandbox.state.rules.clear()
+
+
+def test_an_account_that_two_credentials_list_is_said_until_a_person_decides(
+    world: BenchWorld,
+) -> None:
+    """With the command that decides; deciding for the present owner is enough, and another sync changes nothing."""
+    name = world.account("DE").ads_account.label
+    key = world.account("DE").ads_account_key
+    said = f"{name}: The credentials agency and brand list the same account; it belongs to agency."
+    advice = f"Decide which one it is to belong to: `bidbeacon credentials assign NAME {key}`."
+    assert {said: advice} == findings(world)
+    run("credentials", "assign", "agency")
+    assert {} == findings(world)
+    world.sync_accounts()
+    assert {} == findings(world)
+    assert "agency" == owners(world)["DE"]
+    [assigned] = world.actions("account-assigned")
+    assert {"account": key, "credential_name": "agency", "by": "command line"} == {
+        name: value for name, value in assigned.items() if value is not None
+    }
+
+
+def test_accounts_of_a_credential_that_is_gone_belong_to_the_one_that_lists_them(
+    world: BenchWorld,
+) -> None:
+    """As those of the three variables do, once a file takes their place; what stopped them is over."""
+    world.execute(
+        """UPDATE ads_accounts SET credential = 'default', client_id = 'zero', needs_attention_for = 'credentials',
+                  needs_attention = '{"code": "credential-not-set", "credential_name": "default"}'"""
+    )
+    world.sync_accounts()
+    assert "agency" == owners(world)["DE"]
+    assert "brand" == owners(world)["JP"]
+    assert set() == stopped(world)
+    rows = world.query("SELECT DISTINCT credential, client_id FROM ads_accounts ORDER BY 1")
+    assert [("agency", "one"), ("brand", "two")] == [tuple(row.values()) for row in rows[:2]]
+
+
+def test_commands_say_how_each_credential_is(world: BenchWorld, anew: BenchWorld) -> None:
+    """`list` what is stored, `check` what Amazon answers now, which fails if one is refused."""
+    world.break_with("token", what="revoked", client="one")
+    anew.ask(anew.account("US"), DAY)
+    listed = json.loads(run("credentials", "list", "--json").stdout)
+    shown = {one["credential"]: (one["ads_accounts"], one["listed_twice"]) for one in listed}
+    assert {"agency": (2, 1), "brand": (1, 0)} == shown
+    assert ["token-revoked", None] == [one["refused"] and one["refused"]["code"] for one in listed]
+    checked = json.loads(run("credentials", "check", "--json", code=1).stdout)
+    assert [(0, 1), (2, 0)] == [(one["ads_accounts"], len(one["errors"])) for one in checked]
+    assert "agency" in run("credentials", "list").stdout
+    world.sandbox.state.rules.clear()
+    assert "listed by agency and brand" in run("credentials", "check").stdout
+    run("credentials", "check", "nobody", code=2)
+    run("credentials", "assign", "brand", world.account("US").ads_account_key, code=2)

@@ -28,6 +28,10 @@ def probe(
         str | None,
         typer.Option(help="Ads account: name, key or id; absent: the first that allows reports."),
     ] = None,
+    credential: Annotated[
+        str | None,
+        typer.Option(help="Name of the credential to ask with; absent: the first."),
+    ] = None,
     day: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Day to request; absent: two days ago."),
@@ -47,7 +51,7 @@ def probe(
     from bidbeacon_pipelines.probe.compare import compare
 
     settings = get_settings()
-    with connect(settings) as client:
+    with connect(settings, credential) as client:
         file = _prepare(record)
         run = Probe(
             client,

@@ -17,7 +17,11 @@ pytestmark = pytest.mark.deploy
 DEPLOY = PROJECT_ROOT / "deploy"
 SECRETS = DEPLOY / "kubernetes" / "secrets.example.yaml"
 PROCESSES = ("migrate", "code-location", "webserver", "daemon", "worker", "stream")
-CREDENTIALS = {"BIDBEACON_ADS_API_CLIENT_SECRET", "BIDBEACON_ADS_API_REFRESH_TOKEN"}
+CREDENTIALS = {
+    "BIDBEACON_ADS_API_CLIENT_SECRET",
+    "BIDBEACON_ADS_API_REFRESH_TOKEN",
+    "BIDBEACON_CREDENTIALS_FILE",
+}
 each_process = pytest.mark.parametrize("process", PROCESSES)
 
 
@@ -82,10 +86,19 @@ def test_compose_and_kubernetes_start_the_same(
 
 
 @each_process
-def test_only_what_calls_amazon_has_its_secrets(compose: dict[str, Any], process: str) -> None:
-    """A stream or webserver that is broken into has no token of Amazon's."""
+def test_only_what_calls_amazon_has_its_secrets(
+    compose: dict[str, Any], manifests: dict[tuple[str, str], Any], process: str
+) -> None:
+    """A stream or webserver that is broken into has no token of Amazon's; a file of them is for owner and group alone."""
     has_them = process in {"worker", "code-location"}
-    assert has_them == bool(CREDENTIALS & compose[process]["environment"].keys())
+    service, pod = compose[process], workload(manifests, process)["template"]["spec"]
+    given = CREDENTIALS & service["environment"].keys()
+    assert (CREDENTIALS if has_them else set()) == given
+    assert has_them == ("credentials" in service.get("secrets", ()))
+    mounted = {volume["name"]: volume for volume in pod["volumes"]}
+    assert has_them == ("credentials" in mounted)
+    if has_them:
+        assert 0o440 == mounted["credentials"]["secret"]["defaultMode"]
 
 
 @each_process

@@ -140,7 +140,8 @@ def _print_listed_twice(listed_by: dict[str, list[str]]) -> None:
         if len(names) > 1:
             accounts = counted(number, "ads account")
             said = f"{accounts} listed by {' and '.join(names)}: `bidbeacon credentials assign` decides whose"
-            console.print(f"{said} {'it is' if number == 1 else 'they are'}.", highlight=False)
+            whose = "it is" if number == 1 else "they are"
+            console.print(f"{said} {whose}.", highlight=False, markup=False, soft_wrap=True)
 
 
 @credentials_app.command("assign")

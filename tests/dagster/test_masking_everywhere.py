@@ -10,8 +10,8 @@ from dagster import AssetExecutionContext, DagsterInstance, asset, materialize, 
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
-from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import Action, Reference, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import typer.main
+from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from bidbeacon_pipelines.database.mode import store_mode
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Mode, get_settings
 
 COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -221,25 +223,23 @@ def test_without_a_database_nothing_can_be_asked(
 
 
 @pytest.mark.parametrize(
-    ("first", "then", "said"),
+    ("mode", "variables", "said"),
     [
-        ({}, REAL, "holds the sandbox's data, but Amazon credentials are set"),
-        (REAL, {}, "holds data of the real Amazon, but BIDBEACON_ADS_API_CLIENT_ID is not set"),
+        ("sandbox", REAL, "holds the sandbox's data, but Amazon credentials are set"),
+        ("real", {}, "holds data of the real Amazon, but BIDBEACON_ADS_API_CLIENT_ID is not set"),
     ],
-    ids=["sandbox", "real"],
 )
 def test_data_of_sandbox_and_amazon_never_mix(
-    database_url: str, first: dict[str, str], then: dict[str, str], said: str
+    database_url: str, engine: Engine, mode: Mode, variables: dict[str, str], said: str
 ) -> None:
-    """A database is of the kind that was first used with it; the other is refused."""
-    outcomes = []
-    for variables in (first, then):
+    """A database of the one is refused by what works with the other, and is not upgraded either."""
+    with engine.begin() as connection:
+        store_mode(connection, mode)
+    own = {"BIDBEACON_DATABASE_URL": database_url, **variables}
+    for command in (["accounts", "list"], ["db", "upgrade"]):
         get_settings.cache_clear()
-        own = {"BIDBEACON_DATABASE_URL": database_url, **variables}
-        outcomes.append(CliRunner(env=own).invoke(app, ["accounts", "list"]))
-    allowed, refused = outcomes
-    assert (0, USAGE) == (allowed.exit_code, refused.exit_code)
-    assert said in refused.stderr
+        refused = CliRunner(env=own).invoke(app, command)
+        assert (USAGE, True) == (refused.exit_code, said in refused.stderr)
 
 
 def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:

@@ -1,6 +1,6 @@
 """Creates the report of a request at Amazon, or adopts it if Amazon is already making it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -18,7 +18,7 @@ from bidbeacon_pipelines.amazon_ads.reports import (
 )
 from bidbeacon_pipelines.datasets.contract import FIELD, LEARNED
 from bidbeacon_pipelines.datasets.override_queries import delete_override, set_override
-from bidbeacon_pipelines.datasets.registry import find_other_spelling, spelled
+from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.requests.results import no_answer, of_failed_create, of_report
@@ -64,23 +64,52 @@ def request_report(
 
 
 def _create(context: JobContext, account: AdsAccount, request: ReportRequest) -> Report:
-    """Create the report; if Amazon doesn't know a field, try its other name at once, and store what worked."""
+    """Create the report, and store the names of fields that worked."""
     dataset, fields = request.asked.dataset, request.asked.fields
     with context.engine.begin() as connection:
         known = read_contract(connection, request.account_id).spellings(dataset)
+
+    def create(spelled_fields: Sequence[str]) -> Report:
+        return create_report(
+            context.client_for(account.credential),
+            account.region,
+            request.account_id,
+            fields=spelled_fields,
+            row_filter=ad_product_filter(request.asked.ad_products),
+            start=request.start_date,
+            end=request.end_date,
+        )
+
+    report, learned = create_by_any_name(dataset, fields, known, create)
+    if learned:
+        _store_names(context, account.region, dataset.name, learned)
+    return report
+
+
+def create_by_any_name(
+    dataset: Dataset,
+    fields: Sequence[str],
+    known: Mapping[str, str],
+    create: Callable[[Sequence[str]], Report],
+) -> tuple[Report, dict[str, str]]:
+    """Create a report; if Amazon doesn't know a field, try its other name at once.
+
+    Args:
+        dataset: what is asked for.
+        fields: our names of its fields.
+        known: Amazon's names of fields, as far as they are known to differ.
+        create: creates the report with fields of these names.
+
+    Returns:
+        The report, and the names that worked and were not known, by ours.
+
+    Raises:
+        UnknownField: Amazon knows none of a field's names.
+    """
     learned: dict[str, str] = {}
     while True:
         try:
-            report = create_report(
-                context.client_for(account.credential),
-                account.region,
-                request.account_id,
-                fields=spelled(fields, known | learned),
-                row_filter=ad_product_filter(request.asked.ad_products),
-                start=request.start_date,
-                end=request.end_date,
-            )
-            break
+            return create(spelled(fields, {**known, **learned})), learned
         except UnknownField as error:
             others = find_other_spelling(dataset, fields, error.reason)
             new = {ours: ours if ours in known else other for ours, other in others.items()}
@@ -88,9 +117,6 @@ def _create(context: JobContext, account: AdsAccount, request: ReportRequest) ->
                 error.field = next((one for one in fields if one in error.reason), None)
                 raise  # both names of a field are refused
             learned |= new
-    if learned:
-        _store_names(context, account.region, dataset.name, learned)
-    return report
 
 
 def _store_names(context: JobContext, region: str, dataset: str, names: Mapping[str, str]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import httpx
 from pydantic import (
@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     WrapValidator,
 )
 from pydantic.alias_generators import to_camel
@@ -25,6 +26,9 @@ from bidbeacon_sessions.masking import mask_text
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+
+STRICT: Final = {"strict": True}
+"""The context of a validation in which no field is lenient, as for a probe."""
 
 
 def _id_text(value: object) -> object:
@@ -44,15 +48,17 @@ def _as_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _or_none(value: object, check: Callable[[object], Any]) -> Any:
+def _or_none(value: object, check: Callable[[object], Any], info: ValidationInfo) -> Any:
     try:
         return check(value)
     except ValidationError:
+        if info.context == STRICT:
+            raise
         return None
 
 
-def _or_empty(value: object, check: Callable[[object], Any]) -> Any:
-    return _or_none(value, check) or ()
+def _or_empty(value: object, check: Callable[[object], Any], info: ValidationInfo) -> Any:
+    return _or_none(value, check, info) or ()
 
 
 Id = Annotated[str, BeforeValidator(_id_text), Field(min_length=1)]

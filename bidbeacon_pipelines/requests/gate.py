@@ -68,6 +68,16 @@ def note_result(
             session.add_in(connection, _paused(connection, closed, late_after))
 
 
+def hold_gate(
+    connection: Connection, account: AdsAccount, now: datetime, *, until: datetime
+) -> None:
+    """Keep the gate closed until an instant if a report that belongs to no request takes its last place."""
+    state = lock_gate(connection, account.client_id, account.region, now=now, first_limit=1)
+    if state.in_flight + 1 >= int(state.gate.in_flight_limit):
+        later = max(until, state.gate.next_create_at)
+        store_gate(connection, state.gate, state.gate.with_changes(next_create_at=later))
+
+
 def _paused(connection: Connection, gate: ReportGate, late_after: timedelta) -> CreatesPaused:
     overdue_before = gate.next_create_at - late_after
     return CreatesPaused(

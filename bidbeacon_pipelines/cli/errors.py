@@ -99,7 +99,6 @@ def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
     from bidbeacon_pipelines.database.schema import SchemaError
     from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
-    from bidbeacon_pipelines.recordings import RecordingError
     from bidbeacon_pipelines.requests.wanted import CannotAskError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
@@ -109,7 +108,6 @@ def _usage_errors() -> tuple[type[Exception], ...]:
         BadOptionError,
         BadCadenceError,
         DatabaseUnavailableError,
-        RecordingError,
         CannotAskError,
         SchemaError,
         SettingsError,

@@ -1,8 +1,9 @@
-"""The command that compares Amazon's responses with the contract, before anything is loaded."""
+"""The command that compares Amazon's answers with what the product relies on, before anything is loaded."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,107 +11,173 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, plain_errors
+from bidbeacon_pipelines.cli.account_names import OnlyAccount
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import (
+    BadOptionError,
+    CommandFailedError,
+    ExitCode,
+    plain_errors,
+)
 from bidbeacon_pipelines.cli.output import Json, console, errors, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.probe.calls import Pace, Probe
-    from bidbeacon_pipelines.probe.compare import Finding
-    from bidbeacon_pipelines.settings import Settings
+    from bidbeacon_pipelines.accounts.tables import AdsAccount
+    from bidbeacon_pipelines.job_context import JobContext
+    from bidbeacon_pipelines.probe.findings import Finding
+    from bidbeacon_pipelines.probe.probe import Probe
 
-_STYLES = {"as expected": "green", "differs": "bold red", "could not be checked": "yellow"}
+_STYLES = {
+    "as expected": "green",
+    "applied": "cyan",
+    "differs": "bold red",
+    "could not be checked": "yellow",
+}
 
 
 @plain_errors
 def probe(
-    account: Annotated[
-        str | None,
-        typer.Option(help="Ads account: name, key or id; absent: the first that allows reports."),
-    ] = None,
-    credential: Annotated[
-        str | None,
-        typer.Option(help="Name of the credential to ask with; absent: the first."),
+    account: OnlyAccount = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only this dataset, repeatable; absent: all.")
     ] = None,
     day: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Day to request; absent: two days ago."),
     ] = None,
     record: Annotated[
-        Path | None,
-        typer.Option(help="File for the redacted recording; absent: a new file in this folder."),
+        Path | None, typer.Option(help="File for the recording; absent: a new one in this folder.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Store what differs as overrides of the contract.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare Amazon's responses with what BidBeacon expects; writes to no database.
+    """Compare Amazon's answers with what BidBeacon relies on; say first what that takes, and ask for confirmation.
 
-    Exits with 1 if something differs.
+    Exits with 0 if nothing differs, or all that differs was applied; with 1 if not, and with 2 if
+    nothing can be asked.
     """
-    from bidbeacon_pipelines.amazon_ads.client import connect
-    from bidbeacon_pipelines.probe.calls import NoSuchAccountError, Probe
-    from bidbeacon_pipelines.probe.compare import compare
+    from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
+    from bidbeacon_pipelines.credentials import DEFAULT
+    from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
+    from bidbeacon_pipelines.job_context import open_job_context
+    from bidbeacon_pipelines.probe.listener import Listener
+    from bidbeacon_pipelines.probe.probe import Probe
+    from bidbeacon_pipelines.windows.contracts import read_contract
 
-    settings = get_settings()
-    with connect(settings, credential) as client:
-        file = _prepare(record)
-        run = Probe(
-            client,
-            _pace(settings),
-            _print_progress,
-            account=account,
-            day=day.date() if day else None,
-        )
-        try:
-            run.run()
-        except NoSuchAccountError as error:
-            raise BadOptionError(f"--account: {error}") from None
-        finally:
-            _write(file, run)
-    findings = compare(run.evidence)
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        console.print(_table(findings))
-        console.print(_summary(findings), highlight=False)
-    _print_progress(f"The redacted recording is in {file}.")
+    settings, listener = get_settings(), Listener()
+    datasets = [get_dataset(name) for name in dataset or DATASETS]
+    retry = RetryPolicy(patience=3600)
+    with (
+        open_job_context(settings, database_url(settings), retry=retry) as context,
+        ExitStack() as listening,
+    ):
+        for credential in settings.credentials or (DEFAULT,):
+            listening.enter_context(listener.listening(context.client_for(credential)))
+        ads_account = _find_account(context, account)
+        with context.engine.begin() as connection:
+            contract = read_contract(connection, ads_account.account_id)
+        today = context.now().date()
+        asked = day.date() if day else today - timedelta(days=2)
+        run = Probe(ads_account, contract, datasets, asked, today, listener)
+        if not yes:
+            _confirm(run)
+        file = _create_file(record)
+        _run(context, run, file, apply=apply)
+    _print(run.findings, as_json=as_json)
+    _say(f"The recording is in {file}.")
     if run.is_interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    is_well = run.has_account and not any(finding.verdict == "differs" for finding in findings)
-    raise typer.Exit(ExitCode.OK if is_well else ExitCode.FAILED)
+    if any(finding.verdict == "differs" for finding in run.findings):
+        raise typer.Exit(ExitCode.FAILED)
 
 
-def _print_progress(sentence: str) -> None:
-    errors.print(sentence, style="dim", markup=False, highlight=False)
+def _find_account(context: "JobContext", named: str | None) -> "AdsAccount":
+    """Sync the accounts, and return the ads account of this name, or the first that reports can be requested for."""
+    from bidbeacon_pipelines.accounts.names import get_named_ads_account
+    from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_accounts
+    from bidbeacon_pipelines.accounts.sync import sync_accounts
+    from bidbeacon_sessions import with_job_session
+
+    _say("Listing accounts and profiles")
+    given = {"via": "command line"}
+    with with_job_session("sync-accounts", store=context.sessions, input=given) as session:
+        sync_accounts(context, session)
+    with context.engine.begin() as connection:
+        if named is not None:
+            return get_named_ads_account(connection, named)
+        for account in list_accounts(connection):
+            if account.stop_reason is None and account.profile_id is not None:
+                return get_ads_account_by_id(connection, account.account_id)
+    raise CommandFailedError("There is no active account with a profile to ask about.")
 
 
-def _prepare(record: Path | None) -> Path:
-    """Create the recording's file before any call, so that a mistyped path fails at once."""
-    from bidbeacon_pipelines.recordings import create_private
+def _confirm(run: "Probe") -> None:
+    """Say what the probe takes, and ask whether to go on."""
+    of = run.ads_account
+    minutes = sum(2 * one.dataset.usual_latency / timedelta(minutes=1) for one in run.reports)
+    _say(
+        f"The probe creates {2 * len(run.reports)} reports and 4 exports for {of.label} ({of.region}), one after another; "
+        f"Amazon usually takes {minutes:.0f} minutes for them. It costs no money and changes nothing at Amazon. Meanwhile it "
+        "takes one of the report slots of this client id and region, so other reports may wait. Where Amazon serves fewer "
+        "days than expected, some more reports find out how many."
+    )
+    if not typer.confirm("Go on?", err=True):
+        raise CommandFailedError("Nothing was created.")
 
+
+def _create_file(record: Path | None) -> Path:
+    """Create the recording's file, for its owner only, before any report, so that a mistyped path fails at once."""
     file = record or Path(f"bidbeacon-probe-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
     try:
-        create_private(file)
+        file.touch(mode=0o600)
     except OSError as error:
         raise BadOptionError(f"--record: {file} can't be written: {error.strerror}.") from error
     return file
 
 
-def _pace(settings: "Settings") -> "Pace":
-    from bidbeacon_pipelines.probe.calls import Pace
+def _run(context: "JobContext", run: "Probe", file: Path, *, apply: bool) -> None:
+    """Probe in a session of its own; write the recording, also after Ctrl-C."""
+    from bidbeacon_pipelines.accounts.queries import list_countries
+    from bidbeacon_pipelines.probe.amazon import Amazon
+    from bidbeacon_pipelines.probe.recording import write_recording
+    from bidbeacon_sessions import with_job_session
 
-    poll = settings.poll_every.total_seconds()
-    return (
-        Pace(poll=poll, between=0.0, throttled=(2.0, 5.0))
-        if settings.uses_sandbox
-        else Pace(poll=poll)
-    )
+    ads_account = run.ads_account
+    with context.engine.begin() as connection:
+        every = list_countries(connection, ads_account.account_id)
+    enabled = [one for one in every if one.amazon_status != "DISABLED"] or every
+    countries = sorted(enabled, key=lambda one: one.profile_id is None)
+    given = {"day": str(run.day), "datasets": [one.name for one in run.datasets]}
+    try:
+        with with_job_session(
+            "probe", store=context.sessions, input=given, account=ads_account.ref
+        ) as session:
+            run.run(Amazon(context, session, ads_account, countries, run.contract, _say))
+            if apply:
+                run.apply()
+    except KeyboardInterrupt:
+        run.is_interrupted = True
+    finally:
+        write_recording(file, run)
 
 
-def _write(file: Path, run: "Probe") -> None:
-    from bidbeacon_pipelines.probe.redaction import redacted
-    from bidbeacon_pipelines.recordings import write_recording
+def _say(sentence: str) -> None:
+    errors.print(sentence, style="dim", markup=False, highlight=False)
 
-    write_recording(file, redacted(run.recorder.exchanges))
+
+def _print(findings: "Sequence[Finding]", *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+        return
+    console.print(_table(findings))
+    counts = {name: sum(finding.verdict == name for finding in findings) for name in _STYLES}
+    worst = next(name for name in reversed(_STYLES) if counts[name] or name == "as expected")
+    text = ", ".join(f"{count} {name}" for name, count in counts.items()) + "."
+    console.print(Text(text, _STYLES[worst]), highlight=False)
 
 
 def _table(findings: "Sequence[Finding]") -> Table:
@@ -118,9 +185,7 @@ def _table(findings: "Sequence[Finding]") -> Table:
     for heading in ("", "", "checked", "found, and what to do"):
         table.add_column(heading, overflow="fold")
     for subject in dict.fromkeys(finding.subject for finding in findings):
-        for verdict, checks, found in _lines(
-            [finding for finding in findings if finding.subject == subject]
-        ):
+        for verdict, checks, found in _lines([one for one in findings if one.subject == subject]):
             table.add_row(subject, Text(verdict, _STYLES[verdict]), checks, Text(found))
     return table
 
@@ -133,18 +198,7 @@ def _lines(group: "Sequence[Finding]") -> Iterator[tuple[str, str, str]]:
         yield "as expected", ", ".join(finding.check for finding in expected), found
     for finding in group:
         if finding not in expected:
-            yield (
-                finding.verdict,
-                finding.check,
-                f"{finding.found}\n→ {finding.to_do}" if finding.to_do else finding.found,
-            )
-
-
-def _summary(findings: "Sequence[Finding]") -> Text:
-    counts = {name: sum(finding.verdict == name for finding in findings) for name in _STYLES}
-    worst = next(
-        (name for name in ("differs", "could not be checked") if counts[name]), "as expected"
-    )
-    return Text(
-        ", ".join(f"{count} {name}" for name, count in counts.items()) + ".", _STYLES[worst]
-    )
+            amazon = f"Amazon: {finding.amazon}" if finding.amazon else ""
+            to_do = f"→ {finding.to_do}" if finding.to_do else ""
+            lines = filter(None, (finding.found, amazon, to_do))
+            yield finding.verdict, finding.check, "\n".join(lines)

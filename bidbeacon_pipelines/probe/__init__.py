@@ -1,5 +1,5 @@
-"""Compare what Amazon answers with the contract that the product is built on; `docs/probe.md` says how it is used.
+"""Compare what Amazon answers with what the product relies on; `docs/probe.md` says how it is used.
 
-Needs credentials and no database. `expectations` states the contract, `calls` asks Amazon,
-`compare` is pure.
+The product's own client asks and its own readers read the files. It works without a database; with
+one it shares limits, gate and contract with all other processes.
 """

@@ -1,0 +1,234 @@
+"""What a probe asks of Amazon: reports of one ads account, one at a time and through the gate, and exports."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.amazon_ads import exports, reports
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
+from bidbeacon_pipelines.amazon_ads.downloads import download, download_report
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    DuplicateReport,
+    Rejected,
+    UnknownField,
+)
+from bidbeacon_pipelines.datasets.contract import Contract
+from bidbeacon_pipelines.datasets.registry import DatasetReport
+from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.requests import gate
+from bidbeacon_pipelines.requests.create import create_by_any_name
+from bidbeacon_pipelines.requests.results import of_failed_create, of_report
+from bidbeacon_pipelines.requests.rules import Failure, FailureKind, NoAnswer, Result
+from bidbeacon_sessions import SessionRecorder
+
+T = TypeVar("T")
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""How long a free report slot, a report or an export is waited for."""
+_HELD_LONGER: Final = timedelta(seconds=5)
+"""Than to the next poll: a gate that is held by a probe that died opens by itself."""
+REFUSED_TOGETHER: Final = "fields-refused-together"
+
+
+class GaveUpError(Exception):
+    """A step can't come to its end; the message says why, and names nobody."""
+
+
+@dataclass
+class Amazon:
+    """Asks for reports and exports of one ads account.
+
+    Attributes:
+        countries: The accounts of the ads account; entities are exported of the first.
+        contract: What is known of Amazon already.
+        say: Called with a sentence at each step and each wait.
+        names: Names of fields that worked and were not known, by dataset.
+    """
+
+    context: JobContext
+    session: SessionRecorder
+    ads_account: AdsAccount
+    countries: Sequence[Account]
+    contract: Contract
+    say: Callable[[str], None]
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    _has_waited: bool = False
+
+    @property
+    def client(self) -> AdsApiClient:
+        """The client with the ads account's credential."""
+        return self.context.client_for(self.ads_account.credential)
+
+    def create(
+        self, report: DatasetReport, start: date, end: date, *, more: Sequence[str] = ()
+    ) -> reports.Report:
+        """Create a report, with `more` fields, under other names of its fields where Amazon doesn't know ours.
+
+        Raises:
+            GaveUpError: no report slot was free for an hour.
+            AdsApiError: Amazon refuses it.
+        """
+        learned = self.names.setdefault(report.dataset.name, {})
+        known = self.contract.spellings(report.dataset) | learned
+
+        def create(fields: Sequence[str]) -> reports.Report:
+            return self._create_through_gate(report, fields, start, end)
+
+        created, new = create_by_any_name(report.dataset, (*report.fields, *more), known, create)
+        learned |= new
+        return created
+
+    def is_given(self, report: DatasetReport, start: date, end: date) -> bool:
+        """Return whether Amazon makes a report of these days; False where it refuses them, or finds them too many.
+
+        Raises:
+            GaveUpError: it failed for another reason.
+            AdsApiError: as of `create`, but for a refusal of the days.
+        """
+        self.say(f"Asking for {report.dataset.name} {report.name}, {start} to {end}")
+        try:
+            finished = self.finish(self.create(report, start, end))
+        except Rejected as error:
+            if isinstance(error, UnknownField) or error.cause_code == REFUSED_TOGETHER:
+                raise
+            return False
+        ended = of_report(finished)
+        if isinstance(ended, Failure) and ended.kind is not FailureKind.TOO_LARGE:
+            raise GaveUpError(f"the report ended {finished.status}")
+        return not isinstance(ended, Failure)
+
+    def finish(self, report: reports.Report) -> reports.Report:
+        """Wait until a report has ended; between two polls its place at the gate is held."""
+
+        def poll() -> reports.Report | None:
+            polled = self._retrieve(report.report_id)
+            if polled.is_terminal:
+                return polled
+            now = self.context.now()
+            until = now + self.context.settings.poll_every + _HELD_LONGER
+            with self.context.engine.begin() as connection:
+                gate.hold_gate(connection, self.ads_account, now, until=until)
+            return None
+
+        return self._polled(poll)
+
+    @contextmanager
+    def report_files(self, report: reports.Report) -> Iterator[list[Path]]:
+        """Download the files of a report, and delete them at the end of the block.
+
+        Raises:
+            GaveUpError: it failed.
+        """
+        if isinstance(of_report(report), Failure):
+            raise GaveUpError(f"the report ended {report.status}")
+        owner = Owner(self.ads_account.region, self.ads_account.account_id)
+        with download_folder(self.context.downloads, "probe") as folder:
+            yield download_report(
+                self.client,
+                report,
+                folder,
+                owner,
+                retrieve=lambda: self._retrieve(report.report_id),
+            )
+
+    @contextmanager
+    def export_file(self, kind: exports.ExportKind) -> Iterator[Path]:
+        """Export the entities of a kind in one country, and delete the file at the end of the block.
+
+        Raises:
+            GaveUpError: the export failed.
+        """
+        client, account = self.client, self.countries[0]
+        owner = Owner(self.ads_account.region, profile_id=account.profile_id)
+        started = exports.create_export(client, owner, kind)
+
+        def poll() -> exports.Export | None:
+            found = exports.get_export(client, owner, kind, started.export_id)
+            return found if found.is_terminal else None
+
+        export = self._polled(poll)
+        if export.status is not exports.ExportStatus.COMPLETED or export.url is None:
+            raise GaveUpError(f"the export ended {export.status}")
+        with download_folder(self.context.downloads, "probe") as folder:
+            path = folder / "export.json.gz"
+            download(client, export.url, path, owner)
+            yield path
+
+    def _create_through_gate(
+        self, report: DatasetReport, fields: Sequence[str], start: date, end: date
+    ) -> reports.Report:
+        """Create a report; wait, and try again, as long as Amazon throttles."""
+        while True:
+            self._enter_gate()
+            try:
+                created = reports.create_report(
+                    self.client,
+                    self.ads_account.region,
+                    self.ads_account.account_id,
+                    fields=fields,
+                    row_filter=reports.ad_product_filter(report.ad_products),
+                    start=start,
+                    end=end,
+                )
+            except DuplicateReport as error:
+                return self._retrieve(error.report_id)
+            except AdsApiError as error:
+                result = of_failed_create(error, self.context.now())
+                self._note(result)
+                if not (isinstance(result, NoAnswer) and result.is_throttled):
+                    raise
+                self.say("Amazon throttles reports (429)")
+            else:
+                self._note(of_report(created))
+                return created
+
+    def _enter_gate(self) -> None:
+        """Wait until a report may be created, as all processes do; after a wait in vain, not again."""
+        waited, poll_every = timedelta(0), self.context.settings.poll_every
+        while (pause := self._pause_at_gate()) != timedelta(0):
+            pause = poll_every if pause is None else pause
+            if self._has_waited or waited + pause > LONGEST_WAIT:
+                self._has_waited = True
+                raise GaveUpError("no report slot was free for an hour")
+            if pause >= poll_every:
+                self.say(f"  waiting {pause.total_seconds():.0f} s for a free report slot")
+            self.context.sleep(pause.total_seconds())
+            waited += pause
+
+    def _pause_at_gate(self) -> timedelta | None:
+        """Enter the gate and return zero, or return how long to wait; None while others take all places."""
+        now, account = self.context.now(), self.ads_account
+        first_limit = self.context.settings.first_reports_in_flight
+        with self.context.engine.begin() as connection:
+            if gate.enter_gate(connection, account, now, first_limit=first_limit):
+                return timedelta(0)
+            pause = gate.pause_before_create(connection, account.client_id, account.region, now)
+            return pause or None
+
+    def _note(self, result: Result) -> None:
+        now, late_after = self.context.now(), self.context.settings.late_after
+        with self.context.engine.begin() as connection:
+            gate.note_result(
+                connection, self.session, self.ads_account, result, now, late_after=late_after
+            )
+
+    def _retrieve(self, report_id: str) -> reports.Report:
+        account = self.ads_account
+        return reports.retrieve_report(
+            self.client, account.region, report_id, account_id=account.account_id
+        )
+
+    def _polled(self, poll: Callable[[], T | None]) -> T:
+        poll_every, waited = self.context.settings.poll_every, timedelta(0)
+        while (found := poll()) is None:
+            if waited >= LONGEST_WAIT:
+                raise GaveUpError("not ready after an hour")
+            self.context.sleep(poll_every.total_seconds())
+            waited += poll_every
+            self.say(f"  not ready after {waited.total_seconds():.0f} s")
+        return found

@@ -1,0 +1,293 @@
+"""The probe of one ads account: what is asked in which order, and what is found."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Final, get_args
+
+from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    NotAuthorized,
+    Rejected,
+    UnknownField,
+)
+from bidbeacon_pipelines.amazon_ads.exports import ExportKind
+from bidbeacon_pipelines.amazon_ads.reports import Report
+from bidbeacon_pipelines.datasets.contract import FIELD, GROUPING, HISTORY, PERIOD, Contract
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
+from bidbeacon_pipelines.probe.amazon import REFUSED_TOGETHER, Amazon, GaveUpError
+from bidbeacon_pipelines.probe.answers import CALLS
+from bidbeacon_pipelines.probe.files import FileFacts, read_export, read_report
+from bidbeacon_pipelines.probe.findings import (
+    ISSUE,
+    Finding,
+    Override,
+    Verdict,
+    judged,
+    refusal_of,
+    refused,
+)
+from bidbeacon_pipelines.probe.limits import find_history, find_longest
+from bidbeacon_pipelines.probe.listener import Listener
+from bidbeacon_pipelines.values.decode import BrokenPartError
+from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.rules import oldest_served
+
+KINDS: Final[tuple[ExportKind, ...]] = get_args(ExportKind)
+_UNKNOWN_FIELD: Final = "metric.unheardOf"
+_NOT_ASKED: Final = "not asked"
+_REQUEST: Final = "request"
+_ACCEPTED: Final = "accepted"
+_GRANT: Final = "Grant the authorizing user the rights to view campaigns and to edit reports, or choose another --account."
+_LIMITS: Final = {HISTORY: "days back", PERIOD: "days in one report"}
+
+
+@dataclass
+class Probe:
+    """Asks what the product relies on, and compares.
+
+    Attributes:
+        contract: How the product asks for the datasets.
+        day: The day whose rows are read.
+        today: The present date, UTC, from which limits count.
+        files: What the rows of each export and report are like.
+    """
+
+    ads_account: AdsAccount
+    contract: Contract
+    datasets: Sequence[Dataset]
+    day: date
+    today: date
+    listener: Listener
+    amazon: Amazon = field(init=False)
+    files: dict[str, FileFacts] = field(default_factory=dict)
+    is_interrupted: bool = False
+    is_applied: bool = False
+    _found: list[Finding] = field(default_factory=list)
+    _is_refused: bool = False
+
+    @property
+    def reports(self) -> list[DatasetReport]:
+        """The reports that the product asks for; each is created twice."""
+        return [report for dataset in self.datasets for report in self.contract.reports(dataset)]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found so far, and what was not reached."""
+        found = [*self._of_answers(), *self._found]
+        if self.is_applied:
+            found = [
+                replace(one, verdict=Verdict.APPLIED, to_do="") if one.override else one
+                for one in found
+            ]
+        reached = {finding.subject for finding in found}
+        reason = "interrupted" if self.is_interrupted else _NOT_ASKED
+        planned = [*KINDS, *map(_subject, self.reports), "countries", "unknown field"]
+        return found + [
+            Finding(subject, "everything", Verdict.UNCHECKED, reason)
+            for subject in planned
+            if subject not in reached
+        ]
+
+    def run(self, amazon: Amazon) -> None:
+        """Ask everything."""
+        self.amazon = amazon
+        for kind in KINDS:
+            self._check_export(kind)
+        for dataset in self.datasets:
+            self._check_dataset(dataset)
+        if not self._is_refused:
+            self._check_countries()
+            self._check_unknown_field()
+
+    def apply(self) -> None:
+        """Store what differs, as far as the product can work with it, in the table of overrides."""
+        context, ads_account = self.amazon.context, self.ads_account
+        with context.engine.begin() as connection:
+            for override in filter(None, (finding.override for finding in self._found)):
+                change_contract(
+                    connection,
+                    self.amazon.session,
+                    ads_account.region,
+                    override.dataset,
+                    override.what,
+                    override.value,
+                    ads_account=ads_account if override.of_account else None,
+                    by="probe",
+                    at=context.now(),
+                )
+        self.is_applied = True
+
+    @contextmanager
+    def _step(self, subject: str, check: str) -> Iterator[None]:
+        """Take a step; what goes wrong is its finding, and the probe goes on."""
+        try:
+            yield
+        except AdsApiError as error:
+            is_refused = isinstance(error, NotAuthorized)
+            self._is_refused |= is_refused and check == _REQUEST
+            to_do = _GRANT if is_refused else f"{ISSUE}." if isinstance(error, Rejected) else ""
+            self._found.append(refused(subject, check, error, to_do=to_do))
+        except (GaveUpError, BrokenPartError) as error:
+            reason = str(error) if isinstance(error, GaveUpError) else "the file is broken"
+            self._found.append(Finding(subject, check, Verdict.UNCHECKED, reason))
+
+    def _check_export(self, kind: ExportKind) -> None:
+        with self._step(kind, "rows"):
+            self.amazon.say(f"Exporting {kind}")
+            with self.amazon.export_file(kind) as path:
+                facts = self.files[kind] = FileFacts()
+                read_export(facts, path, kind)
+            self._judge_rows(kind, facts)
+
+    def _check_dataset(self, dataset: Dataset) -> None:
+        """Check the reports of a dataset; where Amazon refuses several ad products in one, each alone."""
+        asked, groups = self.contract.reports(dataset), list[str]()
+        refused_together: list[DatasetReport] = []
+        for report in self.contract.all_reports(dataset):
+            parts = [report]
+            if report in asked and not self._is_refused and not self._check_report(report):
+                refused_together.append(report)
+                parts = _apart(report)
+                for part in parts:
+                    self._check_report(part)
+            groups.extend(part.name for part in parts)
+        accepted = {one.subject for one in self._found if one.found == _ACCEPTED}
+        for report in refused_together:
+            override = Override(dataset.name, GROUPING, ",".join(groups))
+            if accepted.issuperset(map(_subject, _apart(report))):
+                self._differs(_subject(report), GROUPING, "refused in one report", override)
+            else:
+                problem = "refused in one report, and not accepted apart"
+                self._found.append(judged(_subject(report), GROUPING, [problem]))
+        for ours, name in self.amazon.names.get(dataset.name, {}).items():
+            override = Override(dataset.name, f"{FIELD}:{ours}", name)
+            self._differs(dataset.name, "names", f"{ours} is {name}", override)
+
+    def _check_report(self, report: DatasetReport) -> bool:
+        """Check a report's rows and limits; return False if Amazon refuses its ad products together."""
+        subject, day = _subject(report), self.day
+        with self._step(subject, _REQUEST):
+            self.amazon.say(f"Asking for {subject}, {day}")
+            try:
+                created = self.amazon.create(report, day, day)
+            except Rejected as error:
+                if error.cause_code != REFUSED_TOGETHER or len(report.ad_products) == 1:
+                    raise
+                return False
+            self._found.append(Finding(subject, _REQUEST, Verdict.EXPECTED, _ACCEPTED))
+            with self._step(subject, "rows"):
+                self._check_rows(report, self.amazon.finish(created))
+            with self._step(subject, "limits"):
+                self._check_limits(report)
+        return True
+
+    def _check_rows(self, report: DatasetReport, finished: Report) -> None:
+        subject = _subject(report)
+        with self.amazon.report_files(finished) as paths:
+            facts = self.files[subject] = FileFacts()
+            for path in paths:
+                read_report(facts, path, report, self.amazon.countries, self.day)
+        self._judge_rows(subject, facts)
+        others = [f"{count} rows of {product}" for product, count in facts.products.items()]
+        to_do = "Such rows are counted and not loaded"
+        self._found.append(judged(subject, "filter", others, to_do=to_do))
+
+    def _check_limits(self, report: DatasetReport) -> None:
+        """Ask for the longest report from the oldest day on; where it is refused, find out why."""
+
+        def is_given(days_ago: int, length: int) -> bool:
+            start = self.today - timedelta(days=days_ago)
+            return self.amazon.is_given(report, start, start + timedelta(days=length - 1))
+
+        oldest = oldest_served(report.dataset, self.today, report.shorter_history)
+        history = expected = (self.today - oldest).days
+        recent = (self.today - self.day).days
+        asked = longest = min(report.longest_period_days, expected - recent + 1)
+        given: int | None = longest if is_given(expected, longest) else None
+        if given is None and not is_given(expected, 1):
+            history = find_history(lambda days: is_given(days, 1), given=recent, refused=expected)
+            asked = longest = min(longest, history - recent + 1)
+            given = longest if is_given(history, longest) else None
+        if given is None:
+            given = find_longest(lambda days: is_given(history, days), refused=longest)
+        self._judge_limit(report, HISTORY, history, expected)
+        self._judge_limit(report, PERIOD, given or 0, asked)
+
+    def _judge_limit(self, report: DatasetReport, what: str, days: int, expected: int) -> None:
+        found = f"{days} {_LIMITS[what]}"
+        if days >= expected:
+            self._found.append(Finding(_subject(report), what, Verdict.EXPECTED, found))
+            return
+        name, value = f"{what}:{report.name}", str(max(days, 1))
+        override = Override(report.dataset.name, name, value, of_account=what == PERIOD)
+        self._differs(_subject(report), what, f"{found}, expected {expected}", override)
+
+    def _check_countries(self) -> None:
+        seen = {country for facts in self.files.values() for country in facts.countries}
+        expected = {account.country_code for account in self.amazon.countries}
+        if not seen:
+            found = "no report has rows: choose a busier account by --account, or a --day"
+            self._found.append(Finding("countries", "rows", Verdict.UNCHECKED, found))
+            return
+        missing = [f"no report has rows of {code}" for code in sorted(expected - seen)]
+        to_do = (
+            f"If its campaigns delivered: {ISSUE.lower()}, since its days would stay unconfirmed"
+        )
+        here = ", ".join(sorted(expected & seen))
+        self._found.append(judged("countries", "rows", missing, found=here, to_do=to_do))
+
+    def _check_unknown_field(self) -> None:
+        """Ask for a field that there isn't: the product learns new names from how that is refused."""
+        report, differences = _apart(self.reports[0])[0], list[str]()
+        with self._step("unknown field", "refusal"):
+            self.amazon.say("Asking for a field that Amazon should refuse")
+            try:
+                created = self.amazon.create(report, self.day, self.day, more=[_UNKNOWN_FIELD])
+                self.amazon.finish(created)
+                differences = ["Amazon accepts it"]
+            except UnknownField as error:
+                if _UNKNOWN_FIELD not in error.reason:
+                    differences = ["the refusal does not name the field"]
+            except Rejected as error:
+                differences = [f"{refusal_of(error)}, expected code 400005"]
+            to_do = "The product can't learn other names of fields: set them by `bidbeacon contract set`"
+            self._found.append(judged("unknown field", "refusal", differences, to_do=to_do))
+
+    def _judge_rows(self, subject: str, facts: FileFacts) -> None:
+        if not facts.rows:
+            finding = Finding(subject, "rows", Verdict.UNCHECKED, "there are no rows")
+        else:
+            to_do, found = f"{facts.consequence}. {ISSUE}", f"{facts.rows} rows"
+            finding = judged(subject, "rows", facts.differences, found=found, to_do=to_do)
+        self._found.append(finding)
+
+    def _differs(self, subject: str, check: str, found: str, override: Override) -> None:
+        """Add a difference that the product can work with."""
+        command = override.command(self.ads_account.region)
+        to_do = f"Run it again with --apply, or: {command}"
+        finding = Finding(subject, check, Verdict.DIFFERS, found, to_do, override=override)
+        self._found.append(finding)
+
+    def _of_answers(self) -> Iterator[Finding]:
+        """Yield a finding for each kind of call: how its answers differ from the contract."""
+        for call in CALLS:
+            answers = [one for one in self.listener.answers if one.call == call.name]
+            good = [one for one in answers if one.is_success]
+            if good:
+                differences = dict.fromkeys(text for one in good for text in one.differences)
+                to_do = f"New fields are ignored. {ISSUE} if any is missing or different"
+                yield judged(call.name, "answer", differences, to_do=to_do)
+            else:
+                reason = f"HTTP {answers[-1].status}" if answers else _NOT_ASKED
+                yield Finding(call.name, "answer", Verdict.UNCHECKED, reason)
+
+
+def _apart(report: DatasetReport) -> list[DatasetReport]:
+    return [replace(report, ad_products=(product,)) for product in report.ad_products]
+
+
+def _subject(report: DatasetReport) -> str:
+    return f"{report.dataset.name} {report.name}"

@@ -1,0 +1,360 @@
+"""`bidbeacon probe` against the sandbox over HTTP, on a real database.
+
+The clock of the probe is the sandbox's, which moves on whenever it waits.
+"""
+
+import json
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bidbeacon_pipelines import job_context
+from bidbeacon_pipelines.accounts.queries import read_ads_account
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
+from bidbeacon_pipelines.requests.gate import enter_gate, hold_gate
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
+from tests.one_dataset import only_datasets
+from tests.postgres.job_world import NOON, BenchWorld
+
+RunProbe = Callable[..., Result]
+TODAY = NOON.date()
+QUIET = "there are no rows"
+ONE = ("--yes", "--dataset", "hourly_targets")
+"""A probe of one report."""
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxHandle]:
+    """Yield a sandbox that makes reports at once, with a clock that stands still until the probe waits."""
+    config = SandboxConfig(
+        rows_per_day=12, report_seconds=0, export_seconds=0, clock_start=NOON, clock_rate=0
+    )
+    with running_sandbox(config) as handle:
+        yield handle
+
+
+@pytest.fixture
+def probe(
+    world: BenchWorld, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunProbe:
+    """Run `bidbeacon probe` in a folder of its own, by the sandbox's clock."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    get_settings.cache_clear()
+
+    def run(*options: str, answer: str = "", **tools: Any) -> Result:
+        context = replace(world.context, **tools)
+        monkeypatch.setattr(job_context, "open_job_context", lambda *_, **__: nullcontext(context))
+        return CliRunner().invoke(app, ["probe", *options], input=answer, env={"COLUMNS": "200"})
+
+    return run
+
+
+def findings_of(done: Result) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the findings of a probe with `--json`, by subject and check; several of one check are joined."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in json.loads(done.stdout):
+        same = found.setdefault((one["subject"], one["check"]), one)
+        if same is not one:
+            same["found"] += f"; {one['found']}"
+    return found
+
+
+def verdicts(done: Result, *chosen: str) -> dict[tuple[str, str], str]:
+    """Return what was found of the checks with these verdicts, but for reports without rows."""
+    every = findings_of(done).items()
+    return {
+        key: one["found"]
+        for key, one in every
+        if one["verdict"] in chosen and one["found"] != QUIET
+    }
+
+
+def creates(world: BenchWorld) -> list[int]:
+    """Return the status of each create of a report."""
+    return [call.status for call in world.sandbox.state.ledger.calls("create_report")]
+
+
+def overrides(world: BenchWorld, dataset: str) -> dict[str, str]:
+    """Return the overrides of a dataset."""
+    rows = world.query(
+        "SELECT what, value FROM registry_overrides WHERE dataset = :dataset", dataset=dataset
+    )
+    return {row["what"]: row["value"] for row in rows}
+
+
+def test_nothing_differs_where_amazon_keeps_to_the_contract(
+    probe: RunProbe, world: BenchWorld, tmp_path: Path
+) -> None:
+    """Two reports for each of twelve, one that is refused, four exports; the recording names nobody."""
+    world.sync_entities(world.account())
+    world.sandbox.state.ledger.clear()
+    world.advance(hours=2)  # the token ends, so that another one is asked for
+    done = probe("--yes", "--json")
+    assert (0, {}) == (done.exit_code, verdicts(done, "differs", "could not be checked")), done
+    assert ([207] * 24, [400]) == (creates(world)[:24], creates(world)[24:])
+    assert 4 == len(world.sandbox.state.ledger.calls("create_export"))
+    found = findings_of(done)
+    assert "730 days back" == found["daily_targets SP+SB+SD", "history"]["found"]
+    assert "120 days in one report" == found["daily_targets SP+SB+SD", "period"]["found"]
+    assert "CA, US" == found["countries", "rows"]["found"]
+    [file] = tmp_path.glob("bidbeacon-probe-*.json")
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    _assert_names_nobody(world, file.read_text())
+
+
+def _assert_names_nobody(world: BenchWorld, recording: str) -> None:
+    [row] = world.query("""
+        SELECT array_agg(name) || (SELECT array_agg(account_id || name) FROM ads_accounts)
+               || (SELECT array_agg(profile_id) FROM advertiser_accounts)
+               || (SELECT array_agg(keyword) FROM targets) AS names FROM campaigns""")
+    assert [] == [name for name in row["names"] if len(name or "") > 8 and name in recording]
+    assert [] == re.findall(r"\d{5,}|amzn1|https?:", recording)
+    assert '"[].metric.clicks": "whole number"' in recording
+
+
+@pytest.fixture
+def _three_datasets() -> Iterator[None]:
+    with only_datasets("daily_targets", "hourly_targets", "hourly_products"):
+        yield
+
+
+DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
+    ("daily_targets", "names"): (
+        {"rule": "refuse", "reason": "old_names"},
+        "campaign.country is campaignCountry.value",
+    ),
+    ("daily_targets SP", "history"): (
+        {"rule": "refuse", "history_days": 456},
+        "456 days back, expected 730",
+    ),
+    ("daily_targets SP", "period"): (
+        {"rule": "refuse", "reason": "too_large", "days": 60},
+        "60 days in one report, expected 120",
+    ),
+    ("daily_targets SP+SB+SD", "grouping"): (
+        {"rule": "refuse", "reason": "mixed_products"},
+        "refused in one report",
+    ),
+    ("hourly_targets SP", "rows"): (
+        {"rule": "rows", "dataset": "target_hourly", "rename": {"metric.clicks": "metric.taps"}},
+        "metric.taps: unknown",
+    ),
+    ("hourly_products SP", "rows"): (
+        {"rule": "rows", "dataset": "ad_hourly", "write": {"metric.impressions": "clock"}},
+        "metric.impressions: expected a whole number",
+    ),
+    ("daily_targets SP", "filter"): (
+        {"rule": "rows", "dataset": "target_daily", "change": "all_products"},
+        "rows of Sponsored Brands",
+    ),
+    ("countries", "rows"): (
+        {"rule": "rows", "change": "no_country", "country": "CA"},
+        "no report has rows of CA",
+    ),
+    ("profiles", "answer"): (
+        {"rule": "answer", "call": "list_profiles", "rename": {"timezone": "timeZone"}},
+        "[].timeZone: unknown",
+    ),
+    ("ads", "rows"): (
+        {"rule": "rows", "of": "ads", "drop": ["adType"]},
+        "adType: missing",
+    ),
+}
+"""Ten deviations: where each is named, the rule that makes it, and what is said of it."""
+
+
+@pytest.mark.usefixtures("_three_datasets")
+def test_ten_deviations_are_named_and_applied_as_far_as_possible(
+    probe: RunProbe, world: BenchWorld
+) -> None:
+    """Another name, a shorter history, a smaller period and another grouping are stored; then days are loaded by them."""
+    for given, _ in DEVIATIONS.values():
+        world.break_with(given["rule"], **{key: given[key] for key in given if key != "rule"})
+    done = probe("--yes", "--json", "--apply")
+    found = verdicts(done, "differs", "applied")
+    assert 1 == done.exit_code  # six of them can't be applied
+    missing = {
+        key: sentence
+        for key, (_, sentence) in DEVIATIONS.items()
+        if sentence not in found.get(key, "")
+    }
+    assert {} == missing, found
+    by_product = {f"history:{name}": "456" for name in ("SP", "SB", "SD")}
+    by_product |= {f"period:{name}": "60" for name in ("SP", "SB", "SD")}
+    assert by_product | {
+        "grouping": "SP,SB,SD",
+        "field:campaign.country": "campaignCountry.value",
+    } == overrides(world, DAILY_TARGETS.name)
+    assert {"period", "history", "grouping", "names"} == {
+        check for _, check in verdicts(done, "applied")
+    }
+    _assert_loads_without_a_refusal(world)
+
+
+def _assert_loads_without_a_refusal(world: BenchWorld) -> None:
+    account, day = world.account(), TODAY - timedelta(days=3)
+    world.sandbox.state.ledger.clear()
+    world.load(account, day)
+    assert {"SP": "loaded", "SB": "loaded", "SD": "loaded"} == {
+        one.report: one.status for one in world.windows(account, day)
+    }
+    assert {207} == set(creates(world))
+    world.plan(account)
+    [planned] = world.query(
+        "SELECT min(start_date) AS first, max(end_date - start_date) + 1 AS days FROM report_requests WHERE dataset = 'daily_targets'"
+    )
+    assert planned["first"] >= TODAY - timedelta(days=455)
+    assert 60 == planned["days"]
+
+
+def test_table_says_what_to_do(probe: RunProbe, world: BenchWorld) -> None:
+    """Each difference with the command that stores it, or what the product does about such rows."""
+    world.break_with("refuse", reason="old_names")
+    world.break_with("rows", drop=["metric.clicks"])
+    done = probe(*ONE, "--record", "mine.json")
+    assert 1 == done.exit_code
+    text = " ".join(done.stdout.split())
+    assert "bidbeacon contract set NA hourly_targets field:campaign.country" in text
+    assert re.search(r"metric.clicks: missing \(\d+ of \d+ rows\)", text)
+    assert re.search(r"→ BidBeacon would set (\d+) of \1 rows aside", text)
+    assert "The recording is in mine.json." in done.stderr
+    assert {} == overrides(world, "hourly_targets")
+
+
+def test_confirmation_says_what_it_takes(
+    probe: RunProbe, world: BenchWorld, tmp_path: Path
+) -> None:
+    """Whoever declines has created nothing, and has no file."""
+    before = len(creates(world))
+    done = probe(answer="n\n")
+    said = " ".join(done.stderr.split())
+    assert "creates 24 reports and 4 exports for" in said
+    assert "usually takes 84 minutes" in said
+    assert "costs no money and changes nothing at Amazon" in said
+    assert (1, before, []) == (done.exit_code, len(creates(world)), [*tmp_path.glob("*.json")])
+    assert 0 == probe("--dataset", "hourly_targets", answer="y\n").exit_code
+
+
+def test_throttled_creates_close_the_gate_of_all_processes(
+    probe: RunProbe, world: BenchWorld
+) -> None:
+    """The probe waits as the product does, and goes on."""
+    world.break_with("answer", "create_report", status=429, times=2)
+    done = probe(*ONE, "--json")
+    assert (0, [429, 429, 207, 207, 400]) == (done.exit_code, creates(world))
+    assert "Amazon throttles reports (429)" in done.stderr
+    [gate] = world.query("SELECT refused_count, refusals FROM report_gates")
+    assert {"refused_count": 2, "refusals": 0} == gate
+
+
+def test_report_of_a_probe_keeps_the_last_place_at_the_gate(world: BenchWorld) -> None:
+    """Until then nobody else creates one; where there is another place, everybody may."""
+    ads_account = read_ads_account(world.engine, world.account().account_key)
+
+    def may_enter() -> bool:
+        with world.engine.begin() as connection:
+            return enter_gate(connection, ads_account, world.context.now(), first_limit=1)
+
+    def hold() -> None:
+        now = world.context.now()
+        with world.engine.begin() as connection:
+            hold_gate(connection, ads_account, now, until=now + timedelta(minutes=1))
+
+    assert may_enter()
+    hold()
+    world.advance(seconds=59)
+    assert not may_enter()
+    world.advance(seconds=1)
+    assert may_enter()
+    world.execute("UPDATE report_gates SET in_flight_limit = 2")
+    hold()
+    world.advance(seconds=1)
+    assert may_enter()
+
+
+def test_account_that_may_not_be_reported_on(probe: RunProbe, world: BenchWorld) -> None:
+    """It is said with what to do, after one create; the rest was not asked."""
+    world.break_with("refuse", reason="no_rights")
+    done = probe("--yes", "--json")
+    refused = findings_of(done)["daily_campaigns SP+SB+SD", "request"]
+    assert (1, 1) == (done.exit_code, len(creates(world)))
+    assert "refused (403, code FORBIDDEN)" == refused["found"]
+    assert refused["to_do"].startswith("Grant the authorizing user the rights")
+    assert ("daily_targets SP+SB+SD", "everything") in verdicts(done, "could not be checked")
+
+
+def test_report_that_fails_could_not_be_checked(probe: RunProbe, world: BenchWorld) -> None:
+    """It is no difference: Amazon may make it the next time."""
+    world.break_with("report_ends", status="FAILED", times=1)
+    world.break_with("export_ends", times=1)
+    done = probe(*ONE, "--json")
+    unchecked = verdicts(done, "could not be checked")
+    assert "the report ended FAILED" == unchecked["hourly_targets SP", "rows"]
+    assert "the export ended FAILED" == unchecked["campaigns", "rows"]
+    assert 0 == done.exit_code
+
+
+def test_refusal_that_the_product_cannot_learn_from(probe: RunProbe, world: BenchWorld) -> None:
+    """A field that there isn't is accepted."""
+    world.break_with("refuse", accept=["unknown_field"])
+    done = probe(*ONE, "--json")
+    assert {("unknown field", "refusal"): "Amazon accepts it"} == verdicts(done, "differs")
+
+
+def test_interrupted_probe_prints_what_it_found(
+    probe: RunProbe, world: BenchWorld, tmp_path: Path
+) -> None:
+    """Its session is cancelled, and the recording is written."""
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    world.break_with("report_ends", status="COMPLETED", seconds=10**6)
+    done = probe(*ONE, "--json", "--record", "mine.json", sleep=interrupt)
+    assert 130 == done.exit_code
+    assert "interrupted" == findings_of(done)["countries", "everything"]["found"]
+    assert "as expected" == findings_of(done)["accounts", "answer"]["verdict"]
+    assert json.loads((tmp_path / "mine.json").read_text())["files"]["campaigns"]["rows"] > 0
+    [session] = world.query("SELECT status FROM job_sessions WHERE job_name = 'probe'")
+    assert "cancelled" == session["status"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--account", "nobody"), "No account 'nobody'"),
+        (("--record", "missing/file.json", "--yes"), "missing/file.json can't be written"),
+        (("--day", "yesterday"), "does not match the format"),
+        (("--dataset", "weather"), "expected a dataset (daily_campaigns,"),
+    ],
+)
+def test_mistakes_are_exit_code_2(
+    probe: RunProbe, world: BenchWorld, options: tuple[str, ...], sentence: str
+) -> None:
+    """An account, a file, a day or a dataset that there isn't: no report is created."""
+    done = probe(*options)
+    assert (2, []) == (done.exit_code, creates(world))
+    assert sentence in " ".join(done.stderr.split())
+
+
+def test_without_a_database_nothing_is_asked(
+    monkeypatch: pytest.MonkeyPatch, probe: RunProbe, world: BenchWorld
+) -> None:
+    """Limits and the gate are shared through it."""
+    monkeypatch.delenv("BIDBEACON_DATABASE_URL")
+    get_settings.cache_clear()
+    done = probe("--yes")
+    assert (2, []) == (done.exit_code, creates(world))
+    assert "No database is running" in done.stderr

@@ -93,7 +93,7 @@ class _Profile(accounts.Profile, extra="forbid"):
 
 
 class _ReportPart(reports.ReportPart, extra="forbid"):
-    pass
+    url_expiration_date_time: Instant = None
 
 
 class _ReportQuery(WireModel, extra="forbid"):

@@ -1,11 +1,11 @@
 """The filter of sessions: the same for lists, figures, the stream, the page's address and the command line."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import ErrorDetails
 
 from bidbeacon_sessions.clock import read_instant
 
@@ -26,9 +26,9 @@ Value = Annotated[str, Field(min_length=1, max_length=LONGEST_VALUE), AfterValid
 Instant = Annotated[AwareDatetime, BeforeValidator(_parse_instant)]
 
 
-def expectation_of(problem: ErrorDetails) -> str:
+def expectation_of(problem: Mapping[str, Any]) -> str:
     """Return what was expected of an invalid value, for people."""
-    told = problem["msg"].removeprefix("Value error, ")
+    told: str = problem["msg"].removeprefix("Value error, ")
     return re.sub("^Input should (be|have)", "expected", told)
 
 

@@ -28,7 +28,7 @@ RUNNING_ENV: Final = "env"
 """Name of the file, below the home folder, with the settings of a running `bidbeacon dev` or `db start`."""
 _PREFIX: Final = "BIDBEACON_"
 _SHORTEST_TOKEN: Final = 16
-_LONGEST_SHOWN: Final = 80
+_LONGEST_SHOWN: Final = 200
 _DAY: Final = 24 * 3600
 
 

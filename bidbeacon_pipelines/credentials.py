@@ -133,3 +133,8 @@ def _faults(error: ValidationError) -> str:
         place = ".".join(map(str, fault["loc"]))
         told.append(f"{place} {text}" if place else fault["msg"].removeprefix("Value error, "))
     return "; ".join(told)
+
+
+def shown_name(credential: str) -> str | None:
+    """Return a credential's name for people; None for the only one, of the three variables, which has no name of its own."""
+    return None if credential == DEFAULT else credential

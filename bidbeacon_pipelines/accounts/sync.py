@@ -24,7 +24,7 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
-from bidbeacon_pipelines.credentials import DEFAULT
+from bidbeacon_pipelines.credentials import DEFAULT, shown_name
 from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_sessions import SessionRecorder
@@ -67,7 +67,8 @@ def _list(context: JobContext, session: SessionRecorder) -> dict[str, AccountLis
             listings[credential] = list_accounts(context.client_for(credential))
         except AdsApiError as error:
             errors.append(error)
-            failed = AccountSyncFailed(credential_name=credential, cause=error.failure_cause)
+            name = shown_name(credential)
+            failed = AccountSyncFailed(credential_name=name, cause=error.failure_cause)
             with context.engine.begin() as connection:
                 session.add_in(connection, failed)
                 if isinstance(error, CredentialRefused):
@@ -134,8 +135,8 @@ class _Sync:
             self.problems += told
             self.disabled += account.status == "DISABLED"
         for region, refusal in listing.errors.items():
-            facts = {"region": region, "credential_name": credential}
-            refused = RegionNotListed(**facts, cause=refusal.failure_cause)
+            name, why = shown_name(credential), refusal.failure_cause
+            refused = RegionNotListed(region=region, credential_name=name, cause=why)
             self.session.add_in(self.connection, refused)
 
     def _store_ads_account(self, account: Account, values: Mapping[str, object]) -> str | None:

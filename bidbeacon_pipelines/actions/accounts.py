@@ -24,21 +24,21 @@ class AccountsSynced(Action):
 class AccountSyncFailed(Action):
     """Amazon listed no accounts of a credential, in any region; stored accounts are kept."""
 
-    sentence = "The accounts of credential {credential_name} could not be synced: {cause:cause}"
+    sentence = "The accounts[ of credential {credential_name}] could not be synced: {cause:cause}"
     tone = "error"
 
-    credential_name: str
+    credential_name: str | None
     cause: Cause
 
 
 class RegionNotListed(Action):
     """Amazon did not list the accounts of a credential in one region; stored accounts are kept."""
 
-    sentence = "Region {region}, credential {credential_name}: {cause:cause}"
+    sentence = "Region {region}[, credential {credential_name}]: {cause:cause}"
     tone = "error"
 
     region: str
-    credential_name: str
+    credential_name: str | None
     cause: Cause
 
 

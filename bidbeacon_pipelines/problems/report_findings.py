@@ -233,11 +233,13 @@ def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> 
 def _unlisted(row: RowMapping) -> Finding:
     link, name, why = f"/sessions/{row['session_id']}", row["credential_name"], row["cause"]
     if row["region"] is None:
-        effect = Effect(f"accounts of credential {name} not listed", link)
+        whose = "" if name is None else f" of credential {name}"
+        effect = Effect(f"accounts{whose} not listed", link)
         return found(why, effect, severity=Severity.ERROR, link=link, tell_after=_NEXT_SYNC)
     detail = {"reason": explain(why).sentence}
-    cause = {"code": "region-not-listed", "region": row["region"], "credential_name": name}
-    return found(cause | {"detail": detail}, link=link, tell_after=_NEXT_SYNC)
+    cause = {"code": "region-not-listed", "region": row["region"], "detail": detail}
+    of_one = {} if name is None else {"credential_name": name}
+    return found(cause | of_one, link=link, tell_after=_NEXT_SYNC)
 
 
 _LISTED_TWICE = text(f"""

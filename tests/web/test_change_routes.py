@@ -102,7 +102,7 @@ def test_an_account_is_paused_and_resumed_by_the_user_whom_the_proxy_names(
         ([(USER, "")], "page"),
         ([(USER, "maria  \t müller")], "maria müller"),
         ([(USER, "x" * 300)], "x" * LONGEST_USER),
-        ([(USER, "Bearer abcdefghijklmnopqrstuvwxyz012345")], "•••"),
+        ([(USER, "Bearer abcdefghijklmnopqrstuvwxyz012345")], "Bearer •••"),
         ([(USER, "maria\u202e\u0085evil")], "maria evil"),
     ],
 )

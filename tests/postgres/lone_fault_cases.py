@@ -348,7 +348,7 @@ ROWS: dict[str, Case] = {
     "bad_rows: duplicate_key is legal": Case(faults=bad("duplicate_key", 1)),
     "bad_rows: missing_field": TooManyBad(  # a field that the row's ad product has not may be missing
         faults=bad("missing_field", 1),
-        why=r"^rows-invalid: \d+ of \d+ rows \([89]\d\.\d%\)",
+        why=r"^rows-invalid: \d+ of \d+ rows \([6-9]\d\.\d%\)",
         quarantined=r"(\w+\.id|metric\.\w+|date\.value): missing",
     ),
     "bad_rows: wrong_type": TooManyBad(

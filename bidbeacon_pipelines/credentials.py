@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from bidbeacon_sessions.masking import remember_secret
+
 Region = Literal["NA", "EU", "FE"]
 
 DEFAULT: Final = "default"
@@ -100,7 +102,7 @@ class CredentialsFile(_Table):
 
 
 def read_credentials_file(path: Path) -> CredentialsFile:
-    """Read the file.
+    """Read the file; its secrets are masked from then on.
 
     Raises:
         ValueError: Others than its owner and group may read it, or it is not as expected. The message
@@ -112,7 +114,7 @@ def read_credentials_file(path: Path) -> CredentialsFile:
                 raise ValueError(
                     "expected a file that only its owner and group can read (chmod o=)"
                 )
-            return CredentialsFile.model_validate(tomllib.load(file))
+            found = CredentialsFile.model_validate(tomllib.load(file))
     except OSError as error:
         raise ValueError(f"expected a file that can be read ({error.strerror})") from None
     except ValidationError as error:
@@ -121,6 +123,10 @@ def read_credentials_file(path: Path) -> CredentialsFile:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"expected TOML in UTF-8 ({error})") from None
+    for name, one in found.by_name().items():
+        remember_secret(f"client secret of {name}", one.client_secret.get_secret_value())
+        remember_secret(f"refresh token of {name}", one.refresh_token.get_secret_value())
+    return found
 
 
 def _faults(error: ValidationError) -> str:

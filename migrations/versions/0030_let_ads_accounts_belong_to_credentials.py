@@ -8,7 +8,7 @@ from alembic import op
 
 revision = "0030"
 down_revision = "0029"
-oldest_program = "0027"  # the newest migration that a program has to know
+oldest_program = "0029"  # the newest migration that a program has to know
 
 
 def upgrade() -> None:

@@ -7,6 +7,7 @@ import pytest
 from bidbeacon_pipelines.accounts.rules import choose_owner
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.errors import SettingsError
+from bidbeacon_sessions.masking import mask_text
 
 GOOD = """
     [clients.agency]
@@ -49,6 +50,20 @@ def test_credentials_are_read_in_the_order_of_the_file(
     set_file(tmp_path, monkeypatch, f"sandbox = true\n{GOOD}")
     get_settings.cache_clear()
     assert "sandbox" == get_settings().mode
+
+
+def test_secrets_of_the_file_are_masked_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their values, as those of other settings: no name or form tells of them."""
+    secrets = [f"{number}-a-value-without-a-form" for number in (1, 2, 3)]
+    text = GOOD
+    for number, secret in enumerate(secrets, 1):
+        text = text.replace(f"SECRET-{number}", secret)
+    set_file(tmp_path, monkeypatch, text)
+    get_settings()
+    for secret in secrets:
+        assert secret not in mask_text(f"We got {secret} from Amazon")
 
 
 def test_the_three_variables_are_one_credential(monkeypatch: pytest.MonkeyPatch) -> None:

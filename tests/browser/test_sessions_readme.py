@@ -107,7 +107,7 @@ def test_the_readme_leads_to_sessions_in_sql_and_on_the_page(
             ["send-parcels-daily", "send-parcels"], timeout=RECOVERY_MS
         )
         expect(page.locator(".session .sentence")).to_have_text(
-            ["Sent P-8 to Grace, 1 note", "Sent P-7 to Ada"]
+            ["shop-eu Sent P-8 to Grace, 1 note", "shop-eu Sent P-7 to Ada"]
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
-    AuthError,
+    CredentialRefused,
     NotAuthorized,
     NotFound,
     Throttled,
@@ -122,7 +122,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
         faults=(rule("token", what="revoked"),),
         calls={"token": 1},
         told=("export-failed", "credentials-refused"),
-        error=AuthError,
+        error=CredentialRefused,
         says="revoked",
         person="^token-revoked: ",
     ),
@@ -248,7 +248,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         faults=(rule("token", what="revoked"),),
         calls={"token": 1},
         told=("account-sync-failed", "credentials-refused"),
-        error=AuthError,
+        error=CredentialRefused,
         says="revoked",
         person="^token-revoked: ",
     ),

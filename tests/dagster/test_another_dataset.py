@@ -100,7 +100,7 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     )
     [told] = result.asset_materializations_for_node(ANOTHER.asset_name)
     stored = question.stored()
-    assert len(stored) > 10
+    assert len(stored) >= 10
     assert len(stored) == told.metadata["dagster/partition_row_count"].value
     assert question.true(datetime.now(UTC)) == stored
     assert [True] * len(CHECKS) == [check.passed for check in result.get_asset_check_evaluations()]

@@ -15,7 +15,6 @@ from websockets.sync.client import connect
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sandbox.server import running_sandbox
 from tests.dagster.world import wait_until
 from tests.processes import kill_family
 
@@ -114,15 +113,3 @@ def test_pages_and_health_checks_are_served(webserver: httpx.Client) -> None:
         assert webserver.get(path, headers=PAGE).is_success
     for host in ("10.1.2.3:3000", "dagster-webserver", "dagster.example.com"):
         assert webserver.get("/server_info", headers={"Host": host}).is_success
-
-
-def test_a_page_of_another_site_controls_no_sandbox() -> None:
-    """Programs add rules, pages of other sites don't; the copy of Amazon's API is not guarded."""
-    rule = '[{"rule": "answer", "status": 429}]'
-    with running_sandbox() as sandbox:
-        rules = f"{sandbox.url}/sandbox/rules"
-        for headers in ({"Origin": EVIL}, {"Origin": "null"}, {"Host": "evil.example"}):
-            assert 403 == httpx.post(rules, content=rule, headers=headers).status_code
-        assert {"rules": []} == httpx.get(rules).json()
-        assert 404 == httpx.get(f"{sandbox.url}/nothing", headers={"Origin": EVIL}).status_code
-        assert httpx.post(rules, content=rule).is_success

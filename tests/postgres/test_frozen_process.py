@@ -16,7 +16,7 @@ from tests.dagster.world import wait_until
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.postgres.job_world import BenchWorld, days_before
 
-LEASE_SECONDS = 3
+LEASE_SECONDS = 5
 ONE_STEP_SECONDS = 10
 """Of looking at another account's report and loading it; a lock that is waited for takes half a minute."""
 WRITTEN = (

@@ -159,7 +159,7 @@ def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -
     assert ["SP+SB+SD", "SP", "SB", "SD"] == requested(world, DAILY_TARGETS.name)
 
 
-@pytest.mark.parametrize("sandbox", [{"rows_per_day": 40}], indirect=True, ids=["40 rows"])
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 80}], indirect=True, ids=["80 rows"])
 def test_all_datasets_of_an_account_are_loaded(world: BenchWorld) -> None:
     """Each day takes twelve reports, and all of its windows come."""
     world.shorten_history(30)

@@ -135,10 +135,10 @@ def test_no_secret_of_ours_is_found_after_a_run_with_faults(
     real.add_accounts()
     account, day = real.account(), real.day()
     real.sandbox.state.rules.add(
-        once("answer", "create_report", status=500), once("cut"), once("token")
+        once("answer", "retrieve_report", status=500), once("cut", "download"), once("token")
     )
     real.materialize(account, day, raise_on_error=False)
-    real.sandbox.state.rules.add(rule("token", what="revoked"))
+    real.sandbox.state.rules.add(rule("token"), rule("token", what="revoked"))
     assert not real.run_job("sync_accounts", raise_on_error=False).success
     tokens = [row["access_token"] for row in real.rows("SELECT access_token FROM access_tokens")]
     secrets = [

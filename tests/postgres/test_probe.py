@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines import job_context
@@ -25,7 +26,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.one_dataset import only_datasets
-from tests.postgres.job_world import NOON, BenchWorld
+from tests.postgres.job_world import NOON, BenchWorld, query
 
 RunProbe = Callable[..., Result]
 TODAY = NOON.date()
@@ -217,6 +218,30 @@ def _assert_loads_without_a_refusal(world: BenchWorld) -> None:
     )
     assert planned["first"] >= TODAY - timedelta(days=455)
     assert 60 == planned["days"]
+
+
+def test_probe_by_its_own_clock_shares_limits_gate_and_log(
+    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a person runs it: nothing of the process is simulated."""
+    config = SandboxConfig(rows_per_day=12, report_seconds=0, export_seconds=0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    with running_sandbox(config) as sandbox:
+        monkeypatch.setenv("BIDBEACON_SANDBOX_URL", sandbox.url)
+        get_settings.cache_clear()
+        done = CliRunner().invoke(app, ["probe", *ONE, "--json"])
+    found = findings_of(done)
+    assert "13 days back" == found["hourly_targets SP", "history"]["found"]
+    assert "as expected" == found["unknown field", "refusal"]["verdict"]
+    calls = query(engine, "SELECT status FROM api_calls WHERE call = 'create_report' ORDER BY id")
+    assert [207, 207, 400] == [call["status"] for call in calls]
+    [shared] = query(
+        engine,
+        """SELECT (SELECT count(*) FROM report_gates) AS gates,
+                  (SELECT count(*) FROM rate_limits WHERE call_class = 'create') AS limits""",
+    )
+    assert {"gates": 1, "limits": 1} == shared
 
 
 def test_table_says_what_to_do(probe: RunProbe, world: BenchWorld) -> None:

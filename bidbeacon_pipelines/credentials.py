@@ -68,7 +68,7 @@ class _Token(_Table):
 
 
 class CredentialsFile(_Table):
-    """What the file holds: clients, and refresh tokens that each name theirs.
+    """The content of the credentials file: clients, and refresh tokens that each name their client.
 
     With `sandbox`, the sandbox is asked in Amazon's place.
     """

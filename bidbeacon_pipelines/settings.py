@@ -332,11 +332,6 @@ class Settings(SessionSettings):
         """Where Dagster keeps what steps print, a folder a run: its default below DAGSTER_HOME."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster") / "storage"
 
-    @property
-    def stream_url(self) -> str:
-        """The Event Stream as this machine reaches it; `stream_public_url` is for links."""
-        return local_url(self.stream_host, self.stream_port)
-
 
 @cache
 def get_settings() -> Settings:

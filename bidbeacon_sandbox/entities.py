@@ -1,4 +1,4 @@
-"""What an account has in one country: its entities as exports have them, and which of them meet in a report row."""
+"""Entities of an account in one country, as exports have them, and which of them occur together in a report row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -84,7 +84,7 @@ _COMPANIONS = {
     SHARES[0]: ("adProduct.value", "advertiserAccount.id"),
     SHARES[1]: ("adProduct.value", "advertiserAccount.id", "searchTerm.value"),
 }
-"""What fields whose names begin so can't be asked for without."""
+"""Fields that a report must also request, by the prefix of the fields that need them."""
 _FINER_THAN_CAMPAIGN = ("adGroup.id", "ad.id", "target.value", "advertisedProduct.id")
 _EXCLUDED: dict[str, Collection[str]] = {
     "convertedProductMarketplace.value": (*METRICS[:4], *_VIDEO, *RATES),
@@ -96,7 +96,7 @@ _EXCLUDED: dict[str, Collection[str]] = {
     "metric.impressionShare": ("campaign.id",),
     "metric.impressionShareRank": ("campaign.id",),
 }
-"""What the contract says that a field excludes."""
+"""Fields that exclude each other in a report, by the contract."""
 _OF_SOME_PRODUCTS = ("advertisedProduct.id", "searchTerm.value", "placementClassification.value")
 _PURCHASED = {
     one.products[0]: one.keys - {"campaign.id", "convertedProductMarketplace.value"}

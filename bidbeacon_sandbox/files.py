@@ -84,7 +84,7 @@ class SignedUrls:
     def __init__(self) -> None:
         self._known: dict[str, datetime] = {}
         self.first: dict[str, tuple[str, datetime]] = {}
-        """What each path was signed as first."""
+        """The first signed URL of each path."""
 
     def sign(self, path: str, expires_at: datetime) -> tuple[str, datetime]:
         """Return a url for a path, and the instant (UTC) from which it is refused."""

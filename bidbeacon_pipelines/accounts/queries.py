@@ -17,7 +17,7 @@ from bidbeacon_sessions import Subject
 from bidbeacon_sessions.writes import json_text
 
 GOES_ON = "needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, planned_at = NULL"
-"""What is set where an ads account no longer needs attention: its due windows are planned again."""
+"""SQL assignments for an ads account that no longer needs attention: its due windows are planned again."""
 IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
 """Whether the account `a` is refreshed, unless its ads account needs attention."""
 

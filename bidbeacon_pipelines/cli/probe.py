@@ -116,7 +116,7 @@ def _find_account(context: "JobContext", named: str | None) -> "AdsAccount":
 
 
 def _confirm(run: "Probe") -> None:
-    """Say what the probe takes, and ask whether to go on."""
+    """Print how many reports the probe creates and how long that takes, and ask for confirmation."""
     of = run.ads_account
     minutes = sum(2 * one.dataset.usual_latency / timedelta(minutes=1) for one in run.reports)
     _say(

@@ -1,4 +1,4 @@
-"""What a probe asks of Amazon: reports of one ads account, one at a time and through the gate, and exports."""
+"""Requests of a probe: reports of one ads account, one at a time and through the gate, and exports."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

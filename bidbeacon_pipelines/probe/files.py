@@ -39,7 +39,7 @@ _KNOWN: Final = {
 
 @dataclass
 class FileFacts:
-    """What the rows of files are like: how many, how many the product sets aside, and their faults.
+    """Counts of the rows of files: all, those that the product sets aside, and their faults.
 
     Attributes:
         countries: Those that have rows, good or bad.
@@ -60,7 +60,7 @@ class FileFacts:
 
     @property
     def consequence(self) -> str:
-        """What the product does about such rows."""
+        """Return a sentence with what the product does about such rows."""
         if self.set_aside:
             return f"BidBeacon would set {self.set_aside} of {self.rows} rows aside"
         return "BidBeacon reads these rows all the same"

@@ -1,4 +1,4 @@
-"""What a probe has found: a verdict for each check, and what the table of overrides has to hold."""
+"""Findings of a probe: a verdict for each check, and the overrides that follow from it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

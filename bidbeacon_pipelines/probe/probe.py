@@ -75,7 +75,7 @@ class Probe:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found so far, and what was not reached."""
+        """Return the findings so far, with a finding for each check that was not reached."""
         found = [*self._of_answers(), *self._found]
         if self.is_applied:
             found = [

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from dagster import AssetKey, AssetRecordsFilter
+
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.requests.backfill import drive_windows
@@ -42,8 +44,14 @@ def test_a_refresh_loads_what_is_ready_and_records_it(stocked: World) -> None:
     stocked.execute("UPDATE report_requests SET next_step_at = now() WHERE status = 'in_flight'")
     stocked.release_reports()
     assert stocked.run_job("refresh_account", account).success
-    assert stocked.rows("SELECT 1 FROM report_windows WHERE status = 'loaded'")
-    assert stocked.recorded_partitions()
+    loaded = stocked.rows(
+        "SELECT dataset, window_date AS day FROM report_windows WHERE load_count > 0"
+    )
+    assert loaded
+    partition = str(partition_key(account.account_key, loaded[0]["day"]))
+    asset = AssetKey(DATASETS[loaded[0]["dataset"]].asset_name)
+    of_partition = AssetRecordsFilter(asset, asset_partitions=[partition])
+    assert len(stocked.instance.fetch_materializations(of_partition, limit=9).records) == 1
 
 
 def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(

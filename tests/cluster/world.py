@@ -28,8 +28,8 @@ from tests.cluster.reading import Balancer, MovingReader
 from tests.dataset_truth import Question, TargetsOfRows
 from tests.faults.ads.delivered import AD_PRODUCT, Key, Metrics, ReportReader
 
-COUNTRIES = (("US", "CA", "MX"), ("DE", "GB", "FR", "IT"), ("JP",), ("AU",), ("ES", "NL"), ("US",))
-"""Of six ads accounts in three regions: a dozen accounts."""
+COUNTRIES = (("US", "CA", "MX"), ("DE", "GB", "FR"), ("ES", "IT", "NL"), ("JP", "AU", "SG"))
+"""Of four ads accounts in three regions: a dozen accounts, and 48 reports a day."""
 REPORTS_IN_FLIGHT = 20
 """Reports of a gate, and of an ads account, at a time."""
 SANDBOX = {
@@ -133,6 +133,7 @@ class World:
         self.cluster = cluster
         self.day = 0
         self._ahead_by = timedelta()
+        self._began = time.monotonic()
         self.notes: list[str] = []
         self.programs: dict[str, Program] = {}
         servers = [(host.address, STREAM_PORT) for host in (cluster.beta, cluster.gamma)]
@@ -182,6 +183,15 @@ class World:
         program = self.cluster.start(name, host, version=version, variables=variables)
         self.programs[f"{name} {host.name}"] = program
 
+    def start_workers(self, *hosts: Host, version: int, **variables: str) -> None:
+        """Stop all workers, and start those of some hosts; return when they take runs."""
+        self.stop(*(name for name in self.programs if name.startswith("worker ")))
+        for host in hosts:
+            self.start("worker", host, version=version, **variables)
+        workers = [self.programs[f"worker {host.name}"] for host in hosts]
+        ready = lambda: all(" ready." in worker.log.read_text() for worker in workers)  # noqa: E731
+        wait_until(ready, "workers are ready", START_SECONDS)
+
     def replace(self, name: str, host: Host, *, version: int = 1) -> None:
         """Stop a service of a host, and start it again, in another version."""
         self.programs.pop(f"{name} {host.name}").stop()
@@ -192,8 +202,8 @@ class World:
         return [name for name, program in self.programs.items() if not program.is_running]
 
     def note(self, what: str) -> None:
-        """Keep a figure that is printed at the end."""
-        self.notes.append(what)
+        """Keep a figure that is printed at the end, with the seconds since the beginning."""
+        self.notes.append(f"{time.monotonic() - self._began:5.0f} s: {what}")
 
     def now(self) -> datetime:
         """Return the simulated instant."""

@@ -184,7 +184,7 @@ class Month:
     def count_reasons(self) -> tuple[Counter[str], list[accounting.SentCreate]]:
         """Count why each create went out, and return those without a reason."""
         return accounting.count_reasons(
-            self.office.creates, self.office.sandbox.state.reports, self._rules.struck
+            self.office.creates, self.office.sandbox.state.reports, self._rules.log
         )
 
     def not_loaded(self) -> list[Mapping[str, Any]]:
@@ -203,7 +203,7 @@ class Month:
             "visits": self.simulation.visits,
             "alerts": self.alerts.counts(),
             "calls": len(self.office.sandbox.state.ledger),
-            "strikes": dict(Counter(strike.rule for strike in self._rules.struck)),
+            "strikes": dict(Counter(strike.rule for strike in self._rules.log)),
             "seconds": round(monotonic() - self._began),
         }
 

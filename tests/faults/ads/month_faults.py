@@ -106,7 +106,7 @@ class SeasonalRules(Rulebook):
         self, seed: int, rules: Sequence[Limits], seasons: Seasons, now: Callable[[], datetime]
     ) -> None:
         super().__init__(seed, now, (*rules, *(one for one, _ in seasons.values())))
-        self.struck: list[Struck] = []
+        self.log: list[Struck] = []
         self._seasons = seasons
 
     def _strikes(self, armed: Any, subject: Subject) -> bool:
@@ -115,7 +115,7 @@ class SeasonalRules(Rulebook):
             return False
         strikes = super()._strikes(armed, subject)
         if strikes:
-            self.struck.append(Struck(self._now(), name, subject.operation, subject.account))
+            self.log.append(Struck(self._now(), name, subject.operation, subject.account))
         return strikes
 
 

@@ -102,7 +102,12 @@ class Reference:
 
 
 class Action(BaseModel):
-    """Base class of all actions; subclassing registers the type, named after the class in kebab-case."""
+    """Base class of all actions; subclassing registers the type, named after the class in kebab-case.
+
+    A class may say what the session had waited for when it records the action: `ends_wait_for` names
+    it, as in "waiting for Amazon", and `own_seconds` the field with the seconds of own work that came
+    after the waiting.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,6 +115,8 @@ class Action(BaseModel):
     sentence: ClassVar[str] = ""
     tone: ClassVar[Tone] = "neutral"
     warns_with: ClassVar[str | None] = None
+    ends_wait_for: ClassVar[str | None] = None
+    own_seconds: ClassVar[str | None] = None
     template: ClassVar[Template]
 
     @classmethod
@@ -246,10 +253,11 @@ def _checked_template(cls: type[Action]) -> Template:
         template = parse_template(cls.sentence)
     except ValueError as error:
         raise ActionDefinitionError(f"The sentence of {name} can't be read: {error}.") from error
-    if cls.warns_with is not None and cls.warns_with not in fields:
-        raise ActionDefinitionError(
-            f"{name} warns with {cls.warns_with!r}, its payload has {sorted(fields)}."
-        )
+    for field in (cls.warns_with, cls.own_seconds):
+        if field is not None and field not in fields:
+            raise ActionDefinitionError(
+                f"{name} names the field {field!r}, its payload has {sorted(fields)}."
+            )
     if missing := template.field_names() - fields:
         raise ActionDefinitionError(
             f"The sentence of {name} names {sorted(missing)}, its payload has {sorted(fields)}."

@@ -10,6 +10,7 @@ class SessionFinalized(Action):
 
     sentence = "Closed as {status:badge}: {reason}.[ Last sign of life {last_seen_at:time}.][ Last action: {last_action}.]"
     tone = "warning"
+    ends_wait_for = "a sign of life"
 
     status: str
     reason: str

@@ -1,5 +1,6 @@
 """Actions on accounts."""
 
+from bidbeacon_pipelines.actions.waits import AMAZON
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
@@ -9,6 +10,7 @@ class AccountsSynced(Action):
 
     sentence = "Synced {accounts:count:account}[, {added} new][, {disabled} disabled][: {added_keys:account}][, {problems:count:problem}]"
     tone = "success"
+    ends_wait_for = AMAZON
 
     accounts: int
     added: int = 0
@@ -26,6 +28,7 @@ class AccountSyncFailed(Action):
 
     sentence = "The accounts[ of credential {credential_name}] could not be synced: {cause:cause}"
     tone = "error"
+    ends_wait_for = AMAZON
 
     credential_name: str | None
     cause: Cause
@@ -36,6 +39,7 @@ class RegionNotListed(Action):
 
     sentence = "Region {region}[, credential {credential_name}]: {cause:cause}"
     tone = "error"
+    ends_wait_for = AMAZON
 
     region: str
     credential_name: str | None
@@ -47,6 +51,7 @@ class AccountNeedsAttention(Action):
 
     sentence = "{account:account} needs attention: {cause:cause}"
     tone = "error"
+    ends_wait_for = AMAZON
 
     account: str
     cause: Cause
@@ -135,6 +140,7 @@ class CredentialsRefused(Action):
 
     sentence = "Stopped requests for {accounts:count:account} of credential {credential_name}: {cause:cause}"
     tone = "error"
+    ends_wait_for = AMAZON
 
     cause: Cause
     credential_name: str

@@ -1,5 +1,6 @@
 """Actions of the sync of campaigns, ad groups, ads, targets and portfolios."""
 
+from bidbeacon_pipelines.actions.waits import AMAZON
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
@@ -25,6 +26,7 @@ class ExportRequested(_EntityAction):
 
     sentence = "[Took over{adopted:flag} ]Export {export_id:badge} of {kind} for {account:account}"
     tone = "progress"
+    ends_wait_for = AMAZON
 
     kind: str
     export_id: str
@@ -44,6 +46,7 @@ class ExportPending(_EntityAction):
 
     sentence = "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: {cause:cause}"
     tone = "warning"
+    ends_wait_for = AMAZON
 
     kind: str
     cause: Cause
@@ -59,6 +62,7 @@ class ExportFailed(_EntityAction):
 
     sentence = "Export of {kind} for {account:account}: {cause:cause}"
     tone = "error"
+    ends_wait_for = AMAZON
 
     kind: str
     export_id: str | None = None
@@ -74,6 +78,7 @@ class EntitiesSynced(_EntityAction):
 
     sentence = "Synced {rows:count:row} of {kind} for {account:account}"
     tone = "success"
+    ends_wait_for = AMAZON
 
     kind: str
     rows: int
@@ -107,5 +112,6 @@ class PortfoliosNotListed(_EntityAction):
 
     sentence = "Portfolios of {account:account} could not be listed: {cause:cause}"
     tone = "warning"
+    ends_wait_for = AMAZON
 
     cause: Cause

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from bidbeacon_pipelines.actions.waits import AMAZON, FREE_SLOT
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
@@ -63,6 +64,8 @@ class _ReportAction(_WindowsAction):
     Where several countries wait for the report, `account` is their ads account's key, `windows` are
     all days, and `accounts` has the windows of each account.
     """
+
+    ends_wait_for = AMAZON
 
     accounts: dict[str, list[date]] = Field(default_factory=dict)
 
@@ -154,6 +157,7 @@ class WindowsQueued(_ReportAction):
     """Windows wait for a report that is about to be created."""
 
     sentence = "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] {windows:windows}[ by hand{by_hand:flag}]"
+    ends_wait_for = FREE_SLOT
     effect = "queued"
 
     request_id: int | None = None
@@ -184,6 +188,7 @@ class WaitGivenUp(_WindowsAction):
 
     sentence = "Stopped waiting for {windows:count:window} of {dataset:badge}: {cause:cause} {windows:windows}"
     tone = "warning"
+    ends_wait_for = AMAZON
     effect = "wait-given-up"
 
     cause: Cause
@@ -255,6 +260,8 @@ class ReportProcessed(_RequestEnded):
     )
     tone = "success"
     warns_with = "quarantined"
+    ends_wait_for = AMAZON
+    own_seconds = "load_seconds"
     effect = "loaded"
 
     report_id: str
@@ -420,6 +427,7 @@ class CreatesPaused(Action):
         "[, {late_windows:total:late window} waiting]"
     )
     warns_with = "late_windows"
+    ends_wait_for = AMAZON
 
     region: str
     until: datetime

@@ -24,6 +24,7 @@ from bidbeacon_sessions.queries import (
     list_sessions,
 )
 from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.spans import describe_time
 from bidbeacon_sessions.store import SessionStore
 
 FIRST_ACTIONS = 2
@@ -114,7 +115,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return neighbours, references, and the last good session with what differs from it; None if there is no such session."""
+    """Return where its time went, neighbours, references, and the last good session with what differs from it; None where there is no such session."""
     with store.snapshot() as connection:
         session = find_session(connection, session_id)
         if session is None:
@@ -124,7 +125,9 @@ def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] |
         here = _with_counts(connection, session)
         differences = compare(here, _with_counts(connection, good)) if good else []
         references = list_references(connection, session_id)
+        time = describe_time(session, list_actions(connection, session_id))
     return {
+        "time": time,
         "previous": _brief(near["previous"]),
         "next": _brief(near["next"]),
         "references": [dict(row) for row in references],

@@ -1,0 +1,112 @@
+"""Divides the time of a session into steps: its own work, and what it waited for.
+
+What is recorded already is enough. A step is the time between two actions, and the class of the
+action that ends it says what it was: `ends_wait_for` names what was waited for, and `own_seconds`
+the field with the seconds of own work that came last. Any other time is own work.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from bidbeacon_sessions.actions import Action, action_classes
+
+MOST_STEPS = 12
+SHORTEST_SECONDS = 0.05
+"""Shorter ones would be shown as 0.0 s."""
+
+
+class Step(NamedTuple):
+    """A part of a session's time.
+
+    Args:
+        waits_for: what was waited for; None for own work.
+        start: seconds after the session began.
+        seconds: how long it took.
+        ord: the number of the action that ended it; None for the end of the session.
+    """
+
+    waits_for: str | None
+    start: float
+    seconds: float
+    ord: int | None
+
+
+def describe_time(
+    session: Mapping[Any, Any], actions: Iterable[Mapping[Any, Any]]
+) -> dict[str, Any]:
+    """Return where a session's time went, as JSON.
+
+    ```json
+    {"seconds": 190.2,
+     "sums": [{"waits_for": null, "seconds": 3.1}, {"waits_for": "Amazon", "seconds": 187.1}],
+     "steps": [{"waits_for": "Amazon", "start": 1.2, "seconds": 180.0, "ord": 4}],
+     "more": {"steps": 5, "seconds": 7.1}}
+    ```
+
+    `sums` has an entry for own work and each thing that any action class waits for, in an order
+    that is the same for all sessions. `steps` are the longest, in order of time, and `more` the
+    others. Of a session that goes on, its time up to the last action is divided.
+
+    Args:
+        session: a header, with `started_at` and `finished_at`.
+        actions: all of its actions, in order: ord, type, at, payload.
+    """
+    steps = list(divide_time(session["started_at"], session["finished_at"], actions))
+    longest = sorted(steps, key=lambda step: step.seconds, reverse=True)[:MOST_STEPS]
+    shown = [step for step in steps if step in longest and step.seconds >= SHORTEST_SECONDS]
+    return {
+        "seconds": _total(steps),
+        "sums": [
+            {"waits_for": kind, "seconds": _total(step for step in steps if step.waits_for == kind)}
+            for kind in _kinds()
+        ],
+        "steps": [step._asdict() for step in shown],
+        "more": {
+            "steps": len(steps) - len(shown),
+            "seconds": round(_total(steps) - _total(shown), 3),
+        },
+    }
+
+
+def divide_time(
+    started_at: datetime, finished_at: datetime | None, actions: Iterable[Mapping[Any, Any]]
+) -> Iterator[Step]:
+    """Yield the steps of a session, which follow each other without a gap; none is empty."""
+    classes = action_classes()
+    end = 0.0
+    for action in actions:
+        start, end = end, max(end, (action["at"] - started_at).total_seconds())
+        kind, own = _waiting(classes.get(action["type"]), action["payload"], end - start)
+        yield from _not_empty(
+            Step(kind, start, end - own - start, action["ord"]),
+            Step(None, end - own, own, action["ord"]),
+        )
+    if finished_at is not None:
+        seconds = (finished_at - started_at).total_seconds() - end
+        yield from _not_empty(Step(None, end, seconds, None))
+
+
+def _waiting(
+    action_class: type[Action] | None, payload: Mapping[str, Any], seconds: float
+) -> tuple[str | None, float]:
+    """Return what the time before an action was waited for, and how many seconds of it were own work."""
+    if action_class is None or action_class.ends_wait_for is None:
+        return None, seconds
+    own = payload.get(action_class.own_seconds or "")
+    return action_class.ends_wait_for, min(seconds, own) if isinstance(own, int | float) else 0.0
+
+
+def _not_empty(*steps: Step) -> Iterator[Step]:
+    for step in steps:
+        if step.seconds > 0:
+            yield step._replace(start=round(step.start, 3), seconds=round(step.seconds, 3))
+
+
+def _kinds() -> Sequence[str | None]:
+    """Return None for own work, and everything that any action class waits for."""
+    return [None, *sorted({c.ends_wait_for for c in action_classes().values() if c.ends_wait_for})]
+
+
+def _total(steps: Iterable[Step]) -> float:
+    return round(sum(step.seconds for step in steps), 3)

@@ -1,8 +1,8 @@
 // Completion of the filter field, after the combobox pattern: suggestions below, arrows choose, Enter or Tab takes.
 
-import { accountLabel } from "./accounts.js";
 import { el } from "./dom.js";
 import { KEYS, quoted } from "./filters.js";
+import { accountLabel, loadAccounts } from "./product.js";
 import { fetchJson } from "./stream.js";
 import { dayKey, now } from "./time.js";
 
@@ -13,10 +13,11 @@ const HINTS = { job: "a job’s name", account: "an account", status: "how it en
 
 export class Completion {
   constructor(input, list) {
-    Object.assign(this, { input, list });
-    this.options = [];
+    this.input = input;
+    this.list = list;
+    this.options = /** @type {{insert: string, label: string, hint: string}[]} */ ([]);
     this.active = -1;
-    this.values = {};
+    this.values = /** @type {Record<string, string[]>} */ ({});
     this.isDismissed = false;
     this.loadedAt = -FRESH_MS;
     input.addEventListener("focus", () => this.load());
@@ -32,7 +33,7 @@ export class Completion {
     if (performance.now() - this.loadedAt < FRESH_MS) return this.suggest();
     this.loadedAt = performance.now();
     this.isDismissed = false;
-    this.values = await fetchJson("/api/job-sessions/values").catch(() => this.values);
+    [this.values] = await Promise.all([fetchJson("/api/job-sessions/values").catch(() => this.values), loadAccounts()]);
     if (this.isDismissed) return;
     const chosen = this.options[this.active]?.insert;
     this.suggest();
@@ -52,7 +53,7 @@ export class Completion {
   /** The word that the caret stands in or behind. */
   word() {
     const before = this.input.value.slice(0, this.input.selectionStart ?? this.input.value.length);
-    return /(?:[a-z]+:"[^"]*|\S*)$/.exec(before)[0];
+    return /(?:[a-z]+:"[^"]*|\S*)$/.exec(before)?.[0] ?? "";
   }
 
   valuesFor(key, begun) {

@@ -1,20 +1,40 @@
 // Elements from plain data. Everything from outside goes through text nodes, never through markup.
 
-/** Make an element: attributes by name, `on` for listeners; children are nodes or text, empty ones are left out. */
+const SVG = "http://www.w3.org/2000/svg";
+
+/** The element of a page's template. @returns {any} */
+export const byId = (id) => document.getElementById(id);
+
+/**
+ * Make an element: attributes by name, `on` for listeners; children are nodes or text, empty ones are left out.
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Record<string, any>} [attributes]
+ * @param {any[]} children
+ * @returns {HTMLElementTagNameMap[Name]}
+ */
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (key === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    if (key === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, /** @type {EventListener} */ (listener));
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return element;
 }
 
+/** Make an element of a drawing. */
+export function svg(name, attributes, ...children) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) if (value !== null) element.setAttribute(key, String(value));
+  element.append(...children);
+  return element;
+}
+
 /** Give a parent exactly these children, touching only what differs: a child that stays is not moved, so focus and selection stay. */
 export function reconcile(parent, wanted) {
-  const kept = new Set(wanted);
-  for (const child of [...parent.childNodes]) if (!kept.has(child)) child.remove();
+  const staying = new Set(wanted);
+  for (const child of [...parent.childNodes]) if (!staying.has(child)) child.remove();
   let here = parent.firstChild;
   for (const node of wanted) {
     if (node === here) here = here.nextSibling;
@@ -46,6 +66,12 @@ function keyOf(element) {
   return dataset.key ?? [element.closest("[data-key]")?.dataset.key, tagName, element.getAttribute("href") ?? element.ariaLabel ?? element.title].join(" ");
 }
 
+/** The link that a click is to follow in this tab and that a selector matches, or null. */
+export function linkOf(event, selector) {
+  const isPlain = !event.defaultPrevented && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  return isPlain ? event.target.closest(selector) : null;
+}
+
 /** A sentence in parts: what stands between two back-ticks of a line is a command to copy. */
 export const withCommands = (sentence) => sentence.split(/`([^`\n]+)`/).map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
 
@@ -66,7 +92,11 @@ export function outLink(text, address, attributes = {}) {
   return el("a", { href, target: "_blank", rel: "noopener", ...attributes }, text);
 }
 
-/** A link within this site, from an absolute address: the same page whatever name the server has. */
-export function sessionPath(id) {
-  return `/sessions/${encodeURIComponent(id)}`;
+/** Facts as a list of their names and values, without those that have none. */
+export function factList(rows) {
+  const known = rows.filter(([, value]) => value);
+  return el("dl", { class: "facts" }, known.map(([name, value]) => el("div", {}, el("dt", {}, el("bdi", {}, name)), el("dd", {}, value))));
 }
+
+/** A link within this site, from an absolute address: the same page whatever name the server has. */
+export const sessionPath = (id) => `/sessions/${encodeURIComponent(id)}`;

@@ -1,58 +1,50 @@
 // The Event Stream page: the newest sessions, live, and never moving what is being read.
 
-import { loadAccounts } from "./accounts.js";
 import { announce, announceNews } from "./announcer.js";
+import { bindBar } from "./bar.js";
 import { Completion } from "./completion.js";
-import { el } from "./dom.js";
+import { byId, el, linkOf } from "./dom.js";
 import { Feed } from "./feed.js";
-import { fromAddress, parse, rangeZone, toAddress, toInstant, toQuery, toText } from "./filters.js";
-import { PAUSE } from "./help.js";
-import { bindKeys } from "./keys.js";
+import { fromAddress, parse, toAddress, toInstant, toQuery, toText } from "./filters.js";
 import { Model } from "./model.js";
-import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
+import { hideNotice, showNotice, showState } from "./notice.js";
 import { Overview } from "./overview.js";
 import { showPill } from "./pill.js";
 import { bindRangePicker } from "./range-picker.js";
 import { bindSavedFilters } from "./saved-filters.js";
 import { Stream, fetchJson, fetchSession } from "./stream.js";
-import { keepCounting, now, setServerTime } from "./time.js";
-import { bindZoneChoice, onZoneChange, putIntoAddress, zoneChoice } from "./zone.js";
+import { now, setServerTime } from "./time.js";
+import { putIntoAddress } from "./zone.js";
 
-const LIST = "/api/job-sessions";
-const FIRST_PAGE = 10; // what fits on a screen or two; as in early.js
+const FIRST_PAGE = 10; // what fits on a screen or two
 const PAGE = 30;
 const NEAR_END_PX = 600;
-const FIRST_DRAWN = 3;
 const MOST_LIVE = 300;
 const MOST_COMPLETED = 100;
 const HOLD_BELOW_PX = 48;
 
-const byId = (id) => document.getElementById(id);
 const [skeleton, older, end, newAbove, query, problem] = ["skeleton", "older", "end", "new-above", "query", "query-problem"].map(byId);
 
 const model = new Model();
-const feed = new Feed(byId("feed"), { askForAll: loadAll, accountsOf: () => namedAccounts, merges: () => !isFiltered() });
+const feed = new Feed(byId("feed"), { askForAll: loadAll, accountsOf: () => namedAccounts });
 const overview = new Overview({ navigate: goTo });
-let filter = {};
-let namedAccounts = [];
-let stream = null;
-let state = { name: "connecting", asOf: null };
+let filter = /** @type {import("./types").Filter} */ ({});
+let namedAccounts = /** @type {string[]} */ ([]);
+let stream = /** @type {Stream | null} */ (null);
+let state = /** @type {import("./types").State} */ ({ name: "connecting", asOf: null });
 let isPaused = false;
 let waiting = 0;
 let isDrawn = false;
 
-const isFiltered = () => Object.keys(filter).length > 0;
 const isHeld = () => isPaused || window.scrollY > HOLD_BELOW_PX;
 
-async function open(nextFilter) {
+function open(nextFilter) {
   stream?.close();
   filter = nextFilter;
-  if (zoneChoice() === "account" && filter.account) await loadAccounts(); // its times may be of the account's zone
-  if (filter !== nextFilter) return;
   query.value = toText(filter);
   overview.open(filter);
   isDrawn = false;
-  feed.clear();
+  feed.cards.clear(); // another filter shows other sessions
   state = { name: "connecting", asOf: null };
   stream = new Stream({ query: streamQuery(), load, onUpdate, onGone, onState });
   stream.start();
@@ -68,22 +60,24 @@ function streamQuery() {
   }
 }
 
+const listOf = (more) => fetchJson(`/api/job-sessions?${new URLSearchParams({ ...toQuery(filter), ...more })}`);
+
 async function load() {
   const asked = filter;
-  const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...toQuery(filter), limit: FIRST_PAGE })}`);
-  if (zoneChoice() === "account") await loadAccounts();
+  const list = await listOf({ limit: FIRST_PAGE });
   if (asked !== filter) return list.cursor;
   namedAccounts = list.accounts;
   setServerTime(list.server_time);
-  showDagster(list.dagster_url);
+  Object.assign(byId("dagster"), { href: list.dagster_url, hidden: !/^https?:/.test(list.dagster_url) });
   model.replace(list.sessions, list.sessions.length === FIRST_PAGE);
   if (isDrawn && isHeld()) waiting += 1;
   else draw();
   overview.load();
-  loadRest();
+  completeRuns();
   return list.cursor;
 }
 
+/** @param {import("./types").Session} session @param {import("./types").Action[]} actions */
 function onUpdate(session, actions) {
   const known = model.get(session.id);
   if (!known && model.isBeforeLoaded(session)) return;
@@ -95,18 +89,9 @@ function onUpdate(session, actions) {
   scheduleDraw();
 }
 
-/** What makes the page richer comes when the sessions are there: names of accounts, and whole runs of actions. */
-let rest = null;
-function loadRest() {
-  rest ??= loadAccounts().then(() => (redraw(), completeRuns()), () => (rest = null));
-}
-
-const redraw = () => isDrawn && feed.refresh(model.ordered());
-
 const completed = new Set();
 /** The list leaves out the middle of longer sessions; where that may be the middle of a run, it is loaded, so that the run is told as one. */
 function completeRuns() {
-  if (isFiltered()) return;
   for (const { session, actions } of model.ordered()) {
     const jump = actions.findIndex((action, index) => index > 0 && action.ord !== actions[index - 1].ord + 1);
     if (jump < 0 || session.action_count > MOST_COMPLETED || completed.has(session.id) || actions[jump].type !== actions[jump - 1].type) continue;
@@ -123,12 +108,8 @@ function onGone(id) {
 
 function onState(next) {
   state = next;
-  if (next.error && !isDrawn) {
-    skeleton.hidden = true;
-    overview.giveUp();
-    showError("The sessions could not be loaded", next.error, () => stream.hurry());
-  } else if (next.error) showTrouble("New sessions can't be loaded.", next.error, () => stream.hurry());
-  if (next.name === "live") hideTrouble();
+  if (next.error && !isDrawn) overview.giveUp();
+  showState(next, { noun: "sessions", isShown: isDrawn, retry: () => stream?.hurry() });
   showFreshness();
 }
 
@@ -143,7 +124,8 @@ async function loadAll(id) {
 
 let frame = 0;
 function scheduleDraw() {
-  frame ||= requestAnimationFrame(() => {
+  if (frame > 0) return;
+  frame = requestAnimationFrame(() => {
     frame = 0;
     if (isHeld()) showFreshness();
     else draw();
@@ -156,23 +138,12 @@ function draw() {
   isDrawn = true;
   model.trim(MOST_LIVE);
   const entries = model.ordered();
-  const isFirst = feed.cards.size === 0 && entries.length > FIRST_DRAWN;
-  feed.draw(isFirst ? entries.slice(0, FIRST_DRAWN) : entries);  // what fits on a screen, at once
-  if (isFirst) setTimeout(scheduleRest);
+  feed.draw(entries);
   skeleton.hidden = true;
   showEnd(entries.length);
   if (entries.length === 0) showEmpty();
   else hideNotice();
   showFreshness();
-}
-
-/** The sessions below the first screen, once that is painted; a reader who has scrolled already finds them appended. */
-function scheduleRest() {
-  requestAnimationFrame(() => {
-    feed.append(model.ordered());
-    showEnd(1);
-    if (rest) completeRuns();
-  });
 }
 
 function showEnd(count) {
@@ -189,20 +160,13 @@ function showEmpty() {
     showNotice("empty", el("h2", {}, "Nothing in this stretch of time"), el("p", {}, "No session ", el("code", {}, toText(filter)), ". "), el("p", { class: "row" }, wider, Object.keys(rest).length > 0 && clear));
   } else if (Object.keys(rest).length > 0) {
     showNotice("empty", el("h2", {}, "No session matches"), el("p", {}, "Nothing yet for ", el("code", {}, toText(filter)), ". New ones appear here as they happen."), clear);
-  } else {
-    showNotice(
-      "empty",
-      el("h2", {}, "No sessions yet"),
-      el("p", {}, "Every job that runs is recorded as a session and appears here the moment it starts. To see one now:"),
-      el("ul", {}, el("li", {}, "materialize a partition in Dagster, or"), el("li", {}, "run ", el("code", {}, "bidbeacon refresh"), ".")),
-    );
-  }
+  } else showNotice("empty", byId("no-sessions").content.cloneNode(true));
 }
 
 /** The instant at which the range ended, where it has: nothing new begins in it. What still runs in it is followed to its end. */
 function endOfRange() {
-  const end = filter.before ? toInstant(filter.before, rangeZone(filter)) : null;
-  return end !== null && end <= now() ? end : null;
+  const ended = filter.before ? toInstant(filter.before) : null;
+  return ended !== null && ended <= now() ? ended : null;
 }
 
 function showFreshness() {
@@ -212,11 +176,6 @@ function showFreshness() {
   newAbove.textContent = `↑ ${waiting} new`;
   byId("pill").setAttribute("aria-pressed", String(held));
   document.title = `${waiting > 0 ? `(${waiting}) ` : ""}Event Stream · BidBeacon`;
-}
-
-function showDagster(url) {
-  byId("dagster").href = url;
-  byId("dagster").hidden = !/^https?:/.test(url);
 }
 
 /** Go back to live: everything that waited is shown. */
@@ -243,7 +202,7 @@ async function loadOlder() {
   older.textContent = "Loading older …";
   try {
     const asked = filter;
-    const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...toQuery(filter), older_than: oldest.id, limit: PAGE })}`);
+    const list = await listOf({ older_than: oldest.id, limit: PAGE });
     if (asked === filter) {
       model.append(list.sessions, list.sessions.length === PAGE);
       feed.append(model.ordered());
@@ -254,7 +213,7 @@ async function loadOlder() {
     if (!older.hidden && older.getBoundingClientRect().top < window.innerHeight + NEAR_END_PX) setTimeout(loadOlder);
   } catch (error) {
     older.textContent = "Older sessions could not be loaded. Try again";
-    announce(error.message);
+    announce(/** @type {Error} */ (error).message);
   } finally {
     isLoadingOlder = false;
   }
@@ -285,8 +244,8 @@ function navigate() {
 
 /** Links that only change the filter need no new page. */
 function followFilterLink(event) {
-  const link = event.target.closest("a[href^='/sessions?'], a[href='/sessions']");
-  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const link = linkOf(event, "a[href^='/sessions?'], a[href='/sessions']");
+  if (!link) return;
   event.preventDefault();
   goTo(link.getAttribute("href"));
 }
@@ -310,17 +269,11 @@ window.addEventListener("scroll", onScroll, { passive: true });
 window.addEventListener("popstate", navigate);
 document.addEventListener("click", followFilterLink);
 new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && loadOlder(), { rootMargin: `${NEAR_END_PX}px` }).observe(older);
-const HELP_KEYS = [["/", "go to the filter"], ["j", "next session"], ["k", "previous session"], ["Enter", "open it"], PAUSE, ["Esc", "leave the filter, close this sheet"]];
-bindKeys({ keys: HELP_KEYS, filters: true }, { "/": () => query.focus(), p: togglePause, j: () => feed.moveFocus(1), k: () => feed.moveFocus(-1) });
-bindZoneChoice(byId("zone"));
-bindRangePicker(byId("range"), { current: () => filter, navigate: goTo });
-bindSavedFilters(byId("saved"), { current: () => filter });
-keepCounting();
-open(fromAddress());
-
-onZoneChange(async () => {
-  await loadAccounts();
+bindBar({ "/": () => query.focus(), p: togglePause, j: () => feed.moveFocus(1), k: () => feed.moveFocus(-1) }, () => {
   overview.open(filter);
   overview.load();
-  redraw();
+  if (isDrawn) feed.refresh(model.ordered());
 });
+bindRangePicker({ current: () => filter, navigate: goTo });
+bindSavedFilters({ current: () => filter });
+open(fromAddress());

@@ -1,7 +1,9 @@
 // The filter: `job:refresh-account since:6h throttled` in the field, `?job=refresh-account&since=6h&text=throttled` in the address.
 
 import { dayKey, instantOf, minute, now } from "./time.js";
-import { zoneOf, zoneParameters } from "./zone.js";
+import { zoneParameters } from "./zone.js";
+
+/** @typedef {import("./types").Filter} Filter */
 
 export const KEYS = ["job", "account", "status", "outcome", "type", "dataset", "window", "run", "since", "before", "text"];
 export const STATUSES = ["running", "succeeded", "failed", "cancelled", "crashed"];
@@ -12,7 +14,7 @@ const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const LOCAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$/;
 const HOW = "Write a span like 30m, 6h, 7d or 2w, today, yesterday, a day like 2026-11-24, or an instant like 2026-11-24T14:00.";
 
-/** Read the address: only what we know; `q` holds what could be written into the field. */
+/** Read the address: only what we know; `q` holds what could be written into the field. @returns {Filter} */
 export function fromAddress(search = location.search) {
   const given = new URLSearchParams(search);
   const typed = given.get("q") ?? "";
@@ -20,8 +22,9 @@ export function fromAddress(search = location.search) {
   return { ...(parse(typed).filter ?? { text: typed }), ...named };
 }
 
+/** @param {Filter} filter */
 export function toAddress(filter) {
-  const query = new URLSearchParams({ ...filter, ...zoneParameters() }).toString();
+  const query = new URLSearchParams(/** @type {any} */ ({ ...filter, ...zoneParameters() })).toString();
   return query ? `/sessions?${query}` : "/sessions";
 }
 
@@ -30,10 +33,10 @@ const asText = (value) => (value.split(/\s+/).some((word) => word.includes(":"))
 
 export const toText = (filter) => KEYS.filter((key) => filter[key]).map((key) => (key === "text" ? asText(filter[key]) : `${key}:${quoted(filter[key])}`)).join(" ");
 
-/** Read the field; gives `{filter}` or `{problem}` that says what to write instead. */
+/** Read the field; a problem says what to write instead. @returns {{filter?: Filter, problem?: string}} */
 export function parse(text) {
-  const filter = {};
-  const words = [];
+  const filter = /** @type {Filter} */ ({});
+  const words = /** @type {string[]} */ ([]);
   for (const [word, key, value, quote, plain] of text.matchAll(/(?:([a-z]+):("[^"]*"|\S*))|"([^"]*)"|(\S+)/g)) {
     const problem = key === undefined ? void words.push(quote ?? plain) : takeKey(filter, key, value.replace(/^"|"$/g, ""), word);
     if (problem) return { problem };
@@ -52,35 +55,32 @@ function takeKey(filter, key, value, word) {
   return null;
 }
 
-/** The zone that the times of a filter are of: the account's where each account has its own, and the filter names one. */
-export const rangeZone = ({ account = null }) => zoneOf(account);
-
-/** Give the instant, in milliseconds, that is meant by what stands behind `since:` or `before:`, or null. */
-export function toInstant(value, zone = zoneOf()) {
+/** Give the instant, in milliseconds, that is meant by what stands behind `since:` or `before:`, or null. @param {string} value @returns {number | null} */
+export function toInstant(value) {
   const span = SPAN.exec(value);
-  const midnight = (day) => instantOf(`${day}T00:00:00`, zone);
+  const midnight = (day) => instantOf(`${day}T00:00:00`);
   if (span) return now() - Number(span[1]) * SPANS[span[2]];
-  if (value === "today") return midnight(dayKey(now(), zone));
-  if (value === "yesterday") return midnight(dayKey(midnight(dayKey(now(), zone)) - 3_600_000, zone));
+  if (value === "today") return midnight(dayKey(now()));
+  if (value === "yesterday") return midnight(dayKey(midnight(dayKey(now())) - 3_600_000));
   if (DAY.test(value)) return checked(midnight(value));
-  if (LOCAL.test(value)) return checked(instantOf(value, zone));
+  if (LOCAL.test(value)) return checked(instantOf(value));
   return /T.*(Z|[+-]\d{2}:\d{2})$/.test(value) ? checked(Date.parse(value)) : null;
 }
 
-/** An instant as people would write it into the field: the wall clock of a zone, or UTC where that has no such minute. */
-export function toLocal(instant, zone) {
-  const local = `${dayKey(instant, zone)}T${minute(instant, zone)}`;
-  return toInstant(local, zone) === instant ? local : new Date(instant).toISOString();
+/** An instant as people would write it into the field: the wall clock of the zone, or UTC where that has no such minute. */
+export function toLocal(instant) {
+  const local = `${dayKey(instant)}T${minute(instant)}`;
+  return toInstant(local) === instant ? local : new Date(instant).toISOString();
 }
 
 const checked = (instant) => (Number.isFinite(instant) ? instant : null);
 
-/** The filter as the server takes it: instants with their zone. Throws where an address holds no time. */
+/** The filter as the server takes it: instants with their zone. Throws where an address holds no time. @param {Filter} filter */
 export function toQuery(filter) {
   const query = { ...filter };
   for (const key of ["since", "before"]) {
     if (!filter[key]) continue;
-    const instant = toInstant(filter[key], rangeZone(filter));
+    const instant = toInstant(filter[key]);
     if (instant === null) throw Object.assign(new Error(`“${filter[key]}” is no time.`), { whatToDo: HOW, status: 400 });
     query[key] = new Date(instant).toISOString();
   }

@@ -1,6 +1,7 @@
 // Marks for status and tone: each a shape of its own, so that colour is never the only sign.
 
-const NAMESPACE = "http://www.w3.org/2000/svg";
+import { svg } from "./dom.js";
+
 const STATUS = {
   running: ["M8 1.8a6.2 6.2 0 1 1-6.2 6.2", "stroke"],
   succeeded: ["M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm-1.1 10.2L3.9 8.2l1.2-1.2 1.8 1.8 4-4 1.2 1.2Z", "fill"],
@@ -20,26 +21,15 @@ const TONE = {
   error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
 };
 
-/** The word for a session's icon and colour, which the server finds. */
+/** The word for a session's icon and colour, which the server finds. @param {import("./types").Session} session */
 export const markOf = ({ mark }) => mark;
 
-/** The words for a mark; what succeeded without trouble needs none in a list. */
-export const wordOf = (mark) => ({ skipped: "skipped only", warnings: "with warnings", problems: "with problems", retried: "failed, retried" })[mark] ?? mark;
+/** The words for a mark; what succeeded without trouble needs none in a list. @param {string} mark */
+export const wordOf = (mark) => ({ skipped: "deferred", warnings: "finished, with warnings", problems: "finished, with problems", retried: "failed, retried" })[mark] ?? mark;
 export const statusIcon = (mark, isDecorative = false) => icon(STATUS[mark] ?? STATUS.cancelled, `status ${mark}`, isDecorative ? null : wordOf(mark));
 export const toneIcon = (tone) => icon(TONE[tone] ?? TONE.neutral, "tone", tone === "neutral" ? null : tone);
 
 function icon([path, kind], className, label) {
-  const svg = document.createElementNS(NAMESPACE, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("class", `icon ${kind} ${className}`);
-  if (label === null) svg.setAttribute("aria-hidden", "true");
-  else {
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", label);
-  }
-  const shape = document.createElementNS(NAMESPACE, "path");
-  shape.setAttribute("d", path);
-  shape.setAttribute("fill-rule", "evenodd");
-  svg.append(shape);
-  return svg;
+  const meaning = label === null ? { "aria-hidden": "true" } : { role: "img", "aria-label": label };
+  return svg("svg", { viewBox: "0 0 16 16", class: `icon ${kind} ${className}`, ...meaning }, svg("path", { d: path, "fill-rule": "evenodd" }));
 }

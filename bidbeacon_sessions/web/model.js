@@ -2,26 +2,23 @@
 
 export class Model {
   constructor() {
-    this.sessions = new Map();
+    this.sessions = /** @type {Map<string, import("./types").Entry>} */ (new Map());
     this.hasOlder = false;
   }
 
   /** Replace everything by a freshly loaded list. */
   replace(sessions, hasOlder) {
     this.sessions.clear();
-    this.hasOlder = hasOlder;
-    for (const { actions, ...session } of sessions) this.merge(session, actions);
+    this.append(sessions, hasOlder);
   }
 
-  /** Add an older page; give how many sessions are new. */
+  /** Add an older page. */
   append(sessions, hasOlder) {
     this.hasOlder = hasOlder;
-    const before = this.sessions.size;
     for (const { actions, ...session } of sessions) this.merge(session, actions);
-    return this.sessions.size - before;
   }
 
-  /** Take in a session's state and some of its actions; give how many rows are new: the session's own and its actions'. */
+  /** Take in a session's state and some of its actions; give how many rows are new: the session's own and its actions'. @param {import("./types").Session} session @param {import("./types").Action[]} actions */
   merge(session, actions) {
     const known = this.sessions.get(session.id);
     const entry = known ?? { session, byOrd: new Map(), actions: [] };
@@ -33,13 +30,10 @@ export class Model {
     return (known ? 0 : 1) + entry.byOrd.size - before;
   }
 
-  remove(id) {
-    return this.sessions.delete(id);
-  }
+  remove = (id) => this.sessions.delete(id);
 
-  get(id) {
-    return this.sessions.get(id);
-  }
+  /** @returns {any} */
+  get = (id) => this.sessions.get(id);
 
   /** Whether a session lies before the part of the past that is loaded. */
   isBeforeLoaded(session) {
@@ -64,7 +58,6 @@ export class Model {
   }
 }
 
-const startOf = (session) => Date.parse(session.started_at);
-/** Of two in one millisecond, all that a Date knows, the text of the instant (UTC, to the microsecond) says which is newer. */
+/** The text of an instant (UTC, to the microsecond) says more than a Date, which knows milliseconds only. */
 const placeOf = (session) => `${session.started_at} ${session.id}`;
-const newestFirst = (one, other) => startOf(other) - startOf(one) || (placeOf(one) < placeOf(other) ? 1 : -1);
+const newestFirst = (one, other) => (placeOf(one) < placeOf(other) ? 1 : -1);

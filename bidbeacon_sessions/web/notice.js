@@ -1,42 +1,38 @@
 // Empty and error states: what is the matter, and what to do. An error over data that is there is a bar, and the data stays.
 
-import { el, keepingFocus, withCommands } from "./dom.js";
+import { byId, el, keepingFocus, withCommands } from "./dom.js";
 
-const box = document.getElementById("notice");
-const bar = document.getElementById("trouble");
+const [box, bar] = ["notice", "trouble"].map(byId);
 
-export function hideNotice() {
-  hide(box);
-}
+export const hideNotice = () => hide(box);
+export const hideTrouble = () => hide(bar);
 
 /** Who has just tried again, with success, goes on where the data is. */
 function hide(element) {
   const hadFocus = element.contains(document.activeElement);
   element.hidden = true;
-  if (hadFocus) document.querySelector("main [tabindex='-1']").focus({ preventScroll: true });
+  if (hadFocus) /** @type {HTMLElement} */ (document.querySelector("main [tabindex='-1']")).focus({ preventScroll: true });
 }
 
-/** Nothing is there yet, and it could not be loaded. */
-export function showError(title, error, retry) {
-  showNotice(
-    "error",
-    el("h2", {}, title),
-    el("p", {}, withCommands(causeOf(error))),
-    error.whatToDo && el("p", {}, withCommands(error.whatToDo)),
-    el("button", { type: "button", class: "button", on: { click: retry } }, "Try again"),
-  );
+/** Say what is wrong with a connection: in the place of what could not be loaded, or above what `isShown`; nothing more once it is live. */
+export function showState({ name, error }, { noun, isShown, retry }, title = `The ${noun} could not be loaded`) {
+  if (error && isShown) showTrouble(`The ${noun} can't be renewed.`, error, retry);
+  else if (error) {
+    byId("skeleton").hidden = true;
+    const advice = error.whatToDo && el("p", {}, withCommands(error.whatToDo));
+    showNotice("error", el("h2", {}, title), el("p", {}, withCommands(causeOf(error))), advice, tryAgain(retry));
+  }
+  if (name === "live") hideTrouble();
 }
 
 /** What is there stays; the bar says why it is not renewed. */
-export function showTrouble(what, error, retry) {
-  const again = el("button", { type: "button", class: "button", on: { click: retry } }, "Try again");
-  keepingFocus(bar, () => bar.replaceChildren(el("span", {}, `${what} `, el("bdi", {}, withCommands(causeOf(error))), " ", el("bdi", {}, withCommands(error.whatToDo ?? ""))), again));
+function showTrouble(what, error, retry) {
+  const why = el("span", {}, `${what} `, el("bdi", {}, withCommands(causeOf(error))), " ", el("bdi", {}, withCommands(error.whatToDo ?? "")));
+  keepingFocus(bar, () => bar.replaceChildren(why, tryAgain(retry)));
   bar.hidden = false;
 }
 
-export function hideTrouble() {
-  hide(bar);
-}
+const tryAgain = (retry) => el("button", { type: "button", class: "button", on: { click: retry } }, "Try again");
 
 export const causeOf = (error) => (error.status ? error.message : navigator.onLine ? "The stream does not answer. Is it running? `make dev` or `bidbeacon dev` starts it." : "This machine is offline.");
 

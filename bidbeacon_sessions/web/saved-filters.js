@@ -1,32 +1,32 @@
 // Filters that the reader has named. This browser keeps them; the server knows nothing of them.
 
-import { el } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { parse, toAddress, toText } from "./filters.js";
+import { keep, kept } from "./kept.js";
 import { bindPanel } from "./panel.js";
 
 const KEY = "bidbeacon.filters";
 const MOST = 50;
 
-/** Make a button open the list; `current` gives the filter that would be saved. */
-export function bindSavedFilters(button, { current }) {
-  bindPanel(button, "Saved filters", (close) => {
-    const box = el("div", { class: "saved", tabindex: "-1" });
-    draw(box, toText(current()), close);
-    return [box];
-  });
+/** Make the list work; `current` gives the filter that would be saved. */
+export function bindSavedFilters({ current }) {
+  const panel = byId("saved-panel");
+  bindPanel(byId("saved"), panel, () => draw(byId("saved-list"), toText(current()), () => panel.close()));
 }
 
 function draw(box, text, close) {
   const saved = read();
   const change = (filters) => {
-    const isKept = write(filters);
+    const isKept = keep(KEY, JSON.stringify(filters));
     draw(box, text, close);
     if (!isKept) box.prepend(el("p", { class: "problem", role: "alert" }, "This browser keeps nothing for this page, so the filter can’t be saved."));
     (box.querySelector("input") ?? box).focus();
   };
+  const without = (name) => saved.filter((one) => one.name !== name);
+  const hint = (words) => el("p", { class: "hint" }, words);
   box.replaceChildren(
-    saved.length === 0 ? el("p", { class: "hint" }, "No filter is saved yet.") : el("ul", {}, saved.map((one) => row(one, text, close, () => change(saved.filter(({ name }) => name !== one.name))))),
-    text === "" ? el("p", { class: "hint" }, "Filter the sessions, and the filter can be saved here under a name.") : saveForm(text, (name) => change([...saved.filter((one) => one.name !== name), { name, text }].slice(-MOST))),
+    saved.length === 0 ? hint("No filter is saved yet.") : el("ul", {}, saved.map((one) => row(one, text, close, () => change(without(one.name))))),
+    text === "" ? hint("Filter the sessions, and the filter can be saved here under a name.") : saveForm(text, (name) => change([...without(name), { name, text }].slice(-MOST))),
   );
 }
 
@@ -52,19 +52,9 @@ function saveForm(text, save) {
 /** What is kept, in the order of its names; anything else that stands there is nothing of ours. */
 function read() {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
     const isOurs = (one) => typeof one?.name === "string" && typeof one?.text === "string";
-    return kept.filter(isOurs).sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
+    return JSON.parse(kept(KEY) ?? "[]").filter(isOurs).sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
   } catch {
     return [];
-  }
-}
-
-function write(filters) {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(filters));
-    return true;
-  } catch {
-    return false;
   }
 }

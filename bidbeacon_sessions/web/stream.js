@@ -3,22 +3,15 @@
 
 import { parseJson } from "./json.js";
 
-const PATH = "/api/job-sessions/ws";
 const SILENCE_MS = 25_000;
 const HIDDEN_MS = 30_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 
-/** The answer that was asked for before this module was here, once, where it is the same question. */
-function takeEarly(path) {
-  const early = window.earlyAnswer;
-  window.earlyAnswer = null;
-  return early?.path === path ? early.response : null;
-}
-
-/** Fetch JSON; throws an Error with `whatToDo`; without access it goes to the login. */
-export async function fetchJson(path, signal) {
-  const response = await (takeEarly(path) ?? fetch(path, { signal, headers: { Accept: "application/json" } }));
+/** Fetch JSON, or send some; throws an Error with `whatToDo`; without access it goes to the login. @returns {Promise<any>} */
+export async function fetchJson(path, /** @type {any} */ sent = null) {
+  const post = sent ? { method: "POST", body: JSON.stringify(sent) } : {};
+  const response = await fetch(path, { headers: { Accept: "application/json", ...(sent && { "Content-Type": "application/json" }) }, ...post });
   if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   const body = await response.text().then(parseJson).catch(() => ({}));
   if (response.ok) return body;
@@ -38,56 +31,58 @@ export async function fetchSession(id) {
 }
 
 /**
- * Follows the sessions that match a query. `load` fetches the first state and gives its cursor; it is called again after a reset.
- * `onState` hears `{name: "live" | "away" | "reconnecting" | "failed", asOf, error}`.
+ * Follows the sessions that match a `query`. `load` fetches the first state and gives its cursor; it is called again after a reset.
+ * `onUpdate` hears a session with new actions, `onGone` the id of a deleted one, and `onState` `{name, asOf, error}`, where the name is
+ * live, away, reconnecting or failed.
  */
 export class Stream {
-  constructor({ query, load, onUpdate, onGone, onState }) {
-    Object.assign(this, { query, load, onUpdate, onGone, onState });
+  constructor(options) {
+    this.options = options;
+    this.cursor = "";
+    this.heardAt = 0;
     this.retryMs = FIRST_RETRY_MS;
-    this.asOf = null;
+    this.asOf = /** @type {number | null} */ (null);
+    this.socket = /** @type {WebSocket | null} */ (null);
+    this.pending = /** @type {(() => void) | null} */ (null);
+    this.timer = this.hiding = 0;
+    this.isResting = this.isDatabaseAway = false;
     this.watchdog = setInterval(() => this.watch(), 5_000);
-    this.onOnline = () => this.hurry();
-    this.onOffline = () => this.socket && this.reconnect();
-    this.onVisibility = () => (document.hidden ? this.rest() : this.goOn());
-    window.addEventListener("online", this.onOnline);
-    window.addEventListener("offline", this.onOffline);
-    document.addEventListener("visibilitychange", this.onVisibility);
+    this.ending = new AbortController();
+    const { signal } = this.ending;
+    window.addEventListener("online", () => this.hurry(), { signal });
+    window.addEventListener("offline", () => this.socket && this.reconnect(), { signal });
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.rest() : this.goOn()), { signal });
     if (document.hidden) this.rest(); // opened in the background
   }
 
+  isClosed = () => this.ending.signal.aborted;
+
   async start() {
     try {
-      this.cursor = await this.load();
+      this.cursor = await this.options.load();
     } catch (error) {
-      if (!this.isClosed) this.fail(error);
-      return;
+      return this.fail(error, () => this.start());
     }
     this.asOf = Date.now();
-    if (!this.isClosed) this.connect();
+    this.connect();
   }
 
   close() {
-    this.isClosed = true;
+    this.ending.abort();
     this.drop();
-    clearTimeout(this.timer);
-    clearTimeout(this.hiding);
-    clearInterval(this.watchdog);
-    window.removeEventListener("online", this.onOnline);
-    window.removeEventListener("offline", this.onOffline);
-    document.removeEventListener("visibilitychange", this.onVisibility);
+    for (const timer of [this.timer, this.hiding, this.watchdog]) clearTimeout(timer);
   }
 
   connect() {
     this.drop();
-    if (document.hidden && this.isResting) return;
-    const address = new URL(`${PATH}?${new URLSearchParams({ ...this.query, cursor: this.cursor })}`, location.href);
+    if (this.isClosed() || (document.hidden && this.isResting)) return;
+    const address = new URL(`/api/job-sessions/ws?${new URLSearchParams({ ...this.options.query, cursor: this.cursor })}`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address);
     this.heardAt = Date.now();
     this.socket.onopen = () => this.hear();
     this.socket.onclose = () => this.reconnect();
-    this.socket.onmessage = ({ data }) => data.split("\n").forEach((line) => line && this.take(parseJson(line)));
+    this.socket.onmessage = ({ data }) => this.take(parseJson(data));
   }
 
   /** Close the connection without going on. */
@@ -99,13 +94,15 @@ export class Stream {
   }
 
   take({ event, id, data }) {
-    if (!this.socket) return; // a message before this one ended the stream
     if (id) this.cursor = id;
+    if (event === "sync") this.isDatabaseAway = data.database === "away";
     this.hear();
-    if (event === "job-sessions:updated") this.onUpdate(data.session, data.actions);
-    else if (event === "job-sessions:gone") this.onGone(data.session_id);
-    else if (event === "sync") this.sync(data);
-    else if (event === "reset") this.reset();
+    if (event === "job-sessions:updated") this.options.onUpdate(data.session, data.actions);
+    else if (event === "job-sessions:gone") this.options.onGone(data.session_id);
+    else if (event === "reset") {
+      this.drop();
+      this.start();
+    }
   }
 
   /** Nobody looks: after a moment the connection is closed, and the cursor kept. */
@@ -122,28 +119,19 @@ export class Stream {
     clearTimeout(this.hiding);
     const rested = this.isResting;
     this.isResting = false;
-    if (rested && this.cursor && !this.pending && !this.isClosed) this.connect();
+    if (rested && this.cursor && !this.pending) this.connect();
     else this.hurry();
   }
 
   hear() {
     this.heardAt = Date.now();
     this.retryMs = FIRST_RETRY_MS;
-    if (!this.isDatabaseAway) this.say("live", { asOf: (this.asOf = Date.now()) });
+    if (!this.isDatabaseAway) this.asOf = Date.now();
+    this.say(this.isDatabaseAway ? "away" : "live");
   }
 
-  sync(data) {
-    this.isDatabaseAway = data.database === "away";
-    if (this.isDatabaseAway) this.say("away");
-  }
-
-  reset() {
-    this.drop();
-    this.start();
-  }
-
-  fail(error, again = () => this.start()) {
-    this.say(this.asOf === null ? "failed" : "reconnecting", { error });
+  fail(error, again) {
+    this.say(this.asOf === null ? "failed" : "reconnecting", error);
     this.later(again);
   }
 
@@ -159,9 +147,9 @@ export class Stream {
     try {
       await fetchJson("/api/job-sessions?limit=1");
     } catch (error) {
-      return this.isClosed ? null : this.fail(error, () => this.probe());
+      return this.fail(error, () => this.probe());
     }
-    if (!this.isClosed) this.connect();
+    this.connect();
   }
 
   later(action) {
@@ -176,14 +164,15 @@ export class Stream {
     const action = this.pending;
     this.pending = null;
     clearTimeout(this.timer);
-    if (action && !this.isClosed) action();
+    if (action && !this.isClosed()) action();
   }
 
   watch() {
     if (this.socket?.readyState === WebSocket.OPEN && Date.now() - this.heardAt > SILENCE_MS) this.reconnect();
   }
 
-  say(name, detail = {}) {
-    if (!this.isClosed) this.onState({ name, asOf: this.asOf, ...detail });
+  /** @param {any} error */
+  say(name, error = null) {
+    if (!this.isClosed()) this.options.onState({ name, asOf: this.asOf, error });
   }
 }

@@ -1,26 +1,26 @@
-// What stands around a session: the ones before and after, what it refers to, the last good one.
+// What stands around a session: the ones before and after, where its time went, what it refers to, the last good one.
 
 import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
-import { addressOf } from "./links.js";
+import { addressOf } from "./product.js";
 import { accountTag, windowBadges } from "./parts.js";
-import { clock, dayKey, duration, fullTime, zoneBehind } from "./time.js";
-import { zoneOf } from "./zone.js";
+import { clock, dayKey, duration, fullTime } from "./time.js";
+import { timeSection } from "./waterfall.js";
 
-/** Links to the sessions of the same job and account, in the line above the title. */
+/** Links to the sessions of the same job and account, in the line above the title. @param {HTMLElement} root @param {import("./types").Surroundings} found */
 export function showNeighbours(root, { previous, next }) {
-  const link = (session, text, key) => session && el("a", { href: sessionPath(session.id), title: `${session.job_name}, ${fullTime(session.started_at, zoneOf(session.account))} (${key})` }, text);
+  const link = (session, text, key) => session && el("a", { href: sessionPath(session.id), title: `${session.job_name}, ${fullTime(session.started_at)} (${key})` }, text);
   keepingFocus(root, () => root.replaceChildren(...[link(previous, "← Before", "j"), link(next, "After →", "k")].filter(Boolean)));
 }
 
-/** The sections beside the timeline; an empty list where there is nothing to tell. */
-export function surroundingSections(session, found) {
-  return [lastGood(session, found.last_good), references(found.references)].filter(Boolean);
+/** The sections beside the timeline; an empty list where there is nothing to tell. @param {import("./types").Entry} entry @param {import("./types").Surroundings} found */
+export function surroundingSections(entry, found) {
+  return [timeSection(found.time, entry), lastGood(entry.session, found.last_good), references(found.references)].filter((section) => section !== null);
 }
 
-/** One line that leads to a session: mark, job, account, when, how long. */
+/** One line that leads to a session: mark, job, account, when, how long. @param {import("./types").Session} session */
 export function brief(session) {
-  const zone = zoneOf(session.account);
+  const { started_at: at } = session;
   const took = session.duration === null ? session.status : duration(session.duration);
   return el(
     "p",
@@ -28,7 +28,7 @@ export function brief(session) {
     statusIcon(markOf(session)),
     el("a", { href: sessionPath(session.id) }, el("bdi", {}, session.job_name)),
     session.account && accountTag(session.account, session.account_label),
-    el("time", { datetime: session.started_at, title: fullTime(session.started_at, zone) }, `${dayKey(session.started_at, zone)} ${clock(session.started_at, zone)}${zoneBehind(session.started_at, zone)}`),
+    el("time", { datetime: at, title: fullTime(at) }, `${dayKey(at)} ${clock(at)}`),
     el("span", {}, took),
   );
 }

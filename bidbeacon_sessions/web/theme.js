@@ -1,34 +1,27 @@
 // Light or dark: as the system says, or as chosen and kept by the browser. The sheet names the dark colours under one media query.
 
+import { keep, kept } from "./kept.js";
+
 const KEY = "bidbeacon.theme";
 const SYSTEM = "(prefers-color-scheme: dark)";
 const MEDIA = { system: SYSTEM, light: "not all", dark: "all" };
-const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) => rule.media?.mediaText === SYSTEM);
-const listeners = new Set();
+const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) => rule instanceof CSSMediaRule).filter(({ media }) => media.mediaText === SYSTEM);
 
 /** What is chosen: system, light or dark. */
 export function themeChoice() {
-  try {
-    const kept = localStorage.getItem(KEY);
-    return kept in MEDIA ? kept : "system";
-  } catch {
-    return "system";
-  }
+  const choice = kept(KEY) ?? "system";
+  return Object.hasOwn(MEDIA, choice) ? choice : "system";
 }
 
 export function chooseTheme(choice) {
-  try {
-    localStorage.setItem(KEY, choice);
-  } catch {
-    // Not kept; it holds for this page.
-  }
+  keep(KEY, choice);
   apply(choice);
-  for (const listener of listeners) listener();
+  document.dispatchEvent(new Event("theme-chosen"));
 }
 
 /** Call a listener when the colours change, by choice or with the system. */
 export function onThemeChange(listener) {
-  listeners.add(listener);
+  document.addEventListener("theme-chosen", listener);
   matchMedia(SYSTEM).addEventListener("change", listener);
 }
 

@@ -1,21 +1,25 @@
-// Times as people read them: in the chosen zone, which is always named; "ago" by the server's clock.
+// Times as people read them: in the chosen zone, which the bar names; "ago" by the server's clock.
 
-import { zoneChoice, zoneOf } from "./zone.js";
+import { zone } from "./zone.js";
 
-const formats = new Map();
+/** How each kind of time is written. @type {Record<string, [string, Intl.DateTimeFormatOptions]>} */
+const KINDS = {
+  clock: ["en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }],
+  minute: ["en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }],
+  day: ["en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" }],
+  short: ["en-GB", { day: "numeric", month: "short" }],
+  key: ["sv-SE", { year: "numeric", month: "2-digit", day: "2-digit" }],
+};
+const formats = /** @type {Map<string, Intl.DateTimeFormat>} */ (new Map());
 let skew = 0;
 
-function format(kind, zone, locale, options) {
-  const key = `${kind} ${zone}`;
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale, { ...options, timeZone: zone }));
-  return formats.get(key);
+function format(kind) {
+  const key = `${kind} ${zone()}`;
+  const [locale, options] = KINDS[kind];
+  const made = formats.get(key) ?? new Intl.DateTimeFormat(locale, { ...options, timeZone: zone() });
+  formats.set(key, made);
+  return made;
 }
-
-const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-const MINUTE = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const DAY = { weekday: "long", day: "numeric", month: "long", year: "numeric" };
-const SHORT_DAY = { day: "numeric", month: "short" };
-const KEY = { year: "numeric", month: "2-digit", day: "2-digit" };
 
 /** Take over the server's clock, so that "3 s ago" is right on a machine whose clock is not. */
 export function setServerTime(iso) {
@@ -23,34 +27,22 @@ export function setServerTime(iso) {
 }
 
 export const now = () => Date.now() + skew;
-export const clock = (instant, zone = zoneOf()) => format("clock", zone, "en-GB", CLOCK).format(new Date(instant));
-export const minute = (instant, zone = zoneOf()) => format("minute", zone, "en-GB", MINUTE).format(new Date(instant));
-export const dayKey = (instant, zone = zoneOf()) => format("key", zone, "sv-SE", KEY).format(new Date(instant));
-export const shortDay = (instant, zone = zoneOf()) => format("short", zone, "en-GB", SHORT_DAY).format(new Date(instant));
-
+export const clock = (instant) => format("clock").format(new Date(instant));
+export const minute = (instant) => format("minute").format(new Date(instant));
+export const dayKey = (instant) => format("key").format(new Date(instant));
+export const shortDay = (instant) => format("short").format(new Date(instant));
 
 /** A time of today, or with its day where that is another. */
-export const moment = (instant, zone = zoneOf()) => (dayKey(instant, zone) === dayKey(now(), zone) ? clock(instant, zone) : `${shortDay(instant, zone)}, ${minute(instant, zone)}`);
+export const moment = (instant) => (dayKey(instant) === dayKey(now()) ? clock(instant) : `${shortDay(instant)}, ${minute(instant)}`);
 
-export function dayName(instant, zone = zoneOf()) {
-  const name = format("day", zone, "en-GB", DAY).format(new Date(instant));
-  const days = Math.round((Date.parse(dayKey(now(), zone)) - Date.parse(dayKey(instant, zone))) / 86_400_000);
+export function dayName(instant) {
+  const name = format("day").format(new Date(instant));
+  const days = Math.round((Date.parse(dayKey(now())) - Date.parse(dayKey(instant))) / 86_400_000);
   return days === 0 ? `Today, ${name}` : days === 1 ? `Yesterday, ${name}` : name;
 }
 
-/** "PST", "GMT+9", "UTC": the zone in as few letters as it has at that instant. */
-export function zoneLetters(instant, zone = zoneOf()) {
-  const parts = format("letters", zone, "en-US", { timeZoneName: "short" }).formatToParts(new Date(instant));
-  return parts.find(({ type }) => type === "timeZoneName")?.value ?? zone;
-}
-
-/** What to put behind a time where each account has its own zone, so that none stands unnamed; elsewhere the bar names the one zone. */
-export const zoneBehind = (instant, zone = zoneOf()) => (zoneChoice() === "account" ? ` ${zoneLetters(instant, zone)}` : "");
-
 /** The whole instant, with its zone and in UTC, for titles. */
-export function fullTime(iso, zone = zoneOf()) {
-  return `${dayKey(iso, zone)} ${clock(iso, zone)} ${zone}\n${iso}`;
-}
+export const fullTime = (iso) => `${dayKey(iso)} ${clock(iso)} ${zone()}\n${iso}`;
 
 export function ago(iso) {
   const seconds = Math.max(0, Math.floor((now() - Date.parse(iso)) / 1000));
@@ -70,10 +62,13 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
 }
 
-/** The instant at which a wall clock of a zone shows `2026-11-24T14:00:00`. */
-export function instantOf(local, zone = zoneOf()) {
+/** How long it is since an instant, in whole seconds. */
+export const sinceThen = (iso) => duration(Math.floor((now() - Date.parse(iso)) / 1000));
+
+/** The instant at which a wall clock of the zone shows `2026-11-24T14:00:00`. */
+export function instantOf(local) {
   const wanted = Date.parse(`${local}Z`);
-  const offset = (instant) => Date.parse(`${dayKey(instant, zone)}T${clock(instant, zone)}Z`) - Math.floor(instant / 1000) * 1000;
+  const offset = (instant) => Date.parse(`${dayKey(instant)}T${clock(instant)}Z`) - Math.floor(instant / 1000) * 1000;
   const guess = wanted - offset(wanted);
   return wanted - offset(guess);
 }
@@ -82,10 +77,8 @@ export function instantOf(local, zone = zoneOf()) {
 export function keepCounting() {
   setInterval(() => {
     if (document.hidden) return;
-    for (const element of document.querySelectorAll("[data-ago]")) setText(element, ago(element.dataset.ago));
-    for (const element of document.querySelectorAll("[data-since]")) {
-      setText(element, duration(Math.floor((now() - Date.parse(element.dataset.since)) / 1000)));
-    }
+    for (const element of document.querySelectorAll("[data-ago]")) setText(element, ago(element.getAttribute("data-ago")));
+    for (const element of document.querySelectorAll("[data-since]")) setText(element, sinceThen(element.getAttribute("data-since")));
   }, 1000);
 }
 

@@ -5,7 +5,6 @@ import { eachAlone, foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
 import { accountTags, renderParts } from "./parts.js";
 import { clock, duration, fullTime } from "./time.js";
-import { zoneOf } from "./zone.js";
 
 const SHOWN_UNFOLDED = 12;
 const SHOWN_FIRST = 2;
@@ -13,77 +12,91 @@ const SHOWN_LAST = 7;
 const GAP_SECONDS = 5;
 
 /**
- * The list of one session's actions. Runs of the same action are told as one where it `merges`. `askForAll` is called when the reader wants those that are not loaded. Where `only` names other
+ * The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. Where `only` names other
  * accounts than the session's, their actions are shown and the others are folded.
  */
 export class Timeline {
-  constructor({ folding, account, only = [], merges = true, askForAll = null }) {
+  /** @param {{folding: boolean, account: string | null, only?: string[], askForAll?: (() => Promise<void>) | null}} options */
+  constructor({ folding, account, only = [], askForAll = null }) {
     this.element = el("ol", { class: "rail", tabindex: "-1" });
     this.isExpanded = !folding;
     this.showsGaps = !folding;
     this.account = account;
-    this.only = only.length === 0 || only.includes(account) ? null : new Set(only);
-    this.groupsOf = merges ? foldRuns : eachAlone;
+    /** @type {Set<string> | null} */
+    this.only = only.length === 0 || (account !== null && only.includes(account)) ? null : new Set(only);
     this.askForAll = askForAll;
-    this.opened = new Set();
-    this.rows = new Map();
-    this.folds = new Map();
-    this.gaps = new Map();
+    this.opened = /** @type {Set<number>} */ (new Set());
+    this.rows = /** @type {Map<string, HTMLElement>} */ (new Map());
+    this.folds = /** @type {Map<number | string, HTMLElement>} */ (new Map());
+    this.gaps = /** @type {Map<number, HTMLElement>} */ (new Map());
+    this.all = /** @type {import("./types").Action[]} */ ([]);
+    this.total = 0;
   }
 
-  /** Show these actions (in order) of `total`; rows that are there already stay as they are. */
+  /** Show these actions (in order) of `total`; rows that are there already stay as they are. @param {import("./types").Action[]} actions @param {number} total */
   show(actions, total) {
     this.all = actions;
-    this.actions = this.only === null ? actions : actions.filter(({ accounts }) => accounts.some(({ key }) => this.only.has(key)));
     this.total = total;
-    const runs = this.groupsOf(this.actions);
-    const opened = new Set(runs.filter(([first]) => this.opened.has(first.ord)).flat());
-    const groups = runs.flatMap((run) => (opened.has(run[0]) ? eachAlone(run) : [run]));
-    const isShort = groups.length <= SHOWN_UNFOLDED && (this.actions.length === total || groups.length === this.actions.length && total <= SHOWN_UNFOLDED);
-    const visible = this.isExpanded || isShort ? groups : groups.filter((group, index) => opened.has(group[0]) || staysVisible(group, index, groups.length));
-    const nodes = [];
+    const { only } = this;
+    const wanted = only === null ? actions : actions.filter(({ accounts }) => accounts.some(({ key }) => only.has(key)));
+    const groups = this.groupsOf(wanted);
+    const isShort = groups.length <= SHOWN_UNFOLDED && (wanted.length === total || (groups.length === wanted.length && total <= SHOWN_UNFOLDED));
+    const visible = this.isExpanded || isShort ? groups : groups.filter((group, index) => this.opened.has(group[0].ord) || staysVisible(group, index, groups.length));
+    const nodes = /** @type {HTMLElement[]} */ ([]);
     let next = 0;
     for (const group of visible) {
       const index = groups.indexOf(group, next);
-      nodes.push(...this.between(groups.slice(next, index), groups[next - 1], group), this.row(group, groups[index - 1]));
+      nodes.push(...this.between(groups.slice(next, index), groups[next - 1], group, wanted.length), this.row(group, groups[index - 1]));
       next = index + 1;
     }
-    if (this.only !== null) nodes.push(...this.foldAfter(groups.at(-1)));
+    if (only !== null) nodes.push(...this.foldAfter(groups.at(-1)));
     keepingFocus(this.element, () => reconcile(this.element, nodes));
+  }
+
+  /** Runs as groups, but for those that the reader has opened. */
+  groupsOf(actions) {
+    const known = new Set(this.all.map(({ ord }) => ord));
+    const isKnown = (ord) => known.has(ord) || this.all.length === this.total || ord === 0 || ord > this.total;
+    return foldRuns(actions, isKnown).flatMap((run) => {
+      if (!run.some(({ ord }) => this.opened.has(ord))) return [run];
+      for (const { ord } of run) this.opened.add(ord); // also those that joined the run later
+      return eachAlone(run);
+    });
   }
 
   /** What stands below the last action of the account asked for: a fold of those of others. */
   foldAfter(last) {
     const count = this.total - (last?.at(-1).ord ?? 0);
-    return count > 0 ? [this.fold(count, { ord: "end" })] : [];
+    return count > 0 ? [this.fold(count, "end")] : [];
   }
 
-  /** Make every row anew: the zone of times, or what can be folded, has changed. */
+  /** Make every row anew: another zone was chosen. */
   refresh() {
     for (const made of [this.rows, this.folds, this.gaps]) made.clear();
-    if (this.all) this.show(this.all, this.total);
+    this.show(this.all, this.total);
   }
 
   /** What stands between two visible rows: a fold, or the time that passed. */
-  between(hidden, before, after) {
-    const missing = this.missingBetween([before, ...hidden, after]);
+  between(hidden, before, after, wanted) {
+    const missing = this.missingBetween([before, ...hidden, after], wanted);
     const count = hidden.flat().length + missing;
-    if (hidden.length > 1 || missing > 0) return [this.fold(count, after[0])];
+    if (hidden.length > 1 || missing > 0) return [this.fold(count, after[0].ord)];
     if (hidden.length === 1) return [this.row(hidden[0], before)];
     return this.showsGaps ? this.gap(before?.at(-1), after[0]) : [];
   }
 
   /** How many actions were not loaded between these, where the numbers jump. */
-  missingBetween(groups) {
+  missingBetween(groups, wanted) {
     const jumps = groups.slice(1).map(([first], index) => first.ord - (groups[index]?.at(-1).ord ?? 0) - 1);
-    return Math.min(jumps.reduce((sum, jump) => sum + jump, 0), this.total - this.actions.length);
+    return Math.min(jumps.reduce((sum, jump) => sum + jump, 0), this.total - wanted);
   }
 
   row(group, before) {
     const [first] = group;
     const key = `${first.ord}-${group.length}`;
-    if (!this.rows.has(key)) this.rows.set(key, group.length > 1 ? this.runRow(group) : actionRow(first, this.account, this.showsGaps ? before?.at(-1) : null));
-    return this.rows.get(key);
+    const made = this.rows.get(key) ?? (group.length > 1 ? this.runRow(group) : actionRow(first, this.account, this.showsGaps ? before?.at(-1) : null));
+    this.rows.set(key, made);
+    return made;
   }
 
   /** Several actions of one kind as the first one's sentence, with a button that shows them one by one. */
@@ -93,18 +106,16 @@ export class Timeline {
     open.addEventListener("click", () => {
       this.opened.add(first.ord);
       this.show(this.all, this.total);
-      this.rows.get(`${first.ord}-1`)?.querySelector("a, button")?.focus();
+      /** @type {HTMLElement | null | undefined} */ (this.rows.get(`${first.ord}-1`)?.querySelector("a, button"))?.focus();
     });
-    return row({ ...first, accounts: actions.flatMap(({ accounts }) => accounts) }, this.account, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
+    const accounts = actions.flatMap((action) => action.accounts);
+    return row({ ...first, accounts }, this.account, open, `${fullTime(first.at)}\nuntil ${fullTime(actions.at(-1).at)}`);
   }
 
-  fold(count, after) {
-    const button = this.folds.get(after.ord) ?? el("button", { type: "button", class: "more" });
+  fold(count, key) {
+    const button = this.folds.get(key) ?? el("button", { type: "button", class: "more", on: { click: () => this.expand() } });
+    this.folds.set(key, button);
     button.textContent = `… ${count.toLocaleString("en")} more ${count === 1 ? "action" : "actions"}`;
-    if (!this.folds.has(after.ord)) {
-      button.addEventListener("click", () => this.expand());
-      this.folds.set(after.ord, button);
-    }
     return button.parentElement ?? el("li", { class: "folded", "data-key": "fold" }, button);
   }
 
@@ -118,8 +129,9 @@ export class Timeline {
   gap(before, after) {
     const seconds = secondsBetween(before, after);
     if (seconds < GAP_SECONDS) return [];
-    if (!this.gaps.has(after.ord)) this.gaps.set(after.ord, el("li", { class: "gap" }, el("span", {}, `${duration(seconds)} later`)));
-    return [this.gaps.get(after.ord)];
+    const made = this.gaps.get(after.ord) ?? el("li", { class: "gap" }, el("span", {}, `${duration(seconds)} later`));
+    this.gaps.set(after.ord, made);
+    return [made];
   }
 }
 
@@ -132,14 +144,14 @@ function actionRow(action, account, before) {
   return row(action, account, took);
 }
 
+/** @param {string | null} title */
 function row(action, account, addition, title = null) {
-  const zone = zoneOf(account);
   return el(
     "li",
     { class: `action ${action.tone}`, "data-type": action.type, "data-key": action.ord, title: action.type },
-    el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at, zone) }, clock(action.at, zone)),
+    el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at) }, clock(action.at)),
     toneIcon(action.tone),
-    el("p", { class: "sentence", dir: "auto" }, whose(action, account), renderParts(action.parts, account), addition && " ", addition),
+    el("p", { class: "sentence", dir: "auto" }, whose(action, account), renderParts(action.parts), addition && " ", addition),
   );
 }
 

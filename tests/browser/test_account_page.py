@@ -178,7 +178,7 @@ def test_buttons_pause_resume_load_and_rename(
     page.get_by_label("Last day").fill("2026-07-20")
     page.get_by_label("Dataset to load again").select_option("daily_targets")
     page.get_by_role("button", name="Load again", exact=True).click()
-    expect(page.locator(".said", has_text="Asked for.")).to_be_visible()
+    expect(page.locator(".said", has_text="Requested.")).to_be_visible()
     with filled.begin() as connection:
         [wanted] = list_wanted(connection)
     assert ("daily_targets", [date(2026, 7, 19), date(2026, 7, 20)]) == (
@@ -212,7 +212,7 @@ def test_an_account_that_needs_a_person_can_be_resumed(
         page.goto(f"{base_url}{address}")
         expect(resume).to_be_visible()
     page.goto(f"{base_url}/accounts/{KEY}")
-    expect(page.locator(".account-head .stop")).to_have_text("Nothing is asked for it. No rights.")
+    expect(page.locator(".account-head .stop")).to_have_text("It is not refreshed. No rights.")
     resume.click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     expect(page.locator(".account-head .stop")).to_have_count(0)
@@ -253,7 +253,7 @@ def test_an_account_gets_a_cadence_and_syncs_its_entities(
     page.get_by_role("button", name="Change cadence").click()
     expect(page.locator(".said")).to_have_text("Choose a cadence first.")
     page.get_by_role("button", name="Sync entities").click()
-    expect(page.locator(".said")).to_contain_text("Asked for.")
+    expect(page.locator(".said")).to_contain_text("Requested.")
     assert [(None, KEY)] == read_wanted(filled)
     refused = {"error": "The role may only read.", "what_to_do": "Grant it more."}
     page.route("**/api/account/cadence", lambda route: route.fulfill(status=403, json=refused))
@@ -273,7 +273,7 @@ def test_a_cell_changes_the_cadence_and_syncs_entities(
     expect(page.locator(".detail .said")).to_contain_text("is refreshed every 12 hours")
     assert [timedelta(hours=12)] == read_cadences(filled)
     page.get_by_role("button", name="Sync entities").click()
-    expect(page.locator(".detail .said")).to_contain_text("Asked for.")
+    expect(page.locator(".detail .said")).to_contain_text("Requested.")
     assert [(None, KEY)] == read_wanted(filled)
 
 
@@ -295,7 +295,7 @@ def test_a_session_pauses_resumes_and_loads_again(
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_focused()
     expect(page.locator(".acts .said")).to_contain_text("is refreshed again")
     page.get_by_role("button", name="Load 2026-03-01 of daily_targets again").click()
-    expect(page.locator(".acts .said")).to_contain_text("Asked for.")
+    expect(page.locator(".acts .said")).to_contain_text("Requested.")
     assert [("daily_targets", KEY)] == read_wanted(filled)
 
 
@@ -333,7 +333,7 @@ def test_a_load_is_asked_for_on_the_map_and_followed_to_its_session(
     page.goto(f"{base_url}/coverage?dataset=daily_targets&account={KEY}&window={day}")
     page.get_by_role("button", name="Load again").click()
     said = page.locator(".detail .said")
-    expect(said).to_contain_text("Asked for.")
+    expect(said).to_contain_text("Requested.")
     with filled.begin() as connection:
         [wanted] = list_wanted(connection)
     assert (KEY, [day], "page") == (wanted["account_key"], wanted["windows"], wanted["wanted_by"])
@@ -354,7 +354,7 @@ def test_a_session_offers_the_newest_days_that_one_load_takes(
     page.get_by_role(
         "button", name="Load the newest 100 of 120 days of daily_targets again"
     ).click()
-    expect(page.locator(".said")).to_contain_text("Asked for.")
+    expect(page.locator(".said")).to_contain_text("Requested.")
     with filled.begin() as connection:
         [wanted] = list_wanted(connection)
     assert days[-100:] == wanted["windows"]

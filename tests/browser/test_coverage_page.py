@@ -105,13 +105,6 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) ->
     expect(page.get_by_role("heading", level=1)).to_have_text("load-windows")
 
 
-def test_a_story_names_its_zone(page: Page, map_url: str) -> None:
-    """Where each account has its own zone, the letters stand behind each time."""
-    chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
-    page.goto(address(map_url, zone="account", **chosen))
-    expect(page.locator(".reference > time").first).to_have_text(re.compile(r"\d GMT\+[12]$"))
-
-
 def test_a_click_finds_the_window_below_it(page: Page, map_url: str) -> None:
     """The page says so; the newest day is at the right end of its account's row."""
     page.goto(address(map_url))

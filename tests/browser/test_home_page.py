@@ -284,7 +284,7 @@ def test_consequences_and_what_goes_on_have_lists_of_their_own(
         connection.execute(text(RETRIED))
     page.goto(base_url)
     expect(page.locator("h1")).to_have_text("Everything is all right")
-    expect(page.locator("#findings h2")).to_have_text("Goes on by itself")
+    expect(page.locator("#findings h2")).to_have_text("Continues by itself")
     expect(page.locator("#findings .rows > li")).to_contain_text("attempt 2 of 5")
     with session_store.begin() as connection:
         connection.execute(text(REVOKED))

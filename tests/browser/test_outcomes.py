@@ -110,10 +110,10 @@ def test_marks_and_histogram_show_the_outcome(page: Page, shared_url: str) -> No
     """Words and marks of their own, beside the status; the bars have a color for each."""
     page.goto(f"{shared_url}/sessions")
     words = page.locator(".session .word")
-    expect(words).to_have_text(["failed", "with problems", "with warnings"])
+    expect(words).to_have_text(["failed", "finished, with problems", "finished, with warnings"])
     marks = page.locator(".session > .mark svg")
     names = marks.evaluate_all("marks => marks.map(mark => mark.getAttribute('aria-label'))")
-    assert ["failed", "with problems", "with warnings", "succeeded"] == names
+    assert ["failed", "finished, with problems", "finished, with warnings", "succeeded"] == names
     for mark in ("failed", "problems", "warnings", "succeeded"):
         expect(page.locator(f".bars rect.{mark}")).to_have_count(1)
     expect(page.locator("#overview-title")).to_contain_text(
@@ -163,7 +163,7 @@ def test_one_click_shows_what_went_wrong(
     chips.get_by_text("problems").click()
     expect(page).to_have_url(f"{base_url}/sessions?outcome=problems")
     expect(page.locator("#query")).to_have_value("outcome:problems")
-    expect(page.locator(".session .word")).to_have_text(["failed", "with problems"])
+    expect(page.locator(".session .word")).to_have_text(["failed", "finished, with problems"])
     expect(chips.locator("[aria-current]")).to_have_text("problems")
     chips.get_by_text("failed").click()
     expect(page).to_have_url(f"{base_url}/sessions?status=failed")
@@ -185,7 +185,7 @@ def test_running_session_comes_and_goes_with_its_outcome(
         session.add(TrayBurned())
         expect(page.locator(".session .word")).to_have_text("running")
         expect(other.locator(".session")).to_have_count(0)
-    expect(page.locator(".session .word")).to_have_text("with problems")
+    expect(page.locator(".session .word")).to_have_text("finished, with problems")
 
 
 def test_an_attempt_that_a_later_one_recovered_is_neutral(
@@ -240,7 +240,7 @@ def test_session_is_compared_with_one_without_problems(
     expect(good.locator(".brief a").first).to_have_attribute(
         "href", f"/sessions/{baked['browned']}"
     )
-    expect(good.locator(".brief svg")).to_have_attribute("aria-label", "with warnings")
+    expect(good.locator(".brief svg")).to_have_attribute("aria-label", "finished, with warnings")
 
 
 def test_renamed_account_reads_right(

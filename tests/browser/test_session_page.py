@@ -1,6 +1,7 @@
 """One session's page: its timeline, and what stands around it."""
 
 import json
+import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
@@ -128,6 +129,38 @@ def test_a_session_of_more_actions_than_an_answer_holds_is_shown_whole(
 
 def _labels() -> list[str]:
     return ["label assetdaily_rows—", "label partition2025-07-01|US.a—"]
+
+
+class PageFetched(Action):
+    """Something was fetched."""
+
+    sentence = "Fetched {rows:count:row}"
+    ends_wait_for = "the mill"
+    own_seconds = "sifting"
+
+    rows: int
+    sifting: float
+
+
+def test_a_session_shows_where_its_time_went(
+    page: Page, shared_url: str, shared_store: SessionStore
+) -> None:
+    """Sums of own work and of waiting, and a bar for each step at its place, from what is recorded."""
+    with with_job_session("grind", store=shared_store, clock=Ticking(10)) as session:
+        session.add(PageFetched(rows=3, sifting=2.5))
+    page.goto(f"{shared_url}/sessions/{session.session_id}")
+    spent = page.get_by_role("region", name="Where its time went")
+    sums = spent.locator(".sums li")
+    expect(sums).to_have_count(2)
+    expect(sums.first).to_have_text(re.compile("^own work "))
+    expect(sums.last).to_have_text(re.compile("^waiting for the mill 7.5 s"))
+    steps = spent.locator(".steps li")
+    expect(steps.first).to_have_text(re.compile("^Fetched 3 rows, waiting for the mill7.5 s$"))
+    expect(steps.last).to_have_text(re.compile("^The session ended, own work"))
+    left, width = (
+        spent.locator(".track i").nth(1).evaluate("bar => [bar.style.left, bar.style.width]")
+    )
+    assert float(left[:-1]) > float(width[:-1]) > 0
 
 
 def test_keys_go_to_the_one_before_and_the_one_after(

@@ -9,6 +9,7 @@ import bidbeacon_pipelines
 import bidbeacon_sessions
 from bidbeacon_sessions.server.figures import divide
 from bidbeacon_sessions.server.listing import compare
+from bidbeacon_sessions.server.pages import find_modules
 from bidbeacon_sessions.server.problems import BadRequestError
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
@@ -74,16 +75,25 @@ def test_a_stretch_must_have_a_length() -> None:
 def test_the_page_is_light_and_holds_nothing_inline() -> None:
     """All its files together are below 300 KB; no script, style or handler stands in the markup."""
     ours = Path(bidbeacon_sessions.__file__).parent / "web"
-    files = [
-        *ours.iterdir(),
-        *(Path(bidbeacon_pipelines.__file__).parent / "web" / "files").iterdir(),
-    ]
+    product = Path(bidbeacon_pipelines.__file__).parent / "web" / "files"
+    files = [path for path in (*ours.iterdir(), *product.iterdir()) if path.suffix != ".ts"]
     assert sum(path.stat().st_size for path in files) < 300_000
     pages = [path for path in files if path.suffix == ".html"]
-    assert len(pages) == 8
+    assert len(pages) == 9
     for page in pages:
         markup = page.read_text(encoding="utf-8")
         assert markup.count("<script") == markup.count('<script type="module" src="/web/')
         assert not any(
             inline in markup for inline in ("<style", " style=", " onclick=", "javascript:")
         )
+
+
+def test_a_page_preloads_all_that_its_script_imports() -> None:
+    """Directly or through others, each module once; what it loads later, or only names, is not among them."""
+    modules = {
+        "page.js": b'import { a } from "./a.js";\nimport { b } from "./b.js";\nimport(address);',
+        "a.js": b'import {\n  b,\n} from "./b.js";\nconst address = "./late.js";',
+        "b.js": b'import { a } from "./a.js";',
+        "late.js": b"",
+    }
+    assert ["a.js", "b.js"] == find_modules("page.js", modules)

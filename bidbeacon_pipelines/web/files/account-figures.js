@@ -1,7 +1,7 @@
 // What an account spent and sold: a small chart of its days, and the table of the same figures by ad product. Amounts come as exact text.
 
-import { el } from "./dom.js";
-import { svg } from "./home-sections.js";
+import { el, svg } from "./dom.js";
+import { scrollingTable } from "./words.js";
 
 const WIDTH = 600;
 const HEIGHT = 120;
@@ -26,25 +26,20 @@ const daysOf = (sums) => (sums === null ? 0 : sums.days);
 function chart(days, currency) {
   const highest = Math.max(1, ...days.flatMap(({ spend, sales }) => [Number(spend ?? 0), Number(sales ?? 0)]));
   const step = (WIDTH - LEFT) / days.length;
-  const drawing = svg("svg", { class: "money", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `Spend and sales of ${days.length} days, ${days[0].date} to ${days.at(-1).date}; the table beside it has the sums` });
-  days.forEach(({ date, spend, sales }, place) => {
-    const bar = (name, value, offset) => {
-      const height = (Number(value ?? 0) / highest) * (HEIGHT - 4);
-      const rect = svg("rect", { class: name, x: LEFT + place * step + offset * step, y: HEIGHT - height, width: step * 0.4, height });
-      const words = svg("title", {});
-      words.textContent = `${date}: ${name} ${amount(value)} ${currency}`;
-      rect.append(words);
-      drawing.append(rect);
-    };
-    bar("sales", sales, 0.08);
-    bar("spend", spend, 0.5);
-  });
+  const bar = (date, name, value, place) => {
+    const height = (Number(value ?? 0) / highest) * (HEIGHT - 4);
+    const words = svg("title", {}, `${date}: ${name} ${amount(value)} ${currency}`);
+    return svg("rect", { class: name, x: LEFT + place * step, y: HEIGHT - height, width: step * 0.4, height }, words);
+  };
+  const bars = days.flatMap(({ date, spend, sales }, place) => [bar(date, "sales", sales, place + 0.08), bar(date, "spend", spend, place + 0.5)]);
+  const label = `Spend and sales of ${days.length} days, ${days[0].date} to ${days.at(-1).date}; the table beside it has the sums`;
+  const drawing = svg("svg", { class: "money", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label }, ...bars);
   const legend = el("figcaption", {}, el("i", { class: "dot sales" }), " sales ", el("i", { class: "dot spend" }), ` spend, by day; at most ${amount(String(highest))} ${currency}`);
   return el("figure", {}, drawing, legend);
 }
 
 function table(products) {
-  const heads = ["Ad product", "Spend", "before", "Sales", "before", "ACOS", "before"].map((text) => el("th", { scope: "col" }, text));
+  const heads = ["Ad product", "Spend", "before", "Sales", "before", "ACOS", "before"];
   const rows = products.map(({ name, ad_product: product, attribution_days: days, recent, before }) =>
     el(
       "tr",
@@ -55,10 +50,10 @@ function table(products) {
       el("td", { class: "before" }, percent(before?.acos)),
     ),
   );
-  return el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Sums by ad product" }, el("table", { class: "jobs sums" }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)));
+  return scrollingTable("Sums by ad product", "jobs sums", heads, rows);
 }
 
-const money = (value, more = null) => el("td", { class: more !== null && "before" }, amount(value), more && el("small", {}, ` ${more}`));
+const money = (value, /** @type {string | null} */ more = null) => el("td", { class: more !== null && "before" }, amount(value), more && el("small", {}, ` ${more}`));
 
 /** How much more or less than before, in percent; empty where that can't be said. */
 function change(recent, before) {
@@ -67,13 +62,9 @@ function change(recent, before) {
   return `${share >= 0 ? "+" : "−"}${Math.abs(share).toFixed(Math.abs(share) < 10 ? 1 : 0)} %`;
 }
 
-/** An exact amount with two decimals and grouped digits, without passing through a float. */
-export function amount(text) {
-  if (text === null || text === undefined) return "–";
-  const [, sign, whole, decimals = ""] = /^(-?)(\d+)(?:\.(\d*))?/.exec(text);
-  const cents = BigInt(whole + decimals.padEnd(2, "0").slice(0, 2)) + (Number(decimals[2] ?? 0) >= 5 ? 1n : 0n);
-  const [units, rest] = [cents / 100n, String(cents % 100n).padStart(2, "0")];
-  return `${sign && cents > 0n ? "−" : ""}${units.toLocaleString("en")}.${rest}`;
-}
+const twoDecimals = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "negative" });
+
+/** An exact amount with two decimals and grouped digits; a text is written without passing through a float. @returns {string} */
+export const amount = (text) => (text === null || text === undefined ? "–" : twoDecimals.format(text).replace("-", "−"));
 
 const percent = (text) => (text === null || text === undefined ? "–" : `${(Number(text) * 100).toFixed(1)} %`);

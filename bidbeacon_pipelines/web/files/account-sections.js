@@ -1,12 +1,11 @@
 // The sections of an account's page, from the figures of /api/account.
 
-import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, send, syncEntities, button, isResumable, stopWord } from "./act.js";
-import { el, withCommands } from "./dom.js";
-import { datasetList } from "./home-sections.js";
-import { ago, dayKey, fullTime, moment, zoneBehind } from "./time.js";
-import { zoneOf } from "./zone.js";
-
-const NAMES = { seller: "seller", vendor: "vendor", agency: "agency" };
+import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, syncEntities, button, isResumable, stopWord } from "./act.js";
+import { dayAfter, daysBetween } from "./days.js";
+import { el, factList, withCommands } from "./dom.js";
+import { fetchJson } from "./stream.js";
+import { ago, dayKey } from "./time.js";
+import { scrollingTable, when } from "./words.js";
 
 export function headSection(data) {
   const copy = el("button", { type: "button", class: "tag fold", title: "Copy the key" }, "Copy");
@@ -16,21 +15,21 @@ export function headSection(data) {
     ["At Amazon", data.alias && data.amazon_name],
     ["Time zone", data.time_zone.replaceAll("_", " ")],
     ["Currency", data.currency],
-    ["Kind", NAMES[data.account_type]],
+    ["Kind", data.account_type],
     ["Credential", `${data.credential} (${data.region})`],
     ["Status at Amazon", data.amazon_status.toLowerCase()],
   ];
   return [
     el("h1", {}, el("bdi", {}, data.label), data.stopped ? el("span", { class: "tag attempt" }, stopWord(data)) : ""),
-    data.stopped && el("p", { class: "stop" }, "Nothing is asked for it. ", withCommands(data.stopped)),
-    el("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
+    data.stopped && el("p", { class: "stop" }, "It is not refreshed. ", withCommands(data.stopped)),
+    factList(facts),
   ];
 }
 
 /** Made once: what a button says stays when the figures are renewed. */
 export function actsSection(data, renew) {
   const made = actions([syncEntities(data.key), pauseOrResume(data.key, isResumable(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
-  const said = made.querySelector(".said");
+  const said = /** @type {HTMLElement} */ (made.querySelector(".said"));
   for (const wanted of data.wanted) follow(wanted, (...nodes) => said.replaceChildren(...nodes));
   return made;
 }
@@ -39,54 +38,46 @@ export function actsSection(data, renew) {
 const renameForm = ({ key, alias, amazon_name: name }, renew) => (say) => {
   const input = el("input", { name: "alias", maxlength: "80", autocomplete: "off", placeholder: name, value: alias, "aria-label": "What to call it here; empty: as Amazon does" });
   const save = button("Rename", async () => {
-    const { account_label: label } = await send("/api/account/alias", { account: key, alias: input.value.trim() });
+    const { account_label: label } = await fetchJson("/api/account/alias", { account: key, alias: input.value.trim() });
     say(`It is called ${label} now, and the other countries alike.`);
     renew();
-  })(say);
-  return el("form", { class: "rename", on: { submit: (event) => (event.preventDefault(), save.click()) } }, input, save);
+  }, { type: "submit" })(say);
+  return el("form", { class: "rename", method: "dialog" }, input, save);
 };
 
 /** Days of one dataset to load again, whether or not they are due. */
 function loadAgainForm({ key, datasets, figures }) {
   const dataset = el("select", { "aria-label": "Dataset to load again" }, datasets.map(({ name, title }) => el("option", { value: name }, title)));
   const [first, last] = ["First day", "Last day"].map((label) => el("input", { type: "date", value: figures.to, max: figures.to, required: true, "aria-label": label }));
-  const load = button("Load again", async (say) => follow(await send("/api/account/load-windows", { account: key, dataset: dataset.value, windows: daysOf(first.value, last.value) }), say));
+  const load = button("Load again", async (say) => follow(await fetchJson("/api/account/load-windows", { account: key, dataset: dataset.value, windows: daysOf(first.value, last.value) }), say));
   return [load, dataset, el("span", { class: "bound" }, "from ", first), el("span", { class: "bound" }, "to ", last)];
 }
 
 /** The days of a range; one more than can be asked for at once is enough to be refused. */
-function daysOf(first, last) {
-  const days = [];
-  for (let day = Date.parse(first); day <= Date.parse(last) && days.length <= MOST_WINDOWS; day += 86_400_000) days.push(new Date(day).toISOString().slice(0, 10));
-  return days;
-}
-
-export const freshness = (data) => datasetList(data, { accounts: data.key });
+const daysOf = (first, last) => Array.from({ length: Math.min(MOST_WINDOWS, daysBetween(first, last)) + 1 }, (_, place) => dayAfter(first, place));
 
 export function entitiesSection({ entities, schedule }) {
   const title = el("h2", { id: "entities-title" }, "Campaigns and what belongs to them");
   if (entities.length === 0) return [title, el("p", { class: "quiet" }, "They were not synced yet.")];
-  const heads = ["Kind", "Stored", "No longer sent", "Set aside"].map((text) => el("th", { scope: "col" }, text));
+  const heads = ["Kind", "Stored", "No longer sent", "Set aside"];
   const rows = entities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.kind.replace(/_|(?=[A-Z])/g, " ").toLowerCase()), ...[one.stored, one.gone, one.set_aside].map((count) => el("td", { class: count === 0 && "zero" }, count.toLocaleString("en")))));
   return [
     title,
-    el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Entities by kind" }, el("table", { class: "jobs" }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))),
+    scrollingTable("Entities by kind", "jobs", heads, rows),
     el("p", { class: "quiet" }, "Synced ", time(schedule.entities_synced_at, "never"), "."),
   ];
 }
 
-export function scheduleSection({ schedule, stopped, ...account }) {
+export function scheduleSection(account) {
+  const { schedule, stopped } = account;
   const rows = [
     ["Refreshed", [schedule.cadence, schedule.cadence_by && el("small", {}, ` (set by ${schedule.cadence_by} `, time(schedule.cadence_at), ")")]],
     ["Next refresh", stopped ? `none: ${stopWord(account)}` : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
     ["Last refresh", time(schedule.last_look_at, "never")],
     ["Paused", schedule.paused_by && ["by ", el("bdi", {}, schedule.paused_by), " ", time(schedule.paused_at)]],
-    ["Known since", schedule.first_seen_at && el("time", { datetime: schedule.first_seen_at }, dayKey(schedule.first_seen_at, zoneOf()))],
+    ["Known since", schedule.first_seen_at && el("time", { datetime: schedule.first_seen_at }, dayKey(schedule.first_seen_at))],
   ];
-  return [
-    el("h2", { id: "schedule-title" }, "Schedule"),
-    el("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
-  ];
+  return [el("h2", { id: "schedule-title" }, "Schedule"), factList(rows)];
 }
 
 export function sessionsSection(sessions, key, line) {
@@ -99,6 +90,5 @@ export function sessionsSection(sessions, key, line) {
 }
 
 function time(instant, otherwise = "–") {
-  if (!instant) return otherwise;
-  return el("span", {}, el("time", { datetime: instant, title: fullTime(instant, zoneOf()) }, moment(instant), zoneBehind(instant)), " ", el("small", { "data-ago": instant }, ago(instant)));
+  return instant ? el("span", {}, when(instant), " ", el("small", { "data-ago": instant }, ago(instant))) : otherwise;
 }

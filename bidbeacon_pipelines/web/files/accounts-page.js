@@ -1,21 +1,18 @@
 // All accounts and how they do, each a link to its page; the field at the top finds some of them, and the head of a column sorts by it.
 
 import { amount } from "./account-figures.js";
-import { el, keepingFocus } from "./dom.js";
-import { PAUSE } from "./help.js";
-import { svg } from "./home-sections.js";
-import { bindKeys } from "./keys.js";
+import { bindBar } from "./bar.js";
+import { byId, el, keepingFocus, svg } from "./dom.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { accountTag } from "./parts.js";
 import { fetchJson } from "./stream.js";
-import { fullTime, keepCounting, moment, now, setServerTime } from "./time.js";
-import { bindZoneChoice } from "./zone.js";
+import { fullTime, moment, now, setServerTime } from "./time.js";
+import { scrollingTable } from "./words.js";
 
 const RENEW_MS = 3_000;
 const [BAR, HEIGHT] = [8, 22];
 
-const byId = (id) => document.getElementById(id);
 const [root, query] = [byId("content"), byId("query")];
 const live = new LiveData({ read: () => fetchJson("/api/account-list"), draw, renewMs: RENEW_MS, noun: "accounts" });
 
@@ -27,12 +24,11 @@ const COLUMNS = [
   { name: "account", text: "Account", key: ({ label }) => label.toLowerCase(), cell: ({ key, label }) => el("th", { scope: "row" }, accountTag(key, label)) },
   { name: "state", text: "State", key: ({ stopped }) => stopped ?? "refreshed", cell: ({ stopped }) => el("td", { class: stopped && "bad" }, stopped ?? "refreshed") },
   { name: "fresh", text: "Fresh", isNumber: true, key: share, cell: (account) => el("td", { "data-head": "Fresh", title: `${account.fresh ?? 0} of ${account.windows} days of data` }, percent(share(account))) },
-  { name: "yesterday", text: "Spend yesterday", isNumber: true, currency: true, key: ({ spend }) => numberOf(spend.at(-1)), cell: ({ spend, to, currency }) => el("td", { title: to }, spend.at(-1) === null ? "not loaded" : `${amount(spend.at(-1))} ${currency}`) },
+  { name: "yesterday", text: "Spend yesterday", isNumber: true, currency: true, key: ({ spend }) => spend.at(-1) && Number(spend.at(-1)), cell: ({ spend, to, currency }) => el("td", { title: to }, spend.at(-1) === null ? "not loaded" : `${amount(spend.at(-1))} ${currency}`) },
   { name: "days", text: "14 days", isNumber: true, currency: true, key: sum, cell: (account) => el("td", {}, sparkline(account)) },
   { name: "next", text: "Next refresh", key: ({ next_at: at }) => at && Date.parse(at), cell: ({ next_at: at }) => el("td", { "data-head": "Next refresh", title: at && fullTime(at) }, nextText(at)) },
 ];
 
-const numberOf = (text) => (text === null ? null : Number(text));
 const percent = (value) => (value === null ? "–" : `${Math.floor(value * 1000) / 10} %`);
 const nextText = (at) => (at === null ? "–" : Date.parse(at) <= now() ? "now" : moment(at));
 
@@ -41,12 +37,11 @@ function sparkline({ spend, currency, from, to, label }) {
   const known = spend.filter((day) => day !== null).map(Number);
   const [highest, holes] = [Math.max(1e-6, ...known), spend.length - known.length];
   const range = known.length === 0 ? "no day is loaded" : `${amount(String(Math.min(...known)))} to ${amount(String(Math.max(...known)))} ${currency} a day${holes > 0 ? `, ${holes} ${holes === 1 ? "day is" : "days are"} not loaded` : ""}`;
-  const drawing = svg("svg", { class: "spend-days", viewBox: `0 0 ${spend.length * BAR} ${HEIGHT}`, role: "img", "aria-label": `${label}, spend from ${from} to ${to}: ${range}` });
-  spend.forEach((day, place) => {
+  const bars = spend.map((day, place) => {
     const height = day === null ? 2 : Math.max(1, (Number(day) / highest) * HEIGHT);
-    drawing.append(svg("rect", { class: day === null ? "hole" : "spend", x: place * BAR + 1, y: HEIGHT - height, width: BAR - 2, height }));
+    return svg("rect", { class: day === null ? "hole" : "spend", x: place * BAR + 1, y: HEIGHT - height, width: BAR - 2, height });
   });
-  return drawing;
+  return svg("svg", { class: "spend-days", viewBox: `0 0 ${spend.length * BAR} ${HEIGHT}`, role: "img", "aria-label": `${label}, spend from ${from} to ${to}: ${range}` }, ...bars);
 }
 
 /** The column and direction of the address: `?sort=-yesterday` is the highest first. */
@@ -86,7 +81,7 @@ function draw({ accounts, at }) {
   setServerTime(at);
   hideNotice();
   root.setAttribute("aria-busy", "false");
-  if (accounts.length === 0) showNotice("empty", el("h2", {}, "No accounts yet"), el("p", {}, "Accounts are synced once an hour by themselves. At once: ", el("code", {}, "bidbeacon accounts sync"), "."));
+  if (accounts.length === 0) showNotice("empty", byId("no-accounts").content.cloneNode(true));
   const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
   const sort = chosenSort();
   const found = accounts.filter(({ key, label }) => words.every((word) => `${label} ${key}`.toLowerCase().includes(word))).sort((one, other) => compare(sort, one, other));
@@ -95,7 +90,7 @@ function draw({ accounts, at }) {
   keepingFocus(root, () =>
     root.replaceChildren(
       el("p", { class: "quiet", role: "status" }, found.length === accounts.length ? `${accounts.length} accounts` : `${found.length} of ${accounts.length} accounts`),
-      el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Accounts" }, el("table", { class: "jobs list account-list" }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))),
+      scrollingTable("Accounts", "jobs list account-list", heads, rows),
     ),
   );
 }
@@ -103,7 +98,5 @@ function draw({ accounts, at }) {
 query.value = new URLSearchParams(location.search).get("search") ?? "";
 byId("filter").addEventListener("submit", (event) => event.preventDefault());
 query.addEventListener("input", () => address({ search: query.value }));
-bindKeys({ keys: [["/", "go to the filter"], PAUSE] }, { "/": () => query.focus(), p: () => live.togglePause() });
-bindZoneChoice(byId("zone"));
-keepCounting();
+bindBar({ "/": () => query.focus(), p: () => live.togglePause() }, () => live.redraw());
 live.open();

@@ -9,21 +9,10 @@ const LONGEST_MS = 15 * 60_000;
 export const MOST_WINDOWS = 100;
 const CADENCES = { "as soon as due": null, "every hour": "1h", "every 3 hours": "3h", "every 6 hours": "6h", "every 12 hours": "12h", "every day": "1d" };
 
-/** Send a change; throws an error with `whatToDo` where it is refused. */
-export async function send(path, body) {
-  const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" }, body: JSON.stringify(body) });
-  const told = await response.json().catch(() => ({ error: `The server answered ${response.status}.`, what_to_do: "Try again." }));
-  if (!response.ok) throw Object.assign(new Error(told.error), { whatToDo: told.what_to_do, status: response.status });
-  return told;
-}
-
-let asked = null;
+let asked = /** @type {Promise<any> | null} */ (null);
 
 /** Ask once whether this client may change something; resolves to `{error, what_to_do}` where it may not. */
-function findRefusal() {
-  asked ??= fetchJson("/api/changes").then((told) => (told.allowed ? null : told), () => (asked = null));
-  return asked;
-}
+const findRefusal = () => (asked ??= fetchJson("/api/changes").then((told) => (told.allowed ? null : told), () => (asked = null)));
 
 function switchOff(acts, { error, what_to_do: whatToDo }) {
   for (const control of acts.querySelectorAll("button, input, select")) control.disabled = true;
@@ -48,7 +37,8 @@ export const button = (label, act, attributes = {}) => (say) => {
     say("One moment…");
     try {
       await act(say);
-    } catch (error) {
+    } catch (problem) {
+      const error = /** @type {any} */ (problem);
       say(el("span", { class: "problem" }, withCommands(causeOf(error)), " ", error.whatToDo && withCommands(error.whatToDo)));
     }
     element.disabled = false;
@@ -57,10 +47,10 @@ export const button = (label, act, attributes = {}) => (say) => {
 };
 
 export const loadAgain = (account, dataset, windows, label = "Load again") =>
-  button(label, async (say) => follow(await send("/api/account/load-windows", { account, dataset, windows }), say), { title: "Ask Amazon for a new report now, whether or not it is due" });
+  button(label, async (say) => follow(await fetchJson("/api/account/load-windows", { account, dataset, windows }), say), { title: "Ask Amazon for a new report now, whether or not it is due" });
 
 export const syncEntities = (account) =>
-  button("Sync entities", async (say) => follow(await send("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
+  button("Sync entities", async (say) => follow(await fetchJson("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
 
 /** Why nothing is asked for a stopped account, in the word for it. */
 export const stopWord = ({ paused, amazon_status: status }) => (paused ? "paused" : status === "DISABLED" ? "disabled" : "needs attention");
@@ -69,16 +59,16 @@ export const stopWord = ({ paused, amazon_status: status }) => (paused ? "paused
 export const isResumable = ({ paused, needs_attention: needsAttention }) => paused || Boolean(needsAttention);
 
 /** A button that becomes the other one when it has worked; `done` gets whether the account is paused then. */
-export const pauseOrResume = (account, isPaused, done = () => {}) => (say) => {
+export const pauseOrResume = (account, isPaused, done = (/** @type {boolean} */ _) => {}) => (say) => {
   const pauses = async () => {
-    const { account_label: label } = await send(`/api/account/${isPaused ? "resume" : "pause"}`, { account });
-    say(`${label} is ${isPaused ? "refreshed again" : "paused: nothing is asked of Amazon for it"}.`);
+    const { account_label: label } = await fetchJson(`/api/account/${isPaused ? "resume" : "pause"}`, { account });
+    say(`${label} is ${isPaused ? "refreshed again" : "paused: nothing is requested from Amazon for it"}.`);
     const other = pauseOrResume(account, !isPaused, done)(say);
     element.replaceWith(other);
     other.focus();
     done(!isPaused);
   };
-  const element = button(isPaused ? "Resume" : "Pause", pauses, { title: isPaused ? "Refresh this account again" : "Ask nothing more of Amazon for this account; its data stays" })(say);
+  const element = button(isPaused ? "Resume" : "Pause", pauses, { title: isPaused ? "Refresh this account again" : "Request nothing from Amazon for this account; its data stays" })(say);
   return element;
 };
 
@@ -88,7 +78,7 @@ export const changeCadence = (account, done = () => {}) => (say) => {
   const changes = async () => {
     if (select.value === "") return say("Choose a cadence first.");
     const every = CADENCES[select.value];
-    const { cadence, account_label: label } = await send("/api/account/cadence", { account, ...(every && { every }) });
+    const { cadence, account_label: label } = await fetchJson("/api/account/cadence", { account, ...(every && { every }) });
     say(`${label} is refreshed ${cadence}, in all of its countries.`);
     select.value = "";
     return done();
@@ -104,13 +94,13 @@ export async function follow(wanted, say) {
   const since = Date.now();
   let now = wanted;
   while (now && !now.session && Date.now() - since < LONGEST_MS) {
-    say(`Asked for. Dagster starts the run within half a minute (${Math.round((Date.now() - since) / 1000)} s) …`);
+    say(`Requested. Dagster starts the run within half a minute (${Math.round((Date.now() - since) / 1000)} s) …`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     const all = await fetchJson(`/api/account/wanted?${new URLSearchParams({ account: wanted.account })}`).catch(() => [now]);
     now = all.find(({ dataset, at }) => dataset === wanted.dataset && at === wanted.at);
   }
   const sessions = `/sessions?${new URLSearchParams({ account: wanted.account, job: wanted.dataset ? "load-windows" : "sync-entities" })}`;
-  if (now?.session) say("Its run has begun: ", el("a", { href: sessionPath(now.session) }, "show the session"), ".");
-  else if (!now) say("Its run has ended: ", el("a", { href: sessions }, "show the sessions"), ".");
-  else say("No run has begun yet. It stays wanted: a run starts as soon as Dagster’s sensor looks.");
+  if (now?.session) say("The run has started: ", el("a", { href: sessionPath(now.session) }, "show the session"), ".");
+  else if (!now) say("The run has ended: ", el("a", { href: sessions }, "show the sessions"), ".");
+  else say("No run has started yet. The request is kept: Dagster starts the run as soon as its sensor runs.");
 }

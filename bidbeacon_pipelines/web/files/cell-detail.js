@@ -6,15 +6,20 @@ import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
 import { causeOf } from "./notice.js";
 import { fetchJson } from "./stream.js";
-import { ago, clock, dayKey, fullTime, now, zoneBehind } from "./time.js";
-import { zoneOf } from "./zone.js";
+import { ago, clock, dayKey, fullTime, now } from "./time.js";
+import { zone } from "./zone.js";
 
 const SHOWN = 12;
 
 export class CellDetail {
-  constructor(root, { onClose }) {
-    Object.assign(this, { root, onClose });
-    this.asked = null;
+  /** `labelOf` gives what the account of a key is called. */
+  constructor(root, { onClose, labelOf }) {
+    this.root = root;
+    this.onClose = onClose;
+    this.labelOf = labelOf;
+    this.asked = /** @type {any} */ (null);
+    this.acts = /** @type {any} */ (null);
+    this.isUnfolded = false;
     root.addEventListener("keydown", (event) => event.key === "Escape" && onClose());
   }
 
@@ -22,7 +27,7 @@ export class CellDetail {
   async show(chosen) {
     const isAnother = JSON.stringify(chosen) !== JSON.stringify(this.asked);
     this.asked = chosen;
-    if (isAnother) Object.assign(this, { isUnfolded: false, acts: null });
+    if (isAnother) [this.isUnfolded, this.acts] = [false, null];
     this.root.hidden = chosen === null;
     if (chosen === null) return;
     if (isAnother) this.put(this.head(chosen), el("div", { class: "skeleton", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
@@ -30,7 +35,7 @@ export class CellDetail {
       const told = await fetchJson(`/api/explain?${new URLSearchParams(chosen)}`);
       if (this.asked === chosen) this.put(this.head(chosen), ...this.body(told));
     } catch (error) {
-      if (this.asked === chosen && isAnother) this.put(this.head(chosen), el("p", { class: "problem" }, withCommands(causeOf(error))), el("button", { type: "button", class: "button", on: { click: () => ((this.asked = null), this.show(chosen)) } }, "Try again"));
+      if (this.asked === chosen && isAnother) this.put(this.head(chosen), el("p", { class: "problem" }, withCommands(causeOf(error))), el("button", { type: "button", class: "button", on: { click: () => this.show({ ...chosen }) } }, "Try again"));
     }
   }
 
@@ -40,7 +45,7 @@ export class CellDetail {
 
   head({ account, dataset, window }) {
     const close = el("button", { type: "button", class: "round", "aria-label": "Close", title: "Close (Esc)", on: { click: this.onClose } }, "✕");
-    return el("header", {}, el("h2", {}, window), close, el("p", {}, accountTag(account), " ", el("bdi", { class: "tag badge" }, dataset)));
+    return el("header", {}, el("h2", {}, window), close, el("p", {}, accountTag(account, this.labelOf(account)), " ", el("bdi", { class: "tag badge" }, dataset)));
   }
 
   /** Made once for a window, so that what a button says stays when the map is renewed. */
@@ -58,9 +63,8 @@ export class CellDetail {
   }
 
   body({ verdict, facts, timeline, partition_url: address }) {
-    const zone = zoneOf(facts.account?.account_key);
     const newest = [...timeline].reverse();
-    const next = Date.parse(verdict.next_at) > now() && `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`;
+    const next = Date.parse(verdict.next_at) > now() && `${dayKey(verdict.next_at)} ${clock(verdict.next_at)} ${zone()}`;
     return [
       el(
         "div",
@@ -70,52 +74,37 @@ export class CellDetail {
         verdict.advice && el("p", {}, el("bdi", {}, withCommands(verdict.advice))),
         verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "The session that shows it")),
       ),
-      next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, next)),
+      next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
       facts.account && this.buttons(this.asked, isResumable(facts.account), address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
-      ...this.stories(newest, facts.account?.account_key),
+      ...this.stories(newest),
     ].filter(Boolean);
   }
 
   /** One story a session, however often it refers to the window. */
-  stories(newest, account) {
-    const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map((actions) => story(actions, account));
-    const shown = this.isUnfolded ? stories.length : SHOWN;
-    const list = el("ol", { class: "stories" }, stories.slice(0, shown));
-    const rest = stories.slice(shown);
-    const unfold = () => {
-      this.isUnfolded = true;
-      list.append(...rest);
-      more.remove();
-      rest[0].querySelector("a").focus();
-    };
-    const more = el("button", { type: "button", class: "more", on: { click: unfold } }, `… ${rest.length} earlier`);
-    return rest.length > 0 ? [list, more] : [list];
+  stories(newest) {
+    const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map(story);
+    const list = (some) => el("ol", { class: "stories" }, some);
+    const rest = stories.slice(SHOWN);
+    const toggle = ({ target }) => (this.isUnfolded = target.open);
+    const earlier = el("details", { open: this.isUnfolded, on: { toggle } }, el("summary", {}, `${rest.length} earlier`), list(rest));
+    return rest.length > 0 ? [list(stories.slice(0, SHOWN)), earlier] : [list(stories)];
   }
 }
 
 /** A session, its references below it, newest first. */
-function story(actions, account) {
+function story(actions) {
   const [{ session_id: id, session_mark: mark, job_name: job }] = actions;
   return el(
     "li",
     { class: "story" },
     el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(mark), " ", el("bdi", {}, job))),
-    ...actions.map((action) => reference(action, account)),
+    ...actions.map(reference),
   );
 }
 
-function reference(action, account) {
-  const zone = zoneOf(account);
-  return el(
-    "p",
-    { class: `reference ${action.tone}` },
-    toneIcon(action.tone),
-    " ",
-    el("span", { class: "sentence", dir: "auto" }, renderParts(action.parts, account)),
-    " ",
-    el("time", { datetime: action.at, title: fullTime(action.at, zone) }, `${dayKey(action.at, zone)} ${clock(action.at, zone)}${zoneBehind(action.at, zone)}`),
-    " ",
-    el("span", { "data-ago": action.at }, ago(action.at)),
-  );
+function reference({ tone, parts, at }) {
+  const time = el("time", { datetime: at, title: fullTime(at) }, `${dayKey(at)} ${clock(at)}`);
+  const sentence = el("span", { class: "sentence", dir: "auto" }, renderParts(parts));
+  return el("p", { class: `reference ${tone}` }, toneIcon(tone), " ", sentence, " ", time, " ", el("span", { "data-ago": at }, ago(at)));
 }

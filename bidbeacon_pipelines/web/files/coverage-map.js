@@ -1,61 +1,50 @@
 // Account times window as a picture: a canvas a row, one real element where the cursor is. 45,600 windows are drawn in some milliseconds.
 // Where the days need more room than there is, they scroll sideways below their axis, and the accounts stay.
 
-import { el, reconcile } from "./dom.js";
 import { NONE, STATES, drawCell, sized } from "./coverage-states.js";
+import { dayAfter, daysBetween, monthOf, weekdayOf } from "./days.js";
+import { byId, el, reconcile } from "./dom.js";
 
 const ROW = 18;
 const NARROWEST = 2;
 const AROUND_PX = 60;
-const DAY_MS = 86_400_000;
-const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long", timeZone: "UTC" });
-const month = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
-const monthAndYear = new Intl.DateTimeFormat("en-GB", { month: "short", year: "2-digit", timeZone: "UTC" });
 
-export const dayAfter = (day, days) => new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
-
-export const daysBetween = (from, to) => Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS);
+const element = byId("grid").content.firstElementChild;
+const [axis, dayLabels, body, says, earlier, later] = [".days-axis", ".days", ".map-body", ".says", ".earlier", ".later"].map((one) => element.querySelector(one));
 
 export class CoverageMap {
   /** `onChoose` hears the account's key and the day that were chosen. */
   constructor({ onChoose }) {
     this.onChoose = onChoose;
-    this.days = el("div", { class: "days" });
-    this.earlier = this.scroller("‹", "Earlier days", -1);
-    this.later = this.scroller("›", "Later days", 1);
-    this.axis = el("div", { class: "days-axis", role: "columnheader", "aria-label": "Days" }, this.days, this.earlier, this.later);
-    this.head = el("div", { class: "map-row map-head", role: "row", "aria-rowindex": "1" }, el("div", { class: "who", role: "columnheader" }, "Account"), this.axis);
-    this.body = el("div", { class: "map-body", role: "rowgroup" });
-    this.element = el("div", { class: "map", role: "grid", "aria-label": "Windows by account and day: click a day, or move with the arrow keys and press Enter, to see why it is so" }, this.head, this.body);
+    this.element = element;
     this.cursor = el("button", { type: "button", class: "cursor", role: "gridcell", tabindex: "0" });
-    this.says = el("div", { class: "says", hidden: true });
-    this.element.append(this.says);
     this.rows = new Map();
-    this.at = null;
+    this.data = this.chosen = this.at = this.said = /** @type {any} */ (null);
+    this.accounts = /** @type {any[]} */ ([]);
+    this.range = "";
+    this.step = this.room = this.width = 0;
     this.listen();
-    new ResizeObserver(() => this.data && this.element.isConnected && this.draw()).observe(this.element);
-  }
-
-  /** A button for those who can only click: keys move the cursor instead, and the focus stays where it is. */
-  scroller(text, title, direction) {
-    const scroll = () => this.body.scrollBy({ left: direction * this.room * 0.8 });
-    return el("button", { type: "button", class: "scroller", title, "aria-hidden": "true", tabindex: "-1", hidden: true, on: { click: scroll, mousedown: (event) => event.preventDefault() } }, text);
+    new ResizeObserver(() => this.data && element.isConnected && this.draw()).observe(element);
   }
 
   listen() {
-    this.body.addEventListener("scroll", () => this.onScroll(), { passive: true });
-    this.element.addEventListener("click", (event) => this.onClick(event));
-    this.element.addEventListener("pointermove", (event) => this.onPointer(event));
-    this.element.addEventListener("pointerleave", () => (this.says.hidden = true));
+    for (const [button, direction] of [[earlier, -1], [later, 1]]) {
+      button.addEventListener("click", () => body.scrollBy({ left: direction * this.room * 0.8 }));
+      button.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays where it is
+    }
+    body.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    element.addEventListener("click", (event) => this.onClick(event));
+    element.addEventListener("pointermove", (event) => this.say(this.find(event)));
+    element.addEventListener("pointerleave", () => this.say(null));
     this.cursor.addEventListener("keydown", (event) => this.onKey(event));
     this.cursor.addEventListener("focus", () => this.cursor.matches(":focus-visible") && this.say(this.at));
-    this.cursor.addEventListener("blur", () => (this.says.hidden = true));
+    this.cursor.addEventListener("blur", () => this.say(null));
   }
 
   /** Show accounts with a letter a day; `chosen` is `{account, window}` or null, `range` the name of the days that were asked for. */
   show(data, accounts, chosen, range) {
     const isMoved = range !== this.range || chosen?.window !== this.chosen?.window;
-    if (range !== this.range) this.step = null;
+    if (range !== this.range) this.step = 0;
     Object.assign(this, { data, accounts, chosen, range });
     this.draw(isMoved);
   }
@@ -63,17 +52,17 @@ export class CoverageMap {
   /** Draw all; what is in sight stays so, unless it `isMoved`, or its room has changed: then the chosen day comes into sight. */
   draw(isMoved = false) {
     const { data, accounts } = this;
-    this.element.setAttribute("aria-rowcount", String(accounts.length + 1));
-    this.element.setAttribute("aria-colcount", String(data.days + 1));
+    element.setAttribute("aria-rowcount", String(accounts.length + 1));
+    element.setAttribute("aria-colcount", String(data.days + 1));
     const known = new Set(accounts.map(({ key }) => key));
     for (const key of this.rows.keys()) if (!known.has(key)) this.rows.delete(key);
-    reconcile(this.body, accounts.map((account, index) => this.row(account, index).element));
+    reconcile(body, accounts.map((account, index) => this.row(account, index).element));
     const { room } = this;
-    const end = this.step ? (this.body.scrollLeft + room) / this.step : data.days;
+    const end = this.step ? (body.scrollLeft + room) / this.step : data.days;
     this.measure();
     this.drawAxis();
     for (const account of accounts) this.drawRow(account);
-    this.body.scrollLeft = end * this.step - this.room;
+    body.scrollLeft = end * this.step - this.room;
     this.placeCursor();
     if (this.chosen && (isMoved || room !== this.room)) this.reveal(this.at.place);
     this.onScroll();
@@ -91,25 +80,25 @@ export class CoverageMap {
 
   /** How much room there is, how wide a day is in it, and all of them together, which may be more than the room. */
   measure() {
-    this.room = this.axis.clientWidth;
+    this.room = axis.clientWidth;
     this.width = Math.max(this.room, this.data.days * NARROWEST);
     this.step = this.width / this.data.days;
-    this.element.style.setProperty("--days", `${this.width}px`);
+    element.style.setProperty("--days", `${this.width}px`);
   }
 
   onScroll() {
-    const { scrollLeft } = this.body;
-    this.days.style.translate = `${-scrollLeft}px 0`;
-    this.earlier.hidden = scrollLeft < 1;
-    this.later.hidden = scrollLeft > this.width - this.room - 1;
-    if (!this.says.hidden) this.say(this.said);
+    const { scrollLeft } = body;
+    dayLabels.style.translate = `${-scrollLeft}px 0`;
+    earlier.hidden = scrollLeft < 1;
+    later.hidden = scrollLeft > this.width - this.room - 1;
+    if (!says.hidden) this.say(this.said);
   }
 
   /** Scroll sideways until a day and some of those around it are in sight. */
   reveal(place) {
     const around = Math.min(AROUND_PX, this.room / 4);
     const [from, to] = [this.x(place) - around, this.x(place + 1) + around - this.room];
-    this.body.scrollLeft = Math.min(from, Math.max(to, this.body.scrollLeft));
+    body.scrollLeft = Math.min(from, Math.max(to, body.scrollLeft));
   }
 
   drawRow(account) {
@@ -131,36 +120,34 @@ export class CoverageMap {
     const every = this.data.days > 200 ? Infinity : Math.ceil(26 / this.step);
     const isMonth = (place) => dayAfter(this.data.from, place).endsWith("-01");
     const labels = [...places.filter(isMonth), ...places.filter((place) => place % every === 0)];
-    const taken = [];
+    const taken = /** @type {number[][]} */ ([]);
     const fitting = labels.filter((place) => {
       const [from, to] = [this.x(place), this.x(place) + (isMonth(place) ? 42 : 20)];
       const fits = to <= this.width + 12 && !taken.some(([start, end]) => from < end && to > start);
       if (fits) taken.push([from, to]);
       return fits;
     });
-    this.days.replaceChildren(...fitting.map((place) => this.axisLabel(place, this.axisText(place, isMonth(place)), isMonth(place))));
+    dayLabels.replaceChildren(...fitting.map((place) => this.axisLabel(place, isMonth(place))));
   }
 
-  axisText(place, isMonth) {
+  axisLabel(place, isMonth) {
     const day = dayAfter(this.data.from, place);
-    return isMonth ? (this.data.days > 200 ? monthAndYear : month).format(new Date(day)) : String(Number(day.slice(8)));
-  }
-
-  axisLabel(place, text, isMonth) {
-    const label = el("span", { class: isMonth ? "month" : "" }, text);
+    const month = this.data.days > 200 ? `${monthOf(day, day)} ${day.slice(2, 4)}` : monthOf(day, day);
+    const label = el("span", { class: isMonth && "month" }, isMonth ? month : String(Number(day.slice(8))));
     label.style.left = `${this.x(place)}px`;
     return label;
   }
 
   /** Put the one real cell where the cursor is: the chosen window, the last place, or the newest day of the first account. */
   placeCursor() {
-    const wanted = this.chosen ?? this.at ?? {};
-    const account = this.accounts.find(({ key }) => key === wanted.account) ?? this.accounts[0];
-    const place = wanted.window ? daysBetween(this.data.from, wanted.window) : this.data.days - 1;
-    if (account) this.moveTo(account, Math.min(this.data.days - 1, Math.max(0, place)));
+    const { account: key, window } = this.chosen ?? this.at ?? {};
+    const account = this.accounts.find((one) => one.key === key) ?? this.accounts[0];
+    if (account) this.moveTo(account, window ? daysBetween(this.data.from, window) : this.data.days - 1);
   }
 
-  moveTo(account, place) {
+  /** Move the cursor to a day of an account, or the nearest that is shown. */
+  moveTo(account, wanted) {
+    const place = Math.min(this.data.days - 1, Math.max(0, wanted));
     const { strip } = this.rows.get(account.key);
     const hadFocus = document.activeElement === this.cursor;
     this.at = { account: account.key, window: dayAfter(this.data.from, place), place };
@@ -177,19 +164,20 @@ export class CoverageMap {
   tell({ label, cells }, place) {
     const day = dayAfter(this.data.from, place);
     const state = cells[place] === NONE ? "no window" : STATES[cells[place]].name;
-    return `${state}: ${weekday.format(new Date(day))} ${day}, ${label}`;
+    return `${state}: ${weekdayOf(day)} ${day}, ${label}`;
   }
 
+  /** Show what is at a place, `{account, place}` with the account's key; nothing where there is none. */
   say(where) {
     this.said = where;
-    const { account: key, place } = where;
-    const { element, account } = this.rows.get(key);
-    this.says.textContent = this.tell(account, place);
-    const middle = this.axis.offsetLeft + this.x(place) + this.step / 2 - this.body.scrollLeft;
-    this.says.style.left = `${middle}px`;
-    this.says.style.bottom = `${this.element.clientHeight - element.offsetTop + 2}px`;
-    this.says.dataset.side = middle < 260 ? "left" : middle > this.element.clientWidth - 260 ? "right" : "middle";
-    this.says.hidden = false;
+    says.hidden = where === null;
+    if (where === null) return;
+    const { element: row, account } = this.rows.get(where.account);
+    says.textContent = this.tell(account, where.place);
+    const middle = axis.offsetLeft + this.x(where.place) + this.step / 2 - body.scrollLeft;
+    says.style.left = `${middle}px`;
+    says.style.bottom = `${element.clientHeight - row.offsetTop + 2}px`;
+    says.dataset.side = middle < 260 ? "left" : middle > element.clientWidth - 260 ? "right" : "middle";
   }
 
   /** The account and day below the pointer, or null. */
@@ -198,33 +186,26 @@ export class CoverageMap {
     const row = strip && this.rows.get(strip.parentElement.dataset.account);
     if (!row) return null;
     const x = event.clientX - strip.getBoundingClientRect().left;
-    const place = Math.min(this.data.days - 1, Math.max(0, Math.floor(x / this.step)));
-    return { account: row.account, place };
-  }
-
-  onPointer(event) {
-    const found = this.find(event);
-    if (found) this.say({ account: found.account.key, place: found.place });
-    else this.says.hidden = true;
+    return { account: row.account.key, place: Math.min(this.data.days - 1, Math.max(0, Math.floor(x / this.step))) };
   }
 
   onClick(event) {
     const isByKeyboard = event.target === this.cursor && event.detail === 0;
-    const found = isByKeyboard ? { account: this.rows.get(this.at.account).account, place: this.at.place } : this.find(event);
+    const found = isByKeyboard ? this.at : this.find(event);
     if (!found) return;
-    this.moveTo(found.account, found.place);
+    this.moveTo(this.rows.get(found.account).account, found.place);
     this.cursor.focus({ preventScroll: true });
-    this.onChoose(found.account.key, dayAfter(this.data.from, found.place));
-    this.says.hidden = true; // what was chosen tells more
+    this.onChoose(found.account, dayAfter(this.data.from, found.place));
+    this.say(null); // what was chosen tells more
   }
 
   onKey(event) {
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -this.data.days], End: [0, this.data.days], PageUp: [-10, 0], PageDown: [10, 0] }[event.key];
+    const { days } = this.data;
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -days], End: [0, days], PageUp: [-10, 0], PageDown: [10, 0] }[event.key];
     if (!step) return;
     event.preventDefault();
     const index = this.accounts.findIndex(({ key }) => key === this.at.account);
-    const account = this.accounts[Math.min(this.accounts.length - 1, Math.max(0, index + step[0]))];
-    this.moveTo(account, Math.min(this.data.days - 1, Math.max(0, this.at.place + step[1])));
+    this.moveTo(this.accounts[Math.min(this.accounts.length - 1, Math.max(0, index + step[0]))], this.at.place + step[1]);
     this.reveal(this.at.place);
     this.cursor.scrollIntoView({ block: "nearest" });
     this.say(this.at);
@@ -238,6 +219,6 @@ function makeRow(account) {
   const country = account.key.slice(0, 2);
   const name = account.label.replace(` · ${country}`, "");
   const who = el("div", { class: "who", role: "rowheader", title: `${account.label}, ${account.key}, ${account.time_zone}` }, el("b", {}, country), " ", note, " ", el("bdi", {}, name));
-  const element = el("div", { class: "map-row", role: "row", "data-account": account.key }, who, strip);
-  return { element, canvas, strip, note, account };
+  const row = el("div", { class: "map-row", role: "row", "data-account": account.key }, who, strip);
+  return { element: row, canvas, strip, note, account };
 }

@@ -1,24 +1,17 @@
 // The same windows as a table: counts by state, and each account's windows that are not fresh, as links.
 
-import { el } from "./dom.js";
 import { STATES, stateMark } from "./coverage-states.js";
-import { dayAfter } from "./coverage-map.js";
+import { dayAfter } from "./days.js";
+import { el } from "./dom.js";
 import { accountTag, windowBadges } from "./parts.js";
+import { scrollingTable } from "./words.js";
 
 /** `linkTo` gives the address of a window of an account. States that no window is in have no column. */
 export function coverageTable(data, accounts, linkTo) {
   const letters = Object.keys(STATES).filter((letter) => accounts.some(({ cells }) => cells.includes(letter)));
-  const heads = letters.map((letter) => el("th", { scope: "col" }, stateMark(letter), " ", STATES[letter].name));
-  return el(
-    "div",
-    { class: "table-box", role: "region", tabindex: "0", "aria-label": `Windows by account, ${data.from} to ${data.to}` },
-    el(
-      "table",
-      { class: "coverage-table" },
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Account"), heads, el("th", { scope: "col" }, "Not fresh"))),
-      el("tbody", {}, accounts.map((account) => accountRow(data, account, letters, linkTo))),
-    ),
-  );
+  const states = letters.map((letter) => el("th", { scope: "col" }, stateMark(letter), " ", STATES[letter].name));
+  const rows = accounts.map((account) => accountRow(data, account, letters, linkTo));
+  return scrollingTable(`Windows by account, ${data.from} to ${data.to}`, "coverage-table", ["Account", ...states, "Not fresh"], rows);
 }
 
 function accountRow(data, account, letters, linkTo) {
@@ -33,8 +26,7 @@ function accountRow(data, account, letters, linkTo) {
 }
 
 function windowsOf(data, { key, cells }, letter, linkTo) {
-  const days = [];
-  for (let place = cells.indexOf(letter); place >= 0; place = cells.indexOf(letter, place + 1)) days.push(dayAfter(data.from, place));
+  const days = [...cells].flatMap((one, place) => (one === letter ? [dayAfter(data.from, place)] : []));
   if (days.length === 0) return null;
   return el("p", {}, el("span", {}, `${STATES[letter].name} `), windowBadges(days, (day) => linkTo(key, day), `${data.dataset} ${letter} ${key}`));
 }

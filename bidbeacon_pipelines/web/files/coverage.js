@@ -1,18 +1,18 @@
 // Account times window for a dataset: what is fresh, what is not and why; live, and all of it in the address.
 
 import { CellDetail } from "./cell-detail.js";
-import { CoverageMap, dayAfter, daysBetween } from "./coverage-map.js";
+import { bindBar } from "./bar.js";
+import { CoverageMap } from "./coverage-map.js";
 import { NONE, STATES, readColours, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
-import { el, keepingFocus, reconcile } from "./dom.js";
-import { PAUSE } from "./help.js";
-import { bindKeys } from "./keys.js";
+import { dayAfter, daysBetween } from "./days.js";
+import { byId, el, keepingFocus, linkOf, reconcile } from "./dom.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { fetchJson } from "./stream.js";
 import { onThemeChange } from "./theme.js";
-import { clock, keepCounting, setServerTime } from "./time.js";
-import { bindZoneChoice, onZoneChange, putIntoAddress, zoneOf, zoneParameters } from "./zone.js";
+import { clock, setServerTime } from "./time.js";
+import { putIntoAddress, zoneName, zoneParameters } from "./zone.js";
 
 const KEYS = ["dataset", "days", "to", "accounts", "state", "view", "account", "window"];
 const SPANS = { 30: "30 days", 91: "3 months", 456: "15 months", 731: "24 months" };
@@ -21,12 +21,12 @@ const DAY = /^20\d\d-\d\d-\d\d$/;
 const USUAL_DAYS = "91";
 const RENEW_MS = 2_500;
 
-const byId = (id) => document.getElementById(id);
 const [box, query] = ["map", "query"].map(byId);
 const map = new CoverageMap({ onChoose: (account, window) => go({ account, window }) });
-const detail = new CellDetail(byId("detail"), { onClose: closeDetail });
+const labelOf = (key) => data?.accounts.find((account) => account.key === key)?.label;
+const detail = new CellDetail(byId("detail"), { onClose: closeDetail, labelOf });
 let asked = read();
-let data = null;
+let data = /** @type {any} */ (null);
 const live = new LiveData({ read: fetchCoverage, draw: show, renewMs: RENEW_MS, noun: "windows", concerns });
 
 function read() {
@@ -41,10 +41,12 @@ function addressWith(changes) {
   return `/coverage${given.length > 0 ? `?${new URLSearchParams(given)}` : ""}`;
 }
 
-function go(changes, { replace = false } = {}) {
-  history[replace ? "replaceState" : "pushState"](null, "", addressWith(changes));
+function goTo(address, how = "pushState") {
+  history[how](null, "", address);
   navigate();
 }
+
+const go = (changes) => goTo(addressWith(changes));
 
 function navigate() {
   const before = asked;
@@ -72,7 +74,7 @@ async function fetchCoverage() {
 /** Ask for the days of the address; where the chosen one is not among them, for those around it. */
 async function fetchDays() {
   const wanted = { dataset: asked.dataset, days: asked.days ?? USUAL_DAYS, to: asked.to };
-  const found = await fetchJson(`/api/coverage?${new URLSearchParams(Object.entries(wanted).filter(([, value]) => value))}`);
+  const found = await fetchJson(`/api/coverage?${new URLSearchParams(/** @type {any} */ (Object.entries(wanted).filter(([, value]) => value)))}`);
   const to = endThatShows(asked.window, found);
   if (to === null || to === asked.to) return found;
   history.replaceState(null, "", addressWith({ to }));
@@ -98,17 +100,20 @@ function withoutEmptyEnd(found) {
 
 function show(value) {
   data = value;
+  readColours();
   const accounts = wantedAccounts();
+  const chosen = asked.account && asked.window ? { account: asked.account, window: asked.window } : null;
   query.value = document.activeElement === query ? query.value : (asked.accounts ?? "");
   document.title = `Coverage of ${data.dataset} · BidBeacon`;
   drawChoices(accounts);
   if (!showEmpty(accounts)) {
     hideNotice();
-    if (asked.view === "table") drawTable(accounts);
-    else drawMap(accounts);
+    if (asked.view === "table") keepingFocus(box, () => box.replaceChildren(coverageTable(data, accounts, (account, window) => addressWith({ account, window }))));
+    else reconcile(box, [map.element]);
+    if (asked.view !== "table") map.show(data, accounts, chosen, [data.dataset, asked.days, asked.to].join(" "));
   }
   box.setAttribute("aria-busy", "false");
-  detail.show(asked.account && asked.window ? { account: asked.account, dataset: data.dataset, window: asked.window } : null);
+  detail.show(chosen && { dataset: data.dataset, ...chosen });
 }
 
 function wantedAccounts() {
@@ -117,25 +122,11 @@ function wantedAccounts() {
   return data.accounts.filter(({ key, label, cells }) => words.every((word) => `${key} ${label}`.toLowerCase().includes(word)) && (!letter || cells.includes(letter)));
 }
 
-function drawMap(accounts) {
-  reconcile(box, [map.element]);
-  const chosen = asked.account && asked.window ? { account: asked.account, window: asked.window } : null;
-  map.show(data, accounts, chosen, [data.dataset, asked.days, asked.to].join(" "));
-}
-
-let drawnTable = "";
-function drawTable(accounts) {
-  const key = JSON.stringify([data.from, data.to, accounts]);
-  if (key === drawnTable && box.firstElementChild?.matches(".table-box")) return;
-  drawnTable = key;
-  keepingFocus(box, () => box.replaceChildren(coverageTable(data, accounts, (account, window) => addressWith({ account, window }))));
-}
-
 const hasWindows = ({ accounts }) => accounts.some(({ cells }) => /[^-]/.test(cells));
 
 /** Three kinds of empty: no accounts at all, none that match, no windows in these days. */
 function showEmpty(accounts) {
-  if (data.accounts.length === 0) showNotice("empty", el("h2", {}, "No accounts yet"), el("p", {}, "Accounts are synced once an hour by themselves. At once: ", el("code", {}, "bidbeacon accounts sync"), "."));
+  if (data.accounts.length === 0) showNotice("empty", byId("no-accounts").content.cloneNode(true));
   else if (!hasWindows(data)) showNotice("empty", el("h2", {}, "No windows in these days"), el("p", {}, `Nothing of ${data.dataset} from ${data.from} to ${data.to}. An account’s windows are made at its first refresh, back to what Amazon serves.`), (asked.to || asked.days) && el("a", { class: "button", href: addressWith({ to: null, days: null, ...NOTHING_CHOSEN }) }, "Look at the newest days"));
   else if (accounts.length === 0) showNotice("empty", el("h2", {}, "No account matches"), el("p", {}, "None of the ", String(data.accounts.length), " accounts has ", el("code", {}, [asked.accounts, asked.state && `state: ${asked.state}`].filter(Boolean).join(", ")), "."), el("a", { class: "button", href: addressWith({ accounts: null, state: null }) }, "Show all accounts"));
   else return false;
@@ -152,37 +143,24 @@ function drawChoices(accounts) {
   const shown = Number(days);
   chips("paging", [["← Earlier", { to: dayAfter(data.to, -shown), ...NOTHING_CHOSEN }], ["Later →", { to: dayAfter(data.to, shown), ...NOTHING_CHOSEN }], asked.to && ["Newest", { to: null, ...NOTHING_CHOSEN }]].filter(Boolean));
   chips("shapes", [["Map", { view: null }, asked.view !== "table"], ["Table", { view: "table" }, asked.view === "table"]]);
-  drawLegend(accounts);
+  drawLegend();
   byId("hint").hidden = asked.view === "table";
-  byId("as-of").textContent = `${accounts.length === data.accounts.length ? `${accounts.length} accounts` : `${accounts.length} of ${data.accounts.length} accounts`}, ${data.from} to ${data.to} · as of ${clock(data.at)} ${zoneOf().replaceAll("_", " ")}`;
+  byId("as-of").textContent = `${accounts.length === data.accounts.length ? `${accounts.length} accounts` : `${accounts.length} of ${data.accounts.length} accounts`}, ${data.from} to ${data.to} · as of ${clock(data.at)} ${zoneName()}`;
 }
 
 function chips(id, rows) {
-  reconcile(byId(id), rows.map(([text, changes, isCurrent], index) => chip(id, index, text, addressWith(changes), isCurrent)));
-}
-
-const made = new Map();
-/** The same element each time, so that the focus stays on it. */
-function chip(id, index, text, href, isCurrent) {
-  const key = `${id} ${index}`;
-  if (!made.has(key)) made.set(key, el("a", { class: "chip" }, text));
-  const link = made.get(key);
-  link.setAttribute("href", href);
-  if (isCurrent) link.setAttribute("aria-current", "true");
-  else link.removeAttribute("aria-current");
-  return link;
+  const links = rows.map(([text, changes, isCurrent]) => el("a", { class: "chip", "data-key": text, href: addressWith(changes), "aria-current": isCurrent && "true" }, text));
+  keepingFocus(byId(id), () => byId(id).replaceChildren(...links));
 }
 
 function drawLegend() {
-  const counts = Object.fromEntries(Object.keys(STATES).map((letter) => [letter, 0]));
-  for (const { cells } of data.accounts) for (const letter of cells) if (letter in counts) counts[letter] += 1;
-  const shown = Object.entries(STATES).filter(([letter, { name }]) => counts[letter] > 0 || asked.state === name);
-  const rows = shown.map(([letter, { name, meaning }]) => {
+  const rows = Object.entries(STATES).map(([letter, { name, meaning }]) => {
+    const count = data.accounts.reduce((total, { cells }) => total + cells.split(letter).length - 1, 0);
     const isCurrent = asked.state === name;
-    const link = el("a", { class: "chip", "data-key": name, href: addressWith({ state: isCurrent ? null : name }), "aria-current": isCurrent && "true", title: `${meaning}: ${isCurrent ? "show all accounts" : "only accounts that have one"}` }, stateMark(letter), ` ${name} `, el("b", {}, counts[letter].toLocaleString("en")));
-    return el("li", {}, link);
+    const link = el("a", { class: "chip", "data-key": name, href: addressWith({ state: isCurrent ? null : name }), "aria-current": isCurrent && "true", title: `${meaning}: ${isCurrent ? "show all accounts" : "only accounts that have one"}` }, stateMark(letter), ` ${name} `, el("b", {}, count.toLocaleString("en")));
+    return count > 0 || isCurrent ? el("li", {}, link) : null;
   });
-  keepingFocus(byId("states"), () => byId("states").replaceChildren(...rows));
+  keepingFocus(byId("states"), () => byId("states").replaceChildren(...rows.filter(Boolean)));
 }
 
 function closeDetail() {
@@ -192,24 +170,18 @@ function closeDetail() {
 
 /** Links that stay in this view need no new page. */
 function followLink(event) {
-  const link = event.target.closest("a[href^='/coverage']");
-  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const link = linkOf(event, "a[href^='/coverage']");
+  if (!link) return;
   event.preventDefault();
-  history.pushState(null, "", link.getAttribute("href"));
-  navigate();
+  goTo(link.getAttribute("href"));
 }
 
 byId("filter").addEventListener("submit", (event) => event.preventDefault());
-query.addEventListener("input", () => go({ accounts: query.value.trim() || null }, { replace: true }));
+query.addEventListener("input", () => goTo(addressWith({ accounts: query.value.trim() || null }), "replaceState"));
 query.addEventListener("keydown", (event) => event.key === "Escape" && query.blur());
 byId("dataset").addEventListener("change", (event) => go({ dataset: event.target.value }));
 window.addEventListener("popstate", navigate);
 document.addEventListener("click", followLink);
-onThemeChange(() => (readColours(), live.redraw()));
-const HELP_KEYS = [["/", "go to the accounts’ filter"], ["← → ↑ ↓", "move from window to window"], ["Home End", "first and last day"], ["Enter", "why it is so"], PAUSE];
-bindKeys({ keys: HELP_KEYS, marks: false }, { "/": () => query.focus(), p: () => live.togglePause(), Escape: () => asked.window && closeDetail() });
-bindZoneChoice(byId("zone"));
-onZoneChange(() => live.redraw());
-keepCounting();
-readColours();
+onThemeChange(() => live.redraw());
+bindBar({ "/": () => query.focus(), p: () => live.togglePause(), Escape: () => asked.window && closeDetail() }, () => live.redraw());
 open();

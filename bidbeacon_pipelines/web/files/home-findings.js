@@ -1,18 +1,17 @@
 // What is wrong, by cause: each finding with what it has done, when it goes on, and what can be done about it.
 
-import { actions, button, send } from "./act.js";
+import { actions, button } from "./act.js";
 import { el, withCommands } from "./dom.js";
 import { toneIcon } from "./icons.js";
-import { fullTime, moment, zoneBehind } from "./time.js";
+import { fetchJson } from "./stream.js";
+import { counted, when } from "./words.js";
 
+const made = new Map();
 const TONES = { fine: "success", waiting: "progress", warning: "warning", error: "error" };
-
-const counted = (value, noun) => `${value.toLocaleString("en")} ${noun}${value === 1 ? "" : "s"}`;
-const when = (instant) => el("time", { datetime: instant, title: fullTime(instant) }, moment(instant), zoneBehind(instant));
 
 /** The findings in three lists: what is wrong, what usually passes by itself, and what somebody has acknowledged. */
 export function findingList({ findings, more_findings: more }) {
-  forget(findings);
+  for (const [id, { key }] of made) if (!findings.some((one) => one.key === key)) made.delete(id);
   if (findings.length === 0) return null;
   const isOpen = ({ acknowledged }) => acknowledged === null;
   const wrong = findings.filter((one) => isOpen(one) && one.severity !== "waiting");
@@ -22,7 +21,7 @@ export function findingList({ findings, more_findings: more }) {
     wrong.length > 0 && el("h2", {}, "What is wrong"),
     wrong.length > 0 && rows(wrong),
     more > 0 && el("p", { class: "quiet" }, `and ${more.toLocaleString("en")} more`),
-    waiting.length > 0 && el(wrong.length > 0 ? "h3" : "h2", {}, "Goes on by itself"),
+    waiting.length > 0 && el(wrong.length > 0 ? "h3" : "h2", {}, "Continues by itself"),
     waiting.length > 0 && rows(waiting),
     known.length > 0 && el("details", { class: "known", "data-key": "known" }, el("summary", {}, `${counted(known.length, "finding")} acknowledged`), rows(known)),
   ];
@@ -61,31 +60,24 @@ function extent({ since, next_at: next, names, accounts }, own) {
   return said.flatMap((part, place) => (place === 0 ? part : [" · ", ...part])).filter(Boolean);
 }
 
-const made = new Map();
-
 /** The buttons are made once for a finding, so that what they say stays when the list is renewed. */
 function buttons(finding) {
   if (finding.severity === "waiting" && !finding.button) return null;
   const id = `${finding.key} ${finding.acknowledged === null}`;
-  if (!made.has(id)) made.set(id, { key: finding.key, acts: actions([finding.button && act(finding), finding.severity !== "waiting" && acknowledgement(finding)].filter(Boolean)) });
+  const acknowledgement = finding.acknowledged === null ? acknowledge(finding) : unacknowledge(finding);
+  if (!made.has(id)) made.set(id, { key: finding.key, acts: actions([finding.button && act(finding), finding.severity !== "waiting" && acknowledgement].filter(Boolean)) });
   const { acts } = made.get(id);
   if (finding.button) acts.querySelector("button").textContent = finding.button;
   return acts;
 }
 
-function forget(findings) {
-  for (const [id, { key }] of made) if (!findings.some((one) => one.key === key)) made.delete(id);
-}
-
 const act = ({ key, button: label }) =>
   button(label, async (say) => {
-    const { said, link } = await send("/api/findings/act", { finding: key });
+    const { said, link } = await fetchJson("/api/findings/act", { finding: key });
     say(el("a", { href: link }, said));
   });
 
 const changed = () => document.dispatchEvent(new CustomEvent("findings-changed"));
-
-const acknowledgement = (finding) => (finding.acknowledged === null ? acknowledge(finding) : unacknowledge(finding));
 
 /** A field for a note that the button opens first. */
 const acknowledge = ({ key }) => (say) => {
@@ -96,14 +88,10 @@ const acknowledge = ({ key }) => (say) => {
       note.focus();
       return say("No alert comes until it gets worse, is twice as large, or ends. Press again to acknowledge.");
     }
-    await send("/api/findings/acknowledge", { finding: key, note: note.value });
+    await fetchJson("/api/findings/acknowledge", { finding: key, note: note.value });
     return changed();
   };
   return el("span", { class: "choice" }, button("Acknowledge", press, { class: "button plain" })(say), note);
 };
 
-const unacknowledge = ({ key }) =>
-  button("Take back", async () => {
-    await send("/api/findings/unacknowledge", { finding: key });
-    changed();
-  }, { class: "button plain" });
+const unacknowledge = ({ key }) => button("Take back", () => fetchJson("/api/findings/unacknowledge", { finding: key }).then(changed), { class: "button plain" });

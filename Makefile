@@ -45,7 +45,7 @@ check: $(STAMP) check-javascript ## Check format, lint, types and import rules
 
 # Where npm cannot be reached, everything else is checked all the same.
 check-javascript: $(STAMP) ## Check types and lint of the pages' scripts
-	@$(MAKE) --no-print-directory javascript || { echo "The pages' scripts were NOT checked: npm's packages could not be installed." >&2; exit 0; }; \
+	@$(MAKE) --no-print-directory --silent javascript || { echo "The pages' scripts were NOT checked: npm's packages could not be installed." >&2; exit 0; }; \
 	$(NODE) $(MODULES)/node_modules/typescript/bin/tsc --project javascript && \
 	$(NODE) $(MODULES)/node_modules/@biomejs/biome/bin/biome lint --config-path=javascript --error-on-warnings $(SCRIPTS:%=%/*.js)
 

@@ -35,7 +35,7 @@ function stepRow({ waits_for: kind, start, seconds }, whole, className, sentence
   bar.style.width = `${(100 * seconds) / whole}%`;
   return el(
     "li",
-    { title: `${nameOf(kind)}, from ${duration(start)} to ${duration(start + seconds)} after the start` },
+    { title: `${sentence}\n${nameOf(kind)}, from ${duration(start)} to ${duration(start + seconds)} after the start` },
     el("bdi", { class: "what" }, sentence),
     el("span", { class: "unseen" }, `, ${nameOf(kind)}`),
     el("span", { class: "track", "aria-hidden": "true" }, bar),

@@ -1,23 +1,43 @@
-"""The errors of job sessions.
+"""The errors of job sessions, and the base class of all errors that are no bugs.
 
 ```
-SessionsError
-├── ActionDefinitionError     an action's class is wrong: found at import
-├── SessionClosedError        the session was closed by somebody else, this process may not write into it
-├── DatabaseAwayError         the database was away for longer than a write is tried again
-├── NotConfiguredError        no database to write sessions to
-├── InvalidDatabaseUrlError   an address that isn't PostgreSQL's
-├── SettingsError             settings that are invalid, or a file of settings that can't be read
-├── MaskedError               stands for an error whose own text held a secret
-├── UnsafeAddressError        the stream would be open to other machines without a token
-└── CannotListenError         the stream's address is taken or not this machine's
+ExpectedError                     its message is for people
+├── UsageError                    what was asked for can't be done
+└── SessionsError
+    ├── ActionDefinitionError     an action's class is wrong: found at import
+    ├── SessionClosedError        the session was closed by somebody else, this process may not write into it
+    ├── DatabaseAwayError         the database was away for longer than a write is tried again
+    ├── NotConfiguredError        no database to write sessions to
+    ├── InvalidDatabaseUrlError   an address that isn't PostgreSQL's (also a UsageError)
+    ├── SettingsError             settings that are invalid, or a file of settings that can't be read (also a UsageError)
+    ├── MaskedError               stands for an error whose own text held a secret
+    ├── UnsafeAddressError        the stream would be open to other machines without a token (also a UsageError)
+    └── CannotListenError         the stream's address is taken or not this machine's
 ```
 """
+
+from typing import ClassVar
 
 from bidbeacon_sessions.masking import mask_text
 
 
-class SessionsError(Exception):
+class ExpectedError(Exception):
+    """An error that is no bug: its message is a sentence for people, and says what to do.
+
+    Attributes:
+        exit_code: How a command ends that raises it: 1 where it failed.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ExpectedError):
+    """What was asked for can't be done: something given is invalid or unknown, or no database can be used."""
+
+    exit_code = 2
+
+
+class SessionsError(ExpectedError):
     """Anything that job sessions raise on purpose."""
 
 
@@ -54,7 +74,7 @@ class NotConfiguredError(SessionsError):
         )
 
 
-class InvalidDatabaseUrlError(SessionsError):
+class InvalidDatabaseUrlError(SessionsError, UsageError):
     """The address of the database can't be parsed, is not PostgreSQL's, or sets what only we set."""
 
     def __init__(
@@ -66,7 +86,7 @@ class InvalidDatabaseUrlError(SessionsError):
         )
 
 
-class SettingsError(SessionsError):
+class SettingsError(SessionsError, UsageError):
     """Settings are invalid, or their file can't be read; `problems` has a line for each."""
 
     def __init__(self, *problems: str) -> None:
@@ -82,7 +102,7 @@ class MaskedError(SessionsError):
         super().__init__(f"{of_type}: {message}")
 
 
-class UnsafeAddressError(SessionsError):
+class UnsafeAddressError(SessionsError, UsageError):
     """The stream was asked to listen where other machines can reach it, and no token is set."""
 
     def __init__(self, host: str) -> None:

@@ -15,13 +15,14 @@ from bidbeacon_pipelines.accounts.queries import (
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import LONGEST_ALIAS, Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.countries import normalise_country
+from bidbeacon_sessions.errors import UsageError
 
 _MOST_SHOWN = 8
 _NEAREST = 3
 _ALIKE = 0.5
 
 
-class AmbiguousAccountError(LookupError):
+class AmbiguousAccountError(UsageError):
     """Several accounts match a name.
 
     Attributes:
@@ -43,7 +44,7 @@ class AmbiguousAccountError(LookupError):
         )
 
 
-class BadAliasError(ValueError):
+class BadAliasError(UsageError):
     """An alias is too long, or is not one line of text."""
 
     def __init__(self, given: str) -> None:

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions import Subject
+from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.writes import json_text
 
 GOES_ON = "needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, planned_at = NULL"
@@ -27,7 +28,7 @@ ACCOUNT_LABEL = f"{ADS_ACCOUNT_LABEL} || ' · ' || a.country_code"
 """SQL for the label of the account `a` of the ads account `o`: `Acme Merch · US`."""
 
 
-class UnknownAccountError(LookupError):
+class UnknownAccountError(UsageError):
     """No account has this key or name.
 
     Attributes:

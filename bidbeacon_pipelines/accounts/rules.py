@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from bidbeacon_sessions.errors import UsageError
+
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SHORTEST_PREFIX = 8
 _LONGEST_SLUG = 20
@@ -104,7 +106,7 @@ def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection
     return listed_by[0]
 
 
-class BadCadenceError(ValueError):
+class BadCadenceError(UsageError):
     """A cadence is invalid or not allowed; the message says what is expected."""
 
 

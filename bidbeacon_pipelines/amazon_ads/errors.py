@@ -4,11 +4,12 @@
 from typing import Any, ClassVar
 
 from bidbeacon_pipelines.causes import cause, explain
+from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.sentences import join_sentences
 
 
-class AdsApiError(Exception):
+class AdsApiError(ExpectedError):
     """A call to the Ads API failed.
 
     `reason` is what went wrong: Amazon's own words where it answered, otherwise ours. `cause_code`

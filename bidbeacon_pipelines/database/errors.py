@@ -1,7 +1,9 @@
 """Why the database can't be used; each message is one line that says what to do."""
 
+from bidbeacon_sessions.errors import UsageError
 
-class DatabaseUnavailableError(RuntimeError):
+
+class DatabaseUnavailableError(UsageError):
     """No database can be used."""
 
 

@@ -27,6 +27,7 @@ from tenacity import (
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.errors import first_line
+from bidbeacon_sessions.errors import UsageError
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "migrations"
 MIGRATIONS = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "migrations"
@@ -48,7 +49,7 @@ _IN_OUR_WAY = {
 Report = Callable[[str], None]
 
 
-class SchemaError(RuntimeError):
+class SchemaError(UsageError):
     """The tables have another version, or can't be changed now; the message says what to do."""
 
 

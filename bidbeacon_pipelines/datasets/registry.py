@@ -47,12 +47,13 @@ from bidbeacon_pipelines.datasets.fields import (
     report_name,
     viewable,
 )
+from bidbeacon_sessions.errors import UsageError
 
 Grain = Literal["day", "hour"]
 Reconciles = Literal["equal", "close", "not above"]
 
 
-class UnknownDatasetError(LookupError):
+class UnknownDatasetError(UsageError):
     """No dataset has this name; the message lists those that exist."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:

@@ -68,6 +68,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions.errors import ExpectedError
 
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
 LONGEST_WAIT = timedelta(minutes=20)
@@ -78,7 +79,7 @@ PAUSE_AFTER_THROTTLING = timedelta(minutes=5)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
-class ExportFailedError(RuntimeError):
+class ExportFailedError(ExpectedError):
     """An export ended without a file, took too long, or can't be requested."""
 
     def __init__(self, failure_cause: Cause) -> None:
@@ -86,7 +87,7 @@ class ExportFailedError(RuntimeError):
         super().__init__(explain(failure_cause).text)
 
 
-class ExportNotReadyError(RuntimeError):
+class ExportNotReadyError(ExpectedError):
     """Amazon is still making an export; a later sync takes it over."""
 
     def __init__(self, kind: str, export_id: str, amazon_status: str) -> None:

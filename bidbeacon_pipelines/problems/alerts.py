@@ -35,6 +35,7 @@ from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.masking import mask_text
 
 LOOK_EVERY: Final = timedelta(minutes=1)
@@ -44,7 +45,7 @@ BLIND_AFTER: Final = timedelta(minutes=5)
 logger = logging.getLogger(__name__)
 
 
-class FindingIsOverError(LookupError):
+class FindingIsOverError(ExpectedError):
     """There is no such finding any more."""
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from bidbeacon_pipelines.problems.alert_rules import Message
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.masking import MASK, mask_text
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _APP: Mapping[str, Any] = {
 }
 
 
-class NotSentError(Exception):
+class NotSentError(ExpectedError):
     """A receiver did not accept a message; the reason contains no part of its URL."""
 
 

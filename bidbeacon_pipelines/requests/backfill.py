@@ -41,6 +41,7 @@ from bidbeacon_pipelines.windows.rules import (
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
+from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.sentences import without_stop
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ _LONGEST_PAUSE = timedelta(seconds=5)
 _MOST_REASONS, _MOST_DAYS = 5, 3
 
 
-class AccountSkippedError(RuntimeError):
+class AccountSkippedError(ExpectedError):
     """No reports are requested for this account."""
 
     def __init__(self, account: Account) -> None:
@@ -58,7 +59,7 @@ class AccountSkippedError(RuntimeError):
         super().__init__(f"{account.label} is skipped: {account.stop_reason}")
 
 
-class WindowNotLoadedError(RuntimeError):
+class WindowNotLoadedError(ExpectedError):
     """A requested window could not be loaded.
 
     Attributes:

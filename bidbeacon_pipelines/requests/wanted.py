@@ -12,11 +12,12 @@ from bidbeacon_pipelines.entities.queries import want_entities
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_pipelines.windows.rules import is_served, local_date, oldest_served
+from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import instant
 from bidbeacon_sessions.sentences import join_sentences
 
 
-class CannotAskError(RuntimeError):
+class CannotAskError(UsageError):
     """Nothing is asked of Amazon for a person, since a run would do nothing.
 
     Attributes:

@@ -26,6 +26,7 @@ from isal import igzip, isal_zlib
 from msgspec import UNSET, Raw
 
 from bidbeacon_pipelines.causes import cause
+from bidbeacon_sessions.errors import ExpectedError
 
 CHUNK_BYTES: Final = 1 << 16
 """Bytes read at a time: some 150 rows, so that a bad row sends few good ones the slow way."""
@@ -40,7 +41,7 @@ Values = dict[str, Any]
 """The values of a row by Amazon's name of the field; `UNSET` for fields that did not come."""
 
 
-class BrokenPartError(ValueError):
+class BrokenPartError(ExpectedError):
     """A file is no gzipped JSON array of objects; the message says which file and what was found.
 
     Attributes:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from bidbeacon_pipelines.datasets.partition_months import DAYS_AHEAD, first_partition_day
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions.errors import ExpectedError
 
 ACCOUNT_TAG = "account"
 ADS_ACCOUNT_TAG = "ads_account"
@@ -34,7 +35,7 @@ ACCOUNT_WINDOWS = dg.MultiPartitionsDefinition(
 )
 
 
-class NoPartitionError(ValueError):
+class NoPartitionError(ExpectedError):
     """A partitioned asset was run without a partition."""
 
     def __init__(self) -> None:

@@ -10,15 +10,13 @@ from uuid import UUID
 import dagster as dg
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError, find_subject
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_pipelines.accounts.queries import find_subject
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.defs.partitions import NoPartitionError, is_partition_day, partition_key
+from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import explain_worst
-from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore
@@ -27,17 +25,11 @@ from bidbeacon_sessions.dagster import (
     session_link,
     session_metadata,
 )
+from bidbeacon_sessions.errors import ExpectedError
 
 logger = logging.getLogger(__name__)
 
-_EXPECTED = (
-    AccountSkippedError,
-    AdsApiError,
-    dg.Failure,
-    NoPartitionError,
-    UnknownAccountError,
-    WindowNotLoadedError,
-)
+_EXPECTED = (ExpectedError, dg.Failure)
 """Errors whose message says what happened and what to do, so that a traceback would only be in the way."""
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext

@@ -30,9 +30,9 @@ class Severity(StrEnum):
     FINE = "fine"
     """Nothing to do, nothing to wait for."""
     WAITING = "waiting"
-    """It goes on by itself, in the usual time."""
+    """It continues by itself, in the usual time."""
     WARNING = "warning"
-    """It goes on by itself, but something was not as usual."""
+    """It continues by itself, but something was not as usual."""
     ERROR = "error"
     """It stays as it is for days, or until a person acts."""
 
@@ -179,7 +179,7 @@ _TABLE = (
     ),
     Kind(
         "no-profile",
-        "Amazon names no profile for the account.",
+        "Amazon lists no profile for the account.",
         "Check in Amazon's console that the account has Sponsored ads.",
     ),
     # Answers of Amazon to any call
@@ -263,7 +263,7 @@ _TABLE = (
     ),
     Kind(
         "report-unanswered",
-        "No response to the last request for the report arrived.",
+        "Amazon did not answer the last request for the report.",
         "Load the days again, or wait until they are due.",
         action="load",
     ),
@@ -364,7 +364,7 @@ _TABLE = (
     ),
     Kind(
         "no-slot-yet",
-        "The report was not requested, since other reports took all the time.",
+        "The report was not requested: it is still waiting for a free report slot.",
         "Try again later.",
         Severity.WAITING,
         action="load",
@@ -407,7 +407,7 @@ _TABLE = (
     ),
     Kind(
         "nothing-happens",
-        "Nothing happens: no job has run[ for {time}].",
+        "No job has run[ for {time}].",
         _START_ALL,
         link="/sessions",
     ),
@@ -419,7 +419,7 @@ _TABLE = (
     ),
     Kind(
         "reports-not-polled",
-        "Reports have been waiting to be polled or loaded for long.",
+        "Reports have been waiting to be polled or loaded for too long.",
         _START_ALL,
     ),
     # What BidBeacon runs on
@@ -437,7 +437,7 @@ _TABLE = (
     ),
     Kind(
         "several-daemons",
-        "Several daemons of Dagster run[: {hosts}].",
+        "Several Dagster daemons are running[: {hosts}].",
         "Stop all but one.",
         Severity.WARNING,
     ),
@@ -449,14 +449,14 @@ _TABLE = (
     ),
     Kind(
         "process-silent",
-        "No {kind} is seen any more.",
+        "No {kind} is running any more.",
         f"Start one. {_START_ALL}",
         Severity.WARNING,
         parameters=("kind",),
     ),
     Kind(
         "alerts-not-watched",
-        "No stream runs, which sends alerts.",
+        "The stream, which sends alerts, is not running.",
         f"Start `bidbeacon stream`. {_START_ALL}",
         Severity.WARNING,
     ),
@@ -471,8 +471,8 @@ _TABLE = (
     # Failures of our own
     Kind(
         "process-killed",
-        "The process was killed, or its host is gone.",
-        "The next run takes up its work.",
+        "The run's process died.",
+        "The next run continues its work.",
     ),
     Kind(
         "unexpected-error",
@@ -480,7 +480,7 @@ _TABLE = (
         "Please report it with the session's traceback.",
         parameters=("type",),
     ),
-    Kind("other", "[{reason}|No reason is known]."),
+    Kind("other", "[{reason}|No reason is known].", parameters=("reason",)),
 )
 
 KINDS: Final[Mapping[str, Kind]] = {kind.code: kind for kind in _TABLE}

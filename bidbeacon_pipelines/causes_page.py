@@ -10,7 +10,7 @@ error of a session. Code and parameters make causes equal; `detail` has what dif
 (`reason`), `amazon_code`, counts and ids. In SQL: `group by cause - 'detail'`.
 
 Page, command line and alerts show the sentence, with the words of `detail` where there are any, and what helps. Severity is *error* where it stays so for days
-or until a person acts, *warning* where it goes on by itself after something unusual, *waiting* where it goes on in the usual time.
+or until a person acts, *warning* where it continues by itself after something unusual, *waiting* where it continues in the usual time.
 
 This page is made by `make docs`; a test compares the two.
 

@@ -21,8 +21,8 @@ class SkipReason(StrEnum):
 
     ALREADY_FRESH = "already fresh"
     WORKED_ON_ELSEWHERE = "another run is working on it"
-    WAITS_FOR_COUNTRIES = "waits for the other countries of the ads account"
-    WAITS_FOR_AMAZON = "the limit of reports in flight is reached"
+    WAITS_FOR_COUNTRIES = "waiting for the other countries of the ads account"
+    WAITS_FOR_AMAZON = "waiting for a free report slot"
     OFFSET_MISSED = "a later refresh covers it"
     NOT_SERVED = "Amazon no longer serves this day"
     NOT_OVER = "the day is not over in the account's time zone"
@@ -256,7 +256,7 @@ class ReportProcessed(_RequestEnded):
 
     sentence = (
         "Loaded {rows:count:row} of {dataset:badge}[, spend {spend:money:currency},] for {windows:count:window} {windows:windows}"
-        "[, {changed} changed][, {vanished} vanished][, {summed} merged into others with the same key][, {unresolved:count:row} with unknown targets][, {quarantined} quarantined][, ignored {foreign:count:row} that no window was waiting for]"
+        "[, {changed} changed][, {vanished} vanished][, {summed} merged into others with the same key][, {unresolved:count:row} with unknown targets][, {quarantined} quarantined][, ignored {foreign:count:row} of other days or accounts]"
     )
     tone = "success"
     warns_with = "quarantined"
@@ -403,7 +403,7 @@ class QuarantineReplayed(_WindowsAction):
 
     sentence = (
         "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}[ into {windows:windows}]"
-        "[, ignored {foreign:count:row} of other countries][, {left} still invalid]"
+        "[, ignored {foreign:count:row} of other days or accounts][, {left} still invalid]"
     )
     tone = "success"
     warns_with = "left"

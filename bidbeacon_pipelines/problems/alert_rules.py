@@ -172,7 +172,7 @@ def _write(known: Known, event: Event, *, address: str, zone: ZoneInfo) -> Messa
     elif finding.advice:
         lines.append(f"What next: {finding.advice}")
     if finding.next_at is not None and not is_over:
-        lines.append(f"It goes on by itself at {_shown(finding.next_at, zone)}.")
+        lines.append(f"It continues by itself at {_shown(finding.next_at, zone)}.")
     lines.append(f"{address}{finding.link}")
     kind = "failure" if finding.severity is Severity.ERROR else "warning"
     body = "\n".join(lines if title == whole else [whole, *lines])

@@ -307,7 +307,7 @@ class _Window:
         if gate is not None and (closed_until := gate.closed_until(now)) is not None:
             return f"after {_when(closed_until)}, since Amazon throttled report creation in {owner.region} (429)"
         if gate is not None and gate.in_flight >= places:
-            return f"when one of the {gate.in_flight} reports in flight in {owner.region} is done (the limit is {places})"
+            return f"when one of the {places} report slots of {owner.region} is free"
         if gate is None or gate.planned <= places:
             return "within two minutes"
         return "in order, with loads by hand and newer days first"

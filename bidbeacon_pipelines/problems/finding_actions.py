@@ -62,7 +62,7 @@ def _load(connection: Connection, settings: Settings, key: str, *, by: str, now:
     for (account_key, dataset), found in days.items():
         want_windows(connection, get_account(connection, account_key), dataset, sorted(found), by)
     if not days:
-        return "All of these days are asked for already."
+        return "All of these days have been requested already."
     accounts = counted(len({account for account, _ in days}), "account")
     number = counted(sum(map(len, days.values())), "day")
-    return f"Asked for {number} of {accounts}; Dagster starts the runs within half a minute."
+    return f"Requested {number} of {accounts}; Dagster starts the runs within half a minute."

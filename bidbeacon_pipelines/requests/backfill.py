@@ -247,7 +247,7 @@ class _Load:
                 total, waited = len(self._windows(days)), self.context.now() - started
                 done = total - len(pending)
                 is_at_amazon = any(window.request_id is not None for window in pending)
-                reason = "Amazon" if is_at_amazon else "the limit on reports in flight"
+                reason = "Amazon" if is_at_amazon else "a free report slot"
                 self.on_progress(Progress(done, total, reason, waited))
                 self.context.sleep(min(_LONGEST_PAUSE, settings.poll_every).total_seconds() / 2)
                 pending = self._pending(days)

@@ -179,8 +179,8 @@ def _actions(
     for draft in waiting:
         first_due.setdefault(draft.report.dataset, min(draft.due))
     for dataset, since in first_due.items():
-        until = f"until {since + patience:%Y-%m-%d %H:%M} UTC at the latest"
-        reason = SkipReason.WAITS_FOR_COUNTRIES
+        at, reason = since + patience, SkipReason.WAITS_FOR_COUNTRIES
+        until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
         actions.append(skip_windows(account, dataset, [], reason, detail=until))
     if not any(draft.days or draft.stored for draft in drafts):
         fresh = SkipReason.ALREADY_FRESH

@@ -110,7 +110,7 @@ def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
     [query] = [query for query in _blocks("docs/sessions.md", "sql") if "as detail" in query]
     with told.begin() as connection:
         rows = connection.exec_driver_sql(query).all()
-    assert [("skipped", "the limit of reports in flight is reached"), ("queued", None)] == [
+    assert [("skipped", "waiting for a free report slot"), ("queued", None)] == [
         (row.effect, row.detail) for row in rows[:2]
     ]
     assert [("requested", "rpt-1"), ("loaded", "rpt-1")] == [

@@ -113,7 +113,7 @@ def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> No
         "SELECT min(window_date) AS day FROM report_windows WHERE request_id IS NULL AND next_refresh_at < :now",
         now=world.context.now(),
     )
-    said = "is planned, and is requested when one of the 2 reports in flight in FE is done"
+    said = "is planned, and is requested when one of the 2 report slots of FE is free"
     says(world, account, "due", said, day=oldest["day"])
 
 

@@ -320,14 +320,14 @@ def test_all_days_of_a_finding_are_asked_for_in_all_datasets(world: World) -> No
     finding = world.findings()[0]
     assert (262, "Load these 262 windows again") == (finding["count"], finding["button"])
     answer = world.press(finding)
-    assert answer.json()["said"].startswith("Asked for 262 days of 2 accounts")
+    assert answer.json()["said"].startswith("Requested 262 days of 2 accounts")
     assert [
         ("US.one", "daily_products", 130),
         ("US.one", "daily_targets", 130),
         ("US.two", "daily_products", 1),
         ("US.two", "daily_targets", 1),
     ] == list_asked(world)
-    assert "All of these days are asked for already." == world.press(finding).json()["said"]
+    assert "All of these days have been requested already." == world.press(finding).json()["said"]
 
 
 def test_a_finding_that_is_over_does_nothing(world: World) -> None:

@@ -188,7 +188,7 @@ def test_a_message_says_whose_what_since_when_and_what_next() -> None:
         "Since 25 Jul 2026 11:00 CEST.",
         "2 windows failed, in daily_targets.",
         "What next: Buy some.",
-        "It goes on by itself at 25 Jul 2026 14:05 CEST.",
+        "It continues by itself at 25 Jul 2026 14:05 CEST.",
         "https://beacon.example/coverage?state=failed",
     ] == message.body.splitlines()
 

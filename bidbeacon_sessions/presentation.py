@@ -74,11 +74,15 @@ def error_text(error: Mapping[str, Any]) -> str:
 
 
 def describe_status(session: Mapping[Any, Any]) -> str:
-    """Return a session's status in words: "succeeded", "failed, recovered by a later attempt"."""
-    status, recovered_by = session["status"], session["recovered_by"]
-    if session["mark"] != "retried":
-        return f"{status}, a later attempt succeeded" if recovered_by else str(status)
-    return f"{status}, {'recovered by a later attempt' if recovered_by else 'retried'}"
+    """Return a session's status in words: "succeeded", "finished, with problems", "failed, recovered by a later attempt"."""
+    status, outcome, recovered_by = (session[it] for it in ("status", "outcome", "recovered_by"))
+    if session["mark"] == "retried":
+        return f"{status}, {'recovered by a later attempt' if recovered_by else 'retried'}"
+    if recovered_by:
+        return f"{status}, a later attempt succeeded"
+    if outcome in {"warnings", "problems"} and status in {"succeeded", "cancelled"}:
+        return f"{'finished' if status == 'succeeded' else status}, with {outcome}"
+    return str(status)
 
 
 def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:

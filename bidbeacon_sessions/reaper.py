@@ -35,19 +35,19 @@ _FINISHED = frozenset(
     {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 )
 _ENDS: Mapping[dg.DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
-    None: ("crashed", "its process died."),
+    None: ("crashed", "the run's process died."),
     dg.DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
     dg.DagsterRunStatus.CANCELING: (
         "cancelled",
-        "its process ended while Dagster was terminating the run.",
+        "the run's process ended while Dagster was terminating the run.",
     ),
     dg.DagsterRunStatus.SUCCESS: (
         "crashed",
-        "its process died, and a later attempt brought the run to its end.",
+        "the run's process died, and a later attempt brought the run to its end.",
     ),
     dg.DagsterRunStatus.FAILURE: (
         "crashed",
-        "its process died, and Dagster ended the run as failed.",
+        "the run's process died, and Dagster ended the run as failed.",
     ),
 }
 """How a session without a sign of life ends, and why, by the status of its run in Dagster."""
@@ -76,7 +76,7 @@ def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefiniti
         failed, cursor = fail_lost_runs(store(), context.instance, location, context.cursor)
         context.update_cursor(cursor)
         if not closed and not failed:
-            return dg.SkipReason("All running sessions live.")
+            return dg.SkipReason("All running sessions are alive.")
         return dg.SkipReason(f"Closed {closed} sessions, failed {failed} runs without a session.")
 
     return close_crashed_sessions
@@ -115,7 +115,9 @@ def _close_if_dead(
     # The run first: a reaper that dies in between finds the session still open the next time.
     if run is not None and status in _AT_WORK and not _has_other_session(store, run):
         _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
-    ended, reason = _ENDS.get(status, ("crashed", "its process died, and nobody had told Dagster."))
+    ended, reason = _ENDS.get(
+        status, ("crashed", "the run's process died, and nobody had told Dagster.")
+    )
     with store.begin() as connection:
         return finalize_session(
             connection,

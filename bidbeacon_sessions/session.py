@@ -27,7 +27,12 @@ from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.core_actions import ActionsOmitted, SessionFinalized
-from bidbeacon_sessions.errors import DatabaseAwayError, NotConfiguredError, SessionClosedError
+from bidbeacon_sessions.errors import (
+    DatabaseAwayError,
+    ExpectedError,
+    NotConfiguredError,
+    SessionClosedError,
+)
 from bidbeacon_sessions.leases import heartbeat, last_sign_of_life
 from bidbeacon_sessions.masking import mask, mask_text
 from bidbeacon_sessions.progress import Progress, working
@@ -383,6 +388,8 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         "traceback": trace[-_MAX_ERROR_TEXT:],
     }
     cause = getattr(error, "failure_cause", None)
+    if cause is None and isinstance(error, ExpectedError):
+        cause = {"code": "other", "reason": str(error)}  # its class means nothing to users
     return told if cause is None else told | {"cause": within(mask(cause), _MAX_ERROR_TEXT)}
 
 

@@ -88,12 +88,9 @@ def action_sentence(action: Mapping[str, Any]) -> Text:
 
 
 def session_line(session: Mapping[str, Any]) -> Text:
-    """Return one session (as `presentation.session_json`) as a line: mark, status, outcome where it is not ok, job, account, duration."""
-    status, outcome = session["status"], session["outcome"]
+    """Return one session (as `presentation.session_json`) as a line: mark, status, job, account, duration."""
     icon, style = MARKS[session["mark"]]
     line = Text(f"{icon} {describe_status(session)}", style=style)
-    if outcome != "ok" and status not in {"failed", "crashed"}:
-        line.append(f" with {outcome}", style=MARKS[outcome][1])
     line.append(f"  {session['job_name']}", style="bold")
     if session["account"]:
         line.append(f"  {account_of(session)}", style="blue")

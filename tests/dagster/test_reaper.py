@@ -98,7 +98,7 @@ def look_twice(
 @pytest.mark.parametrize(
     ("run", "run_then", "session", "outcome", "reason"),
     [
-        (None, None, "crashed", "problems", "its process died."),
+        (None, None, "crashed", "problems", "the run's process died."),
         (Status.SUCCESS, Status.SUCCESS, "crashed", "warnings", "a later attempt brought"),
         (Status.FAILURE, Status.FAILURE, "crashed", "problems", "Dagster ended the run as failed"),
         (Status.STARTED, Status.FAILURE, "crashed", "problems", "nobody had told Dagster"),
@@ -241,7 +241,7 @@ def test_the_sensor_says_what_it_did(world: World) -> None:
             assert [run_id] == list(json.loads(context.cursor or ""))
             said.append(answer.skip_message)
     closed = "Closed 1 sessions, failed 0 runs without a session."
-    assert [closed, "All running sessions live."] == said
+    assert [closed, "All running sessions are alive."] == said
 
 
 def test_a_frozen_worker_holds_nobody_up_for_three_minutes() -> None:

@@ -172,7 +172,7 @@ def crash(world: LoneFaultWorld) -> None:
             connection,
             session.session_id,
             status="crashed",
-            reason="The process was killed.",
+            reason="The run's process died.",
             now=now,
         )
     with suppress(SessionsError):

@@ -156,7 +156,7 @@ def test_counts_and_findings_lead_to_what_shows_them(
     summary = page.locator("#verdict .summary")
     expect(summary.get_by_role("link", name="3 accounts")).to_have_attribute("href", "/accounts")
     expect(summary.get_by_role("link", name="6,300 windows")).to_have_attribute("href", "/coverage")
-    page.locator("#findings .cause", has_text="Nothing happens").click()
+    page.locator("#findings .cause", has_text="No job has run").click()
     expect(page).to_have_url(f"{base_url}/sessions")
     page.goto(f"{base_url}/#limits")
     expect(page.locator("#limits-title")).to_be_in_viewport()
@@ -250,7 +250,7 @@ def test_a_finding_is_acted_on_and_acknowledged(
     page.goto(base_url)
     finding = page.locator("#findings li", has_text="failed validation")
     finding.get_by_role("button", name="Load these 72 windows again").click()
-    said = "Asked for 72 days of 3 accounts; Dagster starts the runs within half a minute."
+    said = "Requested 72 days of 3 accounts; Dagster starts the runs within half a minute."
     expect(finding.locator(".said")).to_have_text(said)
     with session_store.begin() as connection:
         assert 72 == sum(len(one["windows"]) for one in list_wanted(connection))

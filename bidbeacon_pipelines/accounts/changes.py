@@ -29,13 +29,14 @@ from bidbeacon_pipelines.credentials import Credential
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.writes import name_subjects
 
 COMMAND_LINE: Final = "command line"
 PAGE: Final = "page"
 
 
-class NotListedError(ValueError):
+class NotListedError(UsageError):
     """A credential does not list the ads account that is to belong to it."""
 
     def __init__(self, account: AdsAccount, credential: str) -> None:

@@ -1,41 +1,143 @@
-"""The command `bidbeacon`: everything that can be done without Dagster's UI."""
+"""The command `bidbeacon`: everything that can be done without Dagster's UI.
+
+Each command is a function of one of the modules here, which is imported when the command is run:
+a misspelt one is refused at once.
+"""
 
 import sys
-import traceback
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
-from bidbeacon_pipelines.cli.accounts import accounts_app
-from bidbeacon_pipelines.cli.alerts import alerts_app
-from bidbeacon_pipelines.cli.checkup import doctor
-from bidbeacon_pipelines.cli.contract import contract_app
-from bidbeacon_pipelines.cli.credentials import credentials_app
-from bidbeacon_pipelines.cli.database import db_app
-from bidbeacon_pipelines.cli.entities import entities_app
-from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, check_arguments, report_error
-from bidbeacon_pipelines.cli.loading import load, parse_days, refresh
-from bidbeacon_pipelines.cli.output import errors, safe_output
-from bidbeacon_pipelines.cli.probe import probe
-from bidbeacon_pipelines.cli.quarantine import quarantine_app
-from bidbeacon_pipelines.cli.safe_console import safe_text
-from bidbeacon_pipelines.cli.services import dev, stream
-from bidbeacon_pipelines.cli.sessions import sessions_app
-from bidbeacon_pipelines.cli.windows import explain, restatements
+from bidbeacon_pipelines.cli.output import safe_output, safe_text
 from bidbeacon_pipelines.private_files import keep_new_files_private
 
-__all__ = ["BadOptionError", "app", "main", "parse_days"]
+__all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
-for command in (dev, stream, probe, refresh, load, explain, restatements, doctor):
-    app.command()(command)
-app.add_typer(accounts_app, name="accounts")
-app.add_typer(alerts_app, name="alerts")
-app.add_typer(contract_app, name="contract")
-app.add_typer(credentials_app, name="credentials")
-app.add_typer(entities_app, name="entities")
-app.add_typer(quarantine_app, name="quarantine")
-app.add_typer(sessions_app, name="sessions")
-app.add_typer(db_app, name="db")
+
+_COMMANDS: Final = {
+    "services": "dev stream",
+    "probe": "probe",
+    "loading": "refresh load",
+    "windows": "explain restatements",
+    "findings": "doctor",
+}
+"""The commands without a group, by the module that has the function of the same name."""
+
+_GROUPS: Final = {
+    "accounts": (
+        "Advertiser accounts: an Amazon ads account in one country each.",
+        {"account_lists": "list", "accounts": "pause resume rename cadence", "loading": "sync"},
+    ),
+    "alerts": (
+        "List what is wrong now and the alerts about it, acknowledge it, send a test message.",
+        {"findings": "list acknowledge unacknowledge test"},
+    ),
+    "contract": (
+        "What Amazon serves differently from the registry: learned from its answers, or set by a person.",
+        {"contract": "list set forget"},
+    ),
+    "credentials": (
+        "Credentials: named refresh tokens of our clients, and the ads accounts that belong to each.",
+        {"credentials": "list check assign"},
+    ),
+    "db": (
+        "The database: the embedded one, or that of BIDBEACON_DATABASE_URL.",
+        {"database": "upgrade url shell", "services": "start"},
+    ),
+    "entities": (
+        "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
+        {"account_lists": "list", "loading": "sync"},
+    ),
+    "quarantine": (
+        "Invalid rows of reports: as received, with the reason.",
+        {"quarantine": "list replay"},
+    ),
+    "sessions": (
+        "Job sessions: each job's input and actions.",
+        {"sessions": "list show tail"},
+    ),
+}
+"""Groups: their help, and their commands by module; `accounts list` is the function `accounts_list`."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands of a group by name; the module of each is imported when it is looked up.
+
+    Args:
+        modules: Names of commands by module.
+        prefix: What the names of their functions begin with.
+        groups: Groups below.
+    """
+
+    def __init__(
+        self, modules: Mapping[str, str], prefix: str = "", groups: Mapping[str, TyperGroup] = {}
+    ) -> None:
+        self._modules = {name: module for module in modules for name in modules[module].split()}
+        self._prefix = prefix
+        self._groups = groups
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._groups:
+            return self._groups[name]
+        module = import_module(f"{__name__}.{self._modules[name]}")
+        single = typer.Typer(add_completion=False)
+        single.command(name)(getattr(module, f"{self._prefix}{name}"))
+        return typer.main.get_command(single)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._modules, *self._groups))
+
+    def __len__(self) -> int:
+        return len(self._modules) + len(self._groups)
+
+
+def _group(name: str) -> TyperGroup:
+    help_text, modules = _GROUPS[name]
+    commands: Any = _Commands(modules, f"{name}_")
+    return _Group(name=name, help=help_text, commands=commands, no_args_is_help=True)
+
+
+class _Group(TyperGroup):
+    """A group that lists its commands without importing them, as completion does."""
+
+    def list_commands(self, _: Any) -> list[str]:
+        """Return the names."""
+        return list(self.commands)
+
+
+class _Root(_Group):
+    """All commands; an error of one that is no bug is one line and an exit code."""
+
+    def __init__(self, **attributes: Any) -> None:
+        groups = {name: _group(name) for name in _GROUPS}
+        super().__init__(**attributes | {"commands": _Commands(_COMMANDS, groups=groups)})
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except (TyperException, typer.Abort, typer.Exit):
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - bugs are raised again
+            raise typer.Exit(_errors().report(error)) from None
+
+
+def _errors() -> Any:
+    """Return the module that reports errors: it knows those of the database, and takes as long to import as the rest."""
+    return import_module(f"{__name__}.errors")
+
+
+app = typer.Typer(cls=_Root, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback(help="Everything that can be done without Dagster's UI.")
+def _bidbeacon() -> None:
+    pass
 
 
 def main() -> None:
@@ -43,13 +145,13 @@ def main() -> None:
     keep_new_files_private()
     try:
         with safe_output():
-            check_arguments(sys.argv[1:])
-            app(args=[safe_text(argument) for argument in sys.argv[1:]])
-    except (BadOptionError, OSError) as error:
-        sys.exit(report_error(error))
-    except Exception as error:  # noqa: BLE001 - a bug keeps its traceback, without secrets
-        from bidbeacon_sessions.errors import mask_error
+            app(args=list(map(_checked, sys.argv[1:])))
+    except Exception as error:  # noqa: BLE001 - it is reported
+        sys.exit(_errors().report_at_the_end(error))
 
-        trace = "".join(traceback.format_exception(mask_error(error)))
-        errors.print(trace, markup=False, highlight=False, soft_wrap=True, end="")
-        sys.exit(ExitCode.FAILED)
+
+def _checked(argument: str) -> str:
+    """Return an argument with visible control characters; refuse bytes that are not UTF-8, which no name of ours has."""
+    if any("\ud800" <= char <= "\udfff" for char in argument):
+        raise _errors().BadOptionError(f"Expected arguments in UTF-8, got: {argument!a}.")
+    return safe_text(argument)

@@ -1,24 +1,24 @@
 """The commands on credentials: named refresh tokens, and the ads accounts that belong to each."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from bidbeacon_pipelines.cli.account_names import complete_account
-from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, plain_errors
-from bidbeacon_pipelines.cli.output import Json, console, print_json
-from bidbeacon_pipelines.settings import get_settings
-
-if TYPE_CHECKING:
-    from bidbeacon_pipelines.credentials import Credential
-    from bidbeacon_pipelines.settings import Settings
-
-credentials_app = typer.Typer(
-    no_args_is_help=True,
-    help="Credentials: named refresh tokens of our clients, and the ads accounts that belong to each.",
-)
+from bidbeacon_pipelines.accounts.changes import COMMAND_LINE, AccountChanges
+from bidbeacon_pipelines.accounts.credential_queries import list_listed, summarize_credentials
+from bidbeacon_pipelines.accounts.names import get_named_ads_account
+from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
+from bidbeacon_pipelines.amazon_ads.client import RetryPolicy, connect
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_pipelines.causes import explain
+from bidbeacon_pipelines.cli.database import open_store
+from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode
+from bidbeacon_pipelines.cli.options import complete_account
+from bidbeacon_pipelines.cli.output import Json, print_json, print_line
+from bidbeacon_pipelines.credentials import Credential
+from bidbeacon_pipelines.problems.findings import counted
+from bidbeacon_pipelines.settings import Settings, get_settings
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The credential's name.")]
 _OnlyName = Annotated[
@@ -34,15 +34,10 @@ _Accounts = Annotated[
 ]
 
 
-@credentials_app.command("list")
-@plain_errors
 def credentials_list(as_json: Json = False) -> None:
     """Show the credentials, how many ads accounts belong to each, and whether Amazon refuses it."""
-    from bidbeacon_pipelines.accounts.credential_queries import summarize_credentials
-    from bidbeacon_pipelines.database.engine import shared_engine
-
     settings = get_settings()
-    with shared_engine(database_url(settings)).begin() as connection:
+    with open_store().begin() as connection:
         stored = summarize_credentials(connection)
     unused = {"ads_accounts": 0, "listed_twice": 0, "refused": None, "refused_since": None}
     rows: list[dict[str, Any]] = []
@@ -55,13 +50,10 @@ def credentials_list(as_json: Json = False) -> None:
         print_json(rows)
     else:
         for row in rows:
-            console.print("\n".join(_lines(row)), highlight=False, markup=False, soft_wrap=True)
+            print_line("\n".join(_lines(row)))
 
 
 def _lines(row: dict[str, Any]) -> list[str]:
-    from bidbeacon_pipelines.causes import explain
-    from bidbeacon_pipelines.problems.findings import counted
-
     of = f"{row['client_id']}, {row['region']}" if row["is_set"] else "not set any more"
     line = f"{row['credential']} ({of}): {counted(row['ads_accounts'], 'ads account')}"
     if row["listed_twice"]:
@@ -74,15 +66,11 @@ def _lines(row: dict[str, Any]) -> list[str]:
     return [line, f"  refused since {since:%Y-%m-%d %H:%M} UTC: {why}"]
 
 
-@credentials_app.command("check")
-@plain_errors
 def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
     """Ask Amazon whether it accepts the credentials, and what it lists for each; needs no database.
 
     Exits with 1 if one is refused, or a region does not answer.
     """
-    from bidbeacon_pipelines.causes import explain
-
     settings = get_settings()
     chosen = [_get_credential(settings, name)] if name else list(settings.credentials.values())
     if not chosen:
@@ -94,7 +82,7 @@ def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
         for account_id in account_ids:
             listed_by.setdefault(account_id, []).append(one.name)
         if not as_json:
-            console.print(_checked(row), highlight=False, markup=False, soft_wrap=True)
+            print_line(_checked(row))
     if as_json:
         print_json(rows)
     else:
@@ -103,12 +91,8 @@ def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _check(settings: "Settings", credential: "Credential") -> tuple[dict[str, Any], list[str]]:
+def _check(settings: Settings, credential: Credential) -> tuple[dict[str, Any], list[str]]:
     """Return what Amazon answers to a credential, and the ids of the ads accounts that it lists."""
-    from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
-    from bidbeacon_pipelines.amazon_ads.client import RetryPolicy, connect
-    from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
-
     row: dict[str, Any] = {"credential": credential.name, "client_id": credential.client_id}
     row |= {"accounts": {}, "ads_accounts": 0, "errors": []}
     hasty = RetryPolicy(attempts=2, patience=2.0)
@@ -125,8 +109,6 @@ def _check(settings: "Settings", credential: "Credential") -> tuple[dict[str, An
 
 
 def _checked(row: dict[str, Any]) -> str:
-    from bidbeacon_pipelines.problems.findings import counted
-
     found = ", ".join(f"{number:,} in {region}" for region, number in row["accounts"].items())
     lists = f"{counted(row['ads_accounts'], 'ads account')}, {found or 'no accounts'}"
     lines = [] if row["errors"] and not row["accounts"] else [f"accepted; lists {lists}"]
@@ -134,30 +116,19 @@ def _checked(row: dict[str, Any]) -> str:
 
 
 def _print_listed_twice(listed_by: dict[str, list[str]]) -> None:
-    from bidbeacon_pipelines.problems.findings import counted
-
     for names, number in Counter(map(tuple, listed_by.values())).items():
         if len(names) > 1:
             accounts = counted(number, "ads account")
             said = f"{accounts} listed by {' and '.join(names)}: `bidbeacon credentials assign` decides whose"
             whose = "it is" if number == 1 else "they are"
-            console.print(f"{said} {whose}.", highlight=False, markup=False, soft_wrap=True)
+            print_line(f"{said} {whose}.")
 
 
-@credentials_app.command("assign")
-@plain_errors
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     """Let ads accounts belong to a credential that lists them, where several do."""
-    import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.accounts.changes import COMMAND_LINE, AccountChanges, NotListedError
-    from bidbeacon_pipelines.accounts.credential_queries import list_listed
-    from bidbeacon_pipelines.accounts.names import get_named_ads_account
-    from bidbeacon_pipelines.problems.findings import counted
-    from bidbeacon_sessions import SessionStore
-
     settings = get_settings()
     credential = _get_credential(settings, name)
-    store = SessionStore.connect(database_url(settings))
+    store = open_store()
     with store.begin() as connection:
         if accounts:
             found = [get_named_ads_account(connection, given) for given in accounts]
@@ -165,16 +136,13 @@ def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
             listed = list_listed(connection, name)
             found = [one for one in listed if {*one.listed_by, one.credential} != {name}]
     changes = AccountChanges(store, settings, by=COMMAND_LINE)
-    try:
-        for account in found:
-            changes.assign(account, credential)
-    except NotListedError as error:
-        raise BadOptionError(str(error)) from None
+    for account in found:
+        changes.assign(account, credential)
     said = f"{counted(len(found), 'ads account')} now {'belongs' if len(found) == 1 else 'belong'}"
-    console.print(f"{said} to {name}.", highlight=False, markup=False)
+    print_line(f"{said} to {name}.")
 
 
-def _get_credential(settings: "Settings", name: str) -> "Credential":
+def _get_credential(settings: Settings, name: str) -> Credential:
     found = settings.credentials.get(name)
     if found is None:
         names = ", ".join(settings.credentials) or "none is set completely"

@@ -1,147 +1,124 @@
-"""The errors and exit codes of commands."""
+"""How an error ends a command: as one line and an exit code; and how a signal does."""
 
-from collections.abc import Callable, Sequence
+import signal
+import traceback
 from enum import IntEnum
-from functools import wraps
-from typing import ParamSpec
+from types import FrameType
+from typing import Final
 
-import typer
+from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.cli.output import errors
-
-P = ParamSpec("P")
+from bidbeacon_sessions.errors import ExpectedError, UsageError, mask_error
+from bidbeacon_sessions.masking import mask_text
 
 _INSUFFICIENT_PRIVILEGE = "42501"
+_SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 class ExitCode(IntEnum):
-    """How a command ends."""
+    """How a command ends; after a signal it is 128 and the signal's number."""
 
     OK = 0
-    FAILED = 1
+    FAILED = ExpectedError.exit_code
     """The command failed."""
-    USAGE = 2
-    """The request cannot be carried out: an option, an argument or a setting is invalid or names something unknown, or no database can be used."""
-    INTERRUPTED = 130
+    USAGE = UsageError.exit_code
+    """What was asked for can't be done: an option, an argument or a setting is invalid or names something unknown, or no database can be used."""
+    INTERRUPTED = 128 + signal.SIGINT
     """By Ctrl-C; `__main__` ends with it, which imports nothing before."""
 
 
-class BadOptionError(ValueError):
+class BadOptionError(UsageError):
     """An option's value is invalid."""
 
 
-class CommandFailedError(Exception):
+class CommandFailedError(ExpectedError):
     """A command failed; the message says why."""
 
 
-def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Print expected errors as one line; any other error is a bug and keeps its traceback."""
+class StoppedBySignal(KeyboardInterrupt):
+    """A signal asked the command to end.
 
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except BrokenPipeError:
-            raise  # typer exits quietly: the reader of the output has closed it
-        except (*_usage_errors(), *_failures()) as error:
-            raise typer.Exit(report_error(error)) from None
-        except Exception as error:
-            if not _is_missing_right(error):
-                raise
-            raise typer.Exit(report_error(error)) from None
+    Attributes:
+        number: The signal's.
+    """
 
-    return wrapped
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"Stopped by {_SIGNALS[signal.Signals(number)]}")
 
 
-def report_error(error: Exception) -> ExitCode:
-    """Print an expected error as one line, without secrets; return the exit code that its class decides."""
-    from bidbeacon_sessions.masking import mask_text
+def stop_at_signals() -> None:
+    """End the command at Ctrl-C, SIGTERM and the end of the terminal from now on, so that its session is cancelled.
 
-    line = mask_text(_line_of(error))
-    errors.print(line, style="bold red", markup=False, highlight=False, soft_wrap=True)
-    return ExitCode.USAGE if isinstance(error, _usage_errors()) else ExitCode.FAILED
+    A second signal ends the process at once. Signals that are ignored, as by `nohup`, stay ignored.
+    """
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
-def _line_of(error: Exception) -> str:
-    from sqlalchemy.exc import OperationalError
+def _stop(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise StoppedBySignal(number)
 
-    if isinstance(error, OSError):
-        return f"The operating system refused: {error}."
-    if isinstance(error, OperationalError):
-        return (
-            f"The database failed ({_database_reason(error)}): run `bidbeacon doctor` to check it."
-        )
+
+def report(error: BaseException) -> int:
+    """Print an error, or that a signal ended the command, as one line; return the exit code.
+
+    Raises:
+        BaseException: it is a bug, which keeps its traceback.
+    """
+    if isinstance(error, Exception):
+        return report_error(error)
+    if not isinstance(error, StoppedBySignal):
+        raise error
+    line = f"{error}: its session is cancelled, and the next run continues with the rest."
+    errors.print(line, soft_wrap=True)
+    return 128 + error.number
+
+
+def report_at_the_end(error: Exception) -> int:
+    """Print an error that no command has reported: a bug with its traceback, without secrets; return the exit code."""
+    try:
+        return report_error(error)
+    except Exception as bug:  # noqa: BLE001 - it is the error
+        trace = "".join(traceback.format_exception(mask_error(bug)))
+        errors.print(trace, markup=False, soft_wrap=True, end="")
+        return ExitCode.FAILED
+
+
+def report_error(error: Exception) -> int:
+    """Print an error as one line, without secrets; return its exit code.
+
+    Raises:
+        Exception: it is a bug, which keeps its traceback.
+    """
+    line = _line_of(error)
+    if line is None:
+        raise error
+    errors.print(mask_text(line), style="bold red", markup=False, soft_wrap=True)
+    return error.exit_code if isinstance(error, ExpectedError) else ExitCode.FAILED
+
+
+def _line_of(error: Exception) -> str | None:
+    if isinstance(error, ExpectedError):
+        return str(error)
+    reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
     if _is_missing_right(error):
         return (
-            f"The role of BIDBEACON_DATABASE_URL may not do this ({_database_reason(error)}): use the role that owns the "
-            "tables, or grant it the right."
+            f"The role of BIDBEACON_DATABASE_URL may not do this ({reason}): use the role that owns the tables, or "
+            "grant it the right."
         )
-    return str(error)
-
-
-def _database_reason(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
+    if isinstance(error, OperationalError):
+        return f"The database failed ({reason}): run `bidbeacon doctor` to check it."
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return f"The operating system refused: {error}."
+    return None
 
 
 def _is_missing_right(error: Exception) -> bool:
     """Return whether the role's rights did not suffice; the error may be psycopg's, or of Dagster's psycopg2."""
     origin = getattr(error, "orig", error)
-    return _INSUFFICIENT_PRIVILEGE in {
-        getattr(origin, "sqlstate", None),
-        getattr(origin, "pgcode", None),
-    }
-
-
-def _usage_errors() -> tuple[type[Exception], ...]:
-    from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, BadAliasError
-    from bidbeacon_pipelines.accounts.queries import UnknownAccountError
-    from bidbeacon_pipelines.accounts.rules import BadCadenceError
-    from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-    from bidbeacon_pipelines.database.schema import SchemaError
-    from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
-    from bidbeacon_pipelines.requests.wanted import CannotAskError
-    from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
-
-    return (
-        AmbiguousAccountError,
-        BadAliasError,
-        BadOptionError,
-        BadCadenceError,
-        DatabaseUnavailableError,
-        CannotAskError,
-        SchemaError,
-        SettingsError,
-        InvalidDatabaseUrlError,
-        UnknownAccountError,
-        UnknownDatasetError,
-        UnsafeAddressError,
-    )
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    from sqlalchemy.exc import OperationalError
-
-    from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
-    from bidbeacon_pipelines.requests.backfill import AccountSkippedError, WindowNotLoadedError
-    from bidbeacon_sessions import SessionsError
-
-    return (
-        AdsApiError,
-        AccountSkippedError,
-        CommandFailedError,
-        WindowNotLoadedError,
-        SessionsError,
-        OperationalError,
-        OSError,
-    )
-
-
-def check_arguments(arguments: Sequence[str]) -> None:
-    """Refuse arguments with bytes that are not UTF-8: no name of ours has any, and the database takes none.
-
-    Raises:
-        BadOptionError: one has.
-    """
-    for argument in arguments:
-        if any("\ud800" <= char <= "\udfff" for char in argument):
-            raise BadOptionError(f"Expected arguments in UTF-8, got: {argument!a}.")
+    codes = {getattr(origin, "sqlstate", None), getattr(origin, "pgcode", None)}
+    return _INSUFFICIENT_PRIVILEGE in codes

@@ -1,22 +1,104 @@
-"""Printing of commands: consoles, JSON, and output that is closed or not in UTF-8."""
+"""What commands print: consoles that stored text can't control, JSON, tables, and output that is closed or not in UTF-8."""
 
 import errno
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-
-from bidbeacon_pipelines.cli.safe_console import SafeConsole, safe_json
-
-console = SafeConsole()
-errors = SafeConsole(stderr=True)
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+SEVERITIES: Final = {
+    "fine": ("✔", "green"),
+    "waiting": ("●", "cyan"),
+    "warning": ("▲", "yellow"),
+    "error": ("✘", "bold red"),
+}
+"""Mark and style of a severity."""
+
+_C0 = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "␡"}
+_C1_AND_BIDI = (
+    *range(0x80, 0xA0),
+    0x61C,
+    *(0x200E, 0x200F),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+)
+_VISIBLE: Final = _C0 | dict.fromkeys(_C1_AND_BIDI, "\N{REPLACEMENT CHARACTER}")
+_ESCAPED: Final = {code: f"\\u{code:04x}" for code in (0x7F, *_C1_AND_BIDI)}
+_NARROWEST = 24
+
+
+def safe_text(text: str) -> str:
+    """Return the text with control characters, also those that change the direction of writing, as visible ones."""
+    return text.translate(_VISIBLE)
+
+
+def safe_json(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as JSON without raw control characters; what JSON has no form for, as text."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=str).translate(_ESCAPED)
+
+
+class SafeConsole(Console):
+    """A console that shows control characters in text instead of sending them; its own colors are not text."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Read markup from a safe text, so that its width is known before columns are laid out."""
+        return super().render_str(safe_text(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render to segments whose text and links are safe."""
+        for text, style, control in super().render(renderable, options):
+            if control:
+                yield Segment(text, style, control)
+            else:
+                linked = style.update_link(safe_text(style.link)) if style and style.link else style
+                yield Segment(safe_text(text), linked)
+
+
+console = SafeConsole(highlight=False)
+errors = SafeConsole(stderr=True, highlight=False)
+
+
+def print_line(sentence: str) -> None:
+    """Print a sentence as it is, in one line, without reading markup in it."""
+    console.print(sentence, markup=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; values that JSON has no type for as text."""
+    sys.stdout.write(safe_json(value, indent=2) + "\n")
+
+
+def print_hanging(console: Console, head: Text, body: Text, *, indent: int = 0) -> None:
+    """Print a text behind a head, with its later lines below its beginning, and further by an indent."""
+    margin = head.cell_len + indent
+    lines = body.wrap(console, max(_NARROWEST, console.width - margin))
+    for line in lines:
+        line.rstrip()
+    console.print(Text.assemble(head, Text("\n" + " " * margin).join(lines)), soft_wrap=True)
+
+
+def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table of texts; all columns but the first have numbers."""
+    table = Table(title=title, title_justify="left", box=None, collapse_padding=True)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 @contextmanager
@@ -51,8 +133,3 @@ def _flush_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno != errno.EPIPE:
             raise
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON; values that JSON has no type for as text."""
-    sys.stdout.write(safe_json(value, indent=2) + "\n")

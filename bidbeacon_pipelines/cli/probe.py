@@ -5,28 +5,36 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.account_names import OnlyAccount
-from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import (
-    BadOptionError,
-    CommandFailedError,
-    ExitCode,
-    plain_errors,
+from bidbeacon_pipelines.accounts.names import get_named_ads_account
+from bidbeacon_pipelines.accounts.queries import (
+    get_ads_account_by_id,
+    list_accounts,
+    list_countries,
 )
+from bidbeacon_pipelines.accounts.sync import sync_accounts
+from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import BadOptionError, CommandFailedError, ExitCode
+from bidbeacon_pipelines.cli.options import OnlyAccount
 from bidbeacon_pipelines.cli.output import Json, console, errors, print_json
+from bidbeacon_pipelines.credentials import DEFAULT
+from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
+from bidbeacon_pipelines.job_context import JobContext, open_job_context
+from bidbeacon_pipelines.probe.amazon import Amazon
+from bidbeacon_pipelines.probe.findings import Finding
+from bidbeacon_pipelines.probe.listener import Listener
+from bidbeacon_pipelines.probe.probe import Probe
+from bidbeacon_pipelines.probe.recording import write_recording
 from bidbeacon_pipelines.settings import get_settings
-
-if TYPE_CHECKING:
-    from bidbeacon_pipelines.accounts.tables import AdsAccount
-    from bidbeacon_pipelines.job_context import JobContext
-    from bidbeacon_pipelines.probe.findings import Finding
-    from bidbeacon_pipelines.probe.probe import Probe
+from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_sessions import with_job_session
 
 _STYLES = {
     "as expected": "green",
@@ -36,7 +44,6 @@ _STYLES = {
 }
 
 
-@plain_errors
 def probe(
     account: OnlyAccount = None,
     dataset: Annotated[
@@ -60,14 +67,6 @@ def probe(
     Exits with 0 if nothing differs, or all that differs was applied; with 1 if not, and with 2 if
     nothing can be asked.
     """
-    from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
-    from bidbeacon_pipelines.credentials import DEFAULT
-    from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
-    from bidbeacon_pipelines.job_context import open_job_context
-    from bidbeacon_pipelines.probe.listener import Listener
-    from bidbeacon_pipelines.probe.probe import Probe
-    from bidbeacon_pipelines.windows.contracts import read_contract
-
     settings, listener = get_settings(), Listener()
     datasets = [get_dataset(name) for name in dataset or DATASETS]
     retry = RetryPolicy(patience=3600)
@@ -95,13 +94,8 @@ def probe(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _find_account(context: "JobContext", named: str | None) -> "AdsAccount":
+def _find_account(context: JobContext, named: str | None) -> AdsAccount:
     """Sync the accounts, and return the ads account of this name, or the first that reports can be requested for."""
-    from bidbeacon_pipelines.accounts.names import get_named_ads_account
-    from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_accounts
-    from bidbeacon_pipelines.accounts.sync import sync_accounts
-    from bidbeacon_sessions import with_job_session
-
     _say("Listing accounts and profiles")
     given = {"via": "command line"}
     with with_job_session("sync-accounts", store=context.sessions, input=given) as session:
@@ -115,7 +109,7 @@ def _find_account(context: "JobContext", named: str | None) -> "AdsAccount":
     raise CommandFailedError("There is no active account with a profile to ask about.")
 
 
-def _confirm(run: "Probe") -> None:
+def _confirm(run: Probe) -> None:
     """Print how many reports the probe creates and how long that takes, and ask for confirmation."""
     of = run.ads_account
     minutes = sum(2 * one.dataset.usual_latency / timedelta(minutes=1) for one in run.reports)
@@ -139,13 +133,8 @@ def _create_file(record: Path | None) -> Path:
     return file
 
 
-def _run(context: "JobContext", run: "Probe", file: Path, *, apply: bool) -> None:
+def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
     """Probe in a session of its own; write the recording, also after Ctrl-C."""
-    from bidbeacon_pipelines.accounts.queries import list_countries
-    from bidbeacon_pipelines.probe.amazon import Amazon
-    from bidbeacon_pipelines.probe.recording import write_recording
-    from bidbeacon_sessions import with_job_session
-
     ads_account = run.ads_account
     with context.engine.begin() as connection:
         every = list_countries(connection, ads_account.account_id)
@@ -166,10 +155,10 @@ def _run(context: "JobContext", run: "Probe", file: Path, *, apply: bool) -> Non
 
 
 def _say(sentence: str) -> None:
-    errors.print(sentence, style="dim", markup=False, highlight=False)
+    errors.print(sentence, style="dim", markup=False)
 
 
-def _print(findings: "Sequence[Finding]", *, as_json: bool) -> None:
+def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return
@@ -177,10 +166,10 @@ def _print(findings: "Sequence[Finding]", *, as_json: bool) -> None:
     counts = {name: sum(finding.verdict == name for finding in findings) for name in _STYLES}
     worst = next(name for name in reversed(_STYLES) if counts[name] or name == "as expected")
     text = ", ".join(f"{count} {name}" for name, count in counts.items()) + "."
-    console.print(Text(text, _STYLES[worst]), highlight=False)
+    console.print(Text(text, _STYLES[worst]))
 
 
-def _table(findings: "Sequence[Finding]") -> Table:
+def _table(findings: Sequence[Finding]) -> Table:
     table = Table(box=None, padding=(0, 1), show_edge=False)
     for heading in ("", "", "checked", "found, and what to do"):
         table.add_column(heading, overflow="fold")
@@ -190,7 +179,7 @@ def _table(findings: "Sequence[Finding]") -> Table:
     return table
 
 
-def _lines(group: "Sequence[Finding]") -> Iterator[tuple[str, str, str]]:
+def _lines(group: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
     """Yield the lines of a subject: what is as expected shares one."""
     expected = [finding for finding in group if finding.verdict == "as expected"]
     if expected:

@@ -1,24 +1,24 @@
-"""Commands on quarantine: listing invalid rows, and replaying them after a fix."""
+"""Commands on quarantine: list invalid rows, and replay them after a fix."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.text import Text
+from sqlalchemy import Connection
 
-from bidbeacon_pipelines.cli.account_names import CountryOption, OnlyAccount
-from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import plain_errors
-from bidbeacon_pipelines.cli.output import Json, console, print_json
-from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.accounts.names import get_named_account
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import explain
+from bidbeacon_pipelines.cli.database import open_store
+from bidbeacon_pipelines.cli.options import CountryOption, OnlyAccount, OnlyDataset, parse_day
+from bidbeacon_pipelines.cli.output import Json, console, print_hanging, print_json, print_line
+from bidbeacon_pipelines.cli.recorded import recorded
+from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.loading.quarantine import replay_quarantine
+from bidbeacon_pipelines.loading.quarantine_queries import QuarantinedRow, list_quarantined_rows
 
-quarantine_app = typer.Typer(
-    no_args_is_help=True, help="Invalid rows of reports: as received, with the reason."
-)
 
-OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
-
-
-@quarantine_app.command("list")
-@plain_errors
 def quarantine_list(
     account: OnlyAccount = None,
     country: CountryOption = None,
@@ -31,33 +31,43 @@ def quarantine_list(
     as_json: Json = False,
 ) -> None:
     """Show quarantined rows, newest first, each as received and with the reason."""
-    from bidbeacon_pipelines.accounts.names import get_named_account
-    from bidbeacon_pipelines.cli.window_output import print_quarantined_row
-    from bidbeacon_pipelines.cli.windows import parse_day
-    from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
-
     day = None if window is None else parse_day(window)
-    if dataset is not None:
-        get_dataset(dataset)
-    with shared_engine(database_url(get_settings())).begin() as connection:
-        found = None if account is None else get_named_account(connection, account, country)
+    with open_store().begin() as connection:
+        found = _find(connection, account, country, dataset)
         key = None if found is None else found.account_key
         rows = list_quarantined_rows(
             connection, account=key, dataset=dataset, day=day, reason=reason, limit=limit
         )
     if as_json:
-        print_json([row.__dict__ for row in rows])
+        print_json([asdict(row) for row in rows])
         return
     for row in rows:
-        print_quarantined_row(console, row)
+        _print_row(row)
     if not rows:
-        console.print("No row in quarantine matches.")
+        print_line("No row in quarantine matches.")
 
 
-@quarantine_app.command("replay")
-@plain_errors
+def _find(
+    connection: Connection, account: str | None, country: str | None, dataset: str | None
+) -> Account | None:
+    """Return the account of a name, if one is given; refuse an unknown dataset."""
+    if dataset is not None:
+        get_dataset(dataset)
+    return None if account is None else get_named_account(connection, account, country)
+
+
+def _print_row(row: QuarantinedRow) -> None:
+    """Print a row's origin, why it is invalid, and its raw text."""
+    outcome = "" if row.is_loaded else "  (not loaded: the report was refused)"
+    day = str(row.window_date or "no readable day")
+    origin = (f"  row {row.row_number} of request {row.request_id}{outcome}", "dim")
+    label = (row.account_label, "blue")
+    head = Text.assemble(label, f" {row.dataset} ", (day, "magenta"), origin)
+    console.print(head)
+    print_hanging(console, Text("  "), Text(explain(row.cause).sentence, "yellow"))
+    print_hanging(console, Text("  "), Text(row.raw, "dim"))
+
+
 def quarantine_replay(
     account: OnlyAccount = None,
     country: CountryOption = None,
@@ -65,34 +75,13 @@ def quarantine_replay(
     as_json: Json = False,
 ) -> None:
     """Check quarantined rows again, after a fix, and load those that are valid now."""
-    from bidbeacon_pipelines.accounts.names import get_named_account
-    from bidbeacon_pipelines.cli.recorded import ending_by_signals
-    from bidbeacon_pipelines.cli.session_output import action_sentence
-    from bidbeacon_pipelines.database.engine import shared_engine
-    from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_pipelines.loading.quarantine import replay_quarantine
-    from bidbeacon_sessions import SessionStore, with_job_session
-
-    engine = shared_engine(database_url(get_settings()))
-    if dataset is not None:
-        get_dataset(dataset)
-    with engine.begin() as connection:
-        found = None if account is None else get_named_account(connection, account, country)
-    key, reference = (None, None) if found is None else (found.account_key, found.ref)
-    given = {"account": key, "dataset": dataset, "via": "command line"}
-    store = SessionStore(engine)
-    with (
-        ending_by_signals(),
-        with_job_session(
-            "replay-quarantine", input=given, store=store, account=reference
-        ) as session,
-    ):
-        replayed = replay_quarantine(engine, session, account=key, dataset=dataset)
-    if as_json:
-        counts = [action.model_dump(mode="json") for action in replayed]
-        print_json({"session_id": str(session.session_id), "reports": counts})
-        return
-    for action in replayed:
-        console.print(action_sentence({"parts": action.parts(), "tone": action.own_tone()}))
-    rows, left = sum(action.rows for action in replayed), sum(action.left for action in replayed)
-    console.print(f"Loaded {rows:,} rows; {left:,} are still invalid.")
+    store = open_store()
+    with store.begin() as connection:
+        found = _find(connection, account, country, dataset)
+    key, reference = (found.account_key, found.ref) if found else (None, None)
+    given, take_json = {"account": key, "dataset": dataset}, print_json if as_json else None
+    with recorded(store, "replay-quarantine", given, reference, take_json) as (session, _):
+        replayed = replay_quarantine(store.engine, session, account=key, dataset=dataset)
+    if not as_json:
+        rows, left = sum(one.rows for one in replayed), sum(one.left for one in replayed)
+        print_line(f"Loaded {rows:,} rows; {left:,} are still invalid.")

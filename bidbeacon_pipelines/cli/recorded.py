@@ -1,114 +1,90 @@
 """The session around a command's work: its actions are printed as they happen, and a signal ends it as cancelled."""
 
-import signal
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any, Final
 
-import typer
 from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
-from bidbeacon_pipelines.cli.output import console, errors
-from bidbeacon_pipelines.cli.session_output import StatusLine, following
-from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_sessions import SessionRecorder, Subject, with_job_session
+from bidbeacon_pipelines.cli.errors import stop_at_signals
+from bidbeacon_pipelines.cli.output import console, print_hanging
+from bidbeacon_pipelines.cli.session_output import get_session, print_actions, session_line
+from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.presentation import action_json, load_labels
+from bidbeacon_sessions.queries import list_actions
 
-_SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+TakeJson = Callable[[dict[str, Any]], None]
 
-
-class StoppedBySignal(KeyboardInterrupt):
-    """A signal asked the command to end.
-
-    Attributes:
-        number: The signal's.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        super().__init__(f"Stopped by {_SIGNALS[signal.Signals(number)]}")
+_POLL_SECONDS: Final = 0.2
 
 
 @contextmanager
 def recorded(
-    context: JobContext,
+    store: SessionStore,
     job_name: str,
-    *,
-    input: dict[str, Any],  # noqa: A002 - as `with_job_session` calls it
+    given: dict[str, Any],
     account: Subject | None = None,
-    as_json: bool = False,
-    hidden: Collection[str] = (),
-) -> Iterator[tuple[SessionRecorder, StatusLine]]:
-    """Record everything inside as one session and print it as it happens; yield the session, and its status line.
+    take_json: TakeJson | None = None,
+) -> Iterator[tuple[SessionRecorder, Status]]:
+    """Record everything inside as one session and print it as it happens; yield the session, and the line of its status.
 
-    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled (`ending_by_signals`); a second
-    signal ends the process at once.
+    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled (`stop_at_signals`).
 
     Args:
-        context: the tools.
+        store: where sessions are kept.
         job_name: what this work is called.
-        input: what the command was given.
+        given: what the command was given.
         account: the account it works for, where it is just one.
-        as_json: print nothing.
-        hidden: types of actions that are not printed.
+        take_json: called with the whole session at its end, instead of printing anything.
     """
-    shown_on = Console(quiet=True) if as_json else console
-    status = StatusLine()
-    with (
-        ending_by_signals(),
-        with_job_session(job_name, input=input, store=context.sessions, account=account) as session,
-        following(
-            shown_on,
-            context.sessions,
-            session.session_id,
-            account=account.key if account else None,
-            hidden=hidden,
-            status=status,
-        ),
-    ):
-        yield session, status
-
-
-@contextmanager
-def ending_by_signals() -> Iterator[None]:
-    """End the block at Ctrl-C, SIGTERM and the end of the terminal, so that a session inside is cancelled, and say so on stderr.
-
-    Signals that were ignored, as by `nohup`, stay ignored. Outside of the main thread nothing
-    changes, since Python allows it nowhere else.
-
-    Raises:
-        typer.Exit: a signal ended the block: 128 and its number, as shells count.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    shown_on = console if take_json is None else Console(quiet=True)
+    given, session_id = {**given, "via": "command line"}, None
+    stop_at_signals()
     try:
-        with _raising_on_signals():
-            yield
-    except StoppedBySignal as stopped:
-        line = f"{stopped}: its session is cancelled, and the next run continues with the rest."
-        errors.print(line, highlight=False, soft_wrap=True)
-        raise typer.Exit(128 + stopped.number) from None
+        with (
+            with_job_session(job_name, input=given, store=store, account=account) as session,
+            shown_on.status("running", spinner_style="cyan") as status,
+            _printed(shown_on, store, session, account),
+        ):
+            session_id = session.session_id
+            yield session, status
+    finally:
+        if session_id is not None:
+            ended = get_session(store, session_id)
+            if take_json is None:
+                print_hanging(console, Text(), session_line(ended), indent=2)
+            else:
+                take_json(ended)
 
 
 @contextmanager
-def _raising_on_signals() -> Iterator[None]:
-    """Raise `StoppedBySignal` inside the block at the first signal; later ones do what they did before."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    heeded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+def _printed(
+    shown_on: Console,
+    store: SessionStore,
+    session: SessionRecorder,
+    account: Subject | None,
+) -> Iterator[None]:
+    """Print a session's actions as they are committed, until the block ends."""
+    stop = threading.Event()
+    own = None if account is None else account.key
 
-    def restore() -> None:
-        for number in heeded:
-            signal.signal(number, before[number])
+    def follow() -> None:
+        last, ended = 0, False
+        while not ended:
+            ended = stop.wait(_POLL_SECONDS)  # once more after the end, for what came last
+            with store.begin() as connection:
+                rows = list_actions(connection, session.session_id, after=last)
+                labels = load_labels(connection, rows)
+            last = rows[-1]["ord"] if rows else last
+            print_actions(shown_on, [action_json(row, labels) for row in rows], own)
 
-    def stop(number: int, _: FrameType | None) -> None:
-        restore()
-        raise StoppedBySignal(number)
-
-    for number in heeded:
-        signal.signal(number, stop)
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
     try:
         yield
     finally:
-        restore()
+        stop.set()
+        follower.join(timeout=10)

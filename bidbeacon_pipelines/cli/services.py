@@ -1,17 +1,15 @@
-"""The commands that run a service until they are stopped."""
+"""The commands that run a service until they are stopped; each imports no more than it needs, since it runs for weeks."""
 
 from typing import Annotated
 
 import typer
 
-from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import plain_errors
+from bidbeacon_pipelines.cli.errors import BadOptionError
 from bidbeacon_pipelines.cli.output import console
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_sessions.settings import read_settings
+from bidbeacon_sessions.settings import get_session_settings, read_settings
 
 
-@plain_errors
 def dev() -> None:
     """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
     from bidbeacon_pipelines.dev.dev import run_dev
@@ -19,21 +17,31 @@ def dev() -> None:
     raise typer.Exit(run_dev(read_settings(Settings, running=False), console))
 
 
-@plain_errors
+def db_start() -> None:
+    """Run the embedded database alone, with its tables upgraded, until Ctrl-C."""
+    from bidbeacon_pipelines.dev.dev import run_dev
+
+    settings = read_settings(Settings, running=False)
+    if settings.database_url is not None:
+        raise BadOptionError(
+            "BIDBEACON_DATABASE_URL is set: unset it to start the embedded database."
+        )
+    raise typer.Exit(run_dev(settings, console, with_services=False))
+
+
 def stream(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
     ] = None,
 ) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket); it also watches for problems, and sends alerts."""
-    import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
+    from bidbeacon_pipelines.cli.database import database_url
     from bidbeacon_pipelines.database.engine import make_engine
     from bidbeacon_pipelines.database.presence import announce
     from bidbeacon_pipelines.problems.alerts import AlertWatch
     from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.server.serve import serve
-    from bidbeacon_sessions.settings import get_session_settings
 
     url = database_url(get_settings())
     store = SessionStore.connect(url)

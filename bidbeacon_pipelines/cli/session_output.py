@@ -1,39 +1,29 @@
-"""Prints sessions in a terminal: coloured sentences of actions, live while a job runs."""
+"""Prints sessions in a terminal: a line for each, and the sentences of actions in colour, runs of the same one as one line."""
 
-import threading
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from itertools import groupby
+from typing import Any, Final
 from uuid import UUID
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.folding import fold_runs, shorten_names
+from bidbeacon_pipelines.cli.errors import CommandFailedError
+from bidbeacon_pipelines.cli.output import print_hanging
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.presentation import (
-    action_json,
-    describe_status,
-    error_text,
-    load_labels,
-    whose,
-)
-from bidbeacon_sessions.queries import list_actions
+from bidbeacon_sessions.presentation import describe_status, error_text, whose
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
 from bidbeacon_sessions.server.listing import load_session
 
-TONES = {
+TONES: Final = {
     "success": "green",
     "warning": "yellow",
     "error": "bold red",
     "progress": "cyan",
     "neutral": "default",
 }
-MARKS = {
+MARKS: Final = {
     "running": ("●", "cyan"),
     "succeeded": ("✔", "green"),
     "skipped": ("»", "dim"),
@@ -51,53 +41,43 @@ _PARTS = {
     "account": "blue",
     "time": "dim",
 }
-_POLL_SECONDS = 0.2
-_REPORT_EVERY_SECONDS = 60
-_NARROWEST = 24
+_SHORTEST_RUN = 3
+_MOST_ACCOUNTS = 3
 
 
-def print_action(console: Console, action: Mapping[str, Any], account: str | None = None) -> None:
-    """Print one action (as `presentation.action_json`): local time, other accounts than the session's, sentence.
+def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
+    """Return a session and its actions as JSON shows them.
 
-    Lines after the first are indented below the sentence.
+    Raises:
+        CommandFailedError: there is no such session.
     """
-    at = datetime.fromisoformat(action["at"]).astimezone()
-    line = Text(f"  {at:%H:%M:%S}  ", style="dim")
-    line.append("│ ", style=TONES[action["tone"]])
-    sentence = Text()
-    if others := whose(action, account):
-        sentence.append(f"{others} ", style="blue")
-    sentence.append_text(action_sentence(action))
-    if count := action.get("folded"):
-        sentence.append(f" ({count} ×)", style="dim")
-    print_hanging(console, line, sentence)
+    loaded = load_session(store, session_id)
+    if loaded is None:
+        raise CommandFailedError(
+            f"No session {session_id}: `bidbeacon sessions list` shows the newest."
+        )
+    session: dict[str, Any] = loaded["session"]
+    return session
 
 
-def print_hanging(console: Console, head: Text, body: Text, *, indent: int = 0) -> None:
-    """Print a text behind a head, with its later lines below its beginning, and further by an indent."""
-    margin = head.cell_len + indent
-    lines = body.wrap(console, max(_NARROWEST, console.width - margin))
-    for line in lines:
-        line.rstrip()
-    console.print(Text.assemble(head, Text("\n" + " " * margin).join(lines)), soft_wrap=True)
-
-
-def action_sentence(action: Mapping[str, Any]) -> Text:
-    """Return one action's sentence, in its tone's colour."""
-    return _sentence(action["parts"], TONES[action["tone"]])
+def print_session(console: Console, session: Mapping[str, Any]) -> None:
+    """Print a session with all its actions and its error."""
+    print_hanging(console, Text(), session_line(session), indent=2)
+    print_actions(console, session["actions"], session["account"])
+    if session["error"]:
+        console.print(Text(f"  {error_text(session['error'])}", style="bold red"))
 
 
 def session_line(session: Mapping[str, Any]) -> Text:
-    """Return one session (as `presentation.session_json`) as a line: mark, status, job, account, duration."""
+    """Return one session (as `presentation.session_json`) as a line: mark, status, job, account, duration, id."""
     icon, style = MARKS[session["mark"]]
-    line = Text(f"{icon} {describe_status(session)}", style=style)
-    line.append(f"  {session['job_name']}", style="bold")
+    line = Text(f"{icon} {describe_status(session)}", style)
+    line.append(f"  {session['job_name']}", "bold")
     if session["account"]:
-        line.append(f"  {account_of(session)}", style="blue")
+        line.append(f"  {account_of(session)}", "blue")
     if session["duration"] is not None:
-        line.append(f"  {format_duration(session['duration'])}", style="dim")
-    line.append(f"  {session['id']}", style="dim")
-    return line
+        line.append(f"  {format_duration(session['duration'])}", "dim")
+    return line.append(f"  {session['id']}", "dim")
 
 
 def account_of(session: Mapping[str, Any]) -> str:
@@ -107,135 +87,78 @@ def account_of(session: Mapping[str, Any]) -> str:
 
 def dated_line(session: Mapping[str, Any]) -> Text:
     """Return one session as a line that begins with the local time at which it ended, or began where it runs."""
-    return local_time(session["finished_at"] or session["started_at"]).append_text(
-        session_line(session)
-    )
+    at = local_time(session["finished_at"] or session["started_at"])
+    return at.append_text(session_line(session))
 
 
 def local_time(instant: str) -> Text:
     """Return an instant of ISO 8601 in local time, with a blank behind it."""
-    return Text(f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
+    return Text(f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S} ", "dim")
 
 
-def progress_line(
-    session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime
-) -> Text:
-    """Return how long a session has been running, and its last action."""
-    ran = (now - datetime.fromisoformat(session["started_at"])).total_seconds()
-    line = Text(f"running for {format_duration(max(ran, 0))}", style="cyan")
-    count = session["action_count"]
-    line.append(f", {count:,} action{'' if count == 1 else 's'} so far", style="dim")
-    return (
-        line.append_text(Text(": ", style="dim")).append_text(action_sentence(last))
-        if last
-        else line
-    )
-
-
-class StatusLine:
-    """The status line while a command runs: for how long, and what it waits for."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._printed_at = self._started
-        self.text = ""
-
-    def __rich__(self) -> Text:
-        ran = format_duration(int(time.monotonic() - self._started))
-        return Text(f"  ● running for {ran}{': ' if self.text else ''}{self.text}", style="cyan")
-
-    def print_regularly(self, console: Console) -> None:
-        """Print the line once a minute: for a console that is a file or a pipe."""
-        if time.monotonic() - self._printed_at >= _REPORT_EVERY_SECONDS:
-            self._printed_at = time.monotonic()
-            console.print(self, soft_wrap=True)
-
-
-@contextmanager
-def following(
+def print_actions(
     console: Console,
-    store: SessionStore,
-    session_id: UUID,
-    *,
+    actions: Iterable[Mapping[str, Any]],
     account: str | None = None,
-    hidden: Collection[str] = (),
-    status: StatusLine | None = None,
-) -> Iterator[None]:
-    """Print a session's actions as they are committed, but for those of the `hidden` types, and its status, until the block ends.
-
-    Each line names the accounts that it is about, but for `account`, the key of the session's own.
-    """
-    stop = threading.Event()
-    status = status or StatusLine()
-    live = Live(
-        console=console, get_renderable=lambda: status, refresh_per_second=2, transient=True
-    )
-    follower = threading.Thread(
-        target=_follow,
-        args=(console, store, session_id, account, stop, hidden, status),
-        daemon=True,
-    )
-    with live if console.is_terminal and not console.quiet else nullcontext():
-        follower.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            follower.join(timeout=10)
-
-
-def _follow(
-    console: Console,
-    store: SessionStore,
-    session_id: UUID,
-    account: str | None,
-    stop: threading.Event,
-    hidden: Collection[str],
-    status: StatusLine,
+    *,
+    form: str = "%H:%M:%S",
+    zone: tzinfo | None = None,
 ) -> None:
-    last, ended = 0, False
-    while not ended:
-        ended = stop.wait(_POLL_SECONDS)  # one more look after the end, for what came last
-        with store.begin() as connection:
-            rows = list_actions(connection, session_id, after=last)
-            labels = load_labels(connection, rows)
-        last = rows[-1]["ord"] if rows else last
-        shown = [action_json(row, labels) for row in rows if row["type"] not in hidden]
-        for action in fold_runs(shown):
-            print_action(console, action, account)
-        if not console.is_terminal:
-            status.print_regularly(console)
+    """Print actions (as `presentation.action_json`) in the given order: time, other accounts than the session's, sentence.
 
-
-def print_session(console: Console, store: SessionStore, session_id: UUID) -> bool:
-    """Print a session with all its actions and its error; return False if there is no such session."""
-    loaded = load_session(store, session_id)
-    if loaded is None:
-        return False
-    shown = loaded["session"]
-    print_hanging(console, Text(), session_line(shown), indent=2)
-    for action in fold_runs(shown["actions"]):
-        print_action(console, action, shown["account"])
-    if shown["error"]:
-        console.print(Text(f"  {error_text(shown['error'])}", style="bold red"))
-    return True
-
-
-def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """Return a table of plain values; what is None shows as a dash.
-
-    The first column is never broken: it is what people copy.
+    Args:
+        console: where to print.
+        actions: of one session.
+        account: the key of the session's account.
+        form: how a time is written.
+        zone: of the times; None is the local one.
     """
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*(Text("–" if value is None else str(value)) for value in row))
-    return table
+    for action, count in fold_runs(actions):
+        at = datetime.fromisoformat(action["at"]).astimezone(zone)
+        head = Text.assemble((f"  {at:{form}}  ", "dim"), ("│ ", TONES[action["tone"]]))
+        others = whose(action, account)
+        sentence = Text(f"{others} " if others else "", "blue").append_text(action_sentence(action))
+        if count > 1:
+            sentence.append(f" ({count} ×)", "dim")
+        print_hanging(console, head, sentence)
 
 
-def _sentence(parts: Sequence[Part], style: str) -> Text:
-    text = Text(style=style if style != "default" else "")
-    for part in shorten_names(fold_windows(parts)):
-        text.append(part["text"], style=_PARTS.get(part["kind"], ""))
-    return text
+def fold_runs(actions: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], int]]:
+    """Yield actions and how many each stands for: three and more equal ones in a row are the first one. Errors never fold.
+
+    The page folds by the same rules, in `web/folding.js`.
+    """
+    for _, group in groupby(actions, key=_kind):
+        run = list(group)
+        if len(run) >= _SHORTEST_RUN:
+            yield run[0], len(run)
+        else:
+            yield from ((action, 1) for action in run)
+
+
+def _kind(action: Mapping[str, Any]) -> Any:
+    """Return what the actions of a run share; of an error, its place."""
+    if action["tone"] == "error":
+        return action["ord"]
+    payload = action["payload"]
+    code = (payload.get("cause") or {}).get("code")
+    return action["type"], action["tone"], payload.get("reason"), code
+
+
+def action_sentence(action: Mapping[str, Any]) -> Text:
+    """Return one action's sentence, in its tone's colour."""
+    style = TONES[action["tone"]]
+    sentence = Text(style="" if style == "default" else style)
+    for part in _with_few_accounts(fold_windows(action["parts"])):
+        sentence.append(part["text"], _PARTS.get(part["kind"], ""))
+    return sentence
+
+
+def _with_few_accounts(parts: Sequence[Part]) -> Sequence[Part]:
+    """Return the parts of a sentence; of many accounts the first three, and how many more."""
+    places = [place for place, part in enumerate(parts) if part["kind"] == "account"]
+    if len(places) <= _MOST_ACCOUNTS + 1:
+        return parts
+    first, last = places[_MOST_ACCOUNTS - 1], places[-1]
+    more: Part = {"kind": "text", "text": f" and {len(places) - _MOST_ACCOUNTS:,} more"}
+    return [*parts[: first + 1], more, *parts[last + 1 :]]

@@ -1,108 +1,76 @@
-"""The commands on job sessions."""
+"""The commands on job sessions; they are filtered in the words of the page: `job:load-windows since:6h throttled`."""
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
+from rich.text import Text
+from sqlalchemy import Connection
 
-from bidbeacon_pipelines.cli.account_names import complete_account
-from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import BadOptionError, CommandFailedError, plain_errors
-from bidbeacon_pipelines.cli.output import Json, console, print_json
-from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.accounts.names import list_named_accounts
+from bidbeacon_pipelines.accounts.rules import BadCadenceError, parse_every
+from bidbeacon_pipelines.cli.database import open_store
+from bidbeacon_pipelines.cli.errors import BadOptionError
+from bidbeacon_pipelines.cli.options import complete_account, parse_day
+from bidbeacon_pipelines.cli.output import Json, console, print_hanging, print_json, print_line
+from bidbeacon_pipelines.cli.session_output import (
+    action_sentence,
+    get_session,
+    local_time,
+    print_session,
+    session_line,
+)
+from bidbeacon_pipelines.cli.tailing import JsonTail, Tail, TerminalTail
+from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_sessions.actions import action_classes
+from bidbeacon_sessions.clock import read_instant
+from bidbeacon_sessions.filters import SessionFilter, expectation_of
+from bidbeacon_sessions.queries import find_accounts
+from bidbeacon_sessions.sentences import format_duration
+from bidbeacon_sessions.server.listing import load_sessions
+from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+_NAMES: Final = tuple(name for name in SessionFilter.model_fields if name != "text")
 
-    from bidbeacon_sessions.filters import SessionFilter
 
-sessions_app = typer.Typer(no_args_is_help=True, help="Job sessions: each job's input and actions.")
+def complete_term(incomplete: str) -> list[str]:
+    """Return the terms of a filter that a shell can complete: their names, statuses, outcomes, accounts."""
+    name, colon, begun = incomplete.partition(":")
+    if not colon:
+        return [f"{one}:" for one in _NAMES if one.startswith(name)]
+    known = {"status": SESSION_STATUSES, "outcome": SESSION_OUTCOMES}.get(name, ())
+    values = [one for one, _ in complete_account(begun)] if name == "account" else known
+    return [f"{name}:{value}" for value in values if value.startswith(begun)]
 
-Job = Annotated[str | None, typer.Option(help="Only this job.")]
-Account = Annotated[
-    str | None,
-    typer.Option(
-        help="Only sessions that worked for or refer to an account: its key, its name or a part of it.",
-        autocompletion=complete_account,
+
+Terms = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILTER]...",
+        help="As on the page: job:… account:… status:… outcome:… type:… dataset:… window:… run:… since:… before:… "
+        "(2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z; days are UTC), and words to look for.",
+        autocompletion=complete_term,
+        show_default=False,
     ),
 ]
-Status = Annotated[
-    str | None, typer.Option(help="running, succeeded, failed, cancelled or crashed.")
-]
-Outcome = Annotated[
-    str | None,
-    typer.Option(help="ok, warnings or problems; with --account, what was achieved for it."),
-]
-Type = Annotated[
-    str | None,
-    typer.Option("--type", help="Only sessions with this type of action, such as report-failed."),
-]
-OfDataset = Annotated[
-    str | None, typer.Option("--dataset", help="Only sessions that refer to this dataset.")
-]
-Window = Annotated[str | None, typer.Option(help="Only sessions that refer to this day.")]
-Run = Annotated[str | None, typer.Option(help="Only sessions of this Dagster run.")]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        help="Only sessions started since: 2h, 3d, 2026-11-23, or 2026-11-23T05:00:00Z; days are UTC."
-    ),
-]
 
 
-@sessions_app.command("list")
-@plain_errors
 def sessions_list(
-    job: Job = None,
-    account: Account = None,
-    status: Status = None,
-    outcome: Outcome = None,
-    action_type: Type = None,
-    dataset: OfDataset = None,
-    window: Window = None,
-    run: Run = None,
-    since: Since = None,
+    terms: Terms = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
     """Show sessions with when they began, newest first; running ones with their duration and last action."""
-    from rich.text import Text
-
-    import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.cli.session_output import (
-        local_time,
-        print_hanging,
-        progress_line,
-        session_line,
-    )
-    from bidbeacon_sessions import SessionStore
-    from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-    from bidbeacon_sessions.queries import list_excerpts, list_sessions
-
-    store = SessionStore.connect(database_url(get_settings()))
-    wanted = read_filter(
-        job=job,
-        account=account,
-        status=status,
-        outcome=outcome,
-        type=action_type,
-        dataset=dataset,
-        window=window,
-        run=run,
-        since=since,
-    )
-    with store.snapshot() as connection:
-        rows = list_sessions(connection, wanted, limit=limit)
-        running = [row["id"] for row in rows if row["status"] == "running"]
-        actions = list_excerpts(connection, running, last=1)
-        labels = load_labels(connection, actions)
-        last = {str(row["session_id"]): action_json(row, labels) for row in actions}
-        if not rows:
+    wanted, store = read_filter(terms or ()), open_store()
+    found = load_sessions(store, wanted, limit)["sessions"]
+    if not found:
+        with store.begin() as connection:
             _check_names(connection, wanted)
-    found = [session_json(row) for row in rows]
     if as_json:
         print_json(found)
         return
@@ -110,55 +78,43 @@ def sessions_list(
         began = local_time(session["started_at"])
         print_hanging(console, began, session_line(session), indent=2)
         if session["status"] == "running":
-            progress = progress_line(session, last.get(session["id"]), datetime.now(UTC))
-            print_hanging(console, Text(" " * (began.cell_len + 2)), progress)
+            print_hanging(console, Text(" " * (began.cell_len + 2)), _progress(session))
     if not found:
-        console.print("No session matches.")
+        print_line("No session matches.")
 
 
-def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
+def _progress(session: dict[str, Any]) -> Text:
+    """Return how long a session has been running, and its last action."""
+    ran = (datetime.now(UTC) - datetime.fromisoformat(session["started_at"])).total_seconds()
+    count = session["action_count"]
+    line = Text(f"running for {format_duration(max(ran, 0))}", "cyan")
+    line.append(f", {count:,} action{'' if count == 1 else 's'} so far", "dim")
+    if session["actions"]:
+        line.append(": ", "dim").append_text(action_sentence(session["actions"][-1]))
+    return line
+
+
+def _check_names(connection: Connection, wanted: SessionFilter) -> None:
     """Raise if nothing can match, since the account or action is unknown."""
-    from bidbeacon_pipelines.accounts.names import list_named_accounts
-    from bidbeacon_sessions.actions import action_classes
-    from bidbeacon_sessions.queries import find_accounts
-
     if wanted.type is not None and wanted.type not in action_classes():
         raise BadOptionError(
-            f"--type: expected an action of docs/actions.md, such as report-failed, got: {wanted.type!r}."
+            f"type: expected an action of docs/actions.md, such as report-failed, got: {wanted.type!r}."
         )
     if wanted.account is not None and not find_accounts(connection, wanted.account):
         list_named_accounts(connection, wanted.account)
 
 
-@sessions_app.command("show")
-@plain_errors
 def sessions_show(session_id: UUID, as_json: Json = False) -> None:
-    """Show one session with all its actions, and the state of the work that it queued."""
-    import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.cli.session_output import print_session
-    from bidbeacon_sessions import SessionStore
-
-    store = SessionStore.connect(database_url(get_settings()))
+    """Show one session with all its actions."""
+    session = get_session(open_store(), session_id)
     if as_json:
-        print_json(session_with_actions(store, session_id))
-    elif not print_session(console, store, session_id):
-        raise CommandFailedError(
-            f"No session {session_id}: `bidbeacon sessions list` shows the newest."
-        )
+        print_json(session)
+    else:
+        print_session(console, session)
 
 
-@sessions_app.command("tail")
-@plain_errors
 def sessions_tail(
-    job: Job = None,
-    account: Account = None,
-    status: Status = None,
-    outcome: Outcome = None,
-    action_type: Type = None,
-    dataset: OfDataset = None,
-    window: Window = None,
-    run: Run = None,
-    since: Since = None,
+    terms: Terms = None,
     last: Annotated[
         int, typer.Option(min=0, max=200, help="How many earlier sessions to show first.")
     ] = 3,
@@ -168,64 +124,52 @@ def sessions_tail(
 
     With `--json` each line is an action or the state of a session.
     """
-    import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.cli.tailing import JsonTail, Tail, TerminalTail
-    from bidbeacon_sessions import SessionStore
-
-    wanted = read_filter(
-        job=job,
-        account=account,
-        status=status,
-        outcome=outcome,
-        type=action_type,
-        dataset=dataset,
-        window=window,
-        run=run,
-        since=since,
-    )
-    store = SessionStore.connect(database_url(get_settings()))
+    wanted, store = read_filter(terms or ()), open_store()
     with JsonTail(sys.stdout) if as_json else TerminalTail(console) as shown:
         asyncio.run(Tail(store, wanted, shown).follow(last))
 
 
-def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
-    """Return the filter of a command's options.
+def read_filter(terms: Sequence[str]) -> SessionFilter:
+    """Return the filter of some terms: `name:value`, and words that are looked for.
 
     Raises:
-        BadOptionError: an unknown status or outcome, a value that is too long, or a day or time that can't be read.
+        BadOptionError: an unknown name, status or outcome, a value that is too long, or a day or time that can't be read.
         UnknownDatasetError: an unknown dataset.
     """
-    from pydantic import ValidationError
-
-    from bidbeacon_pipelines.cli.windows import parse_day
-    from bidbeacon_pipelines.datasets.registry import get_dataset
-    from bidbeacon_sessions.filters import SessionFilter, expectation_of
-
-    if given["dataset"] is not None:
-        get_dataset(given["dataset"])
-    if given["window"] is not None:
-        given["window"] = str(parse_day(given["window"]))
+    found: dict[str, Any] = {}
+    for name, colon, value in (term.partition(":") for term in terms):
+        if not colon:
+            found["text"] = f"{found.get('text', '')} {name}".strip()
+        elif name not in _NAMES:
+            expected = ", ".join(f"{one}:…" for one in _NAMES)
+            raise BadOptionError(f"Expected one of {expected}, got: {f'{name}:{value}'!r}.")
+        else:
+            found[name] = _read_value(name, value, datetime.now(UTC))
     try:
-        return SessionFilter(
-            **given, since=None if since is None else read_since(since, datetime.now(UTC))
-        )
+        return SessionFilter(**found)
     except ValidationError as error:
         problem = error.errors()[0]
-        name = problem["loc"][0]
-        raise BadOptionError(
-            f"--{name}: {expectation_of(problem)}, got: {given[str(name)]!r}."
-        ) from None
+        name = str(problem["loc"][0])
+        raise BadOptionError(f"{name}: {expectation_of(problem)}, got: {found[name]!r}.") from None
 
 
-def read_since(value: str, now: datetime) -> datetime:
+def _read_value(name: str, value: str, now: datetime) -> object:
+    match name:
+        case "dataset":
+            get_dataset(value)
+        case "window":
+            parse_day(value)
+        case "since" | "before":
+            return read_time(name, value, now)
+    return value
+
+
+def read_time(name: str, value: str, now: datetime) -> datetime:
     """Return the instant of `2h`, `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
 
     Raises:
         BadOptionError: it is none of these.
     """
-    from bidbeacon_pipelines.accounts.rules import BadCadenceError, parse_every
-    from bidbeacon_sessions.clock import read_instant
-
     try:
         instant = read_instant(value)
     except ValueError:
@@ -233,23 +177,6 @@ def read_since(value: str, now: datetime) -> datetime:
             return now - parse_every(value)
         except BadCadenceError:
             raise BadOptionError(
-                f"--since: expected 2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z, got: {value!r}."
+                f"{name}: expected 2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z, got: {value!r}."
             ) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
-def session_with_actions(store: Any, session_id: UUID) -> dict[str, Any]:
-    """Return a session and its actions as JSON shows them.
-
-    Raises:
-        CommandFailedError: there is no such session.
-    """
-    from bidbeacon_sessions.server.listing import load_session
-
-    loaded = load_session(store, session_id)
-    if loaded is None:
-        raise CommandFailedError(
-            f"No session {session_id}: `bidbeacon sessions list` shows the newest."
-        )
-    session: dict[str, Any] = loaded["session"]
-    return session

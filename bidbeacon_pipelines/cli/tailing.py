@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_pipelines.cli.safe_console import safe_json
+from bidbeacon_pipelines.cli.output import safe_json
 from bidbeacon_pipelines.cli.session_output import TONES, account_of, action_sentence, dated_line
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import Cursor, parse_cursor, step

@@ -37,18 +37,19 @@ def read_account(
     states = count_states(connection, account, now, settings.late_after)
     answer = {
         "at": now,
-        **_who(account),
+        **who_json(account),
         "datasets": [count_json(name, states.get(name, {})) for name in DATASETS],
         "figures": _figures(connection, account, now),
         "entities": count_entities(connection, account),
-        "schedule": _schedule(account),
+        "schedule": schedule_json(account),
         "wanted": list_wanted_json(connection, account),
     }
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
 
 
-def _who(account: Account) -> dict[str, Any]:
+def who_json(account: Account) -> dict[str, Any]:
+    """Return what identifies an account, and why it is not refreshed, if so."""
     return {
         "key": account.account_key,
         "label": account.label,
@@ -68,7 +69,8 @@ def _who(account: Account) -> dict[str, Any]:
     }
 
 
-def _schedule(account: Account) -> dict[str, Any]:
+def schedule_json(account: Account) -> dict[str, Any]:
+    """Return when an account is refreshed, and since when it is known, synced and paused."""
     of_ads_account = ("cadence_by", "cadence_at", "next_look_at", "last_look_at")
     own = ("paused_by", "paused_at", "entities_synced_at", "first_seen_at", "synced_at")
     return {

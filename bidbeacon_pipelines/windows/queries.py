@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,7 +14,6 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.rules import WindowOutcome
-from bidbeacon_pipelines.windows.states import state_values
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
@@ -493,36 +492,6 @@ def record_days(connection: Connection, days: Sequence[LoadedDay], run_id: str) 
         "loads": [number for _, _, number in loads],
     }
     connection.execute(_RECORD, values)
-
-
-@dataclass(frozen=True)
-class DatasetCoverage:
-    """How complete one dataset of one account is."""
-
-    account_key: str
-    dataset: str
-    windows: int
-    loaded: int
-    due: int
-    in_flight: int
-    failed: int
-    last_loaded_at: datetime | None
-
-
-_COVERAGE = text("""
-    SELECT account_key, dataset, count(*) AS windows, count(last_loaded_at) AS loaded,
-           count(*) FILTER (WHERE state IN ('due', 'late')) AS due,
-           count(*) FILTER (WHERE state IN ('requested', 'late at Amazon', 'loading')) AS in_flight,
-           count(*) FILTER (WHERE state = 'failed') AS failed, max(last_loaded_at) AS last_loaded_at
-      FROM window_states(:at, :late_after) GROUP BY account_key, dataset ORDER BY account_key, dataset""")
-
-
-def list_coverage(
-    connection: Connection, at: datetime, late_after: timedelta
-) -> list[DatasetCoverage]:
-    """Return, for each account and dataset, how many windows there are, and how many are loaded, due, in flight, failed."""
-    rows = connection.execute(_COVERAGE, state_values(at, late_after)).mappings()
-    return [DatasetCoverage(**row) for row in rows]
 
 
 _UNLOADED = text("""

@@ -36,7 +36,9 @@ def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:
     assert "Acme Merch is refreshed cron 0 6 * * *, next at" in said
     assert "06:00 (America/Los_Angeles)" in said
     listed = json.loads(CliRunner().invoke(app, ["accounts", "list", "--json"]).stdout)
-    assert {"cron 0 6 * * *", "as soon as due"} == {account["cadence"] for account in listed}
+    assert {"cron 0 6 * * *", "as soon as due"} == {
+        account["schedule"]["cadence"] for account in listed
+    }
     assert cadence(stocked, "--as-soon-as-due").exit_code == 0
     assert as_json(stocked) == ("as soon as due", False)
 

@@ -9,8 +9,7 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, WindowsQueued
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.cli.errors import BadOptionError
-from bidbeacon_pipelines.cli.sessions import read_since
+from bidbeacon_pipelines.cli.sessions import complete_term, read_time
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 
@@ -50,65 +49,44 @@ def store(
 
 
 @pytest.mark.parametrize(
-    "options",
+    "terms",
     [
-        ("--job", "refresh-account"),
-        ("--account", "US.a"),
-        ("--type", "report-failed"),
-        ("--dataset", "daily_targets"),
-        ("--window", "2026-11-23"),
-        ("--window", "2026-11-23", "--account", "US.a", "--dataset", "daily_targets"),
-        ("--run", "run-1"),
-        ("--outcome", "problems"),
-        ("--since", "1d"),
-        ("--account", "US.a", "--status", "succeeded", "--type", "windows-queued", "--since", "1h"),
+        "job:refresh-account",
+        "account:US.a",
+        "type:report-failed",
+        "dataset:daily_targets",
+        "window:2026-11-23 account:US.a",
+        "run:run-1",
+        "outcome:problems",
+        "since:1d",
+        "FAILED",
+        "account:US.a status:succeeded type:windows-queued since:1h queued",
     ],
 )
-def test_each_filter_finds_the_one_session_that_matches(
-    store: SessionStore, options: tuple[str, ...]
-) -> None:
+def test_each_term_finds_the_one_session_that_matches(store: SessionStore, terms: str) -> None:
     """Of two."""
-    listed = json.loads(run("list", "--json", *options).stdout)
+    listed = json.loads(run("list", "--json", *terms.split()).stdout)
     assert ["refresh-account"] == [session["job_name"] for session in listed]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--account", "US.a", "--window", "2026-11-20"),
-        ("--account", "DE.b", "--job", "refresh-account"),
-        ("--type", "report-suspicious"),
-        ("--status", "running"),
-        ("--outcome", "warnings"),
-    ],
-)
-def test_filters_that_nothing_matches_say_so(store: SessionStore, options: tuple[str, ...]) -> None:
+def test_a_filter_that_nothing_matches_says_so(store: SessionStore) -> None:
     """Account and window are of one reference: another account's day does not count."""
-    assert "No session matches." in run("list", *options).stdout
-
-
-def test_an_account_is_found_by_what_refers_to_it(store: SessionStore) -> None:
-    """A session of no account of its own that loaded its window."""
-    [session] = json.loads(run("list", "--json", "--account", "DE.b").stdout)
-    assert ("poll-reports", None) == (session["job_name"], session["account"])
+    assert "No session matches." in run("list", "account:US.a", "window:2026-11-20").stdout
 
 
 def test_list_and_show_say_the_outcome(store: SessionStore) -> None:
-    """Beside the status, where it is not ok."""
-    [good, bad] = sorted(
-        json.loads(run("list", "--json").stdout), key=lambda session: session["started_at"]
-    )
+    """In words, where it is not ok; the newest comes first."""
+    bad, good = json.loads(run("list", "--json").stdout)
     assert ["ok", "problems"] == [good["outcome"], bad["outcome"]]
-    assert "succeeded with problems" in run("show", bad["id"]).stdout
-    listed = run("list").stdout
-    assert (1, 2) == (listed.count("with problems"), listed.count("succeeded"))
+    assert "✘ finished, with problems  refresh-account" in run("show", bad["id"]).stdout
+    assert "✔ succeeded  poll-reports" in run("list").stdout
 
 
 def test_a_running_session_shows_its_progress(store: SessionStore) -> None:
     """How long it runs, how much it told, and what it said last."""
     with with_job_session("load-windows", store=store) as session:
         session.add(WindowsQueued(**FACTS))
-        told = run("list", "--status", "running").stdout
+        told = run("list", "status:running").stdout
     first, _, last = told.rstrip().partition("\n")
     assert "● running  load-windows" in first
     assert re.search(r"running for \d+\.\d s", last)
@@ -138,15 +116,15 @@ def test_a_list_says_when_sessions_began(session_store: SessionStore, store: Ses
         ("2026-11-20T05:00:00+02:00", datetime(2026, 11, 20, 3, tzinfo=UTC)),
     ],
 )
-def test_since_is_a_time_or_how_long_ago(value: str, instant: datetime) -> None:
+def test_a_time_is_an_instant_or_how_long_ago(value: str, instant: datetime) -> None:
     """Days and times without a zone are UTC."""
-    assert instant == read_since(value, NOW)
+    assert instant == read_time("since", value, NOW)
 
 
-def test_what_cannot_be_understood_is_one_line(store: SessionStore) -> None:
-    """A status that is none, a time that is none."""
-    with pytest.raises(BadOptionError, match="--since: expected 2h, 3d"):
-        read_since("yesterday", NOW)
-    result = run("list", "--status", "fine")
-    assert result.exit_code == 2
-    assert "--status: expected 'running', 'succeeded'" in result.stderr.replace("\n", " ")
+@pytest.mark.parametrize(
+    ("begun", "completed"),
+    [("st", ["status:"]), ("status:c", ["status:cancelled", "status:crashed"]), ("job:x", [])],
+)
+def test_a_shell_completes_terms(begun: str, completed: list[str]) -> None:
+    """Their names, and the values that are few."""
+    assert completed == complete_term(begun)

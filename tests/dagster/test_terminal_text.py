@@ -57,7 +57,7 @@ def test_no_text_controls_the_terminal(stocked: World) -> None:
         ("doctor",),
         ("accounts", "list", "--json"),
         ("sessions", "show", session_id, "--json"),
-        ("sessions", "list", "--since", EVIL),
+        ("sessions", "list", f"since:{EVIL}"),
         ("explain", "--account", EVIL, "--window", str(stocked.day())),
         (f"--{EVIL}",),
         ("sessions", "show", EVIL),

@@ -156,7 +156,7 @@ def test_who_paused_an_account_has_an_answer(store: SessionStore) -> None:
     assert "paused by command line at 20" in run("accounts", "list").stdout
     explained = CliRunner().invoke(app, ["explain", "--account", "Acme", "--window", "2026-07-20"])
     assert "The account is paused (by command line)" in " ".join(explained.stdout.split())
-    listed = run("sessions", "list", "--account", "acme", "--type", "account-paused").stdout
+    listed = run("sessions", "list", "account:acme", "type:account-paused").stdout
     assert "change-account" in listed
     assert "Acme · GB" in listed
 

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.accounts.queries import UnknownAccountError, get_accoun
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.cli.account_names import complete_account
+from bidbeacon_pipelines.cli.options import complete_account
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions

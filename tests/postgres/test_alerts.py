@@ -409,7 +409,7 @@ def test_home_says_when_nobody_watches(place: Place) -> None:
     """Receivers are set, and no stream runs."""
     assert [] == place.said_of_alerts()
     place.execute("UPDATE processes SET seen_at = now() - interval '2 minutes'")
-    assert ["No stream runs, which sends alerts."] == place.said_of_alerts()
+    assert ["The stream, which sends alerts, is not running."] == place.said_of_alerts()
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,7 @@ def test_the_test_command_says_for_each_receiver_whether_it_went(
     monkeypatch.setenv("BIDBEACON_ALERT_URLS", f"{inbox.url} json://127.0.0.1:1/{SECRET}")
     result = run("test")
     assert 1 == result.exit_code
-    assert "✖ 2. json://•••: " in result.output
+    assert "✘ 2. json://•••: " in result.output
     assert SECRET not in result.output
 
 
@@ -476,12 +476,15 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the receiver, and when."""
-    assert "Nothing is wrong. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in run().output
+    assert (
+        "Nothing is wrong. No alerts are sent: BIDBEACON_ALERT_URLS is not set."
+        in run("list").output
+    )
     monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
     of_command.fail()
     of_command.watch(inbox.url).look_once()
-    output = run().output
-    assert f"✖ Acme Merch · US: {SAID}" in output
+    output = run("list").output
+    assert f"✘ Acme Merch · US: {SAID}" in output
     assert "  Load the days again, or wait until they are due." in output
     assert (
         "  http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731\n" in output
@@ -493,11 +496,11 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
 def test_the_command_lists_what_is_open_without_receivers(of_command: Place) -> None:
     """Nobody watches then, so it looks itself: as text and as JSON, and it stores nothing."""
     of_command.fail()
-    output = run().output
-    assert f"✖ Acme Merch · US: {SAID}" in output
+    output = run("list").output
+    assert f"✘ Acme Merch · US: {SAID}" in output
     assert "Nothing is wrong" not in output
     assert "1 open. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in output
-    assert [SAID] == [one["sentence"] for one in json.loads(run("--json").output)]
+    assert [SAID] == [one["sentence"] for one in json.loads(run("list", "--json").output)]
     assert 0 == of_command.value("SELECT count(*) FROM findings")
 
 
@@ -514,10 +517,10 @@ def test_a_plain_web_address_is_refused_with_what_to_write(scheme: str, instead:
 def test_the_commands_acknowledge_and_take_that_back(of_command: Place) -> None:
     """The list names who did so; a key of nothing that is wrong is refused."""
     of_command.fail()
-    [key] = [one["key"] for one in json.loads(run("--json").output)]
+    [key] = [one["key"] for one in json.loads(run("list", "--json").output)]
     assert 0 == run("acknowledge", key, "--note", "known", "--by", "Bob").exit_code
-    assert "acknowledged by Bob" in run().output
+    assert "acknowledged by Bob" in run("list").output
     assert 0 == run("unacknowledge", key).exit_code
-    assert "acknowledged" not in run().output
+    assert "acknowledged" not in run("list").output
     result = run("acknowledge", "no-such-key")
     assert (1, True) == (result.exit_code, "This finding is over." in result.output)

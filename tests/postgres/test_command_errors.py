@@ -26,7 +26,7 @@ REAL = {
     "BIDBEACON_ADS_API_CLIENT_SECRET": "x",
     "BIDBEACON_ADS_API_REFRESH_TOKEN": "x",
 }
-DAY_OR_DAYS = "--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
+DAY_OR_DAYS = "window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
 NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows them"
 
 FAILED, USAGE = 1, 2
@@ -47,23 +47,21 @@ WRONG = [
     ),
     (
         ("explain", *WITH_ACCOUNT, "--window", ""),
-        "--window: expected a day like 2026-11-23, got: ''",
+        "window: expected a day like 2026-11-23, got: ''",
         USAGE,
     ),
     (("restatements", "--account", "nope", "--window", "2026-11-23"), NO_ACCOUNT, USAGE),
     (("quarantine", "list", "--account", "nope"), NO_ACCOUNT, USAGE),
     (("quarantine", "list", "--dataset", "nope"), "expected a dataset (daily_campaigns,", USAGE),
     (("quarantine", "replay", "--account", "nope"), NO_ACCOUNT, USAGE),
-    (("sessions", "list", "--account", "nope"), NO_ACCOUNT, USAGE),
-    (
-        ("sessions", "list", "--window", "x"),
-        "--window: expected a day like 2026-11-23, got: 'x'",
-        USAGE,
-    ),
-    (("sessions", "list", "--dataset", "x"), "expected a dataset (daily_campaigns,", USAGE),
-    (("sessions", "list", "--type", "x"), "--type: expected an action of docs/actions.md", USAGE),
-    (("sessions", "list", "--status", "fine"), "--status: expected 'running',", USAGE),
-    (("sessions", "list", "--since", "soon"), "--since: expected 2h, 3d,", USAGE),
+    (("entities", "sync", "--country", "ZA"), "There is no account to sync in ZA", USAGE),
+    (("sessions", "list", "account:nope"), NO_ACCOUNT, USAGE),
+    (("sessions", "list", "window:x"), "window: expected a day like 2026-11-23, got: 'x'", USAGE),
+    (("sessions", "list", "dataset:x"), "expected a dataset (daily_campaigns,", USAGE),
+    (("sessions", "list", "type:x"), "type: expected an action of docs/actions.md", USAGE),
+    (("sessions", "list", "status:fine"), "status: expected 'running',", USAGE),
+    (("sessions", "list", "since:soon"), "since: expected 2h, 3d,", USAGE),
+    (("sessions", "list", "jobs:x"), "Expected one of job:…, account:…,", USAGE),
     (("sessions", "show", NOBODY), f"No session {NOBODY}", FAILED),
 ]
 """What is run, what its line says, and how it ends."""
@@ -75,7 +73,6 @@ OUT_OF_RANGE = [
     ("sessions", "list", "--limit", "9" * 30),
     ("sessions", "tail", "--last", "-1"),
     ("sessions", "show", "nonsense"),
-    ("restatements", *WITH_ACCOUNT, "--window", "2026-11-23", "--from", "nan"),
 ]
 """What is refused before the command begins."""
 
@@ -129,12 +126,14 @@ def test_what_no_option_takes_is_wrong_usage(arguments: Sequence[str]) -> None:
 
 
 def options_of(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield all commands below one, each with an option that takes a value."""
+    """Yield all commands below one, each with an option that takes a value, or the beginning of a term of a filter."""
     for name, below in getattr(command, "commands", {}).items():
         yield from options_of((*path, name), below)
     for parameter in command.params:
         if parameter.param_type_name == "option" and not parameter.is_flag:
             yield path, parameter.opts[0]
+        if parameter.name == "terms":
+            yield from ((path, f"{name}:") for name in ("text", "window", "since", "account"))
 
 
 SERVE = {"dev", "stream", "tail"}
@@ -163,7 +162,8 @@ def test_no_value_of_an_option_is_a_bug(
         AdsApiClient, "_gives_up", lambda *_: True
     )  # nobody answers in Amazon's place
     for value in ("", "-1", "nan", "9" * 30, "9999-12-31", "[red]\n\x1b[31m🐕'; --", "x" * 5_000):
-        result = run(*path, *NEEDED.get(path[-1], ()), option, value)
+        given = (option, value) if option.startswith("--") else (f"{option}{value}",)
+        result = run(*path, *NEEDED.get(path[-1], ()), *given)
         assert isinstance(result.exception, SystemExit | None), (value, result.exception)
         assert result.exit_code in {0, FAILED, USAGE}
 

@@ -83,10 +83,13 @@ CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c"
         ([], None),
         (CLUSTER, None),
         ([process("daemon", "a"), process("stream", "a", hours=3)], None),
-        ([process("daemon", "a", hours=3), process("stream", "a")], "No daemon is seen any more."),
+        (
+            [process("daemon", "a", hours=3), process("stream", "a")],
+            "No daemon is running any more.",
+        ),
         ([*CLUSTER, process("worker", "d", hours=3)], None),
-        ([*CLUSTER, process("webserver", "d", hours=3)], "No webserver is seen any more."),
-        ([*CLUSTER, process("daemon", "d")], "Several daemons of Dagster run: a, d."),
+        ([*CLUSTER, process("webserver", "d", hours=3)], "No webserver is running any more."),
+        ([*CLUSTER, process("daemon", "d")], "Several Dagster daemons are running: a, d."),
         (
             [*CLUSTER, process("worker", "d", version="0.10.0 (0014)")],
             "Processes run different versions: 0.10.0 (0014), 0.2.0 (0014).",
@@ -220,7 +223,7 @@ def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine:
         )
     result = doctor()
     assert result.exit_code == 1
-    assert "✖ nothing-happens: Nothing happens: no job has run for 3 h" in result.stdout
+    assert "✘ nothing-happens: No job has run for 3 h" in result.stdout
     assert "→ Check that Dagster is running" in result.stdout
     assert "1 broken." == result.stdout.splitlines()[-1]
     assert 0 == CliRunner().invoke(app, ["alerts", "acknowledge", "nothing-happens"]).exit_code

@@ -7,7 +7,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.safe_console import SafeConsole, safe_json, safe_text
+from bidbeacon_pipelines.cli.output import SafeConsole, safe_json, safe_text
 
 EVIL = "a\x1b[31mb\x1b]0;title\x07c\x9b1md\u202ee\u2066f\x7f\x00g"
 CONTROLS = ("\x1b[31m", "\x1b]0;", "\x07", "\x9b", "\u202e", "\u2066", "\x7f", "\x00")

@@ -1,43 +1,118 @@
-"""How the actions of a session and what refers to a window are printed in a terminal of 80 columns."""
+"""How sessions and their actions are printed in a terminal of 80 columns."""
 
-import time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from io import StringIO
+from typing import Any
+from uuid import UUID
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.session_output import (
-    StatusLine,
-    print_action,
-    print_hanging,
-    session_line,
+from bidbeacon_pipelines.actions import (
+    AccountsSynced,
+    ReportFailed,
+    ReportsPlanned,
+    RequestRetried,
 )
-from bidbeacon_pipelines.cli.window_output import print_explanation
+from bidbeacon_pipelines.causes import cause
+from bidbeacon_pipelines.cli.output import print_hanging
+from bidbeacon_pipelines.cli.session_output import print_actions, session_line
+from bidbeacon_sessions import Action
+from bidbeacon_sessions.presentation import action_json
 
 SENTENCE = "Queued 14 report windows of daily_targets, which is a long sentence that has to be broken at 80 columns"
 
 
-def printed(**more: object) -> list[str]:
-    """Return the lines of an action."""
+def stored(*actions: Action) -> list[dict[str, Any]]:
+    """Return actions as a session's are read."""
+    return [
+        action_json(
+            {
+                "session_id": UUID(int=1),
+                "ord": place,
+                "type": action.type,
+                "at": datetime(2026, 7, 25, 12, 0, place, tzinfo=UTC),
+                "tone": action.tone,
+                "payload": action.model_dump(mode="json"),
+            },
+            {"acme.1kc1bk21": "Acme Merch"},
+        )
+        for place, action in enumerate(actions, start=1)
+    ]
+
+
+def printed(actions: Sequence[Any], width: int = 300) -> list[str]:
+    """Return the lines of a session's actions."""
     out = StringIO()
-    action = {
+    print_actions(Console(file=out, width=width), actions, "US.a")
+    return out.getvalue().splitlines()
+
+
+def shown(accounts: str = "DE.b") -> dict[str, Any]:
+    """Return an action with a long sentence."""
+    return {
+        "ord": 1,
+        "type": "windows-queued",
         "at": "2026-07-25T12:00:00+00:00",
         "tone": "neutral",
-        "accounts": [{"key": "DE.b", "label": "Other · DE"}],
+        "accounts": [{"key": accounts, "label": "Other · DE"}],
         "parts": [{"kind": "text", "text": SENTENCE}],
+        "payload": {},
     }
-    print_action(Console(file=out, width=80), action | more, "US.a")
-    return out.getvalue().splitlines()
 
 
 def test_a_broken_sentence_hangs_below_its_beginning() -> None:
     """Nothing of it stands below the time, and it is whole."""
-    first, second = printed()
+    first, second = printed([shown()], width=80)
     assert first[12:].startswith("│ Other · DE Queued 14")
     assert (" " * 14, True) == (second[:14], second[14] != " ")
     assert max(len(first), len(second)) <= 80
     assert f"Other · DE {SENTENCE}" == " ".join([first[14:].strip(), second.strip()])
+
+
+def test_the_sessions_own_account_is_not_repeated() -> None:
+    """Only another one is named."""
+    assert "Other" not in "".join(printed([shown("US.a")]))
+
+
+def planned(dataset: str, windows: int) -> ReportsPlanned:
+    """Return that a report of so many windows was planned."""
+    days = {"start": date(2026, 7, 1), "end": date(2026, 7, 9)}
+    return ReportsPlanned(
+        account="acme.1kc1bk21", dataset=dataset, reports=1, windows=windows, **days
+    )
+
+
+def test_three_equal_actions_are_the_first_ones_sentence_with_a_count() -> None:
+    """Whatever its counts, names and days are; two stand by themselves."""
+    actions = stored(*(planned(f"d{n}", n) for n in (1, 2, 3)))
+    [line] = printed(actions)
+    assert line.endswith(
+        "│ Planned 1 report of d1 for 1 due window of Acme Merch, 2026-07-01 to 2026-07-09 (3 ×)"
+    )
+    assert 2 == len(printed(actions[:2]))
+
+
+def test_what_says_something_else_ends_a_run() -> None:
+    """Another cause, another type, and an error, which never folds."""
+    shared = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 7, 1)]}
+    again = {"request_id": 1, "attempt": 1, "retry_at": datetime(2026, 7, 1, tzinfo=UTC)}
+    retried = [
+        RequestRetried(**shared, **again, cause=cause(code))
+        for code in ["throttled"] * 3 + ["unreachable"] * 3
+    ]
+    failed = [ReportFailed(**shared, request_id=1, cause=cause("throttled")) for _ in range(3)]
+    folded = [line.endswith("(3 ×)") for line in printed(stored(*retried, *failed))]
+    assert [True, True, False, False, False] == folded
+
+
+@pytest.mark.parametrize(("count", "end"), [(4, ": a b c d"), (5, ": a b c and 2 more")])
+def test_of_many_accounts_three_are_named(count: int, end: str) -> None:
+    """And how many more there are."""
+    [line] = printed(stored(AccountsSynced(accounts=9, added_keys=tuple("abcde"[:count]))))
+    assert line.split("Synced")[1].endswith(end)
 
 
 @pytest.mark.parametrize("head", ["", "2026-07-25 12:00:00 "])
@@ -65,16 +140,12 @@ def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str) -> Non
     assert max(map(len, [first, *others])) <= 80
 
 
-def test_the_sessions_own_account_is_not_repeated() -> None:
-    """Only another one is named."""
-    assert "US.a" not in "".join(printed(accounts=[{"key": "US.a", "label": None}]))
-
-
 @pytest.mark.parametrize(
     ("status", "outcome", "mark", "recovered_by", "line"),
     [
         ("succeeded", "ok", "succeeded", None, "✔ succeeded  bake  s"),
-        ("succeeded", "problems", "problems", None, "✘ succeeded with problems  bake  s"),
+        ("succeeded", "problems", "problems", None, "✘ finished, with problems  bake  s"),
+        ("cancelled", "warnings", "cancelled", None, "■ cancelled, with warnings  bake  s"),
         ("failed", "problems", "failed", None, "✘ failed  bake  s"),
         ("failed", "ok", "retried", "later", "↻ failed, recovered by a later attempt  bake  s"),
         ("failed", "problems", "failed", "later", "✘ failed, a later attempt succeeded  bake  s"),
@@ -94,72 +165,3 @@ def test_the_line_of_a_session_says_what_became_of_it(
     }
     session |= {"job_name": "bake", "account": None, "duration": None}
     assert line == session_line(session).plain
-
-
-def test_the_status_is_said_once_a_minute_where_there_is_no_terminal(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A log of a waiting command is neither silent nor full."""
-    out = StringIO()
-    status = StatusLine()
-    status.text = "1 of 3 loaded, waiting for Amazon"
-    started = time.monotonic()
-    for seconds in (5, 30, 61, 62, 125):
-        monkeypatch.setattr("time.monotonic", lambda now=started + seconds: now)
-        status.print_regularly(Console(file=out, width=80))
-    assert [
-        "  ● running for 1 min 01 s: 1 of 3 loaded, waiting for Amazon",
-        "  ● running for 2 min 05 s: 1 of 3 loaded, waiting for Amazon",
-    ] == out.getvalue().splitlines()
-
-
-def reference(second: int, told: str) -> dict[str, object]:
-    """Return an action of a window's timeline."""
-    return {
-        "session_id": "s",
-        "session_status": "succeeded",
-        "session_mark": "succeeded",
-        "job_name": "poll-reports",
-        "url": "http://here/s",
-        "type": "request-retried",
-        "at": f"2026-07-25T12:00:{second:02}+00:00",
-        "tone": "neutral",
-        "text": told,
-        "parts": [{"kind": "text", "text": told}],
-    }
-
-
-def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
-    """Actions that repeat are one line."""
-    facts = dict.fromkeys(("status", "next_refresh_at", "as_of", "is_final", "row_count"))
-    told = {
-        "account": "US.a",
-        "account_label": "Shop · US",
-        "dataset": "daily_targets",
-        "window": "2026-07-20",
-        "verdict": {
-            "severity": "fine",
-            "state": "fresh",
-            "sentence": "It is fresh.",
-            "advice": "",
-            "session": None,
-        },
-        "reports": {},
-        "facts": {
-            "window": facts,
-            "request": None,
-            "account": None,
-            "gate": None,
-        },
-        "timeline": [
-            reference(1, "Queued it"),
-            *(reference(n, f"Attempt {n} failed") for n in (2, 3, 4)),
-        ],
-    }
-    out = StringIO()
-    print_explanation(Console(file=out, width=80), told)
-    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
-    assert [
-        "2026-07-25 12:00:04 │ Attempt 4 failed (3 × like this)",
-        "2026-07-25 12:00:01 │ Queued it",
-    ] == lines[-2:]

@@ -1,15 +1,13 @@
 """What is printed and recorded of a window's loads."""
 
-import io
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from bidbeacon_pipelines.cli.window_output import print_loads
+from bidbeacon_pipelines.cli.windows import print_loads
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.recording import day_metadata
 from bidbeacon_pipelines.loading.restatements import WindowLoad
@@ -41,22 +39,22 @@ def load(age_days: int, number: int) -> WindowLoad:
     )
 
 
-def test_loads_of_one_age_are_numbered() -> None:
-    """The second load of a day is told from the first, in the table and in the sentence below."""
-    shown = io.StringIO()
+def test_a_load_is_a_line_with_its_number_and_age(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that two of one day are told apart, in the table and in the sentence below."""
     loads = [load(3, 1), load(5, 2), load(5, 3)]
-    print_loads(Console(file=shown, width=120), loads, get_dataset("daily_targets").columns)
-    heads = next(line for line in shown.getvalue().splitlines() if "T+3" in line)
-    assert ["USD", "T+3", "T+5", "T+5", "#2"] == heads.split()
-    assert "From T+3 to T+5 #2: " in shown.getvalue()
+    print_loads(loads, get_dataset("daily_targets").columns)
+    shown = capsys.readouterr().out
+    assert ["3:", "T+5", "1.00", "1.00", "1", "1", "1", "0", "0", "0"] in map(
+        str.split, shown.splitlines()
+    )
+    assert "From 1: T+3 to 3: T+5: spend +0.00, " in shown
 
 
-def test_metrics_that_a_dataset_lacks_are_not_printed() -> None:
+def test_metrics_that_a_dataset_lacks_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """Purchased products have sales, and no spend."""
-    shown = io.StringIO()
-    columns = get_dataset("daily_purchased_products").columns
-    print_loads(Console(file=shown, width=120), [load(3, 1), load(5, 2)], columns)
-    assert ("sales" in shown.getvalue(), "spend" in shown.getvalue()) == (True, False)
+    print_loads([load(3, 1), load(5, 2)], get_dataset("daily_purchased_products").columns)
+    shown = capsys.readouterr().out
+    assert ("sales" in shown, "spend" in shown) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""The options and arguments that several commands have: the account, the dataset, days."""
+
+from collections import Counter
+from datetime import date, timedelta
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.accounts.names import list_named_accounts
+from bidbeacon_pipelines.accounts.queries import list_accounts
+from bidbeacon_pipelines.accounts.rules import slug_of
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.amazon_ads.countries import normalise_country
+from bidbeacon_pipelines.cli.database import open_store
+from bidbeacon_pipelines.cli.errors import BadOptionError
+from bidbeacon_sessions.clock import read_day
+
+_HELP = "its name, its alias or its key"
+
+
+def complete_account(incomplete: str) -> list[tuple[str, str]]:
+    """Return what an account can be called in a shell without quotes, with its label; nothing where no database answers.
+
+    A name that several accounts have is completed to their keys.
+    """
+    try:
+        with open_store().begin() as connection:
+            accounts = list_accounts(connection)
+    except Exception:  # noqa: BLE001 - a completion has nowhere to print an error
+        return []
+    begun = incomplete.casefold()
+    slugs = [slug_of(account.label) for account in accounts]
+    count = Counter(slugs)
+    found = []
+    for account, slug in zip(accounts, slugs, strict=True):
+        names = [slug, account.account_key] if count[slug] == 1 else [account.account_key]
+        fitting = [name for name in names if name.casefold().startswith(begun)]
+        found += [(name, account.label) for name in fitting[:1]]
+    return found
+
+
+def list_chosen(connection: Connection, named: str | None, country: str | None) -> list[Account]:
+    """Return the accounts that match a name, or all accounts; only those of a country, where one is given.
+
+    Raises:
+        UnknownAccountError: no account matches the name.
+    """
+    if named is not None:
+        return list_named_accounts(connection, named, country)
+    code = None if country is None else normalise_country(country)
+    return [one for one in list_accounts(connection) if code in {None, one.country_code}]
+
+
+AccountOption = Annotated[
+    str, typer.Option("--account", help=f"The account: {_HELP}.", autocompletion=complete_account)
+]
+OnlyAccount = Annotated[
+    str | None,
+    typer.Option("--account", help=f"Only this account: {_HELP}.", autocompletion=complete_account),
+]
+AccountArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ACCOUNT", help=f"The account: {_HELP}.", autocompletion=complete_account
+    ),
+]
+CountryOption = Annotated[
+    str | None, typer.Option("--country", help="Its country, where the name has several: DE.")
+]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
+OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
+DayOption = Annotated[
+    str, typer.Option("--window", help="A day, in the account's time zone: 2026-11-23.")
+]
+
+
+def parse_day(value: str) -> date:
+    """Return the day of `2026-11-23`.
+
+    Raises:
+        BadOptionError: it is none.
+    """
+    try:
+        return read_day(value)
+    except ValueError:
+        raise BadOptionError(f"window: expected a day like 2026-11-23, got: {value!r}.") from None
+
+
+def parse_days(value: str) -> list[date]:
+    """Return the days of `2026-11-23` or `2026-11-01..2026-11-07` (both ends included).
+
+    Raises:
+        BadOptionError: it is none of these.
+    """
+    first, dots, last = value.partition("..")
+    try:
+        start = read_day(first)
+        end = read_day(last) if dots else start
+    except ValueError:
+        raise BadOptionError(
+            f"window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: {value!r}."
+        ) from None
+    if end < start:
+        raise BadOptionError(f"window: expected the earlier day first, got: {value!r}.")
+    return [start + timedelta(days=n) for n in range((end - start).days + 1)]

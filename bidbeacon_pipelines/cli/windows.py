@@ -98,7 +98,7 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
                 shown = f"{name.replace('_', ' ').removesuffix(' at'):<14}"
                 print_hanging(console, Text(f"  {shown}  ", "dim"), _value(name, facts[name]))
     console.print(Text.assemble("\n", ("what refers to it", "bold"), ", newest first, in UTC"))
-    _print_timeline(explanation["timeline"])
+    _print_timeline(explanation["timeline"], explanation["account"])
 
 
 def _print_link(url: str, indent: int) -> None:
@@ -123,8 +123,8 @@ def _value(name: str, value: Any) -> Text:
     return Text({True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
 
 
-def _print_timeline(actions: Sequence[Mapping[str, Any]]) -> None:
-    """Print the actions under their sessions, newest first, each session with its address."""
+def _print_timeline(actions: Sequence[Mapping[str, Any]], account: str) -> None:
+    """Print the actions on an account's window under their sessions, newest first, each session with its address."""
     if not actions:
         console.print(Text("  nothing yet", "dim"))
     for _, group in groupby(reversed(actions), key=lambda action: action["session_id"]):
@@ -134,7 +134,7 @@ def _print_timeline(actions: Sequence[Mapping[str, Any]]) -> None:
             Text.assemble("  ", MARKS[first["session_mark"]], " ", (first["job_name"], "bold"))
         )
         _print_link(first["url"], 4)
-        print_actions(console, of_session, form="  %Y-%m-%d %H:%M:%S", zone=UTC)
+        print_actions(console, of_session, account, form="  %Y-%m-%d %H:%M:%S", zone=UTC)
 
 
 def restatements(

@@ -259,8 +259,8 @@ def test_sessions_are_found_by_a_part_of_an_accounts_name(shops: Engine) -> None
 def test_the_list_of_sessions_says_what_accounts_are_called(shops: Engine) -> None:
     """In the terminal the label alone; as JSON the key and the label."""
     run("quarantine", "replay", "--account", "acme-merch-us")
-    listed = run("sessions", "list", "--account", "acme")
+    listed = run("sessions", "list", "account:acme")
     assert "Acme Merch · US" in listed.stdout
     assert US not in listed.stdout
-    [session] = json.loads(run("sessions", "list", "--account", US, "--json").stdout)
+    [session] = json.loads(run("sessions", "list", f"account:{US}", "--json").stdout)
     assert (US, "Acme Merch · US") == (session["account"], session["account_label"])

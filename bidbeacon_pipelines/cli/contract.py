@@ -81,7 +81,7 @@ def _change(
         now = read_now(connection, get_settings())
     if found is not None and found.region != region:
         raise BadOptionError(f"{found.label} is in region {found.region}, not in {region}.")
-    given = {"region": region, "dataset": dataset, "what": what, "value": value}
+    given: dict[str, Any] = {"region": region, "dataset": dataset, "what": what, "value": value}
     with (
         with_job_session("change-contract", store=store, input=given) as session,
         store.begin() as connection,

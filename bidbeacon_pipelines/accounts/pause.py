@@ -19,6 +19,7 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, CredentialRefused, MissingRights
 from bidbeacon_pipelines.causes import with_detail
+from bidbeacon_pipelines.credentials import shown_name
 from bidbeacon_sessions import SessionRecorder
 
 MOST_REFUSALS = 3
@@ -56,8 +57,9 @@ def note_credentials_refused(
     """Stop requests for all accounts of a credential; only the session that notices it first records it."""
     why = error.failure_cause
     if keys := set_credentials_need_attention(connection, credential, why):
+        name = shown_name(credential)
         refused = CredentialsRefused(
-            credential_name=credential, cause=why, accounts=len(keys), keys=tuple(keys)
+            credential_name=name, cause=why, accounts=len(keys), keys=tuple(keys)
         )
         session.add_in(connection, refused)
 
@@ -67,7 +69,6 @@ def note_credentials_accepted(
 ) -> None:
     """Resume all accounts that were only waiting for their credential."""
     if keys := clear_credentials_need_attention(connection, credential):
-        accepted = CredentialsAccepted(
-            credential_name=credential, accounts=len(keys), keys=tuple(keys)
-        )
+        name = shown_name(credential)
+        accepted = CredentialsAccepted(credential_name=name, accounts=len(keys), keys=tuple(keys))
         session.add_in(connection, accepted)

@@ -138,12 +138,12 @@ class AccountAssigned(Action):
 class CredentialsRefused(Action):
     """Amazon refuses a credential; requests stop for all of its accounts."""
 
-    sentence = "Stopped requests for {accounts:count:account} of credential {credential_name}: {cause:cause}"
+    sentence = "Stopped requests for {accounts:count:account}[ of credential {credential_name}]: {cause:cause}"
     tone = "error"
     ends_wait_for = AMAZON
 
     cause: Cause
-    credential_name: str
+    credential_name: str | None
     accounts: int
     keys: tuple[str, ...]
 
@@ -155,12 +155,10 @@ class CredentialsRefused(Action):
 class CredentialsAccepted(Action):
     """Amazon accepts a credential again; its accounts that only waited for that resume."""
 
-    sentence = (
-        "Amazon accepts credential {credential_name} again: {accounts:count:account} can resume"
-    )
+    sentence = "Amazon accepts our credentials again[ ({credential_name})]: {accounts:count:account} can resume"
     tone = "success"
 
-    credential_name: str
+    credential_name: str | None
     accounts: int
     keys: tuple[str, ...]
 

@@ -27,7 +27,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth, read_token
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
-from bidbeacon_pipelines.credentials import Credential
+from bidbeacon_pipelines.credentials import Credential, shown_name
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.progress import pause
@@ -206,7 +206,7 @@ class AdsApiClient:
             except errors.AdsApiError as error:
                 error.add_facts(operation=request.operation, about=f"{owner}{request.about}")
                 error.add_facts(status=call.status, request_id=call.request_id)
-                error.add_facts(credential_name=self._credential.name)
+                error.add_facts(credential_name=shown_name(self._credential.name))
                 if error.retry_after and call.status is not None:
                     self._limits.pause(scope, error.retry_after)
                 raise

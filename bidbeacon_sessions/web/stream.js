@@ -82,7 +82,9 @@ export class Stream {
     this.heardAt = Date.now();
     this.socket.onopen = () => this.hear();
     this.socket.onclose = () => this.reconnect();
-    this.socket.onmessage = ({ data }) => this.take(parseJson(data));
+    this.socket.onmessage = ({ data }) => {
+      for (const line of data.split("\n")) if (line) this.take(parseJson(line));
+    };
   }
 
   /** Close the connection without going on. */
@@ -94,6 +96,7 @@ export class Stream {
   }
 
   take({ event, id, data }) {
+    if (!this.socket) return; // a message before this one ended the stream
     if (id) this.cursor = id;
     if (event === "sync") this.isDatabaseAway = data.database === "away";
     this.hear();

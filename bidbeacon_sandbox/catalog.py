@@ -103,7 +103,7 @@ class _Maker:
 
     def _budget(self) -> Entity:
         # Some advertisers write "no limit" as a number.
-        amount = self._money(10**9, 10**11) if self._one_in(30) else self._money(500, 20_000)
+        amount = self._money(10**8, 10**9) if self._one_in(30) else self._money(500, 20_000)
         budget = {"currencyCode": self._market.currency, "amount": amount}
         if self._one_in(4):
             budget["ruleAmount"] = round(amount * 1.2, 2)

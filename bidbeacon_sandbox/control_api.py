@@ -18,14 +18,13 @@ from bidbeacon_sandbox.truth import Grain, day_truth
 
 
 class ClockChange(BaseModel):
-    """A change of the clock; `set` comes first, then `advance_seconds`, then the rate (`freeze` is rate 0)."""
+    """A change of the clock; `set` comes first, then `advance_seconds`, then the rate (0 freezes it)."""
 
     model_config = ConfigDict(extra="forbid")
 
     set: AwareDatetime | None = Field(None, ge=FIRST_START, lt=LAST_START)
     advance_seconds: float = Field(0, ge=-1e9, le=1e9)
     rate: float | None = Field(None, ge=0, le=FASTEST)
-    freeze: bool = False
 
 
 class TruthQuery(BaseModel):
@@ -95,14 +94,13 @@ async def clear_rules(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def change_clock(sandbox: SandboxState, request: Request) -> Response:
-    """Set, advance, freeze or accelerate the clock; `POST /sandbox/clock`."""
+    """Set, advance, accelerate or freeze the clock; `POST /sandbox/clock`."""
     change = ClockChange.model_validate_json(await request.body())
     if change.set is not None:
         sandbox.clock.set(change.set)
     sandbox.clock.advance(change.advance_seconds)
-    rate = 0.0 if change.freeze else change.rate
-    if rate is not None:
-        sandbox.clock.accelerate(rate)
+    if change.rate is not None:
+        sandbox.clock.accelerate(change.rate)
     now = sandbox.clock.now().isoformat()
     return json_response({"now": now, "rate": sandbox.clock.rate})
 

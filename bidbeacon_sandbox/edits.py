@@ -5,19 +5,14 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
-Writing = Literal[
-    "null", "null_if_zero", "number", "text", "float", "list", "lower", "clock", "without_first"
-]
+Writing = Literal["null", "null_if_zero", "number", "text", "list", "clock"]
 _WRITERS: dict[Writing, Callable[[Any], Any]] = {
     "null": lambda _: None,
     "null_if_zero": lambda value: value or None,
     "number": lambda value: int(value) if value else value,
     "text": lambda value: value if value is None else str(value),
-    "float": lambda value: value if value is None else float(value),
     "list": lambda value: [value],
-    "lower": lambda value: value.lower() if isinstance(value, str) else value,
     "clock": lambda value: f"{value} o'clock",
-    "without_first": lambda value: value[1:],
 }
 _Value = TypeVar("_Value")
 
@@ -27,7 +22,6 @@ class Edits(BaseModel):
 
     rename: dict[str, str] = {}
     drop: tuple[str, ...] = ()
-    copy_to: dict[str, str] = Field({}, description="A field comes under a second name as well.")
     add: dict[str, Any] = Field({}, description="Fields that each object has besides.")
     words: dict[str, dict[str, str]] = Field({}, description="Other words for values, by field.")
     write: dict[str, Writing] = Field({}, description="Another way to write values, by field.")
@@ -36,7 +30,7 @@ class Edits(BaseModel):
     @property
     def edits_anything(self) -> bool:
         """Whether it has an edit."""
-        return any((self.rename, self.drop, self.copy_to, self.add, self.words, self.write))
+        return any((self.rename, self.drop, self.add, self.words, self.write))
 
     def edited(self, body: Any, *, in_field: str = "") -> Any:
         """Return JSON data with the edits made in all its objects."""
@@ -50,12 +44,8 @@ class Edits(BaseModel):
             return known
         changed: dict[str, Any] = {}
         for key, item in known.items():
-            if _find(key, dict.fromkeys(self.drop, True)):
-                continue
-            value = self._written(key, item)
-            changed[self.rename.get(key, key)] = value
-            if key in self.copy_to:
-                changed[self.copy_to[key]] = value
+            if not _find(key, dict.fromkeys(self.drop, True)):
+                changed[self.rename.get(key, key)] = self._written(key, item)
         return changed | self.add
 
     def _written(self, key: str, value: Any) -> Any:

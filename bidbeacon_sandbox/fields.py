@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator
 
 from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES, metrics_of
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
-from bidbeacon_sandbox.rules import Accepted
 from bidbeacon_sandbox.traffic import Split
 
 
@@ -129,30 +128,25 @@ def has_hours(fields: Collection[str], product: AdProduct) -> bool:
 
 
 def check_fields(
-    fields: tuple[str, ...],
-    products: tuple[AdProduct, ...] | None,
-    *,
-    has_new_names: bool = False,
-    accepted: Collection[Accepted] = (),
+    fields: tuple[str, ...], products: tuple[AdProduct, ...], *, has_new_names: bool
 ) -> None:
     """Check a report's fields as Amazon does.
 
     Args:
         fields: What is asked for.
-        products: The ad products that the filter names; None where it names none.
+        products: The ad products that the filter names.
         has_new_names: Whether fields have their newer names, and not the older ones.
-        accepted: What is accepted against the contract.
     """
     unknown = frozenset(NEW_NAMES if has_new_names else NEW_NAMES.values())
     _check_names(fields, KNOWN_FIELDS.union(NEW_NAMES.values()) - unknown)
-    _check_pairs(fields, needs_companions="no_companion" not in accepted)
+    _check_pairs(fields)
     for kind, some in _NEEDED.items():
         if some.isdisjoint(fields):
             raise RequestError("400000", f"400000: a report needs {kind}")
-    for product in products or ():
+    for product in products:
         _check_product(fields, product)
     if "convertedProductMarketplace.value" in fields:
-        _check_purchased(fields, products or ())
+        _check_purchased(fields, products)
 
 
 def _check_names(fields: tuple[str, ...], known: frozenset[str]) -> None:
@@ -163,9 +157,9 @@ def _check_names(fields: tuple[str, ...], known: frozenset[str]) -> None:
             raise unknown_field(field)
 
 
-def _check_pairs(fields: tuple[str, ...], *, needs_companions: bool) -> None:
+def _check_pairs(fields: tuple[str, ...]) -> None:
     for field, companion in _companions(fields):
-        if needs_companions and companion not in fields:
+        if companion not in fields:
             raise companionless(field, companion)
     for field in fields:
         for other in _EXCLUDED.get(field, ()):

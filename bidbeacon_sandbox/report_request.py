@@ -1,7 +1,7 @@
 """Parse and check a request for a report as Amazon does: its shape, fields, filter and period."""
 
 import calendar
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ from bidbeacon_sandbox.fields import (
     excluded,
     unknown_field,
 )
-from bidbeacon_sandbox.rules import Accepted, Refuse
+from bidbeacon_sandbox.rules import Refuse
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
 _FILTER_FIELDS = ("adProduct.value", "campaign.id", *COUNTRY_FIELDS)
@@ -70,9 +70,9 @@ def _read_condition(field: str, rest: Any) -> Condition:
     raise RequestError("400000", f"400000: invalid filter on {field}")
 
 
-def _check_condition(condition: Condition, accepted: Collection[Accepted]) -> None:
+def _check_condition(condition: Condition) -> None:
     """Check a filter's field and values as Amazon does: ad products are spelled otherwise than in rows."""
-    if condition.negated is None and "filter_without_not" not in accepted:
+    if condition.negated is None:
         raise RequestError("400000", "400000: not is required")
     if condition.field not in _FILTER_FIELDS:
         raise RequestError("400005", f"400005: unknown filter field: {condition.field}")
@@ -154,26 +154,24 @@ def read_create(body: Any) -> ReportRequest:
 def checked(request: ReportRequest, rules: Sequence[Refuse] = ()) -> ReportRequest:
     """Check a request's filter and fields, as strict as Amazon is, or as rules have it.
 
-    Where unknown fields are accepted, the request is returned without them.
+    Where unknown fields are ignored, the request is returned without them.
     """
-    accepted: set[Accepted] = {one for rule in rules for one in rule.accept}
     for condition in read_conditions(request.filter):
-        _check_condition(condition, accepted)
-    if "unknown_field" in accepted:
+        _check_condition(condition)
+    if any(rule.ignore_unknown for rule in rules):
         known = (field for field in request.fields if field in KNOWN_FIELDS or "." not in field)
         request = replace(request, fields=tuple(known))
-    named, has_new_names = request.named_products, any(one.reason == "old_names" for one in rules)
-    check_fields(request.fields, named, has_new_names=has_new_names, accepted=accepted)
+    named = request.named_products or ()
+    has_new_names = any(rule.reason == "old_names" for rule in rules)
+    check_fields(request.fields, named, has_new_names=has_new_names)
     for rule in rules:
         _check_rule(rule, request.fields, named)
     return request
 
 
-def _check_rule(
-    rule: Refuse, fields: tuple[str, ...], products: tuple[AdProduct, ...] | None
-) -> None:
+def _check_rule(rule: Refuse, fields: tuple[str, ...], products: tuple[AdProduct, ...]) -> None:
     """Refuse fields, or a filter on several ad products, as a rule says."""
-    if rule.reason == "mixed_products" and products is not None and len(products) > 1:
+    if rule.reason == "mixed_products" and len(products) > 1:
         raise companionless("adProduct.value", "a filter on one ad product")
     if rule.fields and set(rule.fields) <= set(fields):
         first, *others = rule.fields

@@ -25,7 +25,6 @@ ChangeOfKeys = Literal["unknown_key", "duplicate_key"]
 ChangeOfCatalog = Literal["appear", "no_country", "all_products"]
 RowChange = Literal[ChangeOfRow, ChangeOfCatalog, ChangeOfValue, ChangeOfPlace, ChangeOfKeys]
 Reason = Literal["no_rights", "wrong_region", "too_large", "too_old", "old_names", "mixed_products"]
-Accepted = Literal["filter_without_not", "unknown_field", "no_companion"]
 Calls = frozenset[Operation]
 OPERATIONS: Calls = frozenset(get_args(Operation))
 _API: Calls = OPERATIONS - {"token", "download"}
@@ -161,14 +160,14 @@ class Refuse(Limits):
     fields: tuple[str, ...] = ()
     history_days: Count | None = None
     products: tuple[str, ...] = ()
-    accept: tuple[Accepted, ...] = ()  # What is accepted against the contract.
+    ignore_unknown: bool = False  # Unknown fields are left out instead of refused.
     as_207: bool = False  # Reports are refused by a 207 with the reason in it.
 
     @property
     def changes_checks(self) -> bool:
         """Whether it changes what is refused because of fields, filter or period."""
         by_reason = self.reason in {"old_names", "mixed_products", "too_old"}
-        return by_reason or bool(self.fields or self.history_days or self.accept)
+        return by_reason or bool(self.fields or self.history_days or self.ignore_unknown)
 
 
 class ReportEnds(Limits):

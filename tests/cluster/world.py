@@ -227,7 +227,7 @@ class World:
     def frozen_amazon(self) -> Iterator[None]:
         """Let Amazon's time stand still, so that no report becomes ready, and catch up afterwards."""
         began = time.monotonic()
-        self._change_clock(freeze=True)
+        self._change_clock(rate=0)
         yield
         self._change_clock(advance_seconds=time.monotonic() - began, rate=1)
 

@@ -333,7 +333,7 @@ def test_report_that_fails_could_not_be_checked(probe: RunProbe, world: BenchWor
 
 def test_refusal_that_the_product_cannot_learn_from(probe: RunProbe, world: BenchWorld) -> None:
     """A field that there isn't is accepted."""
-    world.break_with("refuse", accept=["unknown_field"])
+    world.break_with("refuse", ignore_unknown=True)
     done = probe(*ONE, "--json")
     assert {("unknown field", "refusal"): "Amazon accepts it"} == verdicts(done, "differs")
 

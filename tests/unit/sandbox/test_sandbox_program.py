@@ -163,7 +163,7 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     [
         ({"advance_seconds": 60}, 60),
         ({"set": "2026-01-15T13:00:00Z"}, 3600),
-        ({"set": "2026-01-15T13:00:00Z", "advance_seconds": 1, "freeze": True}, 3601),
+        ({"set": "2026-01-15T13:00:00Z", "advance_seconds": 1, "rate": 0}, 3601),
     ],
 )
 def test_the_clock_is_played(caller: Any, change: dict[str, Any], seconds: int) -> None:

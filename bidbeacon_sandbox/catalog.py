@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from bidbeacon_sandbox import seeded
-from bidbeacon_sandbox.accounts import Account, AccountBook, AccountCountry, Market
+from bidbeacon_sandbox.accounts import Account, AccountCountry, Market, make_accounts
 from bidbeacon_sandbox.entities import (
     ACTIVE_SHARE,
     EXPORT_KINDS,
@@ -21,6 +21,7 @@ from bidbeacon_sandbox.entities import (
     report_target,
 )
 from bidbeacon_sandbox.seeded import WORLD, seed_number
+from bidbeacon_sandbox.settings import SandboxConfig
 
 PRODUCT_SHARES: dict[AdProduct, float] = {
     "SPONSORED_PRODUCTS": 1,
@@ -33,10 +34,9 @@ PRODUCT_SHARES: dict[AdProduct, float] = {
 class World:
     """The accounts of a sandbox and, made when first asked for, the catalogs of each country."""
 
-    def __init__(self, seed: int, accounts: AccountBook, *, long_ids: bool = False) -> None:
-        self._seed = seed
-        self._long_ids = long_ids
-        self.accounts = accounts
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self.accounts = make_accounts(config)
         self._catalog = lru_cache(maxsize=256)(self._make)
 
     def catalog(
@@ -47,16 +47,16 @@ class World:
 
     def _make(self, account_id: str, country: AccountCountry, product: AdProduct) -> Catalog:
         rows = max(1, round(country.rows_per_day * PRODUCT_SHARES[product]))
-        maker = _Maker(self._seed, account_id, country.market, product, long_ids=self._long_ids)
-        return maker.make(rows)
+        return _Maker(self.config, account_id, country.market, product).make(rows)
 
 
 class _Maker:
     """Makes the entities of one ad product of an account's country, drawing one after the other."""
 
     def __init__(
-        self, seed: int, account_id: str, market: Market, product: AdProduct, *, long_ids: bool
+        self, config: SandboxConfig, account_id: str, market: Market, product: AdProduct
     ) -> None:
+        seed = config.seed
         self._place = seed, account_id, market, product
         self._market, self._product = market, product
         self._forms: dict[str, list[Any]] = WORLD["forms"][product]
@@ -64,7 +64,7 @@ class _Maker:
         self._portfolios = _portfolios(seed, account_id, market)
         self._entities: dict[ExportKind, list[Entity]] = {kind: [] for kind in EXPORT_KINDS}
         self._slots: list[Slot] = []
-        digits = 19 if long_ids else 15
+        digits = 19 if config.long_ids else 15
         self._last_id = self._rng.randrange(10 ** (digits - 1), 9 * 10 ** (digits - 1))
 
     def make(self, rows_per_day: int) -> Catalog:
@@ -127,9 +127,12 @@ class _Maker:
         self._entities["adGroups"].append(group)
         ads = [self._add_ad(place, started, form) for _ in range(rng.randint(1, 4))]
         targets = list(self._add_targets(campaign, place, started))
+        views_per_bid = 200 if campaign.get("costType") == "VCPM" else 1
         for ad in ads:
             price = self._price()
-            self._slots += [self._slot(campaign, group, ad, target, price) for target in targets]
+            for target in targets:
+                bid = round((bid_of(target) or 0) * 1_000_000) // views_per_bid
+                self._slots.append(Slot(campaign, group, ad, target, max(1, bid), price))
 
     def _add_ad(self, place: Entity, started: date, form: Any) -> Entity:
         ad = {"adId": self._new_id(), **place, **self._life(started), **form["ad"]}
@@ -141,14 +144,6 @@ class _Maker:
             ad["name"] = f"Ad {ad['adId'][-4:]}"
         self._entities["ads"].append(ad)
         return ad
-
-    def _slot(
-        self, campaign: Entity, group: Entity, ad: Entity, target: Entity, price: int
-    ) -> Slot:
-        bid = round((bid_of(target) or 0) * 1_000_000)
-        if campaign.get("costType") == "VCPM":
-            bid = max(1, bid // 200)
-        return Slot(campaign, group, ad, target, bid, price)
 
     def _add_targets(self, campaign: Entity, place: Entity, started: date) -> Iterator[Entity]:
         """Add an ad group's targets, and yield those that are not negative, none of which says the same as another."""

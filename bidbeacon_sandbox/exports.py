@@ -14,7 +14,6 @@ from bidbeacon_sandbox.row_changes import with_rules
 from bidbeacon_sandbox.rows import to_json
 from bidbeacon_sandbox.rules import ExportEnds, Limits, Rows
 from bidbeacon_sandbox.seeded import seed_number
-from bidbeacon_sandbox.settings import SandboxConfig
 from bidbeacon_sandbox.store import Store
 
 TargetLevel = Literal["AD_GROUP", "CAMPAIGN"]
@@ -76,9 +75,8 @@ class Export(Job):
 class Exports(Jobs[Export]):
     """All exports of a sandbox."""
 
-    def __init__(self, config: SandboxConfig, world: World, store: Store | None = None) -> None:
+    def __init__(self, world: World, store: Store | None = None) -> None:
         super().__init__(Export, store)
-        self._config = config
         self._world = world
 
     def create(
@@ -90,10 +88,10 @@ class Exports(Jobs[Export]):
         rules: tuple[Limits, ...] = (),
     ) -> Export:
         """Accept a request for an export of one account in one country."""
-        seed, account_id, country = self._config.seed, place[0].account_id, place[1].country
-        number = seed_number(seed, kind, account_id, country, now, len(self))
+        config, account_id, country = self._world.config, place[0].account_id, place[1].country
+        number = seed_number(config.seed, kind, account_id, country, now, len(self))
         ends = [rule for rule in rules if isinstance(rule, ExportEnds)]
-        seconds = max(self._config.export_seconds, *(rule.seconds or 0 for rule in ends), 0)
+        seconds = max(config.export_seconds, *(rule.seconds or 0 for rule in ends), 0)
         return self.keep(
             Export(
                 id=f"exp-{kind.lower()}-{number:032x}",

@@ -186,9 +186,10 @@ def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
         raise throttled()
 
     def is_busy(rule: OneAtATime) -> bool:
-        known = {one.account_id for one in sandbox.world.accounts.in_region(account.region)}
-        own = [one for one in sandbox.reports if one.client == call.subject.client]
-        return sum(one.account_id in known and one.is_in_flight(now) for one in own) >= rule.most
+        every, client = sandbox.world.accounts.accounts, call.subject.client
+        here = {one.account_id for one in every if one.region == account.region}
+        own = [one for one in sandbox.reports if one.client == client and one.account_id in here]
+        return sum(one.is_in_flight(now) for one in own) >= rule.most
 
     if rule := call.strike(OneAtATime, is_busy):
         raise throttled(rule.headers())

@@ -20,7 +20,6 @@ from bidbeacon_sandbox.row_changes import with_more_rows, with_rules
 from bidbeacon_sandbox.rows import RowWriter
 from bidbeacon_sandbox.rules import Limits, Parts, Refuse, ReportEnd, ReportEnds, RowChange, Rows
 from bidbeacon_sandbox.seeded import seed_number, unit_interval
-from bidbeacon_sandbox.settings import SandboxConfig
 from bidbeacon_sandbox.store import Store
 from bidbeacon_sandbox.traffic import age_of
 
@@ -77,9 +76,8 @@ class Report(Job):
 class Reports(Jobs[Report]):
     """All reports of a sandbox."""
 
-    def __init__(self, config: SandboxConfig, world: World, store: Store | None = None) -> None:
+    def __init__(self, world: World, store: Store | None = None) -> None:
         super().__init__(Report, store)
-        self._config = config
         self._world = world
         self._created = len(self)
         self.polled: dict[str, datetime] = {}
@@ -93,10 +91,10 @@ class Reports(Jobs[Report]):
         client: str = "",
     ) -> Report:
         """Accept a request; its id depends on the seed, the request, the time and how many came before."""
-        seed = self._config.seed
+        config = self._world.config
         self._created += 1
-        report_id = str(UUID(int=seed_number(seed, "report", request, now, self._created)))
-        spread = 0.5 + unit_interval(seed, "report seconds", report_id)
+        report_id = str(UUID(int=seed_number(config.seed, "report", request, now, self._created)))
+        spread = 0.5 + unit_interval(config.seed, "report seconds", report_id)
         return self.keep(
             Report(
                 id=report_id,
@@ -104,7 +102,7 @@ class Reports(Jobs[Report]):
                 client=client,
                 request=request,
                 created_at=now,
-                ready_at=_ready_at(now, self._config.report_seconds * spread, rules),
+                ready_at=_ready_at(now, config.report_seconds * spread, rules),
                 rules=rules,
             )
         )

@@ -1,6 +1,5 @@
 """The state of one sandbox: everything that it holds while it runs."""
 
-from bidbeacon_sandbox.accounts import make_accounts
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.clock import SandboxClock
 from bidbeacon_sandbox.credentials import Tokens
@@ -22,21 +21,14 @@ class SandboxState:
     """
 
     def __init__(self, config: SandboxConfig) -> None:
-        accounts = make_accounts(
-            config.seed,
-            config.accounts,
-            config.rows_per_day,
-            config.countries,
-            long_ids=config.long_ids,
-        )
-        check_accounts(config.rules, accounts.accounts)
-        store = Store(config.state_dir)
         self.config = config
+        self.world = World(config)
+        check_accounts(config.rules, self.world.accounts.accounts)
+        store = Store(config.state_dir)
         self.clock = SandboxClock(config.clock_start, config.clock_rate, store)
         self.rules = Rulebook(config.seed, self.clock.now, config.rules, store)
-        self.world = World(config.seed, accounts, long_ids=config.long_ids)
-        self.reports = Reports(config, self.world, store)
-        self.exports = Exports(config, self.world, store)
+        self.reports = Reports(self.world, store)
+        self.exports = Exports(self.world, store)
         self.ledger = Ledger()
         self.tokens = Tokens(config.token_seconds)
         self.urls = SignedUrls()

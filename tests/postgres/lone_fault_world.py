@@ -366,7 +366,7 @@ def _reset(sandbox: SandboxHandle) -> None:
     state, start = sandbox.state, _start_of(sandbox)
     state.rules.clear()
     state.urls.first.clear()
-    state.reports = Reports(state.config, state.world)
+    state.reports = Reports(state.world)
     for export in state.exports:
         if export.created_at > start:
             state.exports.delete(export)

@@ -235,7 +235,7 @@ def test_each_call_is_logged_with_its_facts(engine: Engine) -> None:
 def test_report_over_real_http(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> None:
     """From the create to the files."""
     clock = sandbox.state.clock
-    account = sandbox.state.world.accounts.in_region("NA")[0].account_id
+    account = sandbox.state.world.accounts.accounts[0].account_id
     day = clock.now().date() - timedelta(days=3)
     fields = ["date.value", "campaign.id", "adProduct.value", "metric.clicks"]
     endpoints = Endpoints.sandbox(sandbox.url)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.accounts import make_accounts
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.report_request import ReportRequest
 from bidbeacon_sandbox.reports import Reports
@@ -42,7 +41,7 @@ def create(minutes: float = 0, **changes: Any) -> SentCreate:
 @pytest.fixture
 def reports() -> Reports:
     """Return the reports of a sandbox, each of which takes an hour."""
-    return Reports(SandboxConfig(report_seconds=3600), World(1, make_accounts(1, 1, 10)))
+    return Reports(World(SandboxConfig(report_seconds=3600, accounts=1, rows_per_day=10)))
 
 
 def test_create_beyond_the_gate_is_found() -> None:

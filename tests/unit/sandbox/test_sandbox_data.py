@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_sandbox.accounts import make_accounts
+from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog
 from bidbeacon_sandbox.rows import metric_values
@@ -23,7 +23,7 @@ SETTLED = Age(90, 24)
 @pytest.fixture(scope="module")
 def world() -> World:
     """Return a small world of seed 1."""
-    return World(1, make_accounts(1, 4, 300))
+    return World(SandboxConfig(rows_per_day=300))
 
 
 def catalog_of(world: World, product: Any = "SPONSORED_PRODUCTS") -> Catalog:
@@ -40,7 +40,7 @@ def sums(catalog: Catalog, day: date, age: Age, **how: Any) -> tuple[int, ...]:
 
 def test_same_seed_same_data(world: World) -> None:
     """Two worlds of one seed agree in each row; another seed has other rows and ids."""
-    other, third = World(1, make_accounts(1, 4, 300)), World(2, make_accounts(2, 4, 300))
+    other, third = (World(SandboxConfig(seed=seed, rows_per_day=300)) for seed in (1, 2))
     truth = [day_truth(catalog_of(one), DAY, NOW) for one in (world, other, third)]
     assert truth[0] == truth[1] != truth[2]
     assert world.accounts.accounts == other.accounts.accounts

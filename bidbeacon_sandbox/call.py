@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidbeacon_sandbox import ledger
 from bidbeacon_sandbox.accounts import REGIONS, Account
-from bidbeacon_sandbox.credentials import Issued, listed
+from bidbeacon_sandbox.credentials import Issued
 from bidbeacon_sandbox.fields import RequestError
 from bidbeacon_sandbox.rows import to_json
 from bidbeacon_sandbox.rulebook import Subject
@@ -129,8 +129,9 @@ class Call:
 
     def accounts(self) -> Sequence[Account]:
         """Return the ads accounts that the call's credential lists."""
-        issued = self._issued
-        return listed(issued.credential, self.sandbox.world.accounts) if issued else ()
+        every, issued = self.sandbox.world.accounts.accounts, self._issued
+        numbers = issued.credential.accounts if issued else ()
+        return every if numbers is None else [every[number] for number in numbers]
 
     def accounts_in_region(self) -> list[Account]:
         """Return those of the call's region."""
@@ -237,20 +238,19 @@ def _edit(response: Response, rule: Answer) -> None:
     response.headers["content-length"] = str(len(response.body))
 
 
-class _BrokenOff:
-    """An answer that breaks off: half of each piece of the body comes, and never the end."""
+def _broken_off(whole: Response) -> ASGIApp:
+    """Return an answer that breaks off: half of each piece of the body comes, and never the end."""
 
-    def __init__(self, whole: Response) -> None:
-        self._whole = whole
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_half(message: Message) -> None:
             if message["type"] == "http.response.body":
                 body = message.get("body", b"")
                 message = {**message, "body": body[: len(body) // 2], "more_body": True}
             await send(message)
 
-        await self._whole(scope, receive, send_half)
+        await whole(scope, receive, send_half)
+
+    return answer
 
 
 def answer_error(error: RequestError) -> Response:
@@ -281,6 +281,6 @@ def endpoint(operation: Operation, handler: Handler) -> Callable[[Request], Awai
         except RequestError as error:
             response = _refused_request(call, error)
         response = call.finished(response)
-        return _BrokenOff(response) if call.is_cut else response
+        return _broken_off(response) if call.is_cut else response
 
     return answer

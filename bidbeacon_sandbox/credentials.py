@@ -1,11 +1,9 @@
-"""The access tokens issued for refresh tokens, and the accounts that these list."""
+"""The access tokens issued for refresh tokens."""
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from bidbeacon_sandbox.accounts import Account, AccountBook
 from bidbeacon_sandbox.settings import Credential
 
 
@@ -37,10 +35,3 @@ class Tokens:
         """End a token's life now."""
         if issued := self.find(token):
             self._issued[token] = issued._replace(expires_at=now)
-
-
-def listed(credential: Credential, book: AccountBook) -> Sequence[Account]:
-    """Return the ads accounts that a credential lists."""
-    if credential.accounts is None:
-        return book.accounts
-    return [book.accounts[number] for number in credential.accounts]

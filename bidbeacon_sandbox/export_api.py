@@ -7,16 +7,8 @@ from starlette.responses import Response
 
 from bidbeacon_sandbox.account_api import read_page
 from bidbeacon_sandbox.accounts import Account, AccountCountry
-from bidbeacon_sandbox.call import (
-    SCOPE_HEADER,
-    Call,
-    Handler,
-    iso,
-    json_response,
-    refuse,
-    throttled,
-)
-from bidbeacon_sandbox.entities import ExportKind
+from bidbeacon_sandbox.call import SCOPE_HEADER, Call, iso, json_response, refuse, throttled
+from bidbeacon_sandbox.entities import EXPORT_KINDS, ExportKind
 from bidbeacon_sandbox.exports import KEPT, Export, ExportFilter, media_type
 from bidbeacon_sandbox.rules import Accepted429, ExportEnds, Rows
 
@@ -25,24 +17,23 @@ _MOST_IN_PROGRESS = 5
 _PORTFOLIO_MEDIA = "application/vnd.spportfolio.v3+json"
 
 
-def create_export(kind: ExportKind) -> Handler:
-    """Make the handler of `POST /{region}/{kind}/export`."""
-
-    async def create(call: Call) -> Response:
-        place = await _admit(call)
-        call.require_media(media_type(kind))
-        call.require_accept(media_type(kind))
-        asked = _read_filter(kind, await call.json())
-        exports, now = call.sandbox.exports, call.now
-        if exports.in_progress(kind, now) >= _MOST_IN_PROGRESS:
-            raise throttled({"retry-after": "1"})
-        struck = *call.strikes(ExportEnds), *call.strikes(Rows, lambda rule: rule.of == kind)
-        export = exports.create(kind, place, asked, now, struck)
-        if rule := call.strike(Accepted429):
-            raise throttled(rule.headers())
-        return json_response(_head(export, "PROCESSING"), 202)
-
-    return create
+async def create_export(call: Call) -> Response:
+    """Accept an export of the entities of one kind; `POST /{region}/{kind}/export`."""
+    kind = call.request.path_params["kind"]
+    if kind not in EXPORT_KINDS:
+        raise refuse(404, {"code": "NOT_FOUND", "details": "There are no such exports"})
+    place = await _admit(call)
+    call.require_media(media_type(kind))
+    call.require_accept(media_type(kind))
+    asked = _read_filter(kind, await call.json())
+    exports, now = call.sandbox.exports, call.now
+    if exports.in_progress(kind, now) >= _MOST_IN_PROGRESS:
+        raise throttled({"retry-after": "1"})
+    struck = *call.strikes(ExportEnds), *call.strikes(Rows, lambda rule: rule.of == kind)
+    export = exports.create(kind, place, asked, now, struck)
+    if rule := call.strike(Accepted429):
+        raise throttled(rule.headers())
+    return json_response(_head(export, "PROCESSING"), 202)
 
 
 async def get_export(call: Call) -> Response:

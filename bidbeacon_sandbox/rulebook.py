@@ -182,7 +182,8 @@ def _concerns(rule: Limits, subject: Subject) -> bool:
 def read_rules(given: Any) -> tuple[Any, ...]:
     """Read one rule or a list of rules from JSON data; an invalid one is a `RuleError`."""
     try:
-        return tuple(map(_READER.validate_python, given if isinstance(given, list) else [given]))
+        every = given if isinstance(given, list | tuple) else [given]
+        return tuple(map(_READER.validate_python, every))
     except ValidationError as error:
         raise RuleError(describe_invalid(error)) from None
 

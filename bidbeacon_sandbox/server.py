@@ -21,7 +21,6 @@ from bidbeacon_sandbox.accounts import REGIONS
 from bidbeacon_sandbox.call import Handler, endpoint
 from bidbeacon_sandbox.control_api import Page
 from bidbeacon_sandbox.downloads import download
-from bidbeacon_sandbox.entities import EXPORT_KINDS
 from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.settings import SandboxConfig
 from bidbeacon_sandbox.state import SandboxState
@@ -37,10 +36,7 @@ _OF_REGIONS: tuple[tuple[str, str, Operation, Handler], ...] = (
     ("POST", "adsApi/v1/delete/reports", "delete_report", report_api.delete_report),
     ("POST", "portfolios/list", "list_portfolios", export_api.list_portfolios),
     ("GET", "exports/{export_id}", "get_export", export_api.get_export),
-    *(
-        ("POST", f"{kind}/export", "create_export", export_api.create_export(kind))
-        for kind in EXPORT_KINDS
-    ),
+    ("POST", "{kind}/export", "create_export", export_api.create_export),
 )
 """The calls below each region."""
 _OWN: tuple[tuple[str, str, Page], ...] = (

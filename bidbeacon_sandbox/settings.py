@@ -73,9 +73,9 @@ class SandboxConfig(BaseSettings):
     max_reports_in_flight: int = Field(
         2, ge=1, description="Reports of one account that may be in flight."
     )
-    rules: Annotated[
-        tuple[Any, ...], BeforeValidator(lambda given: read_rules(_as_list(given)))
-    ] = Field((), description="What goes wrong, as a JSON list of rules.")
+    rules: Annotated[tuple[Any, ...], BeforeValidator(read_rules)] = Field(
+        (), description="What goes wrong, as a JSON list of rules."
+    )
     clock_start: AwareDatetime | None = Field(
         None,
         ge=FIRST_START,
@@ -96,7 +96,3 @@ class SandboxConfig(BaseSettings):
         if unknown:
             raise ValueError(f"expected accounts from 0 to {self.accounts - 1}; got {unknown[0]}")
         return self
-
-
-def _as_list(given: Any) -> Any:
-    return list(given) if isinstance(given, tuple) else given

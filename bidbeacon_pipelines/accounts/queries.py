@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, or_, select, text, update
+from sqlalchemy import Connection, Engine, func, or_, select, text, update
 
 from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
@@ -155,24 +155,10 @@ def change_account(connection: Connection, account: Account, **values: Any) -> N
     connection.execute(statement.values(**values))
 
 
-def count_export_refusal(connection: Connection, account: Account, at: datetime) -> int:
-    """Count one more refusal of an account's exports; return how many there are in a row."""
-    row = connection.execute(
-        text("""UPDATE advertiser_accounts
-                   SET export_refusals = least(export_refusals + 1, 1000), export_refused_at = :at
-                 WHERE account_id = :account_id AND country_code = :country_code RETURNING export_refusals"""),
-        account.identity | {"at": at},
-    )
-    return int(row.scalar_one())
-
-
-def forget_export_refusals(connection: Connection, account: Account) -> None:
-    """Reset the count of refused exports of an account."""
-    connection.execute(
-        text("""UPDATE advertiser_accounts SET export_refusals = 0
-                 WHERE account_id = :account_id AND country_code = :country_code AND export_refusals > 0"""),
-        account.identity,
-    )
+def count_export_refusal(connection: Connection, account: Account, at: datetime) -> None:
+    """Count one more refusal of an account's exports in a row."""
+    refusals = func.least(Account.export_refusals + 1, 1000)
+    change_account(connection, account, export_refusals=refusals, export_refused_at=at)
 
 
 EXPORTS_MAY_START = """NOT EXISTS (

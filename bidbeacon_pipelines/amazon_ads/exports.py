@@ -35,7 +35,6 @@ class Export(wire.WireModel):
     """An export as Amazon describes it; each retrieval within a day returns a fresh URL."""
 
     export_id: wire.Id
-    kind: ExportKind
     raw_status: str = Field(validation_alias="status", min_length=1)
     url: SecretStr | None = None
     size_bytes: wire.Size = Field(None, validation_alias="fileSize")
@@ -70,7 +69,7 @@ def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Expor
     """
     request = _request(owner, kind, "create_export", f"start an export of {kind}")
     request = replace(request, method="POST", path=f"/{kind}/export", json=_FILTER)
-    return client.call(request, lambda response: _read_export(response, kind))
+    return client.call(request, _read_export)
 
 
 def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: str) -> Export:
@@ -81,7 +80,7 @@ def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: 
     """
     request = _request(owner, kind, "get_export", f"look at an export of {kind}")
     request = replace(request, path=f"/exports/{quote(export_id, safe='')}")
-    export = client.call(request, lambda response: _read_export(response, kind))
+    export = client.call(request, _read_export)
     if export.export_id != export_id:
         reason = f"the answer was to be about export {export_id}, got: {export.export_id}"
         raise MalformedAnswer(reason, operation=request.operation)
@@ -99,6 +98,5 @@ def _request(owner: Owner, kind: ExportKind, name: str, operation: str) -> AdsRe
     )
 
 
-def _read_export(response: httpx.Response, kind: ExportKind) -> Export:
-    body = wire.read_json(response)
-    return wire.read_as(Export, body | {"kind": kind} if isinstance(body, dict) else body)
+def _read_export(response: httpx.Response) -> Export:
+    return wire.read_as(Export, wire.read_json(response))

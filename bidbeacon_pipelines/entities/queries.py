@@ -6,15 +6,17 @@ from datetime import date, datetime
 from typing import Any
 
 from psycopg import sql
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, select, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.entities.tables import (
     ENTITY_KINDS,
     Ad,
     AdGroup,
     Campaign,
+    EntityExport,
     Portfolio,
     Target,
 )
@@ -34,36 +36,21 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TABLES, _NO_DETAILS)
 }
 
 
-@dataclass(frozen=True)
-class ExportInFlight:
-    """An export that Amazon works on."""
-
-    id: int
-    export_id: str
-    created_at: datetime
-
-
 def find_export_in_flight(
     connection: Connection, account: Account, kind: str
-) -> ExportInFlight | None:
+) -> EntityExport | None:
     """Return the export of this kind that was asked for and has not ended, or None."""
-    row = connection.execute(
-        text("""SELECT id, export_id, created_at FROM entity_exports
-                 WHERE account_id = :account_id AND country_code = :country_code AND kind = :kind AND status = 'in_flight'"""),
-        account.identity | {"kind": kind},
-    ).mappings()
-    found = row.first()
-    return None if found is None else ExportInFlight(**found)
+    of_kind = select(EntityExport).filter_by(**account.identity, kind=kind, status="in_flight")
+    return next(iter(read_rows(connection, of_kind)), None)
 
 
 def insert_export(
     connection: Connection, account: Account, kind: str, export_id: str, created_at: datetime
-) -> int:
-    """Store an export that Amazon has accepted; return its id here."""
-    statement = text("""INSERT INTO entity_exports (account_id, country_code, kind, export_id, created_at)
-                        VALUES (:account_id, :country_code, :kind, :export_id, :created_at) RETURNING id""")
-    values = {"kind": kind, "export_id": export_id, "created_at": created_at}
-    return int(connection.execute(statement, account.identity | values).scalar_one())
+) -> EntityExport:
+    """Store an export that Amazon has accepted, and return it."""
+    asked = {"kind": kind, "export_id": export_id, "created_at": created_at}
+    new = insert(EntityExport).values(**account.identity, **asked).returning(EntityExport.id)
+    return EntityExport(id=connection.execute(new).scalar_one(), **asked)
 
 
 def end_export(
@@ -263,18 +250,5 @@ def want_entities(connection: Connection, account: Account, by: str) -> None:
 
 def find_who_wants_entities(connection: Connection, account: Account) -> str | None:
     """Return who wants an account's entities now, or None."""
-    found: str | None = connection.execute(
-        text("""SELECT entities_wanted_by FROM advertiser_accounts
-                 WHERE account_id = :account_id AND country_code = :country_code"""),
-        account.identity,
-    ).scalar()
-    return found
-
-
-def stop_wanting_entities(connection: Connection, account: Account) -> None:
-    """Mark the entities of an account as not wanted any more."""
-    connection.execute(
-        text("""UPDATE advertiser_accounts SET entities_wanted_by = NULL, entities_wanted_at = NULL
-                 WHERE account_id = :account_id AND country_code = :country_code AND entities_wanted_by IS NOT NULL"""),
-        account.identity,
-    )
+    who = select(Account.entities_wanted_by).filter_by(**account.identity)
+    return connection.execute(who).scalar()

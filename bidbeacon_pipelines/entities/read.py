@@ -259,7 +259,8 @@ def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
         both = "adGroupId, campaignId"
         faults.append({"field": both, "expected": "one of them", "got": "neither"})
         is_lost = True
-    _COMPLETE.get(kind, _nothing)(row, raw)
+    if complete := _COMPLETE.get(kind):
+        complete(row, raw)
     row["details"] = exact_json(_rest(raw, _PATHS[kind] - unread))
     return row, invalid_fields(faults) if faults else None, is_lost
 
@@ -321,10 +322,6 @@ def _category_expression(row: Row, details: Any) -> str:
 def _objects(value: Any) -> list[Row]:
     listed = value if isinstance(value, list) else [value]
     return [item for item in listed if isinstance(item, dict)]
-
-
-def _nothing(row: Row, raw: Row) -> None:
-    """Add no column."""
 
 
 _COMPLETE: Mapping[str, Callable[[Row, Row], None]] = {

@@ -19,7 +19,6 @@ from bidbeacon_pipelines.accounts.pause import note_refusal
 from bidbeacon_pipelines.accounts.queries import (
     change_account,
     count_export_refusal,
-    forget_export_refusals,
 )
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
@@ -61,9 +60,9 @@ from bidbeacon_pipelines.entities.queries import (
     list_kinds_done,
     merge_entities,
     replace_problems,
-    stop_wanting_entities,
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
+from bidbeacon_pipelines.entities.tables import EntityExport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.queries import forget_windows_through
@@ -94,15 +93,6 @@ class ExportNotReadyError(ExpectedError):
         detail = {"export_id": export_id, "status": amazon_status}
         self.failure_cause = cause("export-not-ready", kind=kind, detail=detail)
         super().__init__(explain(self.failure_cause).text)
-
-
-@dataclass(frozen=True)
-class _InFlight:
-    """An export at Amazon: our id of it and Amazon's, and when it was requested."""
-
-    own_id: int
-    export_id: str
-    created_at: datetime
 
 
 def is_put_off(error: Exception) -> bool:
@@ -194,8 +184,9 @@ class _Sync:
             raise
         finally:
             if is_over:
+                nobody = {"entities_wanted_by": None, "entities_wanted_at": None}
                 with self._begin() as connection:
-                    stop_wanting_entities(connection, self.account)
+                    change_account(connection, self.account, **nobody)
 
     def _begin(self) -> AbstractContextManager[Connection]:
         return self.context.engine.begin()
@@ -207,8 +198,7 @@ class _Sync:
     @property
     def _owner(self) -> Owner:
         account = self.account
-        place = (account.region, account.account_id, account.country_code)
-        return Owner(*place, account.profile_id)
+        return Owner(account.region, account.account_id, account.country_code, account.profile_id)
 
     def _pause_exports(self, error: AdsApiError) -> None:
         """Store when exports of the account may be asked for again; until then no sync of it starts."""
@@ -238,47 +228,45 @@ class _Sync:
         self._complete(before)
         return counts
 
-    def _request(self, kind: ExportKind) -> _InFlight:
+    def _request(self, kind: ExportKind) -> EntityExport:
         """Take over the export in flight, or ask for one."""
         key = self.account.account_key
         with self._begin() as connection:
             running = find_export_in_flight(connection, self.account, kind)
         if running is not None:
-            asked = _InFlight(running.id, running.export_id, running.created_at)
             if self.context.now() - running.created_at < timedelta(hours=24):
                 facts = {"account": key, "kind": kind, "export_id": running.export_id}
                 self.session.add(ExportRequested(**facts, adopted=True))
-                return asked
-            self._fail(kind, asked, _failed_export(kind, "it is older than Amazon keeps it"))
+                return running
+            self._fail(kind, running, _failed_export(kind, "it is older than Amazon keeps it"))
         try:
             export = create_export(self._client, self._owner, kind)
         except AdsApiError as error:
             record = ExportPending if is_put_off(error) else ExportFailed
             self.session.add(record(account=key, kind=kind, cause=error.failure_cause))
             raise
-        return self._keep(export)
+        return self._keep(kind, export.export_id)
 
-    def _keep(self, export: Export) -> _InFlight:
+    def _keep(self, kind: ExportKind, export_id: str) -> EntityExport:
         """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
-        facts, now = {"account": self.account.account_key, "kind": export.kind}, self.context.now()
+        facts, now = {"account": self.account.account_key, "kind": kind}, self.context.now()
         try:
             with self._begin() as connection:
-                own_id = insert_export(connection, self.account, export.kind, export.export_id, now)
-                forget_export_refusals(connection, self.account)
-                requested = ExportRequested(**facts, export_id=export.export_id)
-                self.session.add_in(connection, requested)
+                ours = insert_export(connection, self.account, kind, export_id, now)
+                change_account(connection, self.account, export_refusals=0)
+                self.session.add_in(connection, ExportRequested(**facts, export_id=export_id))
+                return ours
         except IntegrityError:
             with self._begin() as connection:
-                theirs = find_export_in_flight(connection, self.account, export.kind)
+                theirs = find_export_in_flight(connection, self.account, kind)
             if theirs is None:
                 raise
             self.session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
-            return _InFlight(theirs.id, theirs.export_id, theirs.created_at)
-        return _InFlight(own_id, export.export_id, now)
+            return theirs
 
-    def _finish(self, kind: ExportKind, asked: _InFlight, wait_until: datetime) -> int:
+    def _finish(self, kind: ExportKind, asked: EntityExport, wait_until: datetime) -> int:
         try:
-            return self._store(self._wait(kind, asked, wait_until), asked)
+            return self._store(kind, self._wait(kind, asked, wait_until), asked)
         except (AuthError, Throttled, ExportNotReadyError) as error:  # the next sync takes it over
             facts = {"account": self.account.account_key, "kind": kind}
             why = error.failure_cause
@@ -288,17 +276,17 @@ class _Sync:
             self._fail(kind, asked, error.failure_cause)
             raise
 
-    def _fail(self, kind: ExportKind, asked: _InFlight, why: Cause) -> None:
+    def _fail(self, kind: ExportKind, asked: EntityExport, why: Cause) -> None:
         """End an unusable export, so that another one is requested."""
         with self._begin() as connection:
-            end_export(connection, asked.own_id, status="failed", cause=why)
+            end_export(connection, asked.id, status="failed", cause=why)
             self.session.add_in(connection, self._failed(kind, asked.export_id, why))
 
     def _failed(self, kind: str, export_id: str | None, why: Cause) -> ExportFailed:
         key = self.account.account_key
         return ExportFailed(account=key, kind=kind, export_id=export_id, cause=why)
 
-    def _wait(self, kind: ExportKind, asked: _InFlight, wait_until: datetime) -> Export:
+    def _wait(self, kind: ExportKind, asked: EntityExport, wait_until: datetime) -> Export:
         context, pause = self.context, _FIRST_PAUSE
         while True:
             export = get_export(self._client, self._owner, kind, asked.export_id)
@@ -315,16 +303,16 @@ class _Sync:
             context.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _store(self, export: Export, asked: _InFlight) -> int:
-        account, kind = self.account, export.kind
-        with download_folder(self.context.downloads, f"export-{asked.own_id}") as folder:
+    def _store(self, kind: ExportKind, export: Export, asked: EntityExport) -> int:
+        account = self.account
+        with download_folder(self.context.downloads, f"export-{asked.id}") as folder:
             file = folder / f"{kind}.json.gz"
-            self._download(export, file)
+            self._download(kind, export, file)
             with self._begin() as connection:
                 rows, problems = store_entities(connection, account, kind, iter_values(file))
                 why = problems.first_cause
-                end_export(connection, asked.own_id, status="loaded", row_count=rows, cause=why)
-                forget_export_refusals(connection, account)
+                end_export(connection, asked.id, status="loaded", row_count=rows, cause=why)
+                change_account(connection, account, export_refusals=0)
                 self._record(connection, kind, rows, problems)
         return rows
 
@@ -352,19 +340,19 @@ class _Sync:
             self._record(connection, "portfolios", rows, problems)
         return {"portfolios": rows}
 
-    def _download(self, export: Export, file: Path) -> None:
+    def _download(self, kind: ExportKind, export: Export, file: Path) -> None:
         """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
         for _ in range(MOST_SIGNINGS):
             try:
-                return self._fetch(export, file)
+                return self._fetch(kind, export, file)
             except UrlExpired:
-                export = get_export(self._client, self._owner, export.kind, export.export_id)
-        return self._fetch(export, file)
+                export = get_export(self._client, self._owner, kind, export.export_id)
+        return self._fetch(kind, export, file)
 
-    def _fetch(self, export: Export, file: Path) -> None:
+    def _fetch(self, kind: ExportKind, export: Export, file: Path) -> None:
         if export.url is None:
             why = "Amazon reports it as complete, but without a URL"
-            raise ExportFailedError(_failed_export(export.kind, why))
+            raise ExportFailedError(_failed_export(kind, why))
         download(self._client, export.url, file, self._owner)
 
     def _complete(self, before: Collection[str] | None) -> None:

@@ -92,7 +92,7 @@ class Profile(wire.WireModel):
     type: wire.Lenient[str] = Field(None, validation_alias=AliasPath("accountInfo", "type"))
 
 
-class _Page(wire.WireModel):
+class Page(wire.WireModel):
     """One page, from either shape seen: an object with a list, or a bare list."""
 
     ads_accounts: tuple[Any, ...]
@@ -181,7 +181,7 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
     answer = _RegionAnswer(region)
     try:
         request = AdsRequest(owner=Owner(region), **_LIST)
-        for page in client.call_pages(request, _Page):
+        for page in client.call_pages(request, Page):
             accounts, broken = wire.read_each(AdsAccount, page.ads_accounts)
             answer.accounts.extend(accounts)
             answer.problems.extend(f"Region {region}, account {problem}" for problem in broken)

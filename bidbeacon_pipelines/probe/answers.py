@@ -12,7 +12,6 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
-    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -65,14 +64,8 @@ class _AdsAccount(accounts.AdsAccount, extra="forbid"):
     alternate_ids: tuple[_AlternateId, ...]
 
 
-class _AccountsPage(WireModel, extra="forbid"):
+class _AccountsPage(accounts.Page, extra="forbid"):
     ads_accounts: tuple[_AdsAccount, ...]
-    next_token: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_name(cls, body: Any) -> Any:
-        return {"adsAccounts": body} if isinstance(body, list) else body
 
 
 class _AccountInfo(WireModel, extra="forbid"):
@@ -138,11 +131,6 @@ class _Export(exports.Export, extra="forbid"):
     created_at: Instant = None
     generated_at: Instant = None
     url_expires_at: Instant = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_a_kind(cls, body: Any) -> Any:
-        return {"kind": "campaigns", **body} if isinstance(body, dict) else body
 
 
 @dataclass(frozen=True)

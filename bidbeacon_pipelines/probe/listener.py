@@ -26,15 +26,10 @@ class Answers:
 
 
 class Listener:
-    """The answers of a client's calls, but for downloads."""
+    """The answers of a client's calls, but for downloads: by call, status and whether it is a success."""
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[str, int, bool], Answers] = {}
-
-    @property
-    def answers(self) -> list[Answers]:
-        """The answers so far, in the order of the first of each kind."""
-        return list(self._answers.values())
+        self.answers: dict[tuple[str, int, bool], Answers] = {}
 
     @contextmanager
     def listening(self, client: AdsApiClient) -> Iterator[None]:
@@ -55,7 +50,7 @@ class Listener:
         is_refused = isinstance(body, dict) and bool(body.get("error")) and "success" in body
         is_success = response.is_success and not is_refused
         key = (call.name, response.status_code, is_success)
-        answers = self._answers.setdefault(key, Answers(*key))
+        answers = self.answers.setdefault(key, Answers(*key))
         answers.count += 1
         answers.slowest = max(answers.slowest, response.elapsed.total_seconds())
         add_to(answers.shape, body)

@@ -64,7 +64,6 @@ class Probe:
     amazon: Amazon = field(init=False)
     files: dict[str, FileFacts] = field(default_factory=dict)
     is_interrupted: bool = False
-    is_applied: bool = False
     _found: list[Finding] = field(default_factory=list)
     _is_refused: bool = False
 
@@ -77,11 +76,6 @@ class Probe:
     def findings(self) -> list[Finding]:
         """Return the findings so far, with a finding for each check that was not reached."""
         found = [*self._of_answers(), *self._found]
-        if self.is_applied:
-            found = [
-                replace(one, verdict=Verdict.APPLIED, to_do="") if one.override else one
-                for one in found
-            ]
         reached = {finding.subject for finding in found}
         reason = "interrupted" if self.is_interrupted else _NOT_ASKED
         planned = [*KINDS, *map(_subject, self.reports), "countries", "unknown field"]
@@ -118,7 +112,10 @@ class Probe:
                     by="probe",
                     at=context.now(),
                 )
-        self.is_applied = True
+        self._found = [
+            replace(one, verdict=Verdict.APPLIED, to_do="") if one.override else one
+            for one in self._found
+        ]
 
     @contextmanager
     def _step(self, subject: str, check: str) -> Iterator[None]:
@@ -274,7 +271,7 @@ class Probe:
     def _of_answers(self) -> Iterator[Finding]:
         """Yield a finding for each kind of call: how its answers differ from the contract."""
         for call in CALLS:
-            answers = [one for one in self.listener.answers if one.call == call.name]
+            answers = [one for one in self.listener.answers.values() if one.call == call.name]
             good = [one for one in answers if one.is_success]
             if good:
                 differences = dict.fromkeys(text for one in good for text in one.differences)

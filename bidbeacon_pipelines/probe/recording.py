@@ -28,7 +28,7 @@ def write_recording(path: Path, probe: Probe) -> None:
                 "slowest_seconds": round(answers.slowest, 1),
                 "shape": as_json(answers.shape),
             }
-            for answers in probe.listener.answers
+            for answers in probe.listener.answers.values()
         ],
         "files": {
             subject: {"rows": facts.rows, "shape": as_json(facts.shape)}

@@ -147,7 +147,7 @@ class SimulatedDataset:
             at
             for at, country, day in recent
             if self.due.get((country, day)) == at
-            and request.covers(day)
+            and request.start <= day <= request.end
             and at == _instants(self.dataset.refresh_offsets, day, self._zones[country])[0]
         ]
 

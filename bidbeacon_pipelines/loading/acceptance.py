@@ -125,22 +125,6 @@ class Unconfirmed:
 Verdict = Accept | Suspicious | Refuse | Unconfirmed
 
 
-def judge_undated(undated: BadRows, good_rows: int, *, bad_share_limit: float) -> Refuse | None:
-    """Refuse a whole report where the date or country of too many of its rows can't be read; None where it isn't.
-
-    They are judged once for the report, since they belong to no known window.
-
-    Args:
-        undated: Bad rows whose date or country can't be read.
-        good_rows: All other rows of the report that are the country's, before those of one key are
-            summed.
-        bad_share_limit: Largest share that is still loaded, 0 to 1.
-    """
-    if not is_too_bad(undated, good_rows, bad_share_limit):
-        return None
-    return Refuse(undated, good_rows, is_whole_report=True)
-
-
 def decide_load(
     old_rows: int,
     new_rows: int,
@@ -159,7 +143,7 @@ def decide_load(
         old_rows: Rows the window holds now.
         new_rows: Good rows the report has for it, those of one key summed.
         bad_rows: Rows of it that can't be understood; those without a readable date are the
-            report's (`judge_undated`).
+            report's, and judged once for it.
         read_rows: Good rows the report has for it, before those of one key are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         earlier: The digest of the last report for this window, if that was suspicious. It was stored
@@ -174,14 +158,10 @@ def decide_load(
     if is_too_bad(bad_rows, read_rows, bad_share_limit):
         return Refuse(bad_rows, read_rows)
     if should_have_rows:
-        return _judge_silence(earlier, digest)
+        return Accept(is_silent=True) if earlier == digest else Unconfirmed()
     kept_rows = not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows
     if kept_rows or earlier == digest:  # a second report confirms it
         return Accept()
     return Suspicious(
         old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows)
     )
-
-
-def _judge_silence(earlier: str | None, digest: str) -> Accept | Unconfirmed:
-    return Accept(is_silent=True) if earlier == digest else Unconfirmed()

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.loading.acceptance import (
     Unconfirmed,
     Verdict,
     decide_load,
-    judge_undated,
+    is_too_bad,
 )
 from bidbeacon_pipelines.loading.load_queries import (
     ReportScope,
@@ -200,7 +200,9 @@ class _AccountLoad:
         limit, silent = self._rules.bad_row_share, self._silent_days()
         others = sum(tally.total("read_rows") for tally in self._tallies.values())
         others += sum(bad.total() for day, bad in self._bad.items() if day is not None)
-        refused = judge_undated(self._bad.get(None, BadRows()), others, bad_share_limit=limit)
+        undated = self._bad.get(None, BadRows())  # they belong to no known window
+        is_refused = is_too_bad(undated, others, limit)
+        refused = Refuse(undated, others, is_whole_report=True) if is_refused else None
         for window in self._windows:
             day, tally = window.window_date, self._tallies[window.window_date]
             if tally.lost or day in silent:  # only these are compared with an earlier report

@@ -66,7 +66,7 @@ _USUAL: Final = {
 """How nearly all metrics are written. What comes is JSON, so a number has no leading zeros."""
 _TAB: Final = b"\t"
 _NULL: Final = "\\N"
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _ESCAPED: Final = re.compile(r"[\\\t\n\r]")
 _HEX: Final = "\\\\x"
 _MOST_REMEMBERED: Final = 1 << 16
@@ -364,4 +364,4 @@ def _joined(cells: Iterable[object]) -> bytes:
 
 def _escaped(text: str | None) -> str:
     """Return a text as COPY reads it."""
-    return _NULL if text is None else text.translate(_ESCAPES) if _ESCAPED.search(text) else text
+    return _NULL if text is None else text.translate(ESCAPES) if _ESCAPED.search(text) else text

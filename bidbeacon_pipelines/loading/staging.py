@@ -26,7 +26,7 @@ from bidbeacon_pipelines.loading.acceptance import (
     BadRows,
     LostProduct,
 )
-from bidbeacon_pipelines.loading.rows import BadRow, NotWaitedFor, OtherRow, RowCheck
+from bidbeacon_pipelines.loading.rows import ESCAPES, BadRow, NotWaitedFor, OtherRow, RowCheck
 from bidbeacon_sessions.progress import note_progress
 from bidbeacon_sessions.writes import json_text
 
@@ -37,7 +37,6 @@ _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
 """Of the load's transaction: 100,000 rows are sorted and compared in this memory, and few of them are enough to know how many there are."""
 _MOST_BAD_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -120,7 +119,7 @@ class StageWriter:
     def bad(self, number: int, row: BadRow, raw: str) -> None:
         """Stage an invalid row; `raw` is its text as it came."""
         cells = (row.account, row.window_date, number, json_text(row.cause), raw)
-        line = "\t".join("\\N" if cell is None else str(cell).translate(_ESCAPES) for cell in cells)
+        line = "\t".join("\\N" if cell is None else str(cell).translate(ESCAPES) for cell in cells)
         self._bad.write(f"{line}\n".encode())
 
 

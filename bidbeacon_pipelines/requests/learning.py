@@ -57,12 +57,9 @@ def learn_from_loaded(
     elif given.start_date > refused.start_date and is_surely_served(
         dataset, refused.start_date, now.date()
     ):
-        if days := days_to_ask(refused.start_date, given.start_date, is_sure=_is_alone(refused)):
+        # One of a single day was requested because a longer one was too old.
+        is_sure = refused.days == 1 and refused.narrows is not None
+        if days := days_to_ask(refused.start_date, given.start_date, is_sure=is_sure):
             request_part(connection, session, refused, days, now)
         else:
             change(f"{HISTORY}:{given.report}", str((now.date() - given.start_date).days))
-
-
-def _is_alone(refused: ReportRequest) -> bool:
-    """Return whether the report that was too old was one of a single day, requested because a longer one was too old."""
-    return refused.days == 1 and refused.narrows is not None

@@ -25,10 +25,6 @@ class PlannedRequest:
     end: date
     by_hand: bool = False
 
-    def covers(self, day: date) -> bool:
-        """Return whether the report holds a day."""
-        return self.start <= day <= self.end
-
 
 def plan_requests(
     due: Collection[date], *, longest_days: int, wanted: Collection[date] = ()

@@ -43,18 +43,12 @@ def weighed(failure: Failure, before: Failure | None, *, surely_served: bool) ->
         surely_served: Whether the days asked for are well inside of what Amazon serves.
     """
     again = before is not None and before.kind == _DOUBTED.get(failure.kind)
-    return (
-        failure
-        if again or not _is_doubtful(failure, surely_served=surely_served)
-        else doubted(failure)
-    )
+    if again or not _is_doubtful(failure, surely_served=surely_served):
+        return failure
+    return doubted(failure)
 
 
 def _is_doubtful(failure: Failure, *, surely_served: bool) -> bool:
-    match failure.kind:
-        case FailureKind.REJECTED:
-            return failure.cause["code"] not in _REFUSED_FIELDS
-        case FailureKind.TOO_OLD:
-            return surely_served
-        case _:
-            return False
+    if failure.kind is FailureKind.REJECTED:
+        return failure.cause["code"] not in _REFUSED_FIELDS
+    return failure.kind is FailureKind.TOO_OLD and surely_served

@@ -48,6 +48,15 @@ _FAILED = {
 }
 
 
+_KINDS: dict[type[AdsApiError], FailureKind] = {
+    TooOld: FailureKind.TOO_OLD,
+    TooLarge: FailureKind.TOO_LARGE,
+    AuthError: FailureKind.NOT_AUTHORIZED,
+    Rejected: FailureKind.REJECTED,
+}
+"""The first that fits counts."""
+
+
 def not_before(error: AdsApiError, now: datetime) -> datetime | None:
     """Return the instant that Amazon asked us to wait for, if any."""
     return None if error.retry_after is None else now + timedelta(seconds=error.retry_after)
@@ -67,23 +76,11 @@ def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
     return Failure(_FAILED[report.status], ended)
 
 
-def failure_from(error: AdsApiError, now: datetime, kind: FailureKind | None = None) -> Failure:
-    """Return an error as a failure, of this kind or of the one that its class means."""
-    return Failure(kind or _kind_of(error), error.failure_cause, not_before(error, now))
-
-
-def _kind_of(error: AdsApiError) -> FailureKind:
-    match error:
-        case TooOld():
-            return FailureKind.TOO_OLD
-        case TooLarge():
-            return FailureKind.TOO_LARGE
-        case AuthError():
-            return FailureKind.NOT_AUTHORIZED
-        case Rejected():
-            return FailureKind.REJECTED
-        case _:
-            return FailureKind.NOT_SENT
+def failure_from(error: AdsApiError, now: datetime) -> Failure:
+    """Return an error as a failure of the kind that its class means."""
+    kinds = (kind for of, kind in _KINDS.items() if isinstance(error, of))
+    kind = next(kinds, FailureKind.NOT_SENT)
+    return Failure(kind, error.failure_cause, not_before(error, now))
 
 
 def no_answer(error: AdsApiError, now: datetime) -> NoAnswer:

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.loading.acceptance import (
     Unconfirmed,
     Verdict,
     decide_load,
-    judge_undated,
+    is_too_bad,
 )
 
 
@@ -93,9 +93,9 @@ def test_rows_without_a_date_are_judged_once_for_the_report(
     good: int, undated: int, *, refused: bool
 ) -> None:
     """Their share of the whole report counts, however many windows it has."""
-    verdict = judge_undated(BadRows(wrong=undated), good, bad_share_limit=0.02)
-    assert refused == (verdict is not None)
-    assert verdict is None or verdict.cause["code"] == "rows-undated"
+    assert refused == is_too_bad(BadRows(wrong=undated), good, 0.02)
+    whole_report = Refuse(BadRows(wrong=undated), good, is_whole_report=True)
+    assert "rows-undated" == whole_report.cause["code"]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,11 @@
 
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.amazon_ads.errors import (
@@ -17,8 +16,10 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Rejected,
 )
 from bidbeacon_pipelines.amazon_ads.failures import error_for
+from bidbeacon_pipelines.amazon_ads.tables import AccessToken
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
+from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.masking import remember_secret
 
@@ -32,11 +33,8 @@ _CAUSES = {
     "invalid_client": "client-refused",
     "unauthorized_client": "client-refused",
 }
-_FIND = text("""
-    SELECT access_token AS value, renew_at, ends_at FROM access_tokens
-     WHERE credential = :key AND renew_at > :now AND access_token IS DISTINCT FROM :refused""")
 _STORE = text("""
-    INSERT INTO access_tokens (credential, access_token, renew_at, ends_at) VALUES (:key, :value, :renew_at, :ends_at)
+    INSERT INTO access_tokens (credential, access_token, renew_at, ends_at) VALUES (:credential, :access_token, :renew_at, :ends_at)
     ON CONFLICT (credential) DO UPDATE
        SET access_token = excluded.access_token, renew_at = excluded.renew_at, ends_at = excluded.ends_at""")
 
@@ -62,13 +60,6 @@ def read_token(response: httpx.Response) -> TokenAnswer:
     raise CredentialRefused(error.reason, cause_code=cause_code, **facts)
 
 
-@dataclass(frozen=True)
-class _Token:
-    value: str = field(repr=False)
-    renew_at: datetime
-    ends_at: datetime
-
-
 class TokenAuth(httpx.Auth):
     """Sends a credential's access token, and once more with a fresh one where Amazon no longer knows it.
 
@@ -84,7 +75,7 @@ class TokenAuth(httpx.Auth):
         self._ask = ask
         self._engine = engine
         self._now = now
-        self._token: _Token | None = None
+        self._token: AccessToken | None = None
         self._refusal: CredentialRefused | None = None
 
     def sync_auth_flow(
@@ -102,12 +93,12 @@ class TokenAuth(httpx.Auth):
         if self._refusal is not None:
             raise self._refusal.with_traceback(None)
         token = self._token
-        if token is None or token.value == refused or self._now() >= token.renew_at:
+        if token is None or token.access_token == refused or self._now() >= token.renew_at:
             token = self._token = self._renewed(token, refused)
-            remember_secret(f"access token {self._key}", token.value)
-        return token.value
+            remember_secret(f"access token {self._key}", token.access_token)
+        return token.access_token
 
-    def _renewed(self, old: _Token | None, refused: str | None) -> _Token:
+    def _renewed(self, old: AccessToken | None, refused: str | None) -> AccessToken:
         """Return a fresh token; while the endpoint has a passing problem, the old one serves to its end."""
         try:
             return self._shared(self._engine, refused) if self._engine else self._ask_now()
@@ -118,9 +109,9 @@ class TokenAuth(httpx.Auth):
             now = self._now()
             if not error.transient or refused is not None or old is None or now >= old.ends_at:
                 raise
-            return _Token(old.value, min(now + _ASKED_AGAIN_AFTER, old.ends_at), old.ends_at)
+            return old.with_changes(renew_at=min(now + _ASKED_AGAIN_AFTER, old.ends_at))
 
-    def _shared(self, engine: Engine, refused: str | None) -> _Token:
+    def _shared(self, engine: Engine, refused: str | None) -> AccessToken:
         """Return the token that another process has stored, or ask for one and store it, one process at a time.
 
         Where the database is away or the lock is held for too long, each process asks for its own:
@@ -129,17 +120,24 @@ class TokenAuth(httpx.Auth):
         try:
             with engine.begin() as connection:
                 lock_until_commit(connection, f"access token {self._key}")
-                values = {"key": self._key, "now": self._now(), "refused": refused}
-                stored = connection.execute(_FIND, values).mappings().one_or_none()
-                token = self._ask_now() if stored is None else _Token(**stored)
-                connection.execute(_STORE, {"key": self._key, **vars(token)})
+                usable = select(AccessToken).where(
+                    AccessToken.credential == self._key,
+                    AccessToken.renew_at > self._now(),
+                    AccessToken.access_token.is_distinct_from(refused),
+                )
+                token = next(iter(read_rows(connection, usable)), None) or self._ask_now()
+                connection.execute(_STORE, token.as_dict())
                 return token
         except (SQLAlchemyError, LockTakenError) as error:
             logger.warning("The access token can't be shared (%s)", type(error).__name__)
             return self._ask_now()
 
-    def _ask_now(self) -> _Token:
+    def _ask_now(self) -> AccessToken:
         asked_at, answer = self._now(), self._ask()
         life = timedelta(seconds=answer.expires_in)
-        value = answer.access_token.get_secret_value()
-        return _Token(value, asked_at + life * _RENEWED_AT, asked_at + life)
+        return AccessToken(
+            credential=self._key,
+            access_token=answer.access_token.get_secret_value(),
+            renew_at=asked_at + life * _RENEWED_AT,
+            ends_at=asked_at + life,
+        )

@@ -60,22 +60,21 @@ def list_revisions(folder: Path = MIGRATIONS) -> list[str]:
 
 def read_revision(connection: Connection) -> str | None:
     """Return up to which migration the tables are; None where there are none."""
-    if connection.execute(text("SELECT to_regclass('public.alembic_version')")).scalar() is None:
-        return None
-    revision: str | None = connection.execute(
-        text("SELECT to_jsonb(v) ->> 'version_num' FROM public.alembic_version v")
-    ).scalar()
-    return revision
+    return _find(connection, "alembic_version", "version_num")
 
 
 def read_oldest_program(connection: Connection) -> str | None:
     """Return the revision that a program has to know to work on the tables; None where they don't say."""
-    if connection.execute(text("SELECT to_regclass('public.installation')")).scalar() is None:
+    return _find(connection, "installation", "oldest_program")
+
+
+def _find(connection: Connection, table: str, column: str) -> str | None:
+    """Return what a table of one row says; None where there is no such table or column."""
+    if connection.execute(text(f"SELECT to_regclass('public.{table}')")).scalar() is None:
         return None
-    oldest: str | None = connection.execute(
-        text("SELECT to_jsonb(i) ->> 'oldest_program' FROM public.installation i")
-    ).scalar()
-    return oldest
+    statement = text(f"SELECT to_jsonb(t) ->> '{column}' FROM public.{table} t")
+    found: str | None = connection.execute(statement).scalar()
+    return found
 
 
 def schema_problem(

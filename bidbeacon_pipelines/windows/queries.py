@@ -132,6 +132,11 @@ def delete_report_windows(
         connection.execute(text(statement), values)
 
 
+_NEW_TIMES = f"""next_refresh_at = t.due_at, expires_at = t.expires_at
+      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS t(day, due_at, expires_at)
+     WHERE {_OF_REPORT} AND w.window_date = t.day"""
+
+
 def set_window_times(
     connection: Connection,
     account: Account,
@@ -144,18 +149,11 @@ def set_window_times(
     """Store when windows are due and expire; an expired one that is served again is missing. Return the days of these."""
     values = _of_report(account, dataset, report) | _times(times) | {"now": now}
     connection.execute(
-        text(f"""UPDATE report_windows w SET next_refresh_at = t.due_at, expires_at = t.expires_at
-                   FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[]))
-                        AS t(day, due_at, expires_at)
-                  WHERE {_OF_REPORT} AND w.window_date = t.day AND w.status <> 'expired'"""),
-        values,
+        text(f"UPDATE report_windows w SET {_NEW_TIMES} AND w.status <> 'expired'"), values
     )
     reopened = connection.execute(
-        text(f"""UPDATE report_windows w SET status = 'missing', next_refresh_at = t.due_at, expires_at = t.expires_at
-                   FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[]))
-                        AS t(day, due_at, expires_at)
-                  WHERE {_OF_REPORT} AND w.window_date = t.day AND w.status = 'expired' AND t.expires_at > :now
-              RETURNING w.window_date"""),
+        text(f"""UPDATE report_windows w SET status = 'missing', {_NEW_TIMES}
+                    AND w.status = 'expired' AND t.expires_at > :now RETURNING w.window_date"""),
         values,
     )
     return sorted(reopened.scalars())
@@ -501,15 +499,12 @@ _UNLOADED = text("""
          WHERE session_id = :session AND window_key IS NOT NULL
            AND effect IN ('loaded', 'suspicious', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
          ORDER BY account_key, dataset, window_key, ord DESC) ends
-     WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT :most""")
+     WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT 500""")
 
 
-def list_unloaded_windows(
-    connection: Connection, session_id: UUID, *, most: int = 500
-) -> list[RowMapping]:
-    """Return the windows that a session handled and did not load, the newest days first: account_key, dataset, window_date, outcome.
+def list_unloaded_windows(connection: Connection, session_id: UUID) -> list[RowMapping]:
+    """Return the first 500 windows that a session handled and did not load, the newest days first: account_key, dataset, window_date, outcome.
 
     The last outcome counts: a window that was suspicious and then loaded is not included.
     """
-    values = {"session": session_id, "most": most}
-    return list(connection.execute(_UNLOADED, values).mappings())
+    return list(connection.execute(_UNLOADED, {"session": session_id}).mappings())

@@ -10,18 +10,16 @@ from bidbeacon_sandbox.store import Store
 class SandboxClock:
     """An aware UTC clock that starts at `start` (now, if absent) and runs `rate` seconds a real second.
 
-    With a store, a clock that was changed goes on after a restart as if it had run meanwhile.
+    One that was changed goes on after a restart as if it had run meanwhile.
     """
 
-    def __init__(
-        self, start: datetime | None = None, rate: float = 1.0, store: Store | None = None
-    ) -> None:
+    def __init__(self, start: datetime | None, rate: float, store: Store) -> None:
         self._base = start or datetime.now(UTC)
         self._since = time.monotonic()
         self.rate = rate
         """Sandbox seconds a real second; 0 is a frozen clock."""
-        self._store = store or Store()
-        for kept in map(json.loads, self._store.read("clock")):
+        self._store = store
+        for kept in map(json.loads, store.read("clock")):
             away = datetime.now(UTC) - datetime.fromisoformat(kept["real"])
             self.rate = kept["rate"]
             self._base = datetime.fromisoformat(kept["now"]) + away * self.rate

@@ -1,6 +1,6 @@
 """Entities of an account in one country, as exports have them, and which of them occur together in a report row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
@@ -122,3 +122,46 @@ def _expression(target: Entity) -> str | None:
     what = "exact-product" if kind == "PRODUCT_AUDIENCE" else category
     verb = "views" if details["event"] == "VIEW" else "purchases"
     return f"{verb}=({what} lookback={details['lookback']})"
+
+
+def _sku(asin: str | None) -> str | None:
+    """Return the seller's own number of a product; some products have none."""
+    return None if asin is None or asin.endswith("0") else f"PET-{asin[2:6]}-{asin[6:]}"
+
+
+def _portfolio(slot: Slot, catalog: Catalog) -> str | None:
+    number = slot.campaign.get("portfolioId")
+    named = (one["name"] for one in catalog.portfolios if one["portfolioId"] == number)
+    return next(named, None)
+
+
+def _marketplace(slot: Slot, catalog: Catalog) -> str | None:
+    return advertised_asin(slot.ad) and catalog.market.country
+
+
+AD_VALUES: dict[str, Callable[[Slot, Catalog], Any]] = {
+    "budgetCurrency.value": lambda _, catalog: catalog.market.currency,
+    "adProduct.value": lambda _, catalog: catalog.product.replace("_", " ").title(),
+    "advertiserAccount.id": lambda _, catalog: catalog.account_id,
+    "campaign.id": lambda slot, _: slot.campaign["campaignId"],
+    "campaign.name": lambda slot, _: slot.campaign["name"],
+    "campaign.country": lambda _, catalog: catalog.market.country,
+    "campaignCountry.value": lambda _, catalog: catalog.market.country,
+    "campaign.costType": lambda slot, _: slot.campaign.get("costType"),
+    "campaign.currencyCode": lambda _, catalog: catalog.market.currency,
+    "campaign.deliveryStatus": lambda slot, _: slot.campaign["deliveryStatus"],
+    "campaign.budgetAmount": lambda slot, _: slot.campaign["budgetCaps"]["budgetValue"][
+        "monetaryBudget"
+    ]["amount"],
+    "campaign.budgetType": lambda slot, _: slot.campaign["budgetCaps"]["recurrenceTimePeriod"],
+    "portfolio.portfolioId": lambda slot, _: slot.campaign.get("portfolioId"),
+    "portfolio.name": _portfolio,
+    "adGroup.id": lambda slot, _: slot.ad_group["adGroupId"],
+    "adGroup.name": lambda slot, _: slot.ad_group["name"],
+    "ad.id": lambda slot, _: slot.ad["adId"],
+    "advertisedProduct.id": lambda slot, _: advertised_asin(slot.ad),
+    "advertisedProduct.sku": lambda slot, _: _sku(advertised_asin(slot.ad)),
+    "advertisedProduct.marketplace": _marketplace,
+    "advertisedProductMarketplace.value": _marketplace,
+}
+"""The fields of a row that its slot decides."""

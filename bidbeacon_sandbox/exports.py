@@ -75,7 +75,7 @@ class Export(Job):
 class Exports(Jobs[Export]):
     """All exports of a sandbox."""
 
-    def __init__(self, world: World, store: Store | None = None) -> None:
+    def __init__(self, world: World, store: Store) -> None:
         super().__init__(Export, store)
         self._world = world
 

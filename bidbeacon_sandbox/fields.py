@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES, metrics_of
-from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AD_VALUES, AdProduct
 from bidbeacon_sandbox.traffic import Split
 
 
@@ -50,16 +50,7 @@ SPLIT_FIELDS: dict[str, Split] = {
     "convertedProductMarketplace.value": "purchased_product",
 }
 """The fields that split a day further."""
-AD_FIELDS = (
-    *("budgetCurrency.value", "adProduct.value", "advertiserAccount.id"),
-    *("campaign.id", "campaign.name", "campaign.country", "campaignCountry.value"),
-    *("campaign.costType", "campaign.currencyCode", "campaign.deliveryStatus"),
-    *("campaign.budgetAmount", "campaign.budgetType", "portfolio.portfolioId", "portfolio.name"),
-    *("adGroup.id", "adGroup.name", "ad.id"),
-    *("advertisedProduct.id", "advertisedProduct.sku", "advertisedProduct.marketplace"),
-    "advertisedProductMarketplace.value",
-)
-KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *RATES, *SHARES, *AD_FIELDS)).union(
+KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *RATES, *SHARES, *AD_VALUES)).union(
     TARGET_FIELDS, SPLIT_FIELDS, *(one.fields for one in DATASETS.values())
 )
 ALL_METRICS = frozenset(field for field in KNOWN_FIELDS if field.startswith("metric."))

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bidbeacon_sandbox.jobs import Job, Jobs
 
-CACHE_BYTES = 1 << 27
+_CACHE_BYTES = 1 << 27
 """Files beyond this size are dropped, and made again when they are asked for."""
 _BATCH = 1000
 _Job = TypeVar("_Job", bound=Job)
@@ -22,9 +22,8 @@ _Job = TypeVar("_Job", bound=Job)
 class Files:
     """Gzipped parts of reports and exports in memory, by job; those asked for longest ago go first."""
 
-    def __init__(self, part_rows: int, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, part_rows: int) -> None:
         self._part_rows = part_rows
-        self._cache_bytes = cache_bytes
         self._kept: OrderedDict[str, list[bytes]] = OrderedDict()
         self._turn = asyncio.Lock()
 
@@ -39,7 +38,7 @@ class Files:
                     self._kept[job.id] = await asyncio.to_thread(self._write, jobs, job)
         parts = self._kept[job.id]
         self._kept.move_to_end(job.id)
-        while len(self._kept) > 1 and self._size() > self._cache_bytes:
+        while len(self._kept) > 1 and self._size() > _CACHE_BYTES:
             self._kept.popitem(last=False)
         return parts
 

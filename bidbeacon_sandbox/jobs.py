@@ -48,11 +48,11 @@ _Job = TypeVar("_Job", bound=Job)
 class Jobs(Generic[_Job]):
     """All reports, or all exports, of a sandbox, oldest first."""
 
-    def __init__(self, model: type[_Job], store: Store | None = None) -> None:
+    def __init__(self, model: type[_Job], store: Store) -> None:
         self._kind = model.__name__
-        self._store = store or Store()
+        self._store = store
         try:
-            kept = [model.model_validate_json(text) for text in self._store.read(self._kind)]
+            kept = [model.model_validate_json(text) for text in store.read(self._kind)]
         except ValidationError as error:
             raise SandboxError(
                 "The state folder is of another version of the sandbox: remove it, and start again."

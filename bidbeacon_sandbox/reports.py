@@ -76,7 +76,7 @@ class Report(Job):
 class Reports(Jobs[Report]):
     """All reports of a sandbox."""
 
-    def __init__(self, world: World, store: Store | None = None) -> None:
+    def __init__(self, world: World, store: Store) -> None:
         super().__init__(Report, store)
         self._world = world
         self._created = len(self)

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bidbeacon_sandbox.entities import Catalog, Slot, advertised_asin, report_target
+from bidbeacon_sandbox.entities import AD_VALUES, Catalog, Slot, report_target
 from bidbeacon_sandbox.fields import (
-    AD_FIELDS,
     ALL_METRICS,
     ID_FIELDS,
     METRICS,
@@ -82,46 +81,6 @@ def _column(metric: str, sums: Mapping[str, Numbers]) -> list[str]:
     return list(map(amount_text if is_amount else str, values.tolist()))
 
 
-def _sku(asin: str | None) -> str | None:
-    """Return the seller's own number of a product; some products have none."""
-    return None if asin is None or asin.endswith("0") else f"PET-{asin[2:6]}-{asin[6:]}"
-
-
-def _portfolio(slot: Slot, catalog: Catalog) -> str | None:
-    number = slot.campaign.get("portfolioId")
-    named = (one["name"] for one in catalog.portfolios if one["portfolioId"] == number)
-    return next(named, None)
-
-
-def _marketplace(slot: Slot, catalog: Catalog) -> str | None:
-    return advertised_asin(slot.ad) and catalog.market.country
-
-
-_AD_VALUES: dict[str, Callable[[Slot, Catalog], Any]] = {
-    "budgetCurrency.value": lambda _, catalog: catalog.market.currency,
-    "adProduct.value": lambda _, catalog: catalog.product.replace("_", " ").title(),
-    "advertiserAccount.id": lambda _, catalog: catalog.account_id,
-    "campaign.id": lambda slot, _: slot.campaign["campaignId"],
-    "campaign.name": lambda slot, _: slot.campaign["name"],
-    "campaign.country": lambda _, catalog: catalog.market.country,
-    "campaignCountry.value": lambda _, catalog: catalog.market.country,
-    "campaign.costType": lambda slot, _: slot.campaign.get("costType"),
-    "campaign.currencyCode": lambda _, catalog: catalog.market.currency,
-    "campaign.deliveryStatus": lambda slot, _: slot.campaign["deliveryStatus"],
-    "campaign.budgetAmount": lambda slot, _: slot.campaign["budgetCaps"]["budgetValue"][
-        "monetaryBudget"
-    ]["amount"],
-    "campaign.budgetType": lambda slot, _: slot.campaign["budgetCaps"]["recurrenceTimePeriod"],
-    "portfolio.portfolioId": lambda slot, _: slot.campaign.get("portfolioId"),
-    "portfolio.name": _portfolio,
-    "adGroup.id": lambda slot, _: slot.ad_group["adGroupId"],
-    "adGroup.name": lambda slot, _: slot.ad_group["name"],
-    "ad.id": lambda slot, _: slot.ad["adId"],
-    "advertisedProduct.id": lambda slot, _: advertised_asin(slot.ad),
-    "advertisedProduct.sku": lambda slot, _: _sku(advertised_asin(slot.ad)),
-    "advertisedProduct.marketplace": _marketplace,
-    "advertisedProductMarketplace.value": _marketplace,
-}
 _PERIODS: dict[str, Callable[[date], str]] = {
     "date.value": date.isoformat,
     "week.value": lambda day: (day - timedelta(days=day.weekday())).isoformat(),
@@ -161,7 +120,7 @@ class RowWriter:
         self._time = [field for field in TIME_FIELDS if field in fields and field != "hour.value"]
         self._hourly = "hour.value" in fields
         self._of_days = self._hourly or "date.value" in fields
-        self._ad_fields = [field for field in AD_FIELDS if field in fields]
+        self._ad_fields = [field for field in AD_VALUES if field in fields]
         self._target_fields = [field for field in (*TARGET_FIELDS, "target.id") if field in fields]
         asked = {field: split for field, split in SPLIT_FIELDS.items() if field in fields}
         self._splits: dict[Split, list[str]] = {
@@ -238,7 +197,7 @@ class RowWriter:
         return self._codes[text, other]
 
     def _slot_code(self, slot: Slot) -> int:
-        values = {field: _AD_VALUES[field](slot, self._catalog) for field in self._ad_fields}
+        values = {field: AD_VALUES[field](slot, self._catalog) for field in self._ad_fields}
         value, match_type = report_target(slot.target)
         named = {"target.value": value, "target.matchType": match_type}
         named["target.id"] = slot.target["targetId"]

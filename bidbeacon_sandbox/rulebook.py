@@ -70,20 +70,16 @@ class Rulebook:
     """
 
     def __init__(
-        self,
-        seed: int,
-        now: Callable[[], datetime],
-        rules: Iterable[Any] = (),
-        store: Store | None = None,
+        self, seed: int, now: Callable[[], datetime], rules: Iterable[Any], store: Store
     ) -> None:
         self._seed = seed
         self._now = now
-        self._store = store or Store()
+        self._store = store
         self._armed: list[_Armed] = []
         self._added = 0
         for rule in rules:
             self._arm(rule, is_kept=False)
-        for kept in self._store.read("rules"):
+        for kept in store.read("rules"):
             for one in json.loads(kept):
                 self._arm(read_rules(one["rule"])[0], is_kept=True).on = one["on"]
 

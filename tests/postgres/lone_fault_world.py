@@ -36,6 +36,7 @@ from bidbeacon_sandbox.files import Files
 from bidbeacon_sandbox.reports import Reports
 from bidbeacon_sandbox.rules import Limits, Operation
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
+from bidbeacon_sandbox.store import Store
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets
@@ -366,7 +367,7 @@ def _reset(sandbox: SandboxHandle) -> None:
     state, start = sandbox.state, _start_of(sandbox)
     state.rules.clear()
     state.urls.first.clear()
-    state.reports = Reports(state.world)
+    state.reports = Reports(state.world, Store())
     for export in state.exports:
         if export.created_at > start:
             state.exports.delete(export)

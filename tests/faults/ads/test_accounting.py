@@ -10,6 +10,7 @@ from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.report_request import ReportRequest
 from bidbeacon_sandbox.reports import Reports
+from bidbeacon_sandbox.store import Store
 from tests.faults.ads import accounting
 from tests.faults.ads.accounting import SentCreate
 from tests.faults.ads.month_faults import Struck
@@ -41,7 +42,8 @@ def create(minutes: float = 0, **changes: Any) -> SentCreate:
 @pytest.fixture
 def reports() -> Reports:
     """Return the reports of a sandbox, each of which takes an hour."""
-    return Reports(World(SandboxConfig(report_seconds=3600, accounts=1, rows_per_day=10)))
+    world = World(SandboxConfig(report_seconds=3600, accounts=1, rows_per_day=10))
+    return Reports(world, Store())
 
 
 def test_create_beyond_the_gate_is_found() -> None:

@@ -26,15 +26,14 @@ from bidbeacon_pipelines.credentials import (
     Region,
     read_credentials_file,
 )
+from bidbeacon_pipelines.settings_files import PROJECT_ROOT, read_settings
 from bidbeacon_sessions.settings import (
-    PROJECT_ROOT,
     Host,
     Port,
     SessionSettings,
     WebAddress,
     is_loopback,
-    local_url,
-    read_settings,
+    read_settings_with,
 )
 
 __all__ = ["PROJECT_ROOT", "Mode", "Region", "Settings", "get_settings"]
@@ -87,6 +86,13 @@ def _read_credentials_file(value: Path | None) -> CredentialsFile | None:
     return None if value is None else read_credentials_file(PROJECT_ROOT / value)
 
 
+def _local_url(host: str, port: int) -> str:
+    """Return the address at which this machine reaches a server that listens on `host`."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - recognised, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 _HOME = PROJECT_ROOT / ".bidbeacon"
 Folder = Annotated[Path, AfterValidator(lambda path: PROJECT_ROOT / path)]
 
@@ -135,7 +141,7 @@ class Settings(SessionSettings):
         None, description="Where `bidbeacon dev` runs Dagster's code server; absent: any free port."
     )
     sandbox_url: WebAddress = Field(
-        default_factory=lambda data: local_url(
+        default_factory=lambda data: _local_url(
             data.get("bind_host", "127.0.0.1"), data.get("sandbox_port", 3040)
         ),
         description="The sandbox as its clients reach it, each region a path below: `/na`, `/eu`, `/fe`; absent: on this machine.",
@@ -337,3 +343,6 @@ class Settings(SessionSettings):
 def get_settings() -> Settings:
     """Read the settings once per process."""
     return read_settings(Settings)
+
+
+read_settings_with(lambda: read_settings(Settings))

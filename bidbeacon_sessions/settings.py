@@ -1,19 +1,16 @@
-"""Settings of job sessions, read from `BIDBEACON_…` variables, `.env` or a running `bidbeacon dev`, and the errors of invalid ones."""
+"""Settings of job sessions."""
 
 import ipaddress
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -21,20 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
 from bidbeacon_sessions.connections import parse_database_url
-from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError
+from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 from bidbeacon_sessions.masking import remember_secret
 
-RUNNING_ENV: Final = "env"
-"""Name of the file, below the home folder, with the settings of a running `bidbeacon dev` or `db start`."""
-_PREFIX: Final = "BIDBEACON_"
 _SHORTEST_TOKEN: Final = 16
-_LONGEST_SHOWN: Final = 200
 _DAY: Final = 24 * 3600
-
-
-_CHECKOUT: Final = Path(__file__).resolve().parent.parent
-PROJECT_ROOT: Final = _CHECKOUT if (_CHECKOUT / "workspace.yaml").exists() else Path.cwd()
-"""The folder that holds `workspace.yaml`: the checkout, or the working directory where there is none."""
 
 
 def is_loopback(host: str) -> bool:
@@ -66,13 +54,6 @@ def _check_web_address(value: str) -> str:
     return value.rstrip("/")
 
 
-def local_url(host: str, port: int) -> str:
-    """Return the address at which this machine reaches a server that listens on `host`."""
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - recognised, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def _own_address(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
@@ -97,10 +78,10 @@ WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 
 
 class SessionSettings(BaseSettings):
-    """Each field is `BIDBEACON_<NAME>` in the environment, or in the project's `.env`."""
+    """Each field is `BIDBEACON_<NAME>` in the environment, or in `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
+        env_prefix="BIDBEACON_",
         env_file_encoding="utf-8-sig",  # Windows' editors begin a file with a mark
         extra="ignore",
         allow_inf_nan=False,
@@ -164,91 +145,36 @@ class SessionSettings(BaseSettings):
         return value
 
 
-Kind = TypeVar("Kind", bound=BaseSettings)
-
 MAX_ACTION_BYTES = 16 * 1024
 MAX_INPUT_BYTES = 64 * 1024
 MAX_ACTIONS = 5_000
 
 
+def _read() -> SessionSettings:
+    return SessionSettings(_env_file=".env")
+
+
+_readers: list[Callable[[], SessionSettings]] = [_read]
+
+
+def read_settings_with(reader: Callable[[], SessionSettings]) -> None:
+    """Let an application read the settings of this process; by default they are those of the environment and of `.env`."""
+    _readers[:] = [reader]
+
+
 @cache
 def get_session_settings() -> SessionSettings:
-    """Read the settings once per process; see `read_settings`."""
-    return read_settings(SessionSettings)
-
-
-class _Home(BaseSettings):
-    model_config = SessionSettings.model_config
-    home: Path = Path(".bidbeacon")
-
-
-def find_running_env(env_file: Path = PROJECT_ROOT / ".env") -> Path:
-    """Return the file in which a running `bidbeacon dev` or `db start` of the home folder leaves its settings."""
-    return PROJECT_ROOT / _Home(_env_file=env_file).home / RUNNING_ENV
-
-
-def read_settings(
-    kind: type[Kind], env_file: Path = PROJECT_ROOT / ".env", *, running: bool = True
-) -> Kind:
-    """Read settings from the environment, the project's `.env`, and what a running `bidbeacon dev` or `db start` wrote.
-
-    The environment counts more than `.env`, which counts more than the file of the running ones.
-    Secrets among them are masked from then on.
-
-    Args:
-        kind: The class of settings.
-        env_file: The project's file.
-        running: Whether to read the file of the running ones.
-
-    Raises:
-        SettingsError: some are invalid, or a file can't be read.
-    """
-    _check_readable(env_file)
-    files = [env_file]
-    if running and os.access(find_running_env(env_file), os.F_OK):
-        files.insert(0, find_running_env(env_file))
-        _check_readable(files[0])
-    try:
-        settings = kind(_env_file=files)
-    except ValidationError as error:
-        problems = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
-        raise SettingsError(*(_describe(kind, problem, env_file) for problem in problems)) from None
-    for name, value in settings:
-        if isinstance(value, SecretStr):
-            for number, part in enumerate(value.get_secret_value().split()):
-                remember_secret(f"setting {name} {number}", _secret_in(part))
+    """Return the settings, which are read once per process."""
+    settings = _readers[0]()
+    remember_secrets(settings)
     return settings
 
 
-def _secret_in(value: str) -> str:
-    """Return what is secret in a setting: the password of an address, else all of it."""
-    is_address = value.startswith(("postgres", "redis"))
-    return make_url(value).password or "" if is_address else value
-
-
-def _check_readable(env_file: Path) -> None:
-    try:
-        env_file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            f"{env_file}: expected UTF-8, byte {error.start + 1:,} is not: save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise SettingsError(f"{env_file} can't be read: {error.strerror}.") from None
-
-
-def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Path) -> str:
-    """Return one line: the variable, what was expected, what came unless it is secret, and where it was set."""
-    name = str(problem["loc"][0])
-    variable = f"{_PREFIX}{name.upper()}"
-    expected = (
-        problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
-    )
-    is_secret = SecretStr.__name__ in str(kind.model_fields[name].annotation)
-    got = (
-        "its value is not shown" if is_secret else f"got {str(problem['input'])[:_LONGEST_SHOWN]!r}"
-    )
-    place = "in the environment" if variable in map(str.upper, os.environ) else f"in {env_file}"
-    return f"{variable}: {expected[:1].lower()}{expected[1:]}; {got}, set {place}."
+def remember_secrets(settings: BaseSettings) -> None:
+    """Mask from now on each secret among the settings: the password of an address, else all of it."""
+    for name, value in settings:
+        if isinstance(value, SecretStr):
+            for number, part in enumerate(value.get_secret_value().split()):
+                is_address = part.startswith(("postgres", "redis"))
+                secret = make_url(part).password or "" if is_address else part
+                remember_secret(f"setting {name} {number}", secret)

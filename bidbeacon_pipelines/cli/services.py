@@ -7,7 +7,8 @@ import typer
 from bidbeacon_pipelines.cli.errors import BadOptionError
 from bidbeacon_pipelines.cli.output import console
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_sessions.settings import get_session_settings, read_settings
+from bidbeacon_pipelines.settings_files import read_settings
+from bidbeacon_sessions.settings import get_session_settings
 
 
 def dev() -> None:

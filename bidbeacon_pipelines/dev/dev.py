@@ -28,8 +28,8 @@ from bidbeacon_pipelines.dev.processes import Processes, ServiceFailedError
 from bidbeacon_pipelines.dev.services import OURS, LocalError, Service, choose_port, list_services
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.settings_files import RUNNING_ENV
 from bidbeacon_sessions.masking import mask_text
-from bidbeacon_sessions.settings import RUNNING_ENV
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STILL_DYING: Final = "pre-existing shared memory block"

@@ -9,7 +9,7 @@ from typing import Final
 from bidbeacon_pipelines.dev.services import LOCATION, LOOPBACK, WORKSPACE, LocalError
 from bidbeacon_pipelines.private_files import make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_sessions.settings import RUNNING_ENV
+from bidbeacon_pipelines.settings_files import RUNNING_ENV
 
 FIRST_WITH_SANDBOX: Final = 8
 """Reports in flight at first, so that the sandbox's accounts fill in minutes; nothing is known of Amazon's own limits."""

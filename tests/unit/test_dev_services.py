@@ -17,7 +17,7 @@ from bidbeacon_pipelines.dev.environment import (
 from bidbeacon_pipelines.dev.services import LocalError, dagster_problem, list_services
 from bidbeacon_pipelines.requests.gate_rules import LARGEST_LIMIT
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_sessions.settings import read_settings
+from bidbeacon_pipelines.settings_files import read_settings
 
 DATABASE_URL = "postgresql://someone:hidden-word@127.0.0.1:5432/db?options=-c%20geqo%3Don"
 REAL = Settings(ads_api_client_id="amzn1.x")

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_pipelines.settings_files import read_settings
 from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.presentation import session_url
-from bidbeacon_sessions.settings import SessionSettings, read_settings
+from bidbeacon_sessions.settings import SessionSettings
 
 EMPTY = "expected a value; remove the variable to use the default; got ''"
 

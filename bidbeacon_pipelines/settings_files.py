@@ -1,0 +1,90 @@
+"""Reads settings from `BIDBEACON_…` variables, the project's `.env`, and what a running `bidbeacon dev` wrote."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings
+
+from bidbeacon_sessions.errors import SettingsError
+from bidbeacon_sessions.settings import SessionSettings, remember_secrets
+
+RUNNING_ENV: Final = "env"
+"""Name of the file, below the home folder, with the settings of a running `bidbeacon dev` or `db start`."""
+_LONGEST_SHOWN: Final = 200
+
+_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+PROJECT_ROOT: Final = _CHECKOUT if (_CHECKOUT / "workspace.yaml").exists() else Path.cwd()
+"""The folder that holds `workspace.yaml`: the checkout, or the working directory where there is none."""
+
+Kind = TypeVar("Kind", bound=BaseSettings)
+
+
+class _Home(BaseSettings):
+    model_config = SessionSettings.model_config
+    home: Path = Path(".bidbeacon")
+
+
+def find_running_env(env_file: Path = PROJECT_ROOT / ".env") -> Path:
+    """Return the file in which a running `bidbeacon dev` or `db start` of the home folder leaves its settings."""
+    return PROJECT_ROOT / _Home(_env_file=env_file).home / RUNNING_ENV
+
+
+def read_settings(
+    kind: type[Kind], env_file: Path = PROJECT_ROOT / ".env", *, running: bool = True
+) -> Kind:
+    """Read settings from the environment, the project's `.env`, and what a running `bidbeacon dev` or `db start` wrote.
+
+    The environment counts more than `.env`, which counts more than the file of the running ones.
+    Secrets among them are masked from then on.
+
+    Args:
+        kind: The class of settings.
+        env_file: The project's file.
+        running: Whether to read the file of the running ones.
+
+    Raises:
+        SettingsError: some are invalid, or a file can't be read.
+    """
+    _check_readable(env_file)
+    files = [env_file]
+    if running and os.access(find_running_env(env_file), os.F_OK):
+        files.insert(0, find_running_env(env_file))
+        _check_readable(files[0])
+    try:
+        settings = kind(_env_file=files)
+    except ValidationError as error:
+        problems = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+        raise SettingsError(*(_describe(kind, problem, env_file) for problem in problems)) from None
+    remember_secrets(settings)
+    return settings
+
+
+def _check_readable(env_file: Path) -> None:
+    try:
+        env_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{env_file}: expected UTF-8, byte {error.start + 1:,} is not: save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise SettingsError(f"{env_file} can't be read: {error.strerror}.") from None
+
+
+def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Path) -> str:
+    """Return one line: the variable, what was expected, what came unless it is secret, and where it was set."""
+    name = str(problem["loc"][0])
+    variable = f"BIDBEACON_{name.upper()}"
+    expected = (
+        problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
+    )
+    is_secret = SecretStr.__name__ in str(kind.model_fields[name].annotation)
+    got = (
+        "its value is not shown" if is_secret else f"got {str(problem['input'])[:_LONGEST_SHOWN]!r}"
+    )
+    place = "in the environment" if variable in map(str.upper, os.environ) else f"in {env_file}"
+    return f"{variable}: {expected[:1].lower()}{expected[1:]}; {got}, set {place}."

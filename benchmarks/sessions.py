@@ -30,9 +30,7 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.messages import json_bytes
 from bidbeacon_sessions.queries import list_sessions
-from bidbeacon_sessions.server.figures import describe_job
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_session, load_sessions
-from bidbeacon_sessions.server.problems import as_written
 from bidbeacon_sessions.server.serve import skip_imported_objects
 from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.statistics import Span, aggregate_jobs
@@ -140,8 +138,8 @@ def _reading(engine: Engine) -> Iterator[Figure]:
         most = MOST_MILLISECONDS if wanted.text is None else MOST_FOR_TEXT
         older = partial(load_sessions, store, wanted, 50, MIDDLE)
         yield _p95(f"50 sessions, {name}, older than one in the middle", older, most)
-    yield _p95("one session of 20 actions", lambda: load_session(store, some, as_written))
-    some_of = partial(load_session, store, LONGEST, as_written, most=MOST_ACTIONS)
+    yield _p95("one session of 20 actions", lambda: load_session(store, some))
+    some_of = partial(load_session, store, LONGEST, most=MOST_ACTIONS)
     for page, after in enumerate(range(0, MAX_ACTIONS, MOST_ACTIONS), 1):
         yield _p95(
             f"one session of 5,000 actions, its answer {page}", partial(some_of, after=after)
@@ -158,8 +156,7 @@ def _p95(name: str, call: Callable[[], object], most: float = MOST_MILLISECONDS)
 
 def _metrics(store: SessionStore, span: Span) -> object:
     with store.snapshot() as connection:
-        jobs = aggregate_jobs(connection, span)
-    return [describe_job(name, jobs[name], span) for name in sorted(jobs)]
+        return aggregate_jobs(connection, span)
 
 
 def _plans(engine: Engine) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, RowMapping, func, literal, select, text
@@ -94,61 +95,40 @@ def list_filter_values(connection: Connection) -> dict[str, list[str]]:
     }
 
 
-@dataclass(frozen=True)
-class Figures:
-    """How many sessions there are, failed or crashed without a later attempt that did their work, and have the outcomes `warnings` and `problems`.
-
-    `p50` and `p95` are percentiles of their durations in seconds, None where none has ended.
-    """
-
-    count: int = 0
-    failures: int = 0
-    warnings: int = 0
-    problems: int = 0
-    p50: float | None = None
-    p95: float | None = None
-
-
 # A hundred thousand durations are sorted: 10 MB, which would go to disk otherwise.
 _IN_MEMORY = text(
     "SELECT set_config('work_mem', '32MB', true), set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
-_AGGREGATES = f"""
+_SECONDS = "WITHIN GROUP (ORDER BY date_part('epoch', h.finished_at - h.started_at))"
+_JOBS = text(f"""
     SELECT h.job_name, date_bin(:interval, h.started_at, :since) AS at, count(*) AS count,
            count(*) FILTER (WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems') AS failures,
-           count(*) FILTER (WHERE {OUTCOME} = 'warnings') AS warnings, count(*) FILTER (WHERE {OUTCOME} = 'problems') AS problems,
-           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY date_part('epoch', h.finished_at - h.started_at)) AS seconds
+           count(*) FILTER (WHERE {OUTCOME} = 'problems') AS problems,
+           percentile_cont(0.5) {_SECONDS} AS p50, percentile_cont(0.95) {_SECONDS} AS p95
       FROM session_headers h
-     WHERE h.started_at >= :since AND h.started_at < :before{{more}}
-     GROUP BY GROUPING SETS ((1, 2), (1))"""
+     WHERE h.started_at >= :since AND h.started_at < :before
+     GROUP BY GROUPING SETS ((1, 2), (1)) ORDER BY 1, 2 NULLS FIRST""")
 
 
-JobFigures = Mapping[datetime | None, Figures]
-"""A job's figures by the beginning of the interval, and under None those of the whole span."""
-NO_SESSIONS = Figures()
+def aggregate_jobs(connection: Connection, span: Span) -> list[dict[str, Any]]:
+    """Return the figures of each job that has sessions: job_name, count, failures, problems, p50, p95, intervals.
 
-
-def aggregate_jobs(
-    connection: Connection, span: Span, *, job: str | None = None, account: str | None = None
-) -> dict[str, JobFigures]:
-    """Return each job's figures; jobs and intervals without sessions are left out.
-
-    `account` restricts them to sessions that worked for one account with this key, or whose name
-    contains it.
+    `failures` failed or crashed, and no later attempt did their work; `problems` have that outcome.
+    p50 and p95 are percentiles of durations in seconds, None where none has ended. `intervals` has
+    count and failures of every interval.
     """
-    more = " AND h.job_name = :job" if job else ""
-    more += " AND h.account_key = ANY(:accounts)" if account else ""
-    values = span.__dict__ | {"job": job, "accounts": list(find_accounts(connection, account))}
     connection.execute(_IN_MEMORY)
-    found: dict[str, dict[datetime | None, Figures]] = {}
-    for row in connection.execute(text(_AGGREGATES.format(more=more)), values).mappings():
-        found.setdefault(row["job_name"], {})[row["at"]] = _figures(row)
-    return dict(found)
-
-
-def _figures(row: RowMapping) -> Figures:
-    p50, p95 = (seconds and round(float(seconds), 3) for seconds in row["seconds"] or (None, None))
-    return Figures(row["count"], row["failures"], row["warnings"], row["problems"], p50, p95)
+    jobs: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(_JOBS, vars(span)).mappings():
+        if row["at"] is None:
+            figures = {name: value for name, value in row.items() if name != "at"}
+            intervals = [{"count": 0, "failures": 0} for _ in span.intervals]
+            jobs[row["job_name"]] = {**figures, "intervals": intervals}
+        else:
+            place = (row["at"] - span.since) // span.interval
+            counts = {"count": row["count"], "failures": row["failures"]}
+            jobs[row["job_name"]]["intervals"][place] = counts
+    return list(jobs.values())
 
 
 _BY_STATUS = text(

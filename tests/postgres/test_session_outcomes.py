@@ -172,7 +172,7 @@ def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: Se
         assert "1 session of y failed" == found.effects[0].text
         jobs = aggregate_jobs(connection, span)
         marks = count_by_interval(connection, SessionFilter(), span)
-    assert {"bake": 0, "y": 1} == {name: figures[None].failures for name, figures in jobs.items()}
+    assert {"bake": 0, "y": 1} == {job["job_name"]: job["failures"] for job in jobs}
     assert {"failed": 1, "retried": 2, "succeeded": 1} == {
         row["mark"]: row["sessions"] for row in marks or ()
     }

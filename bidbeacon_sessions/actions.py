@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +26,6 @@ from bidbeacon_sessions.errors import ActionDefinitionError
 from bidbeacon_sessions.sentences import Part, Template, parse_template, plain_text
 
 CUT_MARK = "cut"
-_SHORTEST = 20
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -42,10 +41,10 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     cut: dict[str, int] = {}
     while small and _size(small | {CUT_MARK: cut}) > max_bytes:
         key = max(small, key=lambda k: _size(small[k]))
-        cut.setdefault(key, len(small[key]) if isinstance(small[key], str | list | dict) else 1)
-        small[key] = _halved(small[key])
-        if small[key] is None:
-            del small[key]
+        long = small.pop(key)
+        cut.setdefault(key, len(long) if isinstance(long, str | list | dict) else 1)
+        if isinstance(long, str | list) and len(long) > 1:
+            small[key] = long[: len(long) // 2]
     return small | {CUT_MARK: cut}
 
 
@@ -54,14 +53,6 @@ def _size(value: Any) -> int:
         return len(_encode(value))
     except UnicodeEncodeError:  # a lone surrogate
         return len(json.dumps(value, default=str))
-
-
-def _halved(value: Any) -> Any:
-    """Return the first half of a text or list; None where nothing worth keeping is left."""
-    if isinstance(value, str | list) and len(value) > 1:
-        half = value[: len(value) // 2]
-        return half + "…" if isinstance(half, str) and len(half) > _SHORTEST else half
-    return None
 
 
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
@@ -158,47 +149,26 @@ class Action(BaseModel):
         """Return the sentence as parts."""
         return self.template.render(self.__dict__)
 
-    @classmethod
-    def from_stored(cls, payload: Mapping[str, Any]) -> Self:
-        """Make the action again from its stored payload, without fields that the class no longer has.
-
-        Raises:
-            ValueError: it lacks a field, or a value does not fit.
-        """
-        known = {name: value for name, value in payload.items() if name in cls.model_fields}
-        return cls.model_validate(known)
-
-
-class RenderedAction(NamedTuple):
-    """How an action reads: its parts and tone, whether or not this process knows its class."""
-
-    parts: list[Part]
-    tone: Tone
-    known: bool
-
 
 def action_classes() -> Mapping[str, type[Action]]:
     """Return the catalogue: every registered class by type, sorted."""
     return dict(sorted(_registry.items()))
 
 
-def render_action(action_type: str, payload: Mapping[str, Any]) -> RenderedAction:
-    """Make the sentence of a stored action; a type or payload that is not known is shown as data, never lost."""
-    cut = payload.get(CUT_MARK, {})
+def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
+    """Return the sentence of a stored action as parts; a type or payload that is not known is shown as data, never lost."""
     if action := _find_action(action_type, payload):
-        parts = [*action.parts(), *_cut_parts(cut, payload)]
-        return RenderedAction(parts, action.own_tone(), known=True)
+        return [*action.parts(), *_cut_parts(payload.get(CUT_MARK, {}), payload)]
     shown = json.dumps(payload, ensure_ascii=False, sort_keys=True)
-    parts = [
+    return [
         {"kind": "badge", "text": action_type, "value": action_type},
         {"kind": "text", "text": f" {shown}"},
     ]
-    return RenderedAction(parts, "neutral", known=False)
 
 
 def describe_action(action_type: str, payload: Mapping[str, Any]) -> str:
     """Return the sentence of a stored action as text."""
-    return plain_text(render_action(action_type, payload).parts)
+    return plain_text(render_action(action_type, payload))
 
 
 def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
@@ -212,10 +182,16 @@ def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
 
 
 def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
-    """Return the action that was stored; None where other code than ours stored it, or it was cut too short."""
+    """Return the action that was stored, without fields that its class no longer has.
+
+    None where other code than ours stored it, or it was cut too short.
+    """
     action_class = _registry.get(action_type)
+    if action_class is None:
+        return None
+    known = {name: value for name, value in payload.items() if name in action_class.model_fields}
     try:
-        return action_class.from_stored(payload) if action_class else None
+        return action_class.model_validate(known)
     except ValueError:
         return None
 

@@ -63,7 +63,7 @@ def session_link(session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
 
 def list_sentences(actions: Iterable[Mapping[Any, Any]]) -> dg.MetadataValue[Any]:
     """Return the sentences of a few stored actions (columns as `queries.list_actions`) as a Markdown list."""
-    return _markdown_list(map(action_json, actions))
+    return _markdown_list(action_json(action, {}) for action in actions)
 
 
 def _markdown_list(shown: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:

@@ -5,8 +5,7 @@
  "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z",
  "finished_at": null, "duration": 12.3, "error": null, "input": {}, "labels": {}, "revision": 3,
  "action_count": 2, "url": "…"}
-{"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress", "known":
-true,
+{"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress",
  "accounts": [{"key": "US.acme-merch.1kc1bk21", "label": "Acme Merch · US"}], "parts": [{"kind":
  "text", "text": "Requested "}, {"kind": "badge", "text": "rpt-1", "value": "rpt-1"}], "text": "…",
  "payload": {}}
@@ -15,8 +14,7 @@ true,
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -27,7 +25,6 @@ from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import get_session_settings
 
 _MOST_NAMES = 3
-NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
@@ -90,10 +87,10 @@ def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> di
     return find_labels(connection, {key for row in rows for key in _accounts(row)})
 
 
-def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any]:
+def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """Return one stored action with its sentence, and the accounts that it is about, all with their labels (see `load_labels`)."""
-    rendered = render_action(row["type"], row["payload"])
-    for part in rendered.parts if labels else ():
+    parts = render_action(row["type"], row["payload"])
+    for part in parts if labels else ():
         if part["kind"] == "account":
             part["text"] = labels.get(part["value"], part["text"])
     return {
@@ -102,10 +99,9 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -
         "type": row["type"],
         "at": instant(row["at"]),
         "tone": row["tone"],
-        "known": rendered.known,
         "accounts": [{"key": key, "label": labels.get(key)} for key in _accounts(row)],
-        "parts": rendered.parts,
-        "text": plain_text(rendered.parts),
+        "parts": parts,
+        "text": plain_text(parts),
         "payload": row["payload"],
     }
 

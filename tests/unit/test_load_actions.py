@@ -41,7 +41,7 @@ def refused(days: int, fault: str = MISSING, *, start: date = FIRST) -> dict[dat
 
 def text_of(action: Action) -> str:
     """Return an action's sentence."""
-    return plain_text(render_action(action.type, action.model_dump(mode="json")).parts)
+    return plain_text(render_action(action.type, action.model_dump(mode="json")))
 
 
 def test_a_report_is_refused_in_one_action_however_many_days_it_has() -> None:

@@ -8,7 +8,6 @@ none once its session is closed, so it cannot write any more.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -62,9 +61,8 @@ def parse_database_url(database_url: str) -> URL:
         database_url: `postgresql://…`, `postgres://…` or `postgresql+driver://…`.
 
     Raises:
-        InvalidDatabaseUrlError: it is none of these, or sets what only we set. The message contains
-            nothing of the
-            address, which may hold a password.
+        InvalidDatabaseUrlError: it is none of these. The message contains nothing of the address,
+            which may hold a password.
     """
     try:
         url = make_url(database_url.strip())
@@ -77,10 +75,6 @@ def parse_database_url(database_url: str) -> URL:
         or database_url.count("@") > 1
     ):
         raise InvalidDatabaseUrlError
-    if ours := _settings_in(url) & {*_SERVER_OPTIONS, "client_encoding"}:
-        raise InvalidDatabaseUrlError(
-            f"without {' and '.join(sorted(ours))}, which BidBeacon sets itself"
-        )
     return url.set(drivername=_DRIVER)
 
 
@@ -98,23 +92,13 @@ def connect_args(url: URL) -> dict[str, Any]:
     """Return what `create_engine(connect_args=…)` needs for every direct connection of ours.
 
     As `client_args`; instants are UTC, tables are those of schema `public`, and silence is noticed
-    on both sides. `options` of the address are kept.
+    on     on both sides. `options` of the address are kept, and ours come last.
+
     """
-    options = [*_options(url), *(f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())]
-    return {**client_args(url), "options": " ".join(options)}
-
-
-def _options(url: URL) -> list[str]:
     given = url.query.get("options", ())
-    return [given] if isinstance(given, str) else list(given)
-
-
-def _settings_in(url: URL) -> set[str]:
-    """Return the names of the server's settings that an address sets."""
-    names = re.findall(r"(?:-c\s*|--)([\w.-]+)\s*=", " ".join(_options(url)))
-    return {name.lower().replace("-", "_") for name in names} | (
-        {"client_encoding"} & url.query.keys()
-    )
+    ours = (f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())
+    options = [*([given] if isinstance(given, str) else given), *ours]
+    return {**client_args(url), "options": " ".join(options)}
 
 
 logger = logging.getLogger(__name__)

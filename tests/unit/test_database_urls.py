@@ -94,19 +94,3 @@ def test_options_and_limits_of_the_address_are_kept() -> None:
         assert "utf8" == args["client_encoding"]
     assert "connect_timeout" not in connect_args(url)
     assert "60" == psycopg_args(url)["connect_timeout"]
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "options=-c%20TimeZone%3DEST",
-        "options=--timezone%3DEST",
-        "client_encoding=latin1",
-        "options=-csearch_path%3Dours",
-    ],
-)
-def test_what_we_set_ourselves_is_not_overridden_in_silence(query: str) -> None:
-    """An address that sets it as well is refused: one of the two would not count."""
-    refused = r"without (timezone|client_encoding|search_path), which BidBeacon sets itself"
-    with pytest.raises(InvalidDatabaseUrlError, match=refused):
-        parse_database_url(f"postgresql://db/ads?{query}")

@@ -25,16 +25,12 @@ AWAY_BEAT_SECONDS = 0.5
 """How often a beat is tried while the database is away: it should be heard before anybody looks who is silent."""
 _GRACE_SECONDS = 4 * AWAY_BEAT_SECONDS
 
-# A lease lives by the database's clock alone, so that clocks of several machines don't matter.
+# A lease lives by the database's clock alone, so that clocks of several machines don't matter. A
+# session that was closed has none.
 _BEAT = text("""
     UPDATE session_leases
        SET heartbeat_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => :seconds)
      WHERE session_id = :session_id""")
-
-
-def beat(connection: Connection, session_id: UUID, *, seconds: float) -> None:
-    """Prolong a session's lease; change nothing where the session was closed."""
-    connection.execute(_BEAT, {"session_id": session_id, "seconds": seconds})
 
 
 # A server that was away could hear nobody: after its start, everyone has a moment to say that he
@@ -135,7 +131,8 @@ def _try_to_beat(store: SessionStore, progress: Progress) -> str:
         return f"its work has not moved for {settings.stalled_seconds} s"
     try:
         with store.begin() as connection:
-            beat(connection, progress.session_id, seconds=settings.lease_seconds)
+            values = {"session_id": progress.session_id, "seconds": settings.lease_seconds}
+            connection.execute(_BEAT, values)
     except SQLAlchemyError as error:
         return f"the database is away ({type(error).__name__})"
     return ""

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -244,20 +243,3 @@ def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str,
     by_type = select(_A.c.type, func.count().label("actions")).where(_A.c.session_id == session_id)
     in_order = by_type.group_by(_A.c.type).order_by(func.min(_A.c.ord))
     return {row.type: row.actions for row in connection.execute(in_order)}
-
-
-_FAILED_TWICE = text("""
-    SELECT account FROM (
-        SELECT coalesce(account_key, '') AS account, status, finished_at,
-               row_number() OVER (PARTITION BY account_key ORDER BY started_at DESC) AS place
-          FROM session_headers
-         WHERE job_name = :job AND started_at >= CAST(:since AS timestamptz) - interval '1 day') AS sessions
-     WHERE place <= 2 GROUP BY account
-    HAVING count(*) = 2 AND bool_and(status = 'failed') AND max(finished_at) >= :since""")
-
-
-def list_accounts_failed_twice(
-    connection: Connection, job_name: str, *, since: datetime
-) -> set[str]:
-    """Return the accounts (`""` for none) of which the last two sessions of a job failed, the later one since an instant."""
-    return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())

@@ -51,7 +51,7 @@ from bidbeacon_sessions.tables import (
 Place = tuple[datetime, UUID]
 """Start and id of a session: its place in a list."""
 Condition = ColumnElement[bool] | TextClause
-Keys = Sequence[str] | ColumnElement[str]
+Keys = Sequence[str] | Sequence[ColumnElement[str]]
 
 WALKED_FOR_TEXT = 500
 """So many sessions are searched one by one before the index of words is used."""
@@ -130,7 +130,7 @@ def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     may_have = H.c.outcome.in_(SESSION_OUTCOMES[SESSION_OUTCOMES.index(wanted.outcome) :])
     has_outcome = exists().where(
         _FOR_ACCOUNT.c.session_id == H.c.id,
-        _one_of(_FOR_ACCOUNT.c.account_key, keys),
+        _FOR_ACCOUNT.c.account_key.in_(keys),
         _FOR_ACCOUNT.c.outcome == wanted.outcome,
     )
     return [*given, or_(H.c.outcome.is_(None), may_have), has_outcome]
@@ -155,7 +155,7 @@ def _walk(
         return _walk_about(wanted, (), older_than, limit)
     named = func.unnest(cast(list(accounts), ARRAY(Text))).table_valued("key")
     named = named.render_derived(name="named")
-    of_each = _walk_about(wanted, literal_column("named.key"), older_than, limit).lateral("each")
+    of_each = _walk_about(wanted, [literal_column("named.key")], older_than, limit).lateral("each")
     of_all: Select[Any] = select(of_each.c.started_at, of_each.c.id).distinct()
     return _newest_first(of_all.select_from(named.join(of_each, true())), of_each).limit(limit)
 
@@ -206,16 +206,12 @@ def _of_time(
 
 def _about(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     """Return the conditions on one thing that a session is about."""
-    given = [] if wanted.account is None else [_one_of(_ABOUT.c.account_key, keys)]
+    given = [] if wanted.account is None else [_ABOUT.c.account_key.in_(keys)]
     if wanted.dataset is not None:
         given.append(_ABOUT.c.dataset == wanted.dataset)
     if wanted.window is not None:
         given.append(_ABOUT.c.window_key == wanted.window)
     return given
-
-
-def _one_of(key: ColumnElement[str], keys: Keys) -> Condition:
-    return key == keys if isinstance(keys, ColumnElement) else key.in_(keys)
 
 
 # All words, in any order, each may be a beginning. A text without words finds no action.

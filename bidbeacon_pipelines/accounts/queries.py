@@ -324,3 +324,20 @@ def count_refusal(connection: Connection, account_id: str) -> int:
         {"account_id": account_id},
     )
     return int(row.scalar_one())
+
+
+_FAILED_TWICE = text("""
+    SELECT account FROM (
+        SELECT coalesce(account_key, '') AS account, status, finished_at,
+               row_number() OVER (PARTITION BY account_key ORDER BY started_at DESC) AS place
+          FROM session_headers
+         WHERE job_name = :job AND started_at >= CAST(:since AS timestamptz) - interval '1 day') AS sessions
+     WHERE place <= 2 GROUP BY account
+    HAVING count(*) = 2 AND bool_and(status = 'failed') AND max(finished_at) >= :since""")
+
+
+def list_accounts_failed_twice(
+    connection: Connection, job_name: str, *, since: datetime
+) -> set[str]:
+    """Return the accounts (`""` for none) of which the last two sessions of a job failed, the later one since an instant."""
+    return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())

@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import httpx
 
-from bidbeacon_pipelines.accounts.queries import list_accounts, list_keys_without_entities
+from bidbeacon_pipelines.accounts.queries import (
+    list_accounts,
+    list_accounts_failed_twice,
+    list_keys_without_entities,
+)
 from bidbeacon_pipelines.database.clock import read_now, read_real_now
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import sync_accounts
@@ -28,7 +32,7 @@ from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_sessions.dagster import label_tag
-from bidbeacon_sessions.queries import find_labels, list_accounts_failed_twice
+from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.reaper import build_session_closer
 
 _UNFINISHED = [

@@ -47,10 +47,10 @@ class Position:
         return Cursor(self.epoch, self.position)
 
 
-def parse_cursor(cursor: str) -> Cursor | None:
-    """Parse a cursor `<epoch>.<position>`; return None if the text is none."""
+def parse_cursor(cursor: str) -> Cursor:
+    """Parse a cursor `<epoch>.<position>`; any other text is one of no log."""
     match = _CURSOR.fullmatch(cursor)
-    return match and Cursor(UUID(match["epoch"]), int(match["position"]))
+    return Cursor(UUID(match["epoch"]), int(match["position"])) if match else NOWHERE
 
 
 _POSITION = (

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
@@ -67,7 +67,7 @@ class Follower:
     """Follows the change log of one database for all readers of a process, as an async context manager.
 
     Attributes:
-        readers: how many readers there are by transport; kept by those who call `follow`.
+        readers: how many readers there are by transport.
     """
 
     def __init__(self, store: SessionStore) -> None:
@@ -80,7 +80,7 @@ class Follower:
         self._wake = asyncio.Event()
         self._catching_up = asyncio.Lock()
         self._is_asked = self._is_away = self._is_closed = False
-        self._failures = self._followers = 0
+        self._failures = 0
         self._sync_at = self._fresh_at = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -114,7 +114,7 @@ class Follower:
         return has_read and not self._is_away and self.lag_seconds < STALE_SECONDS
 
     async def follow(
-        self, after: Cursor | None, wanted: SessionFilter
+        self, after: Cursor | None, wanted: SessionFilter, *, transport: str = ""
     ) -> AsyncGenerator[Frame, None]:
         """Yield what happens after a cursor (None: from now on) to sessions that match, as it happens.
 
@@ -122,46 +122,38 @@ class Follower:
         and after a `reset`: the log has not everything after the cursor, so its reader must load the
         list again.
         """
-        self._followers += 1
+        self.readers[transport] += 1
         self._wake.set()
-        try:
-            async with aclosing(self._go_on(after, wanted)) as frames:
-                async for frame in frames:
-                    yield frame
-                    del frame  # an idle reader would keep it
-        except CursorRefusedError as error:
-            told = {"reason": error.reason, "cursor": self._shown_cursor()}
-            yield Frame([Message("reset", None, to_json(told))], None)
-        finally:
-            self._followers -= 1
-
-    async def _go_on(
-        self, after: Cursor | None, wanted: SessionFilter
-    ) -> AsyncGenerator[Frame, None]:
         told, seen, is_in_step = after, self._begun, False
-        while look := await self._next_look(seen, is_asked=not is_in_step):
-            seen = look.number
-            after = after or look.cursor
-            told = told or after
-            if after is None or told is None or not look.is_answered:
-                told = after
-                yield self._sync(after)
-                continue
-            if after != look.cursor:
-                frame = await self._read(look, after, wanted, told)
-                if frame is None:
-                    is_in_step = False
-                    await asyncio.sleep(AWAY_SECONDS)
-                    continue
-                after = frame.upto or after
-                if frame.messages:
+        try:
+            while look := await self._next_look(seen, is_asked=not is_in_step):
+                seen = look.number
+                after = after or look.cursor
+                told = told or after
+                if after is None or told is None or not look.is_answered:
                     told = after
-                    yield frame
-                del frame
-            if after == look.cursor and (look.is_sync or not is_in_step):
-                told = after
-                yield self._sync(after)
-            is_in_step = after == look.cursor
+                    yield self._sync(after)
+                    continue
+                if after != look.cursor:
+                    frame = await self._read(look, after, wanted, told)
+                    if frame is None:
+                        is_in_step = False
+                        await asyncio.sleep(AWAY_SECONDS)
+                        continue
+                    after = frame.upto or after
+                    if frame.messages:
+                        told = after
+                        yield frame
+                    del frame  # an idle reader would keep it
+                if after == look.cursor and (look.is_sync or not is_in_step):
+                    told = after
+                    yield self._sync(after)
+                is_in_step = after == look.cursor
+        except CursorRefusedError as error:
+            refused = {"reason": error.reason, "cursor": self._shown_cursor()}
+            yield Frame([Message("reset", None, to_json(refused))], None)
+        finally:
+            self.readers[transport] -= 1
 
     async def _next_look(self, seen: int, *, is_asked: bool) -> _Look | None:
         """Wait for the end of a look with a higher number; return None when the process stops."""
@@ -219,7 +211,7 @@ class Follower:
         except Exception:
             logger.exception("The change log could not be read")
         else:
-            return None if self._followers else IDLE_SECONDS
+            return None if self.readers.total() else IDLE_SECONDS
         self._is_asked = True
         if self._is_sync_due():
             self._announce(self._begun, self._look.position, is_answered=False, is_sync=True)

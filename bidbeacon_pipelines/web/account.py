@@ -8,9 +8,10 @@ from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.account_page import read_account
+from bidbeacon_pipelines.web.parameters import AccountAsked
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.server.parameters import check_known, read_text
+from bidbeacon_sessions.server.parameters import read_query
 from bidbeacon_sessions.server.problems import BadRequestError, JsonAnswer, problem
 
 _EXAMPLE = "Use /api/account?account=Acme Merch · US, with a name or key."
@@ -20,10 +21,7 @@ def account_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
     """Return the route over the accounts of a store's database."""
 
     def answer(request: Request) -> Response:
-        check_known(request.query_params, frozenset({"account"}), _EXAMPLE)
-        named = read_text(request.query_params, "account")
-        if named is None:
-            raise BadRequestError("The parameter account is missing.", _EXAMPLE)
+        named = read_query(AccountAsked, request.query_params).account
         with store.snapshot() as connection:
             try:
                 account = get_named_account(connection, named)

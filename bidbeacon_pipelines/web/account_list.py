@@ -8,7 +8,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.server.parameters import check_known
+from bidbeacon_sessions.server.parameters import Parameters, read_query
 from bidbeacon_sessions.server.problems import JsonAnswer
 
 
@@ -16,7 +16,7 @@ def account_list_route(store: SessionStore, settings: Settings, *, clock: Clock)
     """Return the route over the accounts of a store's database."""
 
     def answer(request: Request) -> Response:
-        check_known(request.query_params, frozenset(), "Use /api/account-list without parameters.")
+        read_query(Parameters, request.query_params)
         now = clock()
         with store.snapshot() as connection:
             return JsonAnswer(list_accounts_json(connection, settings, now=now))

@@ -40,12 +40,13 @@ from bidbeacon_pipelines.requests.wanted import (
     want_sync,
 )
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web.parameters import AccountAsked
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.server.auth import Access
-from bidbeacon_sessions.server.parameters import check_known, read_text
-from bidbeacon_sessions.server.problems import BadRequestError, problem
+from bidbeacon_sessions.server.parameters import Parameters, read_query
+from bidbeacon_sessions.server.problems import BadRequestError, RefusedError, problem
 
 MOST_BYTES = 16 * 1024
 MOST_WINDOWS = 100
@@ -70,14 +71,6 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
 
 Fields = Mapping[str, Any]
 Change = Callable[[Fields, str], dict[str, Any]]
-
-
-class _RefusedError(Exception):
-    """A request that is not answered, with the response that says why."""
-
-    def __init__(self, status: int, error: str, what_to_do: str) -> None:
-        self.response = problem(status, error, what_to_do)
-        super().__init__(error)
 
 
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
@@ -123,7 +116,7 @@ def user_of(request: Request, settings: Settings) -> str:
 
 def _answer_whether_allowed(request: Request) -> Response:
     """Answer whether this client may change something, and if not, why and what helps."""
-    check_known(request.query_params, frozenset(), "Use /api/changes without parameters.")
+    read_query(Parameters, request.query_params)
     if _may_change(request):
         return JSONResponse({"allowed": True, "error": None, "what_to_do": None})
     error, what_to_do = _NO_TOKEN
@@ -145,8 +138,6 @@ def _endpoint(
             _check_sender(request)
             fields = await _read_fields(request, known)
             return JSONResponse(await run_in_threadpool(change, fields, user_of(request, settings)))
-        except _RefusedError as error:
-            return error.response
         except tuple(_ANSWERS) as error:
             status, what_to_do = next(
                 _ANSWERS[kind] for kind in type(error).mro() if kind in _ANSWERS
@@ -169,18 +160,18 @@ def _endpoint(
 def _check_sender(request: Request) -> None:
     """Refuse what another site's page may have sent, and who may not change anything."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        raise _RefusedError(
+        raise RefusedError(
             403, "This request comes from another site.", "Use the buttons of the page itself."
         )
     if (
         request.headers.get("content-type", "").partition(";")[0].strip().lower()
         != "application/json"
     ):
-        raise _RefusedError(
+        raise RefusedError(
             415, "Expected the content type application/json.", f"Send it as a header. {_EXAMPLE}"
         )
     if not _may_change(request):
-        raise _RefusedError(403, *_NO_TOKEN)
+        raise RefusedError(403, *_NO_TOKEN)
 
 
 async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
@@ -188,7 +179,7 @@ async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
-            raise _RefusedError(413, "This request is too large.", _EXAMPLE)
+            raise RefusedError(413, "This request is too large.", _EXAMPLE)
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -297,8 +288,7 @@ class _Desk:
 
     def answer_wanted(self, request: Request) -> Response:
         """Answer with what people want of an account, as the page follows it."""
-        check_known(request.query_params, frozenset({"account"}), _EXAMPLE)
-        fields = {"account": read_text(request.query_params, "account")}
+        fields = read_query(AccountAsked, request.query_params).model_dump()
         with self._store.snapshot() as connection:
             try:
                 return JSONResponse(list_wanted_json(connection, _find(connection, fields)))

@@ -1,23 +1,28 @@
 """`GET /api/coverage` and `GET /api/accounts`."""
 
-from datetime import date
-
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web.parameters import Day
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.clock import Clock, read_day
-from bidbeacon_sessions.server.parameters import check_known, read_number, read_text
-from bidbeacon_sessions.server.problems import BadRequestError, problem
+from bidbeacon_sessions.clock import Clock
+from bidbeacon_sessions.filters import Value
+from bidbeacon_sessions.server.parameters import Parameters, read_query
+from bidbeacon_sessions.server.problems import problem
 
 USUAL_DAYS = 91
 MOST_DAYS = 750
-_PARAMETERS = frozenset({"dataset", "days", "to"})
-_EXAMPLE = "Use /api/coverage?dataset=daily_targets&days=91&to=2026-11-23; all three are optional."
+
+
+class _Asked(Parameters):
+    dataset: Value | None = None
+    days: int = Field(USUAL_DAYS, ge=1, le=MOST_DAYS)
+    to: Day | None = None
 
 
 def coverage_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> list[BaseRoute]:
@@ -25,12 +30,9 @@ def coverage_routes(store: SessionStore, settings: Settings, *, clock: Clock) ->
     coverage = WindowCoverage(store, late_after=settings.late_after, clock=clock)
 
     def answer_coverage(request: Request) -> Response:
-        query = request.query_params
-        check_known(query, _PARAMETERS, _EXAMPLE)
-        dataset = read_text(query, "dataset")
-        days = read_number(query, "days", USUAL_DAYS, range(1, MOST_DAYS + 1), _EXAMPLE)
+        asked = read_query(_Asked, request.query_params)
         try:
-            return JSONResponse(coverage.read_coverage(dataset, days, _day(query.get("to"))))
+            return JSONResponse(coverage.read_coverage(asked.dataset, asked.days, asked.to))
         except UnknownDatasetError as error:
             return problem(404, str(error), "Take the name of a dataset from a session's sentence.")
 
@@ -38,14 +40,3 @@ def coverage_routes(store: SessionStore, settings: Settings, *, clock: Clock) ->
         return JSONResponse({"accounts": coverage.list_accounts()})
 
     return [Route("/api/coverage", answer_coverage), Route("/api/accounts", answer_accounts)]
-
-
-def _day(value: str | None) -> date | None:
-    if not value:
-        return None
-    try:
-        return read_day(value)
-    except ValueError:
-        raise BadRequestError(
-            f"Expected to to be a day like 2026-11-23, got: {value[:50]!r}.", _EXAMPLE
-        ) from None

@@ -8,7 +8,7 @@ from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.server.parameters import check_known
+from bidbeacon_sessions.server.parameters import Parameters, read_query
 from bidbeacon_sessions.server.problems import JsonAnswer
 
 
@@ -16,7 +16,7 @@ def home_route(store: SessionStore, settings: Settings, *, clock: Clock) -> Base
     """Return the route over a store's database."""
 
     def answer(request: Request) -> Response:
-        check_known(request.query_params, frozenset(), "Use /api/home without parameters.")
+        read_query(Parameters, request.query_params)
         return JsonAnswer(read_home(store, settings, clock()))
 
     return Route("/api/home", answer)

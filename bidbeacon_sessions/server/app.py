@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.auth import Access, Gate
-from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
+from bidbeacon_sessions.server.pages import Extension, WebFiles
 from bidbeacon_sessions.server.problems import HANDLERS
 from bidbeacon_sessions.server.routes import make_routes
 from bidbeacon_sessions.store import SessionStore
@@ -39,7 +39,6 @@ def create_app(
     app.state.store = store
     app.state.access = rules
     app.state.files = WebFiles(added)
-    app.state.pages = frozenset({"/", STREAM_PAGE, f"{STREAM_PAGE}/{{session_id}}", *added.pages})
     app.state.follower = Follower(store)
     return app
 

@@ -9,7 +9,7 @@ proxy on this machine need not leave a trace in what it passes on.
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Collection
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote
 
@@ -17,11 +17,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.browser_guard import BrowserGuard, host_of, split_address
 from bidbeacon_sessions.errors import UnsafeAddressError
-from bidbeacon_sessions.server.problems import problem, refuse_websocket, wants_page
+from bidbeacon_sessions.server.problems import problem, wants_page
 from bidbeacon_sessions.settings import get_session_settings, is_loopback
 
 COOKIE = "bidbeacon_stream"
@@ -133,11 +132,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         refusal = self._access.refuse(HTTPConnection(scope))
-        guarded = _with_security_headers(send)
-        if refusal is not None and scope["type"] == "websocket":
-            await refuse_websocket(WebSocket(scope, receive, guarded), refusal)
-        else:
-            await (refusal or self._app)(scope, receive, guarded)
+        await (refusal or self._app)(scope, receive, _with_security_headers(send))
 
 
 async def log_in(request: Request) -> Response:
@@ -185,7 +180,7 @@ def _is_direct(connection: HTTPConnection) -> bool:
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
     path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
-    if _is_page(connection, path) or wants_page(connection):
+    if wants_page(connection):
         asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
     return problem(
@@ -196,16 +191,9 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
 
 
 def _next_path(request: Request) -> str:
-    """Return where to go after the login: a page of this site, never another site."""
+    """Return where to go after the login: an address of this site, never another site."""
     asked = request.query_params.get("next", "/")
-    return asked if _is_page(request, asked.partition("?")[0]) else "/"
-
-
-def _is_page(connection: HTTPConnection, path: str) -> bool:
-    """Return whether a path is that of a page, perhaps with the name of what it shows: `/sessions/{session_id}`."""
-    pages: Collection[str] = connection.app.state.pages
-    named = (page.partition("{")[0] for page in pages if "{" in page)
-    return path in pages or any(path.startswith(beginning) for beginning in named)
+    return asked if re.match(r"/(?![/\\])", asked) else "/"
 
 
 def _with_security_headers(send: Send) -> Send:

@@ -2,13 +2,12 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
@@ -69,12 +68,11 @@ def load_sessions(
 def load_session(
     store: SessionStore,
     session_id: UUID,
-    shape: Callable[[dict[str, Any]], Any] = dict,
     *,
     after: int = 0,
     most: int = 10_000,
 ) -> dict[str, Any] | None:
-    """Return one session with up to `most` actions after an `ord`, each in a shape that is made as soon as it is read; None if there is none.
+    """Return one session with up to `most` actions after an `ord`, or None if there is none.
 
     If there are more actions, `more_after` is the `ord` of the last one given, and else null.
     """
@@ -85,24 +83,12 @@ def load_session(
         rows = list_actions(connection, session_id, after=after, limit=most + 1)
         labels = load_labels(connection, rows[:most])
         cursor = str(head(connection).cursor)
-    actions = [shape(action_json(row, labels)) for row in rows[:most]]
+    actions = [action_json(row, labels) for row in rows[:most]]
     more_after = rows[most - 1]["ord"] if len(rows) > most else None
     return {
         "session": session_json(header) | {"actions": actions},
         "more_after": more_after,
         **_as_of(cursor),
-    }
-
-
-def describe_actions() -> dict[str, Any]:
-    """Return the actions that this process knows: description, sentence and tone by type."""
-    return {
-        name: {
-            "description": (action.__doc__ or "").strip().partition("\n")[0],
-            "sentence": action.sentence,
-            "tone": action.tone,
-        }
-        for name, action in action_classes().items()
     }
 
 

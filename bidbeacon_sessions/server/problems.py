@@ -3,12 +3,10 @@
 import logging
 from typing import Any
 
-import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse, Response
-from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.messages import json_bytes
 from bidbeacon_sessions.server.pages import WebFiles
@@ -18,13 +16,23 @@ logger = logging.getLogger(__name__)
 _NOT_FOUND = "Look at / for the sessions and at /api/job-sessions for the data."
 
 
-class BadRequestError(Exception):
+class RefusedError(HTTPException):
+    """The request is not served, with what to do about it."""
+
+    def __init__(self, status: int, error: str, what_to_do: str) -> None:
+        self.what_to_do = what_to_do
+        super().__init__(status, error)
+
+    def answer(self) -> JSONResponse:
+        """Return it as a response."""
+        return problem(self.status_code, self.detail, self.what_to_do)
+
+
+class BadRequestError(RefusedError):
     """The request is wrong: 400."""
 
     def __init__(self, error: str, what_to_do: str) -> None:
-        self.error = error
-        self.what_to_do = what_to_do
-        super().__init__(error)
+        super().__init__(400, error, what_to_do)
 
 
 class JsonAnswer(JSONResponse):
@@ -35,27 +43,9 @@ class JsonAnswer(JSONResponse):
         return json_bytes(content)
 
 
-def as_written(value: Any) -> msgspec.Raw:
-    """Return a piece of an answer as its JSON text, so that the collector need not look through thousands of objects."""
-    return msgspec.Raw(json_bytes(value))
-
-
 def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
     """Return an error as a response."""
     return JSONResponse({"error": error, "what_to_do": what_to_do}, status_code=status)
-
-
-async def refuse_websocket(socket: WebSocket, response: Response) -> None:
-    """Answer a WebSocket's handshake with a response, or with 403 where the ASGI server can do no better."""
-    if "websocket.http.response" in socket.scope.get("extensions", {}):
-        await socket.send_denial_response(response)
-    else:
-        await socket.close()
-
-
-async def _on_bad_request(_: HTTPConnection, error: Exception) -> JSONResponse:
-    assert isinstance(error, BadRequestError)  # noqa: S101 - registered for this type only
-    return problem(400, error.error, error.what_to_do)
 
 
 def wants_page(connection: HTTPConnection) -> bool:
@@ -66,6 +56,8 @@ def wants_page(connection: HTTPConnection) -> bool:
 async def _on_http_error(connection: HTTPConnection, error: Exception) -> Response:
     """Answer 404, 405 and the like: as a page to browsers, as JSON to programs."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    if isinstance(error, RefusedError):
+        return error.answer()
     if error.status_code == 404 and wants_page(connection):  # noqa: PLR2004
         files: WebFiles = connection.app.state.files
         return files.answer_not_found()
@@ -100,7 +92,6 @@ async def _on_unforeseen_error(_: HTTPConnection, error: Exception) -> JSONRespo
 
 
 HANDLERS = {
-    BadRequestError: _on_bad_request,
     ClientDisconnect: _on_disconnect,
     HTTPException: _on_http_error,
     SQLAlchemyError: _on_database_error,

@@ -5,41 +5,39 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from bidbeacon_sessions.filters import SessionFilter, SessionPage
+from bidbeacon_sessions.filters import SessionPage
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.auth import log_in
 from bidbeacon_sessions.server.figures import answer_histogram, answer_job_metrics
 from bidbeacon_sessions.server.listing import (
     MOST_ACTIONS,
-    describe_actions,
     load_session,
     load_sessions,
     load_surroundings,
 )
 from bidbeacon_sessions.server.metrics import answer_metrics
 from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
-from bidbeacon_sessions.server.parameters import read_query
-from bidbeacon_sessions.server.problems import JsonAnswer, as_written, problem
+from bidbeacon_sessions.server.parameters import Parameters, read_query
+from bidbeacon_sessions.server.problems import JsonAnswer, problem
 from bidbeacon_sessions.server.transports import EventStream, serve_websocket
 from bidbeacon_sessions.statistics import list_filter_values
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 HEALTH_SECONDS = 3.0
-_FILTER_PARAMETERS = frozenset({"q", *SessionFilter.model_fields})
 
 
 def make_routes(extension: Extension) -> list[BaseRoute]:
     """Return all routes: the server's own, and those of a product."""
     return [
-        Route("/", _first_page(extension)),
+        Route("/", _page(extension.pages.get("/", "index.html"))),
         Route(STREAM_PAGE, _page("index.html")),
         Route("/sessions/{session_id:uuid}", _page("session.html")),
         *(
@@ -57,7 +55,6 @@ def make_routes(extension: Extension) -> list[BaseRoute]:
         WebSocketRoute("/api/job-sessions/ws", serve_websocket),
         Route("/api/job-sessions/{session_id:uuid}", _one_session),
         Route("/api/job-sessions/{session_id:uuid}/surroundings", _surroundings),
-        Route("/api/actions", _actions),
         Route("/api/job-metrics", answer_job_metrics),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
@@ -71,21 +68,6 @@ def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
 
     async def answer(request: Request) -> Response:
         return _files(request).answer(name, request.headers)
-
-    return answer
-
-
-def _first_page(extension: Extension) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of `/`: the product's page, or the stream if it has none.
-
-    An address with a filter is one of the stream.
-    """
-    page = _page(extension.pages.get("/", "index.html"))
-
-    async def answer(request: Request) -> Response:
-        if not _FILTER_PARAMETERS.isdisjoint(request.query_params):
-            return RedirectResponse(f"{STREAM_PAGE}?{request.url.query}")
-        return await page(request)
 
     return answer
 
@@ -110,16 +92,14 @@ def _list_sessions(request: Request) -> Response:
     return JsonAnswer(load_sessions(_store(request), wanted, page.limit, page.older_than))
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Part(Parameters):
     after: int = Field(0, ge=0, lt=10**9)
 
 
 def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
     after = read_query(_Part, request.query_params).after
-    found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
+    found = load_session(_store(request), session_id, after=after, most=MOST_ACTIONS)
     return _found_or_not(found, session_id)
 
 
@@ -145,10 +125,6 @@ def _values(request: Request) -> Response:
     return JSONResponse(
         {"status": list(SESSION_STATUSES), "outcome": list(SESSION_OUTCOMES), **values}
     )
-
-
-def _actions(_: Request) -> Response:
-    return JSONResponse(describe_actions())
 
 
 async def _healthz(request: Request) -> Response:

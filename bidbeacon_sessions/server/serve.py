@@ -8,14 +8,13 @@ import signal
 import socket
 import sys
 from asyncio import TimerHandle, Transport
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bidbeacon_sessions.errors import CannotListenError
-from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
 from bidbeacon_sessions.server.pages import Extension
@@ -24,8 +23,6 @@ from bidbeacon_sessions.store import SessionStore
 
 HEAD_SECONDS = 5.0
 """A request whose headers take longer ends, and so does a connection that is idle for so long."""
-MAX_HEAD_BYTES = 64 * 1024
-MAX_WEBSOCKET_LINE = 8_000
 MAX_MESSAGE_BYTES = 64 * 1024
 """The most that a reader may send over a WebSocket at once."""
 MOST_CONNECTIONS = MOST_READERS + 500
@@ -35,8 +32,8 @@ _GOODBYE_SECONDS = 0.1
 _COLLECT_AFTER = 20_000
 
 
-class StreamServer:
-    """The stream on one address.
+class StreamServer(uvicorn.Server):
+    """The stream on one address, on uvicorn.
 
     Takes what `create_app` does; port 0 is any free one, and `access` is by default as the settings
     say for that address.
@@ -59,66 +56,19 @@ class StreamServer:
         self._socket = _listen(host, port)
         self.port = int(self._socket.getsockname()[1])
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-        self._server = _Server(self.app.state.follower, _config(self.app))
+        super().__init__(_config(self.app))
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether connections are accepted."""
-        return self._server.started
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the change log is being read."""
-        follower: Follower = self.app.state.follower
-        return follower.is_ready
-
-    def run(self, on_listening: Callable[[], None] | None = None) -> None:
-        """Serve until SIGINT, SIGTERM or `stop`; call the given function as soon as connections are accepted."""
-        self._server.on_listening = on_listening
-        self._server.run(sockets=[self._socket])
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until SIGINT, SIGTERM or `stop`."""
+        super().run([self._socket, *(sockets or ())])
 
     def stop(self) -> None:
         """End `run`, from any thread."""
-        self._server.should_exit = True
-
-
-def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, and print where.
-
-    Takes and raises what `StreamServer` does.
-    """
-    server = StreamServer(store, host=host, port=port, extension=extension)
-    skip_imported_objects()
-    gc.set_threshold(_COLLECT_AFTER)
-    server.run(lambda: _print(f"Event Stream: {server.url}\nCtrl-C stops it.\n"))
-
-
-def skip_imported_objects() -> None:
-    """Have the collector skip all objects that exist now: looking through the modules' objects held answers up by 50 ms."""
-    gc.collect()
-    gc.freeze()
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server; it ends open streams when it is told to stop, since it would wait for them."""
-
-    def __init__(self, follower: Follower, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.on_listening: Callable[[], None] | None = None
-        self._follower = follower
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self.on_listening is not None:
-            self.on_listening()
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._follower.close()
+        """End open streams first: uvicorn would wait for them."""
+        self.app.state.follower.close()
         await asyncio.sleep(_GOODBYE_SECONDS)  # streams say themselves why they end
         await super().shutdown(sockets)
 
@@ -132,65 +82,57 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _BoundedHttp(HttpToolsProtocol):
-    """uvicorn's HTTP, with bounds on the size of a request's head and on the time it may take."""
+def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
+    """Serve page and stream until SIGINT or SIGTERM, and print where.
 
-    _timer: TimerHandle | None = None
-    _head_bytes = 0
-    _requests: Sequence[RequestResponseCycle] = ()
+    Takes and raises what `StreamServer` does.
+    """
+    server = StreamServer(store, host=host, port=port, extension=extension)
+    skip_imported_objects()
+    gc.set_threshold(_COLLECT_AFTER)
+    # Connections wait from here on until they are accepted.
+    sys.stdout.write(f"Event Stream: {server.url}\nCtrl-C stops it.\n")
+    sys.stdout.flush()
+    server.run()
+
+
+def skip_imported_objects() -> None:
+    """Have the collector skip all objects that exist now: looking through the modules' objects held answers up by 50 ms."""
+    gc.collect()
+    gc.freeze()
+
+
+class _ImpatientHttp(HttpToolsProtocol):
+    """uvicorn's HTTP, with a bound on the time that the line and headers of a request may take."""
+
+    _timer: TimerHandle
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._timer = self._close_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._timer.cancel()
         super().connection_lost(exc)
-        for request in self._requests:
-            request.disconnected = True  # uvicorn tells the last one only
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._head_bytes += len(data)
-        is_incomplete = self._timer is not None and not self.transport.is_closing()
-        if is_incomplete and self._head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response("The line and headers of this request are too long.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._timer is None:
-            self._expect_head()
+        self._timer.cancel()
+        self._timer = self._close_later()
 
     def on_headers_complete(self) -> None:
-        self._stop_timer()
+        self._timer.cancel()
         super().on_headers_complete()
-        if self.cycle is not None:
-            asked = (*self._requests, self.cycle)
-            self._requests = [request for request in asked if not request.response_complete]
 
-    def handle_websocket_upgrade(self) -> None:
-        """Refuse a line that the WebSocket's own parser does not read: its client would get no answer."""
-        longest = max(len(name) + len(value) for name, value in [(self.url, b""), *self.headers])
-        if longest > MAX_WEBSOCKET_LINE:
-            self.send_400_response("A line of this request is too long.")
-        else:
-            super().handle_websocket_upgrade()
-
-    def _expect_head(self) -> None:
-        self._head_bytes = 0
-        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
+    def _close_later(self) -> TimerHandle:
+        return self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
 
 def _config(app: object) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").addFilter(_is_error)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=_BoundedHttp,
+        http=_ImpatientHttp,
         lifespan="on",
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,

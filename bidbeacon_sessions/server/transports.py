@@ -2,20 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from typing import Any
 
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bidbeacon_sessions.change_log import NOWHERE, parse_cursor
+from bidbeacon_sessions.change_log import parse_cursor
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.messages import Frame
 from bidbeacon_sessions.server.parameters import read_query
-from bidbeacon_sessions.server.problems import BadRequestError, problem, refuse_websocket
+from bidbeacon_sessions.server.problems import RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -34,30 +34,22 @@ _READER_LEFT = (OSError, RuntimeError, WebSocketDisconnect)
 Frames = AsyncGenerator[Frame, None]
 
 
-class TooManyReadersError(Exception):
-    """The bound on open streams is reached."""
-
-
 class EventStream:
     """The ASGI endpoint of Server-Sent Events: until the reader leaves or does not read, or the stream ends."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one reader."""
         follower: Follower = scope["app"].state.follower
-        frames = _frames(follower, HTTPConnection(scope))
+        frames = _frames(follower, HTTPConnection(scope), "sse")
 
         async def send_frame(frame: Frame) -> None:
             for piece in frame.sse:
                 await _in_time(send(_body(piece)))
 
-        try:
-            with _counted(follower, "sse"):
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                await send(_body(b": stream\n\n"))
-                if scope["method"] == "HEAD" or await _deliver(frames, send_frame, receive):
-                    await send(_body(b"", more=False))
-        except TooManyReadersError:
-            await problem(503, *_TOO_MANY)(scope, receive, send)
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send(_body(b": stream\n\n"))
+        if scope["method"] == "HEAD" or await _deliver(frames, send_frame, receive):
+            await send(_body(b"", more=False))
 
 
 async def serve_websocket(socket: WebSocket) -> None:
@@ -69,39 +61,28 @@ async def serve_websocket(socket: WebSocket) -> None:
             await _in_time(socket.send_text(text))
 
     try:
-        frames = _frames(follower, socket)
-        with _counted(follower, "websocket"):
-            await socket.accept()
-            await _deliver(frames, send_frame, socket.receive)
-            with suppress(*_READER_LEFT):
-                await _in_time(socket.close(_GOING_AWAY))
-    except BadRequestError as error:
-        await refuse_websocket(socket, problem(400, error.error, error.what_to_do))
-    except TooManyReadersError:
-        await refuse_websocket(socket, problem(503, *_TOO_MANY))
+        frames = _frames(follower, socket, "websocket")
+    except RefusedError as error:
+        await socket.send_denial_response(error.answer())
+        return
+    await socket.accept()
+    await _deliver(frames, send_frame, socket.receive)
+    with suppress(*_READER_LEFT):
+        await _in_time(socket.close(_GOING_AWAY))
 
 
-def _frames(follower: Follower, connection: HTTPConnection) -> Frames:
-    """Return what a connection asks for; the last event of a reconnecting browser overrides the cursor in its address."""
-    wanted = read_query(SessionFilter, connection.query_params, ignored="cursor")
-    given = connection.headers.get("last-event-id") or connection.query_params.get("cursor")
-    return follower.follow((parse_cursor(given) or NOWHERE) if given else None, wanted)
-
-
-@contextmanager
-def _counted(follower: Follower, transport: str) -> Iterator[None]:
-    """Count a reader while the block runs.
+def _frames(follower: Follower, connection: HTTPConnection, transport: str) -> Frames:
+    """Return what a connection asks for; the last event of a reconnecting browser overrides the cursor in its address.
 
     Raises:
-        TooManyReadersError: there are too many.
+        RefusedError: the filter is invalid, or there are too many readers.
     """
+    wanted = read_query(SessionFilter, connection.query_params, ignored="cursor")
+    given = connection.headers.get("last-event-id") or connection.query_params.get("cursor")
     if follower.readers.total() >= MOST_READERS:
-        raise TooManyReadersError
-    follower.readers[transport] += 1
-    try:
-        yield
-    finally:
-        follower.readers[transport] -= 1
+        raise RefusedError(503, *_TOO_MANY)
+    after = parse_cursor(given) if given else None
+    return follower.follow(after, wanted, transport=transport)
 
 
 async def _deliver(

@@ -84,7 +84,7 @@ def serve_page(
     server = StreamServer(store, host="127.0.0.1", port=port, extension=extension, access=access)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.is_listening:
+    while not server.app.state.follower.is_ready:
         assert thread.is_alive()
         threading.Event().wait(0.02)
     yield server.port

@@ -227,7 +227,7 @@ def test_a_report_that_failed_for_120_days_is_one_row(
     [
         ("/sessions?q=throttled", ["breaks"]),
         ("/sessions?q=job:idle", ["idle"]),
-        ("/?q=status:failed+throttled", ["breaks"]),
+        ("/sessions?q=status:failed+throttled", ["breaks"]),
         ("/sessions?q=since:1h&job=queue", ["queue"]),
         ("/sessions?q=nonsense:x", []),
     ],

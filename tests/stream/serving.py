@@ -27,7 +27,7 @@ def serve_stream(store: SessionStore, **options: Any) -> Iterator[StreamServer]:
         patch.setattr(following, "SYNC_SECONDS", 0.3)
         thread.start()
         try:
-            wait_until(lambda: server.is_listening and server.is_ready)
+            wait_until(lambda: server.app.state.follower.is_ready)
             yield server
         finally:
             server.stop()

@@ -111,7 +111,12 @@ def test_a_websocket_of_what_is_no_stream_is_refused(base_url: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/job-sessions/stream", "/api/actions", "/metrics", f"/api/job-sessions?token={TOKEN}"],
+    [
+        "/api/job-sessions/stream",
+        "/api/job-metrics",
+        "/metrics",
+        f"/api/job-sessions?token={TOKEN}",
+    ],
 )
 def test_without_the_token_nothing_is_told(guarded: httpx.Client, path: str) -> None:
     """Data asks for the token. Addresses end up in logs, so there it opens nothing."""
@@ -141,7 +146,7 @@ def test_the_token_opens_by_header(guarded: httpx.Client) -> None:
 
 def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Client) -> None:
     """The page leads to the form, the form leads back, and the cookie is proof of the token without being it."""
-    asked = guarded.get("/?status=failed")
+    asked = guarded.get("/?status=failed", headers={"Accept": "text/html"})
     assert (303, "/login?next=/%3Fstatus%3Dfailed") == (
         asked.status_code,
         asked.headers["location"],

@@ -6,7 +6,15 @@ import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import Cursor, head, parse_cursor, read_changes, step, trim
+from bidbeacon_sessions.change_log import (
+    NOWHERE,
+    Cursor,
+    head,
+    parse_cursor,
+    read_changes,
+    step,
+    trim,
+)
 from tests.stream.writing import (
     commit_session,
     commit_sessions,
@@ -190,4 +198,4 @@ def test_trimming_keeps_the_newest_rows(
 )
 def test_a_malformed_cursor_is_refused(given: str) -> None:
     """Only `<epoch>.<position>` is a cursor."""
-    assert parse_cursor(given) is None
+    assert parse_cursor(given) == NOWHERE

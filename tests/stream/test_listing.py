@@ -150,9 +150,3 @@ def test_a_browser_gets_a_page_where_there_is_none(http: httpx.Client) -> None:
     for accept in ("*/*", "application/json"):
         answer = http.get("/nothing", headers={"Accept": accept})
         assert (404, {"error", "what_to_do"}) == (answer.status_code, answer.json().keys())
-
-
-def test_the_catalogue_describes_every_action(http: httpx.Client) -> None:
-    """Each type has its description, sentence and tone."""
-    described = {"description": "Some bread is black.", "sentence": "Burnt {what}", "tone": "error"}
-    assert described == http.get("/api/actions").json()["loaf-burnt"]

@@ -77,7 +77,7 @@ COMMANDS = """
 """
 STREAM_ROUTES = _names("""
     / /accounts /accounts/{key} /api/account /api/account-list /api/account/alias /api/account/cadence /api/account/load-windows
-    /api/account/pause /api/account/resume /api/account/sync-entities /api/account/wanted /api/accounts /api/actions /api/changes
+    /api/account/pause /api/account/resume /api/account/sync-entities /api/account/wanted /api/accounts /api/changes
     /api/coverage /api/explain /api/findings/acknowledge /api/findings/act /api/findings/unacknowledge /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
     /api/job-sessions/stream /api/job-sessions/values /api/job-sessions/ws /api/job-sessions/{session_id:uuid}
     /api/job-sessions/{session_id:uuid}/surroundings /coverage /healthz

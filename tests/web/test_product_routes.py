@@ -70,16 +70,11 @@ def test_accounts_have_names_and_time_zones(product: httpx.Client) -> None:
 
 
 WRONG_ON_COVERAGE: Sequence[tuple[dict[str, str], int, str]] = [
-    ({"days": "0"}, 400, "Expected days to be a number from 1 to 750"),
-    ({"days": "many"}, 400, "Expected days to be a number"),
-    (
-        {"days": "0000000019999"},
-        400,
-        "Expected days to be a number from 1 to 750, got: '0000000019999'.",
-    ),
-    ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
-    ({"to": "0001-01-01"}, 400, "Expected to to be a day like"),
-    ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
+    ({"days": "0"}, 400, "days: expected greater than or equal to 1, got: '0'."),
+    ({"days": "many"}, 400, "days: expected a valid integer"),
+    ({"to": "tomorrow"}, 400, "to: expected a day like 2026-11-23"),
+    ({"to": "0001-01-01"}, 400, "to: expected a day like"),
+    ({"dataset": "x" * 201}, 400, "dataset: "),
     ({"dataset": "unknown"}, 404, "got: 'unknown'"),
     ({"account": "US.a"}, 400, "Unknown parameter 'account'."),
 ]
@@ -103,14 +98,9 @@ def test_a_window_is_explained(product: httpx.Client) -> None:
 WRONG_ON_A_WINDOW: Sequence[tuple[dict[str, str], int, str]] = [
     ({"account": ""}, 400, "The parameter account is missing."),
     ({"window": ""}, 400, "The parameter window is missing."),
-    (
-        {"window": "yesterday"},
-        400,
-        "Expected window to be a day like 2026-11-23, got: 'yesterday'.",
-    ),
-    ({"window": "2026-02-30"}, 400, "Expected window to be a day"),
-    ({"window": "9999-12-31"}, 400, "Expected window to be a day"),
-    ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
+    ({"window": "yesterday"}, 400, "window: expected a day like 2026-11-23, got: 'yesterday'."),
+    ({"window": "2026-02-30"}, 400, "window: expected a day"),
+    ({"window": "9999-12-31"}, 400, "window: expected a day"),
     ({"windows": "2026-11-23"}, 400, "Unknown parameter 'windows'."),
     ({"account": "US.two"}, 404, "No account 'US.two'"),
 ]
@@ -137,7 +127,7 @@ def test_without_the_token_nothing_is_told(
         allowed = {"Authorization": "Bearer a-long-random-token"}
         assert 401 == httpx.get(f"{server.url}{path}").status_code
         assert 401 != httpx.get(f"{server.url}{path}", headers=allowed).status_code
-        page = httpx.get(f"{server.url}/coverage?days=30")
+        page = httpx.get(f"{server.url}/coverage?days=30", headers={"Accept": "text/html"})
         assert "/login?next=/coverage%3Fdays%3D30" == page.headers["location"]
         done = httpx.post(
             f"{server.url}{page.headers['location']}", data={"token": "a-long-random-token"}
@@ -197,16 +187,6 @@ def test_a_server_without_a_product_has_the_stream_only(http: httpx.Client) -> N
     ]
     assert "Coverage" not in http.get("/").text
     assert http.get("/").text == http.get("/sessions").text
-
-
-def test_an_old_link_to_the_filtered_stream_leads_there(http: httpx.Client) -> None:
-    """An address with a filter is the stream's; the zone of a page is no filter."""
-    moved = http.get("/?status=failed&zone=UTC", follow_redirects=False)
-    assert (307, "/sessions?status=failed&zone=UTC") == (
-        moved.status_code,
-        moved.headers["location"],
-    )
-    assert 200 == http.get("/?zone=UTC", follow_redirects=False).status_code
 
 
 SPENT = """
@@ -316,7 +296,7 @@ def test_a_page_of_an_account_asks_for_the_token_first(
         serve_stream(session_store, extension=extension) as server,
         httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
     ):
-        asked = client.get("/accounts/US.one")
+        asked = client.get("/accounts/US.one", headers={"Accept": "text/html"})
         assert (303, "/login?next=/accounts/US.one") == (
             asked.status_code,
             asked.headers["location"],

@@ -1,5 +1,6 @@
 """The context of a job: database, Ads API, settings and clock."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.stopping import is_stopping
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.progress import pause
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class JobContext:
     client_for: Callable[[str], AdsApiClient]
     settings: Settings
     clock: Clock
-    sleep: Callable[[float], None] = pause
+    sleep: Callable[[float], None] = time.sleep
     is_stopping: Callable[[], bool] = is_stopping
 
     @property

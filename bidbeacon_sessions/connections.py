@@ -18,14 +18,13 @@ from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from bidbeacon_sessions.current_session import find_session_id
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SessionClosedError
-from bidbeacon_sessions.progress import find_session_id, note_progress
 
 _DRIVER: Final = "postgresql+psycopg"
 
 # A host that is gone without a word is noticed within half a minute on both sides, not within
-# hours. Work and heartbeat have the same limits: a heartbeat that outlives its work's connection
-# would vouch for work that hangs.
+# hours. Work and heartbeat have the same limits, so that neither outlives the other.
 _CLIENT_LIMITS: Final = {
     "fallback_application_name": "bidbeacon",
     "connect_timeout": 5,
@@ -131,7 +130,7 @@ _END = text("""
 
 
 def name_connections(engine: Engine) -> None:
-    """Name each connection after its thread's session when it leaves the pool, and count each statement as progress.
+    """Name each connection after its thread's session when it leaves the pool.
 
     A connection is renamed only where the session is another one than before. Its first use outside
     of a session restores the name it was made with.
@@ -140,7 +139,6 @@ def name_connections(engine: Engine) -> None:
         return
     _named.add(engine)
     event.listen(engine, "checkout", _name_at_checkout)
-    event.listen(engine, "after_cursor_execute", lambda *_: note_progress())
 
 
 def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_sessions.connections import end_connections
-from bidbeacon_sessions.progress import Progress
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore
 
@@ -98,14 +97,14 @@ def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | No
 
 
 @contextmanager
-def heartbeat(store: SessionStore, progress: Progress) -> Iterator[None]:
-    """Prolong the lease of a session from a thread, until the block is left and while its work moves.
+def heartbeat(store: SessionStore, session_id: UUID) -> Iterator[None]:
+    """Prolong the lease of a session from a thread, until the block is left.
 
     A database that is away for a while is waited for; the lease may run out meanwhile, and then the
     session is closed by others.
     """
     stop = threading.Event()
-    beating = threading.Thread(target=_beat_until, args=(stop, store, progress), daemon=True)
+    beating = threading.Thread(target=_beat_until, args=(stop, store, session_id), daemon=True)
     beating.start()
     try:
         yield
@@ -114,25 +113,17 @@ def heartbeat(store: SessionStore, progress: Progress) -> Iterator[None]:
         beating.join(timeout=get_session_settings().heartbeat_seconds + 5)
 
 
-def _beat_until(stop: threading.Event, store: SessionStore, progress: Progress) -> None:
-    every = get_session_settings().heartbeat_seconds
-    pause, warned = every, ""
-    while not stop.wait(pause):
-        trouble = _try_to_beat(store, progress)
-        if trouble and trouble != warned:
-            logger.warning("Session %s: no heartbeat, %s", progress.session_id, trouble)
-        pause, warned = min(every, AWAY_BEAT_SECONDS) if trouble else every, trouble
-
-
-def _try_to_beat(store: SessionStore, progress: Progress) -> str:
-    """Prolong the lease; return why that was not done, or an empty text."""
+def _beat_until(stop: threading.Event, store: SessionStore, session_id: UUID) -> None:
     settings = get_session_settings()
-    if 0 < settings.stalled_seconds < progress.still_seconds:
-        return f"its work has not moved for {settings.stalled_seconds} s"
-    try:
-        with store.begin() as connection:
-            values = {"session_id": progress.session_id, "seconds": settings.lease_seconds}
-            connection.execute(_BEAT, values)
-    except SQLAlchemyError as error:
-        return f"the database is away ({type(error).__name__})"
-    return ""
+    values = {"session_id": session_id, "seconds": settings.lease_seconds}
+    every, is_away = settings.heartbeat_seconds, False
+    while not stop.wait(min(every, AWAY_BEAT_SECONDS) if is_away else every):
+        try:
+            with store.begin() as connection:
+                connection.execute(_BEAT, values)
+            is_away = False
+        except SQLAlchemyError as error:
+            if not is_away:
+                why = f"the database is away ({type(error).__name__})"
+                logger.warning("Session %s: no heartbeat, %s", session_id, why)
+            is_away = True

@@ -27,6 +27,7 @@ from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.core_actions import ActionsOmitted, SessionFinalized
+from bidbeacon_sessions.current_session import working_for
 from bidbeacon_sessions.errors import (
     DatabaseAwayError,
     ExpectedError,
@@ -35,7 +36,6 @@ from bidbeacon_sessions.errors import (
 )
 from bidbeacon_sessions.leases import heartbeat, last_sign_of_life
 from bidbeacon_sessions.masking import mask, mask_text
-from bidbeacon_sessions.progress import Progress, working
 from bidbeacon_sessions.queries import list_excerpts
 from bidbeacon_sessions.settings import (
     MAX_ACTION_BYTES,
@@ -120,15 +120,11 @@ class SessionRecorder:
         session_id: the session's id, also in `job_sessions.id`.
         store: where it is kept.
         account_key: of the account it works for, where it is just one.
-        progress: when its work last moved; each action counts. Work that does neither record nor
-            use the store's engine for longer than `BIDBEACON_STALLED_SECONDS` calls
-            `progress.moved()` now and then.
     """
 
     def __init__(self, store: SessionStore, session: NewSession, clock: Clock) -> None:
         self.session_id = session.id
         self.store = store
-        self.progress = Progress(session.id)
         self.account_key = session.account.key if session.account else None
         self._session = session
         self._clock = clock
@@ -152,7 +148,6 @@ class SessionRecorder:
             SessionClosedError: another process closed this session meanwhile.
             DatabaseAwayError: the database is still away.
         """
-        self.progress.moved()
         if prepared := self._place(action):
             self._retrying(self._append, prepared)
 
@@ -322,13 +317,13 @@ def with_job_session(
         labels=mask(labels or {}),
     )
     recorder = SessionRecorder(store or default_store(), new, clock)
-    with working(recorder.progress):
+    with working_for(recorder.session_id):
         recorder.open()
-    # The end is written outside of `working`: connections for the session would be refused then.
+    # The end is written outside of `working_for`: connections for the session would be refused then.
     with (
-        heartbeat(recorder.store, recorder.progress),
+        heartbeat(recorder.store, recorder.session_id),
         _closing(recorder),
-        working(recorder.progress),
+        working_for(recorder.session_id),
     ):
         yield recorder
 

@@ -111,8 +111,6 @@ class SessionSettings(BaseSettings):
     """A session whose process is silent for so long counts as dead."""
     heartbeat_seconds: float = Field(5.0, gt=0, le=_DAY)
     """How often a running session says that it lives."""
-    stalled_seconds: int = Field(900, ge=0, le=_DAY)
-    """A session whose work has not moved for so long gives no more signs of life; 0: it always does."""
     change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
     """How many changes a reader of the stream may be behind before it must reload."""
     change_log_hours: int = Field(24, ge=1, le=100_000)

@@ -1,6 +1,7 @@
 """The session with the Ads API: one credential in all regions, with its rate limits, retries and log of calls."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,6 @@ from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.credentials import Credential, shown_name
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.progress import pause
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class AdsApiClient:
         transport: httpx.BaseTransport | None = None,
         shares_token: bool = True,
         now: Clock = utc_now,
-        sleep: Callable[[float], None] = pause,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         # httpx logs every URL at INFO; a presigned one is a secret.
         logging.getLogger("httpx").setLevel(logging.WARNING)

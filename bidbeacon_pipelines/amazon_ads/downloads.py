@@ -22,7 +22,6 @@ from bidbeacon_pipelines.amazon_ads.failures import Failure, error_for
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
-from bidbeacon_sessions.progress import note_progress
 
 # S3 sends its first byte within a second; a connection silent for so long is dead.
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
@@ -142,7 +141,6 @@ def _write(
     with path.open("wb") as file:
         # Raw: a `Content-Encoding: gzip` must not unpack the file on its way.
         for chunk in response.iter_raw():
-            note_progress()
             size += len(chunk)
             if size > most_bytes:
                 raise _refused(f"the file is larger than {most_bytes} bytes")

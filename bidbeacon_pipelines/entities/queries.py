@@ -20,7 +20,6 @@ from bidbeacon_pipelines.entities.tables import (
     Portfolio,
     Target,
 )
-from bidbeacon_sessions.progress import note_progress
 from bidbeacon_sessions.writes import json_text
 
 _TABLES: Mapping[str, Any] = {
@@ -148,7 +147,6 @@ def _copy(
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row([row.get(column) for column in columns])
-            note_progress()
 
 
 def replace_problems(

@@ -27,7 +27,6 @@ from bidbeacon_pipelines.loading.acceptance import (
     LostProduct,
 )
 from bidbeacon_pipelines.loading.rows import ESCAPES, BadRow, NotWaitedFor, OtherRow, RowCheck
-from bidbeacon_sessions.progress import note_progress
 from bidbeacon_sessions.writes import json_text
 
 WINDOWS: Final = (
@@ -181,12 +180,7 @@ def _copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes]
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
     with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
-
-        def write(lines: bytes) -> None:
-            copy.write(lines)
-            note_progress()
-
-        yield write
+        yield copy.write
 
 
 def _stage_table(dataset: Dataset) -> str:

@@ -206,7 +206,9 @@ def _of_time(
 
 def _about(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     """Return the conditions on one thing that a session is about."""
-    given = [] if wanted.account is None else [_ABOUT.c.account_key.in_(keys)]
+    given: list[Condition] = []
+    if wanted.account is not None:
+        given.append(_ABOUT.c.account_key.in_(keys))
     if wanted.dataset is not None:
         given.append(_ABOUT.c.dataset == wanted.dataset)
     if wanted.window is not None:

@@ -305,7 +305,7 @@ class Oracle:
             """SELECT type, payload FROM session_actions
                 WHERE (payload ->> 'account' = :key OR payload -> 'accounts' ? :key) AND payload ->> 'dataset' = :dataset
                   AND (type IN ('report-processed', 'report-suspicious', 'windows-unconfirmed')
-                       OR type = 'report-failed' AND payload ->> 'code' = 'refused')
+                       OR type = 'report-failed' AND payload -> 'cause' ->> 'code' IN ('rows-invalid', 'rows-undated'))
                 ORDER BY at, ord""",
             key=self._account.account_key,
             dataset=self._dataset.name,

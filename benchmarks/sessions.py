@@ -28,9 +28,9 @@ from bidbeacon_pipelines import actions  # noqa: F401 - their sentences are made
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
+from bidbeacon_sessions.listing import MOST_ACTIONS, load_session, load_sessions
 from bidbeacon_sessions.messages import json_bytes
 from bidbeacon_sessions.queries import list_sessions
-from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_session, load_sessions
 from bidbeacon_sessions.server.serve import skip_imported_objects
 from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.statistics import Span, aggregate_jobs

@@ -12,9 +12,9 @@ from rich.text import Text
 from bidbeacon_pipelines.cli.errors import CommandFailedError
 from bidbeacon_pipelines.cli.output import print_hanging
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.listing import load_session
 from bidbeacon_sessions.presentation import describe_status, error_text, whose
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
-from bidbeacon_sessions.server.listing import load_session
 
 TONES: Final = {
     "success": "green",

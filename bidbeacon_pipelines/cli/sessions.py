@@ -30,9 +30,9 @@ from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.clock import read_instant
 from bidbeacon_sessions.filters import SessionFilter, expectation_of
+from bidbeacon_sessions.listing import load_sessions
 from bidbeacon_sessions.queries import find_accounts
 from bidbeacon_sessions.sentences import format_duration
-from bidbeacon_sessions.server.listing import load_sessions
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 _NAMES: Final = tuple(name for name in SessionFilter.model_fields if name != "text")

@@ -19,10 +19,10 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import Cursor, parse_cursor, step
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
+from bidbeacon_sessions.listing import load_session, load_sessions
 from bidbeacon_sessions.messages import Message
 from bidbeacon_sessions.presentation import error_text, whose
 from bidbeacon_sessions.sentences import format_duration
-from bidbeacon_sessions.server.listing import load_session, load_sessions
 
 _AWAY_SECONDS = 1.0
 _MOST_REMEMBERED = 2_000

@@ -14,14 +14,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from bidbeacon_sessions.filters import SessionPage
 from bidbeacon_sessions.following import Follower
-from bidbeacon_sessions.server.auth import log_in
-from bidbeacon_sessions.server.figures import answer_histogram, answer_job_metrics
-from bidbeacon_sessions.server.listing import (
+from bidbeacon_sessions.listing import (
     MOST_ACTIONS,
     load_session,
     load_sessions,
     load_surroundings,
 )
+from bidbeacon_sessions.server.auth import log_in
+from bidbeacon_sessions.server.figures import answer_histogram, answer_job_metrics
 from bidbeacon_sessions.server.metrics import answer_metrics
 from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
 from bidbeacon_sessions.server.parameters import Parameters, read_query

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.server.listing import MOST_ACTIONS
+from bidbeacon_sessions.listing import MOST_ACTIONS
 
 pytestmark = pytest.mark.browser
 

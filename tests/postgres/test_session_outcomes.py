@@ -14,8 +14,8 @@ from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_jo
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.filters import SessionFilter
+from bidbeacon_sessions.listing import load_sessions
 from bidbeacon_sessions.queries import list_sessions
-from bidbeacon_sessions.server.listing import load_sessions
 from bidbeacon_sessions.session import ClosedStatus
 from bidbeacon_sessions.statistics import Span, aggregate_jobs, count_by_interval
 from tests.recorded_sessions import close_from_outside, recorded

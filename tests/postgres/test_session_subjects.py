@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.listing import load_session
 from bidbeacon_sessions.presentation import whose
-from bidbeacon_sessions.server.listing import load_session
 from bidbeacon_sessions.writes import name_subjects
 
 ACME = Subject("US.acme-merch.1kc1bk21", "Acme Merch · US")

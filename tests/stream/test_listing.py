@@ -10,7 +10,7 @@ from sqlalchemy import text
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_sessions
+from bidbeacon_sessions.listing import MOST_ACTIONS, load_sessions
 from tests.stream.reading import load, wait_until
 from tests.stream.writing import LoafBaked, LoafBurnt, record, take_step
 

@@ -7,8 +7,8 @@ import pytest
 
 import bidbeacon_pipelines
 import bidbeacon_sessions
+from bidbeacon_sessions.listing import compare
 from bidbeacon_sessions.server.figures import divide
-from bidbeacon_sessions.server.listing import compare
 from bidbeacon_sessions.server.pages import find_modules
 from bidbeacon_sessions.server.problems import BadRequestError
 

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.cli.tailing import JsonTail, Tail, TerminalTail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.server.listing import load_sessions
+from bidbeacon_sessions.listing import load_sessions
 
 WaitUntil = Callable[..., None]
 ACCOUNT = Subject("US.a")

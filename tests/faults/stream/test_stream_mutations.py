@@ -57,7 +57,7 @@ NO_EPOCH_CHECK: Mutation = [
 ]
 NO_AS_OF: Mutation = [
     (
-        "server/listing.py",
+        "listing.py",
         "        labels = load_labels(connection, rows)\n        cursor = str(head(connection).cursor)\n    actions:",
         "        labels = load_labels(connection, rows)\n    with store.begin() as connection:\n        cursor = str(head(connection).cursor)\n    actions:",
     )

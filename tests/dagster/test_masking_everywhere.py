@@ -149,7 +149,7 @@ def test_no_secret_of_ours_is_found_after_a_run_with_faults(
         "t0ken-of-the-stream",
         "t0ken-of-alerts",
     ]
-    commands = [("sessions", "list", "--json"), ("doctor",), ("alerts",)]
+    commands = [("sessions", "list", "--json"), ("doctor",), ("alerts", "list")]
     found = {" ".join(command): printed(*command) for command in commands}
     output = "".join(capfd.readouterr())
     found |= {"tables": tables(real.engine), "logs": caplog.text, "output": output}

@@ -4,9 +4,11 @@ Each command is a function of one of the modules here, which is imported when th
 a misspelt one is refused at once.
 """
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Final
 
 import typer
@@ -84,7 +86,7 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name in self._groups:
             return self._groups[name]
-        module = import_module(f"{__name__}.{self._modules[name]}")
+        module = _import(f"{__name__}.{self._modules[name]}")
         single = typer.Typer(add_completion=False)
         single.command(name)(getattr(module, f"{self._prefix}{name}"))
         return typer.main.get_command(single)
@@ -94,6 +96,15 @@ class _Commands(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._modules) + len(self._groups)
+
+
+def _import(name: str) -> ModuleType:
+    """Import a module without garbage collections, which find nothing meanwhile and take an eighth of the time."""
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.enable()
 
 
 def _group(name: str) -> TyperGroup:

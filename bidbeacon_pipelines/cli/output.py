@@ -73,8 +73,8 @@ errors = SafeConsole(stderr=True, highlight=False)
 
 
 def print_line(sentence: str) -> None:
-    """Print a sentence as it is, in one line, without reading markup in it."""
-    console.print(sentence, markup=False, soft_wrap=True)
+    """Print a sentence as it is, without reading markup in it."""
+    console.print(sentence, markup=False)
 
 
 def print_json(value: Any) -> None:

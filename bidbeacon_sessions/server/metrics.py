@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,26 +23,20 @@ def answer_metrics(request: Request) -> Response:
     follower: Follower = request.app.state.follower
     store: SessionStore = request.app.state.store
     registry = CollectorRegistry()
-    name = "bidbeacon_stream_clients"
-    clients = Gauge(name, "Open streams.", ["transport"], registry=registry)
+
+    def gauge(name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(f"bidbeacon_{name}", meaning, labels, registry=registry)
+
+    lag = gauge("stream_lag_seconds", "Time since all that is committed was published and read.")
+    lag.set(follower.lag_seconds)
+    clients = gauge("stream_clients", "Open streams.", "transport")
     for transport in TRANSPORTS:
         clients.labels(transport).set(follower.readers[transport])
-    name, meaning = (
-        "bidbeacon_stream_lag_seconds",
-        "Time since all commits were published and read.",
-    )
-    Gauge(name, meaning, registry=registry).set(follower.lag_seconds)
     with suppress(SQLAlchemyError), store.begin() as connection:
-        _read_tables(connection, registry)
+        seconds, counts = read_unpublished_seconds(connection), count_by_status(connection)
+        meaning = "Age of the oldest committed change that no reader can have yet."
+        gauge("stream_oldest_unpublished_seconds", meaning).set(seconds)
+        sessions = gauge("job_sessions", "Sessions in the database.", "job", "status")
+        for row in counts:
+            sessions.labels(row["job_name"], row["status"]).set(row["sessions"])
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _read_tables(connection: Connection, registry: CollectorRegistry) -> None:
-    age = read_unpublished_seconds(connection)
-    name = "bidbeacon_stream_oldest_unpublished_seconds"
-    Gauge(name, "Age of the oldest commit that no reader can have yet.", registry=registry).set(age)
-    name = "bidbeacon_job_sessions"
-    labels = ["job", "status"]
-    sessions = Gauge(name, "Sessions in the database.", labels, registry=registry)
-    for row in count_by_status(connection):
-        sessions.labels(row["job_name"], row["status"]).set(row["sessions"])

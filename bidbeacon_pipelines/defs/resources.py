@@ -29,9 +29,6 @@ from bidbeacon_sessions.errors import ExpectedError
 
 logger = logging.getLogger(__name__)
 
-_EXPECTED = (ExpectedError, dg.Failure)
-"""Errors whose message says what happened and what to do, so that a traceback would only be in the way."""
-
 Context = dg.OpExecutionContext | dg.AssetExecutionContext
 
 
@@ -94,7 +91,8 @@ class BidBeaconSessions(JobSessionsResource):
                     raise
                 _observe_unloaded_windows(context, tools, session_id)
                 message, link = str(error) or type(error).__name__, session_link(session_id)
-                cause = None if isinstance(error, _EXPECTED) else error
+                # An expected error says what happened and what to do: its traceback would be in the way.
+                cause = None if isinstance(error, (ExpectedError, dg.Failure)) else error
                 raise dg.Failure(message, link, allow_retries=False) from cause
             _observe_unloaded_windows(context, tools, session_id)
             if isinstance(context, dg.OpExecutionContext):

@@ -7,6 +7,7 @@ from typing import Any
 
 from bidbeacon_sandbox.rulebook import Rulebook, Subject
 from bidbeacon_sandbox.rules import Limits, Operation
+from bidbeacon_sandbox.store import Store
 from tests.rules import IDS, NEW_FIELD, OTHER_SPELLINGS, rule
 
 HOURS = 3600.0
@@ -105,7 +106,7 @@ class SeasonalRules(Rulebook):
     def __init__(
         self, seed: int, rules: Sequence[Limits], seasons: Seasons, now: Callable[[], datetime]
     ) -> None:
-        super().__init__(seed, now, (*rules, *(one for one, _ in seasons.values())))
+        super().__init__(seed, now, (*rules, *(one for one, _ in seasons.values())), Store())
         self.log: list[Struck] = []
         self._seasons = seasons
 

@@ -21,8 +21,7 @@ export function showState({ name, error }, { noun, isShown, retry }, title = `Th
     byId("skeleton").hidden = true;
     const advice = error.whatToDo && el("p", {}, withCommands(error.whatToDo));
     showNotice("error", el("h2", {}, title), el("p", {}, withCommands(causeOf(error))), advice, tryAgain(retry));
-  }
-  if (name === "live") hideTrouble();
+  } else if (name === "live") hideTrouble();
 }
 
 /** What is there stays; the bar says why it is not renewed. */

@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines import job_context
 from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.cli import probe as probe_command
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.requests.gate import enter_gate, hold_gate
 from bidbeacon_pipelines.settings import get_settings
@@ -56,7 +56,8 @@ def probe(
 
     def run(*options: str, answer: str = "", **tools: Any) -> Result:
         context = replace(world.context, **tools)
-        monkeypatch.setattr(job_context, "open_job_context", lambda *_, **__: nullcontext(context))
+        opened = nullcontext(context)
+        monkeypatch.setattr(probe_command, "open_job_context", lambda *_, **__: opened)
         return CliRunner().invoke(app, ["probe", *options], input=answer, env={"COLUMNS": "200"})
 
     return run

@@ -34,7 +34,7 @@ def test_the_docs_have_each_kind() -> None:
         ({"rule": "slow", "call": "create_raport"}, "The nearest is create_report."),
         ({"rule": "report_ends", "status": "FAILLED"}, "The nearest is FAILED."),
         ({"rule": "duplicate", "call": "get_export"}, "expected one of the calls create_report"),
-        ({"rule": "rows", "dataset": "target_dayly"}, "The nearest is target_daily."),
+        ({"rule": "rows", "dataset": "target_dayly"}, "The nearest is target_daily;"),
         (
             {"rule": "slow", "probability": 2},
             "probability: Input should be less than or equal to 1; got 2",

@@ -71,10 +71,12 @@ def error_text(error: Mapping[str, Any]) -> str:
 
 
 def describe_status(session: Mapping[Any, Any]) -> str:
-    """Return a session's status in words: "succeeded", "finished, with problems", "failed, recovered by a later attempt"."""
+    """Return a session's status in words: "succeeded", "deferred", "finished, with problems", "failed, recovered by a later attempt"."""
     status, outcome, recovered_by = (session[it] for it in ("status", "outcome", "recovered_by"))
     if session["mark"] == "retried":
         return f"{status}, {'recovered by a later attempt' if recovered_by else 'retried'}"
+    if session["mark"] == "skipped":
+        return "deferred"
     if recovered_by:
         return f"{status}, a later attempt succeeded"
     if outcome in {"warnings", "problems"} and status in {"succeeded", "cancelled"}:

@@ -15,7 +15,7 @@ const shown = new Map();
 const live = new LiveData({ read, draw, renewMs: RENEW_MS, noun: "figures" });
 
 async function read() {
-  const [home, metrics] = await Promise.all([fetchJson("/api/home"), fetchJson("/api/job-metrics?interval=1h")]);
+  const [home, metrics] = await Promise.all([fetchJson("/api/home"), fetchJson("/api/job-metrics")]);
   setServerTime(home.at);
   return { ...home, jobs: metrics.jobs.filter(({ count }) => count > 0) };
 }

@@ -41,6 +41,7 @@ class KillPoint:
             world.execute(_HALT)
             world.execute(f"CREATE TRIGGER halt BEFORE {self.trigger} EXECUTE FUNCTION halt()")
         else:
+            world.execute("DELETE FROM access_tokens")  # so that the run needs one
             slow = rule("slow", self.call, seconds=600)
             world.sandbox.state.rules.add(slow)
 

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.requests.gate_queries import (
 )
 from bidbeacon_pipelines.requests.gate_rules import (
     accepted,
+    answered,
     entered,
     refused,
     time_to_next_create,
@@ -66,6 +67,8 @@ def note_result(
             closed = refused(state.gate, now, jitter=jitter, not_before=not_before)
             store_gate(connection, state.gate, closed)
             session.add_in(connection, _paused(connection, closed, late_after))
+        case _:
+            store_gate(connection, state.gate, answered(state.gate, now))
 
 
 def hold_gate(

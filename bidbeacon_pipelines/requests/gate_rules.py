@@ -47,14 +47,22 @@ def entered(gate: "ReportGate", now: datetime) -> "ReportGate":
 
 
 def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
-    """Return the gate after a create was accepted, with this many reports in flight, the new one included."""
+    """Return the gate after a create was accepted, with this many reports in flight, the new one included.
+
+    The pace counts from its answer, since a create may have waited for a token after it began.
+    """
     limit, pace = gate.in_flight_limit, max(gate.pace * FASTER, SHORTEST_PACE)
     return gate.with_changes(
         in_flight_limit=min(limit + RAISE, LARGEST_LIMIT) if in_flight >= int(limit) else limit,
         pace=pace,
-        next_create_at=now + pace if gate.refusals else gate.next_create_at,
+        next_create_at=now + pace,
         refusals=0,
     )
+
+
+def answered(gate: "ReportGate", now: datetime) -> "ReportGate":
+    """Return the gate after a create that came to nothing; the next one waits for the pace as well."""
+    return gate.with_changes(next_create_at=max(gate.next_create_at, now + gate.pace))
 
 
 def refused(

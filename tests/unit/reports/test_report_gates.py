@@ -15,6 +15,7 @@ from bidbeacon_pipelines.requests.gate_rules import (
     PROBE_LASTS,
     SHORTEST_PACE,
     accepted,
+    answered,
     entered,
     refused,
     time_to_next_create,
@@ -47,6 +48,13 @@ def test_creates_keep_their_pace() -> None:
     """After one create the next waits for the pace, however many places are free."""
     gate = entered(NEW.with_changes(in_flight_limit=9.0, pace=10 * SECOND), NOW)
     assert [False, True] == [may_create(gate, 0, NOW + seconds * SECOND) for seconds in (9, 10)]
+
+
+def test_the_pace_counts_from_the_answer() -> None:
+    """A create that waited for its token goes out late; the next one is a pace behind it all the same."""
+    began, late = entered(NEW, NOW), NOW + SECOND
+    for gate in (accepted(began, 1, late), answered(began, late)):
+        assert late + SHORTEST_PACE == gate.next_create_at
 
 
 def test_a_refused_create_halves_the_limit_and_closes_the_gate_for_minutes() -> None:

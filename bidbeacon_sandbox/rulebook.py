@@ -215,5 +215,5 @@ def describe_invalid(error: ValidationError) -> str:
     shown = repr(given)[:_LONGEST_SHOWN]
     if known:
         return f"{place}: there is no {shown}. {nearest(given, known)}"
-    sentence = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{place}: {sentence}; got {shown}" if place else sentence
+    sentence = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {sentence.rstrip('.')}; got {shown}" if place else sentence

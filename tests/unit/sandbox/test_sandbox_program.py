@@ -61,7 +61,7 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
         (("--clock-rate", "inf"), "clock_rate: ", 2),
         (("--accounts", "0"), "accounts: ", 2),
         (("--nonsense", "1"), "unrecognized arguments", 2),
-        (("--rules", '[{"rule": "slwo"}]'), "The nearest is slow.", 2),
+        (("--rules", '[{"rule": "slwo"}]'), "The nearest is slow;", 2),
         (("--rules", '[{"rule": "slow", "account": "x"}]'), "There is no ads account 'x'", 2),
         (("--credentials", '[{"accounts": [9]}]'), "expected accounts from 0 to 3; got 9", 2),
         (("--state-dir", "/dev/null"), "expected a folder that can be written", 1),

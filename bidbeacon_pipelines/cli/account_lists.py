@@ -1,8 +1,8 @@
 """The lists of accounts and of what is stored of each."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from rich.text import Text
@@ -82,13 +82,17 @@ def entities_list(
     with open_store().begin() as connection:
         chosen = list_chosen(connection, account, country)
         labels = {one.account_key: one.label for one in chosen}
-        counts = [one for one in count_entities(connection) if one.account_key in labels]
+        counts = [one for one in count_entities(connection) if one["account_key"] in labels]
     if as_json:
-        print_json([asdict(one) | {"account_label": labels[one.account_key]} for one in counts])
+        print_json([one | {"account_label": labels[one["account_key"]]} for one in counts])
         return
-    for key, of_account in groupby(counts, lambda one: one.account_key):
+    for key, of_account in groupby(counts, itemgetter("account_key")):
         rows = [
-            (one.kind, f"{one.stored:,}", f"{one.gone:,}", f"{one.set_aside:,}", _minute(one))
+            (
+                one["kind"],
+                *(f"{one[name]:,}" for name in ("stored", "gone", "set_aside")),
+                _minute(one),
+            )
             for one in of_account
         ]
         console.print(table_of(labels[key], ("kind", *_COUNTS), rows))
@@ -96,5 +100,5 @@ def entities_list(
         print_line("No entities are stored yet: run `bidbeacon entities sync`.")
 
 
-def _minute(count: Any) -> str:
-    return f"{count.seen_at:%Y-%m-%d %H:%M}" if count.seen_at else "–"
+def _minute(count: Mapping[str, Any]) -> str:
+    return f"{count['seen_at']:%Y-%m-%d %H:%M}" if count["seen_at"] else "–"

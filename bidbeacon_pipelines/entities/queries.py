@@ -1,7 +1,6 @@
 """SQL on campaigns, ad groups, ads, targets and portfolios, and on the exports that bring them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -169,32 +168,17 @@ def replace_problems(
         )
 
 
-@dataclass(frozen=True)
-class EntityCount:
-    """The number of entities of one kind that an account has.
+def count_entities(connection: Connection, account: Account | None = None) -> list[dict[str, Any]]:
+    """Return how many entities there are of each kind, by account: of all accounts, or of one.
 
-    Attributes:
-        stored: In the table.
-        gone: Of these, not sent by the last sync.
-        set_aside: Sent by it, and not stored.
-        seen_at: When the last sync stored this kind, if ever.
+    Of those that are `stored`, `gone` were not sent by the last sync, which stored the kind at
+    `seen_at`, if ever; `set_aside` were sent by it, and not stored.
     """
-
-    account_key: str
-    kind: str
-    stored: int
-    gone: int
-    set_aside: int
-    seen_at: datetime | None
-
-
-def count_entities(connection: Connection, account: Account | None = None) -> list[EntityCount]:
-    """Return the counts of all kinds, by account: of all accounts, or of one."""
     of = "true" if account is None else "account_id = :account_id AND country_code = :country_code"
     rows = connection.execute(
         text(_COUNTS.format(of=of)), {} if account is None else account.identity
     )
-    return [EntityCount(**row) for row in rows.mappings()]
+    return [dict(row) for row in rows.mappings()]
 
 
 _COUNTED = " UNION ALL ".join(

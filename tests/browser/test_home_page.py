@@ -213,13 +213,6 @@ def test_a_newcomer_is_told_what_to_do(
     expect(page.locator("h1")).to_contain_text("1 problem")
 
 
-def test_an_account_of_old_sessions_is_found_by_its_old_link(page: Page, shared_url: str) -> None:
-    """An address with a filter, made when the stream was the first page, leads to the stream."""
-    page.goto(f"{shared_url}/?job=none&since=2026-01-01")
-    expect(page).to_have_url(f"{shared_url}/sessions?job=none&since=2026-01-01")
-    expect(page.locator("#query")).to_have_value("job:none since:2026-01-01")
-
-
 def test_light_and_dark_can_be_chosen(page: Page, shared_url: str) -> None:
     """Against the system's choice, on every page from then on, until the system decides again."""
 

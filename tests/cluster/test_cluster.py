@@ -21,14 +21,14 @@ GO_ON_SECONDS = 105
 """Until others load, and the sessions and runs of a lost worker are closed: a lease, three looks, and time to start and load."""
 FILL_SECONDS = 480
 REACHED_SECONDS = 240
-"""Until a day's reports are requested, and each worker that is to be struck is in the middle of a load."""
+"""Until a day's reports are requested, and a worker that is to be struck is in the middle of a load."""
 RECORDED_SECONDS = 180
 DAYS = 7
 LOADED_SECONDS = 300
 READY, SPREAD = 40, 1.6
 """So many ready reports two workers load at least so many times as fast as one."""
 SLOW = {"rule": "slow", "call": "download", "seconds": 3}
-HALTED = {"rule": "slow", "call": "download", "times": 6, "seconds": 20}
+HALTED = {"rule": "slow", "call": "download", "times": 12, "seconds": 20}
 HARMLESS = (
     {"rule": "token", "probability": 0.05},
     {"rule": "file", "keep": 0.5, "probability": 0.05},
@@ -59,11 +59,14 @@ def test_others_go_on_while_workers_are_lost(world: World) -> None:
     """One is killed, one frozen, one cut off from Redis: the sessions of two are closed, that of the third ends by itself."""
     cluster = world.cluster
     since = world.database_time()
-    start_loads(world, cluster.alpha, cluster.beta, cluster.gamma)
-    lost = world.sessions_on(cluster.alpha, cluster.beta)
-    living = world.sessions_on(cluster.gamma)
+    start_loads(world, cluster.alpha)
+    lost = world.sessions_on(cluster.alpha)
     world.programs.pop("worker alpha").kill()
+    await_load(world, cluster.beta)
+    lost |= world.sessions_on(cluster.beta)
     world.programs["worker beta"].send(signal.SIGSTOP)
+    await_load(world, cluster.gamma)
+    living = world.sessions_on(cluster.gamma)
     cluster.gamma.cut_from(cluster.redis)
     world.start("worker", cluster.alpha)  # as whatever keeps services running does
     check_others_go_on(world, lost)
@@ -79,7 +82,7 @@ def test_others_go_on_while_a_worker_is_cut_off_and_the_daemon_moves(world: Worl
     """All workers that were lost before work again; one can't reach the database, and the daemon is killed."""
     cluster = world.cluster
     since = world.database_time()
-    start_loads(world, cluster.alpha, cluster.beta, cluster.gamma)
+    start_loads(world, cluster.gamma)
     lost = world.sessions_on(cluster.gamma)
     cluster.gamma.cut_from(cluster.postgres)
     world.programs.pop("daemon alpha").kill()
@@ -175,14 +178,20 @@ def test_record_again_brings_restored_tables_in_line(world: World, dumps: tuple[
 
 
 def start_loads(world: World, *hosts: Host, halted: bool = True) -> None:
-    """Begin a day, and wait until a worker of each of some hosts, or of any, is in the middle of a load; halted ones are for a while."""
+    """Begin a day, and wait until a worker of one of some hosts, or of any, is in the middle of a load; halted ones are for a while."""
     world.break_amazon(*([HALTED] if halted else []))
     world.next_day()
     if halted:
         world.skip_entities()  # whose downloads would be halted as well
-    which, of = (all, hosts) if hosts else (any, world.cluster.members)
-    took = wait_until(lambda: which(map(world.is_loading, of)), "they load", REACHED_SECONDS)
-    world.note(f"day {world.day}: {which.__name__} of {len(of)} workers load after {took:.0f} s")
+    await_load(world, *hosts or world.cluster.members)
+
+
+def await_load(world: World, *hosts: Host) -> None:
+    """Wait until a worker of one of some hosts is in the middle of a load."""
+    names = " or ".join(host.name for host in hosts)
+    loads = lambda: any(map(world.is_loading, hosts))  # noqa: E731
+    took = wait_until(loads, f"{names} loads", REACHED_SECONDS)
+    world.note(f"day {world.day}: {names} loads after {took:.0f} s more")
 
 
 def check_others_go_on(world: World, lost: Mapping[UUID, str]) -> None:

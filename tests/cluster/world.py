@@ -48,6 +48,8 @@ SETTINGS = {
 REPOSITORY, LOCATION = "__repository__", "bidbeacon"
 DAY_SECONDS = 420
 """Until all that falls due in a day is loaded, on a machine that does other things as well."""
+QUIET_HOUR = 17
+"""UTC; no account's day ends in the hours after it. At its end, an Amazon that stands still would still be in the day before."""
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 SHORTEST_REST = timedelta(seconds=20)
 """Shorter ones pass by themselves."""
@@ -148,6 +150,8 @@ class World:
         cluster.start_sandbox(SANDBOX)
         cluster.migrate(cluster.alpha)
         cluster.execute(_WATCHED_GATE)
+        now = self.now().astimezone(UTC)
+        self.let_pass((now.replace(hour=QUIET_HOUR, minute=0) - now) % timedelta(days=1))
         self.start_all()
 
     def start_all(self, *, version: int = 1) -> None:

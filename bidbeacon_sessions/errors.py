@@ -32,7 +32,7 @@ class ExpectedError(Exception):
 
 
 class UsageError(ExpectedError):
-    """What was asked for can't be done: something given is invalid or unknown, or no database can be used."""
+    """A request that can't be carried out: something given is invalid or unknown, or no database can be used."""
 
     exit_code = 2
 
@@ -75,14 +75,12 @@ class NotConfiguredError(SessionsError):
 
 
 class InvalidDatabaseUrlError(SessionsError, UsageError):
-    """The address of the database can't be parsed, is not PostgreSQL's, or sets what only we set."""
+    """The address of the database can't be parsed, or is not PostgreSQL's."""
 
-    def __init__(
-        self,
-        rule: str = "special characters in user name and password percent-encoded (/ is %2F, @ is %40)",
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            f"Expected a database address of the form postgresql://user:password@host:port/database, {rule}."
+            "Expected a database address of the form postgresql://user:password@host:port/database, special characters in "
+            "user name and password percent-encoded (/ is %2F, @ is %40)."
         )
 
 

@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
     FAILED = ExpectedError.exit_code
     """The command failed."""
     USAGE = UsageError.exit_code
-    """What was asked for can't be done: an option, an argument or a setting is invalid or names something unknown, or no database can be used."""
+    """A command that can't be carried out: an option, an argument or a setting is invalid or names something unknown, or no database can be used."""
     INTERRUPTED = 128 + signal.SIGINT
     """By Ctrl-C; `__main__` ends with it, which imports nothing before."""
 

@@ -1,4 +1,4 @@
-"""What commands print: consoles that stored text can't control, JSON, tables, and output that is closed or not in UTF-8."""
+"""Output of commands: consoles that stored text can't control, JSON, tables, and output that is closed or not in UTF-8."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""What the addresses of several routes ask for."""
+"""Query parameters that several routes share."""
 
 from datetime import date
 from typing import Annotated

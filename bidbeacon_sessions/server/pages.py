@@ -64,7 +64,7 @@ class Extension:
 
 
 class _File(NamedTuple):
-    """What is answered with: content, its type, and a tag that changes with the content."""
+    """The body of a response: content, its media type, and an ETag that changes with the content."""
 
     body: bytes
     kind: str

@@ -1,4 +1,4 @@
-"""What users read is plain: no sentence names a class of the program, none has words that were given up."""
+"""Text for users is plain: no sentence names a class of the program, none has words that were given up."""
 
 import ast
 import re

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 LIBRARY = PROJECT_ROOT / "bidbeacon_sessions"
 FOR_UVICORN = {"httptools", "uvloop", "websockets"}
-"""What uvicorn imports by itself where it is installed."""
+"""Packages that uvicorn imports by itself where they are installed."""
 
 
 def read_project(folder: Path) -> dict[str, Any]:

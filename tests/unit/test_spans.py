@@ -61,7 +61,7 @@ def test_waiting_ends_with_an_action_and_own_work_comes_last() -> None:
 
 
 def test_a_session_that_goes_on_is_divided_up_to_its_last_action() -> None:
-    """What it does now ends with an action that is not there yet."""
+    """The step under way ends with an action that is not recorded yet."""
     assert [("the oven", 0, 4, 1)] == told([row(1, "oven-heated", 4)], None)
 
 

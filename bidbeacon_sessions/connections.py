@@ -91,8 +91,7 @@ def connect_args(url: URL) -> dict[str, Any]:
     """Return what `create_engine(connect_args=…)` needs for every direct connection of ours.
 
     As `client_args`; instants are UTC, tables are those of schema `public`, and silence is noticed
-    on     on both sides. `options` of the address are kept, and ours come last.
-
+    on both sides. `options` of the address are kept, and ours come last.
     """
     given = url.query.get("options", ())
     ours = (f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())

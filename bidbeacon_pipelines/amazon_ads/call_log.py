@@ -17,19 +17,16 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def recording(engine: Engine | None, call: ApiCall, now: Clock) -> Iterator[None]:
-    """Write the call made inside the block, whether it succeeds or raises; without an engine, nowhere.
-
-    A call without a token is not made: only the one for the token is written.
-    """
-    call.called_at, lacks_token = now(), False
+    """Write the call made inside the block, whether it succeeds or raises; without an engine, nowhere."""
+    call.called_at = now()
     try:
         yield
     except BaseException as error:
-        call.error, lacks_token = type(error).__name__, getattr(error, "lacks_token", False)
+        call.error = type(error).__name__
         raise
     finally:
         call.duration = max(timedelta(), now() - call.called_at)
-        if engine is not None and not lacks_token:
+        if engine is not None:
             _insert(engine, call)
 
 

@@ -187,8 +187,13 @@ class AdsApiClient:
         self._limits.pause(self._scope(owner, call_class), seconds)
 
     @contextmanager
-    def turn(self, request: AdsRequest, state: RetryCallState | None = None) -> Iterator[ApiCall]:
-        """Wait until a request may be sent, log what happens inside the block, and heed a pause that Amazon asks for."""
+    def turn(
+        self, request: AdsRequest, state: RetryCallState | None = None, *, is_resent: bool = False
+    ) -> Iterator[ApiCall]:
+        """Wait until a request may be sent, log what happens inside the block, and heed a pause that Amazon asks for.
+
+        One that `is_resent` in the same attempt has not waited once more for that attempt.
+        """
         owner, scope = request.owner, self._scope(request.owner, request.call_class)
         call = ApiCall(
             call=request.name,
@@ -197,7 +202,7 @@ class AdsApiClient:
             account_id=owner.account_id,
             country_code=owner.country_code,
             queued=self._queue(scope, request.operation),
-            waited=timedelta(seconds=state.upcoming_sleep if state else 0),
+            waited=timedelta(seconds=state.upcoming_sleep if state and not is_resent else 0),
             retry_count=state.attempt_number - 1 if state else 0,
         )
         with recording(self._engine, call, self.now):
@@ -224,8 +229,26 @@ class AdsApiClient:
     def _send(
         self, request: AdsRequest, read: Callable[[httpx.Response], T], state: RetryCallState
     ) -> T:
+        """Send a request, and once more with a fresh token where Amazon no longer knows the one it has."""
+        token = self._auth.get()
         try:
-            with self.turn(request, state) as call:
+            return self._send_once(request, read, state)
+        except errors.AdsApiError as error:
+            if error.status != httpx.codes.UNAUTHORIZED:
+                raise
+        self._auth.get(refused=token)
+        return self._send_once(request, read, state, is_resent=True)
+
+    def _send_once(
+        self,
+        request: AdsRequest,
+        read: Callable[[httpx.Response], T],
+        state: RetryCallState,
+        *,
+        is_resent: bool = False,
+    ) -> T:
+        try:
+            with self.turn(request, state, is_resent=is_resent) as call:
                 response = self.exchange(self._build(request), call, auth=self._auth)
                 if not response.is_success:
                     raise error_for(response)
@@ -233,8 +256,7 @@ class AdsApiClient:
         except errors.RateLimited:
             raise
         except (errors.Throttled, errors.Unavailable, errors.MalformedAnswer) as error:
-            was_sent = error.sent or call.status is not None  # or it had no token
-            if request.creates and was_sent:
+            if request.creates and (error.sent or call.status is not None):
                 raise errors.OutcomeUnknown(error) from error
             raise
 

@@ -16,8 +16,7 @@ class AdsApiError(ExpectedError):
     is the row of the table of causes that explains it and says what to do. The other attributes are
     facts of the call, which the client adds: what was tried (`operation`, `about`) by which
     credential, HTTP status, Amazon's error code, its id of the request, and the seconds that it
-    asks us to wait. `sent` is whether the request may have reached Amazon, though no answer came;
-    `lacks_token` whether it was not sent, since there was no token for it.
+    asks us to wait. `sent` is whether the request may have reached Amazon, though no answer came.
     """
 
     transient: ClassVar[bool] = False
@@ -31,7 +30,6 @@ class AdsApiError(ExpectedError):
     request_id: str | None = None
     retry_after: float | None = None
     sent: bool = False
-    lacks_token: bool = False
 
     def __init__(self, reason: str, *, cause_code: str | None = None, **facts: Any) -> None:
         self.reason = mask_text(reason)

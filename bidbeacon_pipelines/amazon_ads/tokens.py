@@ -61,7 +61,7 @@ def read_token(response: httpx.Response) -> TokenAnswer:
 
 
 class TokenAuth(httpx.Auth):
-    """Sends a credential's access token, and once more with a fresh one where Amazon no longer knows it.
+    """Adds a credential's access token to requests.
 
     It is renewed when nine tenths of its life are over, by asking the token endpoint once, and
     shared under a key in our tables, if there are any. A refusal of the credential is final: it is
@@ -78,18 +78,13 @@ class TokenAuth(httpx.Auth):
         self._token: AccessToken | None = None
         self._refusal: CredentialRefused | None = None
 
-    def sync_auth_flow(
-        self, request: httpx.Request
-    ) -> Generator[httpx.Request, httpx.Response, None]:
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the token to a request."""
-        token = self._get()
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            request.headers["Authorization"] = f"Bearer {self._get(refused=token)}"
-            yield request
+        request.headers["Authorization"] = f"Bearer {self.get()}"
+        yield request
 
-    def _get(self, refused: str | None = None) -> str:
+    def get(self, refused: str | None = None) -> str:
+        """Return a token that can be used, and is not the one that Amazon has `refused`."""
         if self._refusal is not None:
             raise self._refusal.with_traceback(None)
         token = self._token
@@ -103,7 +98,6 @@ class TokenAuth(httpx.Auth):
         try:
             return self._shared(self._engine, refused) if self._engine else self._ask_now()
         except AdsApiError as error:
-            error.sent, error.lacks_token = False, refused is None
             if isinstance(error, CredentialRefused):
                 self._refusal = error
             now = self._now()

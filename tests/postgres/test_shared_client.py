@@ -28,7 +28,7 @@ from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.flickering import Connector, flickering_engine
-from tests.unit.amazon_ads.fakes import FakeAmazon, throttled
+from tests.unit.amazon_ads.fakes import FakeAmazon, throttled, token_answer
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ONE = LimitScope("client", "NA", CallClass.CREATE, "one")
@@ -179,7 +179,7 @@ def test_processes_that_need_a_token_at_once_ask_for_one(database_url: str) -> N
     def get(_: int) -> str:
         own = make_engine(database_url, pool_size=1)
         request = httpx.Request("GET", "https://example.com")
-        next(TokenAuth("key", ask, own, lambda: NOON).sync_auth_flow(request))
+        next(TokenAuth("key", ask, own, lambda: NOON).auth_flow(request))
         own.dispose()
         return str(request.headers["Authorization"])
 
@@ -199,14 +199,23 @@ def test_refused_credential_is_asked_about_anew_by_the_next_process(engine: Engi
 
 
 def test_each_call_is_logged_with_its_facts(engine: Engine) -> None:
-    """Answered or not: which attempt it was, how long it waited, and what it ended in."""
+    """Answered or not: which attempt it was, how long it waited, and what it ended in; one with a fresh token has a row too."""
     amazon = FakeAmazon()
+
+    def slow_token(_: httpx.Request) -> httpx.Response:
+        amazon.clock.sleep(3)
+        return token_answer("Atza|slow")
+
     refused = httpx.Response(400, json={}, headers={"x-amz-rid": "r-9"})
-    amazon.plays(throttled("7"), httpx.ReadTimeout("silent"), refused)
+    amazon.token_script.extend([slow_token, token_answer("Atza|fresh")])
+    amazon.plays(throttled("7"), httpx.ReadTimeout("silent"), httpx.Response(401), refused)
     owner = Owner("EU", "one", "DE", "1")
     with pytest.raises(Exception, match="refused"):
         list_portfolios(amazon.connect(engine=engine), owner)
     token, *calls = rows(engine, "api_calls")
+    assert ["token"] == [call["call"] for call in calls if call["region"] == "NA"]
+    calls = [call for call in calls if call["region"] == "EU"]
+    assert [3, 0, 0, 0, 0] == [one["duration"].total_seconds() for one in (token, *calls)]
     assert ("token", "NA", 200, None) == (
         token["call"],
         token["region"],
@@ -216,7 +225,8 @@ def test_each_call_is_logged_with_its_facts(engine: Engine) -> None:
     assert [
         (429, "Throttled", 0, 0, None),
         (None, "Unavailable", 1, 7, None),
-        (400, "Rejected", 2, 2, "r-9"),
+        (401, "NotAuthorized", 2, 2, None),
+        (400, "Rejected", 2, 0, "r-9"),
     ] == [
         (
             call["status"],

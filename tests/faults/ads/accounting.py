@@ -16,8 +16,8 @@ SHORTEST_PACE = timedelta(seconds=1)
 FIRST_CLOSURE = timedelta(minutes=2)
 LONGEST_CLOSURE = timedelta(hours=1)
 THROTTLED = 429
-SAME_ATTEMPT = frozenset((400, 401, 207))
-"""A create that is refused so may be sent again at once: with a new token, or with a field's other name."""
+SAME_ATTEMPT = frozenset((400, 207))
+"""A create that is refused so may be sent again at once, with a field's other name."""
 
 
 @dataclass(frozen=True, kw_only=True)

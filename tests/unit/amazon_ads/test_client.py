@@ -117,13 +117,15 @@ def test_every_call_is_limited(amazon: FakeAmazon, name: str) -> None:
 
 
 def test_creates_start_a_second_apart(amazon: FakeAmazon) -> None:
-    """Refused ones as well."""
-    amazon.plays(*[httpx.Response(400, json={"code": "400000"})] * 2)
+    """Refused ones as well, and one that is sent again with a fresh token."""
+    refused = httpx.Response(400, json={"code": "400000"})
+    amazon.plays(refused, httpx.Response(401), refused)
     client = amazon.connect(limits=RateLimits(now=amazon.clock.now))
     for _ in range(2):
         with pytest.raises(Rejected):
             create(client)
-    assert [1.0] == pytest.approx(amazon.clock.slept)
+    assert 3 == len(amazon.calls)
+    assert 2.0 == pytest.approx(sum(amazon.clock.slept))
 
 
 def test_pause_set_by_a_wrong_clock_is_not_believed(amazon: FakeAmazon) -> None:

@@ -121,7 +121,9 @@ def _pause(seconds: float) -> timedelta:
 
 
 # The region's row holds when its next call may start; an account's row, until when it is paused.
-# What is planned for later than the longest pause counts as now.
+# What is planned for later than the longest pause counts as now. Calls that ask at the same moment
+# read the same rows and then take their starts one after the other: the first within a second are
+# reserved, and the others have more than a second to wait.
 _CLOCK = """WITH clock AS (
         SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS at, CAST(:length AS interval) AS length)"""
 _AT, _LENGTH = "(SELECT at FROM clock)", "(SELECT length FROM clock)"
@@ -135,8 +137,9 @@ _RESERVE = text(f"""
         SELECT :client_id, :region, :call_class, '', until + {_LENGTH} FROM held WHERE until <= {_AT} + interval '1 second'
         ON CONFLICT (client_id, region, call_class, account_id)
         DO UPDATE SET next_start_at = greatest({_PLANNED}, excluded.next_start_at - {_LENGTH}) + {_LENGTH}
+        WHERE {_PLANNED} <= {_AT} + interval '1 second'
         RETURNING next_start_at - {_LENGTH} AS start)
-    SELECT extract(epoch FROM coalesce((SELECT start FROM slot), (SELECT until FROM held)) - {_AT})""")
+    SELECT extract(epoch FROM coalesce((SELECT start FROM slot), greatest(until, {_AT} + interval '1.001 seconds')) - {_AT}) FROM held""")
 _PAUSE = text(f"""
     {_CLOCK}
     INSERT INTO rate_limits AS l (client_id, region, call_class, account_id, next_start_at)

@@ -1,6 +1,7 @@
 """What clients of all processes share through the database: rate limits, access tokens, and the log of calls."""
 
 import logging
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, RateLimited, Throttled
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
+    RESERVED_AHEAD,
     CallClass,
     LimitScope,
     PostgresRateLimits,
@@ -76,6 +78,37 @@ def test_start_that_is_far_off_is_not_reserved(engine: Engine) -> None:
     """Who waits for it asks again, and the region's next start stays."""
     slow = PostgresRateLimits(engine, 5, lambda: NOON)
     assert [0, 5, 5] == [slow.reserve(ONE) for _ in range(3)]
+
+
+def test_only_starts_within_a_second_are_reserved_however_many_ask_at_once(
+    database_url: str, engine: Engine
+) -> None:
+    """Each of those that ask at the same moment sees the row as it was; the others are told to wait and ask again."""
+
+    def reserve(_: int) -> float:
+        own = make_engine(database_url, pool_size=1)
+        try:
+            return PostgresRateLimits(own, 1, lambda: NOON).reserve(ONE)
+        finally:
+            own.dispose()
+
+    reserve(0)
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+    )
+    with ThreadPoolExecutor(4) as pool:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT FROM rate_limits FOR UPDATE"))
+            asked = [pool.submit(reserve, number) for number in range(4)]
+            deadline = time.monotonic() + 30
+            while connection.execute(text(waiting)).scalar_one() < len(asked):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        waits = sorted(each.result() for each in asked)
+    assert 1 == waits[0]
+    assert all(wait > RESERVED_AHEAD for wait in waits[1:])
+    [region] = rows(engine, "rate_limits")
+    assert NOON + timedelta(seconds=2) == region["next_start_at"]
 
 
 def test_pause_of_an_account_is_everybodys(engine: Engine) -> None:

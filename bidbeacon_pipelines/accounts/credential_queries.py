@@ -1,6 +1,6 @@
 """SQL on credentials: whose ads accounts are, which others list them, and how each credential is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, RowMapping, select, text
 
@@ -36,14 +36,23 @@ def set_owner(connection: Connection, account_id: str, credential: str, client_i
     connection.execute(_SET_OWNER, values)
 
 
-def set_listed_by(connection: Connection, listed_by: Mapping[str, Sequence[str]]) -> None:
-    """Store by which credentials ads accounts are listed, by their ids."""
-    statement = (
-        "UPDATE ads_accounts SET listed_by = :names WHERE account_id = :id AND listed_by <> :names"
-    )
-    values = [{"id": account_id, "names": list(names)} for account_id, names in listed_by.items()]
+_SET_LISTED_BY = text("""
+    UPDATE ads_accounts
+       SET listed_by = ARRAY(SELECT DISTINCT name FROM unnest(CAST(:names AS text[]) || listed_by) AS name
+                              WHERE name = ANY(:names) OR name = ANY(:unsure) ORDER BY name)
+     WHERE account_id = :id AND listed_by <> :names""")
+
+
+def set_listed_by(
+    connection: Connection, listed_by: Mapping[str, Sequence[str]], unsure: Collection[str]
+) -> None:
+    """Store by which credentials ads accounts are listed, by their ids; those that are `unsure` list what they listed before."""
+    values = [
+        {"id": account_id, "names": sorted(names), "unsure": list(unsure)}
+        for account_id, names in listed_by.items()
+    ]
     if values:
-        connection.execute(text(statement), values)
+        connection.execute(_SET_LISTED_BY, values)
 
 
 _CREDENTIALS = text("""

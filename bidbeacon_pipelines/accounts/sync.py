@@ -1,7 +1,7 @@
 """Syncs the accounts that Amazon lists for our credentials. They are added and updated, never deleted."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -47,12 +47,14 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
     with context.engine.begin() as connection:
         sync = _Sync(connection, session, context)
         listed_by = _listed_by(listings)
-        owners = sync.assign(listings, listed_by)
+        complete = {name for name, listing in listings.items() if not listing.errors}
+        unsure = context.settings.credentials.keys() - complete
+        owners = sync.assign(listed_by, unsure)
         for credential, listing in listings.items():
             own = [one for one in listing.accounts if owners[one.account_id] == credential]
             sync.store(credential, own, listing)
             note_credentials_accepted(connection, session, credential)
-        set_listed_by(connection, listed_by)
+        set_listed_by(connection, listed_by, unsure)
         name_subjects(connection, list_subjects(connection))
         session.add_in(connection, sync.summary())
     return sync.stored
@@ -99,13 +101,9 @@ class _Sync:
     problems: list[str] = field(default_factory=list)
     disabled: int = 0
 
-    def assign(
-        self, listings: dict[str, AccountListing], listed_by: dict[str, list[str]]
-    ) -> dict[str, str]:
+    def assign(self, listed_by: dict[str, list[str]], unsure: Collection[str]) -> dict[str, str]:
         """Return the credential that each ads account belongs to, by its id; store and record where that has changed."""
         before = list_owners(self.connection)
-        complete = {name for name, listing in listings.items() if not listing.errors}
-        unsure = self.context.settings.credentials.keys() - complete
         owners = {
             account_id: choose_owner(before.get(account_id), names, unsure)
             for account_id, names in listed_by.items()

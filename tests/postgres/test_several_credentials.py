@@ -175,6 +175,23 @@ def test_an_account_that_two_credentials_list_is_said_until_a_person_decides(
     }
 
 
+def test_a_credential_that_does_not_answer_still_lists_what_it_listed(
+    world: BenchWorld, anew: BenchWorld
+) -> None:
+    """Whether it is refused or one region fails: the finding stays, and its account can be given to it."""
+    said = findings(world)
+    assert 1 == len(said)
+    world.break_with("answer", "list_accounts", status=500, client="two", region="EU")
+    world.sync_accounts()
+    assert said == findings(world)
+    world.sandbox.state.rules.clear()
+    world.break_with("token", what="revoked", client="two")
+    anew.sync_accounts()
+    assert said.items() <= findings(world).items()
+    run("credentials", "assign", "brand", world.account("DE").ads_account_key)
+    assert "brand" == owners(world)["DE"]
+
+
 def test_accounts_of_a_credential_that_is_gone_belong_to_the_one_that_lists_them(
     world: BenchWorld,
 ) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from bidbeacon_sandbox.call import json_response
 from bidbeacon_sandbox.entities import AdProduct
-from bidbeacon_sandbox.rulebook import RuleError, check_accounts, read_rules
+from bidbeacon_sandbox.rulebook import RuleError, check_names, read_rules
 from bidbeacon_sandbox.settings import FASTEST, FIRST_START, LAST_START
 from bidbeacon_sandbox.state import SandboxState
 from bidbeacon_sandbox.truth import Grain, day_truth
@@ -83,7 +83,7 @@ def put_in_force(sandbox: SandboxState, text: str) -> None:
     except ValueError as error:
         raise RuleError(f"expected JSON, got: {error}") from None
     rules = read_rules(given)
-    check_accounts(rules, sandbox.world.accounts.accounts)
+    check_names(rules, sandbox.world.accounts.accounts, sandbox.clients)
     sandbox.rules.add(*rules)
 
 

@@ -184,11 +184,15 @@ def read_rules(given: Any) -> tuple[Any, ...]:
         raise RuleError(describe_invalid(error)) from None
 
 
-def check_accounts(rules: Iterable[Limits], accounts: Sequence[Account]) -> None:
-    """Check that each rule that names an account names one that there is; another is a `RuleError`."""
+def check_names(
+    rules: Iterable[Limits], accounts: Sequence[Account], clients: Sequence[str]
+) -> None:
+    """Check that rules name ads accounts and clients that there are; another is a `RuleError`."""
     known = {name: one for one in accounts for name in names_of(one.account_id)[:2]}
     words = {one.name.lower(): one for one in accounts} | known
     for rule in rules:
+        if rule.client is not None and rule.client not in clients:
+            raise RuleError(f"There is no client {rule.client!r}. {nearest(rule.client, clients)}")
         if rule.account is None or rule.account in known:
             continue
         close = get_close_matches(rule.account.lower(), words, n=1)

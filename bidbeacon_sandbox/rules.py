@@ -6,12 +6,13 @@ from difflib import get_close_matches
 from email.utils import format_datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bidbeacon_sandbox.accounts import Region
-from bidbeacon_sandbox.datasets import DATASETS
+from bidbeacon_sandbox.accounts import MARKETS, Region
+from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES
 from bidbeacon_sandbox.edits import Edits
-from bidbeacon_sandbox.entities import ExportKind
+from bidbeacon_sandbox.entities import AdProduct, ExportKind
+from bidbeacon_sandbox.fields import KNOWN_FIELDS
 
 _Lists = Literal["list_accounts", "list_profiles", "query_accounts"]
 _OfReports = Literal["create_report", "retrieve_report", "delete_report"]
@@ -55,6 +56,22 @@ def nearest(given: Any, known: Sequence[str]) -> str:
     return f"The nearest is {close[0]}." if close else f"There are: {', '.join(known)}."
 
 
+def _one_of(what: str, known: Sequence[str]) -> AfterValidator:
+    def check(given: str) -> str:
+        if given not in known:
+            raise ValueError(f"there is no such {what}. {nearest(given, known)}")
+        return given
+
+    return AfterValidator(check)
+
+
+_DATASETS = sorted({name for dataset in DATASETS for name in names_of(dataset)[::2]})
+_FIELDS = sorted(KNOWN_FIELDS.union(NEW_NAMES.values()))
+Country = Annotated[str, _one_of("country", list(MARKETS))]
+DatasetName = Annotated[str, _one_of("dataset", _DATASETS)]
+FieldName = Annotated[str, _one_of("field", _FIELDS)]
+
+
 class Limits(BaseModel):
     """What each rule can be limited by; without any it concerns every call of its kind, and lasts."""
 
@@ -66,20 +83,12 @@ class Limits(BaseModel):
     client: str | None = None  # A client id.
     region: Region | None = None
     account: str | None = None  # An ads account: its id, or what follows the id's last dot.
-    country: str | None = None  # A country; a report is about all of its account's.
-    dataset: str | None = None  # A report of `datasets.json`, with or without its ad product.
+    country: Country | None = None  # A country; a report is about all of its account's.
+    dataset: DatasetName | None = None  # A report of `datasets.json`, or without its ad product.
     call: Operation | None = None
     probability: Share = 1.0
     times: Count | None = None  # Strikes so often; absent: always.
     for_seconds: Seconds | None = None  # Lasts so long by its clock; absent: until it is removed.
-
-    @field_validator("dataset")
-    @classmethod
-    def _is_a_dataset(cls, given: str | None) -> str | None:
-        known = sorted({name for dataset in DATASETS for name in names_of(dataset)[::2]})
-        if given is not None and given not in known:
-            raise ValueError(f"there is no such dataset. {nearest(given, known)}")
-        return given
 
     @model_validator(mode="after")
     def _has_such_calls(self) -> Self:
@@ -157,9 +166,9 @@ class Refuse(Limits):
     code: str | None = None
     message: str | None = None
     days: int = Field(60, ge=0)  # The most that are not too large.
-    fields: tuple[str, ...] = ()
+    fields: tuple[FieldName, ...] = ()
     history_days: Count | None = None
-    products: tuple[str, ...] = ()
+    products: tuple[AdProduct, ...] = ()
     ignore_unknown: bool = False  # Unknown fields are left out instead of refused.
     as_207: bool = False  # Reports are refused by a 207 with the reason in it.
 

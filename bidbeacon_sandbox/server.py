@@ -56,7 +56,7 @@ def create_app(config: SandboxConfig) -> Starlette:
     """Make the app of a sandbox; its state is `app.state.sandbox`.
 
     Raises:
-        RuleError: a rule names no account.
+        RuleError: a rule names no account or client that there is.
         SandboxError: the state folder can't be used.
     """
     routes = [
@@ -79,7 +79,7 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
     Port 0 is any free one; the address is printed as soon as it can be called.
 
     Raises:
-        RuleError: a rule names no account.
+        RuleError: a rule names no account or client that there is.
         SandboxError: the address can't be listened on, or the state folder can't be used.
         SystemExit: after SIGTERM.
     """

@@ -7,7 +7,7 @@ from bidbeacon_sandbox.exports import Exports
 from bidbeacon_sandbox.files import Files, SignedUrls
 from bidbeacon_sandbox.ledger import Ledger
 from bidbeacon_sandbox.reports import Reports
-from bidbeacon_sandbox.rulebook import Rulebook, check_accounts
+from bidbeacon_sandbox.rulebook import Rulebook, check_names
 from bidbeacon_sandbox.settings import SandboxConfig
 from bidbeacon_sandbox.store import Store
 
@@ -16,14 +16,15 @@ class SandboxState:
     """The state of one sandbox; rules, clock and ledger may be used from another thread.
 
     Raises:
-        RuleError: a rule names no account.
+        RuleError: a rule names no account or client that there is.
         SandboxError: the state folder can't be used.
     """
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
         self.world = World(config)
-        check_accounts(config.rules, self.world.accounts.accounts)
+        self.clients = [one.client_id for one in config.credentials]
+        check_names(config.rules, self.world.accounts.accounts, self.clients)
         store = Store(config.state_dir)
         self.clock = SandboxClock(config.clock_start, config.clock_rate, store)
         self.rules = Rulebook(config.seed, self.clock.now, config.rules, store)

@@ -35,6 +35,9 @@ def test_the_docs_have_each_kind() -> None:
         ({"rule": "report_ends", "status": "FAILLED"}, "The nearest is FAILED."),
         ({"rule": "duplicate", "call": "get_export"}, "expected one of the calls create_report"),
         ({"rule": "rows", "dataset": "target_dayly"}, "The nearest is target_daily;"),
+        ({"rule": "slow", "country": "UK"}, "there is no such country. There are: BR, "),
+        ({"rule": "refuse", "products": ["SPONSORED_BRAND"]}, "The nearest is SPONSORED_BRANDS."),
+        ({"rule": "refuse", "fields": ["metric.click"]}, "The nearest is metric.clicks;"),
         (
             {"rule": "slow", "probability": 2},
             "probability: Input should be less than or equal to 1; got 2",
@@ -51,11 +54,13 @@ def test_a_wrong_rule_is_refused_with_what_there_is(given: Any, sentence: str) -
 
 
 def test_a_rule_for_nobody_is_refused(caller: Any) -> None:
-    """An account is named by its id or what follows the last dot; a name helps to find it."""
+    """An account is named by its id or what follows the last dot, and its name helps to find it; a client by its id."""
     url = f"{caller.url}/sandbox/rules"
     answer = caller.http.post(url, json={"rule": "slow", "account": "acme merch"})
     assert 400 == answer.status_code
     assert f"The nearest is {caller.account().account_id} (Acme Merch)." in answer.text
+    answer = caller.http.post(url, json={"rule": "slow", "client": "sandbox-klient"})
+    assert (400, True) == (answer.status_code, "The nearest is sandbox-client." in answer.text)
     short = caller.account().account_id.rpartition(".")[2]
     assert caller.http.post(url, json={"rule": "slow", "account": short}).is_success
     assert 400 == caller.http.post(url, content="{").status_code

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bidbeacon_sandbox.control_api import put_in_force
-from bidbeacon_sandbox.rulebook import RuleError
 from bidbeacon_sandbox.state import SandboxState
 
 _CALLS_OF = timedelta(minutes=5)
@@ -35,15 +34,16 @@ async def show_page(sandbox: SandboxState, _: Request) -> Response:
 async def change_by_form(sandbox: SandboxState, request: Request) -> Response:
     """Add, switch or remove a rule as the page's forms ask; `POST /sandbox/change`."""
     form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
-    number, do = int(form.get("number", 0)), form.get("do")
+    do = form.get("do")
     try:
+        number = int(form.get("number", 0))
         if do == "add":
             put_in_force(sandbox, form.get("rule", ""))
         elif do == "remove":
             sandbox.rules.remove(number)
-        else:
+        elif do in {"on", "off"}:
             sandbox.rules.switch(number, on=do == "on")
-    except RuleError as error:
+    except ValueError as error:
         return _page(sandbox, str(error), form.get("rule", ""), 400)
     return RedirectResponse("/sandbox", 303)
 

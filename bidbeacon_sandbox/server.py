@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from bidbeacon_sandbox import account_api, control_api, export_api, page, report_api
@@ -68,6 +69,7 @@ def create_app(config: SandboxConfig) -> Starlette:
         Route(path, control_api.page(answer), methods=[method]) for method, path, answer in _OWN
     ]
     routes.append(Route("/downloads/{job}/{part:int}.json.gz", endpoint("download", download)))
+    routes.append(Route("/", lambda _: RedirectResponse("/sandbox")))
     app = Starlette(routes=routes)
     app.state.sandbox = SandboxState(config)
     return app

@@ -200,9 +200,10 @@ def test_limits(start: Callable[..., Any]) -> None:
 
 
 def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
-    """Accounts, reports in flight, calls and rules; a rule is added, switched off and on, and removed by its forms."""
+    """Accounts, reports in flight, calls and rules; a rule is added, switched off and on, and removed by its forms; `/` leads there."""
     report_id = caller.create_id()
     page, change = f"{caller.url}/sandbox", f"{caller.url}/sandbox/change"
+    assert "/sandbox" == caller.http.get(caller.url).headers["location"]
     caller.http.post(change, data={"do": "add", "rule": '{"rule": "answer", "status": 503}'})
     assert 503 == caller.create().status_code
     text = caller.http.get(page).text
@@ -211,6 +212,8 @@ def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
     caller.http.post(change, data={"do": "off", "number": "1"})
     assert 207 == caller.create().status_code
     caller.http.post(change, data={"do": "on", "number": "1"})
+    assert 400 == caller.http.post(change, data={"do": "off", "number": "one"}).status_code
+    caller.http.post(change, data={"number": "1"})
     assert 503 == caller.create().status_code
     caller.http.post(change, data={"do": "remove", "number": "1"})
     assert [] == caller.state.rules.overview()

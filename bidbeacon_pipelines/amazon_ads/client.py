@@ -60,7 +60,7 @@ class RetryPolicy:
 
 
 SHORT_WAITS = RetryPolicy(patience=5.0)
-"""For jobs: a run waits for Amazon for five seconds in all. The time to go on after a longer wait is stored."""
+"""For jobs: a run waits for Amazon for five seconds in all with each credential. The time to go on after a longer wait is stored."""
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,9 @@ def probe(
         today = context.now().date()
         asked = day.date() if day else today - timedelta(days=2)
         run = Probe(ads_account, contract, datasets, asked, today, listener)
-        if not yes:
-            _confirm(run)
+        _say_what_it_takes(run)
+        if not yes and not typer.confirm("Go on?", err=True):
+            raise CommandFailedError("Nothing was created.")
         file = _create_file(record)
         _run(context, run, file, apply=apply)
     _print(run.findings, as_json=as_json)
@@ -109,18 +110,17 @@ def _find_account(context: JobContext, named: str | None) -> AdsAccount:
     raise CommandFailedError("There is no active account with a profile to ask about.")
 
 
-def _confirm(run: Probe) -> None:
-    """Print how many reports the probe creates and how long that takes, and ask for confirmation."""
+def _say_what_it_takes(run: Probe) -> None:
+    """Print how many reports the probe creates and how long that takes."""
     of = run.ads_account
     minutes = sum(2 * one.dataset.usual_latency / timedelta(minutes=1) for one in run.reports)
     _say(
         f"The probe creates {2 * len(run.reports)} reports and 4 exports for {of.label} ({of.region}), one after another; "
         f"Amazon usually takes {minutes:.0f} minutes for them. It costs no money and changes nothing at Amazon. Meanwhile it "
         "takes one of the report slots of this client id and region, so other reports may wait. Where Amazon serves fewer "
-        "days than expected, some more reports find out how many."
+        "days than expected, some more reports find out how many, and where it refuses several ad products in one report, "
+        "each of them is requested alone."
     )
-    if not typer.confirm("Go on?", err=True):
-        raise CommandFailedError("Nothing was created.")
 
 
 def _create_file(record: Path | None) -> Path:
@@ -128,6 +128,7 @@ def _create_file(record: Path | None) -> Path:
     file = record or Path(f"bidbeacon-probe-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
     try:
         file.touch(mode=0o600)
+        file.chmod(0o600)  # touch leaves the mode of a file that was there
     except OSError as error:
         raise BadOptionError(f"--record: {file} can't be written: {error.strerror}.") from error
     return file

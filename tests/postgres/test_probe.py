@@ -99,13 +99,14 @@ def overrides(world: BenchWorld, dataset: str) -> dict[str, str]:
 def test_nothing_differs_where_amazon_keeps_to_the_contract(
     probe: RunProbe, world: BenchWorld, tmp_path: Path
 ) -> None:
-    """Two reports for each of twelve, one that is refused, four exports; the recording names nobody."""
+    """Two reports for each of twelve, one that is refused, four exports, as it says before; the recording names nobody."""
     world.sync_entities(world.account())
     world.sandbox.state.ledger.clear()
     world.advance(hours=2)  # the token ends, so that another one is asked for
     done = probe("--yes", "--json")
     assert (0, {}) == (done.exit_code, verdicts(done, "differs", "could not be checked")), done
     assert ([207] * 24, [400]) == (creates(world)[:24], creates(world)[24:])
+    assert "creates 24 reports and 4 exports for" in " ".join(done.stderr.split())
     assert 4 == len(world.sandbox.state.ledger.calls("create_export"))
     found = findings_of(done)
     assert "730 days back" == found["daily_targets SP+SB+SD", "history"]["found"]
@@ -245,8 +246,9 @@ def test_probe_by_its_own_clock_shares_limits_gate_and_log(
     assert {"gates": 1, "limits": 1} == shared
 
 
-def test_table_says_what_to_do(probe: RunProbe, world: BenchWorld) -> None:
-    """Each difference with the command that stores it, or what the product does about such rows."""
+def test_table_says_what_to_do(probe: RunProbe, world: BenchWorld, tmp_path: Path) -> None:
+    """Each difference with the command that stores it, or what the product does about such rows; the recording is private."""
+    (tmp_path / "mine.json").touch(mode=0o644)
     world.break_with("refuse", reason="old_names")
     world.break_with("rows", drop=["metric.clicks"])
     done = probe(*ONE, "--record", "mine.json")
@@ -256,6 +258,7 @@ def test_table_says_what_to_do(probe: RunProbe, world: BenchWorld) -> None:
     assert re.search(r"metric.clicks: missing \(\d+ of \d+ rows\)", text)
     assert re.search(r"→ BidBeacon would set (\d+) of \1 rows aside", text)
     assert "The recording is in mine.json." in done.stderr
+    assert 0o600 == stat.S_IMODE((tmp_path / "mine.json").stat().st_mode)
     assert {} == overrides(world, "hourly_targets")
 
 

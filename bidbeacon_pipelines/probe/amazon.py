@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads import exports, reports
@@ -18,6 +18,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Rejected,
     UnknownField,
 )
+from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.datasets.contract import Contract
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
@@ -158,6 +159,11 @@ class Amazon:
             path = folder / "export.json.gz"
             download(client, export.url, path, owner)
             yield path
+
+    def portfolios(self) -> list[Any]:
+        """List the portfolios of the country whose entities are exported."""
+        profile_id = self.countries[0].profile_id
+        return list_portfolios(self.client, Owner(self.ads_account.region, profile_id=profile_id))
 
     def _create_through_gate(
         self, report: DatasetReport, fields: Sequence[str], start: date, end: date

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.entities.read import FIELDS, EntityProblems, read_entities
@@ -25,11 +24,12 @@ from bidbeacon_pipelines.values.decode import iter_values
 _LIFE: Final = frozenset(
     ("adProduct", "state", "deliveryStatus", "creationDateTime", "lastUpdatedDateTime")
 )
-_ALWAYS: Final[Mapping[ExportKind, Collection[str]]] = {
+_ALWAYS: Final[Mapping[str, Collection[str]]] = {
     "campaigns": _LIFE | {"campaignId", "name", "startDate", "budgetCaps"},
     "adGroups": _LIFE | {"adGroupId", "campaignId", "name"},
     "ads": _LIFE | {"adId", "adType"},
     "targets": _LIFE | {"targetId", "negative", "targetType", "targetLevel", "targetDetails"},
+    "portfolios": {"portfolioId", "name", "state", "inBudget", "budget"},
 }
 """The fields that every entity of a kind has."""
 _KNOWN: Final = {
@@ -127,13 +127,9 @@ def read_report(
             facts.products[product_name(checked.ad_product or "")] += 1
 
 
-def read_export(facts: FileFacts, path: Path, kind: ExportKind) -> None:
-    """Read a file of entities, as a sync does.
-
-    Raises:
-        BrokenPartError: it is no gzipped JSON array, or cut short.
-    """
-    for row in facts.objects(iter_values(path)):
+def read_listed(facts: FileFacts, entities: Iterable[Any], kind: str) -> None:
+    """Read entities of a kind, as a sync does."""
+    for row in facts.objects(entities):
         facts.add_keys(row, _ALWAYS[kind], _KNOWN[kind])
         problems = EntityProblems()
         list(read_entities(kind, [row], problems))

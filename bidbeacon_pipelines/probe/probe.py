@@ -19,7 +19,7 @@ from bidbeacon_pipelines.datasets.contract import FIELD, GROUPING, HISTORY, PERI
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.probe.amazon import REFUSED_TOGETHER, Amazon, GaveUpError
 from bidbeacon_pipelines.probe.answers import CALLS
-from bidbeacon_pipelines.probe.files import FileFacts, read_export, read_report
+from bidbeacon_pipelines.probe.files import FileFacts, read_listed, read_report
 from bidbeacon_pipelines.probe.findings import (
     ISSUE,
     Finding,
@@ -31,11 +31,12 @@ from bidbeacon_pipelines.probe.findings import (
 )
 from bidbeacon_pipelines.probe.limits import find_history, find_longest
 from bidbeacon_pipelines.probe.listener import Listener
-from bidbeacon_pipelines.values.decode import BrokenPartError
+from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.rules import oldest_served
 
 KINDS: Final[tuple[ExportKind, ...]] = get_args(ExportKind)
+_PORTFOLIOS: Final = "portfolios"
 _UNKNOWN_FIELD: Final = "metric.unheardOf"
 _NOT_ASKED: Final = "not asked"
 _REQUEST: Final = "request"
@@ -78,7 +79,7 @@ class Probe:
         found = [*self._of_answers(), *self._found]
         reached = {finding.subject for finding in found}
         reason = "interrupted" if self.is_interrupted else _NOT_ASKED
-        planned = [*KINDS, *map(_subject, self.reports), "countries", "unknown field"]
+        planned = [*KINDS, _PORTFOLIOS, *map(_subject, self.reports), "countries", "unknown field"]
         return found + [
             Finding(subject, "everything", Verdict.UNCHECKED, reason)
             for subject in planned
@@ -90,6 +91,7 @@ class Probe:
         self.amazon = amazon
         for kind in KINDS:
             self._check_export(kind)
+        self._check_portfolios()
         for dataset in self.datasets:
             self._check_dataset(dataset)
         if not self._is_refused:
@@ -136,8 +138,15 @@ class Probe:
             self.amazon.say(f"Exporting {kind}")
             with self.amazon.export_file(kind) as path:
                 facts = self.files[kind] = FileFacts()
-                read_export(facts, path, kind)
+                read_listed(facts, iter_values(path), kind)
             self._judge_rows(kind, facts)
+
+    def _check_portfolios(self) -> None:
+        with self._step(_PORTFOLIOS, "rows"):
+            self.amazon.say("Listing portfolios")
+            facts = self.files[_PORTFOLIOS] = FileFacts()
+            read_listed(facts, self.amazon.portfolios(), _PORTFOLIOS)
+            self._judge_rows(_PORTFOLIOS, facts)
 
     def _check_dataset(self, dataset: Dataset) -> None:
         """Check the reports of a dataset; where Amazon refuses several ad products in one, each alone."""

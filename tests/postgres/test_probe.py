@@ -99,7 +99,7 @@ def overrides(world: BenchWorld, dataset: str) -> dict[str, str]:
 def test_nothing_differs_where_amazon_keeps_to_the_contract(
     probe: RunProbe, world: BenchWorld, tmp_path: Path
 ) -> None:
-    """Two reports for each of twelve, one that is refused, four exports, as it says before; the recording names nobody."""
+    """Two reports for each of twelve, one that is refused, four exports, as it says before, and portfolios; the recording names nobody."""
     world.sync_entities(world.account())
     world.sandbox.state.ledger.clear()
     world.advance(hours=2)  # the token ends, so that another one is asked for
@@ -112,6 +112,7 @@ def test_nothing_differs_where_amazon_keeps_to_the_contract(
     assert "730 days back" == found["daily_targets SP+SB+SD", "history"]["found"]
     assert "120 days in one report" == found["daily_targets SP+SB+SD", "period"]["found"]
     assert "CA, US" == found["countries", "rows"]["found"]
+    assert "4 rows" == found["portfolios", "rows"]["found"]
     [file] = tmp_path.glob("bidbeacon-probe-*.json")
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
     _assert_names_nobody(world, file.read_text())

@@ -79,8 +79,9 @@ class TokenAuth(httpx.Auth):
         self._refusal: CredentialRefused | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the token to a request."""
-        request.headers["Authorization"] = f"Bearer {self.get()}"
+        """Add the token that `get` returned last; it is not renewed here, where a call is being sent already."""
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.access_token}"
         yield request
 
     def get(self, refused: str | None = None) -> str:

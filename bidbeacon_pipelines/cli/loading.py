@@ -97,7 +97,7 @@ def load(
             loaded = drive_windows(
                 context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show
             )
-    if len(loaded) < len(days):
+    if len({one.window_date for one in loaded}) < len(days):
         raise typer.Exit(ExitCode.FAILED)
 
 

@@ -60,7 +60,8 @@ def _load(connection: Connection, settings: Settings, key: str, *, by: str, now:
         if row["wanted_by"] is None:
             days[row["account_key"], row["dataset"]].add(row["window_date"])
     for (account_key, dataset), found in days.items():
-        want_windows(connection, get_account(connection, account_key), dataset, sorted(found), by)
+        account = get_account(connection, account_key)
+        want_windows(connection, account, dataset, sorted(found), by, now=now)
     if not days:
         return "All of these days have been requested already."
     accounts = counted(len({account for account, _ in days}), "account")

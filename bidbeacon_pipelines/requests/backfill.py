@@ -149,7 +149,7 @@ def drive_windows(
     facts = {"account": account.account_key, "dataset": dataset.name}
     session.add(LoadRequested(**facts, windows=list(days), by=by))
     try:
-        return _Load(context, session, account, dataset, by, on_progress).run(days)
+        return _Load(context, session, account, dataset, by, on_progress, context.now()).run(days)
     finally:
         with context.engine.begin() as connection:
             stop_wanting(connection, account, dataset.name, days, session.session_id)
@@ -157,7 +157,7 @@ def drive_windows(
 
 @dataclass(frozen=True)
 class _Load:
-    """A load of windows of one dataset of one account, in one session."""
+    """A load of windows of one dataset of one account, in one session, that started at an instant."""
 
     context: JobContext
     session: SessionRecorder
@@ -165,20 +165,21 @@ class _Load:
     dataset: Dataset
     by: str
     on_progress: Callable[[Progress], None]
+    started: datetime
 
     def run(self, days: Sequence[date]) -> list[ReportWindow]:
         """Load the days; see `drive_windows`."""
         self._check_active(self.account, days)
-        started = self.context.now()
         keep_windows(self.context, self.session, self.account, self.dataset, again=True)
-        today = local_date(started, self.account.time_zone)
+        today = local_date(self.started, self.account.time_zone)
         left_out = self._leave_out(days, today)
         days = [day for day in days if day not in left_out]
         before = self._windows(days)
         with self.context.engine.begin() as connection:
-            want_windows(connection, self.account, self.dataset.name, days, self.by)
+            name, now = self.dataset.name, self.started
+            want_windows(connection, self.account, name, days, self.by, now=now)
         self._record_adopted(before)
-        self._give_up(self._wait(days, started))
+        self._give_up(self._wait(days))
         windows = self._windows(days)
         oldest = oldest_served(self.dataset, today)
         too_old = cause("day-not-served", detail={"oldest": str(oldest)})
@@ -211,10 +212,10 @@ class _Load:
         return left_out
 
     def _windows(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Return the windows of these days that have not expired."""
+        """Return the windows of these days that Amazon served when the load started."""
         with self.context.engine.begin() as connection:
             windows = list_windows(connection, self.account, self.dataset.name, days)
-        return [window for window in windows if window.status != "expired"]
+        return [window for window in windows if window.expires_at > self.started]
 
     def _record_adopted(self, windows: Sequence[ReportWindow]) -> None:
         """Record which of the windows reports in flight already cover."""
@@ -235,16 +236,16 @@ class _Load:
                 )
                 self.session.add_in(connection, adopted)
 
-    def _wait(self, days: Sequence[date], started: datetime) -> list[ReportWindow]:
+    def _wait(self, days: Sequence[date]) -> list[ReportWindow]:
         """Take steps until no window is wanted, or time is up; return those that still are."""
         settings, has_recorded_waiting = self.context.settings, False
-        deadline = started + timedelta(minutes=settings.by_hand_wait_minutes)
+        deadline = self.started + timedelta(minutes=settings.by_hand_wait_minutes)
         pending = self._pending(days)
         while pending and self.context.now() <= deadline:
             self._advance(pending, records_waiting=not has_recorded_waiting)
             has_recorded_waiting = True
             if pending := self._pending(days):
-                total, waited = len(self._windows(days)), self.context.now() - started
+                total, waited = len(self._windows(days)), self.context.now() - self.started
                 done = total - len(pending)
                 is_at_amazon = any(window.request_id is not None for window in pending)
                 reason = "Amazon" if is_at_amazon else "a free report slot"

@@ -38,9 +38,9 @@ class DaysNotLoadableError(CannotAskError):
 
 
 class NoWindowsError(CannotAskError):
-    """A dataset of an account has no windows of the requested days yet."""
+    """A dataset of an account has no windows of the requested days that Amazon serves."""
 
-    what_to_do = "Ask again in a few minutes."
+    what_to_do = "Ask again in a few minutes, or for younger days."
 
 
 def check_active(account: Account) -> None:
@@ -91,10 +91,10 @@ def want_load(
     Raises:
         AccountStoppedError: no reports are requested for the account.
         DaysNotLoadableError: none of the days can be loaded.
-        NoWindowsError: the days have no windows yet.
+        NoWindowsError: the days have no windows yet, or a shorter history leaves them out.
     """
     loadable = check_loadable(account, dataset, days, now)
-    want_windows(connection, account, dataset.name, loadable, by)
+    want_windows(connection, account, dataset.name, loadable, by, now=now)
     asked = set(map(str, loadable))
     wanted: list[dict[str, Any]] = [
         one
@@ -103,7 +103,8 @@ def want_load(
     ]
     if not wanted:
         none = (
-            f"{account.label} has no windows of {dataset.name} yet: its first refresh makes them."
+            f"{account.label} has no windows of these days of {dataset.name}: its first refresh makes "
+            "them, if Amazon serves them (`bidbeacon contract list` shows shorter histories)."
         )
         raise NoWindowsError(none)
     return wanted[-1]

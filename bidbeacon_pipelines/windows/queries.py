@@ -286,14 +286,20 @@ def list_windows_of_request(
 
 
 def want_windows(
-    connection: Connection, account: Account, dataset: str, days: Sequence[date], by: str
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    days: Sequence[date],
+    by: str,
+    *,
+    now: datetime,
 ) -> None:
     """Mark the windows of these days that Amazon serves as wanted by somebody now, so that they go first; who wanted one before stays."""
     connection.execute(
         text(f"""UPDATE report_windows
                     SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now())
-                  WHERE {_OF_DATASET} AND window_date = ANY(:days) AND status <> 'expired'"""),
-        account.identity | {"dataset": dataset, "days": list(days), "by": by},
+                  WHERE {_OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now"""),
+        account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now},
     )
 
 

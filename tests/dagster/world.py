@@ -255,5 +255,5 @@ def ask_by_hand(
 ) -> list[int]:
     """Plan a report for days requested by hand; return the requests."""
     with context.engine.begin() as connection:
-        want_windows(connection, account, DATASET.name, days, "maria")
+        want_windows(connection, account, DATASET.name, days, "maria", now=context.now())
     return plan_backfill(context, session, account, DATASET, days)

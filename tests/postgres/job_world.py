@@ -130,7 +130,8 @@ class BenchWorld:
         with self.session() as session:
             keep_windows(self.context, session, account, dataset)
             with self.engine.begin() as connection:
-                want_windows(connection, account, dataset.name, days, "maria")
+                now = self.context.now()
+                want_windows(connection, account, dataset.name, days, "maria", now=now)
             return self._send(session, account, days, dataset)
 
     def _send(

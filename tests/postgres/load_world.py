@@ -211,7 +211,7 @@ class LoadWorld:
             session_id=uuid4(),
             created_at=as_of,
         )
-        want_windows(connection, self.account, dataset.name, days, "maria")
+        want_windows(connection, self.account, dataset.name, days, "maria", now=as_of)
         attach_windows(connection, request_id, now=as_of)
         return ReportScope(report, request_id, as_of, (first, last))
 

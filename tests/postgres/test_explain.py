@@ -142,7 +142,7 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
     said = "It waits for other countries that the same report covers, until 2026-01-16 05:00:00 UTC"
     assert Severity.WAITING is says(world, germany, "due", said, day=TODAY)
     with world.engine.begin() as connection:
-        want_windows(connection, germany, DATASET.name, [TODAY], "maria")
+        want_windows(connection, germany, DATASET.name, [TODAY], "maria", now=night)
     says(world, germany, "due", "The next run, within a minute", day=TODAY)
 
 

@@ -216,6 +216,17 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
     assert {str(TODAY): SkipReason.NOT_OVER, str(too_old): SkipReason.NOT_SERVED} == told
 
 
+def test_loaded_day_past_a_shorter_history_is_refused_at_once(world: BenchWorld) -> None:
+    """It keeps its data, and nobody waits for a report that is not requested."""
+    account = world.account()
+    drive(world, account, OTHER)
+    world.shorten_history(100)
+    waits: list[None] = []
+    with pytest.raises(WindowNotLoadedError, match="no longer serves this day"):
+        drive(world, account, OTHER, on_wait=lambda: waits.append(None))
+    assert ([], 1) == (waits, world.window(account, OTHER).load_count)
+
+
 def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:
     """With the token revoked the first report finds it out, and no other is tried: all rest as they were planned."""
     world.context.client_for("default")._auth._token = None

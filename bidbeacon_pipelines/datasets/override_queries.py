@@ -29,11 +29,14 @@ def list_overrides(connection: Connection) -> list[RowMapping]:
     return list(connection.execute(_LIST).mappings())
 
 
-_SET = text("""
-    INSERT INTO registry_overrides (region, dataset, account_id, what, value, set_by, set_at)
+# What reports have shown doesn't replace what a person has set.
+_MAY_CHANGE = "(o.set_by = :learned OR :set_by <> :learned)"
+_SET = text(f"""
+    INSERT INTO registry_overrides AS o (region, dataset, account_id, what, value, set_by, set_at)
     VALUES (:region, :dataset, :account_id, :what, :value, :set_by, :set_at)
     ON CONFLICT (region, dataset, account_id, what)
-    DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at""")
+    DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at
+     WHERE {_MAY_CHANGE}""")
 
 
 def set_override(
@@ -46,23 +49,32 @@ def set_override(
     account_id: str | None = None,
     set_by: str,
     set_at: datetime,
-) -> None:
-    """Store an override, in place of an earlier one of the same."""
+) -> bool:
+    """Store an override, in place of an earlier one of the same; return False where that is a person's and the new one is learned."""
     values: dict[str, Any] = {"region": region, "dataset": dataset, "account_id": account_id}
     values |= {"what": what, "value": value, "set_by": set_by, "set_at": set_at}
-    connection.execute(_SET, values)
+    return connection.execute(_SET, values | {"learned": LEARNED}).rowcount > 0
+
+
+_DELETE = text(f"""
+    DELETE FROM registry_overrides o
+     WHERE region = :region AND dataset = :dataset AND what = :what
+       AND account_id IS NOT DISTINCT FROM :account_id AND {_MAY_CHANGE}""")
 
 
 def delete_override(
-    connection: Connection, region: str, dataset: str, what: str, *, account_id: str | None = None
+    connection: Connection,
+    region: str,
+    dataset: str,
+    what: str,
+    *,
+    account_id: str | None = None,
+    by: str,
 ) -> bool:
-    """Delete an override; return whether there was one."""
+    """Delete an override, a person's only on behalf of a person; return whether there was one."""
     values = {"region": region, "dataset": dataset, "what": what, "account_id": account_id}
-    statement = text("""
-        DELETE FROM registry_overrides
-         WHERE region = :region AND dataset = :dataset AND what = :what
-           AND account_id IS NOT DISTINCT FROM :account_id""")
-    return connection.execute(statement, values).rowcount > 0
+    values |= {"set_by": by, "learned": LEARNED}
+    return connection.execute(_DELETE, values).rowcount > 0
 
 
 _DELETE_LEARNED = text("""

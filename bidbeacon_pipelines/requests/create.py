@@ -17,18 +17,19 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     retrieve_report,
 )
 from bidbeacon_pipelines.datasets.contract import FIELD, LEARNED
-from bidbeacon_pipelines.datasets.override_queries import delete_override, set_override
 from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.requests.results import no_answer, of_failed_create, of_report
 from bidbeacon_pipelines.requests.rules import Failure, NoAnswer, Result
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
+from bidbeacon_sessions import SessionRecorder
 
 
 def request_report(
     context: JobContext,
+    session: SessionRecorder,
     account: AdsAccount,
     request: ReportRequest,
     *,
@@ -39,6 +40,7 @@ def request_report(
 
     Args:
         context: the tools.
+        session: where learned names of fields are recorded.
         account: whose report.
         request: what is asked for.
         today: the latest local date of its countries.
@@ -48,7 +50,7 @@ def request_report(
         AuthError: Amazon refuses the account, or our credentials; no report was created.
     """
     try:
-        report = _create(context, account, request)
+        report = _create(context, session, account, request)
     except DuplicateReport as error:
         return _adopt(context, account, request, error)
     except AuthError:
@@ -63,7 +65,9 @@ def request_report(
     return of_report(report)
 
 
-def _create(context: JobContext, account: AdsAccount, request: ReportRequest) -> Report:
+def _create(
+    context: JobContext, session: SessionRecorder, account: AdsAccount, request: ReportRequest
+) -> Report:
     """Create the report, and store the names of fields that worked."""
     dataset, fields = request.asked.dataset, request.asked.fields
     with context.engine.begin() as connection:
@@ -82,7 +86,7 @@ def _create(context: JobContext, account: AdsAccount, request: ReportRequest) ->
 
     report, learned = create_by_any_name(dataset, fields, known, create)
     if learned:
-        _store_names(context, account.region, dataset.name, learned)
+        _learn_names(context, session, account.region, dataset.name, learned)
     return report
 
 
@@ -119,16 +123,18 @@ def create_by_any_name(
             learned |= new
 
 
-def _store_names(context: JobContext, region: str, dataset: str, names: Mapping[str, str]) -> None:
+def _learn_names(
+    context: JobContext,
+    session: SessionRecorder,
+    region: str,
+    dataset: str,
+    names: Mapping[str, str],
+) -> None:
     """Store the names under which a region has accepted fields."""
     with context.engine.begin() as connection:
         for field, name in sorted(names.items()):
-            what = f"{FIELD}:{field}"
-            if name == field:
-                delete_override(connection, region, dataset, what)
-            else:
-                now = context.now()
-                set_override(connection, region, dataset, what, name, set_by=LEARNED, set_at=now)
+            change = (region, dataset, f"{FIELD}:{field}", None if name == field else name)
+            change_contract(connection, session, *change, by=LEARNED, at=context.now())
 
 
 def _adopt(

@@ -271,9 +271,8 @@ class _Driver(LoadableRequest):
     def _request_report(self, before: Failure | None) -> Result:
         """Request the report from Amazon; return the result."""
         try:
-            result = request_report(
-                self._context, self._ads_account, self._request, today=self._today, before=before
-            )
+            work = (self._context, self._session, self._ads_account, self._request)
+            result = request_report(*work, today=self._today, before=before)
         except AuthError as error:
             unconfirmed = doubted(failure_from(error, self._context.now()))
             return self._unauthorized(error, unconfirmed)

@@ -39,7 +39,7 @@ def change_contract(
 ) -> bool:
     """Override the registry, or with None as `value` no longer; return whether anything was changed.
 
-    The next refresh of each ads account concerned makes its windows again.
+    A person's override is changed by persons only. The next refresh of each ads account concerned makes its windows again.
 
     Args:
         connection: the transaction.
@@ -53,11 +53,12 @@ def change_contract(
         at: the instant.
     """
     account_id = None if ads_account is None else ads_account.account_id
-    if value is not None:
-        set_override(
-            connection, region, dataset, what, value, account_id=account_id, set_by=by, set_at=at
-        )
-    elif not delete_override(connection, region, dataset, what, account_id=account_id):
+    key = (connection, region, dataset, what)
+    if value is None:
+        is_changed = delete_override(*key, account_id=account_id, by=by)
+    else:
+        is_changed = set_override(*key, value, account_id=account_id, set_by=by, set_at=at)
+    if not is_changed:
         return False
     if not what.startswith(FIELD):
         forget_windows_through(connection, region=region, account_id=account_id, dataset=dataset)

@@ -6,8 +6,10 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.contract import LEARNED
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
+from bidbeacon_pipelines.windows.contracts import change_contract
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
 
@@ -114,3 +116,18 @@ def test_refusal_by_chance_teaches_no_history(world: BenchWorld) -> None:
     world.break_with("refuse", "create_report", times=2, reason="too_old")
     load_all_that_is_due(world, account)
     assert ([], "loaded") == (learned(world), of_brands(world, account, 60))
+
+
+@pytest.mark.parametrize("learned_value", ["60", None])
+def test_override_of_a_person_stays(world: BenchWorld, learned_value: str | None) -> None:
+    """What reports show neither replaces nor deletes it, and it is not forgotten after some weeks."""
+    of = ("NA", DAILY_PRODUCTS.name, "history:SB")
+    now = world.context.now()
+    with world.session() as session, world.engine.begin() as connection:
+        assert change_contract(connection, session, *of, "90", by="maria", at=now)
+        assert not change_contract(connection, session, *of, learned_value, by=LEARNED, at=now)
+    later = now + LEARNED_FOR + timedelta(days=1)
+    with world.session() as session:
+        delete_old_records(world.engine, session, world.context.settings, later)
+    assert [("history:SB", "90", "maria")] == learned(world)
+    assert ["90"] == [one["value"] for one in world.actions("registry-overridden")]

@@ -42,6 +42,8 @@ def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None
     world.sandbox.state.rules.clear()
     world.load(account, day - timedelta(days=1))
     assert [] == world.query("SELECT FROM registry_overrides")
+    told = [(one["value"], one["by"]) for one in world.actions("registry-overridden")]
+    assert ("what the registry says", "learned") == told[-1]
 
 
 @pytest.mark.parametrize("both", [False, True])

@@ -1,11 +1,10 @@
 """Commands on quarantine: list invalid rows, and replay them after a fix."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.text import Text
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.names import get_named_account
 from bidbeacon_pipelines.accounts.tables import Account
@@ -16,7 +15,7 @@ from bidbeacon_pipelines.cli.output import Json, console, print_hanging, print_j
 from bidbeacon_pipelines.cli.recorded import recorded
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
-from bidbeacon_pipelines.loading.quarantine_queries import QuarantinedRow, list_quarantined_rows
+from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 
 
 def quarantine_list(
@@ -39,7 +38,7 @@ def quarantine_list(
             connection, account=key, dataset=dataset, day=day, reason=reason, limit=limit
         )
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json([dict(row) for row in rows])
         return
     for row in rows:
         _print_row(row)
@@ -56,16 +55,16 @@ def _find(
     return None if account is None else get_named_account(connection, account, country)
 
 
-def _print_row(row: QuarantinedRow) -> None:
+def _print_row(row: RowMapping) -> None:
     """Print a row's origin, why it is invalid, and its raw text."""
-    outcome = "" if row.is_loaded else "  (not loaded: the report was refused)"
-    day = str(row.window_date or "no readable day")
-    origin = (f"  row {row.row_number} of request {row.request_id}{outcome}", "dim")
-    label = (row.account_label, "blue")
-    head = Text.assemble(label, f" {row.dataset} ", (day, "magenta"), origin)
+    outcome = "" if row["is_loaded"] else "  (not loaded: the report was refused)"
+    day = str(row["window_date"] or "no readable day")
+    origin = (f"  row {row['row_number']} of request {row['request_id']}{outcome}", "dim")
+    label = (row["account_label"], "blue")
+    head = Text.assemble(label, f" {row['dataset']} ", (day, "magenta"), origin)
     console.print(head)
-    print_hanging(console, Text("  "), Text(explain(row.cause).sentence, "yellow"))
-    print_hanging(console, Text("  "), Text(row.raw, "dim"))
+    print_hanging(console, Text("  "), Text(explain(row["cause"]).sentence, "yellow"))
+    print_hanging(console, Text("  "), Text(row["raw"], "dim"))
 
 
 def quarantine_replay(

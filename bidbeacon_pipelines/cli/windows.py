@@ -31,7 +31,7 @@ from bidbeacon_pipelines.cli.session_output import MARKS, print_actions
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.loading.restatements import WindowLoad, list_window_loads
+from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
 from bidbeacon_pipelines.settings import get_settings
 
@@ -49,6 +49,7 @@ _FACTS: Final = {
     "account": ("time_zone", "paused", "amazon_status"),
 }
 _METRICS: Final = ("spend", "sales", "orders", "clicks", "impressions")
+_COUNTS: Final = ("rows_changed", "rows_appeared", "rows_vanished")
 _AMOUNTS: Final = frozenset({"spend", "sales"})
 
 
@@ -159,7 +160,7 @@ def restatements(
         print_line("It has not been loaded yet.")
 
 
-def print_loads(loads: Sequence[WindowLoad], columns: Sequence[str]) -> None:
+def print_loads(loads: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> None:
     """Print a line a load, and what they changed in all; each ad product and currency by itself.
 
     Of the metrics only those that are `columns` of the dataset are printed.
@@ -169,9 +170,9 @@ def print_loads(loads: Sequence[WindowLoad], columns: Sequence[str]) -> None:
         heads = ("load", *metrics, "changed", "new", "gone")
         rows = [
             (
-                f"{load.load_number}: T+{load.age_days}",
-                *(_number(name, getattr(load, name)) for name in metrics),
-                *(f"{n:,}" for n in (load.rows_changed, load.rows_appeared, load.rows_vanished)),
+                f"{load['load_number']}: T+{load['age_days']}",
+                *(_number(name, load[name]) for name in metrics),
+                *(f"{load[name]:,}" for name in _COUNTS),
             )
             for load in some
         ]
@@ -183,9 +184,9 @@ def print_loads(loads: Sequence[WindowLoad], columns: Sequence[str]) -> None:
 
 
 def _by_product(
-    loads: Sequence[WindowLoad],
-) -> Iterator[tuple[tuple[str, str], list[WindowLoad]]]:
-    for of, group in groupby(loads, key=lambda load: (load.ad_product, load.currency_code)):
+    loads: Sequence[Mapping[Any, Any]],
+) -> Iterator[tuple[tuple[str, str], list[Mapping[Any, Any]]]]:
+    for of, group in groupby(loads, key=lambda load: (load["ad_product"], load["currency_code"])):
         yield of, list(group)
 
 
@@ -193,15 +194,15 @@ def _number(name: str, value: Decimal, sign: str = "") -> str:
     return f"{value:{sign},.{2 if name in _AMOUNTS else 0}f}"
 
 
-def _change(loads: Sequence[WindowLoad], name: str) -> Decimal:
-    changed: Decimal = getattr(loads[-1], name) - getattr(loads[0], name)
+def _change(loads: Sequence[Mapping[Any, Any]], name: str) -> Decimal:
+    changed: Decimal = loads[-1][name] - loads[0][name]
     return changed
 
 
-def _loads_json(loads: Sequence[WindowLoad]) -> dict[str, Any]:
+def _loads_json(loads: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
     """Return exact amounts as text; `change` is from the first to the last of these loads, by ad product and currency."""
     change: dict[str, dict[str, dict[str, str]]] = {}
     for (ad_product, currency), some in _by_product(loads):
         changes = {name: str(_change(some, name)) for name in _METRICS}
         change.setdefault(ad_product, {})[currency] = changes
-    return {"loads": [vars(load) for load in loads], "change": change}
+    return {"loads": [dict(load) for load in loads], "change": change}

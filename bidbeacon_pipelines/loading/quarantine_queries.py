@@ -5,11 +5,9 @@ the new ones, summed and merged, with the same result as a load of the whole rep
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, RowMapping, select, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.tables import Account
@@ -17,31 +15,10 @@ from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
-from bidbeacon_pipelines.loading import tables
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.loading.staging import WindowTally, listed, staged_columns
+from bidbeacon_pipelines.loading.tables import QuarantinedRow
 from bidbeacon_sessions.writes import json_text
-
-
-@dataclass(frozen=True)
-class QuarantinedRow:
-    """An invalid row of a report; `is_loaded` if its window holds the report it came in.
-
-    `window_date` is None where its day can't be read. `raw` is the row's text as the report had it.
-    """
-
-    id: int
-    account_key: str
-    account_label: str
-    dataset: str
-    window_date: date | None
-    request_id: int
-    row_number: int
-    cause: dict[str, Any]
-    raw: str
-    quarantined_at: datetime
-    is_loaded: bool
-
 
 _HOLDS = "w.loaded_by_request = r.id"
 # Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a
@@ -70,10 +47,14 @@ def list_quarantined_rows(
     day: date | None = None,
     reason: str | None = None,
     limit: int = 50,
-) -> list[QuarantinedRow]:
-    """Return quarantined rows, newest first; what is None does not restrict, `reason` is a part of the cause in any letter case."""
+) -> list[RowMapping]:
+    """Return quarantined rows, newest first; what is None does not restrict, `reason` is a part of the cause in any letter case.
+
+    Columns: those of `QuarantinedRow`, with account_key and account_label for the account, and is_loaded
+        (whether its window holds the report it came in).
+    """
     values = {"account": account, "dataset": dataset, "day": day, "reason": reason, "limit": limit}
-    return [QuarantinedRow(**row) for row in connection.execute(_LIST, values).mappings()]
+    return list(connection.execute(_LIST, values).mappings())
 
 
 _REPORTS = text(f"""
@@ -118,10 +99,10 @@ _OF_REPORT = """q.account_id = :account_id AND q.country_code = :country_code AN
 
 def list_rows_of_report(
     connection: Connection, account: Account, scope: ReportScope
-) -> list[tables.QuarantinedRow]:
+) -> list[QuarantinedRow]:
     """Return the quarantined rows of a report in file order, locked until the transaction ends."""
-    row = tables.QuarantinedRow
     of_report = {"dataset": scope.dataset.name, "request_id": scope.request_id}
+    row = QuarantinedRow
     rows = select(row).filter_by(**account.identity, **of_report).order_by(row.row_number, row.id)
     return read_rows(connection, rows.with_for_update())
 

@@ -1,11 +1,9 @@
 """SQL on how the numbers of a window changed from load to load: the view `window_restatements`, and reading it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
@@ -126,47 +124,22 @@ SELECT w.account_id,
 """
 
 
-@dataclass(frozen=True)
-class WindowLoad:
-    """The totals of an ad product of a window after one load, and before it (None: it was the first); a column of `window_restatements` each.
-
-    `age_days` counts from the window's day to the account-local day on which the report was asked
-    for: n of T+n.
-    """
-
-    ad_product: str
-    currency_code: str
-    load_number: int
-    data_as_of: datetime
-    age_days: int
-    impressions_before: Decimal | None
-    impressions: Decimal
-    clicks_before: Decimal | None
-    clicks: Decimal
-    orders_before: Decimal | None
-    orders: Decimal
-    sales_before: Decimal | None
-    sales: Decimal
-    spend_before: Decimal | None
-    spend: Decimal
-    rows_changed: int
-    rows_appeared: int
-    rows_vanished: int
-
-
-_LOADS = text(f"""
-    SELECT {", ".join(WindowLoad.__dataclass_fields__)}
-      FROM window_restatements
+_LOADS = text("""
+    SELECT * FROM window_restatements
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day
      ORDER BY ad_product, currency_code, load_number""")
 
 
 def list_window_loads(
     connection: Connection, account: Account, dataset: str, day: date
-) -> list[WindowLoad]:
-    """Return the loads of a window: those of one ad product and currency after one another, oldest first."""
+) -> list[RowMapping]:
+    """Return the loads of a window, rows of `window_restatements`: those of one ad product and currency after one another, oldest first.
+
+    `age_days` counts from the window's day to the account-local day on which the report was asked
+    for: n of T+n. Totals before the first load (`spend_before` and so on) are None.
+    """
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
-    return [WindowLoad(**row) for row in rows.mappings()]
+    return list(rows.mappings())
 
 
 def delete_restatements(connection: Connection, before: datetime, limit: int) -> int:

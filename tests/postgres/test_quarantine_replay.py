@@ -92,7 +92,7 @@ def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
     assert (action.rows, action.left, action.windows) == (4, 1, [DAY])
     assert (302, 1, 1) == counts(shelf)[:3]
     [left] = quarantine(shelf)
-    assert "metric.clicks" == left.cause["field"]
+    assert "metric.clicks" == left["cause"]["field"]
     assert (
         Decimal("1.234568")
         == shelf.query("SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'")[0][
@@ -163,7 +163,7 @@ def test_a_row_of_another_country_is_let_go(shelf: LoadWorld) -> None:
 def test_rows_of_a_refused_report_are_listed_and_not_replayed(shelf: LoadWorld) -> None:
     """The window holds nothing of that report, so a few rows of it would be half a report."""
     shelf.load([*many_rows(5), *map(odd, many_rows(5))])
-    assert [False] * 5 == [row.is_loaded for row in quarantine(shelf)]
+    assert [False] * 5 == [row["is_loaded"] for row in quarantine(shelf)]
     assert [] == replay(shelf)
     assert [] == shelf.rows()
 
@@ -322,7 +322,7 @@ def test_what_the_load_refuses_the_replay_refuses(shelf: LoadWorld, sales: Raw) 
     assert [kept] == quarantine(shelf)
     assert (
         f"metric.sales: expected an amount from 0 to below 10^10 with at most 6 decimals, or null, got: {sales}."
-        == explain(kept.cause).sentence
+        == explain(kept["cause"]).sentence
     )
 
 
@@ -335,5 +335,5 @@ def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
     [action] = replay(shelf)
     assert (1, 1) == (action.rows, action.left)
     [left] = quarantine(shelf)
-    assert ('{"metric.clicks": }', DAY) == (left.raw, left.window_date)
-    assert "row-unreadable" == left.cause["code"]
+    assert ('{"metric.clicks": }', DAY) == (left["raw"], left["window_date"])
+    assert "row-unreadable" == left["cause"]["code"]

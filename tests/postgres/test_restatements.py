@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import groupby
 
 import pytest
+from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import (
@@ -14,7 +15,7 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.loading.restatements import WindowLoad, list_window_loads
+from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.dataset_truth import Question
@@ -27,14 +28,14 @@ METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 Totals = tuple[Decimal, ...]
 
 
-def in_all(loads: Sequence[WindowLoad]) -> list[Totals]:
+def in_all(loads: Sequence[RowMapping]) -> list[Totals]:
     """Return the totals of all ad products after each load; they were asked for together."""
     by_load = groupby(sorted(loads, key=_number), key=_number)
     return [tuple(map(sum, zip(*map(totals, group), strict=True))) for _, group in by_load]
 
 
-def _number(load: WindowLoad) -> int:
-    return load.load_number
+def _number(load: RowMapping) -> int:
+    return int(load["load_number"])
 
 
 def true_totals(world: BenchWorld, day: date, at: datetime) -> Totals:
@@ -46,25 +47,25 @@ def true_totals(world: BenchWorld, day: date, at: datetime) -> Totals:
     )
 
 
-def totals(load: WindowLoad) -> Totals:
+def totals(load: RowMapping) -> Totals:
     """Return the totals after a load."""
-    return (load.impressions, load.clicks, load.orders, load.sales, load.spend)
+    return (load["impressions"], load["clicks"], load["orders"], load["sales"], load["spend"])
 
 
-def totals_before(load: WindowLoad) -> tuple[Decimal | None, ...]:
+def totals_before(load: RowMapping) -> tuple[Decimal | None, ...]:
     """Return the totals before a load."""
     return (
-        load.impressions_before,
-        load.clicks_before,
-        load.orders_before,
-        load.sales_before,
-        load.spend_before,
+        load["impressions_before"],
+        load["clicks_before"],
+        load["orders_before"],
+        load["sales_before"],
+        load["spend_before"],
     )
 
 
 def loads_of(
     world: BenchWorld | LoadWorld, day: date, dataset: Dataset = DATASET
-) -> list[WindowLoad]:
+) -> list[RowMapping]:
     """Return the loads of a day of the one account."""
     account = world.account if isinstance(world, LoadWorld) else world.account()
     with world.engine.begin() as connection:
@@ -83,14 +84,14 @@ def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None
     every = loads_of(world, YESTERDAY)
     assert [true_totals(world, YESTERDAY, at) for at in asked.values()] == in_all(every)
     for product in AD_PRODUCTS:
-        loads = [load for load in every if load.ad_product == product]
-        assert list(OFFSETS) == [load.age_days for load in loads]
-        assert list(asked.values()) == [load.data_as_of for load in loads]
+        loads = [load for load in every if load["ad_product"] == product]
+        assert list(OFFSETS) == [load["age_days"] for load in loads]
+        assert list(asked.values()) == [load["data_as_of"] for load in loads]
         assert [None, *map(totals, loads[:-1])] == [
-            None if load.load_number == 1 else totals_before(load) for load in loads
+            None if load["load_number"] == 1 else totals_before(load) for load in loads
         ]
-        assert loads[0].spend != loads[-1].spend
-        assert sum(load.rows_changed for load in loads) > 0
+        assert loads[0]["spend"] != loads[-1]["spend"]
+        assert sum(load["rows_changed"] for load in loads) > 0
 
 
 def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWorld) -> None:
@@ -103,17 +104,19 @@ def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWor
         world.advance(days=6)
     loads = loads_of(world, YESTERDAY, dataset)
     assert [(product, number) for product in sorted(AD_PRODUCTS) for number in (1, 2)] == [
-        (load.ad_product, load.load_number) for load in loads
+        (load["ad_product"], load["load_number"]) for load in loads
     ]
-    assert len(loads) == len({load.data_as_of for load in loads})
+    assert len(loads) == len({load["data_as_of"] for load in loads})
     for load in loads:
-        true = question.true(load.data_as_of)
-        assert load.sales == question.total(true, "sales", load.ad_product)
-        assert load.orders == question.total(true, "orders", load.ad_product)
+        true = question.true(load["data_as_of"])
+        assert load["sales"] == question.total(true, "sales", load["ad_product"])
+        assert load["orders"] == question.total(true, "orders", load["ad_product"])
     assert {(0, 0)} == {
-        (one.rows_changed, one.rows_appeared) for one in loads if one.load_number == 1
+        (one["rows_changed"], one["rows_appeared"]) for one in loads if one["load_number"] == 1
     }
-    assert any(one.rows_changed + one.rows_appeared for one in loads if one.load_number == 2)
+    assert any(
+        one["rows_changed"] + one["rows_appeared"] for one in loads if one["load_number"] == 2
+    )
 
 
 def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None:
@@ -127,13 +130,13 @@ def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None:
         world.sandbox.state.clock.set(asked[offset])
         world.load(account, YESTERDAY, dataset=dataset)
     loads = loads_of(world, YESTERDAY, dataset)
-    assert [1, 3, 13] == [load.age_days for load in loads]
+    assert [1, 3, 13] == [load["age_days"] for load in loads]
     true = [question.true(at) for at in asked.values()]
     told = [tuple(question.total(rows, metric) for metric in METRICS) for rows in true]
-    assert {"SPONSORED_PRODUCTS"} == {load.ad_product for load in loads}
+    assert {"SPONSORED_PRODUCTS"} == {load["ad_product"] for load in loads}
     assert told == [totals(load) for load in loads]
     assert [None, *told[:-1]] == [
-        None if load.load_number == 1 else totals_before(load) for load in loads
+        None if load["load_number"] == 1 else totals_before(load) for load in loads
     ]
     assert told[0] != told[1] != told[2]
     hours = {row["hour_at"] for row in world.query("SELECT hour_at FROM restatements")}
@@ -153,9 +156,11 @@ def test_rows_that_changed_appeared_and_vanished_are_counted_by_load(shelf: Load
     shelf.load(later, age=4)
     loads = loads_of(shelf, DAY)
     assert [(0, 0, 0), (1, 1, 1), (0, 0, 0)] == [
-        (load.rows_changed, load.rows_appeared, load.rows_vanished) for load in loads
+        (load["rows_changed"], load["rows_appeared"], load["rows_vanished"]) for load in loads
     ]
-    assert [(None, 10), (10, 14), (14, 14)] == [(load.clicks_before, load.clicks) for load in loads]
+    assert [(None, 10), (10, 14), (14, 14)] == [
+        (load["clicks_before"], load["clicks"]) for load in loads
+    ]
 
 
 def test_rows_that_appear_in_a_day_that_was_reported_empty_are_restated(shelf: LoadWorld) -> None:
@@ -163,7 +168,7 @@ def test_rows_that_appear_in_a_day_that_was_reported_empty_are_restated(shelf: L
     shelf.load([])
     later = shelf.load(many_rows(3), age=2)
     assert 3 == later.merge.restated
-    assert [0, 3] == [load.rows_appeared for load in loads_of(shelf, DAY)]
+    assert [0, 3] == [load["rows_appeared"] for load in loads_of(shelf, DAY)]
 
 
 def test_a_load_that_changed_nothing_in_between_is_known_from_the_timeline(
@@ -174,9 +179,9 @@ def test_a_load_that_changed_nothing_in_between_is_known_from_the_timeline(
     for _ in range(3):
         world.load(account, YESTERDAY)
     loads = loads_of(world, YESTERDAY)
-    assert [1, 2, 3] * 3 == [load.load_number for load in loads]
+    assert [1, 2, 3] * 3 == [load["load_number"] for load in loads]
     assert [0] * 9 == [
-        load.rows_changed + load.rows_appeared + load.rows_vanished for load in loads
+        load["rows_changed"] + load["rows_appeared"] + load["rows_vanished"] for load in loads
     ]
     assert len(set(in_all(loads))) == 1
 
@@ -187,7 +192,7 @@ def test_amounts_of_two_currencies_are_never_added(shelf: LoadWorld) -> None:
     shelf.load([report_row() | euros])
     shelf.load([report_row(totalCost=Decimal("2.5")) | euros], age=1)
     told = {
-        (load.currency_code, load.load_number): (load.spend_before, load.spend)
+        (load["currency_code"], load["load_number"]): (load["spend_before"], load["spend"])
         for load in loads_of(shelf, DAY)
     }
     assert told == {

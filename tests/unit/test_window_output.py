@@ -10,33 +10,17 @@ import pytest
 from bidbeacon_pipelines.cli.windows import print_loads
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.recording import day_metadata
-from bidbeacon_pipelines.loading.restatements import WindowLoad
 from bidbeacon_pipelines.windows.queries import LoadedDay
 
 
-def load(age_days: int, number: int) -> WindowLoad:
-    """Return a load of a window that many days after its day."""
-    one = Decimal(1)
-    return WindowLoad(
-        ad_product="SPONSORED_PRODUCTS",
-        currency_code="USD",
-        load_number=number,
-        data_as_of=datetime(2026, 7, 25, tzinfo=UTC),
-        age_days=age_days,
-        impressions_before=None,
-        impressions=one,
-        clicks_before=None,
-        clicks=one,
-        orders_before=None,
-        orders=one,
-        sales_before=None,
-        sales=one,
-        spend_before=None,
-        spend=one,
-        rows_changed=0,
-        rows_appeared=0,
-        rows_vanished=0,
+def load(age_days: int, number: int) -> dict[str, Any]:
+    """Return a load of a window that many days after its day, as far as it is printed."""
+    one: dict[str, Any] = dict.fromkeys(
+        ("impressions", "clicks", "orders", "sales", "spend"), Decimal(1)
     )
+    one |= {"load_number": number, "age_days": age_days}
+    one |= dict.fromkeys(("rows_changed", "rows_appeared", "rows_vanished"), 0)
+    return one | {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD"}
 
 
 def test_a_load_is_a_line_with_its_number_and_age(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,6 @@ from bidbeacon_pipelines.amazon_ads import tables as amazon_ads
 from bidbeacon_pipelines.database import tables as database
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets import dataset_tables
-from bidbeacon_pipelines.datasets import tables as datasets
 from bidbeacon_pipelines.entities import tables as entities
 from bidbeacon_pipelines.loading import tables as loading
 from bidbeacon_pipelines.problems import tables as problems
@@ -25,7 +24,6 @@ __all__ = [
     "amazon_ads",
     "database",
     "dataset_tables",
-    "datasets",
     "entities",
     "loading",
     "problems",

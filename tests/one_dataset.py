@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.accounts.override_queries import set_override
 from bidbeacon_pipelines.datasets import registry as datasets
-from bidbeacon_pipelines.datasets.override_queries import set_override
 
 
 def only_daily_targets() -> AbstractContextManager[None]:

@@ -10,7 +10,6 @@ from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.credentials import DEFAULT
-from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions import Subject
@@ -167,37 +166,6 @@ EXPORTS_MAY_START = """NOT EXISTS (
        AND l.next_start_at > clock_timestamp() + interval '2 seconds'
        AND l.next_start_at <= clock_timestamp() + interval '1 hour')"""
 """Amazon does not throttle exports of the account `a` of the ads account `o`."""
-MOST_EXPORT_REFUSALS = 3
-"""So many refusals in a row of an account's exports are believed: then they are asked for rarely."""
-
-
-def list_keys_without_entities(
-    connection: Connection, *, now: datetime, synced_before: datetime, missed_before: datetime
-) -> Sequence[str]:
-    """Return the keys of active accounts whose entities are to be synced though nobody asked for it, and whose exports Amazon does not throttle.
-
-    Args:
-        connection: where to look.
-        now: the present instant; what was synced or refused later counts as long ago.
-        synced_before: those whose last sync is older, or that never had one.
-        missed_before: those whose last sync is older, and that have since loaded rows with unknown
-            targets; also those whose exports
-            Amazon has refused too often in a row, the last time before this.
-    """
-    rows = connection.execute(
-        text(f"""SELECT account_key FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-                 WHERE {IS_ACTIVE} AND o.needs_attention IS NULL AND profile_id IS NOT NULL
-                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR {is_due("export_refused_at", "interval '1 hour'", by=":missed")})
-                   AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
-                   AND (entities_synced_at IS NULL OR {is_due("entities_synced_at", "interval '1 hour'", by=":synced")}
-                        OR entities_synced_at < :missed AND EXISTS (
-                           SELECT FROM report_windows w
-                            WHERE w.account_id = a.account_id AND w.country_code = a.country_code
-                              AND w.unresolved_count > 0 AND w.data_as_of > a.entities_synced_at))
-                 ORDER BY account_key"""),
-        {"now": now, "synced": synced_before, "missed": missed_before},
-    )
-    return list(rows.scalars())
 
 
 def lock_rows(connection: Connection, account: Account) -> None:

@@ -7,13 +7,13 @@ import typer
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
 from bidbeacon_pipelines.accounts.names import get_named_ads_account
+from bidbeacon_pipelines.accounts.override_queries import list_overrides
 from bidbeacon_pipelines.cli.database import open_store
 from bidbeacon_pipelines.cli.errors import BadOptionError
 from bidbeacon_pipelines.cli.options import OnlyAccount
 from bidbeacon_pipelines.cli.output import Json, print_json, print_line
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.contract import check_override
-from bidbeacon_pipelines.datasets.override_queries import list_overrides
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.settings import Region, get_settings
 from bidbeacon_pipelines.windows.contracts import change_contract

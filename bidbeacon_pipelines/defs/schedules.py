@@ -9,7 +9,6 @@ import httpx
 from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
     list_accounts_failed_twice,
-    list_keys_without_entities,
 )
 from bidbeacon_pipelines.database.clock import read_now, read_real_now
 from bidbeacon_pipelines.datasets.registry import DATASETS
@@ -29,7 +28,10 @@ from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.due import (
+    list_ads_accounts_with_due_work,
+    list_keys_without_entities,
+)
 from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_sessions.dagster import label_tag
 from bidbeacon_sessions.queries import find_labels

@@ -4,15 +4,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.tables import AdsAccount
-from bidbeacon_pipelines.actions import RegistryOverridden
-from bidbeacon_pipelines.datasets.contract import FIELD, Contract, make_contract
-from bidbeacon_pipelines.datasets.override_queries import (
+from bidbeacon_pipelines.accounts.override_queries import (
     delete_learned_limits,
     delete_override,
     list_overrides_for,
     set_override,
 )
+from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.actions import RegistryOverridden
+from bidbeacon_pipelines.datasets.contract import FIELD, Contract, make_contract
 from bidbeacon_pipelines.entities.queries import find_ad_products
 from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE
 from bidbeacon_pipelines.database.clock import is_due, past
 
 
@@ -98,3 +98,36 @@ def replan_released(connection: Connection, account_id: str, request_id: int) ->
                                   AND w.next_refresh_at <= o.planned_at)"""),
         {"account_id": account_id, "request_id": request_id},
     )
+
+
+MOST_EXPORT_REFUSALS = 3
+"""So many refusals in a row of an account's exports are believed: then they are asked for rarely."""
+
+
+def list_keys_without_entities(
+    connection: Connection, *, now: datetime, synced_before: datetime, missed_before: datetime
+) -> Sequence[str]:
+    """Return the keys of active accounts whose entities are to be synced though nobody asked for it, and whose exports Amazon does not throttle.
+
+    Args:
+        connection: where to look.
+        now: the present instant; what was synced or refused later counts as long ago.
+        synced_before: those whose last sync is older, or that never had one.
+        missed_before: those whose last sync is older, and that have since loaded rows with unknown
+            targets; also those whose exports Amazon has refused too often in a row, the last time
+            before this.
+    """
+    rows = connection.execute(
+        text(f"""SELECT account_key FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+                 WHERE {IS_ACTIVE} AND o.needs_attention IS NULL AND profile_id IS NOT NULL
+                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR {is_due("export_refused_at", "interval '1 hour'", by=":missed")})
+                   AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
+                   AND (entities_synced_at IS NULL OR {is_due("entities_synced_at", "interval '1 hour'", by=":synced")}
+                        OR entities_synced_at < :missed AND EXISTS (
+                           SELECT FROM report_windows w
+                            WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                              AND w.unresolved_count > 0 AND w.data_as_of > a.entities_synced_at))
+                 ORDER BY account_key"""),
+        {"now": now, "synced": synced_before, "missed": missed_before},
+    )
+    return list(rows.scalars())

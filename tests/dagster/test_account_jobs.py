@@ -3,7 +3,6 @@
 import pytest
 from dagster import AssetKey, AssetMaterialization, RunRequest, build_schedule_context, schedule
 
-from bidbeacon_pipelines.accounts.queries import list_keys_without_entities
 from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import (
@@ -14,6 +13,7 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.reports import refresh_account_job
 from bidbeacon_pipelines.defs.schedules import busy_accounts
+from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.world import World, failure_of
 from tests.rules import rule

@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from tenacity import wait_fixed
 
 from bidbeacon_pipelines.accounts.queries import (
-    list_keys_without_entities,
     set_needs_attention,
     set_resumed,
 )
@@ -28,7 +27,10 @@ from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError, drive_windows
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.due import (
+    list_ads_accounts_with_due_work,
+    list_keys_without_entities,
+)
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.explaining import explained

@@ -13,7 +13,6 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
-    list_keys_without_entities,
     set_paused,
 )
 from bidbeacon_pipelines.accounts.tables import Account
@@ -26,6 +25,7 @@ from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.values.decode import BrokenPartError
+from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
 from tests.postgres.job_world import BenchWorld

@@ -6,8 +6,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import list_keys_without_entities
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.due import (
+    list_ads_accounts_with_due_work,
+    list_keys_without_entities,
+)
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_days_to_plan
 from tests.one_dataset import only_daily_targets

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
-    list_keys_without_entities,
     list_subjects,
     read_account,
     read_ads_account,
@@ -28,7 +27,10 @@ from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import step_requests
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.due import (
+    list_ads_accounts_with_due_work,
+    list_keys_without_entities,
+)
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.faults.ads.simulated_office import GivenUp, Office
 

@@ -145,12 +145,13 @@ class ReportsPlanned(Action):
 
 
 class LoadRequested(_WindowsAction):
-    """Somebody requested windows to be loaded now, whether or not they are due."""
+    """Somebody requested windows to be loaded now, whether or not they are due; `wanted_at` is when, if that was before a run began."""
 
-    sentence = "Asked to load {windows:count:window} of {dataset:badge} now: {by} {windows:windows}"
+    sentence = "Asked[ at {wanted_at:time}] to load {windows:count:window} of {dataset:badge} now: {by} {windows:windows}"
     effect = "asked-for"
 
     by: str
+    wanted_at: datetime | None = None
 
 
 class WindowsQueued(_ReportAction):

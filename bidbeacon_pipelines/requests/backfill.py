@@ -146,8 +146,12 @@ def drive_windows(
         WindowNotLoadedError: a day isn't served, its report failed or was suspicious, or Amazon
             took longer than the setting allows.
     """
-    facts = {"account": account.account_key, "dataset": dataset.name}
-    session.add(LoadRequested(**facts, windows=list(days), by=by))
+    with context.engine.begin() as connection:
+        windows = list_windows(connection, account, dataset.name, days)
+    wanted_at = [w.wanted_at for w in windows if w.wanted_by == by and w.wanted_at is not None]
+    facts = {"account": account.account_key, "dataset": dataset.name, "by": by}
+    at = min(wanted_at, default=None)
+    session.add(LoadRequested(**facts, windows=list(days), wanted_at=at))
     try:
         return _Load(context, session, account, dataset, by, on_progress, context.now()).run(days)
     finally:

@@ -285,9 +285,10 @@ def what_is_wanted(world: World) -> list[str | None]:
 
 
 def test_a_wanted_day_is_loaded_by_one_run(wanted: World) -> None:
-    """The run's session says who asked; afterwards nobody wants it."""
+    """The run's session says who asked, and when; afterwards nobody wants it."""
     [run] = by_hand(wanted)
     account = wanted.account()
+    [since] = wanted.rows("SELECT wanted_at FROM report_windows WHERE wanted_by IS NOT NULL")
     assert "load_windows" == run.job_name
     assert (account.account_key, account.label) == (run.tags[ACCOUNT_TAG], run.tags[LABEL_TAG])
     defs.resolve_job_def("load_windows").execute_in_process(
@@ -296,6 +297,7 @@ def test_a_wanted_day_is_loaded_by_one_run(wanted: World) -> None:
     assert wanted.true_sums(account, wanted.day()) == wanted.loaded_sums(account, wanted.day())
     first = wanted.one_session("load-windows")["actions"][0]
     assert ("load-requested", "maria") == (first["type"], first["by"])
+    assert since["wanted_at"] == datetime.fromisoformat(first["wanted_at"])
     assert [] == by_hand(wanted) == what_is_wanted(wanted)
 
 

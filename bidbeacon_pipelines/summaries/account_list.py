@@ -1,7 +1,7 @@
 """The list of all accounts as data for its page: state, share of fresh windows, spend of the last days, next refresh.
 
-Nothing here reads all windows: what is not fresh is rare, and has indexes; how many there are
-follows from their first and last day.
+Nothing here reads all windows: what is not fresh is rare, and has indexes; how many were made is
+stored in `dataset_windows`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,7 @@ _LIST = text(f"""
         SELECT account_key, count(*) AS windows, count(*) FILTER (WHERE state = 'missing') AS missing
           FROM ({windows_in(_BEHIND, columns="account_key, state")}) w GROUP BY account_key),
     made AS (
-        SELECT d.account_id, d.country_code, sum(d.through_date + 1 - f.first_date) AS windows
-          FROM dataset_windows d CROSS JOIN LATERAL (
-               SELECT min(w.window_date) AS first_date FROM report_windows w
-                WHERE w.account_id = d.account_id AND w.country_code = d.country_code AND w.dataset = d.dataset AND w.report = d.report) f
-         GROUP BY d.account_id, d.country_code)
+        SELECT account_id, country_code, sum(windows) AS windows FROM dataset_windows GROUP BY account_id, country_code)
     SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, a.paused, a.amazon_status, o.needs_attention,
            made.windows - coalesce(behind.missing, 0) AS windows, made.windows - coalesce(behind.windows, 0) AS fresh,
            today.date - 1 AS yesterday, greatest(due.next_refresh_at, o.next_look_at) AS next_at,

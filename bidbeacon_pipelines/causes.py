@@ -122,7 +122,7 @@ _TABLE = (
     Kind(
         "client-refused",
         "Amazon refused our client id and client secret[ of credential {credential_name}][: {reason}].",
-        "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET (or [clients] in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
+        "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET (or the entry of the client in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
         action="sync-accounts",
         parameters=("credential_name",),
     ),

@@ -42,11 +42,13 @@ def test_the_table_has_exactly_the_codes_that_are_written() -> None:
 
 @each_kind
 def test_a_cause_without_detail_is_one_sentence(kind: Kind) -> None:
-    """With what helps in sentences of their own."""
+    """With what helps in sentences of their own. A part in brackets names the value that it needs."""
     shown = explain({"code": kind.code, **dict.fromkeys(kind.parameters, "x")})
     assert re.fullmatch(r"[A-Zx][^.]*(\(\d+\))?\.", shown.sentence)
     assert not shown.advice or re.fullmatch(r"[A-Z].*\.", shown.advice)
     assert "  " not in shown.text
+    templates = (one for one in (kind.sentence, kind.advice) if isinstance(one, str))
+    assert all("{" in part for one in templates for part in re.findall(r"\[[^]]*", one))
 
 
 def test_detail_is_told_where_it_is_known() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from bidbeacon_sessions.sentences import join_sentences, without_stop
 
 Cause = dict[str, Any]
-Action = Literal["load", "resume", "sync-accounts", "sync-entities"]
+Action = Literal["load", "resume"]
 """The action of the button beside a cause."""
 
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
@@ -116,28 +116,24 @@ _TABLE = (
         "token-revoked",
         "Amazon refused our refresh token[ of credential {credential_name}][: {reason}].",
         "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in BIDBEACON_CREDENTIALS_FILE) to the new token, then run `bidbeacon accounts sync`.",
-        action="sync-accounts",
         parameters=("credential_name",),
     ),
     Kind(
         "client-refused",
         "Amazon refused our client id and client secret[ of credential {credential_name}][: {reason}].",
         "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET (or the entry of the client in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
-        action="sync-accounts",
         parameters=("credential_name",),
     ),
     Kind(
         "credentials-refused",
         "Amazon refused our credentials[ ({credential_name})][: {reason}].",
         "Check the BIDBEACON_ADS_API_… settings or BIDBEACON_CREDENTIALS_FILE, then run `bidbeacon accounts sync`.",
-        action="sync-accounts",
         parameters=("credential_name",),
     ),
     Kind(
         "credential-not-set",
         "The credential {credential_name} is not set any more.",
         "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`: accounts that another credential lists belong to that one then.",
-        action="sync-accounts",
         parameters=("credential_name",),
     ),
     Kind(
@@ -380,8 +376,6 @@ _TABLE = (
         "export-failed",
         "The export of {kind} failed[: {reason}].",
         "The next sync requests it again.",
-        Severity.ERROR,
-        "sync-entities",
         parameters=("kind",),
     ),
     Kind(
@@ -396,7 +390,6 @@ _TABLE = (
         "region-not-listed",
         "The accounts of region {region} can't be listed[ for credential {credential_name}][: {reason}].",
         "Its accounts go on, but new ones and changes at Amazon are not seen. It is tried again each hour.",
-        action="sync-accounts",
         parameters=("region", "credential_name"),
     ),
     Kind(

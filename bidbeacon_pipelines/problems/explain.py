@@ -111,7 +111,7 @@ def explain_worst(
 def _explain_missing(asked: Question) -> Explanation:
     """Return why a day has no window."""
     account, dataset, day = asked.account, asked.dataset, asked.day
-    today, severity = local_date(asked.now, account.time_zone), Severity.FINE
+    today, severity, stopped = local_date(asked.now, account.time_zone), Severity.FINE, None
     oldest = oldest_served(dataset, today)
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
@@ -121,12 +121,12 @@ def _explain_missing(asked: Question) -> Explanation:
         told = Told(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
     elif account.stop_cause is not None:
         stopped, severity = explain(account.stop_cause), Severity.WARNING
-        told = Told(f"It is not requested: {stopped.sentence}", stopped.advice)
+        told = Told(f"It is not requested: {stopped.sentence}")
     else:
         then = "The account's next refresh creates and requests it."
         told = Told("Its window does not exist yet.", then, asked.now)
         severity = Severity.WAITING
-    return Explanation(NO_WINDOW, severity, told)
+    return Explanation(NO_WINDOW, severity, told, cause=stopped)
 
 
 class _Window:
@@ -187,7 +187,9 @@ class _Window:
 
     def stopped(self) -> Told:
         since, has_data = self._row["since"], self._row["as_of"] is not None
-        of = "" if since is None else f" since {_when(since)}"
+        # Nobody knows since when an account is disabled: `since` is the last request.
+        is_known = since is not None and self._state is not WindowState.DISABLED
+        of = f" since {_when(since)}" if is_known else ""
         what = f"It is not requested{of}: {self._reason}."
         return Told(what, f"It keeps its {self._rows}." if has_data else "")
 

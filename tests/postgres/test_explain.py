@@ -1,5 +1,6 @@
 """Why a window is as it is, made by the real pipeline against the sandbox: state, sentences, and the session that proves them."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
@@ -32,8 +33,9 @@ def only_one_dataset() -> Iterator[None]:
 def says(
     world: BenchWorld, account: Account, state: str, *said: str | None, day: date = DAY
 ) -> Severity:
-    """Assert the state of a window, and what its sentences say; return its severity."""
+    """Assert the state of a window, and what its sentences say, which are two at most; return its severity."""
     told = explained(world, account, day)
+    assert len(re.findall(r"\.(?= [A-Z]|$)", told.sentence)) <= 2, told.sentence
     missing = [text for text in said if (text or "?") not in told.sentence]
     assert (state, []) == (told.state, missing), told.sentence
     return told.severity
@@ -277,7 +279,7 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
     ("stop", "state", "said"),
     [
         (BenchWorld.pause, WindowState.PAUSED, "paused"),
-        (BenchWorld.disable_at_amazon, WindowState.DISABLED, "Amazon has disabled the account"),
+        (BenchWorld.disable_at_amazon, WindowState.DISABLED, "requested: Amazon has disabled"),
         (_refuse_credentials, WindowState.NEEDS_ATTENTION, "Amazon refused our credentials"),
         (_refuse_account, WindowState.NEEDS_ATTENTION, "Amazon refused the account"),
     ],
@@ -285,12 +287,15 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
 def test_a_stopped_account_is_why_a_window_is_not_requested(
     world: BenchWorld, stop: Callable[[BenchWorld, Account], None], state: WindowState, said: str
 ) -> None:
-    """Who stopped it, and what brings it back."""
-    account = world.account()
+    """Who stopped it, and what brings it back; also where the day has no window yet."""
+    account, made_later = world.account(), DAY + timedelta(days=1)
     create_windows(world, account)
+    world.execute("UPDATE report_windows SET last_requested_at = :at", at=world.context.now())
+    world.execute("DELETE FROM report_windows WHERE window_date = :day", day=made_later)
     stop(world, account)
-    says(world, account, state, "It is not requested", said)
-    assert explained_json(world, account, DAY)["verdict"]["advice"]
+    for day, expected in ((DAY, state), (made_later, NO_WINDOW)):
+        says(world, account, expected, "It is not requested", said, day=day)
+        assert explained_json(world, account, day)["verdict"]["advice"]
 
 
 def test_a_paused_window_keeps_its_data(world: BenchWorld) -> None:

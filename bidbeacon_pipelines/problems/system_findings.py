@@ -95,6 +95,12 @@ _IS_LOADED_SINCE = """
                    WHERE t.account_key = r.account_key AND t.dataset = r.dataset AND t.window_key = r.window_key
                      AND t.effect = 'loaded' AND t.id > r.id))
                 FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for'), false)"""
+# The session of a load by hand that we refuse says so to the person who asked for it.
+_IS_REFUSED = """
+    (EXISTS (SELECT FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for')
+     AND NOT EXISTS (
+         SELECT FROM jsonb_array_elements(coalesce(h.error #> '{cause,causes}', jsonb_build_array(h.error -> 'cause'))) c
+          WHERE (c ->> 'code' IN ('account-paused', 'account-disabled', 'account-refused', 'day-not-served')) IS NOT TRUE))"""
 _FAILED = text(f"""
     SELECT job_name, status, cause - 'detail' AS shape, count(*) AS sessions, min(started_at) AS since,
            (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(cause ORDER BY started_at DESC))[1] AS cause,
@@ -105,14 +111,14 @@ _FAILED = text(f"""
                             'detail', jsonb_build_object('message', left(h.error ->> 'message', 1000)))) AS cause
               FROM session_headers h LEFT JOIN session_subjects s ON s.key = h.account_key
              WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems' AND h.started_at >= :since
-               AND NOT {_IS_RECOVERED} AND NOT {_IS_LOADED_SINCE}) failed
+               AND NOT {_IS_RECOVERED} AND NOT {_IS_LOADED_SINCE} AND NOT {_IS_REFUSED}) failed
      GROUP BY 1, 2, 3 ORDER BY max(started_at) DESC LIMIT 100""")
 
 
 def find_failed_sessions(
     connection: Connection, settings: Settings, now: datetime
 ) -> list[Finding]:
-    """Return why sessions of the last 24 hours failed or crashed, unless the job has succeeded or their days were loaded since."""
+    """Return why sessions of the last 24 hours failed or crashed, but for loads by hand that we refused, and unless the job has succeeded or their days were loaded since."""
     rows = connection.execute(_FAILED, {"since": now - RECENTLY}).mappings()
     return [_failed(row) for row in rows]
 

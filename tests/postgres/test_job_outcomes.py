@@ -8,7 +8,11 @@ import pytest
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.requests.backfill import (
+    AccountSkippedError,
+    WindowNotLoadedError,
+    drive_windows,
+)
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
@@ -94,12 +98,23 @@ def test_a_load_by_hand_that_was_held_is_no_problem_once_its_days_are_loaded(
     """The scheduled run accepts the second report; a load with another day that is still missing stays a problem."""
     account = world.account()
     load_by_hand(world, DAY)
+    world.break_with("rows", times=1, change="negative_metric", share=0.5)
+    with pytest.raises(WindowNotLoadedError):
+        load_by_hand(world, DAY - timedelta(days=1))
     world.break_with("rows", times=2, change="vanish", share=1)
     with pytest.raises(WindowNotLoadedError, match="second report is requested"):
         load_by_hand(world, DAY)
-    with pytest.raises(WindowNotLoadedError):
-        load_by_hand(world, TODAY - timedelta(days=800))
     world.load(account, DAY)
     assert 2 == world.window(account, DAY).load_count
     [left] = failed_loads(world)
-    assert "no longer serves this day" in left.sentence
+    assert "failed validation" in left.sentence
+
+
+def test_a_load_by_hand_that_is_refused_is_no_problem(world: BenchWorld) -> None:
+    """A day of a paused account, or one that Amazon no longer serves, is told only to the person who asks for it."""
+    with pytest.raises(WindowNotLoadedError, match="no longer serves this day"):
+        load_by_hand(world, TODAY - timedelta(days=800))
+    world.pause(world.account())
+    with pytest.raises(AccountSkippedError):
+        load_by_hand(world, DAY)
+    assert [] == failed_loads(world)

@@ -372,7 +372,7 @@ _TABLE = (
         parameters=("causes",),
     ),
     # Entities and accounts
-    Kind(
+    _recovers(
         "export-failed",
         "The export of {kind} failed[: {reason}].",
         "The next sync requests it again.",

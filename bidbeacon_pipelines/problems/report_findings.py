@@ -218,7 +218,7 @@ def _stopped(row: RowMapping) -> Finding:
 
 
 _UNLISTED = text("""
-    SELECT payload ->> 'region' AS region, payload ->> 'credential_name' AS credential_name, payload -> 'cause' AS cause, session_id
+    SELECT payload ->> 'region' AS region, payload ->> 'credential_name' AS credential_name, payload -> 'cause' AS cause, session_id, at + interval '1 hour' AS next_at
       FROM session_actions
      WHERE type IN ('region-not-listed', 'account-sync-failed')
        AND session_id = (SELECT session_id FROM session_actions WHERE type = 'accounts-synced' ORDER BY at DESC LIMIT 1)
@@ -239,7 +239,7 @@ def _unlisted(row: RowMapping) -> Finding:
     detail = {"reason": explain(why).sentence}
     cause = {"code": "region-not-listed", "region": row["region"], "detail": detail}
     of_one = {} if name is None else {"credential_name": name}
-    return found(cause | of_one, link=link, tell_after=_NEXT_SYNC)
+    return found(cause | of_one, link=link, next_at=row["next_at"], tell_after=_NEXT_SYNC)
 
 
 _LISTED_TWICE = text(f"""

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
-from bidbeacon_pipelines.causes import Severity, cause
+from bidbeacon_pipelines.causes import Severity, cause, explain
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.datasets.partition_months import (
     MOST_PARTITIONS,
@@ -101,12 +101,18 @@ _IS_REFUSED = """
      AND NOT EXISTS (
          SELECT FROM jsonb_array_elements(coalesce(h.error #> '{cause,causes}', jsonb_build_array(h.error -> 'cause'))) c
           WHERE (c ->> 'code' IN ('account-paused', 'account-disabled', 'account-refused', 'day-not-served')) IS NOT TRUE))"""
+# Accounts are synced hourly. Entities follow within five minutes, as soon as Amazon allows exports.
+_NEXT_SYNC = """
+    CASE h.job_name WHEN 'sync-accounts' THEN h.finished_at + interval '1 hour'
+                    WHEN 'sync-entities' THEN greatest(h.finished_at + interval '5 minutes', (
+                         SELECT max(l.next_start_at) FROM rate_limits l JOIN advertiser_accounts a USING (account_id)
+                          WHERE a.account_key = h.account_key AND l.call_class = 'exports')) END"""
 _FAILED = text(f"""
     SELECT job_name, status, cause - 'detail' AS shape, count(*) AS sessions, min(started_at) AS since,
            (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(cause ORDER BY started_at DESC))[1] AS cause,
-           count(DISTINCT account_key) AS accounts,
+           count(DISTINCT account_key) AS accounts, min(next_at) AS next_at,
            (array_agg(DISTINCT coalesce(label, account_key)) FILTER (WHERE account_key IS NOT NULL))[1:3] AS names
-      FROM (SELECT h.id, h.job_name, h.account_key, s.label, h.status, h.started_at,
+      FROM (SELECT h.id, h.job_name, h.account_key, s.label, h.status, h.started_at, {_NEXT_SYNC} AS next_at,
                    coalesce(h.error -> 'cause', jsonb_build_object('code', 'unexpected-error', 'type', h.error ->> 'type',
                             'detail', jsonb_build_object('message', left(h.error ->> 'message', 1000)))) AS cause
               FROM session_headers h LEFT JOIN session_subjects s ON s.key = h.account_key
@@ -128,6 +134,9 @@ def _failed(row: RowMapping) -> Finding:
     one, many = f"/sessions/{row['last_id']}", f"/sessions?{urlencode(asked)}"
     link = one if row["sessions"] == 1 else many
     effect = f"{counted(row['sessions'], 'session')} of {row['job_name']} {row['status']}"
+    facts = facts_of(row)
+    if explain(row["cause"]).severity is not Severity.WARNING:  # it does not recover by itself
+        facts.pop("next_at", None)
     return found(
         row["cause"],
         Effect(effect, link, row["sessions"]),
@@ -135,7 +144,7 @@ def _failed(row: RowMapping) -> Finding:
         link=link,
         because=tuple(map(finding_key, row["cause"].get("causes", ()))),
         tell_after=_NEXT_RUN,
-        **facts_of(row),
+        **facts,
     )
 
 

@@ -270,11 +270,11 @@ FAILURES: Mapping[str, Failure] = {
     "a region answers with errors for ten minutes": Failure(
         for_ten_minutes(rule("answer", status=500)), go_on, goes_on=True
     ),
-    "an export of entities fails": Failure(entities("export_failed"), sync),
-    "Amazon throttles exports": Failure(entities("throttle: create, always"), sync),
-    "accounts cannot be listed": Failure(accounts("server_error: always"), sync),
+    "an export of entities fails": Failure(entities("export_failed"), sync, goes_on=True),
+    "Amazon throttles exports": Failure(entities("throttle: create, always"), sync, goes_on=True),
+    "accounts cannot be listed": Failure(accounts("server_error: always"), sync, goes_on=True),
     "one region cannot be listed": Failure(
-        accounts("server_error: accounts of one region, always"), sync
+        accounts("server_error: accounts of one region, always"), sync, goes_on=True
     ),
     "a run is killed": Failure(crash, run_again),
     "nothing happens at all": Failure(stop_everything, run_now),

@@ -154,7 +154,7 @@ def _views(browser: Browser, url: str) -> Iterator[Figure]:
     drawn = _median_first(
         browser, f"{url}/coverage?dataset={DATASET}&days=456", ".map .strip canvas"
     )
-    yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_500)
+    yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_000)
 
 
 def _median_first(browser: Browser, url: str, selector: str) -> float:

@@ -74,7 +74,7 @@ export class CellDetail {
         verdict.advice && el("p", {}, el("bdi", {}, withCommands(verdict.advice))),
         verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "The session that shows it")),
       ),
-      next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
+      next && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
       facts.account && this.buttons(this.asked, isResumable(facts.account), address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
       ...this.stories(newest),

@@ -120,6 +120,10 @@ class _Group(TyperGroup):
         """Return the names."""
         return list(self.commands)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take `alerts` alone for `alerts list`."""
+        return super().parse_args(ctx, args or (["list"] if self.name == "alerts" else []))
+
 
 class _Root(_Group):
     """All commands; an error of one that is no bug is one line and an exit code."""

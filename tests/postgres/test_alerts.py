@@ -496,7 +496,7 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
 def test_the_command_lists_what_is_open_without_receivers(of_command: Place) -> None:
     """Nobody watches then, so it looks itself: as text and as JSON, and it stores nothing."""
     of_command.fail()
-    output = run("list").output
+    output = run().output
     assert f"✘ Acme Merch · US: {SAID}" in output
     assert "Nothing is wrong" not in output
     assert "1 open. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in output

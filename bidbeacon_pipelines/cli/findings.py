@@ -48,6 +48,7 @@ def doctor(as_json: Json = False) -> None:
             head = Text.assemble((check.name, "bold"), ": ", check.found)
             to_do = [f"→ {check.to_do}"] if check.to_do else []
             _print_entry(check.severity, head, [*check.details, *to_do])
+            _print_link(check.facts.get("link"))
     broken = sum(check.severity == "error" for check in checks)
     odd = sum(check.severity == "warning" for check in checks)
     if as_json:
@@ -74,6 +75,13 @@ def _print_entry(severity: str, head: Text, lines: Sequence[str]) -> None:
         print_hanging(console, Text("  "), Text(line, "dim"))
 
 
+def _print_link(path: str | None) -> None:
+    """Print the address of a page on one line, however long it is, so that it can be opened and copied."""
+    if path is not None:
+        line = Text(f"  {get_settings().stream_public_url}{path}", "dim")
+        console.print(line, soft_wrap=True)
+
+
 def _summary(broken: int, odd: int) -> Text:
     warnings = counted(odd, "warning")
     if broken:
@@ -93,8 +101,7 @@ def alerts_list(as_json: Json = False) -> None:
         return
     for one in known:
         _print_entry(one.finding.severity, Text(one.finding.headline), list(_facts(one, labels)))
-        link = f"  {settings.stream_public_url}{one.finding.link}"
-        console.print(Text(link, "dim"), soft_wrap=True)
+        _print_link(one.finding.link)
     nobody = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
     said = f"{len(known)} open.{nobody}" if known else f"Nothing is wrong.{nobody}"
     console.print(Text(said, "bold"))

@@ -1,6 +1,6 @@
 """Findings on reports: which windows are not as they should be, and what Amazon throttles, refuses, does not answer or does not list."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -147,20 +147,17 @@ _TROUBLE = text(f"""
      WHERE r.reports > 0 ORDER BY f.code, f.calls DESC""")
 
 
-def find_calls(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return what calls that reports wait for Amazon has throttled or not answered since the last that succeeded."""
+def find_calls(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield what calls that reports wait for Amazon has throttled or not answered since the last that succeeded."""
     rows = connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings()
-    return [_calls(row, now) for row in rows]
-
-
-def _calls(row: RowMapping, now: datetime) -> Finding:
-    calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
-    of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
-    did = f"{row['region']}{of}: {calls} to {_WHAT[row['kind']]} failed, {waiting} waiting"
-    is_long = now - row["since"] >= ORDINARY
-    severity = Severity.WARNING if is_long else Severity.WAITING
-    cause, effect = {"code": row["code"]}, Effect(did, "/#limits")
-    return found(cause, effect, severity=severity, **facts_of(row))
+    for row in rows:
+        calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
+        of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
+        did = f"{row['region']}{of}: {calls} to {_WHAT[row['kind']]} failed, {waiting} waiting"
+        is_long = now - row["since"] >= ORDINARY
+        severity = Severity.WARNING if is_long else Severity.WAITING
+        cause, effect = {"code": row["code"]}, Effect(did, "/#limits")
+        yield found(cause, effect, severity=severity, **facts_of(row))
 
 
 _RETRIED = text(f"""
@@ -171,23 +168,20 @@ _RETRIED = text(f"""
      WHERE r.status IN ('planned', 'sent') AND r.cause IS NOT NULL AND o.needs_attention IS NULL GROUP BY 1""")
 
 
-def find_retries(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return why reports are requested again, and when."""
-    return [_retry(row) for row in connection.execute(_RETRIED).mappings()]
-
-
-def _retry(row: RowMapping) -> Finding:
-    attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
-    again = f"{counted(row['reports'], 'report')} requested again, {attempt}"
-    link = f"/sessions?{urlencode({'type': 'request-retried', 'since': '24h'})}"
-    return found(
-        row["cause"],
-        Effect(f"{again}{in_datasets(row['datasets'])}", link),
-        severity=Severity.WAITING,
-        advice="It is requested again by itself.",
-        action=None,
-        **facts_of(row),
-    )
+def find_retries(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield why reports are requested again, and when."""
+    for row in connection.execute(_RETRIED).mappings():
+        attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
+        again = f"{counted(row['reports'], 'report')} requested again, {attempt}"
+        link = f"/sessions?{urlencode({'type': 'request-retried', 'since': '24h'})}"
+        yield found(
+            row["cause"],
+            Effect(f"{again}{in_datasets(row['datasets'])}", link),
+            severity=Severity.WAITING,
+            advice="It is requested again by itself.",
+            action=None,
+            **facts_of(row),
+        )
 
 
 _STOPPED = text(f"""
@@ -201,20 +195,17 @@ _STOPPED = text(f"""
      GROUP BY 1 ORDER BY accounts DESC""")
 
 
-def find_stopped(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return why ads accounts with active countries need attention."""
-    return [_stopped(row) for row in connection.execute(_STOPPED).mappings()]
-
-
-def _stopped(row: RowMapping) -> Finding:
-    number, windows = row["accounts"], row["windows"]
-    accounts = counted(number, "ads account")
-    link = f"/accounts/{row['account_key']}" if number == 1 else "/accounts"
-    effects = [Effect(f"{accounts} not refreshed", link, number)]
-    if windows:
-        effects.append(Effect(f"{counted(windows, 'window')} not refreshed", link))
-    unit = "" if number == 1 else accounts
-    return found(row["cause"], *effects, severity=Severity.ERROR, unit=unit, **facts_of(row))
+def find_stopped(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield why ads accounts with active countries need attention."""
+    for row in connection.execute(_STOPPED).mappings():
+        number, windows = row["accounts"], row["windows"]
+        accounts = counted(number, "ads account")
+        link = f"/accounts/{row['account_key']}" if number == 1 else "/accounts"
+        effects = [Effect(f"{accounts} not refreshed", link, number)]
+        if windows:
+            effects.append(Effect(f"{counted(windows, 'window')} not refreshed", link))
+        unit = "" if number == 1 else accounts
+        yield found(row["cause"], *effects, severity=Severity.ERROR, unit=unit, **facts_of(row))
 
 
 _UNLISTED = text("""
@@ -225,21 +216,19 @@ _UNLISTED = text("""
      ORDER BY region, credential_name""")
 
 
-def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the credentials, or regions of one, whose accounts the last sync could not list."""
-    return [_unlisted(row) for row in connection.execute(_UNLISTED).mappings()]
-
-
-def _unlisted(row: RowMapping) -> Finding:
-    link, name, why = f"/sessions/{row['session_id']}", row["credential_name"], row["cause"]
-    if row["region"] is None:
-        whose = "" if name is None else f" of credential {name}"
-        effect = Effect(f"accounts{whose} not listed", link)
-        return found(why, effect, severity=Severity.ERROR, link=link, tell_after=_NEXT_SYNC)
-    detail = {"reason": explain(why).sentence}
-    cause = {"code": "region-not-listed", "region": row["region"], "detail": detail}
-    of_one = {} if name is None else {"credential_name": name}
-    return found(cause | of_one, link=link, next_at=row["next_at"], tell_after=_NEXT_SYNC)
+def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield the credentials, or regions of one, whose accounts the last sync could not list."""
+    for row in connection.execute(_UNLISTED).mappings():
+        link, name, why = f"/sessions/{row['session_id']}", row["credential_name"], row["cause"]
+        if row["region"] is None:
+            whose = "" if name is None else f" of credential {name}"
+            effect = Effect(f"accounts{whose} not listed", link)
+            yield found(why, effect, severity=Severity.ERROR, link=link, tell_after=_NEXT_SYNC)
+            continue
+        detail = {"reason": explain(why).sentence}
+        cause = {"code": "region-not-listed", "region": row["region"], "detail": detail}
+        of_one = {} if name is None else {"credential_name": name}
+        yield found(cause | of_one, link=link, next_at=row["next_at"], tell_after=_NEXT_SYNC)
 
 
 _LISTED_TWICE = text(f"""
@@ -248,15 +237,18 @@ _LISTED_TWICE = text(f"""
       FROM ads_accounts o WHERE credential_by IS NULL AND NOT listed_by <@ ARRAY[credential] GROUP BY 1, 2 ORDER BY 1, 2""")
 
 
-def find_listed_twice(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the ads accounts that several credentials list, until a person has said to which one they belong."""
-    return [_listed_twice(row) for row in connection.execute(_LISTED_TWICE).mappings()]
-
-
-def _listed_twice(row: RowMapping) -> Finding:
-    cause = {"code": "listed-twice", "credential_name": row["credential"], "others": row["others"]}
-    effect = Effect(f"{counted(row['accounts'], 'ads account')} listed twice", "/accounts")
-    return found(cause | {"detail": {"account": row["key"]}}, effect, **facts_of(row))
+def find_listed_twice(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
+    """Yield the ads accounts that several credentials list, until a person has said to which one they belong."""
+    for row in connection.execute(_LISTED_TWICE).mappings():
+        cause = {
+            "code": "listed-twice",
+            "credential_name": row["credential"],
+            "others": row["others"],
+        }
+        effect = Effect(f"{counted(row['accounts'], 'ads account')} listed twice", "/accounts")
+        yield found(cause | {"detail": {"account": row["key"]}}, effect, **facts_of(row))
 
 
 _SILENT = text(f"""
@@ -267,27 +259,24 @@ _SILENT = text(f"""
      WHERE n.type = 'silence-accepted' AND n.at >= :since HAVING count(*) > 0""")
 
 
-def find_silent(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the days of the last 24 hours that were loaded without rows of a country that has deliverable campaigns."""
+def find_silent(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield the days of the last 24 hours that were loaded without rows of a country that has deliverable campaigns."""
     rows = connection.execute(_SILENT, {"since": now - RECENTLY}).mappings()
-    return [_silent(row) for row in rows]
+    for row in rows:
+        windows = counted(row["windows"], "window")
+        link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"
+        effect = Effect(
+            f"{windows} without rows{in_datasets(row['datasets'])}", link, row["windows"]
+        )
+        yield found({"code": "country-silent"}, effect, **facts_of(row))
 
 
-def _silent(row: RowMapping) -> Finding:
-    windows = counted(row["windows"], "window")
-    link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"
-    effect = Effect(f"{windows} without rows{in_datasets(row['datasets'])}", link, row["windows"])
-    return found({"code": "country-silent"}, effect, **facts_of(row))
-
-
-def find_quarantine(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the accounts of which too many rows of a dataset are quarantined."""
-    return [_quarantine(row) for row in list_quarantined(connection) if row["is_too_large"]]
-
-
-def _quarantine(row: RowMapping) -> Finding:
-    rows = counted(row["quarantined"], "row")
-    did = f"{rows} of {row['label']} in quarantine, {row['rows']:,} good ones, in {row['dataset']}"
-    effect = Effect(did, f"/accounts/{row['account_key']}", row["quarantined"])
-    cause, names = {"code": "quarantine-too-large"}, (row["label"],)
-    return found(cause, effect, since=row["since"], names=names, accounts=1)
+def find_quarantine(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield the accounts of which too many rows of a dataset are quarantined."""
+    for row in list_quarantined(connection):
+        if row["is_too_large"]:
+            rows = counted(row["quarantined"], "row")
+            did = f"{rows} of {row['label']} in quarantine, {row['rows']:,} good ones, in {row['dataset']}"
+            effect = Effect(did, f"/accounts/{row['account_key']}", row["quarantined"])
+            facts = {"since": row["since"], "names": (row["label"],)}
+            yield found({"code": "quarantine-too-large"}, effect, accounts=1, **facts)

@@ -1,6 +1,6 @@
 """All findings: the one list that Home, `bidbeacon doctor` and alerts read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_pipelines.windows.totals import summarize_windows
 
-Find = Callable[[Connection, Settings, datetime], list[Finding]]
+Find = Callable[[Connection, Settings, datetime], Iterable[Finding]]
 
 _FINDERS: Final[tuple[Find, ...]] = (
     system_findings.find_failed_sessions,

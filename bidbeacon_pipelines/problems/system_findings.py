@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -123,29 +123,25 @@ _FAILED = text(f"""
 
 def find_failed_sessions(
     connection: Connection, settings: Settings, now: datetime
-) -> list[Finding]:
-    """Return why sessions of the last 24 hours failed or crashed, but for loads by hand that we refused, and unless the job has succeeded or their days were loaded since."""
-    rows = connection.execute(_FAILED, {"since": now - RECENTLY}).mappings()
-    return [_failed(row) for row in rows]
-
-
-def _failed(row: RowMapping) -> Finding:
-    asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
-    one, many = f"/sessions/{row['last_id']}", f"/sessions?{urlencode(asked)}"
-    link = one if row["sessions"] == 1 else many
-    effect = f"{counted(row['sessions'], 'session')} of {row['job_name']} {row['status']}"
-    facts = facts_of(row)
-    if explain(row["cause"]).severity is not Severity.WARNING:  # it does not recover by itself
-        facts.pop("next_at", None)
-    return found(
-        row["cause"],
-        Effect(effect, link, row["sessions"]),
-        severity=Severity.ERROR,
-        link=link,
-        because=tuple(map(finding_key, row["cause"].get("causes", ()))),
-        tell_after=_NEXT_RUN,
-        **facts,
-    )
+) -> Iterator[Finding]:
+    """Yield why sessions of the last 24 hours failed or crashed, but for loads by hand that we refused, and unless the job has succeeded or their days were loaded since."""
+    for row in connection.execute(_FAILED, {"since": now - RECENTLY}).mappings():
+        asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
+        one, many = f"/sessions/{row['last_id']}", f"/sessions?{urlencode(asked)}"
+        link = one if row["sessions"] == 1 else many
+        effect = f"{counted(row['sessions'], 'session')} of {row['job_name']} {row['status']}"
+        facts = facts_of(row)
+        if explain(row["cause"]).severity is not Severity.WARNING:  # it does not recover by itself
+            facts.pop("next_at", None)
+        yield found(
+            row["cause"],
+            Effect(effect, link, row["sessions"]),
+            severity=Severity.ERROR,
+            link=link,
+            because=tuple(map(finding_key, row["cause"].get("causes", ()))),
+            tell_after=_NEXT_RUN,
+            **facts,
+        )
 
 
 def find_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:

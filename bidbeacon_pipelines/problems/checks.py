@@ -24,9 +24,7 @@ ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
 QUARANTINE_IS_SMALL = "quarantine_is_small"
 
 CHECKS: Final[Mapping[str, str]] = {
-    WINDOW_IS_FRESH: (
-        "No account has a late window: one that is due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual."
-    ),
+    WINDOW_IS_FRESH: "No account has a late window: one that is due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual.",
     ROWS_RECONCILE: (
         "A day's spend and sales of each ad product agree with those of the dataset that it is compared with, as far as Amazon promises it. "
         "Totals that were not asked for within six hours are not comparable, since Amazon goes on changing numbers."

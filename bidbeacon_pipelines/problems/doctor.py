@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy, connect
+from bidbeacon_pipelines.amazon_ads.client import RetryPolicy, connect
 from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
 from bidbeacon_pipelines.causes import Severity
@@ -120,24 +120,21 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
 def _call_amazon(
     settings: Settings, engine: Engine | None, credential: str
 ) -> dict[Region, str | None]:
-    """Call each region with a token of our own, with at most one retry."""
-    with connect(settings, credential, engine=engine, retry=_HASTY, shares_token=False) as client:
-        return {region: _call_region(client, region) for region in REGIONS}
-
-
-def _call_region(client: AdsApiClient, region: Region) -> str | None:
-    """Make a cheap call to a region; return what went wrong.
+    """Make a cheap call to each region with a token of our own, with at most one retry; return what went wrong.
 
     Raises:
         CredentialRefused: no region would answer.
     """
-    try:
-        list_profiles(client, region)
-    except CredentialRefused:
-        raise
-    except AdsApiError as error:
-        return str(error)
-    return None
+    problems: dict[Region, str | None] = dict.fromkeys(REGIONS)
+    with connect(settings, credential, engine=engine, retry=_HASTY, shares_token=False) as client:
+        for region in REGIONS:
+            try:
+                list_profiles(client, region)
+            except CredentialRefused:
+                raise
+            except AdsApiError as error:
+                problems[region] = str(error)
+    return problems
 
 
 def _of_finding(known: Known) -> Check:

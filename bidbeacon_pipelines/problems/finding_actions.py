@@ -7,7 +7,6 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, get_account
-from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, find_finding
 from bidbeacon_pipelines.problems.findings import counted, finding_key
@@ -29,7 +28,9 @@ def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> dict[s
         if action == "load":
             said = _load(connection, settings, key, by=by, now=now)
             return {"said": said, "link": "/sessions?job=load-windows&since=1h"}
-        accounts = _list_refused(connection, key) if action == "resume" else []
+        refused = connection.execute(_REFUSED).all() if action == "resume" else []
+        keys = [row.account_key for row in refused if finding_key(row.cause) == key]
+        accounts = [get_account(connection, account_key) for account_key in keys]
     if not accounts:
         raise FindingIsOverError("This finding is over.")
     changes = AccountChanges(store, settings, by=by)
@@ -44,13 +45,6 @@ _REFUSED = text(f"""
     SELECT DISTINCT ON (o.account_id) o.needs_attention AS cause, a.account_key
       FROM ads_accounts o JOIN advertiser_accounts a USING (account_id)
      WHERE o.needs_attention IS NOT NULL AND {IS_ACTIVE} ORDER BY o.account_id, a.account_key""")
-
-
-def _list_refused(connection: Connection, key: str) -> list[Account]:
-    """Return an account of each ads account that needs attention for the cause of a finding."""
-    rows = connection.execute(_REFUSED)
-    refused = [row.account_key for row in rows if finding_key(row.cause) == key]
-    return [get_account(connection, account_key) for account_key in refused]
 
 
 def _load(connection: Connection, settings: Settings, key: str, *, by: str, now: datetime) -> str:

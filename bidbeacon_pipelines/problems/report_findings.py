@@ -149,8 +149,7 @@ _TROUBLE = text(f"""
 
 def find_calls(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield what calls that reports wait for Amazon has throttled or not answered since the last that succeeded."""
-    rows = connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings()
-    for row in rows:
+    for row in connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings():
         calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
         of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
         did = f"{row['region']}{of}: {calls} to {_WHAT[row['kind']]} failed, {waiting} waiting"
@@ -261,8 +260,7 @@ _SILENT = text(f"""
 
 def find_silent(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the days of the last 24 hours that were loaded without rows of a country that has deliverable campaigns."""
-    rows = connection.execute(_SILENT, {"since": now - RECENTLY}).mappings()
-    for row in rows:
+    for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
         windows = counted(row["windows"], "window")
         link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"
         effect = Effect(

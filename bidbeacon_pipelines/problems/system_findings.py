@@ -98,9 +98,8 @@ _IS_LOADED_SINCE = """
 # The session of a load by hand that we refuse says so to the person who asked for it.
 _IS_REFUSED = """
     (EXISTS (SELECT FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for')
-     AND NOT EXISTS (
-         SELECT FROM jsonb_array_elements(coalesce(h.error #> '{cause,causes}', jsonb_build_array(h.error -> 'cause'))) c
-          WHERE (c ->> 'code' IN ('account-paused', 'account-disabled', 'account-refused', 'day-not-served')) IS NOT TRUE))"""
+     AND coalesce(h.error #> '{cause,causes}', jsonb_build_array((h.error -> 'cause') - 'detail'))
+         <@ '[{"code": "account-paused"}, {"code": "account-disabled"}, {"code": "account-refused"}, {"code": "day-not-served"}]')"""
 # Accounts are synced hourly. Entities follow within five minutes, as soon as Amazon allows exports.
 _NEXT_SYNC = """
     CASE h.job_name WHEN 'sync-accounts' THEN h.finished_at + interval '1 hour'
@@ -127,8 +126,8 @@ def find_failed_sessions(
     """Yield why sessions of the last 24 hours failed or crashed, but for loads by hand that we refused, and unless the job has succeeded or their days were loaded since."""
     for row in connection.execute(_FAILED, {"since": now - RECENTLY}).mappings():
         asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
-        one, many = f"/sessions/{row['last_id']}", f"/sessions?{urlencode(asked)}"
-        link = one if row["sessions"] == 1 else many
+        which = f"/{row['last_id']}" if row["sessions"] == 1 else f"?{urlencode(asked)}"
+        link = f"/sessions{which}"
         effect = f"{counted(row['sessions'], 'session')} of {row['job_name']} {row['status']}"
         facts = facts_of(row)
         if explain(row["cause"]).severity is not Severity.WARNING:  # it does not recover by itself

@@ -399,6 +399,13 @@ _TABLE = (
         Severity.WARNING,
     ),
     Kind(
+        "totals-differ",
+        "Totals of {dataset} differ from those of the dataset that they are compared with.",
+        "The check rows_reconcile_with_daily_totals in Dagster lists the days. Load them again in both datasets. If they still differ, Amazon's reports disagree.",
+        Severity.WARNING,
+        parameters=("dataset",),
+    ),
+    Kind(
         "nothing-happens",
         "No job has run[ for {time}].",
         _START_ALL,

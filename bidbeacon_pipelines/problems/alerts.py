@@ -142,7 +142,7 @@ class AlertWatch:
         now = self._clock()
         with self._engine.begin() as connection:
             look(connection, self._settings, now)
-        if not self._is_quiet(now):
+        if not is_quiet(self._settings.alert_quiet_hours, self._zone, now):
             for receiver in self._receivers:
                 self._tell(receiver, now)
 
@@ -160,9 +160,6 @@ class AlertWatch:
         while not self._stopped.is_set():
             self.watch_once()
             self._stopped.wait(LOOK_EVERY.total_seconds())
-
-    def _is_quiet(self, now: datetime) -> bool:
-        return is_quiet(self._settings.alert_quiet_hours, self._zone, now)
 
     def _tell(self, receiver: Receiver, now: datetime) -> None:
         """Send a receiver one digest of what it has not been told yet, if there is something.
@@ -197,7 +194,8 @@ class AlertWatch:
         Nothing can be stored meanwhile: each watching process tells it, and again after a restart.
         """
         known = {one.finding.key: one for one in with_findings(self._outages, findings, now)}
-        for receiver in [] if self._is_quiet(now) else self._receivers:
+        quiet = is_quiet(self._settings.alert_quiet_hours, self._zone, now)
+        for receiver in [] if quiet else self._receivers:
             news = list_news(known.values(), receiver.number, now)
             if not news or self._send(receiver, news) is not None:
                 continue

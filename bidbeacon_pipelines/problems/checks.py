@@ -62,7 +62,8 @@ def check_dataset(
     results = judge_dataset(engine, dataset, now, settings)
     failed = [result for result in results if not result.passed]
     found = " ".join(result.sentence for result in failed)
-    counts = {"checks": len(results), "failed": len(failed)}
+    differing = sum(int(result.figures.get("differing", 0)) for result in results)
+    counts = {"checks": len(results), "failed": len(failed), "differing": differing}
     session.add(DatasetChecked(dataset=dataset.name, found=found, **counts))
     return results
 

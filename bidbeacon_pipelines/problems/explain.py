@@ -186,12 +186,11 @@ class _Window:
         return Told("It has no data yet, as expected.", then, at)
 
     def stopped(self) -> Told:
-        since, has_data = self._row["since"], self._row["as_of"] is not None
-        # Nobody knows since when an account is disabled: `since` is the last request.
-        is_known = since is not None and self._state is not WindowState.DISABLED
-        of = f" since {_when(since)}" if is_known else ""
+        # `since` of a disabled account's window is its last request.
+        since = None if self._state is WindowState.DISABLED else self._row["since"]
+        of = "" if since is None else f" since {_when(since)}"
         what = f"It is not requested{of}: {self._reason}."
-        return Told(what, f"It keeps its {self._rows}." if has_data else "")
+        return Told(what, "" if self._row["as_of"] is None else f"It keeps its {self._rows}.")
 
     def expired(self) -> Told:
         since = _when(self._row["expires_at"])

@@ -64,34 +64,33 @@ _WHAT = {
 }
 
 
-def find_windows(unsettled: Sequence[RowMapping]) -> list[Finding]:
-    """Return why windows are not as they should be; see `windows.totals.WindowSummary.unsettled`."""
-    alike: dict[tuple[str, str], list[RowMapping]] = {}
+def find_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
+    """Yield why windows are not as they should be; see `windows.totals.WindowSummary.unsettled`."""
+    alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:
-        alike.setdefault((row["state"], finding_key(row["cause"])), []).append(row)
-    return [_finding(WindowState(state), rows) for (state, _), rows in alike.items()]
-
-
-def _finding(state: WindowState, rows: Sequence[RowMapping]) -> Finding:
-    windows, accounts = sum(row["windows"] for row in rows), max(row["accounts"] for row in rows)
-    datasets, names = [row["dataset"] for row in rows], [n for row in rows for n in row["names"]]
-    of = f" of {counted(accounts, 'account')}" if accounts > 1 else ""
-    effect = f"{counted(windows, 'window')}{of} {_WORDS[state]}{in_datasets(datasets)}"
-    needs_second = state in (WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)
-    return found(
-        rows[0]["cause"],
-        Effect(effect, _link(state, rows), windows),
-        severity=SEVERITIES.get(state, Severity.WARNING),
-        names=tuple(dict.fromkeys(names))[:NAMES_SHOWN],
-        accounts=accounts,
-        since=min((row["since"] for row in rows if row["since"]), default=None),
-        next_at=min((row["next_at"] for row in rows if row["next_at"]), default=None),
-        action="load",
-        unit=counted(windows, "window"),
-        because=(NOTHING_HAPPENS,) if state is WindowState.LATE else (),
-        tell_after=_SECOND_REPORT if needs_second else timedelta(0),
-        settles_after=SETTLES_AFTER,
-    )
+        alike.setdefault((WindowState(row["state"]), finding_key(row["cause"])), []).append(row)
+    for (state, _), rows in alike.items():
+        windows = sum(row["windows"] for row in rows)
+        accounts = max(row["accounts"] for row in rows)
+        names = dict.fromkeys(name for row in rows for name in row["names"])
+        datasets = [row["dataset"] for row in rows]
+        of = f" of {counted(accounts, 'account')}" if accounts > 1 else ""
+        effect = f"{counted(windows, 'window')}{of} {_WORDS[state]}{in_datasets(datasets)}"
+        needs_second = state in (WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)
+        yield found(
+            rows[0]["cause"],
+            Effect(effect, _link(state, rows), windows),
+            severity=SEVERITIES.get(state, Severity.WARNING),
+            names=tuple(names)[:NAMES_SHOWN],
+            accounts=accounts,
+            since=min((row["since"] for row in rows if row["since"]), default=None),
+            next_at=min((row["next_at"] for row in rows if row["next_at"]), default=None),
+            action="load",
+            unit=counted(windows, "window"),
+            because=(NOTHING_HAPPENS,) if state is WindowState.LATE else (),
+            tell_after=_SECOND_REPORT if needs_second else timedelta(0),
+            settles_after=SETTLES_AFTER,
+        )
 
 
 def _link(state: WindowState, rows: Sequence[RowMapping]) -> str:
@@ -278,3 +277,17 @@ def find_quarantine(connection: Connection, settings: Settings, now: datetime) -
             effect = Effect(did, f"/accounts/{row['account_key']}", row["quarantined"])
             facts = {"since": row["since"], "names": (row["label"],)}
             yield found({"code": "quarantine-too-large"}, effect, accounts=1, **facts)
+
+
+_CHECKED = text("""
+    SELECT DISTINCT ON (payload ->> 'dataset') session_id, payload FROM session_actions
+     WHERE type = 'dataset-checked' AND at >= :since ORDER BY payload ->> 'dataset', at DESC""")
+
+
+def find_differing(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield the datasets of which the last check found totals that differ from another dataset's."""
+    for row in connection.execute(_CHECKED, {"since": now - RECENTLY}).mappings():
+        checked, link = row["payload"], f"/sessions/{row['session_id']}"
+        if number := checked.get("differing", 0):
+            effect = Effect(f"{counted(number, 'total')} by day and ad product", link, number)
+            yield found({"code": "totals-differ", "dataset": checked["dataset"]}, effect)

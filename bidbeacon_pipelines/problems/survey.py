@@ -13,9 +13,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_pipelines.windows.totals import summarize_windows
 
-Find = Callable[[Connection, Settings, datetime], Iterable[Finding]]
-
-_FINDERS: Final[tuple[Find, ...]] = (
+_FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Finding]]]] = (
     system_findings.find_failed_sessions,
     report_findings.find_calls,
     report_findings.find_retries,
@@ -24,6 +22,7 @@ _FINDERS: Final[tuple[Find, ...]] = (
     system_findings.find_not_polled,
     report_findings.find_silent,
     report_findings.find_quarantine,
+    report_findings.find_differing,
     system_findings.find_disk,
     system_findings.find_delivery,
     system_findings.find_processes,

@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
+from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS
 from bidbeacon_pipelines.problems.alerts import AlertWatch
+from bidbeacon_pipelines.problems.checks import check_dataset
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sandbox.rules import Limits
@@ -155,6 +157,31 @@ def quarantine_some(world: LoneFaultWorld) -> None:
     world.pass_time()
 
 
+def let_totals_differ(world: LoneFaultWorld) -> None:
+    """Let a day's campaigns add up to more than its targets, and the hourly checks find it."""
+    world.pass_time()
+    world.execute(
+        """INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, load_count, data_as_of, product_totals)
+           SELECT account_id, country_code, 'daily_campaigns', report, window_date, expires_at, 1, data_as_of,
+                  jsonb_set(product_totals, '{SPONSORED_PRODUCTS,spend}', '1000000')
+             FROM report_windows WHERE load_count > 0"""
+    )
+    check_campaigns(world)
+
+
+def load_campaigns(world: LoneFaultWorld) -> None:
+    """Let the campaigns add up to the same as the targets, and the hourly checks find it."""
+    world.execute("DELETE FROM report_windows WHERE dataset = 'daily_campaigns'")
+    check_campaigns(world)
+
+
+def check_campaigns(world: LoneFaultWorld) -> None:
+    """Check the dataset as the hourly run does."""
+    now, settings = world.context.now(), world.office.settings
+    with world.session("check-dataset") as session:
+        check_dataset(world.engine, session, DAILY_CAMPAIGNS, now, settings)
+
+
 def leave_due(world: LoneFaultWorld) -> None:
     """Let a day be due for longer than it should wait, while jobs run and none plans it."""
     world.office.clock.jump(world.context.now() + timedelta(hours=13))
@@ -256,6 +283,7 @@ FAILURES: Mapping[str, Failure] = {
     "too many rows are invalid": Failure(report("bad_rows: negative_metric"), load, goes_on=True),
     "rows have no readable date": Failure(report("bad_rows: impossible_date"), load, goes_on=True),
     "some rows are in quarantine": Failure(quarantine_some, load),
+    "totals of two datasets differ": Failure(let_totals_differ, load_campaigns),
     "a country has gone silent": Failure(
         report("empty_report: twice, nothing was there before"), wait_a_day
     ),

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 from sqlalchemy import Connection, insert, select, text
 
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.rows import read_rows
@@ -198,10 +199,15 @@ _COUNTS = f"""
 
 
 def find_ad_products(connection: Connection, account_id: str) -> set[str] | None:
-    """Return the ad products that an ads account has campaigns of, in any state and country; None before all its countries were synced."""
+    """Return the ad products that an ads account has campaigns of, in any state and country; None before all its countries were synced.
+
+    Countries that are paused, disabled or without a profile are never synced: nothing waits for
+    them.
+    """
     rows = connection.execute(
-        text("""SELECT DISTINCT coalesce(c.ad_product, 'SPONSORED_PRODUCTS') FROM campaigns c WHERE c.account_id = :account_id
-                   AND NOT EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = :account_id AND a.entities_synced_at IS NULL)"""),
+        text(f"""SELECT DISTINCT coalesce(c.ad_product, 'SPONSORED_PRODUCTS') FROM campaigns c WHERE c.account_id = :account_id
+                   AND NOT EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = :account_id AND a.entities_synced_at IS NULL
+                                      AND {IS_ACTIVE} AND a.profile_id IS NOT NULL)"""),
         {"account_id": account_id},
     )
     return set(rows.scalars()) or None

@@ -83,6 +83,23 @@ def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWor
     assert 12 == len(reports_with_windows(world, account))
 
 
+@pytest.mark.parametrize(
+    "is_out", ["paused = true", "amazon_status = 'DISABLED'", "profile_id = NULL"]
+)
+def test_countries_that_are_never_synced_bring_no_windows(world: BenchWorld, is_out: str) -> None:
+    """The campaigns of the other countries decide alone which reports there are."""
+    world.shorten_history(30)
+    account = world.account()
+    world.sync_entities(account)
+    set_products(world, account, "SPONSORED_PRODUCTS")
+    world.execute(
+        f"UPDATE advertiser_accounts SET {is_out}, entities_synced_at = NULL WHERE country_code <> :country",
+        country=account.country_code,
+    )
+    world.plan(account)
+    assert len(DATASETS) == len(reports_with_windows(world, account))
+
+
 def test_each_report_has_a_window_and_an_explanation_of_its_own(world: BenchWorld) -> None:
     """One fails while the other is loaded: a load by hand fails, the map shows the worse, and `explain` either."""
     account = world.account()

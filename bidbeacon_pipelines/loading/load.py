@@ -27,10 +27,9 @@ from bidbeacon_pipelines.loading.acceptance import (
 )
 from bidbeacon_pipelines.loading.load_queries import (
     ReportScope,
-    WindowEnd,
-    end_windows,
     insert_load,
     make_check,
+    note_loads,
     quarantine_rows,
     window_values,
 )
@@ -43,7 +42,8 @@ from bidbeacon_pipelines.loading.staging import (
     stage_report,
     tally_windows,
 )
-from bidbeacon_pipelines.windows.rules import WindowOutcome, failed, local_date
+from bidbeacon_pipelines.windows.queries import release_windows
+from bidbeacon_pipelines.windows.rules import NOT_SUSPICIOUS, failed, loaded, local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
@@ -248,33 +248,24 @@ class _AccountLoad:
         place = self._connection, self._scope, self.account
         quarantine_rows(*place, list(self._verdicts), result.loaded)
         insert_load(*place, result.counts)
-        end_windows(*place, [self._end(window) for window in self._windows])
+        tallies = {day: self._tallies[day] for day in result.loaded}
+        bad_rows = {day: bad.total() for day, bad in self._bad.items() if day is not None}
+        note_loads(*place, tallies, bad_rows)
+        release_windows(self._connection, self._scope.request_id, map(self._ended, self._windows))
         return result
 
-    def _end(self, window: ReportWindow) -> WindowEnd:
-        """Return how a window leaves the load."""
-        day = window.window_date
-        if not isinstance(self._verdicts[day], Accept):
-            return WindowEnd(day, self._outcome(window))
-        bad = self._bad.get(day, BadRows()).total()
-        return WindowEnd(day, self._outcome(window), self._tallies[day], bad)
-
-    def _outcome(self, window: ReportWindow) -> WindowOutcome:
+    def _ended(self, window: ReportWindow) -> ReportWindow:
+        """Return a window as it leaves the load."""
         day, rules = window.window_date, self._rules
         match verdict := self._verdicts[day]:
             case Accept():
-                return WindowOutcome(
-                    status="loaded",
-                    next_refresh_at=rules.next_refresh_at(day),
-                    data_as_of=self._scope.data_as_of,
-                )
+                return loaded(window, self._scope.data_as_of, rules.next_refresh_at(day))
             # Only a window with rows can get a suspicious report, so it stays loaded; an
             # unconfirmed one has nothing.
             case Suspicious(cause=cause) | Unconfirmed(cause=cause):
-                return WindowOutcome(
+                return window.with_changes(
                     status="loaded" if isinstance(verdict, Suspicious) else "unconfirmed",
                     next_refresh_at=rules.suspicious_again_at(window.suspicious_count),
-                    data_as_of=window.data_as_of,
                     cause=cause,
                     suspicious_digest=self._digests[day],
                     suspicious_rows=self._tallies[day].total("rows"),
@@ -282,5 +273,4 @@ class _AccountLoad:
                 )
             case Refuse(cause=cause):
                 again_at = rules.refused_again_at(day, window.data_as_of is not None)
-                kept = WindowOutcome(status=window.status, data_as_of=window.data_as_of)
-                return failed(kept, cause, again_at)
+                return failed(window.with_changes(**NOT_SUSPICIOUS), cause, again_at)

@@ -13,8 +13,6 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
 from bidbeacon_pipelines.loading.staging import WindowTally
 from bidbeacon_pipelines.loading.tables import ReportLoad
-from bidbeacon_pipelines.windows.queries import release_windows
-from bidbeacon_pipelines.windows.rules import WindowOutcome
 
 
 @dataclass(frozen=True)
@@ -131,16 +129,6 @@ def quarantine_rows(
     connection.execute(_QUARANTINE, values)
 
 
-@dataclass(frozen=True)
-class WindowEnd:
-    """The outcome of a load for one window. `tally` is set for a window that took the report."""
-
-    window_date: date
-    outcome: WindowOutcome
-    tally: WindowTally | None = None
-    bad_rows: int = 0
-
-
 _NOTE_LOAD = text("""
     UPDATE report_windows
        SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
@@ -149,17 +137,18 @@ _NOTE_LOAD = text("""
      WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 
 
-def end_windows(
-    connection: Connection, scope: ReportScope, account: Account, ends: Sequence[WindowEnd]
+def note_loads(
+    connection: Connection,
+    scope: ReportScope,
+    account: Account,
+    tallies: Mapping[date, WindowTally],
+    bad_rows: Mapping[date, int],
 ) -> None:
-    """Write how the windows of a request left its load, and that they wait for it no more."""
+    """Store what the windows hold that took a report; by day, with how many of their rows were invalid."""
     values = scope.values | account.identity
-    loaded = [
-        values | end.tally.values | {"day": end.window_date, "bad": end.bad_rows}
-        for end in ends
-        if end.tally is not None
+    loads = [
+        values | tally.values | {"day": day, "bad": bad_rows.get(day, 0)}
+        for day, tally in tallies.items()
     ]
-    if loaded:
-        connection.execute(_NOTE_LOAD, loaded)
-    outcomes = {(account.country_code, end.window_date): end.outcome for end in ends}
-    release_windows(connection, scope.request_id, outcomes)
+    if loads:
+        connection.execute(_NOTE_LOAD, loads)

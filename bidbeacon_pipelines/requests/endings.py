@@ -119,44 +119,39 @@ class EndingRequest(LockedRequest):
 
         Windows that were only bridged need no report and stay loaded.
         """
-        again, given_up = {}, {}
+        again: list[ReportWindow] = []
+        given_up: list[ReportWindow] = []
         for key, windows in self._windows.items():
             again_after_failure = self._again_after_failure(self._countries[key])
             for window in windows:
-                place = self._countries[key].country_code, window.window_date
                 if not _needs_report(window, now):
-                    again[place] = replace(window.outcome, status="loaded")
+                    again.append(window.with_changes(status="loaded"))
                 elif any(first <= window.window_date <= last for first, last in parts):
                     due = min(window.next_refresh_at or now, now)
-                    again[place] = failed(window.outcome, step.cause, due)
+                    again.append(failed(window, step.cause, due))
                 else:
                     at = again_after_failure(window.window_date, window.data_as_of is not None)
-                    given_up[place] = failed(window.outcome, step.cause, at)
+                    given_up.append(failed(window, step.cause, at))
         release_windows(connection, self._request.id, again, keep_wanted=True)
         release_windows(connection, self._request.id, given_up)
 
     def _fail_windows(self, connection: Connection, cause: Cause) -> None:
         """End the wait of all windows, whose report gave no data."""
-        outcomes = {}
+        ended = []
         for key, windows in self._windows.items():
-            country, again = self._countries[key], self._again_after_failure(self._countries[key])
+            again_after_failure = self._again_after_failure(self._countries[key])
             for window in windows:
-                at = again(window.window_date, window.data_as_of is not None)
-                place = country.country_code, window.window_date
-                outcomes[place] = failed(window.outcome, cause, at)
-        release_windows(connection, self._request.id, outcomes)
+                at = again_after_failure(window.window_date, window.data_as_of is not None)
+                ended.append(failed(window, cause, at))
+        release_windows(connection, self._request.id, ended)
 
     def _put_back(
         self, connection: Connection, released: Mapping[str, Sequence[ReportWindow]]
     ) -> None:
         """End the wait of windows of stopped accounts: they are due when these go on, all at once."""
         now = self._context.now()
-        outcomes = {
-            (self._countries[key].country_code, window.window_date): put_back(window.outcome, now)
-            for key, windows in released.items()
-            for window in windows
-        }
-        release_windows(connection, self._request.id, outcomes)
+        ended = [put_back(window, now) for windows in released.values() for window in windows]
+        release_windows(connection, self._request.id, ended)
 
     def _replan_released(self, connection: Connection) -> None:
         """Plan windows that were released in this transaction and fell due while they waited for the report."""

@@ -1,6 +1,6 @@
 """SQL on report windows. Dates are the account's own calendar days."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +13,6 @@ from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.windows.due import IS_DUE
-from bidbeacon_pipelines.windows.rules import WindowOutcome
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
@@ -344,14 +343,11 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
 
 _RELEASE = text("""
     UPDATE report_windows w
-       SET request_id = NULL, status = n.status, next_refresh_at = n.at, data_as_of = n.data_as_of, cause = n.cause,
+       SET request_id = NULL, status = n.status, next_refresh_at = n.next_refresh_at, data_as_of = n.data_as_of, cause = n.cause,
            suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_count = n.suspicious_count,
            wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END
-      FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:statuses AS text[]), CAST(:ats AS timestamptz[]),
-                  CAST(:data_as_of AS timestamptz[]), CAST(CAST(:causes AS text[]) AS jsonb[]), CAST(:suspicious_digests AS text[]),
-                  CAST(:suspicious_rows AS bigint[]), CAST(:suspicious_counts AS integer[]))
-           AS n(country_code, day, status, at, data_as_of, cause, suspicious_digest, suspicious_rows, suspicious_count)
-     WHERE w.country_code = n.country_code AND w.window_date = n.day AND w.request_id = :request_id""")
+      FROM jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
+     WHERE w.country_code = n.country_code AND w.window_date = n.window_date AND w.request_id = :request_id""")
 
 
 def is_day_loaded(connection: Connection, request_id: int, day: date) -> bool:
@@ -368,25 +364,13 @@ def is_day_loaded(connection: Connection, request_id: int, day: date) -> bool:
 def release_windows(
     connection: Connection,
     request_id: int,
-    outcomes: Mapping[tuple[str, date], WindowOutcome],
+    windows: Iterable[ReportWindow],
     *,
     keep_wanted: bool = False,
 ) -> None:
-    """Detach windows from a request, each, by country and day, with its outcome; with `keep_wanted`, manually requested ones still are."""
-    ends = list(outcomes.values())
-    values = {
-        "request_id": request_id,
-        "keep_wanted": keep_wanted,
-        "countries": [country for country, _ in outcomes],
-        "days": [day for _, day in outcomes],
-        "statuses": [end.status for end in ends],
-        "ats": [end.next_refresh_at for end in ends],
-        "data_as_of": [end.data_as_of for end in ends],
-        "causes": [end.cause and json_text(end.cause) for end in ends],
-        "suspicious_digests": [end.suspicious_digest for end in ends],
-        "suspicious_rows": [end.suspicious_rows for end in ends],
-        "suspicious_counts": [end.suspicious_count for end in ends],
-    }
+    """Detach windows from a request, each as its request left it; with `keep_wanted`, manually requested ones still are."""
+    rows = json_text([window.as_dict() for window in windows])
+    values = {"request_id": request_id, "windows": rows, "keep_wanted": keep_wanted}
     connection.execute(_RELEASE, values)
 
 

@@ -9,19 +9,30 @@ rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
 
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.datasets.registry import Dataset
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.windows.tables import ReportWindow
 
 EDGE_SAFETY = timedelta(days=1)
 """Left unused at the old end: Amazon counts its history in a calendar that may be a day ahead of the account's."""
 
 RETRIED_FOR = timedelta(days=7)
 """A last refresh that fails is tried again once a day for so long."""
+
+NOT_SUSPICIOUS: dict[str, Any] = {
+    "suspicious_digest": None,
+    "suspicious_rows": None,
+    "suspicious_count": 0,
+}
+"""The columns of a window whose last report was not suspicious."""
 
 
 @dataclass(frozen=True)
@@ -149,40 +160,30 @@ def again_after_failure(
     return tomorrow if tomorrow - (failing_since or failed_at) <= RETRIED_FOR else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class WindowOutcome:
-    """How a window leaves its request; the fields are columns of `report_windows`.
-
-    Attributes:
-        status: `missing`, `unconfirmed`, `loaded` or `failed`.
-        next_refresh_at: When it is due next; None for never.
-        data_as_of: When its loaded report was asked for.
-        cause: Why it failed or was suspicious.
-        suspicious_digest: Of the suspicious report.
-        suspicious_rows: Rows of that report.
-        suspicious_count: How many suspicious reports came in a row.
-    """
-
-    status: str
-    next_refresh_at: datetime | None = None
-    data_as_of: datetime | None = None
-    cause: Cause | None = None
-    suspicious_digest: str | None = None
-    suspicious_rows: int | None = None
-    suspicious_count: int = 0
+def loaded(
+    window: "ReportWindow", data_as_of: datetime, next_refresh_at: datetime | None
+) -> "ReportWindow":
+    """Return a window that took its report."""
+    return window.with_changes(
+        status="loaded",
+        data_as_of=data_as_of,
+        next_refresh_at=next_refresh_at,
+        cause=None,
+        **NOT_SUSPICIOUS,
+    )
 
 
-def failed(window: WindowOutcome, cause: Cause, again_at: datetime | None) -> WindowOutcome:
-    """Return the outcome of a window whose report failed or was refused; with data, and not due again, it is final with that data."""
+def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "ReportWindow":
+    """Return a window whose report failed or was refused; with data, and not due again, it is final with that data."""
     if again_at is None and window.data_as_of is not None:
-        return WindowOutcome(status="loaded", data_as_of=window.data_as_of, cause=cause)
-    return replace(window, status="failed", next_refresh_at=again_at, cause=cause)
+        return loaded(window, window.data_as_of, None).with_changes(cause=cause)
+    return window.with_changes(status="failed", next_refresh_at=again_at, cause=cause)
 
 
-def put_back(window: WindowOutcome, at: datetime) -> WindowOutcome:
-    """Return the outcome of a window whose account was stopped: as before its request, and due at an instant."""
+def put_back(window: "ReportWindow", at: datetime) -> "ReportWindow":
+    """Return a window whose account was stopped: as before its request, and due at an instant."""
     status = "missing" if window.data_as_of is None else "loaded"
-    return replace(window, status=status, next_refresh_at=at)
+    return window.with_changes(status=status, next_refresh_at=at)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bidbeacon_pipelines.database.base import TOTAL, PipelinesBase
 from bidbeacon_pipelines.database.base import account_reference as _account
 from bidbeacon_pipelines.database.base import amazon_id as _id
-from bidbeacon_pipelines.windows.rules import WindowOutcome
 
 WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
 
@@ -68,12 +67,6 @@ class ReportWindow(PipelinesBase):
     wanted_by: Mapped[str | None]
     wanted_at: Mapped[datetime | None]
     cause_key: Mapped[UUID | None] = mapped_column(Computed(CAUSE_KEY, persisted=True))
-
-    @property
-    def outcome(self) -> WindowOutcome:
-        """The outcome of its last request."""
-        names = WindowOutcome.__dataclass_fields__
-        return WindowOutcome(**{name: getattr(self, name) for name in names})
 
     __table_args__ = (
         _account(),

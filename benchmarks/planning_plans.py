@@ -10,9 +10,14 @@ from sqlalchemy import Connection, event
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.requests.queries import insert_request, list_candidates, list_plans
+from bidbeacon_pipelines.requests.queries import (
+    insert_request,
+    list_candidates,
+    list_days_to_plan,
+    list_next_due,
+    list_plans,
+)
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.windows.queries import list_days_to_plan, list_next_due
 
 Statement = tuple[str, Any]
 

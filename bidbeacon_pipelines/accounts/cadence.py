@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import (
     change_ads_account,
     get_ads_account,
-    get_ads_account_by_id,
+    set_next_look,
 )
 from bidbeacon_pipelines.accounts.rules import (
     AS_SOON_AS_DUE,
@@ -69,15 +69,14 @@ def describe_schedule(account: AdsAccount) -> str:
     return f"{account.label} is refreshed {account.cadence}, next at {local:%Y-%m-%d %H:%M} ({account.time_zone})."
 
 
-def schedule_next_refresh(connection: Connection, account_id: str, now: datetime) -> None:
+def schedule_next_refresh(connection: Connection, ads_account: AdsAccount, now: datetime) -> None:
     """Set when the next refresh of an ads account may begin, once everything due is planned.
 
-    A refresh that began before its time, by hand, changes nothing.
+    A refresh that began before its time, by hand, changes nothing; nor does one during which the
+    cadence was changed, since that has set the next one.
     """
-    stored = get_ads_account_by_id(connection, account_id, lock=True)
-    planned = stored.next_look_at or now
-    longest = stored.refresh_every or LONGEST_CRON  # what is further ahead was set by a wrong clock
-    if stored.cadence == AS_SOON_AS_DUE or now < planned <= now + longest:
-        return
-    next_look_at = next_start(stored.cadence, stored.time_zone, last=planned, now=now)
-    change_ads_account(connection, account_id, next_look_at=next_look_at)
+    cadence, planned = ads_account.cadence, ads_account.next_look_at or now
+    longest = ads_account.refresh_every or LONGEST_CRON  # a wrong clock may have set a later one
+    if cadence != AS_SOON_AS_DUE and not now < planned <= now + longest:
+        next_look_at = next_start(cadence, ads_account.time_zone, last=planned, now=now)
+        set_next_look(connection, ads_account, next_look_at)

@@ -219,6 +219,20 @@ def change_ads_account(connection: Connection, account_id: str, **values: Any) -
     connection.execute(statement.values(**values))
 
 
+def set_next_look(
+    connection: Connection, ads_account: AdsAccount, next_look_at: datetime | None
+) -> None:
+    """Set when the next refresh of an ads account may begin, unless its cadence has been changed since it was read."""
+    connection.execute(
+        update(AdsAccount)
+        .where(
+            AdsAccount.account_id == ads_account.account_id,
+            AdsAccount.cadence_at.is_not_distinct_from(ads_account.cadence_at),
+        )
+        .values(next_look_at=next_look_at)
+    )
+
+
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
     """Return the ads account with this key, or the one that the account with this key belongs to; None where there is none."""
     of_country = select(Account.account_id).where(Account.account_key == key)
@@ -254,12 +268,9 @@ def read_ads_account(engine: Engine, key: str) -> AdsAccount:
         return get_ads_account(connection, key)
 
 
-def get_ads_account_by_id(
-    connection: Connection, account_id: str, *, lock: bool = False
-) -> AdsAccount:
-    """Return the ads account with this id of Amazon's; with `lock` no other transaction changes it until this one ends."""
-    statement = select(AdsAccount).where(AdsAccount.account_id == account_id)
-    [found] = read_rows(connection, statement.with_for_update() if lock else statement)
+def get_ads_account_by_id(connection: Connection, account_id: str) -> AdsAccount:
+    """Return the ads account with this id of Amazon's."""
+    [found] = read_rows(connection, select(AdsAccount).where(AdsAccount.account_id == account_id))
     return found
 
 

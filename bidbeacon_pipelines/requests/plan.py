@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
@@ -17,7 +18,10 @@ from bidbeacon_pipelines.requests.planning_rules import (
     should_wait_for_countries,
 )
 from bidbeacon_pipelines.requests.queries import (
+    DayToPlan,
     insert_plans,
+    list_days_to_plan,
+    list_next_due,
     list_plans,
     lock_planning,
     replace_plans,
@@ -25,34 +29,26 @@ from bidbeacon_pipelines.requests.queries import (
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import make_windows
-from bidbeacon_pipelines.windows.queries import (
-    DayToPlan,
-    list_days_to_plan,
-    list_next_due,
-    list_windows,
-)
+from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_sessions import Action, SessionRecorder
 
 
-def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> bool:
+def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
     """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
 
     Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
     concurrently.
-
-    Returns:
-        Whether everything due is planned: nothing waits for other countries.
     """
     with context.engine.begin() as connection:
         change_ads_account(connection, ads_account.account_id, last_look_at=context.now())
-        countries = list_countries(connection, ads_account.account_id)
-    active = [account for account in countries if account.stop_reason is None]
+        accounts = list_countries(connection, ads_account.account_id)
+    active = [account for account in accounts if account.stop_reason is None]
     if not active:
-        for dataset in DATASETS.values() if countries else ():
-            session.add(skip_stopped(ads_account.ads_account_key, dataset, [], countries[0]))
-        return False
+        for dataset in DATASETS.values() if accounts else ():
+            session.add(skip_stopped(ads_account.ads_account_key, dataset, [], accounts[0]))
+        return
     make_windows(context, session, active)
-    return plan_due(context, session, ads_account, active)
+    plan_due(context, session, ads_account, active)
 
 
 @dataclass(frozen=True)
@@ -107,25 +103,22 @@ def plan_due(
     context: JobContext,
     session: SessionRecorder,
     ads_account: AdsAccount,
-    active: Sequence[Account],
-) -> bool:
+    accounts: Sequence[Account],
+) -> None:
     """Cover the due windows of all countries of an ads account with requests, and store them as planned.
 
     Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two
-    plans.
+    plans. Once everything due is planned, its next refresh is scheduled.
 
     Args:
         context: the tools.
         session: where it is recorded.
         ads_account: the ads account.
-        active: its countries that are refreshed; with several, they wait for each other.
-
-    Returns:
-        Whether everything due is planned: nothing waits for other countries.
+        accounts: its active accounts; with several, they wait for each other.
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
-    until = now + patience if len(active) > 1 else now
-    account_id, account = ads_account.account_id, ads_account.ads_account_key
+    until = now + patience if len(accounts) > 1 else now
+    account_id = ads_account.account_id
     with context.engine.begin() as connection:
         lock_planning(connection, account_id)
         plans = list_plans(connection, account_id)  # first, since sending one includes its windows
@@ -139,10 +132,11 @@ def plan_due(
             covered = (draft.report, draft.stored, draft.plan())
             by = session.session_id
             replace_plans(connection, account_id, *covered, session_id=by, at=now)
-        change_ads_account(connection, account_id, planned_at=now)
-        for action in _actions(account, drafts, changed, waiting, patience):
+        for action in _actions(ads_account.ads_account_key, drafts, changed, waiting, patience):
             session.add_in(connection, action)
-    return not waiting
+        if not waiting:
+            schedule_next_refresh(connection, ads_account, now)
+        change_ads_account(connection, account_id, planned_at=now)
 
 
 def _drafts(
@@ -167,31 +161,31 @@ def _drafts(
 
 
 def _actions(
-    account: str,
+    key: str,
     drafts: Sequence[_Draft],
     changed: Sequence[_Draft],
     waiting: Sequence[_Draft],
     patience: timedelta,
 ) -> list[Action]:
     """Return what is recorded of a planning: what is planned anew, what waits, or that nothing is due."""
-    actions: list[Action] = [_planned(account, draft) for draft in changed if draft.plan()]
+    actions: list[Action] = [_planned(key, draft) for draft in changed if draft.plan()]
     first_due: dict[Dataset, datetime] = {}
     for draft in waiting:
         first_due.setdefault(draft.report.dataset, min(draft.due))
     for dataset, since in first_due.items():
         at, reason = since + patience, SkipReason.WAITS_FOR_COUNTRIES
         until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
-        actions.append(skip_windows(account, dataset, [], reason, detail=until))
+        actions.append(skip_windows(key, dataset, [], reason, detail=until))
     if not any(draft.days or draft.stored for draft in drafts):
         fresh = SkipReason.ALREADY_FRESH
-        actions += [skip_windows(account, one, [], fresh) for one in DATASETS.values()]
+        actions += [skip_windows(key, one, [], fresh) for one in DATASETS.values()]
     return actions
 
 
-def _planned(account: str, draft: _Draft) -> ReportsPlanned:
+def _planned(key: str, draft: _Draft) -> ReportsPlanned:
     planned = draft.plan()
     return ReportsPlanned(
-        account=account,
+        account=key,
         dataset=draft.report.dataset.name,
         reports=len(planned),
         windows=sum(day.windows for day in draft.days),
@@ -252,17 +246,17 @@ def plan_backfill(
 
 
 def skip_stopped(
-    account: str, dataset: Dataset, days: Sequence[date], stopped: Account
+    key: str, dataset: Dataset, days: Sequence[date], account: Account
 ) -> WindowSkipped:
-    """Return the action with the reason why windows of an account are not requested: it is paused, disabled or needs attention."""
-    needs_attention = stopped.needs_attention
+    """Return the action with the reason why windows are not requested: the account is paused, disabled or needs attention."""
+    needs_attention = account.needs_attention
     reason = SkipReason.ACCOUNT_NEEDS_ATTENTION if needs_attention else SkipReason.ACCOUNT_STOPPED
-    return skip_windows(account, dataset, days, reason, cause=needs_attention or stopped.stop_cause)
+    return skip_windows(key, dataset, days, reason, cause=needs_attention or account.stop_cause)
 
 
 def skip_windows(
-    account: str, dataset: Dataset, days: Sequence[date], reason: SkipReason, **why: Any
+    key: str, dataset: Dataset, days: Sequence[date], reason: SkipReason, **why: Any
 ) -> WindowSkipped:
-    """Return the action with the reason why windows of an account are skipped; `why` has its detail or cause."""
-    facts: dict[str, Any] = {"account": account, "dataset": dataset.name, "windows": list(days)}
+    """Return the action with the reason why windows are skipped; `why` has its detail or cause."""
+    facts: dict[str, Any] = {"account": key, "dataset": dataset.name, "windows": list(days)}
     return WindowSkipped(**facts, reason=reason, **why)

@@ -1,4 +1,4 @@
-"""SQL on report requests, and on their locks: which session is working on a request.
+"""SQL on report requests, on the days to plan them for, and on their locks: which session is working on a request.
 
 A lock names a session, in `locked_by`. It ends with that session's lease, so also when its process
 dies.
@@ -6,7 +6,7 @@ dies.
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, Select, insert, select, text, update
@@ -19,6 +19,7 @@ from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
+from bidbeacon_pipelines.windows.due import IS_DUE as IS_WINDOW_DUE
 from bidbeacon_pipelines.windows.rules import EndedReport
 from bidbeacon_sessions.leases import end_dead_connections
 
@@ -56,6 +57,71 @@ def lock_planning(connection: Connection, account_id: str) -> None:
     lock_until_commit(connection, f"plan {account_id}")
 
 
+class DayToPlan(NamedTuple):
+    """A day of a report of an ads account that is in no request yet, and due or requested manually in at least one country.
+
+    Attributes:
+        dataset: The dataset's name.
+        report: The report's name.
+        window_date: The day.
+        due_since: When the first of its windows fell due; None where it is only wanted.
+        is_wanted: Whether it was requested manually.
+        windows: How many countries it is due or wanted in.
+    """
+
+    dataset: str
+    report: str
+    window_date: date
+    due_since: datetime | None
+    is_wanted: bool
+    windows: int
+
+
+# Each part has an index that gives just its rows: of 24 months of all datasets of a steady account
+# these are a few dozen.
+_DAYS_TO_PLAN = text(f"""
+    SELECT dataset, report, window_date, min(due_since), bool_or(is_wanted), count(*)
+      FROM (SELECT w.dataset, w.report, w.window_date, least(w.next_refresh_at, :now) AS due_since, w.wanted_by IS NOT NULL AS is_wanted
+              FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND {IS_WINDOW_DUE} AND w.request_id IS NULL AND w.expires_at > :now
+            UNION ALL
+            SELECT w.dataset, w.report, w.window_date, NULL, true
+              FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL AND w.request_id IS NULL
+               AND {IS_WINDOW_DUE} IS NOT TRUE AND w.expires_at > :now) days
+     GROUP BY dataset, report, window_date""")
+
+
+def list_days_to_plan(
+    connection: Connection, account_id: str, *, now: datetime
+) -> dict[tuple[str, str], list[DayToPlan]]:
+    """Return, by dataset and report, the days of an ads account that are in no request yet, and due or requested manually in at least one country.
+
+    Expired ones are left out.
+    """
+    rows = connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now})
+    found: dict[tuple[str, str], list[DayToPlan]] = {}
+    for row in rows:
+        found.setdefault((row.dataset, row.report), []).append(DayToPlan._make(row))
+    return found
+
+
+_NEXT_DUE = text(f"""
+    SELECT w.dataset, w.report, min(w.next_refresh_at)
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.request_id IS NULL
+       AND w.next_refresh_at > :after AND w.next_refresh_at <= :until
+     GROUP BY w.dataset, w.report""")
+
+
+def list_next_due(
+    connection: Connection, account_id: str, *, after: datetime, until: datetime
+) -> dict[tuple[str, str], datetime]:
+    """Return, by dataset and report, when the next window of an ads account falls due between two instants, in any country."""
+    rows = connection.execute(_NEXT_DUE, {"account_id": account_id, "after": after, "until": until})
+    return {(dataset, report): due for dataset, report, due in rows}
+
+
 _UNSENT = """r.status = 'planned' AND r.attempts = 0
     AND NOT EXISTS (SELECT FROM report_windows w WHERE w.request_id = r.id)"""
 
@@ -82,9 +148,15 @@ def insert_request(
     **columns: Any,
 ) -> int:
     """Store a request as planned, with other columns; return its id."""
-    asked = {"account_id": account_id, "dataset": dataset, "report": report}
-    days = {"start_date": start, "end_date": end, "requested_by": session_id}
-    new = insert(ReportRequest).values(**asked, **days, **columns)
+    new = insert(ReportRequest).values(
+        account_id=account_id,
+        dataset=dataset,
+        report=report,
+        start_date=start,
+        end_date=end,
+        requested_by=session_id,
+        **columns,
+    )
     return int(connection.execute(new.returning(ReportRequest.id)).scalar_one())
 
 
@@ -98,10 +170,18 @@ def insert_plans(
     at: datetime,
 ) -> list[int]:
     """Store requests of a report as planned; return their ids."""
-    asked = (account_id, report.dataset.name, report.name)
-    by: dict[str, Any] = {"session_id": session_id, "created_at": at}
     return [
-        insert_request(connection, *asked, one.start, one.end, by_hand=one.by_hand, **by)
+        insert_request(
+            connection,
+            account_id,
+            report.dataset.name,
+            report.name,
+            one.start,
+            one.end,
+            by_hand=one.by_hand,
+            session_id=session_id,
+            created_at=at,
+        )
         for one in planned
     ]
 
@@ -137,6 +217,23 @@ def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
         text(f"DELETE FROM report_requests r WHERE r.id = ANY(:ids) AND {_UNSENT}"),
         {"ids": list(request_ids)},
     )
+
+
+_LEFT = text(f"""
+    SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
+       AND (w.next_refresh_at <= :now OR w.status = 'failed') AND w.expires_at > :now
+       AND NOT EXISTS (SELECT FROM report_requests r
+                        WHERE r.account_id = w.account_id AND r.dataset = w.dataset AND r.report = w.report AND {OPEN_REQUEST}
+                          AND w.window_date BETWEEN r.start_date AND r.end_date)""")
+
+
+def count_windows_left(
+    connection: Connection, account_id: str, datasets: Sequence[str], *, now: datetime
+) -> int:
+    """Return how many windows of an ads account are due or failed, and in no planned or requested report."""
+    values = {"account_id": account_id, "datasets": list(datasets), "now": now}
+    return int(connection.execute(_LEFT, values).scalar_one())
 
 
 def list_ended_reports(

@@ -3,16 +3,18 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports, raise_together
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
-from bidbeacon_pipelines.requests.queries import LockLostError, lock_next_request
+from bidbeacon_pipelines.requests.queries import (
+    LockLostError,
+    count_windows_left,
+    lock_next_request,
+)
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.wanted_queries import count_windows_left
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 logger = logging.getLogger(__name__)
@@ -39,9 +41,7 @@ def refresh_account(
     Returns:
         How many windows are due or failed, and neither planned nor requested.
     """
-    if plan_account(context, session, ads_account):
-        with context.engine.begin() as connection:
-            schedule_next_refresh(connection, ads_account.account_id, context.now())
+    plan_account(context, session, ads_account)
     try:
         create_reports(context, session, gate=(ads_account.client_id, ads_account.region))
     except (LockLostError, SessionClosedError):

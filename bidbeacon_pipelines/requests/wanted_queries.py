@@ -1,14 +1,13 @@
-"""SQL on what people want now: windows to load, and syncs of entities; and on what a refresh left undone."""
+"""SQL on what people want now: windows to load, and syncs of entities."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.requests.tables import OPEN_REQUEST
 
 # A session drives what it has recorded as asked for, for as long as its lease lives.
 _DRIVER = """SELECT t.session_id FROM session_references t JOIN session_leases l USING (session_id)
@@ -57,20 +56,3 @@ def stop_wanting(
     """Mark the windows that a session drove as not wanted any more, except those that another living session drives."""
     values = {"dataset": dataset, "days": list(days), "session_id": session_id}
     connection.execute(_STOP, account.identity | values)
-
-
-_LEFT = text(f"""
-    SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-       AND (w.next_refresh_at <= :now OR w.status = 'failed') AND w.expires_at > :now
-       AND NOT EXISTS (SELECT FROM report_requests r
-                        WHERE r.account_id = w.account_id AND r.dataset = w.dataset AND r.report = w.report AND {OPEN_REQUEST}
-                          AND w.window_date BETWEEN r.start_date AND r.end_date)""")
-
-
-def count_windows_left(
-    connection: Connection, account_id: str, datasets: Sequence[str], *, now: datetime
-) -> int:
-    """Return how many windows of an ads account are due or failed, and in no planned or requested report."""
-    values = {"account_id": account_id, "datasets": list(datasets), "now": now}
-    return int(connection.execute(_LEFT, values).scalar_one())

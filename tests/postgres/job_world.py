@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
 from bidbeacon_pipelines.accounts.queries import list_accounts, read_ads_account, set_paused
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
@@ -111,9 +110,7 @@ class BenchWorld:
         """Run the scheduled refresh of an account's ads account once: it plans only."""
         with self.session("refresh-account") as session:
             ads_account = read_ads_account(self.context.engine, account.account_key)
-            if plan_account(self.context, session, ads_account):
-                with self.engine.begin() as connection:
-                    schedule_next_refresh(connection, account.account_id, self.context.now())
+            plan_account(self.context, session, ads_account)
 
     def step(self) -> int:
         """Run the shared polling once: look, load, create."""

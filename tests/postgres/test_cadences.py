@@ -127,6 +127,19 @@ def test_a_new_cadence_counts_from_the_last_refresh(
     assert due() == [world.account("US").ads_account_key]
 
 
+def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: BenchWorld) -> None:
+    """Not the cadence that the refresh began with."""
+    world.shorten_history(3)
+    world.execute("UPDATE ads_accounts SET refresh_every = interval '1 day', refresh_cron = NULL")
+    key = world.account("US").ads_account_key
+    before = read_ads_account(world.engine, key)
+    set_by_person(world, Cadence(cron="0 6 * * *"))
+    at = stored(world, "next_look_at")
+    with world.session() as session:
+        plan_account(world.context, session, before)
+    assert at == stored(world, "next_look_at")
+
+
 def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[str]]) -> None:
     """A day is loaded at once while the account's next round is weeks away, and that stays where it is."""
     set_by_person(world, Cadence(cron="0 6 1 6 *"))

@@ -6,12 +6,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.requests.queries import list_days_to_plan
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
 )
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_pipelines.windows.queries import list_days_to_plan
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
 

@@ -75,8 +75,10 @@ def schedule_next_refresh(connection: Connection, ads_account: AdsAccount, now: 
     A refresh that began before its time, by hand, changes nothing; nor does one during which the
     cadence was changed, since that has set the next one.
     """
-    cadence, planned = ads_account.cadence, ads_account.next_look_at or now
+    cadence = ads_account.cadence
+    planned = ads_account.next_look_at or now
     longest = ads_account.refresh_every or LONGEST_CRON  # a wrong clock may have set a later one
-    if cadence != AS_SOON_AS_DUE and not now < planned <= now + longest:
-        next_look_at = next_start(cadence, ads_account.time_zone, last=planned, now=now)
-        set_next_look(connection, ads_account, next_look_at)
+    if cadence == AS_SOON_AS_DUE or now < planned <= now + longest:
+        return
+    next_look_at = next_start(cadence, ads_account.time_zone, last=planned, now=now)
+    set_next_look(connection, ads_account, next_look_at)

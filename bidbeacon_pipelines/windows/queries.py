@@ -123,8 +123,14 @@ def delete_report_windows(
     values = account.identity | {"dataset": dataset, "but": list(but)}
     others = f"{_OF_DATASET} AND report <> ALL(:but)"
     left = "SELECT count(*) FROM report_windows w WHERE (w.account_id, w.country_code, w.dataset, w.report) = (d.account_id, d.country_code, d.dataset, d.report)"
+    deleted = connection.execute(
+        text(f"""DELETE FROM report_windows WHERE {others} AND request_id IS NULL
+                 RETURNING window_date, load_count"""),
+        values,
+    )
+    never_loaded = {row.window_date for row in deleted if not row.load_count}
+    _record_again(connection, account, dataset, sorted(never_loaded))
     for statement in (
-        f"DELETE FROM report_windows WHERE {others} AND request_id IS NULL",
         f"UPDATE dataset_windows d SET windows = ({left}) WHERE {others}",
         f"DELETE FROM dataset_windows WHERE {others} AND windows = 0",
     ):
@@ -181,7 +187,21 @@ def expire_windows(
               RETURNING window_date"""),
         values,
     )
-    return sorted(set(expired.scalars()))
+    days = sorted(set(expired.scalars()))
+    _record_again(connection, account, dataset, days)
+    return days
+
+
+def _record_again(
+    connection: Connection, account: Account, dataset: str, days: Sequence[date]
+) -> None:
+    """Have the loads of days recorded again: nothing else would tell Dagster that these days are complete now."""
+    if days:
+        connection.execute(
+            text(f"""UPDATE report_windows SET recorded_load_count = 0
+                      WHERE {_OF_DATASET} AND window_date = ANY(:days) AND load_count > 0"""),
+            account.identity | {"dataset": dataset, "days": days},
+        )
 
 
 def list_windows(

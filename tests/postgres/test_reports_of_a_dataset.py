@@ -12,6 +12,7 @@ from bidbeacon_pipelines.defs.recording import day_metadata
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
+from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days, record_days
 from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained_json
@@ -47,6 +48,15 @@ def set_products(world: BenchWorld, account: Account, product: str) -> None:
     world.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
 
 
+def set_history(world: BenchWorld, account: Account, days: str | None) -> None:
+    """Let Amazon serve products of Sponsored Brands for so many days, None for all, and make the windows again."""
+    with world.session() as session:
+        with world.engine.begin() as connection:
+            values = ("NA", DAILY_PRODUCTS.name, "history:SB", days)
+            change_contract(connection, session, *values, by="a person", at=world.context.now())
+        keep_windows(world.context, session, account, DAILY_PRODUCTS)
+
+
 def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
     """Load a day of products as somebody does who waits for it."""
     with world.session("load-windows") as session:
@@ -68,16 +78,26 @@ def unrecorded(world: BenchWorld) -> list[LoadedDay]:
 
 
 def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWorld) -> None:
-    """Of all twelve before campaigns are known; then of nine without Brands and Display; a campaign of another product brings its report."""
+    """Of all twelve before campaigns are known; then of nine without Brands and Display; a campaign of another product brings its report.
+
+    A day whose last open window goes is recorded as complete.
+    """
     world.shorten_history(30)
     account = world.account()
     world.plan(account)
     assert 12 == len(reports_with_windows(world, account))
     world.sync_entities(account)
     set_products(world, account, "SPONSORED_PRODUCTS")
+    world.execute(
+        """UPDATE report_windows SET status = 'loaded', load_count = 1, recorded_load_count = 1, last_loaded_at = now()
+            WHERE dataset = 'daily_products' AND report = 'SP+SD' AND window_date = :day AND country_code = :country""",
+        day=DAY,
+        country=account.country_code,
+    )
     world.execute("DELETE FROM dataset_windows; UPDATE ads_accounts SET planned_at = NULL")
     world.plan(account)
     assert len(DATASETS) == len(reports_with_windows(world, account))
+    assert [(DAY, True)] == [(one.window_date, one.is_complete) for one in unrecorded(world)]
     world.sync_entities(account)
     world.plan(account)
     assert 12 == len(reports_with_windows(world, account))
@@ -136,13 +156,9 @@ def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: Bench
     with world.engine.begin() as connection:
         record_days(connection, [day], str(uuid4()))
     assert [] == unrecorded(world)
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = NULL, status = 'expired' WHERE report = 'SB' AND window_date = :day",
-        day=DAY,
-    )
-    world.execute("UPDATE report_windows SET recorded_load_count = 0")
+    set_history(world, account, "1")
     assert [True] == [one.is_complete for one in unrecorded(world)]
-    world.execute("UPDATE report_windows SET status = 'missing' WHERE status = 'expired'")
+    set_history(world, account, None)
     load_by_hand(world, account, DAY)
     [day] = unrecorded(world)
     [rows] = world.query(

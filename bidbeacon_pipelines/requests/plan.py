@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
@@ -82,10 +83,11 @@ class _Draft:
     def is_changed(self) -> bool:
         """Whether it is to be planned otherwise than before."""
         before = [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in self.stored]
-        return self.plan() != before
+        return self.planned != before
 
-    def plan(self) -> list[PlannedRequest]:
-        """Cover what is due and wanted."""
+    @cached_property
+    def planned(self) -> list[PlannedRequest]:
+        """The requests that cover what is due and wanted."""
         return plan_requests(
             [day.window_date for day in self.days if day.due_since is not None],
             longest_days=self.report.longest_period_days,
@@ -129,9 +131,15 @@ def plan_due(
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
         changed = [draft for draft in drafts if draft not in waiting and draft.is_changed]
         for draft in changed:
-            covered = (draft.report, draft.stored, draft.plan())
-            by = session.session_id
-            replace_plans(connection, account_id, *covered, session_id=by, at=now)
+            replace_plans(
+                connection,
+                account_id,
+                draft.report,
+                draft.stored,
+                draft.planned,
+                session_id=session.session_id,
+                at=now,
+            )
         for action in _actions(ads_account.ads_account_key, drafts, changed, waiting, patience):
             session.add_in(connection, action)
         if not waiting:
@@ -150,13 +158,15 @@ def _drafts(
     drafts = []
     for dataset in DATASETS.values():
         for report in contract.reports(dataset):
-            key = dataset.name, report.name
-            own = [plan for plan in plans if (plan.dataset, plan.report) == key]
+            names = dataset.name, report.name
+            own = [plan for plan in plans if (plan.dataset, plan.report) == names]
             open_days = [
-                day for day in days.get(key, []) if not _is_planned(fixed, report, day.window_date)
+                day
+                for day in days.get(names, [])
+                if not _is_planned(fixed, report, day.window_date)
             ]
             stored = [plan for plan in own if not plan.is_fixed]
-            drafts.append(_Draft(report, open_days, stored, next_due.get(key)))
+            drafts.append(_Draft(report, open_days, stored, next_due.get(names)))
     return drafts
 
 
@@ -168,7 +178,7 @@ def _actions(
     patience: timedelta,
 ) -> list[Action]:
     """Return what is recorded of a planning: what is planned anew, what waits, or that nothing is due."""
-    actions: list[Action] = [_planned(key, draft) for draft in changed if draft.plan()]
+    actions: list[Action] = [_planned(key, draft) for draft in changed if draft.planned]
     first_due: dict[Dataset, datetime] = {}
     for draft in waiting:
         first_due.setdefault(draft.report.dataset, min(draft.due))
@@ -183,7 +193,7 @@ def _actions(
 
 
 def _planned(key: str, draft: _Draft) -> ReportsPlanned:
-    planned = draft.plan()
+    planned = draft.planned
     return ReportsPlanned(
         account=key,
         dataset=draft.report.dataset.name,
@@ -195,9 +205,9 @@ def _planned(key: str, draft: _Draft) -> ReportsPlanned:
 
 
 def _is_planned(plans: Sequence[ReportRequest], report: DatasetReport, day: date) -> bool:
-    key = report.dataset.name, report.name
+    names = report.dataset.name, report.name
     return any(
-        (plan.dataset, plan.report) == key and plan.start_date <= day <= plan.end_date
+        (plan.dataset, plan.report) == names and plan.start_date <= day <= plan.end_date
         for plan in plans
     )
 

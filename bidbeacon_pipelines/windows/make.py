@@ -39,9 +39,9 @@ def make_windows(
         through = list_windows_through(connection, accounts[0].account_id)
     for account in accounts:
         today = local_date(context.now(), account.time_zone)
+        made = today, today + timedelta(days=1)
         for dataset in DATASETS.values():
-            made = through.get((account.country_code, dataset.name))
-            if made is None or not today <= made <= today + timedelta(days=1):
+            if through.get((account.country_code, dataset.name)) not in made:
                 keep_windows(context, session, account, dataset)
 
 

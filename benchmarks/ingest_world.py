@@ -166,14 +166,19 @@ class Ours(Contender):
         self._requests += 1
         sent_at = NOW + timedelta(days=self._requests)
         times = dict.fromkeys(DAYS, WindowTimes(NOW, NOW + timedelta(days=700)))
-        period = DAYS[0], DAYS[-1]
-        how: dict[str, Any] = {"by_hand": False, "session_id": uuid4(), "created_at": sent_at}
         with self.place.engine.begin() as connection:
             for account in self.place.accounts:
                 create_windows(connection, account, DATASET.name, "SP", times)
-            account_id = self.place.account.account_id
             self.request_id = insert_request(
-                connection, account_id, DATASET.name, "SP", *period, **how
+                connection,
+                account_id=self.place.account.account_id,
+                dataset=DATASET.name,
+                report="SP",
+                start_date=DAYS[0],
+                end_date=DAYS[-1],
+                by_hand=False,
+                requested_by=uuid4(),
+                created_at=sent_at,
             )
             attach_windows(connection, self.request_id, now=sent_at)
 

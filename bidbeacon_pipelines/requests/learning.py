@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -27,9 +26,19 @@ def request_part(
     by_hand: bool = False,
 ) -> None:
     """Plan a request for a part of the days of a refused one."""
-    asked = (refused.account_id, refused.dataset, refused.report, *days)
-    by: dict[str, Any] = {"session_id": session.session_id, "created_at": now, "by_hand": by_hand}
-    insert_request(connection, *asked, **by, narrows=refused.id)
+    start, end = days
+    insert_request(
+        connection,
+        account_id=refused.account_id,
+        dataset=refused.dataset,
+        report=refused.report,
+        start_date=start,
+        end_date=end,
+        by_hand=by_hand,
+        requested_by=session.session_id,
+        created_at=now,
+        narrows=refused.id,
+    )
 
 
 def learn_from_loaded(

@@ -136,28 +136,10 @@ def list_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
     return _rows(connection, plans.order_by(_R.end_date.desc(), _R.id).with_for_update())
 
 
-def insert_request(
-    connection: Connection,
-    account_id: str,
-    dataset: str,
-    report: str,
-    start: date,
-    end: date,
-    *,
-    session_id: UUID,
-    **columns: Any,
-) -> int:
-    """Store a request as planned, with other columns; return its id."""
-    new = insert(ReportRequest).values(
-        account_id=account_id,
-        dataset=dataset,
-        report=report,
-        start_date=start,
-        end_date=end,
-        requested_by=session_id,
-        **columns,
-    )
-    return int(connection.execute(new.returning(ReportRequest.id)).scalar_one())
+def insert_request(connection: Connection, **columns: Any) -> int:
+    """Store a request as planned, given columns of its row; return its id."""
+    new = insert(ReportRequest).values(columns).returning(ReportRequest.id)
+    return int(connection.execute(new).scalar_one())
 
 
 def insert_plans(
@@ -173,13 +155,13 @@ def insert_plans(
     return [
         insert_request(
             connection,
-            account_id,
-            report.dataset.name,
-            report.name,
-            one.start,
-            one.end,
+            account_id=account_id,
+            dataset=report.dataset.name,
+            report=report.name,
+            start_date=one.start,
+            end_date=one.end,
             by_hand=one.by_hand,
-            session_id=session_id,
+            requested_by=session_id,
             created_at=at,
         )
         for one in planned

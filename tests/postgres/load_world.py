@@ -202,13 +202,13 @@ class LoadWorld:
         first, last = min(days), max(days)
         request_id = insert_request(
             connection,
-            self.account.account_id,
-            dataset.name,
-            report.name,
-            first,
-            last,
+            account_id=self.account.account_id,
+            dataset=dataset.name,
+            report=report.name,
+            start_date=first,
+            end_date=last,
             by_hand=True,
-            session_id=uuid4(),
+            requested_by=uuid4(),
             created_at=as_of,
         )
         want_windows(connection, self.account, dataset.name, days, "maria", now=as_of)

@@ -16,10 +16,10 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 
 def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
     """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay."""
-    active = [account for account in accounts if account.is_active]
-    ads_accounts = dict.fromkeys(one.ads_account_key for one in active)
+    shown = [account for account in accounts if not account.is_disabled]
+    ads_accounts = dict.fromkeys(one.ads_account_key for one in shown)
     instance.add_dynamic_partitions(ADS_ACCOUNTS, list(ads_accounts))
-    instance.add_dynamic_partitions(ACCOUNTS, [one.account_key for one in active])
+    instance.add_dynamic_partitions(ACCOUNTS, [one.account_key for one in shown])
 
 
 @dg.asset(

@@ -78,8 +78,9 @@ def test_runs_record_one_at_a_time(loaded: World) -> None:
 
 
 def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
-    """With Dagster's schema dropped and created again, accounts are partitions and the day is materialized."""
-    active = loaded.rows(
+    """With Dagster's schema dropped and created again, accounts are partitions, also paused ones, and the day is materialized."""
+    loaded.execute("UPDATE advertiser_accounts SET paused = country_code = 'DE'")
+    known = loaded.rows(
         "SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'"
     )
     loaded.execute("DROP SCHEMA dagster CASCADE")
@@ -89,7 +90,7 @@ def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
         assert 1 == record_again(anew)
         assert_shown_as_held(anew)
         found = instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name))
-        assert {row["account_key"] for row in active} == set(found)
+        assert {row["account_key"] for row in known} == set(found)
 
 
 def test_dagster_follows_our_tables_when_they_are_restored(loaded: World) -> None:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.causes import Severity, cause, explain
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.datasets.partition_months import (
@@ -160,11 +159,17 @@ def judge_disk(folder: str, free: int, total: int) -> list[Finding]:
     return [found(cause("disk-nearly-full", detail=said), severity=severity)]
 
 
+# Those that are disabled keep their partitions, and were synced while they were not.
+_HAVE_PARTITIONS = text("""
+    SELECT count(*) FROM advertiser_accounts
+     WHERE amazon_status <> 'DISABLED' OR entities_synced_at IS NOT NULL""")
+
+
 def find_partitions(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return that Dagster's UI soon can't show the partitions of all accounts, 20 % before it can't."""
-    active = text(f"SELECT count(*) FROM advertiser_accounts a WHERE {IS_ACTIVE}")
-    accounts = connection.execute(active).scalar_one()
-    return judge_partitions(accounts, settings.partition_months, now)
+    return judge_partitions(
+        connection.execute(_HAVE_PARTITIONS).scalar_one(), settings.partition_months, now
+    )
 
 
 def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]:

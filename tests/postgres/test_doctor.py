@@ -24,6 +24,7 @@ from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
 from bidbeacon_pipelines.problems.doctor import judge_regions
 from bidbeacon_pipelines.problems.system_findings import (
     find_not_polled,
+    find_partitions,
     judge_disk,
     judge_processes,
 )
@@ -33,6 +34,14 @@ from tests.rules import rule
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30
+MANY_ACCOUNTS = """
+    WITH ads_account AS (
+        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
+        SELECT n, n, n, 'client', 'NA', 'UTC' FROM generate_series(1, 200) n)
+    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, region, currency_code, time_zone, paused, amazon_status, entities_synced_at)
+    SELECT n, 'US', n, n, 'NA', 'USD', 'UTC', n <= 50, CASE WHEN n <= 100 THEN 'CREATED' ELSE 'DISABLED' END, CASE WHEN n <= 150 THEN now() END
+      FROM generate_series(1, 200) n"""
+"""50 are paused, 50 active, 50 disabled after their first sync of entities, and 50 always were."""
 
 
 @pytest.mark.parametrize(
@@ -159,6 +168,15 @@ def test_a_disk_that_fills_up_is_told_before_it_is_full(
 ) -> None:
     """Below five GiB it is odd, below one a failure."""
     assert expected == [one.severity for one in judge_disk("/data", int(free * GIB), 100 * GIB)]
+
+
+def test_partitions_of_stopped_accounts_count(engine: Engine) -> None:
+    """A paused account keeps its partitions, and so does one that was disabled after its first sync of entities."""
+    with engine.begin() as connection:
+        connection.execute(text(MANY_ACCOUNTS))
+        now = connection.execute(text("SELECT now()")).scalar_one()
+        [found] = find_partitions(connection, Settings(), now)
+    assert "150 accounts" in found.sentence
 
 
 def test_reports_that_nobody_polls_are_told(engine: Engine) -> None:

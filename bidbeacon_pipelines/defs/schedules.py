@@ -1,7 +1,7 @@
 """Sensors that start a run only if there is something to do."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 import httpx
@@ -120,8 +120,8 @@ close_crashed_sessions = build_session_closer(session_store)
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
     """Return the accounts (`""` for none) that have a run of a job in progress, or of which the last two failed recently."""
     under_way = list_runs_under_way(instance, job_name)
-    since = datetime.now(UTC) - PAUSE_AFTER_FAILURE
     with session_store().begin() as connection:
+        since = read_real_now(connection) - PAUSE_AFTER_FAILURE
         failed = list_accounts_failed_twice(connection, job_name.replace("_", "-"), since=since)
     return {run.tags.get(PARTITION_TAG, "") for run in under_way} | failed
 
@@ -136,7 +136,9 @@ def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.
 
 def _is_first_sync_due(instance: dg.DagsterInstance) -> bool:
     """Return whether it is time to look for the first accounts: every five minutes, until there are some."""
-    name, since = sync_accounts.name, datetime.now(UTC) - PAUSE_AFTER_FAILURE
+    name = sync_accounts.name
+    with session_store().begin() as connection:
+        since = read_real_now(connection) - PAUSE_AFTER_FAILURE
     recent = dg.RunsFilter(job_name=name, created_after=since)
     return not list_runs_under_way(instance, name) and not instance.get_runs(recent, limit=1)
 

@@ -21,9 +21,11 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.windows.rules import local_date, window_dates
+from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.judgements import read_judgements
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import DATASET, SERVED_DAYS, World
+from tests.rules import rule
 
 FORTY_DAYS = timedelta(days=40)
 WORK = """
@@ -39,6 +41,18 @@ for command in (["refresh", *account], ["accounts", "cadence", sys.argv[1], "--e
 assert defs.resolve_job_def("delete_old_records").execute_in_process().success
 """
 """Refreshes an account, sets its cadence, and deletes what is old."""
+
+TICK = """
+import sys
+from dagster import DagsterInstance, build_sensor_context
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs.schedules import busy_accounts, refresh_due_accounts
+
+with DagsterInstance.from_config(sys.argv[1]) as instance:
+    [answer] = refresh_due_accounts(build_sensor_context(instance=instance, definitions=defs))
+    print(type(answer).__name__, busy_accounts(instance, "refresh_account"))
+"""
+"""Evaluates a sensor; prints its answer, and which accounts rest after two failures."""
 
 
 def run_ahead(days: int, *arguments: str) -> str:
@@ -99,6 +113,20 @@ def test_work_on_host_whose_clock_is_years_ahead_is_of_today(stocked: World) -> 
         "SELECT payload FROM session_actions WHERE type = 'old-records-deleted'"
     )
     assert deleted["payload"]["counts"]["sessions"] == 0
+
+
+def test_pauses_after_failures_hold_on_host_whose_clock_is_two_days_ahead(real: World) -> None:
+    """The first sync of accounts is not repeated at each tick, and an account rests after two failures."""
+    real.sandbox.state.rules.add(rule("token", what="revoked"))
+    assert not real.run_job("sync_accounts", raise_on_error=False).success
+    for _ in range(2):
+        with (
+            pytest.raises(RuntimeError),
+            with_job_session("refresh-account", store=real.sessions, account=Subject("DE.acme")),
+        ):
+            raise RuntimeError("Amazon is odd")
+    printed = run_ahead(2, "-c", TICK, real.instance.root_directory)
+    assert printed.splitlines()[-1] == "SkipReason {'DE.acme'}"
 
 
 def test_page_alerts_and_checks_agree_on_host_whose_clock_is_two_days_ahead(stocked: World) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -16,6 +17,7 @@ from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.errors import first_line
+from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import (
     list_revisions,
     read_oldest_program,
@@ -27,6 +29,7 @@ from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Region, Settings
+from bidbeacon_sessions.sentences import format_duration
 
 _HASTY = RetryPolicy(attempts=2, patience=2.0)
 _NO_ACCOUNT = "none is known: run `bidbeacon accounts sync` to read them from Amazon"
@@ -46,7 +49,7 @@ class Check:
 
 
 def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") -> Iterator[Check]:
-    """Yield all checks: database, Amazon, each finding, and how many accounts there are.
+    """Yield all checks: database, Amazon, each finding, the processes of all hosts, and how many accounts there are.
 
     Args:
         settings: What is set.
@@ -65,6 +68,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
             now = read_now(connection, settings)
             findings = survey(connection, settings, now).findings
             yield from map(_of_finding, list_open(connection, findings, now))
+            yield _list_processes(connection)
             yield _count_accounts(connection)
     except SQLAlchemyError as error:
         yield _away(first_line(error))
@@ -91,13 +95,15 @@ def _check_database(engine: Engine) -> Check:
 
 
 def _check_amazon(settings: Settings, engine: Engine | None, credential: str) -> Check:
-    """Check that Amazon, or the sandbox, accepts a credential and answers in each region."""
+    """Check that Amazon, or the sandbox, accepts a credential and answers in each region, with at most one retry each."""
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     name = "sandbox" if settings.uses_sandbox else "Amazon"
     if credential != DEFAULT:
         name += f", {credential}"
     try:
-        problems = _call_amazon(settings, engine, credential)
+        opened = connect(settings, credential, engine=engine, retry=_HASTY, shares_token=False)
+        with opened as client:
+            problems = {region: _call_region(client, region) for region in REGIONS}
     except CredentialRefused as error:
         return Check(name, Severity.ERROR, str(error))
     return judge_regions(name, address, problems)
@@ -144,6 +150,17 @@ def _of_finding(known: Known) -> Check:
     severity = Severity.FINE if given else finding.severity
     said, facts = (finding.code, severity, finding.headline, finding.advice), finding_json(known)
     return Check(*said, tuple(details), facts)
+
+
+def _list_processes(connection: Connection) -> Check:
+    """List the long-lived processes of the last day; findings judge them."""
+    seen = [dict(one) for one in list_processes(connection, within=timedelta(days=1))]
+    lines = []
+    for one in seen:
+        ago = format_duration(one["silent_for"].total_seconds())
+        lines.append(f"{one['kind']} on {one['host']}, {one['version']}, seen {ago} ago")
+    found, facts = f"{len(seen)} seen within a day", {"processes": seen}
+    return Check("processes", Severity.FINE, found, details=tuple(lines), facts=facts)
 
 
 def _count_accounts(connection: Connection) -> Check:

@@ -159,7 +159,7 @@ def judge_disk(folder: str, free: int, total: int) -> list[Finding]:
     return [found(cause("disk-nearly-full", detail=said), severity=severity)]
 
 
-# Those that are disabled keep their partitions, and were synced while they were not.
+# Disabled accounts keep the partitions that they had while they were synced.
 _HAVE_PARTITIONS = text("""
     SELECT count(*) FROM advertiser_accounts
      WHERE amazon_status <> 'DISABLED' OR entities_synced_at IS NOT NULL""")

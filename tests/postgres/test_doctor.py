@@ -222,7 +222,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
     result = doctor("--json")
     assert result.exit_code == 0, result.output
     severities = {name: check["severity"] for name, check in by_name(result).items()}
-    names = ["database", "sandbox", "accounts"]
+    names = ["database", "sandbox", "processes", "accounts"]
     assert names == list(severities)
     assert {"fine"} == set(severities.values())
     assert by_name(result)["database"]["facts"]["revision"] == list_revisions()[-1]
@@ -230,6 +230,21 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
     assert lines[0].startswith("✔ database: PostgreSQL")
     assert any("none is known: run `bidbeacon accounts sync`" in line for line in lines)
     assert lines[-1] == "All is well."
+
+
+def test_doctor_lists_the_processes_of_all_hosts(
+    environment: SimpleNamespace, engine: Engine
+) -> None:
+    """Each with its version and when it was last seen."""
+    with engine.begin() as connection:
+        note_process(connection, "worker", "b", 1, "0.2.0 (0014)", is_start=True)
+        note_process(connection, "daemon", "a", 1, "0.2.0 (0014)", is_start=True)
+        connection.execute(text("UPDATE processes SET seen_at = now() - interval '2 hours'"))
+    found = by_name(doctor("--json"))["processes"]
+    assert ("fine", "2 seen within a day") == (found["severity"], found["found"])
+    assert "daemon on a, 0.2.0 (0014), seen 2 h 00 min ago" == found["details"][0]
+    facts = [(one["kind"], one["host"], one["version"]) for one in found["facts"]["processes"]]
+    assert [("daemon", "a", "0.2.0 (0014)"), ("worker", "b", "0.2.0 (0014)")] == facts
 
 
 def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine: Engine) -> None:

@@ -114,12 +114,7 @@ def _describe(
     dataset: Dataset, result: CheckResult, now: datetime, session_id: UUID
 ) -> dg.AssetCheckResult:
     """Return a result as Dagster shows it: figures, failing cases, when it was found, and the session."""
-    metadata: dict[str, dg.MetadataValue[Any]] = {
-        name: dg.MetadataValue.int(figure)
-        if isinstance(figure, int)
-        else dg.MetadataValue.float(figure)
-        for name, figure in result.figures.items()
-    }
+    metadata: dict[str, Any] = {**result.figures}
     if result.cases:
         cases = [dg.TableRecord(dict(case)) for case in result.cases]
         metadata["cases"] = dg.MetadataValue.table(cases)

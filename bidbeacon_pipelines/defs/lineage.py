@@ -58,12 +58,14 @@ def entities_behind(dataset: Dataset) -> list[str]:
 
 def _view_spec(view: ReportView) -> dg.AssetSpec:
     """Return the asset of a view."""
-    tables = _tables_behind(view)
+    dataset = DATASETS.get(view.name)
+    # Its own table comes first; the accounts, which all views read, are left out.
+    tables = [dataset.asset_name, *list_joined_entities(dataset)] if dataset else [view.name]
     return dg.AssetSpec(
         ["reports", view.name],
         group_name="analysis",
         kinds={"postgres", "view"},
-        tags={"grain": _grain(view)},
+        tags={"grain": dataset.grain if dataset else view.name.removesuffix("s")},
         owners=[OWNER],
         description=(
             f"{view.description} For analysts; a view, so it is always as fresh as its table, and nothing is run for it: how fresh that is, and what "
@@ -72,20 +74,6 @@ def _view_spec(view: ReportView) -> dg.AssetSpec:
         deps=tables,
         metadata=view_metadata(view),
     )
-
-
-def _tables_behind(view: ReportView) -> list[str]:
-    """Return the assets whose tables a view reads, but for the accounts, which all of them read; its own table's first."""
-    if view.name in DATASETS:
-        dataset = DATASETS[view.name]
-        return [dataset.asset_name, *list_joined_entities(dataset)]
-    return [view.name]
-
-
-def _grain(view: ReportView) -> str:
-    if view.name in DATASETS:
-        return DATASETS[view.name].grain
-    return view.name.removesuffix("s")
 
 
 VIEWS = [_view_spec(view) for view in REPORT_VIEWS if view.name in {*DATASETS, *ENTITY_TABLES}]

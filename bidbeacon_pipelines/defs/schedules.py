@@ -1,7 +1,7 @@
 """Sensors that start a run only if there is something to do."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 import httpx
@@ -134,18 +134,16 @@ def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.
     return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
 
 
-def _is_first_sync_due(instance: dg.DagsterInstance) -> bool:
-    """Return whether it is time to look for the first accounts: every five minutes, until there are some."""
+def _is_first_sync_due(instance: dg.DagsterInstance, now: datetime) -> bool:
+    """Return whether it is time to look for the first accounts: every five minutes of real time, until there are some."""
     name = sync_accounts.name
-    with session_store().begin() as connection:
-        since = read_real_now(connection) - PAUSE_AFTER_FAILURE
-    recent = dg.RunsFilter(job_name=name, created_after=since)
+    recent = dg.RunsFilter(job_name=name, created_after=now - PAUSE_AFTER_FAILURE)
     return not list_runs_under_way(instance, name) and not instance.get_runs(recent, limit=1)
 
 
 def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
     with session_store().begin() as connection:
-        now = read_now(connection, get_settings())
+        now, real_now = read_now(connection, get_settings()), read_real_now(connection)
         known = bool(list_accounts(connection))
         without = list_keys_without_entities(
             connection,
@@ -154,7 +152,7 @@ def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
             missed_before=now - ENTITIES_MISSED_LIVE,
         )
         due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
-    if not known and _is_first_sync_due(instance):
+    if not known and _is_first_sync_due(instance, real_now):
         yield dg.RunRequest(job_name=sync_accounts.name)
     yield from _runs_for(instance, sync_entities.name, ACCOUNT_TAG, without)
     yield from _runs_for(instance, refresh_account_job.name, ADS_ACCOUNT_TAG, due)

@@ -312,7 +312,8 @@ _FAILED_TWICE = text("""
           FROM session_headers
          WHERE job_name = :job AND started_at >= CAST(:since AS timestamptz) - interval '1 day') AS sessions
      WHERE place <= 2 GROUP BY account
-    HAVING count(*) = 2 AND bool_and(status = 'failed') AND max(finished_at) >= :since""")
+    HAVING count(*) = 2 AND bool_and(status = 'failed')
+       AND max(finished_at) BETWEEN :since AND CAST(:since AS timestamptz) + interval '1 hour'""")
 
 
 def list_accounts_failed_twice(

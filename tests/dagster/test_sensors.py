@@ -12,7 +12,7 @@ from dagster import (
     SkipReason,
     build_sensor_context,
 )
-from dagster._core.storage.runs.schema import RunsTable
+from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import LoadRequested
 from bidbeacon_pipelines.definitions import defs
@@ -79,10 +79,12 @@ def put_run(
 
 def began(world: World, job: str, *, seconds_ago: float) -> None:
     """Set when the runs of a job were created and last changed."""
-    at = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).replace(tzinfo=None)
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    set_both = text(
+        "UPDATE runs SET create_timestamp = :at, update_timestamp = :at WHERE pipeline_name = :job"
+    )
     with world.instance.run_storage.connect() as connection:
-        runs = RunsTable.update().where(RunsTable.c.pipeline_name == job)
-        connection.execute(runs.values(create_timestamp=at, update_timestamp=at))
+        connection.execute(set_both, {"at": f"{at:%Y-%m-%d %H:%M:%S.%f}", "job": job})
 
 
 def make_reports_due(world: World) -> None:

@@ -1,5 +1,6 @@
 """Dagster on our database, with the project's own `dagster.yaml`."""
 
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -62,6 +63,15 @@ def test_configuration_fits_our_settings(instance: DagsterInstance) -> None:
     [limit] = queue.tag_concurrency_limits
     assert ("ads_account", 1) == (limit["key"], limit["limit"])
     assert not instance.telemetry_enabled
+
+
+def test_events_are_stored_in_batches(
+    dagster_with_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading the storage asks Dagster for it, by the only way there is."""
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
+    with DagsterInstance.get():
+        assert "200" == os.environ["DAGSTER_EVENT_BATCH_SIZE"]
 
 
 def test_a_broken_connection_is_replaced(instance: DagsterInstance, database_url: str) -> None:

@@ -16,7 +16,6 @@ import psycopg
 import pytest
 from click.testing import Result
 from dagster import DagsterInstance
-from dagster._core.instance import InstanceRef
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
@@ -251,12 +250,12 @@ def test_dagster_and_its_ops_refuse_them_too(
     set_revision("9999")
     with pytest.raises(SchemaError, match="upgrade the program"):
         session_store()
-    reference = InstanceRef.from_dir(str(tmp_path), config_dir=str(PROJECT_ROOT))
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
     with pytest.raises(SchemaError, match="upgrade the program"):
-        DagsterInstance.from_ref(reference).get_runs()
+        DagsterInstance.from_config(str(tmp_path)).get_runs()
     set_revision(list_revisions()[-1])
     with pytest.raises(SchemaError, match="no tables of Dagster's yet: run `bidbeacon db upgrade`"):
-        DagsterInstance.from_ref(reference).get_runs()
+        DagsterInstance.from_config(str(tmp_path)).get_runs()
     assert [] == run(database_url, "SELECT 1 FROM pg_namespace WHERE nspname = 'dagster'")
 
 

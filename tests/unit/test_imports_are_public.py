@@ -8,6 +8,9 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 SESSIONS = sorted((PROJECT_ROOT / "bidbeacon_sessions").rglob("*.py"))
 PIPELINES = sorted((PROJECT_ROOT / "bidbeacon_pipelines").rglob("*.py"))
+TESTS = sorted((PROJECT_ROOT / "tests").rglob("*.py"))
+PRIVATE_TESTS = {"test_backfills.py", "test_celery_worker.py", "account_runs.py"}
+"""Tests and benchmarks that do what only Dagster's own processes do; see docs/why.md."""
 ATTRIBUTES = {"_engine"}
 """The private attributes of Dagster that we use; see docs/dagster.md."""
 
@@ -48,6 +51,10 @@ def test_no_private_name_is_imported() -> None:
     modules = [*SESSIONS, *PIPELINES]
     private = {str(module): list_private_imports(module) for module in modules}
     assert {} == {module: names for module, names in private.items() if names}
+    others = [*TESTS, *sorted((PROJECT_ROOT / "benchmarks").glob("*.py"))]
+    assert PRIVATE_TESTS == {
+        one.name for one in others if "dagster" in " ".join(list_private_imports(one))
+    }
     walked = re.compile(r"currentframe|_getframe|inspect\.stack")
     assert [] == [one for one in modules if walked.search(one.read_text(encoding="utf-8"))]
 

@@ -8,7 +8,6 @@ from typing import Any, get_args
 import pytest
 import typer.main
 from dagster import AssetKey
-from dagster._core.remote_representation.external_data import RepositorySnap
 from starlette.routing import Route, WebSocketRoute
 
 import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
@@ -157,15 +156,16 @@ def test_the_page_of_an_asset_lists_what_keeps_it_fresh(
     assets: list[str], automation: set[str]
 ) -> None:
     """Dagster finds sensors and schedules by the asset jobs that they start."""
-    repository = RepositorySnap.from_def(defs.get_repository_def())
-    for asset in assets:
-        [node] = [one for one in repository.asset_nodes if one.asset_key == AssetKey(asset)]
-        jobs = set(node.job_names)
-        triggers = [
-            *((one.name, set(one.target_dict)) for one in repository.sensors),
-            *((one.name, {one.job_name}) for one in repository.schedules),
-        ]
-        assert automation == {name for name, started in triggers if started & jobs}, asset
+    repository = defs.get_repository_def()
+    triggers = {one.name: {job.job_name for job in one.targets} for one in repository.sensor_defs}
+    triggers |= {one.name: {one.job_name} for one in repository.schedule_defs}
+    for asset in map(AssetKey, assets):
+        jobs = {
+            job.name
+            for job in repository.get_all_jobs()
+            if asset in job.asset_layer.executable_asset_keys
+        }
+        assert automation == {name for name, started in triggers.items() if started & jobs}, asset
 
 
 def test_action_types() -> None:

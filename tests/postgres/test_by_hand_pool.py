@@ -2,25 +2,24 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL, BY_HAND_RUNS
+from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.reports import dataset_assets, load_windows_op
 from tests.dagster.world import wait_until
 from tests.processes import kill_family
 
 LOCATION = """
-import time
-from pathlib import Path
 import dagster as dg
 
 @dg.asset(pool="by_hand")
 def windows():
-    while not Path("amazon_is_done").exists():
-        time.sleep(0.1)
+    pass
 
 @dg.asset
 def entities():
@@ -30,14 +29,16 @@ jobs = [dg.define_asset_job("by_hand", [windows]), dg.define_asset_job("schedule
 
 @dg.sensor(jobs=jobs, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=3600)
 def ask_once():
-    for n in range(2):
-        yield dg.RunRequest(f"by hand {n}", job_name="by_hand")
-    yield dg.RunRequest("scheduled", job_name="scheduled")
+    for name in ("by_hand", "scheduled"):
+        yield dg.RunRequest(name, job_name=name)
 
 defs = dg.Definitions(
     assets=[windows, entities], jobs=jobs, sensors=[ask_once], executor=dg.in_process_executor
 )
 """
+_DAY = {"account": "US.acme", "dataset": "daily_targets", "windows": ["2026-03-01"]}
+LOAD = {"ops": {load_windows_op.name: {"config": _DAY}}}
+BEGUN = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.SUCCESS]
 DAEMON = (Path(sys.executable).with_name("dagster-daemon"), "run", "-f", "location.py")
 
 
@@ -51,10 +52,7 @@ def test_materializations_and_loads_of_the_page_are_in_the_pool() -> None:
 def test_full_pool_keeps_no_scheduled_run_waiting(
     dagster_with_tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a pool of one, one of two runs by hand waits for Amazon; a scheduled run that was asked for last succeeds meanwhile.
-
-    The pool that `db upgrade` makes has room for four of six runs.
-    """
+    """While four of six runs wait for Amazon, of both kinds that people start, a fifth stays queued; a scheduled run that was asked for last starts."""
     (dagster_with_tables / "location.py").write_text(LOCATION)
     monkeypatch.setenv("DAGSTER_GRPC_TIMEOUT_SECONDS", "300")  # a busy machine starts runs slowly
     monkeypatch.chdir(dagster_with_tables)
@@ -63,18 +61,21 @@ def test_full_pool_keeps_no_scheduled_run_waiting(
         assert [(BY_HAND_POOL, BY_HAND_RUNS)] == [(pool.name, pool.limit) for pool in pools]
         queue = instance.get_concurrency_config().run_queue_config
         assert BY_HAND_RUNS + 2 == queue.max_concurrent_runs
-        instance.event_log_storage.set_concurrency_slots(BY_HAND_POOL, 1)
+        waiting = [
+            instance.create_run_for_job(
+                defs.resolve_job_def(job), run_config=config, status=DagsterRunStatus.STARTED
+            )
+            for job, config in 2 * [("load_windows", LOAD), ("load_datasets", {})]
+        ]
 
-        def count(job: str, status: str) -> int:
-            wanted = RunsFilter(job_name=job, statuses=[DagsterRunStatus(status)])
-            return instance.get_runs_count(wanted)
+        def count(job: str, statuses: Sequence[DagsterRunStatus]) -> int:
+            return instance.get_runs_count(RunsFilter(job_name=job, statuses=statuses))
 
         daemon = subprocess.Popen(DAEMON)
         try:
-            wait_until(lambda: count("scheduled", "SUCCESS") == 1, "the scheduled run", seconds=240)
-            wait_until(lambda: count("by_hand", "STARTED") == 1, "one by hand waits", seconds=240)
-            assert 1 == count("by_hand", "QUEUED")
-            (dagster_with_tables / "amazon_is_done").touch()
-            wait_until(lambda: count("by_hand", "SUCCESS") == 2, "the other follows", seconds=240)
+            wait_until(lambda: count("scheduled", BEGUN) == 1, "the scheduled run", seconds=240)
+            assert 1 == count("by_hand", [DagsterRunStatus.QUEUED])
+            instance.report_run_failed(waiting[0])
+            wait_until(lambda: count("by_hand", BEGUN) == 1, "the fifth by hand", seconds=240)
         finally:
             kill_family(daemon)

@@ -29,6 +29,9 @@ WITHOUT_DATA = """SELECT account_key FROM advertiser_accounts a
 STATE = """SELECT a.account_key, a.entities_synced_at, o.needs_attention, r.status, r.attempts, r.next_step_at, r.cause
              FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) LEFT JOIN report_requests r USING (account_id) ORDER BY 1, r.id"""
 
+READY_AGAIN_SECONDS = 40
+"""The first start also makes the database."""
+
 
 class Host:
     """A machine that runs `bidbeacon dev` on one home folder."""
@@ -48,8 +51,8 @@ class Host:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start everything, and wait until it is ready."""
+    def start(self, *, seconds: float = 180) -> None:
+        """Start everything, and wait until it is ready, for so many seconds at most."""
         self.log.write_text("")
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
@@ -62,7 +65,7 @@ class Host:
         wait_until(
             lambda: "Ready in " in self.log.read_text() or not self._lives(),
             "dev is ready",
-            seconds=180,
+            seconds=seconds,
         )
         assert self._lives(), self.log.read_text()
 
@@ -115,7 +118,7 @@ def test_runs_go_on_after_everything_was_killed(host: Host) -> None:
     }
     [(before,)] = host.rows(LOADED)
     host.go_down()
-    host.start()
+    host.start(seconds=READY_AGAIN_SECONDS)
     listed = ", ".join(f"'{run_id}'" for run_id in killed)
     still = f"SELECT id FROM job_sessions WHERE status = 'running' AND run_id IN ({listed})"
     wait_until(lambda: host.rows(still) == [], "the killed sessions are closed", seconds=120)

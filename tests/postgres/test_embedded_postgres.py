@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from bidbeacon_pipelines.dev.dev import only_start
 from bidbeacon_pipelines.dev.postgres import find_binaries
 from tests.processes import is_alive
 from tests.temporary_postgres import TemporaryPostgres
@@ -55,6 +56,19 @@ def test_server_that_a_killed_start_left_is_replaced(server: TemporaryPostgres) 
     url, left = server.url(), main_process(server)
     assert url == TemporaryPostgres(server.folder.parent).start()
     assert not is_alive(left)
+
+
+def test_two_homes_have_a_server_each(server: TemporaryPostgres, tmp_path: Path) -> None:
+    """Each start holds its own home alone, and both databases answer at the same time."""
+    other = TemporaryPostgres(tmp_path / "other", durable=False)
+    with only_start(server.folder.parent), only_start(other.folder.parent):
+        try:
+            other.start()
+            for one in (server, other):
+                with psycopg.connect(one.url()) as connection:
+                    assert (str(one.data),) == connection.execute("SHOW data_directory").fetchone()
+        finally:
+            other.remove()
 
 
 def test_programs_that_took_its_number_and_port_go_on(server: TemporaryPostgres) -> None:

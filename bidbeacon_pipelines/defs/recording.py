@@ -13,9 +13,7 @@ from bidbeacon_pipelines.actions import LoadsRecorded
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
-from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
-from bidbeacon_pipelines.defs.resources import Context, RunningJob
-from bidbeacon_pipelines.problems.explain import explain_worst
+from bidbeacon_pipelines.defs.resources import Context, RunningJob, log_day
 from bidbeacon_pipelines.windows.queries import (
     LoadedDay,
     list_loaded_days,
@@ -83,24 +81,14 @@ def _record(
     context: Context, connection: Connection, job: RunningJob, days: Sequence[LoadedDay]
 ) -> None:
     """Log the events, then store that Dagster has them: a run that is killed in between records them twice, never not at all."""
-    settings, now = job.context.settings, job.context.now()
     for day in days:
-        if not is_partition_day(day.window_date):
-            continue
-        key, dataset, of = day.account_key, day.dataset, day.window_date
-        explained = explain_worst(connection, settings, key, dataset, of, now=now)
         event = dg.AssetMaterialization if day.is_complete else dg.AssetObservation
-        context.log_event(
-            event(
-                dg.AssetKey(get_dataset(dataset).asset_name),
-                partition=partition_key(key, of),
-                metadata={**day_metadata(day), "explanation": dg.MetadataValue.text(explained)},
-            )
-        )
+        of = (day.account_key, day.dataset, day.window_date)
+        log_day(context, job.context, connection, event, of, day_metadata(day))
     store_recorded(connection, days, context.run.run_id)
 
 
-def day_metadata(day: LoadedDay) -> dict[str, dg.MetadataValue[Any]]:
+def day_metadata(day: LoadedDay) -> dict[str, Any]:
     """Return the figures of one loaded day, as numbers, so that Dagster plots them.
 
     Amounts are rounded to cents, as in sentences; those that the dataset does not have are left out.
@@ -108,17 +96,13 @@ def day_metadata(day: LoadedDay) -> dict[str, dg.MetadataValue[Any]]:
     amounts = {"spend": day.spend, "sales": day.sales}
     columns = get_dataset(day.dataset).columns
     return {
-        "dagster/partition_row_count": dg.MetadataValue.int(day.row_count),
-        **{
-            name: dg.MetadataValue.float(float(round(amount, 2)))
-            for name, amount in amounts.items()
-            if name in columns
-        },
-        "currency": dg.MetadataValue.text(day.currency_code),
-        "rows_changed": dg.MetadataValue.int(day.restated_count),
-        "rows_unresolved": dg.MetadataValue.int(day.unresolved_count),
-        "rows_quarantined": dg.MetadataValue.int(day.quarantined_count),
-        "load": dg.MetadataValue.int(day.load_count),
+        "dagster/partition_row_count": day.row_count,
+        **{one: float(round(amount, 2)) for one, amount in amounts.items() if one in columns},
+        "currency": day.currency_code,
+        "rows_changed": day.restated_count,
+        "rows_unresolved": day.unresolved_count,
+        "rows_quarantined": day.quarantined_count,
+        "load": day.load_count,
         "data_as_of": dg.MetadataValue.timestamp(day.data_as_of),
         "loaded_at": dg.MetadataValue.timestamp(day.last_loaded_at),
         **(session_link(day.session_id) if day.session_id else {}),

@@ -1,14 +1,15 @@
 """The resource of all ops and assets: it opens the tools of a job together with its session."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import dagster as dg
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import find_subject
 from bidbeacon_pipelines.database.address import open_database
@@ -107,8 +108,9 @@ def _observe_unloaded_windows(context: Context, tools: JobContext, session_id: U
     try:
         with tools.engine.begin() as connection:
             for window in list_unloaded_windows(connection, session_id):
-                if is_partition_day(window["window_date"]):
-                    context.log_event(_observation(connection, tools, window, session_id))
+                day = (window["account_key"], window["dataset"], window["window_date"])
+                facts = {**session_link(session_id), "outcome": window["outcome"]}
+                log_day(context, tools, connection, dg.AssetObservation, day, facts)
     except Exception:
         logger.exception(
             "Session %s: the windows that it did not load could not be recorded in Dagster",
@@ -116,20 +118,25 @@ def _observe_unloaded_windows(context: Context, tools: JobContext, session_id: U
         )
 
 
-def _observation(
-    connection: Connection, tools: JobContext, window: RowMapping, session_id: UUID
-) -> dg.AssetObservation:
-    key, dataset, day = (window[name] for name in ("account_key", "dataset", "window_date"))
-    explained = explain_worst(connection, tools.settings, key, dataset, day, now=tools.now())
-    return dg.AssetObservation(
-        dg.AssetKey(get_dataset(dataset).asset_name),
-        partition=partition_key(key, day),
-        metadata={
-            **session_link(session_id),
-            "outcome": dg.MetadataValue.text(window["outcome"]),
-            "explanation": dg.MetadataValue.text(explained),
-        },
-    )
+def log_day(
+    context: Context,
+    tools: JobContext,
+    connection: Connection,
+    event: type[dg.AssetMaterialization | dg.AssetObservation],
+    day: tuple[str, str, date],
+    facts: Mapping[str, Any],
+) -> None:
+    """Record an event of a dataset's partition (account, dataset, account-local day), with facts and how the day is; none where it is no partition."""
+    account, dataset, window = day
+    if is_partition_day(window):
+        explained = explain_worst(connection, tools.settings, *day, now=tools.now())
+        context.log_event(
+            event(
+                dg.AssetKey(get_dataset(dataset).asset_name),
+                partition=partition_key(account, window),
+                metadata={**facts, "explanation": explained},
+            )
+        )
 
 
 def session_store() -> SessionStore:

@@ -167,7 +167,7 @@ def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: Bench
         day=DAY,
     )
     assert (True, {"SP+SD", "SB"}) == (day.is_complete, set(day.new_loads))
-    assert rows["n"] == day_metadata(day)["dagster/partition_row_count"].value
+    assert rows["n"] == day_metadata(day)["dagster/partition_row_count"]
 
 
 @pytest.mark.parametrize(

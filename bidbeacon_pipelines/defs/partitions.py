@@ -17,7 +17,7 @@ ADS_ACCOUNT_TAG = "ads_account"
 """`dagster.yaml` lets one run of each value of this tag work at a time."""
 
 FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partition_months)
-"""The first day that is a partition, for as long as this process runs."""
+"""The first day that is a partition, for as long as this process runs; older windows live on in Postgres only."""
 PARTITION_TAG = "dagster/partition"
 """Dagster's tag of a run's partition; our sensors set it, also for accounts that are no partition yet."""
 ACCOUNTS, ADS_ACCOUNTS = "accounts", "ads_accounts"
@@ -64,8 +64,3 @@ def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
     if not grouped:
         raise NoPartitionError
     return {account: sorted(days) for account, days in grouped.items()}
-
-
-def is_partition_day(day: date) -> bool:
-    """Return whether a day is a Dagster partition; older windows live on in Postgres only."""
-    return day >= FIRST_DAY

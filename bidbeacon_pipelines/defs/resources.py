@@ -15,7 +15,7 @@ from bidbeacon_pipelines.accounts.queries import find_subject
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
+from bidbeacon_pipelines.defs.partitions import FIRST_DAY, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import explain_worst
 from bidbeacon_pipelines.settings import get_settings
@@ -128,7 +128,7 @@ def log_day(
 ) -> None:
     """Record an event of a dataset's partition (account, dataset, account-local day), with facts and how the day is; none where it is no partition."""
     account, dataset, window = day
-    if is_partition_day(window):
+    if window >= FIRST_DAY:
         explained = explain_worst(connection, tools.settings, *day, now=tools.now())
         context.log_event(
             event(

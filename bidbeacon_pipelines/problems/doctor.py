@@ -95,15 +95,13 @@ def _check_database(engine: Engine) -> Check:
 
 
 def _check_amazon(settings: Settings, engine: Engine | None, credential: str) -> Check:
-    """Check that Amazon, or the sandbox, accepts a credential and answers in each region, with at most one retry each."""
+    """Check that Amazon, or the sandbox, accepts a credential and answers in each region."""
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     name = "sandbox" if settings.uses_sandbox else "Amazon"
     if credential != DEFAULT:
         name += f", {credential}"
     try:
-        opened = connect(settings, credential, engine=engine, retry=_HASTY, shares_token=False)
-        with opened as client:
-            problems = {region: _call_region(client, region) for region in REGIONS}
+        problems = _call_amazon(settings, engine, credential)
     except CredentialRefused as error:
         return Check(name, Severity.ERROR, str(error))
     return judge_regions(name, address, problems)

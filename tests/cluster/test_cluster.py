@@ -72,6 +72,7 @@ def test_others_go_on_while_workers_are_lost(world: World) -> None:
     check_others_go_on(world, lost)
     world.programs["worker beta"].send(signal.SIGCONT)
     cluster.gamma.join_with(cluster.redis)
+    world.break_amazon()
     world.settle()
     assert world.sessions_since(since, "crashed") == set(lost)
     assert set(living) <= world.sessions_since(since, "succeeded", "failed")
@@ -89,6 +90,7 @@ def test_others_go_on_while_a_worker_is_cut_off_and_the_daemon_moves(world: Worl
     world.start("daemon", cluster.beta)
     check_others_go_on(world, lost)
     cluster.gamma.join_with(cluster.postgres)
+    world.break_amazon()
     world.settle()
     assert world.sessions_since(since, "crashed") == set(lost)
     check_orderly(world)
@@ -105,6 +107,7 @@ def test_work_goes_on_after_redis_and_postgres_restart(world: World) -> None:
     cluster.database.stop(signal.SIGINT)  # a fast shutdown, as its image is stopped
     cluster.start_database()
     check_others_go_on(world, {})
+    world.break_amazon()
     world.settle()
     assert world.sessions_since(since, "crashed") == set()
     assert world.ended() == []

@@ -251,7 +251,7 @@ class World:
         self.cluster.execute(statement, now=self.now())
 
     def break_amazon(self, *rules: Mapping[str, Any]) -> None:
-        """Let the sandbox fail by these rules only."""
+        """Let the sandbox fail by these rules only; without any, by none."""
         url = f"{self.cluster.sandbox_url}/sandbox/rules"
         self.cluster.http.delete(url).raise_for_status()
         for rule in rules:

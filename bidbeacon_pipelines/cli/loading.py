@@ -34,6 +34,7 @@ from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.requests.backfill import Progress, drive_windows
+from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.requests.refresh import refresh_account
 from bidbeacon_pipelines.requests.wanted import check_active, check_loadable
 from bidbeacon_pipelines.settings import get_settings
@@ -54,7 +55,9 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
         work = recorded(context.sessions, "refresh-account", given, found.ref, take_json)
         with work as (session, _):
             ads_account = read_ads_account(context.engine, found.account_key)
-            left = refresh_account(context, session, ads_account)
+            refresh_account(context, session, ads_account)
+            with context.engine.begin() as connection:
+                left = count_windows_left(connection, ads_account.account_id, now=context.now())
     if left:
         raise CommandFailedError(
             f"{counted(left, 'window is', 'windows are')} due or failed and not on the way: Home and "

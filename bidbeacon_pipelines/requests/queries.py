@@ -16,7 +16,7 @@ from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
-from bidbeacon_pipelines.datasets.registry import DatasetReport
+from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
 from bidbeacon_pipelines.windows.due import IS_DUE as IS_WINDOW_DUE
@@ -210,11 +210,9 @@ _LEFT = text(f"""
                           AND w.window_date BETWEEN r.start_date AND r.end_date)""")
 
 
-def count_windows_left(
-    connection: Connection, account_id: str, datasets: Sequence[str], *, now: datetime
-) -> int:
+def count_windows_left(connection: Connection, account_id: str, *, now: datetime) -> int:
     """Return how many windows of an ads account are due or failed, and in no planned or requested report."""
-    values = {"account_id": account_id, "datasets": list(datasets), "now": now}
+    values = {"account_id": account_id, "datasets": list(DATASETS), "now": now}
     return int(connection.execute(_LEFT, values).scalar_one())
 
 

@@ -4,16 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
-from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports, raise_together
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
-from bidbeacon_pipelines.requests.queries import (
-    LockLostError,
-    count_windows_left,
-    lock_next_request,
-)
+from bidbeacon_pipelines.requests.queries import LockLostError, lock_next_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
@@ -26,7 +21,7 @@ def refresh_account(
     ads_account: AdsAccount,
     *,
     on_step: Callable[[], object] | None = None,
-) -> int:
+) -> None:
     """Plan what is due for an ads account, run the dispatcher of its gate, poll and load what of it is ready.
 
     The dispatcher creates the most urgent reports first, so it may create other accounts' reports.
@@ -37,9 +32,6 @@ def refresh_account(
         session: records the actions.
         ads_account: the ads account.
         on_step: called after each poll or load.
-
-    Returns:
-        How many windows are due or failed, and neither planned nor requested.
     """
     plan_account(context, session, ads_account)
     try:
@@ -49,10 +41,6 @@ def refresh_account(
     except Exception:
         logger.exception("A report could not be created at the gate of %s", ads_account.label)
     step_requests(context, session, account_id=ads_account.account_id, on_step=on_step)
-    with context.engine.begin() as connection:
-        return count_windows_left(
-            connection, ads_account.account_id, tuple(DATASETS), now=context.now()
-        )
 
 
 def step_requests(

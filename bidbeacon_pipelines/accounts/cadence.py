@@ -5,14 +5,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import (
-    change_ads_account,
-    get_ads_account,
-    set_next_look,
-)
+from bidbeacon_pipelines.accounts.queries import change_ads_account, get_ads_account
 from bidbeacon_pipelines.accounts.rules import (
     AS_SOON_AS_DUE,
-    LONGEST_CRON,
     BadCadenceError,
     Cadence,
     next_start,
@@ -67,18 +62,3 @@ def describe_schedule(account: AdsAccount) -> str:
         return f"{account.label} is refreshed {account.cadence}."
     local = account.next_look_at.astimezone(ZoneInfo(account.time_zone))
     return f"{account.label} is refreshed {account.cadence}, next at {local:%Y-%m-%d %H:%M} ({account.time_zone})."
-
-
-def schedule_next_refresh(connection: Connection, ads_account: AdsAccount, now: datetime) -> None:
-    """Set when the next refresh of an ads account may begin, once everything due is planned.
-
-    A refresh that began before its time, by hand, changes nothing; nor does one during which the
-    cadence was changed, since that has set the next one.
-    """
-    cadence = ads_account.cadence
-    planned = ads_account.next_look_at or now
-    longest = ads_account.refresh_every or LONGEST_CRON  # a wrong clock may have set a later one
-    if cadence == AS_SOON_AS_DUE or now < planned <= now + longest:
-        return
-    next_look_at = next_start(cadence, ads_account.time_zone, last=planned, now=now)
-    set_next_look(connection, ads_account, next_look_at)

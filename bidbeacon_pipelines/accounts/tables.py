@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from bidbeacon_pipelines.accounts.rules import Cadence
+from bidbeacon_pipelines.accounts.rules import LONGEST_CRON, Cadence, next_start
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.base import PipelinesBase
@@ -113,6 +113,17 @@ class AdsAccount(PipelinesBase):
     def cadence(self) -> Cadence:
         """How often it is refreshed."""
         return Cadence(every=self.refresh_every, cron=self.refresh_cron)
+
+    def next_refresh(self, now: datetime) -> datetime | None:
+        """Return when the next refresh may begin, once everything due is planned; None for as soon as data is due.
+
+        A refresh that began before its time, by hand, changes nothing.
+        """
+        planned = self.next_look_at or now
+        longest = self.refresh_every or LONGEST_CRON  # a wrong clock may have set a later one
+        if now < planned <= now + longest:
+            return planned
+        return next_start(self.cadence, self.time_zone, last=planned, now=now)
 
 
 class Account(PipelinesBase):

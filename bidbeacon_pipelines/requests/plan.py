@@ -6,8 +6,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from bidbeacon_pipelines.accounts.cadence import schedule_next_refresh
-from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
+from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries, set_next_look
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
 from bidbeacon_pipelines.datasets.contract import Contract
@@ -142,8 +141,9 @@ def plan_due(
             )
         for action in _actions(ads_account.ads_account_key, drafts, changed, waiting, patience):
             session.add_in(connection, action)
-        if not waiting:
-            schedule_next_refresh(connection, ads_account, now)
+        next_refresh = ads_account.next_refresh(now)
+        if not waiting and next_refresh != ads_account.next_look_at:
+            set_next_look(connection, ads_account, next_refresh)
         change_ads_account(connection, account_id, planned_at=now)
 
 

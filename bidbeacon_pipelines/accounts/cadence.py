@@ -10,7 +10,6 @@ from bidbeacon_pipelines.accounts.rules import (
     AS_SOON_AS_DUE,
     BadCadenceError,
     Cadence,
-    next_start,
     parse_every,
 )
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -49,7 +48,7 @@ def keep_cadence(
         account.account_id,
         refresh_every=cadence.every,
         refresh_cron=cadence.cron,
-        next_look_at=next_start(cadence, account.time_zone, last=account.last_look_at, now=now),
+        next_look_at=cadence.next_start(account.time_zone, last=account.last_look_at, now=now),
         cadence_by=by,
         cadence_at=now,
     )

@@ -128,7 +128,7 @@ class Cadence:
     cron: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that next_start could not work with."""
+        """Refuse values that `next_start` could not work with."""
         if self.every is not None and self.cron is not None:
             raise BadCadenceError("expected one of a time between rounds and a cron, got both")
         if self.every is not None and not SHORTEST <= self.every <= LONGEST:
@@ -143,6 +143,26 @@ class Cadence:
         if self.every is not None:
             return f"every {describe_duration(self.every)}"
         return f"cron {self.cron}" if self.cron is not None else "as soon as due"
+
+    def next_start(
+        self, time_zone: str, *, last: datetime | None, now: datetime
+    ) -> datetime | None:
+        """Return when the next refresh may begin, in UTC; None for as soon as data is due.
+
+        Missed refreshes are not made up for.
+
+        Args:
+            time_zone: The account's, which its cron counts in.
+            last: When the last round began, or was to begin: what `every` counts from, so that a
+                late start delays no other. None where there was none: then `every` begins now, and
+                a cron at its next time. One further ahead than `every` counts as now.
+            now: The present instant.
+        """
+        if self.every is not None:
+            return _on_the_grid(last, self.every, now)
+        if self.cron is not None:
+            return _next_tick(self.cron, time_zone, now)
+        return None
 
 
 AS_SOON_AS_DUE = Cadence()
@@ -162,28 +182,6 @@ def parse_every(value: str) -> timedelta:
     if not parts or max(parts.values()) > LONGEST // timedelta(minutes=1):
         raise BadCadenceError(f"expected a duration like 6h, 90m, 1d12h or PT6H, got: {value!r}")
     return timedelta(**{_UNITS[unit]: count for unit, count in parts.items()})
-
-
-def next_start(
-    cadence: Cadence, time_zone: str, *, last: datetime | None, now: datetime
-) -> datetime | None:
-    """Return when the next refresh may begin, in UTC; None for as soon as data is due.
-
-    Missed refreshes are not made up for.
-
-    Args:
-        cadence: How often.
-        time_zone: The account's, which its cron counts in.
-        last: When the last round began, or was to begin: what `every` counts from, so that a late
-            start delays no other. None where there was none: then `every` begins now, and a cron at
-            its next time. One further ahead than `every` counts as now.
-        now: The present instant.
-    """
-    if cadence.every is not None:
-        return _on_the_grid(last, cadence.every, now)
-    if cadence.cron is not None:
-        return _next_tick(cadence.cron, time_zone, now)
-    return None
 
 
 def describe_duration(duration: timedelta) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from bidbeacon_pipelines.accounts.rules import LONGEST_CRON, Cadence, next_start
+from bidbeacon_pipelines.accounts.rules import LONGEST_CRON, Cadence
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.base import PipelinesBase
@@ -123,7 +123,7 @@ class AdsAccount(PipelinesBase):
         longest = self.refresh_every or LONGEST_CRON  # a wrong clock may have set a later one
         if now < planned <= now + longest:
             return planned
-        return next_start(self.cadence, self.time_zone, last=planned, now=now)
+        return self.cadence.next_start(self.time_zone, last=planned, now=now)
 
 
 class Account(PipelinesBase):

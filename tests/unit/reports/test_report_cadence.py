@@ -12,7 +12,6 @@ from bidbeacon_pipelines.accounts.rules import (
     BadCadenceError,
     Cadence,
     describe_duration,
-    next_start,
     parse_every,
 )
 
@@ -34,7 +33,7 @@ def _ticks(cron: str, zone: str, since: str, count: int) -> list[str]:
     """Return the next times of a cron, in local time with the offset."""
     at, local = _utc(since), []
     for _ in range(count):
-        following = next_start(Cadence(cron=cron), zone, last=None, now=at)
+        following = Cadence(cron=cron).next_start(zone, last=None, now=at)
         assert following is not None
         at = following
         local.append(f"{at.astimezone(ZoneInfo(zone)):%m-%d %H:%M%z}")
@@ -43,7 +42,7 @@ def _ticks(cron: str, zone: str, since: str, count: int) -> list[str]:
 
 def test_without_a_cadence_a_round_may_begin_at_any_time() -> None:
     """The default waits for nothing but due work."""
-    assert next_start(AS_SOON_AS_DUE, US, last=NOW, now=NOW) is None
+    assert AS_SOON_AS_DUE.next_start(US, last=NOW, now=NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +142,7 @@ def test_a_cron_time_that_is_now_is_over() -> None:
 
 def test_the_first_round_of_a_duration_begins_at_once() -> None:
     """Nothing is waited for where nothing was before."""
-    assert NOW == next_start(Cadence(every=timedelta(hours=6)), US, last=None, now=NOW)
+    assert NOW == Cadence(every=timedelta(hours=6)).next_start(US, last=None, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +153,8 @@ def test_a_duration_counts_from_the_planned_start(now_hours: float, expected_hou
     """A late start delays no other, missed ones are not made up for, and a clock that was set back breaks nothing."""
     expected = NOW + timedelta(hours=expected_hours)
 
-    assert expected == next_start(
-        Cadence(every=timedelta(hours=6)), US, last=NOW, now=NOW + timedelta(hours=now_hours)
+    assert expected == Cadence(every=timedelta(hours=6)).next_start(
+        US, last=NOW, now=NOW + timedelta(hours=now_hours)
     )
 
 
@@ -164,8 +163,8 @@ def test_a_duration_is_time_that_passes(last: str, zone: str) -> None:
     """A day between two rounds is 24 hours, also over a change of the clocks."""
     began = _utc(last)
 
-    assert began + timedelta(days=1) == next_start(
-        Cadence(every=timedelta(days=1)), zone, last=began, now=began
+    assert began + timedelta(days=1) == Cadence(every=timedelta(days=1)).next_start(
+        zone, last=began, now=began
     )
 
 
@@ -185,7 +184,7 @@ def test_the_next_round_is_always_to_come(
     cadence: Cadence, last: datetime, now: datetime, zone: str
 ) -> None:
     """Whatever was, the next start lies ahead, in UTC, and no further than one step of the cadence where it counts from now."""
-    at = next_start(cadence, zone, last=last, now=now)
+    at = cadence.next_start(zone, last=last, now=now)
 
     assert at is not None
     assert (UTC, True) == (at.tzinfo, at > now)

@@ -120,8 +120,8 @@ class AdsAccount(PipelinesBase):
         A refresh that began before its time, by hand, changes nothing.
         """
         planned = self.next_look_at or now
-        longest = self.refresh_every or LONGEST_CRON  # a wrong clock may have set a later one
-        if now < planned <= now + longest:
+        # a wrong clock may have set a later one
+        if now < planned <= now + (self.refresh_every or LONGEST_CRON):
             return planned
         return self.cadence.next_start(self.time_zone, last=planned, now=now)
 

@@ -1,15 +1,16 @@
 """Plans the due windows of an ads account: makes its windows, and covers what is due with requests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from sqlalchemy import Connection
+
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries, set_next_look
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
-from bidbeacon_pipelines.datasets.contract import Contract
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.planning_rules import (
@@ -30,7 +31,7 @@ from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import make_windows
 from bidbeacon_pipelines.windows.queries import list_windows
-from bidbeacon_sessions import Action, SessionRecorder
+from bidbeacon_sessions import SessionRecorder
 
 
 def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
@@ -93,6 +94,17 @@ class _Draft:
             wanted=self.wanted,
         )
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is recorded of it as planned, as columns of `ReportsPlanned`."""
+        return {
+            "dataset": self.report.dataset.name,
+            "reports": len(self.planned),
+            "windows": sum(day.windows for day in self.days),
+            "start": min(request.start for request in self.planned),
+            "end": self.planned[0].end,
+        }
+
     def waits(self, now: datetime, patience: timedelta) -> bool:
         """Return whether it waits for other countries; a planned report no longer waits."""
         if self.stored or self.wanted or not self.due:
@@ -121,12 +133,7 @@ def plan_due(
     until = now + patience if len(accounts) > 1 else now
     account_id = ads_account.account_id
     with context.engine.begin() as connection:
-        lock_planning(connection, account_id)
-        plans = list_plans(connection, account_id)  # first, since sending one includes its windows
-        days = list_days_to_plan(connection, account_id, now=now)
-        next_due = list_next_due(connection, account_id, after=now, until=until)
-        contract = read_contract(connection, account_id)
-        drafts = _drafts(contract, plans, days, next_due)
+        drafts = _lock_drafts(connection, account_id, now, until)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
         changed = [draft for draft in drafts if draft not in waiting and draft.is_changed]
         for draft in changed:
@@ -139,21 +146,29 @@ def plan_due(
                 session_id=session.session_id,
                 at=now,
             )
-        for action in _actions(ads_account.ads_account_key, drafts, changed, waiting, patience):
-            session.add_in(connection, action)
-        next_refresh = ads_account.next_refresh(now)
-        if not waiting and next_refresh != ads_account.next_look_at:
-            set_next_look(connection, ads_account, next_refresh)
+        key = ads_account.ads_account_key
+        for draft in changed:
+            if draft.planned:
+                session.add_in(connection, ReportsPlanned(account=key, **draft.facts))
+        for dataset, reason, detail in _skips(drafts, waiting, patience):
+            skipped = WindowSkipped(
+                account=key, dataset=dataset, windows=[], reason=reason, detail=detail
+            )
+            session.add_in(connection, skipped)
+        if not waiting and (at := ads_account.next_refresh(now)) != ads_account.next_look_at:
+            set_next_look(connection, ads_account, at)
         change_ads_account(connection, account_id, planned_at=now)
 
 
-def _drafts(
-    contract: Contract,
-    plans: Sequence[ReportRequest],
-    days: Mapping[tuple[str, str], Sequence[DayToPlan]],
-    next_due: Mapping[tuple[str, str], datetime],
+def _lock_drafts(
+    connection: Connection, account_id: str, now: datetime, until: datetime
 ) -> list[_Draft]:
-    """Return what is known of each report of an ads account; arguments by dataset and report."""
+    """Lock planning for an ads account, and return what is known of each of its reports; other countries are waited for until an instant."""
+    lock_planning(connection, account_id)
+    plans = list_plans(connection, account_id)  # first, since sending one includes its windows
+    days = list_days_to_plan(connection, account_id, now=now)
+    next_due = list_next_due(connection, account_id, after=now, until=until)
+    contract = read_contract(connection, account_id)
     fixed = [plan for plan in plans if plan.is_fixed]
     drafts = []
     for dataset in DATASETS.values():
@@ -170,38 +185,21 @@ def _drafts(
     return drafts
 
 
-def _actions(
-    key: str,
-    drafts: Sequence[_Draft],
-    changed: Sequence[_Draft],
-    waiting: Sequence[_Draft],
-    patience: timedelta,
-) -> list[Action]:
-    """Return what is recorded of a planning: what is planned anew, what waits, or that nothing is due."""
-    actions: list[Action] = [_planned(key, draft) for draft in changed if draft.planned]
-    first_due: dict[Dataset, datetime] = {}
+def _skips(
+    drafts: Sequence[_Draft], waiting: Sequence[_Draft], patience: timedelta
+) -> list[tuple[str, SkipReason, str | None]]:
+    """Return the datasets of which a planning skips windows, each with the reason and its detail: those that wait, or all where nothing is due."""
+    first_due: dict[str, datetime] = {}
     for draft in waiting:
-        first_due.setdefault(draft.report.dataset, min(draft.due))
+        first_due.setdefault(draft.report.dataset.name, min(draft.due))
+    skips: list[tuple[str, SkipReason, str | None]] = []
     for dataset, since in first_due.items():
-        at, reason = since + patience, SkipReason.WAITS_FOR_COUNTRIES
+        at = since + patience
         until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
-        actions.append(skip_windows(key, dataset, [], reason, detail=until))
+        skips.append((dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
     if not any(draft.days or draft.stored for draft in drafts):
-        fresh = SkipReason.ALREADY_FRESH
-        actions += [skip_windows(key, one, [], fresh) for one in DATASETS.values()]
-    return actions
-
-
-def _planned(key: str, draft: _Draft) -> ReportsPlanned:
-    planned = draft.planned
-    return ReportsPlanned(
-        account=key,
-        dataset=draft.report.dataset.name,
-        reports=len(planned),
-        windows=sum(day.windows for day in draft.days),
-        start=min(request.start for request in planned),
-        end=planned[0].end,
-    )
+        skips += [(dataset, SkipReason.ALREADY_FRESH, None) for dataset in DATASETS]
+    return skips
 
 
 def _is_planned(plans: Sequence[ReportRequest], report: DatasetReport, day: date) -> bool:

@@ -257,7 +257,7 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     world.execute(
         "INSERT INTO registry_overrides (region, dataset, account_id, what, value, set_by)"
-        " VALUES ('EU', 'daily_targets', :id, 'period:SP+SB+SD', '8', 'a person')",
+        " VALUES ('EU', 'daily_targets', :id, 'period:SP+SB+SD', '8', 'learned')",
         id=germany.account_id,
     )
     world.break_with("refuse", reason="too_large", days=4)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ class Cluster:
 
     def restore(self, ours: str, dagsters: str) -> None:
         """Make a new server of our tables as they are in a dump, and Dagster's as they are in another one."""
-        self.database.stop()
+        self.stop_database()
         self.engine.dispose()
         self.make_database()
         for file in (f"{ours}-ours", f"{dagsters}-dagsters"):
@@ -106,6 +107,10 @@ class Cluster:
         grace = self.services["postgres"].grace_seconds
         self.database = self.postgres.start("postgres", command, {}, grace_seconds=grace)
         wait_until(self._has_database, "Postgres takes connections", START_SECONDS)
+
+    def stop_database(self) -> None:
+        """Stop Postgres as its image is stopped: by a fast shutdown, which waits for nobody to disconnect."""
+        self.database.stop(signal.SIGINT)
 
     def start_broker(self) -> None:
         """Start Redis on its data, and wait until it answers."""

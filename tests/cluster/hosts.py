@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -84,7 +85,8 @@ class Program:
     def send(self, number: signal.Signals, *, to_all: bool = True) -> None:
         """Send a signal to it, and to all processes that it has started."""
         for process in self._processes()[: None if to_all else 1]:
-            process.send_signal(number)
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                process.send_signal(number)
         if number == signal.SIGCONT:
             self._process.send_signal(number)  # `nsenter` has stopped with it
 

@@ -104,7 +104,7 @@ def test_work_goes_on_after_redis_and_postgres_restart(world: World) -> None:
     cluster.broker.stop()
     cluster.start_broker()
     check_others_go_on(world, {})
-    cluster.database.stop(signal.SIGINT)  # a fast shutdown, as its image is stopped
+    cluster.stop_database()
     cluster.start_database()
     check_others_go_on(world, {})
     world.break_amazon()

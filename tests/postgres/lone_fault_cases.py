@@ -9,6 +9,7 @@ from bidbeacon_sandbox.rules import Limits, Operation, RowChange
 from tests.postgres.lone_fault_consequences import (
     AGAIN,
     ASKED,
+    LOADED,
     Anew,
     Case,
     Confirmed,
@@ -66,10 +67,13 @@ HARMLESS: dict[str, Case] = {
     "foreign_rows": Case(faults=(once("rows", change="foreign", share=0.5),)),
     "other_spellings": Case(faults=(once("rows", words=OTHER_SPELLINGS),)),
     "renamed_fields: asked for by their other names": Case(
-        faults=(rule("refuse", reason="old_names"),), strikes=(2,), creates=2
+        faults=(rule("refuse", reason="old_names"),),
+        strikes=(2,),
+        creates=2,
+        told=(LOADED[0], "registry-overridden", *LOADED[1:]),
     ),
 }
-"""Nothing comes of these but what comes of none."""
+"""Nothing comes of these but what comes of none; learned names are recorded."""
 
 THROTTLED: dict[str, Case] = {
     "throttle: create, Retry-After within the grace": Throttled(

@@ -102,7 +102,7 @@ def test_service_that_is_never_ready_fails(tmp_path: Path, monkeypatch: pytest.M
 
 def test_long_log_is_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service goes on writing into the same file; this one ends when its log gets shorter."""
-    monkeypatch.setattr(processes, "LOG_BYTES", 5)
+    monkeypatch.setattr(processes, "LOG_BYTES", 30)
     monkeypatch.setattr(processes, "ROTATE_SECONDS", 0.05)
     service = service_of(tmp_path, CHATTY)
     with pytest.raises(ServiceFailedError, match=r"exit code 0\)(.|\n)*\ngoes on$"):

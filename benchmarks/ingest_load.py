@@ -22,6 +22,7 @@ from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, DatasetReport
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
+from bidbeacon_pipelines.windows.rules import failed
 
 DATASET = HOURLY_TARGETS
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -80,7 +81,7 @@ _RULES = LoadRules(
     bad_row_share=0.02,
     suspicious_again_at=lambda _: NOW,
     next_refresh_at=lambda _: NOW,
-    refused_again_at=lambda _day, _has_data: NOW,
+    refused=lambda window, cause: failed(window, cause, NOW),
 )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.entities.queries import find_first_deliverable_day
 from bidbeacon_pipelines.loading.acceptance import (
     Accept,
@@ -43,7 +44,7 @@ from bidbeacon_pipelines.loading.staging import (
     tally_windows,
 )
 from bidbeacon_pipelines.windows.queries import release_windows
-from bidbeacon_pipelines.windows.rules import NOT_SUSPICIOUS, failed, loaded, local_date
+from bidbeacon_pipelines.windows.rules import NOT_SUSPICIOUS, loaded, local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
@@ -56,14 +57,13 @@ class LoadRules:
         suspicious_again_at: Returns when a window is requested again, UTC, given how many
             suspicious reports it had before.
         next_refresh_at: Returns when a window is due next, with data as of this report.
-        refused_again_at: Returns when a window is due again that this report was refused for, by
-            its day and whether it has data.
+        refused: Returns a window that this report was refused for, given the cause.
     """
 
     bad_row_share: float
     suspicious_again_at: Callable[[int], datetime]
     next_refresh_at: Callable[[date], datetime | None]
-    refused_again_at: Callable[[date, bool], datetime | None]
+    refused: Callable[[ReportWindow, Cause], ReportWindow]
 
 
 @dataclass(frozen=True)
@@ -272,5 +272,4 @@ class _AccountLoad:
                     suspicious_count=window.suspicious_count + 1,
                 )
             case Refuse(cause=cause):
-                again_at = rules.refused_again_at(day, window.data_as_of is not None)
-                return failed(window.with_changes(**NOT_SUSPICIOUS), cause, again_at)
+                return rules.refused(window.with_changes(**NOT_SUSPICIOUS), cause)

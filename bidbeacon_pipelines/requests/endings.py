@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -25,7 +25,13 @@ from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.queries import is_day_loaded, release_windows
-from bidbeacon_pipelines.windows.rules import again_after_failure, failed, failing_since, put_back
+from bidbeacon_pipelines.windows.rules import (
+    again_after_failure,
+    failed,
+    failing_since,
+    needs_report,
+    put_back,
+)
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
@@ -93,7 +99,7 @@ class EndingRequest(LockedRequest):
             window.window_date
             for windows in self._windows.values()
             for window in windows
-            if first <= window.window_date <= last and _needs_report(window, now)
+            if first <= window.window_date <= last and needs_report(window, now)
         ]
         return (min(days), max(days)) if days else None
 
@@ -115,23 +121,19 @@ class EndingRequest(LockedRequest):
     def _release_to_split(
         self, connection: Connection, step: GiveUp, parts: Sequence[Days], now: datetime
     ) -> None:
-        """Release all windows: those of days that are requested again stay due and wanted, the others have failed.
-
-        Windows that were only bridged need no report and stay loaded.
-        """
+        """Release all windows: those of days that are requested again stay due and wanted, the others have failed."""
         again: list[ReportWindow] = []
         given_up: list[ReportWindow] = []
         for key, windows in self._windows.items():
-            again_after_failure = self._again_after_failure(self._countries[key])
+            fail = self._fail(self._countries[key])
             for window in windows:
-                if not _needs_report(window, now):
-                    again.append(window.with_changes(status="loaded"))
+                if not needs_report(window, now):
+                    again.append(fail(window, step.cause))
                 elif any(first <= window.window_date <= last for first, last in parts):
                     due = min(window.next_refresh_at or now, now)
                     again.append(failed(window, step.cause, due))
                 else:
-                    at = again_after_failure(window.window_date, window.data_as_of is not None)
-                    given_up.append(failed(window, step.cause, at))
+                    given_up.append(fail(window, step.cause))
         release_windows(connection, self._request.id, again, keep_wanted=True)
         release_windows(connection, self._request.id, given_up)
 
@@ -139,10 +141,8 @@ class EndingRequest(LockedRequest):
         """End the wait of all windows, whose report gave no data."""
         ended = []
         for key, windows in self._windows.items():
-            again_after_failure = self._again_after_failure(self._countries[key])
-            for window in windows:
-                at = again_after_failure(window.window_date, window.data_as_of is not None)
-                ended.append(failed(window, cause, at))
+            fail = self._fail(self._countries[key])
+            ended += [fail(window, cause) for window in windows]
         release_windows(connection, self._request.id, ended)
 
     def _put_back(
@@ -158,20 +158,21 @@ class EndingRequest(LockedRequest):
         lock_planning(connection, self._request.account_id)
         replan_released(connection, self._request.account_id, self._request.id)
 
-    def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
-        """Return the function that computes when a failed window of a country is due again, by its day and whether it has data."""
+    def _fail(self, account: Account) -> Callable[[ReportWindow, Cause], ReportWindow]:
+        """Return the function that returns windows of a country as they are after a report that failed or was refused.
+
+        Windows that were only bridged need no report, and stay loaded.
+        """
         now, zone, dataset = self._context.now(), account.time_zone, self._dataset
 
-        def again(day: date, has_data: bool) -> datetime | None:  # noqa: FBT001 - as `LoadRules` calls it
+        def fail(window: ReportWindow, cause: Cause) -> ReportWindow:
+            if not needs_report(window, now):
+                return window.with_changes(status="loaded")
+            day, has_data = window.window_date, window.data_as_of is not None
             first = failing_since(dataset, day, zone, self._ended)
-            return again_after_failure(
+            at = again_after_failure(
                 dataset, day, zone, now, has_data=has_data, failing_since=first
             )
+            return failed(window, cause, at)
 
-        return again
-
-
-def _needs_report(window: ReportWindow, now: datetime) -> bool:
-    """Return whether a window is due, requested manually, or without data; others are only bridged."""
-    is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
-    return is_due or window.wanted_by is not None or window.data_as_of is None
+        return fail

@@ -156,7 +156,7 @@ class LoadableRequest(EndingRequest):
             bad_row_share=self._context.settings.bad_row_share,
             suspicious_again_at=lambda count: now + suspicious_pause(count),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
-            refused_again_at=self._again_after_failure(account),
+            refused=self._fail(account),
         )
 
     def _retrieve(self) -> Report:

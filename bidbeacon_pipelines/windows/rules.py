@@ -180,6 +180,12 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
     return window.with_changes(status="failed", next_refresh_at=again_at, cause=cause)
 
 
+def needs_report(window: "ReportWindow", now: datetime) -> bool:
+    """Return whether a window is due, requested manually, or without data; others are only bridged by a report."""
+    is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
+    return is_due or window.wanted_by is not None or window.data_as_of is None
+
+
 def put_back(window: "ReportWindow", at: datetime) -> "ReportWindow":
     """Return a window whose account was stopped: as before its request, and due at an instant."""
     status = "missing" if window.data_as_of is None else "loaded"

@@ -28,6 +28,7 @@ from bidbeacon_pipelines.windows.queries import (
     list_windows_of_request,
     want_windows,
 )
+from bidbeacon_pipelines.windows.rules import failed
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.job_world import execute, query
 from tests.report_rows import to_json, with_target_ids
@@ -165,7 +166,7 @@ class LoadWorld:
             bad_row_share=bad_row_share,
             suspicious_again_at=lambda _: ASKED_AGAIN_AT,
             next_refresh_at=lambda _: NEXT_AT,
-            refused_again_at=lambda _day, _has_data: NEXT_AT,
+            refused=lambda window, cause: failed(window, cause, NEXT_AT),
         )
         ensure_partitions(self.engine, dataset, min(days), max(days))
         with self.engine.begin() as connection:

@@ -1,6 +1,7 @@
 """What jobs do when Amazon doesn't: failed reports, throttling, ended tokens and urls, broken files."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,37 @@ def test_oldest_day_that_amazon_calls_too_old_is_left_out_of_the_next_report(
         "SELECT start_date, end_date FROM report_requests WHERE narrows = :id", id=request_id
     )
     assert {oldest["day"] + timedelta(days=1)} == set(part.values())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"kind": "report_ends", "status": "FAILED"}, id="the report fails"),
+        pytest.param({"kind": "rows", "change": "missing_field", "share": 0.5}, id="its rows are bad"),
+    ],
+)
+def test_a_loaded_day_that_a_report_only_bridges_stays_as_it_is_if_that_is_of_no_use(
+    world: BenchWorld, broken: dict[str, Any]
+) -> None:
+    """The days around it were due, and are again later; it needs no report."""
+    account, days = world.account(), [DAY - timedelta(days=n) for n in (2, 1, 0)]
+    world.load(account, *days)
+    world.plan(account)
+    world.execute("DELETE FROM report_windows WHERE load_count = 0")
+    world.execute("DELETE FROM report_requests WHERE status = 'planned'")
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    due = "UPDATE report_windows SET next_refresh_at = :now WHERE window_date = ANY(:days)"
+    world.execute(due, now=world.context.now(), days=[days[0], days[2]])
+    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    world.break_with(**broken)
+    world.refresh(account)
+    assert {"requested"} == {window.status for window in world.windows(account, *days)}
+    while "requested" in {window.status for window in world.windows(account, *days)}:
+        world.advance(hours=1)
+        world.step()
+    first, bridged, last = world.windows(account, *days)
+    assert (first.status, bridged.status, last.status) == ("failed", "loaded", "failed")
+    assert (bridged.next_refresh_at, bridged.cause) == (None, None)
 
 
 def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorld) -> None:

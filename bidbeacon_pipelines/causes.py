@@ -94,7 +94,8 @@ def _windows_not_loaded(values: Mapping[str, Any]) -> str:
     head = _filled(which, {**values, "s": "" if one else "s", "were": "was" if one else "were"})
     first, *others = values.get("all") or values.get("causes") or [None]
     why = "" if first is None else f": {without_stop(explain(first).sentence)}"
-    return f"{head}{why}{f' (and {len(others)} more causes)' if others else ''}."
+    more = f" (and {len(others)} more cause{'s' if len(others) > 1 else ''})" if others else ""
+    return f"{head}{why}{more}."
 
 
 def _recovers(

@@ -55,7 +55,9 @@ def button_of(finding: Finding) -> str | None:
     """Return what the button of a finding says; None where it has none."""
     match finding.action:
         case "load" if finding.unit:
-            return "Load again" if finding.count == 1 else f"Load these {finding.unit} again"
+            return (
+                "Load again" if finding.unit == "1 window" else f"Load these {finding.unit} again"
+            )
         case "resume":
             return f"Resume {finding.unit}".strip()
     return None

@@ -75,7 +75,9 @@ def test_oldest_day_that_amazon_calls_too_old_is_left_out_of_the_next_report(
     "broken",
     [
         pytest.param({"kind": "report_ends", "status": "FAILED"}, id="the report fails"),
-        pytest.param({"kind": "rows", "change": "missing_field", "share": 0.5}, id="its rows are bad"),
+        pytest.param(
+            {"kind": "rows", "change": "missing_field", "share": 0.5}, id="its rows are bad"
+        ),
     ],
 )
 def test_a_loaded_day_that_a_report_only_bridges_stays_as_it_is_if_that_is_of_no_use(

@@ -181,9 +181,10 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
 
 
 def needs_report(window: "ReportWindow", now: datetime) -> bool:
-    """Return whether a window is due, requested manually, or without data; others are only bridged by a report."""
+    """Return whether a window is due, requested manually, without data or to be confirmed; others are only bridged by a report."""
     is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
-    return is_due or window.wanted_by is not None or window.data_as_of is None
+    is_open = window.data_as_of is None or window.suspicious_digest is not None
+    return is_due or is_open or window.wanted_by is not None
 
 
 def put_back(window: "ReportWindow", at: datetime) -> "ReportWindow":

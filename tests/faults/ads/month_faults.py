@@ -21,8 +21,8 @@ UNREADABLE = (
 Seasons = Mapping[str, tuple[Limits, Callable[[datetime], bool]]]
 """Rules by name that are in force at certain times only."""
 PROBABILITY = 0.03
-SELDOM_MET: dict[str, float] = {"duplicate": 1, "accepted 429": 0.1, "multi status": 0.5}
-"""How probable rules are that few calls give an occasion for, which are a report that is made already and a create that is refused, and one that gives such occasions."""
+SELDOM_MET: dict[str, float] = {"duplicate": 1, "multi status": 0.5}
+"""How probable rules are that few calls give an occasion for: a report that is made already, or a create that is refused."""
 ANY_TIME: dict[str, tuple[dict[str, Any], ...]] = {
     "slow": ({"kind": "slow", "seconds": 0.005},),  # of real time, as a trickle
     "cut": ({"kind": "cut"},),

@@ -41,6 +41,9 @@ CONFIG: Final[dict[str, Any]] = {
     "task_acks_late": False,
     # Redis delivers again what was not acknowledged for so long.
     "broker_transport_options": {"visibility_timeout": _LONGER_THAN_ANY_RUN},
+    # After a cut of the network connections to Redis are broken without a word. Without this a run
+    # that meets one at its start is given up unexecuted, and stays "starting" for three minutes.
+    "result_backend_always_retry": True,
     # Run monitoring fails a run whose task Redis no longer knows.
     "result_expires": 24 * 3600,
     # A new process costs a fork and returns memory that Dagster does not.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._grpc.types import ExecuteRunArgs
@@ -61,6 +62,21 @@ def test_a_run_that_is_delivered_again_does_not_work_again(
     with engine.begin() as connection:
         count = connection.execute(text("SELECT count(*) FROM session_headers")).scalar_one()
     assert sessions == count
+
+
+def test_a_connection_to_redis_that_is_broken_costs_no_run(
+    worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of a task is stored at the second attempt; an error would end the task before its run has begun."""
+    attempts = [redis.ConnectionError("broken pipe"), None]
+
+    def store(*_: object, **__: object) -> None:
+        if error := attempts.pop(0):
+            raise error
+
+    monkeypatch.setattr(worker.app.backend, "_store_result", store)
+    worker.app.backend.store_result("a-task", None, "STARTED")
+    assert attempts == []
 
 
 def test_terminate_cancels_a_run(worker: Any) -> None:

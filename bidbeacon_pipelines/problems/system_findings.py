@@ -191,15 +191,18 @@ def find_processes(connection: Connection, settings: Settings, now: datetime) ->
 def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[Finding]:
     """Return what is wrong with processes: two daemons, several versions, or kinds that are silent everywhere.
 
-    On a single host processes are stopped at will, but for the daemon, which starts everything.
+    On a single host processes are stopped at will, but for the daemon, which starts everything. A
+    daemon that was not seen again after another one's start was stopped before.
     """
     living = [one for one in processes if one["silent_for"] <= _PROCESS_SILENT_AFTER]
-    daemons = [one["host"] for one in living if one["kind"] == "daemon"]
+    daemons = [one for one in living if one["kind"] == "daemon"]
+    last = max((one["started_at"] for one in daemons), default=None)
+    hosts = [one["host"] for one in daemons if one["seen_at"] >= last]
     versions = sorted({one["version"] for one in living})
     silent = {one["kind"] for one in processes} - {one["kind"] for one in living}
     if len({one["host"] for one in processes}) == 1:
         silent &= {"daemon"}
-    causes = [cause("several-daemons", detail={"hosts": daemons})] if len(daemons) > 1 else []
+    causes = [cause("several-daemons", detail={"hosts": hosts})] if len(hosts) > 1 else []
     if len(versions) > 1:
         causes.append(cause("versions-differ", detail={"versions": versions}))
     facts: dict[str, Any] = {"tell_after": _DAEMON_STARTS, "because": (NOTHING_HAPPENS,)}

@@ -76,11 +76,13 @@ def test_a_region_that_is_away_is_odd_and_all_are_a_failure(
 
 
 def process(
-    kind: str, host: str, *, version: str = "0.2.0 (0014)", **silent_for: float
+    kind: str, host: str, *, version: str = "0.2.0 (0014)", age: float = 3600, **silent_for: float
 ) -> dict[str, Any]:
-    """Make a process that was seen so long ago."""
+    """Make a process that started some seconds ago, and was last seen so long ago."""
     silence = timedelta(**silent_for)
-    return {"kind": kind, "host": host, "pid": 1, "version": version, "silent_for": silence}
+    times = {"started_at": NOW - timedelta(seconds=age), "seen_at": NOW - silence}
+    known = {"kind": kind, "host": host, "pid": 1, "version": version}
+    return known | times | {"silent_for": silence}
 
 
 CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c")]
@@ -99,6 +101,7 @@ CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c"
         ([*CLUSTER, process("worker", "d", hours=3)], None),
         ([*CLUSTER, process("webserver", "d", hours=3)], "No webserver is running any more."),
         ([*CLUSTER, process("daemon", "d")], "Several Dagster daemons are running: a, d."),
+        ([process("daemon", "a", seconds=20), process("daemon", "a", age=10)], None),
         (
             [*CLUSTER, process("worker", "d", version="0.10.0 (0014)")],
             "Processes run different versions: 0.10.0 (0014), 0.2.0 (0014).",
@@ -112,6 +115,7 @@ CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c"
         "fewer workers",
         "a silent kind",
         "daemons",
+        "a daemon that was restarted",
         "versions",
     ],
 )

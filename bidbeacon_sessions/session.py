@@ -383,8 +383,9 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         "traceback": trace[-_MAX_ERROR_TEXT:],
     }
     cause = getattr(error, "failure_cause", None)
-    if cause is None and isinstance(error, ExpectedError):
-        cause = {"code": "other", "reason": str(error)}  # its class means nothing to users
+    if cause is None and (isinstance(error, ExpectedError) or not isinstance(error, Exception)):
+        # The class of what we expect, or of an interrupt, means nothing to users.
+        cause = {"code": "other", "reason": str(error) or "It was interrupted."}
     return told if cause is None else told | {"cause": within(mask(cause), _MAX_ERROR_TEXT)}
 
 

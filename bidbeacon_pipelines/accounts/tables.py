@@ -120,7 +120,7 @@ class AdsAccount(PipelinesBase):
         A refresh that began before its time, by hand, changes nothing.
         """
         planned = self.next_look_at or now
-        # a wrong clock may have set a later one
+        # A wrong clock may have set a later one.
         if now < planned <= now + (self.refresh_every or LONGEST_CRON):
             return planned
         return self.cadence.next_start(self.time_zone, last=planned, now=now)

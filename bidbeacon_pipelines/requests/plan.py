@@ -96,7 +96,7 @@ class _Draft:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is recorded of it as planned, as columns of `ReportsPlanned`."""
+        """Its figures for the action `ReportsPlanned`, by field."""
         return {
             "dataset": self.report.dataset.name,
             "reports": len(self.planned),

@@ -287,7 +287,7 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
 def test_a_stopped_account_is_why_a_window_is_not_requested(
     world: BenchWorld, stop: Callable[[BenchWorld, Account], None], state: WindowState, said: str
 ) -> None:
-    """Who stopped it, and what brings it back; also where the day has no window yet."""
+    """The explanation names the person or the refusal that stopped it, and the way back; also where the day has no window yet."""
     account, made_later = world.account(), DAY + timedelta(days=1)
     create_windows(world, account)
     world.execute("UPDATE report_windows SET last_requested_at = :at", at=world.context.now())

@@ -120,7 +120,7 @@ def test_refusal_by_chance_teaches_no_history(world: BenchWorld) -> None:
 
 @pytest.mark.parametrize("learned_value", ["60", None])
 def test_override_of_a_person_stays(world: BenchWorld, learned_value: str | None) -> None:
-    """What reports show neither replaces nor deletes it, and it is not forgotten after some weeks."""
+    """A learned value neither replaces nor deletes it, and it is not forgotten after some weeks."""
     of = ("NA", DAILY_PRODUCTS.name, "history:SB")
     now = world.context.now()
     with world.session() as session, world.engine.begin() as connection:

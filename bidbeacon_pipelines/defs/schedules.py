@@ -54,7 +54,7 @@ A report whose first poll is due within a minute of its creation, as the sandbox
 HELP_AFTER = timedelta(seconds=30)
 """Where there still is work so long after the last run began, another one starts: that one is busy with a large report, or frozen."""
 MANY_DUE = 10
-"""So many due reports are more than one run loads soon: another one starts at the next tick."""
+"""So many due reports are more than one run loads soon: as many runs start as may poll at once."""
 _INCOMPLETE = "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET or …_REFRESH_TOKEN: set all three, or none."
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
@@ -100,7 +100,7 @@ def refresh_due_accounts(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created. "
-        "Starts another one where the last one is still busy after half a minute, or many reports are due."
+        "Starts another one where the last one is still busy after half a minute, and as many as may poll at once where many reports are due."
     ),
 )
 def poll_reports_in_flight(
@@ -110,8 +110,12 @@ def poll_reports_in_flight(
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
-    reason = _why_unreachable(get_settings()) or _why_wait(context.instance)
-    yield dg.RunRequest(job_name=poll_reports.name) if reason is None else dg.SkipReason(reason)
+    answer = _why_unreachable(get_settings()) or _polls_to_start(context.instance)
+    if isinstance(answer, str):
+        yield dg.SkipReason(answer)
+        return
+    for _ in range(answer):
+        yield dg.RunRequest(job_name=poll_reports.name)
 
 
 close_crashed_sessions = build_session_closer(session_store)
@@ -200,8 +204,8 @@ def _runs_for(
             yield dg.RunRequest(job_name=job_name, tags=tags)
 
 
-def _why_wait(instance: dg.DagsterInstance) -> str | None:
-    """Return why no poll starts now; None where one does."""
+def _polls_to_start(instance: dg.DagsterInstance) -> int | str:
+    """Return how many polls start now, or why none does."""
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         due = list_requests_to_step(connection, due_at=now)
@@ -212,22 +216,24 @@ def _why_wait(instance: dg.DagsterInstance) -> str | None:
             )
         now = read_real_now(connection)
     limit = get_settings().loads_at_once
-    if len(list_runs_under_way(instance, poll_reports.name)) >= limit:
+    free = limit - len(list_runs_under_way(instance, poll_reports.name))
+    if free <= 0:
         return f"As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: {limit}."
+    starts = free if len(due) >= MANY_DUE else 1
     since = now - POLL_EVERY + _RUN_COMES_LATE
     last = instance.get_run_records(
         dg.RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
     )
     if not last:
-        return None
+        return starts
     run, began = last[0].dagster_run, last[0].create_timestamp
     if not run.is_finished:
         is_long = began <= now - HELP_AFTER + _RUN_COMES_LATE
         needs_help = is_long or len(due) >= MANY_DUE
         is_at_work = run.status is dg.DagsterRunStatus.STARTED
-        return None if is_at_work and needs_help else "The last poll is in progress."
+        return starts if is_at_work and needs_help else "The last poll is in progress."
     if any(one.polls == 0 and one.sent_at and one.sent_at >= began for one in due):
-        return None  # the last run created it
+        return starts  # the last run created it
     return "The last poll began less than a minute ago."
 
 

@@ -208,11 +208,14 @@ def test_a_busy_poll_gets_help_after_half_a_minute(stocked: World) -> None:
     )
 
 
-def test_many_due_reports_get_another_run_at_the_next_tick(
+def test_many_due_reports_get_as_many_runs_as_may_poll_at_once(
     stocked: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run that is under way would take long for them."""
+    """One run would take long for them, also one that is under way."""
     make_reports_due(stocked)
+    with monkeypatch.context() as few:
+        few.setattr(schedules, "MANY_DUE", 1)
+        assert len(asked_for(stocked, poll_reports_in_flight)) == 2
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
     assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
     monkeypatch.setattr(schedules, "MANY_DUE", 1)

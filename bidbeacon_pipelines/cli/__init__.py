@@ -15,122 +15,89 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from bidbeacon_pipelines.cli.output import safe_output, safe_text
+from bidbeacon_pipelines.cli.output import report, report_at_the_end, safe_output, safe_text
 from bidbeacon_pipelines.private_files import keep_new_files_private
 
 __all__ = ["app", "main"]
 
 
-_COMMANDS: Final = {
-    "services": "dev stream",
+_MODULES: Final = {
+    "accounts": (
+        "accounts list, accounts pause, accounts resume, accounts rename, accounts cadence, "
+        "entities list"
+    ),
+    "contract": "contract list, contract set, contract forget",
+    "credentials": "credentials list, credentials check, credentials assign",
+    "findings": "doctor, alerts list, alerts acknowledge, alerts unacknowledge, alerts test",
+    "loading": "refresh, load, accounts sync, entities sync, quarantine replay",
     "probe": "probe",
-    "loading": "refresh load",
-    "windows": "explain restatements",
-    "findings": "doctor",
+    "services": "dev, stream, db start, db upgrade, db url",
+    "sessions": "sessions list, sessions show",
+    "tailing": "sessions tail",
+    "windows": "explain, restatements, quarantine list",
 }
-"""The commands without a group, by the module that has the function of the same name."""
+"""The commands by module: `accounts list` is the function `accounts_list` of the module `accounts`."""
 
 _GROUPS: Final = {
-    "accounts": (
-        "Advertiser accounts: an Amazon ads account in one country each.",
-        {"account_lists": "list", "accounts": "pause resume rename cadence", "loading": "sync"},
-    ),
-    "alerts": (
-        "List what is wrong now and the alerts about it, acknowledge it, send a test message.",
-        {"findings": "list acknowledge unacknowledge test"},
-    ),
-    "contract": (
-        "What Amazon serves differently from the registry: learned from its answers, or set by a person.",
-        {"contract": "list set forget"},
-    ),
-    "credentials": (
-        "Credentials: named refresh tokens of our clients, and the ads accounts that belong to each.",
-        {"credentials": "list check assign"},
-    ),
-    "db": (
-        "The database: the embedded one, or that of BIDBEACON_DATABASE_URL.",
-        {"database": "upgrade url shell", "services": "start"},
-    ),
-    "entities": (
-        "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
-        {"account_lists": "list", "loading": "sync"},
-    ),
-    "quarantine": (
-        "Invalid rows of reports: as received, with the reason.",
-        {"quarantine": "list replay"},
-    ),
-    "sessions": (
-        "Job sessions: each job's input and actions.",
-        {"sessions": "list show tail"},
-    ),
+    "accounts": "Advertiser accounts: an Amazon ads account in one country each.",
+    "alerts": "List what is wrong now and the alerts about it, acknowledge it, send a test message.",
+    "contract": "What Amazon serves differently from the registry: learned, or set by a person.",
+    "credentials": "Named refresh tokens of our clients, and the ads accounts of each.",
+    "db": "The database: the embedded one, or that of BIDBEACON_DATABASE_URL.",
+    "entities": "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
+    "quarantine": "Invalid rows of reports: as received, with the reason.",
+    "sessions": "Job sessions: each job's input and actions.",
 }
-"""Groups: their help, and their commands by module; `accounts list` is the function `accounts_list`."""
+"""The help of each group."""
+
+_COMMANDS: Final = {name: module for module in _MODULES for name in _MODULES[module].split(", ")}
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands of a group by name; the module of each is imported when it is looked up.
+    """The commands whose names begin with a group's; the module of each is imported when it is looked up."""
 
-    Args:
-        modules: Names of commands by module.
-        prefix: What the names of their functions begin with.
-        groups: Groups below.
-    """
-
-    def __init__(
-        self, modules: Mapping[str, str], prefix: str = "", groups: Mapping[str, TyperGroup] = {}
-    ) -> None:
-        self._modules = {name: module for module in modules for name in modules[module].split()}
+    def __init__(self, prefix: str = "") -> None:
+        below = (name.removeprefix(prefix) for name in _COMMANDS if name.startswith(prefix))
         self._prefix = prefix
-        self._groups = groups
+        self._names = dict.fromkeys(name.partition(" ")[0] for name in below)
 
     def __getitem__(self, name: str) -> Any:
-        if name in self._groups:
-            return self._groups[name]
-        module = _import(f"{__name__}.{self._modules[name]}")
+        if self._prefix + name in _GROUPS:
+            commands: Any = _Commands(f"{name} ")
+            return TyperGroup(
+                name=name, help=_GROUPS[name], commands=commands, no_args_is_help=True
+            )
+        whole = self._prefix + name
+        module = _import(f"{__name__}.{_COMMANDS[whole]}")
         single = typer.Typer(add_completion=False)
-        single.command(name)(getattr(module, f"{self._prefix}{name}"))
+        single.command(name)(getattr(module, whole.replace(" ", "_")))
         return typer.main.get_command(single)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self._modules, *self._groups))
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._modules) + len(self._groups)
+        return len(self._names)
 
 
 def _import(name: str) -> ModuleType:
-    """Import a module without garbage collections, which find nothing meanwhile and take an eighth of the time."""
+    """Import a module, and let the garbage collector leave out what that made: it stays until the end.
+
+    Collections while modules are imported, and at exit, would take a third of a short command's time.
+    """
     gc.disable()
     try:
         return import_module(name)
     finally:
+        gc.freeze()
         gc.enable()
 
 
-def _group(name: str) -> TyperGroup:
-    help_text, modules = _GROUPS[name]
-    commands: Any = _Commands(modules, f"{name}_")
-    return _Group(name=name, help=help_text, commands=commands, no_args_is_help=True)
-
-
-class _Group(TyperGroup):
-    """A group that lists its commands without importing them, as completion does."""
-
-    def list_commands(self, _: Any) -> list[str]:
-        """Return the names."""
-        return list(self.commands)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take `alerts` alone for `alerts list`."""
-        return super().parse_args(ctx, args or (["list"] if self.name == "alerts" else []))
-
-
-class _Root(_Group):
+class _Root(TyperGroup):
     """All commands; an error of one that is no bug is one line and an exit code."""
 
     def __init__(self, **attributes: Any) -> None:
-        groups = {name: _group(name) for name in _GROUPS}
-        super().__init__(**attributes | {"commands": _Commands(_COMMANDS, groups=groups)})
+        super().__init__(**attributes | {"commands": _Commands()})
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run the command that the arguments name."""
@@ -139,12 +106,7 @@ class _Root(_Group):
         except (TyperException, typer.Abort, typer.Exit):
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - bugs are raised again
-            raise typer.Exit(_errors().report(error)) from None
-
-
-def _errors() -> Any:
-    """Return the module that reports errors: it knows those of the database, and takes as long to import as the rest."""
-    return import_module(f"{__name__}.errors")
+            raise typer.Exit(report(error)) from None
 
 
 app = typer.Typer(cls=_Root, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -156,17 +118,17 @@ def _bidbeacon() -> None:
 
 
 def main() -> None:
-    """Run the command; what goes wrong is one clear line and an exit code (`ExitCode`)."""
+    """Run the command; what goes wrong is one clear line and an exit code."""
     keep_new_files_private()
     try:
         with safe_output():
             app(args=list(map(_checked, sys.argv[1:])))
     except Exception as error:  # noqa: BLE001 - it is reported
-        sys.exit(_errors().report_at_the_end(error))
+        sys.exit(report_at_the_end(error))
 
 
 def _checked(argument: str) -> str:
     """Return an argument with visible control characters; refuse bytes that are not UTF-8, which no name of ours has."""
     if any("\ud800" <= char <= "\udfff" for char in argument):
-        raise _errors().BadOptionError(f"Expected arguments in UTF-8, got: {argument!a}.")
+        raise typer.BadParameter(f"Expected arguments in UTF-8, got: {argument!a}.")
     return safe_text(argument)

@@ -8,16 +8,15 @@ import typer
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
 from bidbeacon_pipelines.accounts.names import get_named_ads_account
 from bidbeacon_pipelines.accounts.override_queries import list_overrides
-from bidbeacon_pipelines.cli.database import open_store
-from bidbeacon_pipelines.cli.errors import BadOptionError
-from bidbeacon_pipelines.cli.options import OnlyAccount
-from bidbeacon_pipelines.cli.output import Json, print_json, print_line
+from bidbeacon_pipelines.cli.options import OnlyAccount, open_store
+from bidbeacon_pipelines.cli.output import Json, print_line, print_list
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.contract import check_override
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.settings import Region, get_settings
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_sessions import with_job_session
+from bidbeacon_sessions.errors import UsageError
 
 _Region = Annotated[Region, typer.Argument(help="NA, EU or FE.")]
 _Dataset = Annotated[str, typer.Argument(help="The dataset's name.")]
@@ -34,19 +33,18 @@ def contract_list(as_json: Json = False) -> None:
     """Show what is overridden of the registry, by whom and since when."""
     with open_store().begin() as connection:
         overrides = list_overrides(connection)
-    if as_json:
-        print_json([dict(one) for one in overrides])
-        return
-    for one in overrides:
-        print_line(_sentence(one))
-    if not overrides:
-        print_line("Nothing of the registry is overridden.")
+    print_list(
+        [dict(one) for one in overrides],
+        _print_override,
+        as_json=as_json,
+        if_empty="Nothing of the registry is overridden.",
+    )
 
 
-def _sentence(one: Mapping[Any, Any]) -> str:
+def _print_override(one: Mapping[Any, Any]) -> None:
     of = "" if one["ads_account_key"] is None else f" of {one['ads_account_key']}"
     by = f"{one['set_by']}, {one['set_at']:%Y-%m-%d}"
-    return f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})"
+    print_line(f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})")
 
 
 def contract_set(
@@ -56,7 +54,7 @@ def contract_set(
     try:
         check_override(get_dataset(dataset), what, value, of_one=account is not None)
     except ValueError as error:
-        raise BadOptionError(str(error)) from None
+        raise UsageError(str(error)) from None
     _change(region, dataset, what, value, account)
     print_line(f"{what} of {dataset} in {region} is {value}.")
 
@@ -67,7 +65,7 @@ def contract_forget(
     """Use again what the registry says."""
     get_dataset(dataset)
     if not _change(region, dataset, what, None, account):
-        raise BadOptionError(f"Nothing is overridden of {what} of {dataset} in {region}.")
+        raise UsageError(f"Nothing is overridden of {what} of {dataset} in {region}.")
     print_line(f"{what} of {dataset} in {region} is what the registry says.")
 
 
@@ -80,7 +78,7 @@ def _change(
         found = None if account is None else get_named_ads_account(connection, account)
         now = read_now(connection, get_settings())
     if found is not None and found.region != region:
-        raise BadOptionError(f"{found.label} is in region {found.region}, not in {region}.")
+        raise UsageError(f"{found.label} is in region {found.region}, not in {region}.")
     given: dict[str, Any] = {"region": region, "dataset": dataset, "what": what, "value": value}
     with (
         with_job_session("change-contract", store=store, input=given) as session,

@@ -12,13 +12,12 @@ from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy, connect
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.cli.database import open_store
-from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode
-from bidbeacon_pipelines.cli.options import complete_account
-from bidbeacon_pipelines.cli.output import Json, print_json, print_line
+from bidbeacon_pipelines.cli.options import complete_account, open_store
+from bidbeacon_pipelines.cli.output import Json, print_json, print_line, print_list
 from bidbeacon_pipelines.credentials import Credential
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_sessions.errors import UsageError
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The credential's name.")]
 _OnlyName = Annotated[
@@ -46,24 +45,25 @@ def credentials_list(as_json: Json = False) -> None:
         one = settings.credentials.get(name)
         of_set = {"client_id": one and one.client_id, "region": one and one.region}
         rows.append({"credential": name, "is_set": one is not None} | of_set | facts)
-    if as_json:
-        print_json(rows)
-    else:
-        for row in rows:
-            print_line("\n".join(_lines(row)))
+    print_list(
+        rows,
+        _print_credential,
+        as_json=as_json,
+        if_empty="No credential is set, and none was used.",
+    )
 
 
-def _lines(row: dict[str, Any]) -> list[str]:
+def _print_credential(row: dict[str, Any]) -> None:
     of = f"{row['client_id']}, {row['region']}" if row["is_set"] else "not set any more"
     line = f"{row['credential']} ({of}): {counted(row['ads_accounts'], 'ads account')}"
     if row["listed_twice"]:
         line += f", {row['listed_twice']:,} of them listed by others too"
     if row["last_answer_at"]:
         line += f"; last answer at {row['last_answer_at']:%Y-%m-%d %H:%M} UTC"
-    if row["refused"] is None:
-        return [line]
-    since, why = row["refused_since"], explain(row["refused"]).text
-    return [line, f"  refused since {since:%Y-%m-%d %H:%M} UTC: {why}"]
+    print_line(line)
+    if row["refused"] is not None:
+        since, why = row["refused_since"], explain(row["refused"]).text
+        print_line(f"  refused since {since:%Y-%m-%d %H:%M} UTC: {why}")
 
 
 def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
@@ -74,25 +74,20 @@ def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
     settings = get_settings()
     chosen = [_get_credential(settings, name)] if name else list(settings.credentials.values())
     if not chosen:
-        raise BadOptionError(explain({"code": "credentials-incomplete"}).text)
-    rows, listed_by = [], dict[str, list[str]]()
+        raise UsageError(explain({"code": "credentials-incomplete"}).text)
+    rows = []
     for one in chosen:
-        row, account_ids = _check(settings, one)
-        rows.append(row)
-        for account_id in account_ids:
-            listed_by.setdefault(account_id, []).append(one.name)
+        rows.append(_check(settings, one))
         if not as_json:
-            print_line(_checked(row))
+            _print_answer(rows[-1])
     if as_json:
         print_json(rows)
-    else:
-        _print_listed_twice(listed_by)
     if any(row["errors"] for row in rows):
-        raise typer.Exit(ExitCode.FAILED)
+        raise typer.Exit(1)
 
 
-def _check(settings: Settings, credential: Credential) -> tuple[dict[str, Any], list[str]]:
-    """Return what Amazon answers to a credential, and the ids of the ads accounts that it lists."""
+def _check(settings: Settings, credential: Credential) -> dict[str, Any]:
+    """Return what Amazon answers to a credential."""
     row: dict[str, Any] = {"credential": credential.name, "client_id": credential.client_id}
     row |= {"accounts": {}, "ads_accounts": 0, "errors": []}
     hasty = RetryPolicy(attempts=2, patience=2.0)
@@ -100,28 +95,18 @@ def _check(settings: Settings, credential: Credential) -> tuple[dict[str, Any], 
         with connect(settings, credential.name, retry=hasty) as client:
             listing = list_accounts(client)
     except AdsApiError as error:
-        return row | {"errors": [str(error)]}, []
-    account_ids = list(dict.fromkeys(account.account_id for account in listing.accounts))
+        return row | {"errors": [str(error)]}
     row["accounts"] = dict(Counter(account.region for account in listing.accounts))
-    row["ads_accounts"] = len(account_ids)
+    row["ads_accounts"] = len({account.account_id for account in listing.accounts})
     row["errors"] = [f"{region}: {error}" for region, error in listing.errors.items()]
-    return row, account_ids
+    return row
 
 
-def _checked(row: dict[str, Any]) -> str:
+def _print_answer(row: dict[str, Any]) -> None:
     found = ", ".join(f"{number:,} in {region}" for region, number in row["accounts"].items())
     lists = f"{counted(row['ads_accounts'], 'ads account')}, {found or 'no accounts'}"
     lines = [] if row["errors"] and not row["accounts"] else [f"accepted; lists {lists}"]
-    return f"{row['credential']}: " + "\n  ".join(lines + row["errors"])
-
-
-def _print_listed_twice(listed_by: dict[str, list[str]]) -> None:
-    for names, number in Counter(map(tuple, listed_by.values())).items():
-        if len(names) > 1:
-            accounts = counted(number, "ads account")
-            said = f"{accounts} listed by {' and '.join(names)}: `bidbeacon credentials assign` decides whose"
-            whose = "it is" if number == 1 else "they are"
-            print_line(f"{said} {whose}.")
+    print_line(f"{row['credential']}: " + "\n  ".join(lines + row["errors"]))
 
 
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
@@ -146,5 +131,5 @@ def _get_credential(settings: Settings, name: str) -> Credential:
     found = settings.credentials.get(name)
     if found is None:
         names = ", ".join(settings.credentials) or "none is set completely"
-        raise BadOptionError(f"Expected the name of a credential ({names}), got: {name}.")
+        raise UsageError(f"Expected the name of a credential ({names}), got: {name}.")
     return found

@@ -1,35 +1,28 @@
 """The commands on what is wrong: check the whole system, list findings and alerts, acknowledge, send a test message."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.database import open_store
-from bidbeacon_pipelines.cli.errors import CommandFailedError
-from bidbeacon_pipelines.cli.output import (
-    SEVERITIES,
-    Json,
-    console,
-    print_hanging,
-    print_json,
-    print_line,
-)
+from bidbeacon_pipelines.cli.options import open_store
+from bidbeacon_pipelines.cli.output import Json, console, print_entry, print_json, print_line
 from bidbeacon_pipelines.database.address import find_database
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.alert_rules import Known, Message
-from bidbeacon_pipelines.problems.doctor import Check, examine
+from bidbeacon_pipelines.problems.doctor import Check, check_of, examine
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.receivers import NotSentError, list_receivers
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions.errors import ExpectedError
 
 _Key = Annotated[
     str, typer.Argument(help="The finding's key, as `bidbeacon alerts list` prints it.")
@@ -42,13 +35,10 @@ def doctor(as_json: Json = False) -> None:
     Exits with 1 if something is broken.
     """
     checks = []
-    for check in _checks():
+    for check in _examine():
         checks.append(check)
         if not as_json:
-            head = Text.assemble((check.name, "bold"), ": ", check.found)
-            to_do = [f"→ {check.to_do}"] if check.to_do else []
-            _print_entry(check.severity, head, [*check.details, *to_do])
-            _print_link(check.facts.get("link"))
+            _print_check(check)
     broken = sum(check.severity == "error" for check in checks)
     odd = sum(check.severity == "warning" for check in checks)
     if as_json:
@@ -58,7 +48,7 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(1 if broken else 0)
 
 
-def _checks() -> Iterator[Check]:
+def _examine() -> Iterator[Check]:
     settings = get_settings()
     try:
         url = find_database(settings)
@@ -67,19 +57,13 @@ def _checks() -> Iterator[Check]:
     return examine(settings, shared_engine(url))
 
 
-def _print_entry(severity: str, head: Text, lines: Sequence[str]) -> None:
-    """Print a mark and a line, with the others below it."""
-    mark, style = SEVERITIES[severity]
-    print_hanging(console, Text(f"{mark} ", style), head)
-    for line in lines:
-        print_hanging(console, Text("  "), Text(line, "dim"))
-
-
-def _print_link(path: str | None) -> None:
-    """Print the address of a page on one line, however long it is, so that it can be opened and copied."""
-    if path is not None:
-        line = Text(f"  {get_settings().stream_public_url}{path}", "dim")
-        console.print(line, soft_wrap=True)
+def _print_check(check: Check, *more: str) -> None:
+    """Print a check: what was found, details, what to do, and the address of its page."""
+    head = Text.assemble((check.name, "bold"), ": ", check.found)
+    to_do = [f"→ {check.to_do}"] if check.to_do else []
+    path = check.facts.get("link")
+    link = None if path is None else f"{get_settings().stream_public_url}{path}"
+    print_entry(check.severity, head, [*check.details, *more, *to_do], link)
 
 
 def _summary(broken: int, odd: int) -> Text:
@@ -90,7 +74,7 @@ def _summary(broken: int, odd: int) -> Text:
 
 
 def alerts_list(as_json: Json = False) -> None:
-    """List what is wrong now, and the last alert about each."""
+    """List what is wrong now, as `bidbeacon doctor` does, with keys and the last alert about each."""
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
     with open_store().begin() as connection:
@@ -100,32 +84,23 @@ def alerts_list(as_json: Json = False) -> None:
         print_json([_finding_json(one, labels) for one in known])
         return
     for one in known:
-        _print_entry(one.finding.severity, Text(one.finding.headline), list(_facts(one, labels)))
-        _print_link(one.finding.link)
+        again = f", continues at {_minute(at)}" if (at := one.finding.next_at) else ""
+        sent = [
+            f"{labels.get(number)}: “{told.event}” sent {_minute(told.at)}"
+            for number, told in one.told.items()
+        ]
+        _print_check(check_of(one), f"{one.finding.key}, since {_minute(one.since)}{again}", *sent)
     nobody = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
     said = f"{len(known)} open.{nobody}" if known else f"Nothing is wrong.{nobody}"
     console.print(Text(said, "bold"))
 
 
-def _finding_json(known: Known, labels: dict[int, str]) -> dict[str, Any]:
+def _finding_json(known: Known, labels: dict[int, str]) -> dict[str, object]:
     sent = [
         {"receiver": labels.get(number), "event": told.event, "at": told.at}
         for number, told in known.told.items()
     ]
     return finding_json(known) | {"began_at": known.began_at, "alerts": sent}
-
-
-def _facts(known: Known, labels: dict[int, str]) -> Iterator[str]:
-    finding, given = known.finding, known.acknowledged
-    again = f", continues at {_minute(finding.next_at)}" if finding.next_at else ""
-    yield f"{finding.key}, since {_minute(known.since)}{again}"
-    yield from (effect.text for effect in finding.effects)
-    if finding.advice:
-        yield finding.advice
-    if given:
-        yield f"acknowledged by {given.by} {_minute(given.at)}. {given.note}"
-    for number, told in known.told.items():
-        yield f"{labels.get(number)}: “{told.event}” sent {_minute(told.at)}"
 
 
 def _minute(at: datetime) -> str:
@@ -162,7 +137,7 @@ def alerts_test() -> None:
     settings = get_settings()
     receivers = list_receivers(settings)
     if not receivers:
-        raise CommandFailedError(
+        raise ExpectedError(
             "BIDBEACON_ALERT_URLS is not set, so there is no receiver: see docs/alerts.md."
         )
     body = f"This is a test.\n{settings.stream_public_url}/"
@@ -170,8 +145,8 @@ def alerts_test() -> None:
     for receiver in receivers:
         try:
             receiver.send(message)
-            _print_entry("fine", Text(f"{receiver.label}: sent"), [])
+            print_entry("fine", Text(f"{receiver.label}: sent"), [])
         except NotSentError as error:
             failed += 1
-            _print_entry("error", Text(f"{receiver.label}: {error}"), [])
+            print_entry("error", Text(f"{receiver.label}: {error}"), [])
     raise typer.Exit(1 if failed else 0)

@@ -1,10 +1,16 @@
-"""The commands that ask Amazon: refresh an account, load days now, sync accounts and entities."""
+"""The commands that work in a session of their own, printed as it happens: most of them ask Amazon."""
 
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
 from bidbeacon_pipelines.accounts.names import get_named_account
@@ -12,34 +18,47 @@ from bidbeacon_pipelines.accounts.queries import read_account, read_ads_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, RetryPolicy
-from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import (
-    BadOptionError,
-    CommandFailedError,
-    ExitCode,
-    report_error,
-)
 from bidbeacon_pipelines.cli.options import (
     AccountOption,
     CountryOption,
     DatasetOption,
     OnlyAccount,
+    OnlyDataset,
     list_chosen,
+    open_store,
     parse_days,
 )
-from bidbeacon_pipelines.cli.output import Json, print_json, print_line
-from bidbeacon_pipelines.cli.recorded import TakeJson, recorded
+from bidbeacon_pipelines.cli.output import (
+    Json,
+    console,
+    print_hanging,
+    print_json,
+    print_line,
+    report,
+)
+from bidbeacon_pipelines.cli.sessions import get_session, print_actions, session_line
+from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
+from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.requests.backfill import Progress, drive_windows
 from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.requests.refresh import refresh_account
 from bidbeacon_pipelines.requests.wanted import check_active, check_loadable
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions.errors import ExpectedError
+from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.errors import ExpectedError, UsageError
+from bidbeacon_sessions.presentation import action_json, load_labels
+from bidbeacon_sessions.queries import list_actions
 from bidbeacon_sessions.sentences import format_duration
+
+TakeJson = Callable[[dict[str, Any]], None]
+
+_POLL_SECONDS: Final = 0.2
+_SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 def refresh(account: AccountOption, country: CountryOption = None, as_json: Json = False) -> None:
@@ -59,7 +78,7 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
             with context.engine.begin() as connection:
                 left = count_windows_left(connection, ads_account.account_id, now=context.now())
     if left:
-        raise CommandFailedError(
+        raise ExpectedError(
             f"{counted(left, 'window is', 'windows are')} due or failed and not on the way: Home and "
             "`bidbeacon explain` say why."
         )
@@ -85,7 +104,9 @@ def load(
     chosen = get_dataset(dataset)
     with _tools() as context:
         found = _find(context, account, country)
-        check_loadable(found, chosen, days, context.now())
+        with context.engine.begin() as connection:
+            contract = read_contract(connection, found.account_id)
+        check_loadable(found, contract.reports(chosen), days, context.now())
         wanted = {"dataset": dataset, "windows": [str(day) for day in days]}
         given, take_json = {"account": found.account_key, **wanted}, print_json if as_json else None
         work = recorded(context.sessions, "load-windows", given, found.ref, take_json)
@@ -101,7 +122,7 @@ def load(
                 context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show
             )
     if len({one.window_date for one in loaded}) < len(days):
-        raise typer.Exit(ExitCode.FAILED)
+        raise typer.Exit(1)
 
 
 def accounts_sync(as_json: Json = False) -> None:
@@ -126,7 +147,7 @@ def entities_sync(
         if account is not None and not active:
             check_active(chosen[0])
         if not active:
-            raise BadOptionError(
+            raise UsageError(
                 f"There is no account to sync{f' in {country}' if country else ''}: `bidbeacon accounts list` shows them."
             )
         some = active if account is None else chosen
@@ -137,7 +158,7 @@ def entities_sync(
         print_json(sessions)
     else:
         print_line(f"Synced {synced} of {len(some)} accounts.")
-    raise typer.Exit(ExitCode.OK if synced == len(some) else ExitCode.FAILED)
+    raise typer.Exit(0 if synced == len(some) else 1)
 
 
 def _sync(context: JobContext, key: str, take_json: TakeJson | None) -> bool:
@@ -151,7 +172,7 @@ def _sync(context: JobContext, key: str, take_json: TakeJson | None) -> bool:
         with work as (session, _):
             sync_entities(context, session, account)
     except ExpectedError as error:
-        report_error(error)
+        report(error)
         return False
     return True
 
@@ -159,10 +180,112 @@ def _sync(context: JobContext, key: str, take_json: TakeJson | None) -> bool:
 @contextmanager
 def _tools(retry: RetryPolicy = SHORT_WAITS) -> Iterator[JobContext]:
     settings = get_settings()
-    with open_job_context(settings, database_url(settings), retry=retry) as context:
+    with open_job_context(settings, open_database(settings), retry=retry) as context:
         yield context
 
 
 def _find(context: JobContext, named: str, country: str | None) -> Account:
     with context.engine.begin() as connection:
         return get_named_account(connection, named, country)
+
+
+def quarantine_replay(
+    account: OnlyAccount = None,
+    country: CountryOption = None,
+    dataset: OnlyDataset = None,
+    as_json: Json = False,
+) -> None:
+    """Check quarantined rows again, after a fix, and load those that are valid now."""
+    if dataset is not None:
+        get_dataset(dataset)
+    store = open_store()
+    with store.begin() as connection:
+        named = None if account is None else get_named_account(connection, account, country)
+    key, reference = (named.account_key, named.ref) if named else (None, None)
+    given, take_json = {"account": key, "dataset": dataset}, print_json if as_json else None
+    with recorded(store, "replay-quarantine", given, reference, take_json) as (session, _):
+        replayed = replay_quarantine(store.engine, session, account=key, dataset=dataset)
+    if not as_json:
+        rows, left = sum(one.rows for one in replayed), sum(one.left for one in replayed)
+        print_line(f"Loaded {rows:,} rows; {left:,} are still invalid.")
+
+
+@contextmanager
+def recorded(
+    store: SessionStore,
+    job_name: str,
+    given: dict[str, Any],
+    account: Subject | None = None,
+    take_json: TakeJson | None = None,
+) -> Iterator[tuple[SessionRecorder, Status]]:
+    """Record everything inside as one session and print it as it happens; yield the session, and the line of its status.
+
+    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled. Its JSON goes to `take_json`, if that
+    is given, instead of anything being printed.
+    """
+    shown_on = console if take_json is None else Console(quiet=True)
+    given, session_id = {**given, "via": "command line"}, None
+    _stop_at_signals()
+    try:
+        with (
+            with_job_session(job_name, input=given, store=store, account=account) as session,
+            shown_on.status("running", spinner_style="cyan") as status,
+            _printed(shown_on, store, session),
+        ):
+            session_id = session.session_id
+            yield session, status
+    finally:
+        if session_id is not None:
+            ended = get_session(store, session_id)
+            if take_json is None:
+                print_hanging(console, Text(), session_line(ended), indent=2)
+            else:
+                take_json(ended)
+
+
+@contextmanager
+def _printed(shown_on: Console, store: SessionStore, session: SessionRecorder) -> Iterator[None]:
+    """Print a session's actions as they are committed, until the block ends."""
+    stop = threading.Event()
+
+    def follow() -> None:
+        last, ended = 0, False
+        while not ended:
+            ended = stop.wait(_POLL_SECONDS)  # once more after the end, for what came last
+            with store.begin() as connection:
+                rows = list_actions(connection, session.session_id, after=last)
+                labels = load_labels(connection, rows)
+            last = rows[-1]["ord"] if rows else last
+            actions = [action_json(row, labels) for row in rows]
+            print_actions(shown_on, actions, session.account_key)
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        follower.join(timeout=10)
+
+
+class StoppedBySignal(KeyboardInterrupt):
+    """A signal asked the command to end; `exit_code` is 128 and its number."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(f"Stopped by {_SIGNALS[signal.Signals(number)]}")
+
+
+def _stop_at_signals() -> None:
+    """Raise `StoppedBySignal` at Ctrl-C, SIGTERM and the end of the terminal from now on.
+
+    A second signal ends the process at once. Signals that are ignored, as by `nohup`, stay ignored.
+    """
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise StoppedBySignal(number)

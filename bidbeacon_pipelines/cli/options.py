@@ -1,4 +1,4 @@
-"""The options and arguments that several commands have: the account, the dataset, days."""
+"""What commands share: the database that they work on, and how accounts, datasets and days are named."""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -7,16 +7,30 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
+import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences of actions
 from bidbeacon_pipelines.accounts.names import list_named_accounts
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.countries import normalise_country
-from bidbeacon_pipelines.cli.database import open_store
-from bidbeacon_pipelines.cli.errors import BadOptionError
+from bidbeacon_pipelines.database.address import open_database
+from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
+from bidbeacon_sessions.errors import UsageError
 
 _HELP = "its name, its alias or its key"
+
+
+def open_store() -> SessionStore:
+    """Return the database of the settings, after checking that its tables fit this program.
+
+    Raises:
+        DatabaseUnavailableError: there is no database.
+        SchemaError: its tables are older or newer.
+    """
+    return SessionStore(shared_engine(open_database(get_settings())))
 
 
 def complete_account(incomplete: str) -> list[tuple[str, str]]:
@@ -79,28 +93,28 @@ def parse_day(value: str) -> date:
     """Return the day of `2026-11-23`.
 
     Raises:
-        BadOptionError: it is none.
+        UsageError: it is none.
     """
     try:
         return read_day(value)
     except ValueError:
-        raise BadOptionError(f"window: expected a day like 2026-11-23, got: {value!r}.") from None
+        raise UsageError(f"window: expected a day like 2026-11-23, got: {value!r}.") from None
 
 
 def parse_days(value: str) -> list[date]:
     """Return the days of `2026-11-23` or `2026-11-01..2026-11-07` (both ends included).
 
     Raises:
-        BadOptionError: it is none of these.
+        UsageError: it is none of these.
     """
     first, dots, last = value.partition("..")
     try:
         start = read_day(first)
         end = read_day(last) if dots else start
     except ValueError:
-        raise BadOptionError(
+        raise UsageError(
             f"window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: {value!r}."
         ) from None
     if end < start:
-        raise BadOptionError(f"window: expected the earlier day first, got: {value!r}.")
+        raise UsageError(f"window: expected the earlier day first, got: {value!r}.")
     return [start + timedelta(days=n) for n in range((end - start).days + 1)]

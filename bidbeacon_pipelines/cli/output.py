@@ -1,14 +1,18 @@
-"""Output of commands: consoles that stored text can't control, JSON, tables, and output that is closed or not in UTF-8."""
+"""Output of commands: consoles that stored text can't control, JSON, lists, errors, and output that is closed or not in UTF-8.
+
+It imports nothing of ours before there is something to report, so that a misspelt command is refused at once.
+"""
 
 import errno
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -37,6 +41,9 @@ _C1_AND_BIDI = (
 _VISIBLE: Final = _C0 | dict.fromkeys(_C1_AND_BIDI, "\N{REPLACEMENT CHARACTER}")
 _ESCAPED: Final = {code: f"\\u{code:04x}" for code in (0x7F, *_C1_AND_BIDI)}
 _NARROWEST = 24
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+T = TypeVar("T")
 
 
 def safe_text(text: str) -> str:
@@ -82,6 +89,34 @@ def print_json(value: Any) -> None:
     sys.stdout.write(safe_json(value, indent=2) + "\n")
 
 
+def print_list(
+    rows: Sequence[T], print_row: Callable[[T], None], *, as_json: bool, if_empty: str
+) -> None:
+    """Print rows as JSON, or each by a function; or a sentence where there is none."""
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        print_row(row)
+    if not rows:
+        print_line(if_empty)
+
+
+def print_entry(severity: str, head: Text, lines: Iterable[str], link: str | None = None) -> None:
+    """Print a mark and a line, with others below it, and an address."""
+    mark, style = SEVERITIES[severity]
+    print_hanging(console, Text(f"{mark} ", style), head)
+    for line in lines:
+        print_hanging(console, Text("  "), Text(line, "dim"))
+    if link is not None:
+        print_link(link)
+
+
+def print_link(url: str, indent: int = 2) -> None:
+    """Print an address on one line, however long it is, so that it can be opened and copied."""
+    console.print(Text(" " * indent).append(url, f"dim link {url}"), soft_wrap=True)
+
+
 def print_hanging(console: Console, head: Text, body: Text, *, indent: int = 0) -> None:
     """Print a text behind a head, with its later lines below its beginning, and further by an indent."""
     margin = head.cell_len + indent
@@ -99,6 +134,55 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
     for row in rows:
         table.add_row(*map(Text, row))
     return table
+
+
+def report(error: BaseException) -> int:
+    """Print an error, or that a signal ended the command, as one line without secrets; return the exit code.
+
+    That is 1 if the command failed, 2 if it can't be carried out, 128 and its number after a signal.
+
+    Raises:
+        BaseException: it is a bug, which keeps its traceback, or Ctrl-C outside of a session.
+    """
+    from bidbeacon_sessions.masking import mask_text  # takes a while, as the rest of the package
+
+    line = _line_of(error)
+    if line is None:
+        raise error
+    errors.print(mask_text(line), style="bold red", markup=False, soft_wrap=True)
+    return getattr(error, "exit_code", 1)
+
+
+def report_at_the_end(error: Exception) -> int:
+    """Print an error that no command has reported: a bug with its traceback, without secrets; return the exit code."""
+    from bidbeacon_sessions.errors import mask_error  # as above
+
+    try:
+        return report(error)
+    except Exception as bug:  # noqa: BLE001 - it is the error
+        trace = "".join(traceback.format_exception(mask_error(bug)))
+        errors.print(trace, markup=False, soft_wrap=True, end="")
+        return 1
+
+
+def _line_of(error: BaseException) -> str | None:
+    if hasattr(error, "exit_code"):  # an `ExpectedError`, a `StoppedBySignal`, or one of typer's
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        rest = ": its session is cancelled, and the next run continues with the rest."
+        return f"{error}{rest if is_stopped else ''}"
+    origin = getattr(error, "orig", error)  # psycopg's, or of Dagster's psycopg2
+    reason = str(origin).strip().partition("\n")[0]
+    codes = {getattr(origin, "sqlstate", None), getattr(origin, "pgcode", None)}
+    if _INSUFFICIENT_PRIVILEGE in codes:
+        return (
+            f"The role of BIDBEACON_DATABASE_URL may not do this ({reason}): use the role that owns the tables, or "
+            "grant it the right."
+        )
+    if type(error).__name__ == "OperationalError":  # SQLAlchemy's
+        return f"The database failed ({reason}): run `bidbeacon doctor` to check it."
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return f"The operating system refused: {error}."
+    return None
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The command that compares Amazon's answers with what the product relies on, before anything is loaded."""
 
-from collections.abc import Iterator, Sequence
+import signal
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -8,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.accounts.names import get_named_ads_account
@@ -20,11 +21,10 @@ from bidbeacon_pipelines.accounts.queries import (
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
-from bidbeacon_pipelines.cli.database import database_url
-from bidbeacon_pipelines.cli.errors import BadOptionError, CommandFailedError, ExitCode
 from bidbeacon_pipelines.cli.options import OnlyAccount
-from bidbeacon_pipelines.cli.output import Json, console, errors, print_json
+from bidbeacon_pipelines.cli.output import Json, errors, print_entry, print_json, print_line
 from bidbeacon_pipelines.credentials import DEFAULT
+from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.probe.amazon import Amazon
@@ -35,12 +35,13 @@ from bidbeacon_pipelines.probe.recording import write_recording
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import with_job_session
+from bidbeacon_sessions.errors import ExpectedError, UsageError
 
-_STYLES = {
-    "as expected": "green",
-    "applied": "cyan",
-    "differs": "bold red",
-    "could not be checked": "yellow",
+_SEVERITIES = {
+    "as expected": "fine",
+    "applied": "waiting",
+    "differs": "error",
+    "could not be checked": "warning",
 }
 
 
@@ -71,7 +72,7 @@ def probe(
     datasets = [get_dataset(name) for name in dataset or DATASETS]
     retry = RetryPolicy(patience=3600)
     with (
-        open_job_context(settings, database_url(settings), retry=retry) as context,
+        open_job_context(settings, open_database(settings), retry=retry) as context,
         ExitStack() as listening,
     ):
         for credential in settings.credentials or (DEFAULT,):
@@ -84,15 +85,15 @@ def probe(
         run = Probe(ads_account, contract, datasets, asked, today, listener)
         _say_what_it_takes(run)
         if not yes and not typer.confirm("Go on?", err=True):
-            raise CommandFailedError("Nothing was created.")
+            raise ExpectedError("Nothing was created.")
         file = _create_file(record)
         _run(context, run, file, apply=apply)
     _print(run.findings, as_json=as_json)
     _say(f"The recording is in {file}.")
     if run.is_interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
+        raise typer.Exit(128 + signal.SIGINT)
     if any(finding.verdict == "differs" for finding in run.findings):
-        raise typer.Exit(ExitCode.FAILED)
+        raise typer.Exit(1)
 
 
 def _find_account(context: JobContext, named: str | None) -> AdsAccount:
@@ -107,7 +108,7 @@ def _find_account(context: JobContext, named: str | None) -> AdsAccount:
         for account in list_accounts(connection):
             if account.stop_reason is None and account.profile_id is not None:
                 return get_ads_account_by_id(connection, account.account_id)
-    raise CommandFailedError("There is no active account with a profile to ask about.")
+    raise ExpectedError("There is no active account with a profile to ask about.")
 
 
 def _say_what_it_takes(run: Probe) -> None:
@@ -130,7 +131,7 @@ def _create_file(record: Path | None) -> Path:
         file.touch(mode=0o600)
         file.chmod(0o600)  # touch leaves the mode of a file that was there
     except OSError as error:
-        raise BadOptionError(f"--record: {file} can't be written: {error.strerror}.") from error
+        raise UsageError(f"--record: {file} can't be written: {error.strerror}.") from error
     return file
 
 
@@ -160,35 +161,15 @@ def _say(sentence: str) -> None:
 
 
 def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print each finding that is not as expected, and how many there are of each verdict."""
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return
-    console.print(_table(findings))
-    counts = {name: sum(finding.verdict == name for finding in findings) for name in _STYLES}
-    worst = next(name for name in reversed(_STYLES) if counts[name] or name == "as expected")
-    text = ", ".join(f"{count} {name}" for name, count in counts.items()) + "."
-    console.print(Text(text, _STYLES[worst]))
-
-
-def _table(findings: Sequence[Finding]) -> Table:
-    table = Table(box=None, padding=(0, 1), show_edge=False)
-    for heading in ("", "", "checked", "found, and what to do"):
-        table.add_column(heading, overflow="fold")
-    for subject in dict.fromkeys(finding.subject for finding in findings):
-        for verdict, checks, found in _lines([one for one in findings if one.subject == subject]):
-            table.add_row(subject, Text(verdict, _STYLES[verdict]), checks, Text(found))
-    return table
-
-
-def _lines(group: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
-    """Yield the lines of a subject: what is as expected shares one."""
-    expected = [finding for finding in group if finding.verdict == "as expected"]
-    if expected:
-        found = "; ".join(finding.found for finding in expected if finding.found)
-        yield "as expected", ", ".join(finding.check for finding in expected), found
-    for finding in group:
-        if finding not in expected:
-            amazon = f"Amazon: {finding.amazon}" if finding.amazon else ""
-            to_do = f"→ {finding.to_do}" if finding.to_do else ""
-            lines = filter(None, (finding.found, amazon, to_do))
-            yield finding.verdict, finding.check, "\n".join(lines)
+    for one in findings:
+        if one.verdict != "as expected":
+            amazon = f"Amazon: {one.amazon}" if one.amazon else ""
+            to_do = f"→ {one.to_do}" if one.to_do else ""
+            head = Text(f"{one.subject}: {one.check} {one.verdict}")
+            print_entry(_SEVERITIES[one.verdict], head, filter(None, (one.found, amazon, to_do)))
+    counts = Counter(str(finding.verdict) for finding in findings)
+    print_line(", ".join(f"{counts[verdict]} {verdict}" for verdict in _SEVERITIES) + ".")

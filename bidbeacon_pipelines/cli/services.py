@@ -1,13 +1,22 @@
-"""The commands that run a service until they are stopped; each imports no more than it needs, since it runs for weeks."""
+"""The commands on the database, and those that run a service until they are stopped.
 
+Each imports no more than it needs when it is run: a service does so for weeks.
+"""
+
+import sys
 from typing import Annotated
 
 import typer
 
-from bidbeacon_pipelines.cli.errors import BadOptionError
-from bidbeacon_pipelines.cli.output import console
+from bidbeacon_pipelines.cli.output import console, print_line
+from bidbeacon_pipelines.database.address import find_database, open_database
+from bidbeacon_pipelines.database.engine import make_engine, shared_engine
+from bidbeacon_pipelines.database.mode import check_mode, store_mode
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.settings_files import read_settings
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.settings import get_session_settings
 
 
@@ -24,9 +33,7 @@ def db_start() -> None:
 
     settings = read_settings(Settings, running=False)
     if settings.database_url is not None:
-        raise BadOptionError(
-            "BIDBEACON_DATABASE_URL is set: unset it to start the embedded database."
-        )
+        raise UsageError("BIDBEACON_DATABASE_URL is set: unset it to start the embedded database.")
     raise typer.Exit(run_dev(settings, console, with_services=False))
 
 
@@ -36,15 +43,12 @@ def stream(
     ] = None,
 ) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket); it also watches for problems, and sends alerts."""
-    from bidbeacon_pipelines.cli.database import database_url
-    from bidbeacon_pipelines.database.engine import make_engine
     from bidbeacon_pipelines.database.presence import announce
     from bidbeacon_pipelines.problems.alerts import AlertWatch
     from bidbeacon_pipelines.web import pipelines_extension
-    from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.server.serve import serve
 
-    url = database_url(get_settings())
+    url = open_database(get_settings())
     store = SessionStore.connect(url)
     announce("stream", url)
     AlertWatch(make_engine(url, pool_size=1), get_settings()).start()
@@ -55,3 +59,29 @@ def stream(
         port=settings.stream_port if port is None else port,
         extension=pipelines_extension(store, get_settings()),
     )
+
+
+def db_upgrade() -> None:
+    """Upgrade our tables and Dagster's; all other commands only check their version.
+
+    The first time, it stores whether the database is for the sandbox or for the real Amazon. It
+    changes nothing where the tables are newer than this program and still fit it.
+    """
+    from bidbeacon_pipelines.dagster_storage import upgrade_dagster  # takes a second
+
+    settings = get_settings()
+    url = find_database(settings)
+    with shared_engine(url).connect() as connection:
+        check_mode(connection, settings.mode)
+    if not upgrade(url, report=print_line):
+        print_line("The tables are newer than this program, which can use them: nothing to do.")
+        return
+    upgrade_dagster(url, report=print_line)
+    with shared_engine(url).begin() as connection:
+        store_mode(connection, settings.mode)
+    print_line("The database is up to date.")
+
+
+def db_url() -> None:
+    """Print the database's address for scripts, password included, unless it is invalid."""
+    sys.stdout.write(find_database(get_settings()) + "\n")

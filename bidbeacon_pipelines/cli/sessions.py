@@ -1,40 +1,60 @@
-"""The commands on job sessions; they are filtered in the words of the page: `job:load-windows since:6h throttled`."""
+"""The commands `sessions list` and `show`, and how sessions and actions are printed; filters are in the words of the page.
 
-import asyncio
-import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
+Such as `job:load-windows since:6h throttled`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.names import list_named_accounts
 from bidbeacon_pipelines.accounts.rules import BadCadenceError, parse_every
-from bidbeacon_pipelines.cli.database import open_store
-from bidbeacon_pipelines.cli.errors import BadOptionError
-from bidbeacon_pipelines.cli.options import complete_account, parse_day
-from bidbeacon_pipelines.cli.output import Json, console, print_hanging, print_json, print_line
-from bidbeacon_pipelines.cli.session_output import (
-    action_sentence,
-    get_session,
-    local_time,
-    print_session,
-    session_line,
-)
-from bidbeacon_pipelines.cli.tailing import JsonTail, Tail, TerminalTail
+from bidbeacon_pipelines.cli.options import complete_account, open_store, parse_day
+from bidbeacon_pipelines.cli.output import Json, console, print_hanging, print_json, print_list
 from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.clock import read_instant
+from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter, expectation_of
-from bidbeacon_sessions.listing import load_sessions
+from bidbeacon_sessions.listing import load_session, load_sessions
+from bidbeacon_sessions.presentation import describe_status, error_text, whose
 from bidbeacon_sessions.queries import find_accounts
-from bidbeacon_sessions.sentences import format_duration
+from bidbeacon_sessions.sentences import fold_windows, format_duration
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
+TONES: Final = {
+    "success": "green",
+    "warning": "yellow",
+    "error": "bold red",
+    "progress": "cyan",
+    "neutral": "default",
+}
+MARKS: Final = {
+    "running": ("●", "cyan"),
+    "succeeded": ("✔", "green"),
+    "skipped": ("»", "dim"),
+    "warnings": ("▲", "yellow"),
+    "problems": ("✘", "red"),
+    "failed": ("✘", "bold red"),
+    "retried": ("↻", "dim"),
+    "crashed": ("✖", "bold red"),
+    "cancelled": ("■", "yellow"),
+}
+"""The icon and style of a session's mark (see `queries.find_session`)."""
+_PARTS = {
+    "badge": "bold",
+    "window": "magenta",
+    "account": "blue",
+    "time": "dim",
+}
 _NAMES: Final = tuple(name for name in SessionFilter.model_fields if name != "text")
 
 
@@ -65,39 +85,25 @@ def sessions_list(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show sessions with when they began, newest first; running ones with their duration and last action."""
+    """Show sessions with when they began, newest first; running ones with their last action."""
     wanted, store = read_filter(terms or ()), open_store()
     found = load_sessions(store, wanted, limit)["sessions"]
     if not found:
         with store.begin() as connection:
             _check_names(connection, wanted)
-    if as_json:
-        print_json(found)
-        return
-    for session in found:
-        began = local_time(session["started_at"])
-        print_hanging(console, began, session_line(session), indent=2)
-        if session["status"] == "running":
-            print_hanging(console, Text(" " * (began.cell_len + 2)), _progress(session))
-    if not found:
-        print_line("No session matches.")
+    print_list(found, _print_listed, as_json=as_json, if_empty="No session matches.")
 
 
-def _progress(session: dict[str, Any]) -> Text:
-    """Return how long a session has been running, and its last action."""
-    ran = (datetime.now(UTC) - datetime.fromisoformat(session["started_at"])).total_seconds()
-    count = session["action_count"]
-    line = Text(f"running for {format_duration(max(ran, 0))}", "cyan")
-    line.append(f", {count:,} action{'' if count == 1 else 's'} so far", "dim")
-    if session["actions"]:
-        line.append(": ", "dim").append_text(action_sentence(session["actions"][-1]))
-    return line
+def _print_listed(session: Mapping[str, Any]) -> None:
+    print_hanging(console, local_time(session["started_at"]), session_line(session), indent=2)
+    if session["status"] == "running":
+        print_actions(console, session["actions"][-1:], session["account"])
 
 
 def _check_names(connection: Connection, wanted: SessionFilter) -> None:
     """Raise if nothing can match, since the account or action is unknown."""
     if wanted.type is not None and wanted.type not in action_classes():
-        raise BadOptionError(
+        raise UsageError(
             f"type: expected an action of docs/actions.md, such as report-failed, got: {wanted.type!r}."
         )
     if wanted.account is not None and not find_accounts(connection, wanted.account):
@@ -113,27 +119,11 @@ def sessions_show(session_id: UUID, as_json: Json = False) -> None:
         print_session(console, session)
 
 
-def sessions_tail(
-    terms: Terms = None,
-    last: Annotated[
-        int, typer.Option(min=0, max=200, help="How many earlier sessions to show first.")
-    ] = 3,
-    as_json: Json = False,
-) -> None:
-    """Follow sessions live until Ctrl-C; it waits for a database that is away, and misses nothing.
-
-    With `--json` each line is an action or the state of a session.
-    """
-    wanted, store = read_filter(terms or ()), open_store()
-    with JsonTail(sys.stdout) if as_json else TerminalTail(console) as shown:
-        asyncio.run(Tail(store, wanted, shown).follow(last))
-
-
 def read_filter(terms: Sequence[str]) -> SessionFilter:
     """Return the filter of some terms: `name:value`, and words that are looked for.
 
     Raises:
-        BadOptionError: an unknown name, status or outcome, a value that is too long, or a day or time that can't be read.
+        UsageError: an unknown name, status or outcome, a value that is too long, or a day or time that can't be read.
         UnknownDatasetError: an unknown dataset.
     """
     found: dict[str, Any] = {}
@@ -142,7 +132,7 @@ def read_filter(terms: Sequence[str]) -> SessionFilter:
             found["text"] = f"{found.get('text', '')} {name}".strip()
         elif name not in _NAMES:
             expected = ", ".join(f"{one}:…" for one in _NAMES)
-            raise BadOptionError(f"Expected one of {expected}, got: {f'{name}:{value}'!r}.")
+            raise UsageError(f"Expected one of {expected}, got: {f'{name}:{value}'!r}.")
         else:
             found[name] = _read_value(name, value, datetime.now(UTC))
     try:
@@ -150,7 +140,7 @@ def read_filter(terms: Sequence[str]) -> SessionFilter:
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0])
-        raise BadOptionError(f"{name}: {expectation_of(problem)}, got: {found[name]!r}.") from None
+        raise UsageError(f"{name}: {expectation_of(problem)}, got: {found[name]!r}.") from None
 
 
 def _read_value(name: str, value: str, now: datetime) -> object:
@@ -168,7 +158,7 @@ def read_time(name: str, value: str, now: datetime) -> datetime:
     """Return the instant of `2h`, `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
 
     Raises:
-        BadOptionError: it is none of these.
+        UsageError: it is none of these.
     """
     try:
         instant = read_instant(value)
@@ -176,7 +166,79 @@ def read_time(name: str, value: str, now: datetime) -> datetime:
         try:
             return now - parse_every(value)
         except BadCadenceError:
-            raise BadOptionError(
+            raise UsageError(
                 f"{name}: expected 2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z, got: {value!r}."
             ) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
+    """Return a session and its actions as JSON shows them.
+
+    Raises:
+        ExpectedError: there is no such session.
+    """
+    loaded = load_session(store, session_id)
+    if loaded is None:
+        raise ExpectedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
+    session: dict[str, Any] = loaded["session"]
+    return session
+
+
+def print_session(console: Console, session: Mapping[str, Any]) -> None:
+    """Print a session with all its actions and its error."""
+    print_hanging(console, Text(), session_line(session), indent=2)
+    print_actions(console, session["actions"], session["account"])
+    if session["error"]:
+        console.print(Text(f"  {error_text(session['error'])}", style="bold red"))
+
+
+def session_line(session: Mapping[str, Any]) -> Text:
+    """Return one session (as `presentation.session_json`) as a line: mark, status, job, account, duration, id."""
+    icon, style = MARKS[session["mark"]]
+    line = Text(f"{icon} {describe_status(session)}", style)
+    line.append(f"  {session['job_name']}", "bold")
+    if session["account"]:
+        line.append(f"  {account_of(session)}", "blue")
+    if session["duration"] is not None:
+        line.append(f"  {format_duration(session['duration'])}", "dim")
+    return line.append(f"  {session['id']}", "dim")
+
+
+def account_of(session: Mapping[str, Any]) -> str:
+    """Return the label of a session's account, or its key without a label; empty without an account."""
+    return session["account_label"] or session["account"] or ""
+
+
+def local_time(instant: str) -> Text:
+    """Return an instant of ISO 8601 in local time, with a blank behind it."""
+    return Text(f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S} ", "dim")
+
+
+def print_actions(
+    console: Console,
+    actions: Iterable[Mapping[str, Any]],
+    account: str | None = None,
+    *,
+    form: str = "%H:%M:%S",
+    zone: tzinfo | None = None,
+) -> None:
+    """Print actions (as `presentation.action_json`) in the given order: time, other accounts than the session's, sentence.
+
+    `account` is the session's own, `zone` that of the times (None: the local one), `form` how they are written.
+    """
+    for action in actions:
+        at = datetime.fromisoformat(action["at"]).astimezone(zone)
+        head = Text.assemble((f"  {at:{form}}  ", "dim"), ("│ ", TONES[action["tone"]]))
+        others = whose(action, account)
+        sentence = Text(f"{others} " if others else "", "blue").append_text(action_sentence(action))
+        print_hanging(console, head, sentence)
+
+
+def action_sentence(action: Mapping[str, Any]) -> Text:
+    """Return one action's sentence, in its tone's colour."""
+    style = TONES[action["tone"]]
+    sentence = Text(style="" if style == "default" else style)
+    for part in fold_windows(action["parts"]):
+        sentence.append(part["text"], _PARTS.get(part["kind"], ""))
+    return sentence

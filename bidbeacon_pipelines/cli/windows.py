@@ -1,7 +1,7 @@
-"""Commands about one window: why it is as it is, and how its numbers changed."""
+"""Commands on report windows: why one is as it is, how its numbers changed, and which rows were set aside."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC
 from decimal import Decimal
 from itertools import groupby
 from typing import Annotated, Any, Final
@@ -10,44 +10,38 @@ import typer
 from rich.text import Text
 
 from bidbeacon_pipelines.accounts.names import get_named_account
-from bidbeacon_pipelines.cli.database import open_store
+from bidbeacon_pipelines.causes import explain as explain_cause
 from bidbeacon_pipelines.cli.options import (
     AccountOption,
     CountryOption,
     DatasetOption,
     DayOption,
+    OnlyAccount,
+    OnlyDataset,
+    open_store,
     parse_day,
 )
 from bidbeacon_pipelines.cli.output import (
     SEVERITIES,
     Json,
     console,
+    print_entry,
     print_hanging,
     print_json,
     print_line,
+    print_link,
+    print_list,
     table_of,
 )
-from bidbeacon_pipelines.cli.session_output import MARKS, print_actions
+from bidbeacon_pipelines.cli.sessions import MARKS, print_actions
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
 from bidbeacon_pipelines.settings import get_settings
 
-_FACTS: Final = {
-    "window": ("status", "next_refresh_at", "as_of", "is_final", "row_count"),
-    "request": (
-        "report_id",
-        "status",
-        "amazon_status",
-        "attempts",
-        "polls",
-        "sent_at",
-        "next_step_at",
-    ),
-    "account": ("time_zone", "paused", "amazon_status"),
-}
 _METRICS: Final = ("spend", "sales", "orders", "clicks", "impressions")
 _COUNTS: Final = ("rows_changed", "rows_appeared", "rows_vanished")
 _AMOUNTS: Final = frozenset({"spend", "sales"})
@@ -80,32 +74,16 @@ def explain(
 
 
 def print_explanation(explanation: Mapping[str, Any]) -> None:
-    """Print an explanation (as `problems.explain.explanation_json`): its verdict, facts, and the actions on the window, newest first."""
-    verdict = explanation["verdict"]
-    mark, style = SEVERITIES[verdict["severity"]]
+    """Print an explanation (as `problems.explain.explanation_json`): its verdict, and the actions on the window, newest first."""
+    verdict, session = explanation["verdict"], explanation["verdict"]["session"]
     label, window = (explanation["account_label"], "blue"), (explanation["window"], "magenta")
     console.print(Text.assemble(label, f" {explanation['dataset']} ", window))
-    console.print(Text(f"{mark} {verdict['state']}", style))
-    for line in filter(None, (verdict["sentence"], verdict["advice"])):
-        print_hanging(console, Text("  "), Text(line))
-    if verdict["session"] is not None:
-        _print_link(verdict["session"]["url"], 2)
+    lines = filter(None, (verdict["sentence"], verdict["advice"]))
+    print_entry(verdict["severity"], Text(verdict["state"]), lines, session and session["url"])
     if len(explanation["reports"]) > 1:
         _print_reports(explanation)
-    for subject, names in _FACTS.items():
-        if (facts := explanation["facts"][subject]) is not None:
-            console.print(Text(f"\n{subject}", "bold"))
-            for name in names:
-                shown = f"{name.replace('_', ' ').removesuffix(' at'):<14}"
-                print_hanging(console, Text(f"  {shown}  ", "dim"), _value(name, facts[name]))
     console.print(Text.assemble("\n", ("what refers to it", "bold"), ", newest first, in UTC"))
     _print_timeline(explanation["timeline"], explanation["account"])
-
-
-def _print_link(url: str, indent: int) -> None:
-    """Print an address on one line, however long it is, so that it can be opened and copied."""
-    line = Text(" " * indent).append(url, f"dim link {url}")
-    console.print(line, soft_wrap=True)
 
 
 def _print_reports(explanation: Mapping[str, Any]) -> None:
@@ -114,14 +92,6 @@ def _print_reports(explanation: Mapping[str, Any]) -> None:
         mark, style = SEVERITIES[verdict["severity"]]
         shown = "explained above" if report == explanation["report"] else verdict["sentence"]
         print_hanging(console, Text.assemble("  ", (mark, style), f" {report}  "), Text(shown))
-
-
-def _value(name: str, value: Any) -> Text:
-    if value is None:
-        return Text("–", "dim")
-    if name.endswith(("_at", "as_of")):
-        return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
-    return Text({True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
 
 
 def _print_timeline(actions: Sequence[Mapping[str, Any]], account: str) -> None:
@@ -134,7 +104,7 @@ def _print_timeline(actions: Sequence[Mapping[str, Any]], account: str) -> None:
         console.print(
             Text.assemble("  ", MARKS[first["session_mark"]], " ", (first["job_name"], "bold"))
         )
-        _print_link(first["url"], 4)
+        print_link(first["url"], 4)
         print_actions(console, of_session, account, form="  %Y-%m-%d %H:%M:%S", zone=UTC)
 
 
@@ -154,10 +124,8 @@ def restatements(
         named = {"account": of_account.account_key, "account_label": of_account.label}
         print_json(named | {"dataset": dataset, "window": str(day)} | _loads_json(loads))
         return
-    print_line(f"{of_account.label} {dataset} {day}")
+    print_line(f"{of_account.label} {dataset} {day}" if loads else "It has not been loaded yet.")
     print_loads(loads, found.columns)
-    if not loads:
-        print_line("It has not been loaded yet.")
 
 
 def print_loads(loads: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> None:
@@ -166,8 +134,7 @@ def print_loads(loads: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> N
     Of the metrics only those that are `columns` of the dataset are printed.
     """
     metrics = [name for name in _METRICS if name in columns]
-    for (ad_product, currency), some in _by_product(loads):
-        heads = ("load", *metrics, "changed", "new", "gone")
+    for (ad_product, currency), some in _by_product(loads).items():
         rows = [
             (
                 f"{load['load_number']}: T+{load['age_days']}",
@@ -176,18 +143,17 @@ def print_loads(loads: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> N
             )
             for load in some
         ]
-        title = f"\n{product_name(ad_product)}, {currency}; rows changed, new and gone"
-        console.print(table_of(title, heads, rows))
         if len(some) > 1:
-            changes = (f"{name} {_number(name, _change(some, name), '+')}" for name in metrics)
-            print_line(f"From {rows[0][0]} to {rows[-1][0]}: {', '.join(changes)}.")
+            rows.append(("in all", *(_number(name, _change(some, name), "+") for name in metrics)))
+        title = f"\n{product_name(ad_product)}, {currency}; rows changed, new and gone"
+        console.print(table_of(title, ("load", *metrics, "changed", "new", "gone"), rows))
 
 
 def _by_product(
     loads: Sequence[Mapping[Any, Any]],
-) -> Iterator[tuple[tuple[str, str], list[Mapping[Any, Any]]]]:
-    for of, group in groupby(loads, key=lambda load: (load["ad_product"], load["currency_code"])):
-        yield of, list(group)
+) -> dict[tuple[str, str], list[Mapping[Any, Any]]]:
+    groups = groupby(loads, key=lambda load: (load["ad_product"], load["currency_code"]))
+    return {of: list(group) for of, group in groups}
 
 
 def _number(name: str, value: Decimal, sign: str = "") -> str:
@@ -202,7 +168,44 @@ def _change(loads: Sequence[Mapping[Any, Any]], name: str) -> Decimal:
 def _loads_json(loads: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
     """Return exact amounts as text; `change` is from the first to the last of these loads, by ad product and currency."""
     change: dict[str, dict[str, dict[str, str]]] = {}
-    for (ad_product, currency), some in _by_product(loads):
+    for (ad_product, currency), some in _by_product(loads).items():
         changes = {name: str(_change(some, name)) for name in _METRICS}
         change.setdefault(ad_product, {})[currency] = changes
     return {"loads": [dict(load) for load in loads], "change": change}
+
+
+def quarantine_list(
+    account: OnlyAccount = None,
+    country: CountryOption = None,
+    dataset: OnlyDataset = None,
+    window: Annotated[str | None, typer.Option(help="Only this day: 2026-11-23.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only rows whose reason contains this text.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show quarantined rows, newest first, each as received and with the reason."""
+    day = None if window is None else parse_day(window)
+    if dataset is not None:
+        get_dataset(dataset)
+    with open_store().begin() as connection:
+        named = None if account is None else get_named_account(connection, account, country)
+        key = None if named is None else named.account_key
+        rows = list_quarantined_rows(
+            connection, account=key, dataset=dataset, day=day, reason=reason, limit=limit
+        )
+    shown = [dict(row) for row in rows]
+    print_list(shown, _print_row, as_json=as_json, if_empty="No row in quarantine matches.")
+
+
+def _print_row(row: Mapping[str, Any]) -> None:
+    """Print a row's origin, why it is invalid, and its raw text."""
+    outcome = "" if row["is_loaded"] else "  (not loaded: the report was refused)"
+    day = str(row["window_date"] or "no readable day")
+    origin = (f"  row {row['row_number']} of request {row['request_id']}{outcome}", "dim")
+    label = (row["account_label"], "blue")
+    head = Text.assemble(label, f" {row['dataset']} ", (day, "magenta"), origin)
+    console.print(head)
+    print_hanging(console, Text("  "), Text(explain_cause(row["cause"]).sentence, "yellow"))
+    print_hanging(console, Text("  "), Text(row["raw"], "dim"))

@@ -67,7 +67,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
         with usable.begin() as connection:
             now = read_now(connection, settings)
             findings = survey(connection, settings, now).findings
-            yield from map(_of_finding, list_open(connection, findings, now))
+            yield from map(check_of, list_open(connection, findings, now))
             yield _list_processes(connection)
             yield _count_accounts(connection)
     except SQLAlchemyError as error:
@@ -141,7 +141,8 @@ def _call_amazon(
     return problems
 
 
-def _of_finding(known: Known) -> Check:
+def check_of(known: Known) -> Check:
+    """Return a finding as a check, fine where it is acknowledged."""
     finding, given = known.finding, known.acknowledged
     details = [effect.text for effect in finding.effects]
     details += [f"Acknowledged by {given.by}. {given.note}".strip()] if given else []

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.entities.queries import want_entities
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import want_windows
-from bidbeacon_pipelines.windows.rules import is_served, local_date, oldest_served
+from bidbeacon_pipelines.windows.rules import local_date, oldest_served
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import instant
 from bidbeacon_sessions.sentences import join_sentences
@@ -55,19 +56,20 @@ def check_active(account: Account) -> None:
 
 
 def check_loadable(
-    account: Account, dataset: Dataset, days: Sequence[date], now: datetime
+    account: Account, reports: Sequence[DatasetReport], days: Sequence[date], now: datetime
 ) -> list[date]:
-    """Return the days that are over in the account's time zone and that Amazon still serves.
+    """Return the days that are over in the account's time zone and that Amazon still serves in one of a dataset's reports.
 
     Raises:
         AccountStoppedError: the account is paused, disabled or needs attention.
         DaysNotLoadableError: none of the days can be loaded.
     """
     check_active(account)
-    today = local_date(now, account.time_zone)
-    if loadable := [day for day in days if day < today and is_served(dataset, day, today)]:
+    dataset, today = reports[0].dataset, local_date(now, account.time_zone)
+    oldest = min(oldest_served(dataset, today, one.shorter_history) for one in reports)
+    newest = today - timedelta(days=1)
+    if loadable := [day for day in days if oldest <= day <= newest]:
         return loadable
-    oldest, newest = oldest_served(dataset, today), today - timedelta(days=1)
     given = f"{min(days)}" if len(days) == 1 else f"{len(days):,} days, {min(days)} to {max(days)}"
     raise DaysNotLoadableError(
         f"Expected days of {dataset.name} from {oldest} to {newest}, which Amazon serves and which "
@@ -93,7 +95,8 @@ def want_load(
         DaysNotLoadableError: none of the days can be loaded.
         NoWindowsError: the days have no windows yet, or a shorter history leaves them out.
     """
-    loadable = check_loadable(account, dataset, days, now)
+    reports = read_contract(connection, account.account_id).reports(dataset)
+    loadable = check_loadable(account, reports, days, now)
     want_windows(connection, account, dataset.name, loadable, by, now=now)
     asked = set(map(str, loadable))
     wanted: list[dict[str, Any]] = [

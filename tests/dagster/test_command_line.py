@@ -102,6 +102,16 @@ def test_what_cannot_be_asked_is_one_line(
     assert stocked.sessions_of("load-windows") == []
 
 
+def test_a_day_past_a_shorter_history_cannot_be_asked(stocked: World) -> None:
+    """Amazon serves fewer days of the reports than the registry says: that is known before anything is requested."""
+    stocked.shorten_history(30)
+    key = stocked.account().account_key
+    result = run("load", "--account", key, "--window", str(stocked.day(40)))
+    assert result.exit_code == 2
+    assert f"got: {stocked.day(40)}." in result.stderr.replace("\n", " ")
+    assert stocked.sessions_of("load-windows") == []
+
+
 def test_nothing_is_asked_for_a_stopped_account(stocked: World) -> None:
     """The reason is one line; no session begins."""
     key = stocked.account().account_key

@@ -484,8 +484,8 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     of_command.fail()
     of_command.watch(inbox.url).look_once()
     output = run("list").output
-    assert f"✘ Acme Merch · US: {SAID}" in output
-    assert "  Load the days again, or wait until they are due." in output
+    assert f": Acme Merch · US: {SAID}" in output
+    assert "  → Load the days again, or wait until they are due." in output
     assert (
         "  http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731\n" in output
     )
@@ -496,8 +496,8 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
 def test_the_command_lists_what_is_open_without_receivers(of_command: Place) -> None:
     """Nobody watches then, so it looks itself: as text and as JSON, and it stores nothing."""
     of_command.fail()
-    output = run().output
-    assert f"✘ Acme Merch · US: {SAID}" in output
+    output = run("list").output
+    assert f": Acme Merch · US: {SAID}" in output
     assert "Nothing is wrong" not in output
     assert "1 open. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in output
     assert [SAID] == [one["sentence"] for one in json.loads(run("list", "--json").output)]
@@ -519,8 +519,8 @@ def test_the_commands_acknowledge_and_take_that_back(of_command: Place) -> None:
     of_command.fail()
     [key] = [one["key"] for one in json.loads(run("list", "--json").output)]
     assert 0 == run("acknowledge", key, "--note", "known", "--by", "Bob").exit_code
-    assert "acknowledged by Bob" in run("list").output
+    assert "Acknowledged by Bob" in run("list").output
     assert 0 == run("unacknowledge", key).exit_code
-    assert "acknowledged" not in run("list").output
+    assert "Acknowledged" not in run("list").output
     result = run("acknowledge", "no-such-key")
     assert (1, True) == (result.exit_code, "This finding is over." in result.output)

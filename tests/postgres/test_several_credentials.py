@@ -220,6 +220,6 @@ def test_commands_say_how_each_credential_is(world: BenchWorld, anew: BenchWorld
     assert [(0, 1), (2, 0)] == [(one["ads_accounts"], len(one["errors"])) for one in checked]
     assert "agency" in run("credentials", "list").stdout
     world.sandbox.state.rules.clear()
-    assert "listed by agency and brand" in run("credentials", "check").stdout
+    assert "agency: accepted; lists 2 ads accounts" in run("credentials", "check").stdout
     run("credentials", "check", "nobody", code=2)
     run("credentials", "assign", "brand", world.account("US").ads_account_key, code=2)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.cli.errors import BadOptionError
 from bidbeacon_pipelines.cli.options import parse_days
+from bidbeacon_sessions.errors import UsageError
 
 LOADED = """
 import sys
@@ -37,7 +37,7 @@ def test_a_window_is_a_day_or_days_with_both_ends(given: str, days: list[date]) 
 @pytest.mark.parametrize("given", ["yesterday", "2026-02-30", "..", "2026-11-23..soon"])
 def test_what_is_no_day_is_refused_with_what_was_expected(given: str) -> None:
     """The message names the two forms, and what came."""
-    with pytest.raises(BadOptionError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_days(given)
     expected = f"window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: {given!r}."
     assert expected == str(caught.value)

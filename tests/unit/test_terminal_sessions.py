@@ -1,46 +1,17 @@
 """How sessions and their actions are printed in a terminal of 80 columns."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 from io import StringIO
 from typing import Any
-from uuid import UUID
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
-from bidbeacon_pipelines.actions import (
-    AccountsSynced,
-    ReportFailed,
-    ReportsPlanned,
-    RequestRetried,
-)
-from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.cli.output import print_hanging
-from bidbeacon_pipelines.cli.session_output import print_actions, session_line
-from bidbeacon_sessions import Action
-from bidbeacon_sessions.presentation import action_json
+from bidbeacon_pipelines.cli.sessions import print_actions, session_line
 
 SENTENCE = "Queued 14 report windows of daily_targets, which is a long sentence that has to be broken at 80 columns"
-
-
-def stored(*actions: Action) -> list[dict[str, Any]]:
-    """Return actions as a session's are read."""
-    return [
-        action_json(
-            {
-                "session_id": UUID(int=1),
-                "ord": place,
-                "type": action.type,
-                "at": datetime(2026, 7, 25, 12, 0, place, tzinfo=UTC),
-                "tone": action.tone,
-                "payload": action.model_dump(mode="json"),
-            },
-            {"acme.1kc1bk21": "Acme Merch"},
-        )
-        for place, action in enumerate(actions, start=1)
-    ]
 
 
 def printed(actions: Sequence[Any], width: int = 300) -> list[str]:
@@ -75,44 +46,6 @@ def test_a_broken_sentence_hangs_below_its_beginning() -> None:
 def test_the_sessions_own_account_is_not_repeated() -> None:
     """Only another one is named."""
     assert "Other" not in "".join(printed([shown("US.a")]))
-
-
-def planned(dataset: str, windows: int) -> ReportsPlanned:
-    """Return that a report of so many windows was planned."""
-    days = {"start": date(2026, 7, 1), "end": date(2026, 7, 9)}
-    return ReportsPlanned(
-        account="acme.1kc1bk21", dataset=dataset, reports=1, windows=windows, **days
-    )
-
-
-def test_three_equal_actions_are_the_first_ones_sentence_with_a_count() -> None:
-    """Whatever its counts, names and days are; two stand by themselves."""
-    actions = stored(*(planned(f"d{n}", n) for n in (1, 2, 3)))
-    [line] = printed(actions)
-    assert line.endswith(
-        "│ Planned 1 report of d1 for 1 due window of Acme Merch, 2026-07-01 to 2026-07-09 (3 ×)"
-    )
-    assert 2 == len(printed(actions[:2]))
-
-
-def test_what_says_something_else_ends_a_run() -> None:
-    """Another cause, another type, and an error, which never folds."""
-    shared = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 7, 1)]}
-    again = {"request_id": 1, "attempt": 1, "retry_at": datetime(2026, 7, 1, tzinfo=UTC)}
-    retried = [
-        RequestRetried(**shared, **again, cause=cause(code))
-        for code in ["throttled"] * 3 + ["unreachable"] * 3
-    ]
-    failed = [ReportFailed(**shared, request_id=1, cause=cause("throttled")) for _ in range(3)]
-    folded = [line.endswith("(3 ×)") for line in printed(stored(*retried, *failed))]
-    assert [True, True, False, False, False] == folded
-
-
-@pytest.mark.parametrize(("count", "end"), [(4, ": a b c d"), (5, ": a b c and 2 more")])
-def test_of_many_accounts_three_are_named(count: int, end: str) -> None:
-    """And how many more there are."""
-    [line] = printed(stored(AccountsSynced(accounts=9, added_keys=tuple("abcde"[:count]))))
-    assert line.split("Synced")[1].endswith(end)
 
 
 @pytest.mark.parametrize("head", ["", "2026-07-25 12:00:00 "])

@@ -31,7 +31,7 @@ def test_a_load_is_a_line_with_its_number_and_age(capsys: pytest.CaptureFixture[
     assert ["3:", "T+5", "1.00", "1.00", "1", "1", "1", "0", "0", "0"] in map(
         str.split, shown.splitlines()
     )
-    assert "From 1: T+3 to 3: T+5: spend +0.00, " in shown
+    assert ["in", "all", "+0.00", "+0.00", "+0", "+0", "+0"] in map(str.split, shown.splitlines())
 
 
 def test_metrics_that_a_dataset_lacks_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """`bidbeacon sessions tail`: follows the database by the log's cursor, and shows each action once."""
 
 import asyncio
-import io
 import json
 import os
 import re
@@ -15,10 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console
 from sqlalchemy import text
 
-from bidbeacon_pipelines.cli.tailing import JsonTail, Tail, TerminalTail
+from bidbeacon_pipelines.cli.tailing import Tail, print_line
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
@@ -58,20 +56,15 @@ class Heard:
         self.ended: list[str] = []
         self.notices: list[str] = []
 
-    def session(self, session: Mapping[str, Any]) -> None:
-        """Keep the end of a session."""
-        self.ended += [session["status"]] if session["status"] != "running" else []
-
-    def action(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> None:
-        """Keep an action."""
-        self.actions.append(action["payload"]["number"])
-
-    def gone(self, session_id: str) -> None:
-        """A session does not match any more."""
-
-    def notice(self, text: str) -> None:
-        """Keep a notice."""
-        self.notices.append(text)
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        """Keep an action, the end of a session, or a notice."""
+        match line:
+            case {"session": {"status": status}} if status != "running":
+                self.ended.append(status)
+            case {"action": action}:
+                self.actions.append(action["payload"]["number"])
+            case {"notice": notice}:
+                self.notices.append(notice)
 
 
 @contextmanager
@@ -132,7 +125,8 @@ def test_the_end_of_a_session_is_shown_after_its_last_action(session_store: Sess
     """A message has the session as it is when it is read: that may be ended, with actions still on their way."""
     heard = Heard()
     tail = Tail(session_store, SessionFilter(), heard)
-    session = {"id": "1", "status": "succeeded", "action_count": 2}
+    session = {"id": "1", "status": "succeeded", "action_count": 2, "job_name": "wag"}
+    session |= {"account": None, "account_label": None}
     first, second = ({"ord": number, "payload": {"number": number}} for number in (1, 2))
     tail._take(session, [first])
     assert ([1], []) == (heard.actions, heard.ended)
@@ -169,30 +163,33 @@ def test_only_what_matches_is_shown(session_store: SessionStore, wait_until: Wai
     assert [2, 3] == heard.actions
 
 
-def test_lines_of_json_are_whole_and_say_whose_action_it_is() -> None:
-    """One object a line."""
-    out = io.StringIO()
-    action = {"ord": 1, "at": "2026-11-23T05:00:00+00:00", "text": "Wagged"}
-    with JsonTail(out) as shown:
-        shown.action({"job_name": "wag", "account": "US.a"}, action)
-        shown.notice("The database answers again.")
-    lines = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert [
-        {"action": {**action, "job_name": "wag", "account": "US.a"}},
-        {"notice": "The database answers again."},
-    ] == lines
+def test_a_line_says_whose_action_it_is(session_store: SessionStore) -> None:
+    """Its session's job and account; actions are not repeated in the session's lines."""
+    lines: list[Mapping[str, Any]] = []
+    wag(session_store, 1)
+    [session] = load_sessions(session_store, SessionFilter(), 1)["sessions"]
+    Tail(session_store, SessionFilter(), lines.append)._take(session, session["actions"])
+    begun, told, ended = lines
+    assert ("wag", "US.a", 1) == (
+        told["action"]["job_name"],
+        told["action"]["account"],
+        told["action"]["ord"],
+    )
+    assert ["running", "succeeded"] == [line["session"]["status"] for line in (begun, ended)]
+    assert "actions" not in ended["session"]
 
 
-def test_the_last_line_of_a_terminal_says_what_runs(session_store: SessionStore) -> None:
-    """With job, account and time; nothing of it stays when the tail ends."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=200)
-    with with_job_session("wag", store=session_store, account=ACCOUNT):
-        [session] = load_sessions(session_store, SessionFilter(), 1)["sessions"]
-    with TerminalTail(console) as shown:
-        shown.session(session | {"status": "running", "mark": "running", "duration": None})
-        assert re.match(r"● 1 running · wag US\.a \d+\.\d s", shown._running_line().plain)
-        shown.session(session | {"status": "succeeded", "finished_at": session["started_at"]})
-        assert "No session is running" in shown._running_line().plain
+def test_lines_of_a_terminal(session_store: SessionStore, capsys: Any) -> None:
+    """A session with its time, an action with the job and account of its session, and a notice."""
+    wag(session_store, 1)
+    [session] = load_sessions(session_store, SessionFilter(), 1)["sessions"]
+    Tail(session_store, SessionFilter(), print_line)._take(session, session["actions"])
+    print_line({"notice": "The database answers again."})
+    begun, told, ended, notice = capsys.readouterr().out.splitlines()
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ● running  wag  US\.a  ", begun)
+    assert told.endswith(" wag US.a │ Wagged 1 time")
+    assert "✔ succeeded  wag  US.a" in ended
+    assert "The database answers again." == notice
 
 
 def test_ctrl_c_ends_the_command_cleanly(session_store: SessionStore, database_url: str) -> None:

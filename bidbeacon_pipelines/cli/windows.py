@@ -124,8 +124,10 @@ def restatements(
         named = {"account": of_account.account_key, "account_label": of_account.label}
         print_json(named | {"dataset": dataset, "window": str(day)} | _loads_json(loads))
         return
-    print_line(f"{of_account.label} {dataset} {day}" if loads else "It has not been loaded yet.")
+    print_line(f"{of_account.label} {dataset} {day}")
     print_loads(loads, found.columns)
+    if not loads:
+        print_line("It has not been loaded yet.")
 
 
 def print_loads(loads: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> None:

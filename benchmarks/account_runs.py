@@ -1,8 +1,8 @@
 """What a run of `refresh_account` costs, started as Dagster's daemon starts it: by its default launcher, in a process of its own.
 
-Dagster's code server runs beside us, as under `dagster dev`; it starts a worker process for each
-run. Its own CPU time and that of the workers it has seen end is what is measured; the database's
-and the sandbox's are not in it.
+Dagster's webserver runs beside us. It is asked for runs over GraphQL and has a code server, as under
+`dagster dev`, which starts a worker process for each run. The code server's own CPU time and that of
+the workers it has seen end is what is measured; the webserver's, the database's and the sandbox's are not in it.
 """
 
 import os
@@ -16,12 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import psutil
 from dagster import DagsterInstance, DagsterRunStatus
-from dagster._core.remote_representation.external import RemoteJob
-from dagster._core.test_utils import create_run_for_test
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
@@ -34,6 +31,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import running_sandbox
 from bidbeacon_sessions import with_job_session
+from tests.processes import running_webserver
 from tests.temporary_postgres import temporary_postgres
 
 _INSTANCE = """
@@ -42,11 +40,25 @@ storage:
     module: bidbeacon_pipelines.dagster_storage
     class: BidBeaconStorage
     config: {}
+# The webserver launches runs itself, without the daemon's queue. Dagster exports the class nowhere.
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: DefaultRunCoordinator
 telemetry:
   enabled: false
 """
 _PARTITION_MONTHS = "9"
 """320 accounts with more days would be more partitions than Dagster's UI is made for."""
+_MODULE = "bidbeacon_pipelines.definitions"
+_LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_JOB = {
+    "repositoryName": "__repository__",
+    "repositoryLocationName": _MODULE,
+    "jobName": "refresh_account",
+}
 _FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 
 
@@ -66,50 +78,41 @@ class RunsCost:
 
 
 class AccountRuns:
-    """A Dagster instance, its code server, and a sandbox with accounts that all have due work."""
+    """A Dagster instance, its webserver and code server, and a sandbox with accounts that all have due work."""
 
     def __init__(
-        self, instance: DagsterInstance, workspace: WorkspaceProcessContext, keys: Sequence[str]
+        self, instance: DagsterInstance, webserver: httpx.Client, keys: Sequence[str]
     ) -> None:
         self.keys = keys
         self.instance = instance
-        self._workspace = workspace.create_request_context()
-        [self._server] = [p for p in psutil.Process().children() if "grpc" in p.cmdline()]
+        self._webserver = webserver
+        children = psutil.Process().children(recursive=True)
+        [self._server] = [p for p in children if "grpc" in p.cmdline()]
 
     def measure(self, keys: Sequence[str], *, at_once: int = 1) -> RunsCost:
         """Refresh each of these accounts once, so many at the same time, started by threads as Dagster's queue does it."""
-        job = self._job()
         began, cpu = time.perf_counter(), self._cpu_seconds()
         with ThreadPoolExecutor(at_once) as threads:
-            list(threads.map(lambda key: self._run(job, key), keys))
+            list(threads.map(self._run, keys))
         seconds = time.perf_counter() - began
         self._wait_for_workers()
         return RunsCost(len(keys), self._cpu_seconds() - cpu, seconds)
 
-    def _run(self, job: RemoteJob, key: str) -> None:
-        run_id = self._launch(job, key)
+    def _run(self, key: str) -> None:
+        run_id = self._launch(key)
         while not self._has_ended(run_id):
             time.sleep(0.1)
 
-    def wait_for_the_end(self) -> None:
-        """Wait until the code server is gone: it uses the database until then."""
-        self._server.wait(60)
-
-    def _job(self) -> RemoteJob:
-        [location] = self._workspace.code_locations
-        [repository] = location.get_repositories().values()
-        return repository.get_full_job("refresh_account")
-
-    def _launch(self, job: RemoteJob, key: str) -> str:
-        run = create_run_for_test(
-            self.instance,
-            job_name=job.name,
-            tags={PARTITION_TAG: key, "ads_account": key},
-            remote_job_origin=job.get_remote_origin(),
-            job_code_origin=job.get_python_origin(),
-        )
-        self.instance.launch_run(run.run_id, self._workspace)
-        return str(run.run_id)
+    def _launch(self, key: str) -> str:
+        tags = {PARTITION_TAG: key, "ads_account": key}
+        params = {
+            "selector": _JOB,
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in tags.items()]},
+        }
+        request = {"query": _LAUNCH, "variables": {"params": params}}
+        answer = self._webserver.post("/graphql", json=request).json()
+        return str(answer["data"]["launchRun"]["run"]["runId"])
 
     def _has_ended(self, run_id: str) -> bool:
         run = self.instance.get_run_by_id(run_id)
@@ -182,19 +185,11 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
         )
         instance = stack.enter_context(DagsterInstance.from_config(str(home)))
         keys = _stock(instance, url)
-        target = ModuleTarget(
-            module_name="bidbeacon_pipelines.definitions",
-            attribute=None,
-            working_directory=str(Path.cwd()),
-            location_name="bidbeacon",
-        )
         with (
             quiet_children(home / "code_server.log"),
-            WorkspaceProcessContext(instance, target) as workspace,
+            running_webserver("-m", _MODULE) as webserver,
         ):
-            runs = AccountRuns(instance, workspace, keys)
-            stack.callback(runs.wait_for_the_end)
-            yield runs
+            yield AccountRuns(instance, webserver, keys)
 
 
 def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """The world of the Dagster tests: fresh for each, with a sandbox that answers within a second."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
@@ -15,12 +17,6 @@ from tests.dagster.world import SERVED_DAYS, World
 from tests.stream.conftest import base_url, http
 
 __all__ = ["base_url", "environment", "http", "sandbox", "sandbox_server"]
-
-INSTANCE = """
-storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}
-run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
-telemetry: {enabled: false}
-"""
 
 
 @pytest.fixture
@@ -53,7 +49,7 @@ def real(
     tmp_path: Path,
 ) -> Iterator[World]:
     """Yield a world without accounts whose Dagster keeps its events where the product's does: in this test's database."""
-    (tmp_path / "dagster.yaml").write_text(INSTANCE)
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         yield World(database_url, engine, sandbox, instance)
 

@@ -1,23 +1,16 @@
 """Backfills as Dagster's daemon launches them, each run in its own process."""
 
-import logging
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
 import psutil
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.test_utils import create_test_daemon_workspace_context
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget
-from dagster._daemon.backfill import execute_backfill_iteration
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.dagster.world import (
     ASSET_KEY,
@@ -27,73 +20,75 @@ from tests.dagster.world import (
     World,
     wait_until,
 )
+from tests.processes import running, running_webserver
+
+LOCATION = """
+import dagster as dg
+from bidbeacon_pipelines import definitions
+
+# Without sensors and schedules: what a test does not start does not run.
+ours = definitions.defs
+defs = dg.Definitions(assets=ours.assets, resources=ours.resources, executor=ours.executor)
+"""
+LOCATION_FILE = "location.py"
+LAUNCH = """
+mutation($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) { __typename ... on PythonError { message } } }"""
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
 def served(real: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a stocked world whose runs are stored in Postgres, where run processes find them."""
+    (tmp_path / LOCATION_FILE).write_text(LOCATION)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_GRPC_TIMEOUT_SECONDS", "300")  # a busy machine starts runs slowly
+    monkeypatch.chdir(tmp_path)
     real.add_accounts()
     real.shorten_history(SERVED_DAYS)
     return real
 
 
 @pytest.fixture
-def daemon(served: World) -> Iterator[WorkspaceProcessContext]:
-    """Yield the daemon's context, with our code location in its own server."""
-    target = ModuleTarget("bidbeacon_pipelines.definitions", None, str(PROJECT_ROOT), "bidbeacon")
-    before = set(psutil.Process().children())
-    with create_test_daemon_workspace_context(target, served.instance) as context:
-        yield context
-    # Sometimes a server outlives its context and all tests.
-    for server in set(psutil.Process().children()) - before:
-        server.kill()
-        server.wait()
+def processes() -> Iterator[ExitStack]:
+    """Yield what ends a test's processes."""
+    with ExitStack() as stack:
+        yield stack
 
 
 def backfill(
-    world: World, daemon: WorkspaceProcessContext, days: Sequence[tuple[Account, date]]
+    world: World, processes: ExitStack, days: Sequence[tuple[Account, date]], *, runs: int
 ) -> list[DagsterRun]:
-    """Request partitions as the UI does; return the runs that the daemon launches for them."""
-    request = PartitionBackfill.from_asset_partitions(
-        backfill_id="backfill",
-        asset_graph=daemon.create_request_context().asset_graph,
-        partition_names=[str(partition_key(account.account_key, day)) for account, day in days],
-        asset_selection=[ASSET_KEY],
-        backfill_timestamp=time.time(),
-        tags={},
-        dynamic_partitions_store=world.instance,
-        all_partitions=False,
-        title=None,
-        description=None,
-        run_config=None,
-    )
-    world.instance.add_backfill(request)
-    iterate(daemon)
+    """Request partitions as the UI does; return the runs that the daemon launches for them.
+
+    The daemon is started after the request, since it looks every 30 seconds.
+    """
+    names = [str(partition_key(account.account_key, day)) for account, day in days]
+    params = {"assetSelection": [{"path": ASSET_KEY.path}], "partitionNames": names}
+    with running_webserver("-f", LOCATION_FILE) as client:
+        request = {"query": LAUNCH, "variables": {"params": params}}
+        answer = client.post("/graphql", json=request).json()
+    assert {"__typename": "LaunchBackfillSuccess"} == answer["data"]["launchPartitionBackfill"]
+    processes.enter_context(running("dagster-daemon", "run", "-f", LOCATION_FILE))
+    wait_until(lambda: world.instance.get_runs_count() == runs, "the runs are launched", 240)
     return list(world.instance.get_runs())
 
 
-def iterate(daemon: WorkspaceProcessContext) -> None:
-    """Run the daemon's backfill loop once."""
-    errors = execute_backfill_iteration(daemon, logging.getLogger("backfill"))
-    assert [error for error in errors if error] == []
-
-
 def test_a_backfill_ends_once_its_partitions_are_loaded(
-    served: World, daemon: WorkspaceProcessContext
+    served: World, processes: ExitStack
 ) -> None:
     """Its own run materializes each partition, even where a poll was faster to load and record them."""
     account, days = served.account(), [served.day(ago) for ago in (22, 21, 20)]
     served.hold_reports()
-    [run] = backfill(served, daemon, [(account, day) for day in days])
+    [run] = backfill(served, processes, [(account, day) for day in days], runs=1)
     wait_until(lambda: waiting(served) == 1, "the run waits for Amazon", seconds=60)
     served.release_reports()
     served.run_job("poll_reports")
 
     def has_succeeded() -> bool:
-        iterate(daemon)
         [found] = served.instance.get_backfills()
-        return found.status is BulkActionStatus.COMPLETED_SUCCESS
+        return found.status.name == "COMPLETED_SUCCESS"
 
     wait_until(has_succeeded, "the backfill succeeds", seconds=120)
     assert statuses(served) == {DagsterRunStatus.SUCCESS}
@@ -104,7 +99,7 @@ def test_a_backfill_ends_once_its_partitions_are_loaded(
 
 
 def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
-    served: World, daemon: WorkspaceProcessContext
+    served: World, processes: ExitStack
 ) -> None:
     """Eleven partitions of two accounts are three runs and three reports.
 
@@ -116,7 +111,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
         *[(germany, served.day(ago)) for ago in (20, 21, 22, 40, 41)],
     ]
     served.hold_reports()
-    runs = backfill(served, daemon, wanted)
+    runs = backfill(served, processes, wanted, runs=3)
     expected = [(germany, 22, 20), (germany, 41, 40), (us, 25, 20)]
     assert {
         tuple(str(partition_key(account.account_key, served.day(ago))) for ago in (first, last))
@@ -132,7 +127,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     ended = {DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE}
     wait_until(lambda: statuses(served) == ended, "all runs have ended", seconds=60)
     served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
-    assert close_dead_sessions(served.sessions, served.instance, "bidbeacon") == 1
+    assert close_dead_sessions(served.sessions, served.instance, LOCATION_FILE) == 1
     sessions = {one["run_id"]: one["status"] for one in served.sessions_of("load-windows")}
     assert sessions == {killed.run_id: "crashed"} | {run.run_id: "cancelled" for run in terminated}
     assert {"requested"} == window_statuses(served)

@@ -1,14 +1,12 @@
 """A Celery worker executes a run that reaches it once, and ignores a second delivery."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
-from dagster import DagsterInstance, DagsterRunStatus
-from dagster._core.definitions.reconstruct import ReconstructableRepository
-from dagster._grpc.types import ExecuteRunArgs
-from dagster._serdes import pack_value
+from dagster import DagsterInstance, DagsterRunStatus, JobDefinition, reconstructable
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from sqlalchemy import Engine, text
 
@@ -16,8 +14,6 @@ from bidbeacon_pipelines.celery_launcher import BidBeaconCeleryLauncher
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError
-
-JOB = "delete_old_records"
 
 
 @pytest.fixture
@@ -33,6 +29,16 @@ def worker(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return celery_worker
 
 
+def make_launcher() -> Any:
+    """Return a launcher that sends runs to a queue in this process."""
+    return BidBeaconCeleryLauncher("dagster", broker="memory://", backend="cache+memory://")
+
+
+def make_job() -> JobDefinition:
+    """Return a job of the product that needs no account."""
+    return defs.resolve_job_def("delete_old_records")
+
+
 @pytest.mark.parametrize(
     ("status", "sessions"),
     [
@@ -46,15 +52,14 @@ def test_a_run_that_is_delivered_again_does_not_work_again(
     worker: Any, engine: Engine, status: DagsterRunStatus, sessions: int
 ) -> None:
     """Redis may deliver a run of a killed worker to another one: only a run that nobody has started is executed."""
-    repository = ReconstructableRepository.for_module(
-        "bidbeacon_pipelines.definitions", "defs", None
-    )
-    origin = repository.get_reconstructable_job(JOB).get_python_origin()
-    job = defs.resolve_job_def(JOB)
-    with DagsterInstance.get() as instance:
-        run = instance.create_run_for_job(job, status=status, job_code_origin=origin)
-        args = ExecuteRunArgs(origin, run.run_id, instance.get_ref())
-        result = worker.app.tasks["execute_job"].apply(args=[pack_value(args)])
+    launcher = make_launcher()
+    with DagsterInstance.get() as instance, launcher.celery.connection() as broker:
+        launcher.register_instance(instance)
+        origin = reconstructable(make_job).get_python_origin()
+        run = instance.create_run_for_job(make_job(), status=status, job_code_origin=origin)
+        launcher.launch_run(SimpleNamespace(dagster_run=run))
+        _, arguments, _ = broker.SimpleQueue("dagster").get(timeout=10).payload
+        result = worker.app.tasks["execute_job"].apply(kwargs=arguments)
         assert 0 == result.get()
         ended = instance.get_run_by_id(run.run_id)
     assert ended is not None
@@ -81,11 +86,11 @@ def test_a_connection_to_redis_that_is_broken_costs_no_run(
 
 def test_terminate_cancels_a_run(worker: Any) -> None:
     """Dagster then takes the interrupt for the end of what a person asked for, and not for a failure."""
-    launcher = BidBeaconCeleryLauncher("dagster", broker="memory://", backend="cache+memory://")
+    launcher = make_launcher()
     with DagsterInstance.get() as instance:
         launcher.register_instance(instance)
         run = instance.create_run_for_job(
-            defs.resolve_job_def(JOB),
+            make_job(),
             status=DagsterRunStatus.STARTED,
             tags={DAGSTER_CELERY_TASK_ID_TAG: "a-task"},
         )

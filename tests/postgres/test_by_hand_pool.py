@@ -1,7 +1,5 @@
 """Runs that people ask for leave places for scheduled ones, under Dagster's daemon with our `dagster.yaml`."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL, BY_HAND_RUNS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.reports import dataset_assets, load_windows_op
 from tests.dagster.world import wait_until
-from tests.processes import kill_family
+from tests.processes import running
 
 LOCATION = """
 import dagster as dg
@@ -39,7 +37,6 @@ defs = dg.Definitions(
 _DAY = {"account": "US.acme", "dataset": "daily_targets", "windows": ["2026-03-01"]}
 LOAD = {"ops": {load_windows_op.name: {"config": _DAY}}}
 BEGUN = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.SUCCESS]
-DAEMON = (Path(sys.executable).with_name("dagster-daemon"), "run", "-f", "location.py")
 
 
 def test_materializations_and_loads_of_the_page_are_in_the_pool() -> None:
@@ -71,11 +68,8 @@ def test_full_pool_keeps_no_scheduled_run_waiting(
         def count(job: str, statuses: Sequence[DagsterRunStatus]) -> int:
             return instance.get_runs_count(RunsFilter(job_name=job, statuses=statuses))
 
-        daemon = subprocess.Popen(DAEMON)
-        try:
+        with running("dagster-daemon", "run", "-f", "location.py"):
             wait_until(lambda: count("scheduled", BEGUN) == 1, "the scheduled run", seconds=240)
             assert 1 == count("by_hand", [DagsterRunStatus.QUEUED])
             instance.report_run_failed(waiting[0])
             wait_until(lambda: count("by_hand", BEGUN) == 1, "the fifth by hand", seconds=240)
-        finally:
-            kill_family(daemon)

@@ -1,11 +1,7 @@
 """Dagster's webserver with our `dagster.yaml`, and the sandbox's own pages, refuse requests of other sites' pages."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,10 +9,8 @@ from websockets import InvalidStatus, Subprotocol
 from websockets.sync.client import connect
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.dagster.world import wait_until
-from tests.processes import kill_family
+from tests.processes import running_webserver
 
 WIPE = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["precious"]}}]) { __typename } }'
 GRAPHQL = Subprotocol("graphql-ws")
@@ -33,29 +27,12 @@ def webserver(
     home = tmp_path_factory.mktemp("home")
     shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
     upgrade_dagster(shared_database_url)
-    port = choose_port()
-    program = Path(sys.executable).with_name("dagster-webserver")
-    command = [program, "--empty-workspace", "--port", str(port)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         patch.setenv("BIDBEACON_DATABASE_URL", shared_database_url)
         patch.setenv("BIDBEACON_DAGSTER_PUBLIC_URL", PUBLIC_URL)
-        process = subprocess.Popen(command, cwd=PROJECT_ROOT)
-    try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False
-        ) as client:
-            wait_until(lambda: is_up(client), "the webserver answers", 240)
+        with running_webserver("--empty-workspace") as client:
             yield client
-    finally:
-        kill_family(process)
-
-
-def is_up(client: httpx.Client) -> bool:
-    """Return whether a webserver answers."""
-    with suppress(httpx.TransportError):
-        return client.get("/server_info").is_success
-    return False
 
 
 def open_websocket(webserver: httpx.Client, headers: dict[str, str]) -> None:

@@ -24,11 +24,12 @@ from tests.processes import running, running_webserver
 
 LOCATION = """
 import dagster as dg
-from bidbeacon_pipelines import definitions
+from bidbeacon_pipelines import definitions as ours
 
 # Without sensors and schedules: what a test does not start does not run.
-ours = definitions.defs
-defs = dg.Definitions(assets=ours.assets, resources=ours.resources, executor=ours.executor)
+defs = dg.Definitions(
+    assets=ours.defs.assets, resources=ours.defs.resources, executor=ours.defs.executor
+)
 """
 LOCATION_FILE = "location.py"
 LAUNCH = """

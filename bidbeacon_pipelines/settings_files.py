@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.settings import SessionSettings, remember_secrets
@@ -23,7 +23,7 @@ Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 class _Home(BaseSettings):
-    model_config = SessionSettings.model_config
+    model_config = SettingsConfigDict(SessionSettings.model_config | {"extra": "ignore"})
     home: Path = Path(".bidbeacon")
 
 
@@ -77,11 +77,13 @@ def _check_readable(env_file: Path) -> None:
 
 def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Path) -> str:
     """Return one line: the variable, what was expected, what came unless it is secret, and where it was set."""
-    name = str(problem["loc"][0])
-    variable = f"BIDBEACON_{name.upper()}"
     expected = (
         problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
     )
+    if not problem["loc"]:  # a name that is no setting's
+        return f"{expected}, set in {env_file}."
+    name = str(problem["loc"][0])
+    variable = f"BIDBEACON_{name.upper()}"
     is_secret = SecretStr.__name__ in str(kind.model_fields[name].annotation)
     got = (
         "its value is not shown" if is_secret else f"got {str(problem['input'])[:_LONGEST_SHOWN]!r}"

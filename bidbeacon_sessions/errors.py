@@ -16,6 +16,7 @@ ExpectedError                     its message is for people
 ```
 """
 
+import traceback
 from typing import ClassVar
 
 from bidbeacon_sessions.masking import mask_text
@@ -125,32 +126,19 @@ class CannotListenError(SessionsError):
 def mask_error(error: BaseException) -> BaseException:
     """Return an error to raise instead of one that may hold secrets: itself, where nothing is to be masked.
 
-    Where its own text holds a secret, it is a `MaskedError` that says the same. Where only the
-    errors that led to it hold one, it is the same without these.
+    Where only the errors that led to it hold one, it is the same without these. Where its own text
+    does, it is a `MaskedError`.
     """
-    text = _own_text(error)
-    if mask_text(text) != text:
-        masked = MaskedError(type(error).__name__, mask_text(text))
-        return masked.with_traceback(error.__traceback__)
-    if any(mask_text(each) != each for each in map(_own_text, _leading_to(error))):
-        error.__cause__ = error.__context__ = None
-    return error
+    if _is_clean(error):
+        return error
+    error.__cause__ = error.__context__ = None
+    if _is_clean(error):
+        return error
+    masked = MaskedError(type(error).__name__, mask_text(str(error)))
+    return masked.with_traceback(error.__traceback__)
 
 
-def _own_text(error: BaseException) -> str:
-    """Return what a traceback shows of an error alone, with its notes and the members of a group."""
-    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return "\n".join([str(error), *getattr(error, "__notes__", ()), *map(_own_text, members)])
-
-
-def _leading_to(error: BaseException) -> list[BaseException]:
-    """Return the causes and contexts of an error, each once."""
-    found = {id(error): error}
-    waiting = [error]
-    while waiting:
-        one = waiting.pop()
-        for each in (one.__cause__, one.__context__):
-            if each is not None and id(each) not in found:
-                found[id(each)] = each
-                waiting.append(each)
-    return list(found.values())[1:]
+def _is_clean(error: BaseException) -> bool:
+    """Return whether what a traceback shows of an error beside the source code is free of secrets."""
+    text = "".join(traceback.format_exception(error, limit=0))
+    return mask_text(text) == text

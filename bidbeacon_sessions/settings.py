@@ -2,18 +2,14 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+import pydantic
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
@@ -83,7 +79,8 @@ class SessionSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="BIDBEACON_",
         env_file_encoding="utf-8-sig",  # Windows' editors begin a file with a mark
-        extra="ignore",
+        dotenv_filtering="match_prefix",
+        extra="forbid",
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )
@@ -116,21 +113,31 @@ class SessionSettings(BaseSettings):
     change_log_hours: int = Field(24, ge=1, le=100_000)
     """How long a reader of the stream may be away before it must reload."""
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Refuse a misspelt name in `.env`; Kubernetes adds names of its own to the environment."""
+        for name in values.keys() - cls.model_fields.keys():
+            near = get_close_matches(name, cls.model_fields, 1)
+            meant = f"BIDBEACON_{near[0].upper()}" if near else "the name of a setting"
+            raise ValueError(f"BIDBEACON_{name.upper()}: expected {meant}")
+        return values
+
     @property
     def has_public_address(self) -> bool:
         """Whether the Event Stream has another address than its own on this machine."""
         return self.stream_public_url != _own_address(self.stream_port)
 
-    @field_validator("stream_changes_without_token")
+    @pydantic.field_validator("stream_changes_without_token")
     @classmethod
-    def _check_changes_without_token(cls, value: object, info: ValidationInfo) -> object:
+    def _check_changes_without_token(cls, value: object, info: pydantic.ValidationInfo) -> object:
         """Refuse it beside a public address: requests through a proxy on this machine look like its own."""
         own = _own_address(info.data.get("stream_port", 3030))
         if value and info.data.get("stream_public_url", own) != own:
             raise ValueError("expected false, since BIDBEACON_STREAM_PUBLIC_URL is set")
         return value
 
-    @field_validator("*", mode="before")
+    @pydantic.field_validator("*", mode="before")
     @classmethod
     def _check_text(cls, value: object) -> object:
         """Refuse an empty value, whose meaning (no token, this folder, the default) would differ by setting, and one that is no text."""

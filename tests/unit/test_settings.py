@@ -130,6 +130,30 @@ def test_the_file_is_named_where_a_setting_is_from_there(tmp_path: Path) -> None
     assert str(refused.value).endswith(f"set in {env_file}.")
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("BIDBEACON_STREM_PORT=4030", "BIDBEACON_STREM_PORT: expected BIDBEACON_STREAM_PORT"),
+        (
+            "bidbeacon_partition_month=3",
+            "BIDBEACON_PARTITION_MONTH: expected BIDBEACON_PARTITION_MONTHS",
+        ),
+        ("BIDBEACON_XY=1", "BIDBEACON_XY: expected the name of a setting"),
+    ],
+)
+def test_a_misspelt_setting_in_the_file_is_refused(
+    line: str, expected: str, tmp_path: Path
+) -> None:
+    """The line names the nearest setting, and variables of other programs may stand beside ours."""
+    env_file = tmp_path / ".env"
+    env_file.write_text("AWS_REGION=eu-west-1\nSTREAM_PORT=x\n")
+    assert 3030 == read_settings(Settings, env_file, running=False).stream_port
+    env_file.write_text(f"AWS_REGION=eu-west-1\n{line}\n")
+    with pytest.raises(SettingsError) as refused:
+        read_settings(Settings, env_file)
+    assert f"{expected}, set in {env_file}." == str(refused.value)
+
+
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     """The line says which byte it is, and shows none."""
     env_file = tmp_path / ".env"

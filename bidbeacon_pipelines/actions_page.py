@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DecimalSchema
 
 from bidbeacon_pipelines import actions
-from bidbeacon_sessions import core_actions
+from bidbeacon_sessions import session
 from bidbeacon_sessions.actions import Action, action_classes
 
 _FORMATS = {
@@ -35,7 +35,7 @@ This page is printed by `python -m bidbeacon_pipelines.actions_page`; a test com
 """
 
 
-def make_page(modules: Sequence[str] = (actions.__name__, core_actions.__name__)) -> str:
+def make_page(modules: Sequence[str] = (actions.__name__, session.__name__)) -> str:
     """Return the page of the actions of modules and packages, as Markdown that ends in a line break."""
     sections = [_section(name, classes) for name, classes in _by_module(modules)]
     return "\n".join([_HEAD, *sections])

@@ -19,42 +19,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from bidbeacon_sessions.errors import ActionDefinitionError
 from bidbeacon_sessions.sentences import Part, Template, parse_template, plain_text
 
 CUT_MARK = "cut"
-_encode = msgspec.json.Encoder(enc_hook=str).encode
-
-
-def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    """Return a JSON object that is no larger than `max_bytes` as JSON text.
-
-    The largest lists and texts are shortened first, by halves; what was cut is named under the key
-    `cut`, with its original length. A value within the bound is returned as it is.
-    """
-    if _size(value) <= max_bytes:
-        return value
-    small = dict(value)
-    cut: dict[str, int] = {}
-    while small and _size(small | {CUT_MARK: cut}) > max_bytes:
-        key = max(small, key=lambda k: _size(small[k]))
-        long = small.pop(key)
-        cut.setdefault(key, len(long) if isinstance(long, str | list | dict) else 1)
-        if isinstance(long, str | list) and len(long) > 1:
-            small[key] = long[: len(long) // 2]
-    return small | {CUT_MARK: cut}
-
-
-def _size(value: Any) -> int:
-    try:
-        return len(_encode(value))
-    except UnicodeEncodeError:  # a lone surrogate
-        return len(json.dumps(value, default=str))
-
-
+"""The key under which a payload names the fields that were shortened, with their length before."""
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
 
 _RESERVED = frozenset({"type", "at", "ord", "tone", CUT_MARK})
@@ -158,7 +129,10 @@ def action_classes() -> Mapping[str, type[Action]]:
 def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
     """Return the sentence of a stored action as parts; a type or payload that is not known is shown as data, never lost."""
     if action := _find_action(action_type, payload):
-        return [*action.parts(), *_cut_parts(payload.get(CUT_MARK, {}), payload)]
+        if CUT_MARK not in payload:
+            return action.parts()
+        shortened = ", ".join(payload[CUT_MARK])
+        return [*action.parts(), {"kind": "text", "text": f" (shortened: {shortened})"}]
     shown = json.dumps(payload, ensure_ascii=False, sort_keys=True)
     return [
         {"kind": "badge", "text": action_type, "value": action_type},
@@ -194,18 +168,6 @@ def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
         return action_class.model_validate(known)
     except ValueError:
         return None
-
-
-def _cut_parts(cut: Mapping[str, int], payload: Mapping[str, Any]) -> list[Part]:
-    """Return a note on the fields of a payload that were shortened: how much of each is stored."""
-    if not cut:
-        return []
-    notes = ", ".join(
-        f"the first {len(payload.get(name, ())):,} of {length:,}"
-        f" {'characters of ' if isinstance(payload.get(name), str) else ''}{name}"
-        for name, length in cut.items()
-    )
-    return [{"kind": "text", "text": f" (shortened: {notes})"}]
 
 
 def _refuse_second(cls: type[Action]) -> None:

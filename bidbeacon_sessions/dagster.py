@@ -10,16 +10,10 @@ from uuid import UUID
 
 import dagster as dg
 
+from bidbeacon_sessions import presentation
 from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.errors import mask_error
 from bidbeacon_sessions.masking import mask_text
-from bidbeacon_sessions.presentation import (
-    action_json,
-    describe_status,
-    load_labels,
-    session_url,
-    whose,
-)
 from bidbeacon_sessions.queries import find_session, list_excerpts
 from bidbeacon_sessions.session import (
     SessionRecorder,
@@ -40,17 +34,17 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.Meta
         excerpt = list_excerpts(
             connection, [session_id], last=_MOST_SENTENCES, errors=_MOST_SENTENCES
         )
-        labels = load_labels(connection, excerpt)
+        labels = presentation.load_labels(connection, excerpt)
     if header is None:
         return {}
     by_weight = sorted(excerpt, key=lambda action: (action["tone"] != "error", -action["ord"]))
-    shown = [action_json(action, labels) for action in by_weight[:_MOST_SENTENCES]]
+    shown = [presentation.action_json(action, labels) for action in by_weight[:_MOST_SENTENCES]]
     for action in shown:
-        if others := whose(action, header["account_key"]):
+        if others := presentation.whose(action, header["account_key"]):
             action["text"] = f"{others}: {action['text']}"
     return {
         **session_link(session_id),
-        "session_status": dg.MetadataValue.text(describe_status(header)),
+        "session_status": dg.MetadataValue.text(presentation.describe_status(header)),
         "session_outcome": dg.MetadataValue.text(header["outcome"]),
         "actions": _markdown_list(shown),
     }
@@ -58,12 +52,12 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.Meta
 
 def session_link(session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
     """Return the metadata that links to a session's page."""
-    return {"session": dg.MetadataValue.url(session_url(str(session_id)))}
+    return {"session": dg.MetadataValue.url(presentation.session_url(str(session_id)))}
 
 
 def list_sentences(actions: Iterable[Mapping[Any, Any]]) -> dg.MetadataValue[Any]:
     """Return the sentences of a few stored actions (columns as `queries.list_actions`) as a Markdown list."""
-    return _markdown_list(action_json(action, {}) for action in actions)
+    return _markdown_list(presentation.action_json(action, {}) for action in actions)
 
 
 def _markdown_list(shown: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:

@@ -8,20 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
+from bidbeacon_sessions import queries
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-from bidbeacon_sessions.queries import (
-    count_actions_by_type,
-    find_accounts,
-    find_near,
-    find_session,
-    list_actions,
-    list_excerpts,
-    list_references,
-    list_sessions,
-)
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.spans import describe_time
 from bidbeacon_sessions.store import SessionStore
@@ -44,11 +35,11 @@ def load_sessions(
     or many for a part of a name.
     """
     with store.snapshot() as connection:
-        accounts = find_accounts(connection, wanted.account)
+        accounts = queries.find_accounts(connection, wanted.account)
         if wanted.account is not None and not accounts:
             accounts = (wanted.account,)
-        headers = list_sessions(connection, wanted, limit=limit, older_than=older_than)
-        rows = list_excerpts(
+        headers = queries.list_sessions(connection, wanted, limit=limit, older_than=older_than)
+        rows = queries.list_excerpts(
             connection,
             [header["id"] for header in headers],
             first=FIRST_ACTIONS,
@@ -77,10 +68,10 @@ def load_session(
     If there are more actions, `more_after` is the `ord` of the last one given, and else null.
     """
     with store.snapshot() as connection:
-        header = find_session(connection, session_id)
+        header = queries.find_session(connection, session_id)
         if header is None:
             return None
-        rows = list_actions(connection, session_id, after=after, limit=most + 1)
+        rows = queries.list_actions(connection, session_id, after=after, limit=most + 1)
         labels = load_labels(connection, rows[:most])
         cursor = str(head(connection).cursor)
     actions = [action_json(row, labels) for row in rows[:most]]
@@ -103,15 +94,15 @@ def _as_of(cursor: str) -> dict[str, Any]:
 def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
     """Return where its time went, neighbours, references, and the last good session with what differs from it; None where there is no such session."""
     with store.snapshot() as connection:
-        session = find_session(connection, session_id)
+        session = queries.find_session(connection, session_id)
         if session is None:
             return None
-        near = find_near(connection, session)
+        near = queries.find_near(connection, session)
         good = near["last_good"]
         here = _with_counts(connection, session)
         differences = compare(here, _with_counts(connection, good)) if good else []
-        references = list_references(connection, session_id)
-        time = describe_time(session, list_actions(connection, session_id))
+        references = queries.list_references(connection, session_id)
+        time = describe_time(session, queries.list_actions(connection, session_id))
     return {
         "time": time,
         "previous": _brief(near["previous"]),
@@ -122,7 +113,7 @@ def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] |
 
 
 def _with_counts(connection: Connection, session: RowMapping) -> dict[Any, Any]:
-    return {**session, "actions": count_actions_by_type(connection, session["id"])}
+    return {**session, "actions": queries.count_actions_by_type(connection, session["id"])}
 
 
 def compare(here: Mapping[Any, Any], there: Mapping[Any, Any]) -> list[dict[str, Any]]:

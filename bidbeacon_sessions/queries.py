@@ -7,102 +7,73 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
-    Connection,
-    RowMapping,
-    Uuid,
-    and_,
-    any_,
-    case,
-    cast,
-    exists,
-    func,
-    literal,
-    select,
-    text,
-    true,
-    tuple_,
-)
+import sqlalchemy as sa
 
+from bidbeacon_sessions import search
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.search import (
-    MARK_OF,
-    OUTCOME_OF,
-    H,
-    Place,
-    conditions,
-    conditions_that_pass,
-    find_newest,
-    place_tuple,
-)
+from bidbeacon_sessions.search import H
 from bidbeacon_sessions.tables import SessionAction, SessionSubject
 
 _A = SessionAction.__table__.alias("s")
 _S = SessionSubject.__table__
-_COUNTED = (
-    select(func.count().label("action_count")).where(_A.c.session_id == H.c.id).lateral("counted")
+_OF_SESSION = _A.c.session_id == H.c.id
+_COUNTED = sa.select(sa.func.count().label("action_count")).where(_OF_SESSION).lateral("counted")
+_DID_MORE_THAN_SKIP = sa.exists().where(_OF_SESSION, _A.c.type.not_like("%-skipped"))
+_ONLY_SKIPPED = sa.and_(
+    search.MARK_OF == "succeeded", _COUNTED.c.action_count > 0, ~_DID_MORE_THAN_SKIP
 )
-_DID_MORE_THAN_SKIP = exists().where(_A.c.session_id == H.c.id, _A.c.type.not_like("%-skipped"))
-_HEADERS = select(
-    *(H.c.id, H.c.job_name, H.c.run_id, H.c.step_key, H.c.retry_number, H.c.account_key),
-    select(_S.c.label).where(_S.c.key == H.c.account_key).scalar_subquery().label("account_label"),
-    *(H.c.status, OUTCOME_OF.label("outcome"), H.c.recovered_by, H.c.started_at, H.c.finished_at),
-    *(H.c.error, H.c.input, H.c.labels, _COUNTED.c.action_count),
+_LABEL = sa.select(_S.c.label).where(_S.c.key == H.c.account_key).scalar_subquery()
+_HEADERS = sa.select(
+    *(column for column in H.c if column.name not in {"outcome", "revision", "changed_xid"}),
+    _LABEL.label("account_label"),
+    search.OUTCOME_OF.label("outcome"),
+    _COUNTED.c.action_count,
     (H.c.revision + _COUNTED.c.action_count).label("revision"),
-    case(
-        (
-            and_(MARK_OF == "succeeded", _COUNTED.c.action_count > 0, ~_DID_MORE_THAN_SKIP),
-            "skipped",
-        ),
-        else_=MARK_OF,
-    ).label("mark"),
-).join_from(H, _COUNTED, true())
+    sa.case((_ONLY_SKIPPED, "skipped"), else_=search.MARK_OF).label("mark"),
+).join_from(H, _COUNTED, sa.true())
 """Columns: those of `session_headers`, account_label, outcome (so far, for one that runs), action_count, revision, and mark: the
 word for its icon and colour (running, succeeded, warnings, problems, skipped, failed, retried, crashed, cancelled)."""
 
-_ACTIONS = select(*(_A.c.session_id, _A.c.ord, _A.c.type, _A.c.tone, _A.c.at, _A.c.payload))
+_ACTIONS = sa.select(*(_A.c.session_id, _A.c.ord, _A.c.type, _A.c.tone, _A.c.at, _A.c.payload))
 
 
 def list_actions(
-    connection: Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
-) -> Sequence[RowMapping]:
+    connection: sa.Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
+) -> Sequence[sa.RowMapping]:
     """Return a session's actions in order, from `ord` on: session_id, ord, type, tone, at, payload."""
     of_session = _ACTIONS.where(_A.c.session_id == session_id, _A.c.ord > after)
     return connection.execute(of_session.order_by(_A.c.ord).limit(limit)).mappings().all()
 
 
 def list_actions_at(
-    connection: Connection, places: Collection[tuple[UUID, int]]
-) -> Sequence[RowMapping]:
+    connection: sa.Connection, places: Collection[tuple[UUID, int]]
+) -> Sequence[sa.RowMapping]:
     """Return the actions at the given places (session id, ord), in order of `ord`."""
-    wanted = func.unnest(
-        cast([place[0] for place in places], ARRAY(Uuid)),
-        cast([place[1] for place in places], ARRAY(BigInteger)),
+    wanted = sa.func.unnest(
+        sa.cast([place[0] for place in places], sa.ARRAY(sa.Uuid)),
+        sa.cast([place[1] for place in places], sa.ARRAY(sa.BigInteger)),
     )
     at = wanted.table_valued("session_id", "ord", name="wanted").render_derived()
-    found = _ACTIONS.join(at, and_(_A.c.session_id == at.c.session_id, _A.c.ord == at.c.ord))
+    found = _ACTIONS.join(at, sa.and_(_A.c.session_id == at.c.session_id, _A.c.ord == at.c.ord))
     return connection.execute(found.order_by(_A.c.ord)).mappings().all()
 
 
 # A key that sessions have means itself. Anything else is looked for in all names and keys, whatever
 # its case, blanks and punctuation.
-_NAMED = text("""
+_NAMED = sa.text("""
     SELECT :given AS key
      WHERE EXISTS (SELECT FROM session_subjects WHERE key = :given)
         OR EXISTS (SELECT FROM session_headers WHERE account_key = :given)
         OR EXISTS (SELECT FROM session_references WHERE account_key = :given)""")
 _PLAIN = r"trim('-' FROM regexp_replace(lower({}), '\W+', '-', 'g'))"
-_CALLED = text(f"""
+_CALLED = sa.text(f"""
     SELECT key FROM session_subjects
      WHERE CASE WHEN {_PLAIN.format(":given")} = '' THEN position(lower(:given) IN lower(label)) > 0
                 ELSE position({_PLAIN.format(":given")} IN {_PLAIN.format("label || ' ' || key")}) > 0 END
      ORDER BY key""")
 
 
-def find_accounts(connection: Connection, given: str | None) -> tuple[str, ...]:
+def find_accounts(connection: sa.Connection, given: str | None) -> tuple[str, ...]:
     """Return the keys of the accounts that a reader means: the one with this key, else all whose name or key contains the text."""
     for statement in () if given is None else (_NAMED, _CALLED):
         if found := tuple(connection.execute(statement, {"given": given}).scalars()):
@@ -112,64 +83,61 @@ def find_accounts(connection: Connection, given: str | None) -> tuple[str, ...]:
 
 # What a filter finds differs a hundredfold from one value to the next: a plan is made for each,
 # never kept for all. It reads little.
-_PLAN_EACH = text("""
+_PLAN_EACH = sa.text("""
     SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('max_parallel_workers_per_gather', '0', true)""")
 
 
 def list_sessions(
-    connection: Connection,
+    connection: sa.Connection,
     wanted: SessionFilter,
     *,
     limit: int = 50,
     older_than: UUID | None = None,
-) -> Sequence[RowMapping]:
+) -> Sequence[sa.RowMapping]:
     """Return the headers of matching sessions (see `_HEADERS`), newest first, from the one after `older_than` on."""
-    place = find_place(connection, older_than) if older_than else None
-    if older_than and place is None:
-        return ()
+    place = None
+    if older_than is not None:
+        at = sa.select(H.c.started_at, H.c.id).where(H.c.id == older_than)
+        if (place := connection.execute(at).first()) is None:
+            return ()
     accounts = find_accounts(connection, wanted.account)
-    newest = find_newest(wanted, accounts, place, limit).cte("newest").prefix_with("MATERIALIZED")
+    newest = search.find_newest(wanted, accounts, place, limit).cte("newest")
+    newest = newest.prefix_with("MATERIALIZED")
     found = _HEADERS.join(newest, newest.c.id == H.c.id)
     connection.execute(_PLAN_EACH)
     ordered = found.order_by(H.c.started_at.desc(), H.c.id.desc())
     return connection.execute(ordered).mappings().all()
 
 
-def find_place(connection: Connection, session_id: UUID) -> Place | None:
-    """Return a session's place in a list, or None where there is no such session."""
-    row = connection.execute(select(H.c.started_at, H.c.id).where(H.c.id == session_id)).first()
-    return None if row is None else (row.started_at, row.id)
-
-
-def list_sessions_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[RowMapping]:
+def list_sessions_by_id(connection: sa.Connection, ids: Sequence[UUID]) -> Sequence[sa.RowMapping]:
     """Return the headers of the given sessions."""
     return connection.execute(_HEADERS.where(_among(ids))).mappings().all()
 
 
-def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
+def find_session(connection: sa.Connection, session_id: UUID) -> sa.RowMapping | None:
     """Return one session's header, or None."""
     return next(iter(list_sessions_by_id(connection, [session_id])), None)
 
 
-def _among(ids: Sequence[UUID]) -> ColumnElement[bool]:
-    return H.c.id == any_(literal(list(ids), ARRAY(Uuid)))
+def _among(ids: Sequence[UUID]) -> sa.ColumnElement[bool]:
+    return H.c.id == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.Uuid)))
 
 
 def match_sessions(
-    connection: Connection, ids: Sequence[UUID], wanted: SessionFilter
+    connection: sa.Connection, ids: Sequence[UUID], wanted: SessionFilter
 ) -> dict[UUID, bool]:
     """Return which of the given sessions match a filter without its status and outcome, and whether they match it wholly.
 
     A session that matches the rest of a filter does so for ever.
     """
     accounts = find_accounts(connection, wanted.account)
-    lasting = conditions(wanted.without("status", "outcome"), accounts)
-    is_kept = and_(true(), *conditions_that_pass(wanted, accounts)).label("is_kept")
-    rows = connection.execute(select(H.c.id, is_kept).where(_among(ids), *lasting))
+    lasting = search.conditions(wanted.without("status", "outcome"), accounts)
+    is_kept = sa.and_(sa.true(), *search.conditions_that_pass(wanted, accounts)).label("is_kept")
+    rows = connection.execute(sa.select(H.c.id, is_kept).where(_among(ids), *lasting))
     return {row.id: row.is_kept for row in rows}
 
 
-_EXCERPTS = text("""
+_EXCERPTS = sa.text("""
     SELECT a.session_id, a.ord, a.type, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
      CROSS JOIN LATERAL (
@@ -187,28 +155,30 @@ _EXCERPTS = text("""
 
 
 def list_excerpts(
-    connection: Connection,
+    connection: sa.Connection,
     ids: Sequence[UUID],
     *,
     last: int,
     first: int = 0,
     errors: int = 0,
     accounts: Sequence[str] = (),
-) -> Sequence[RowMapping]:
+) -> Sequence[sa.RowMapping]:
     """Return actions of several sessions, each session's in order: the first and the last ones, the last errors, and the last ones that refer to the accounts."""
     values = {"first": first, "last": last, "errors": errors, "accounts": list(accounts)}
     return connection.execute(_EXCERPTS, values | {"ids": list(ids)}).mappings().all()
 
 
-def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]:
+def find_labels(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
     """Return what people call subjects, by key; those without a label are missing."""
     if not keys:
         return {}
-    named = select(_S.c.key, _S.c.label).where(_S.c.key.in_(keys))
+    named = sa.select(_S.c.key, _S.c.label).where(_S.c.key.in_(keys))
     return {row.key: row.label for row in connection.execute(named)}
 
 
-def find_near(connection: Connection, session: Mapping[Any, Any]) -> dict[str, RowMapping | None]:
+def find_near(
+    connection: sa.Connection, session: Mapping[Any, Any]
+) -> dict[str, sa.RowMapping | None]:
     """Return the headers of the sessions of the same job and account before and after a session: `previous`, `next`, `last_good`.
 
     `last_good` is the newest one before it that succeeded without problems.
@@ -216,7 +186,8 @@ def find_near(connection: Connection, session: Mapping[Any, Any]) -> dict[str, R
     same = _HEADERS.where(
         H.c.job_name == session["job_name"], H.c.account_key == session["account_key"]
     )
-    place, here = tuple_(H.c.started_at, H.c.id), place_tuple(session["started_at"], session["id"])
+    place = sa.tuple_(H.c.started_at, H.c.id)
+    here = search.place_tuple(session["started_at"], session["id"])
     earlier = same.where(place < here).order_by(H.c.started_at.desc(), H.c.id.desc()).limit(1)
     later = same.where(place > here).order_by(H.c.started_at, H.c.id).limit(1)
     good = earlier.where(H.c.status == "succeeded", H.c.outcome != "problems")
@@ -225,21 +196,21 @@ def find_near(connection: Connection, session: Mapping[Any, Any]) -> dict[str, R
 
 
 MOST_REFERENCES = 1_000
-_REFERENCES = text("""
+_REFERENCES = sa.text("""
     SELECT t.account_key, n.label AS account_label, t.dataset, t.effect,
            array_agg(DISTINCT t.window_key ORDER BY t.window_key) FILTER (WHERE t.window_key IS NOT NULL) AS windows
       FROM session_references t LEFT JOIN session_subjects n ON n.key = t.account_key WHERE t.session_id = :id
      GROUP BY t.account_key, n.label, t.dataset, t.effect ORDER BY min(t.ord), t.account_key, t.dataset LIMIT :most""")
 
 
-def list_references(connection: Connection, session_id: UUID) -> Sequence[RowMapping]:
+def list_references(connection: sa.Connection, session_id: UUID) -> Sequence[sa.RowMapping]:
     """Return what a session refers to, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
     values = {"id": session_id, "most": MOST_REFERENCES}
     return connection.execute(_REFERENCES, values).mappings().all()
 
 
-def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str, int]:
+def count_actions_by_type(connection: sa.Connection, session_id: UUID) -> dict[str, int]:
     """Return how many actions of each type a session recorded, in the order of their first one."""
-    by_type = select(_A.c.type, func.count().label("actions")).where(_A.c.session_id == session_id)
-    in_order = by_type.group_by(_A.c.type).order_by(func.min(_A.c.ord))
+    by_type = sa.select(_A.c.type, sa.func.count().label("actions")).group_by(_A.c.type)
+    in_order = by_type.where(_A.c.session_id == session_id).order_by(sa.func.min(_A.c.ord))
     return {row.type: row.actions for row in connection.execute(in_order)}

@@ -5,10 +5,9 @@ It ends only runs of its own code location, and measures time by the database's 
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Thread
-from typing import Literal
 
 import dagster as dg
 from sqlalchemy import RowMapping
@@ -31,36 +30,18 @@ _BEATS_MISSED = 3
 _AT_WORK = frozenset(
     {dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
 )
+_TERMINATED = frozenset({dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED})
 _FINISHED = frozenset(
     {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 )
-_ENDS: Mapping[dg.DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
-    None: ("crashed", "the run's process died."),
-    dg.DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
-    dg.DagsterRunStatus.CANCELING: (
-        "cancelled",
-        "the run's process ended while Dagster was terminating the run.",
-    ),
-    dg.DagsterRunStatus.SUCCESS: (
-        "crashed",
-        "the run's process died, and a later attempt brought the run to its end.",
-    ),
-    dg.DagsterRunStatus.FAILURE: (
-        "crashed",
-        "the run's process died, and Dagster ended the run as failed.",
-    ),
-}
-"""How a session without a sign of life ends, and why, by the status of its run in Dagster."""
 
 
 def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefinition:
     """Make the reaper of a code location.
 
     A run that Dagster still holds for started, though its only session gave no sign of life for the
-    length of a lease, is terminated and reported as failed (cancelled, where it was being
-    terminated): it would keep its slot for ever. The session's connections are ended, with the
-    locks they hold. A started run without an open session is failed after three minutes without an
-    event.
+    length of a lease, is terminated and reported as failed: it would keep its slot for ever. A
+    started run without an open session is failed after three minutes without an event.
     """
 
     @dg.sensor(
@@ -115,15 +96,15 @@ def _close_if_dead(
     # The run first: a reaper that dies in between finds the session still open the next time.
     if run is not None and status in _AT_WORK and not _has_other_session(store, run):
         _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
-    ended, reason = _ENDS.get(
-        status, ("crashed", "the run's process died, and nobody had told Dagster.")
-    )
+    was_terminated = status in _TERMINATED
     with store.begin() as connection:
         return finalize_session(
             connection,
             row["id"],
-            status=ended,
-            reason=reason,
+            status="cancelled" if was_terminated else "crashed",
+            reason="the run was terminated in Dagster."
+            if was_terminated
+            else "the run's process died.",
             now=now,
             has_successor=status is dg.DagsterRunStatus.SUCCESS,
         )

@@ -9,77 +9,45 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    CTE,
-    ColumnElement,
-    FromClause,
-    Select,
-    Text,
-    TextClause,
-    Tuple,
-    Uuid,
-    and_,
-    cast,
-    column,
-    exists,
-    func,
-    literal,
-    literal_column,
-    null,
-    or_,
-    select,
-    table,
-    text,
-    true,
-    tuple_,
-    union_all,
-)
+import sqlalchemy as sa
 
+from bidbeacon_sessions import tables
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.tables import (
-    ACTION_WORDS,
-    MARK,
-    OUTCOME,
-    OUTCOME_SO_FAR,
-    SESSION_OUTCOMES,
-    SessionAction,
-    SessionHeader,
-    SessionReference,
-)
 
 Place = tuple[datetime, UUID]
 """Start and id of a session: its place in a list."""
-Condition = ColumnElement[bool] | TextClause
-Keys = Sequence[str] | Sequence[ColumnElement[str]]
+Condition = sa.ColumnElement[bool] | sa.TextClause
+Keys = Sequence[str] | Sequence[sa.ColumnElement[str]]
 
 WALKED_FOR_TEXT = 500
 """So many sessions are searched one by one before the index of words is used."""
 
-H = SessionHeader.__table__.alias("h")
-OUTCOME_OF: ColumnElement[str] = literal_column(OUTCOME)
+H = tables.SessionHeader.__table__.alias("h")
+OUTCOME_OF: sa.ColumnElement[str] = sa.literal_column(tables.OUTCOME)
 """The outcome of the session `h`; so far, for one that runs."""
-MARK_OF: ColumnElement[str] = literal_column(MARK)
+MARK_OF: sa.ColumnElement[str] = sa.literal_column(tables.MARK)
 
-_A = SessionAction.__table__.alias("f")
-_R, _OWN = SessionReference.__table__, SessionHeader.__table__
-_ABOUT = union_all(
-    select(
+_A = tables.SessionAction.__table__.alias("f")
+_R, _OWN = tables.SessionReference.__table__, tables.SessionHeader.__table__
+_ABOUT = sa.union_all(
+    sa.select(
         _R.c.started_at,
         _R.c.session_id.label("id"),
         _R.c.account_key,
         _R.c.dataset,
         _R.c.window_key,
     ),
-    select(_OWN.c.started_at, _OWN.c.id, _OWN.c.account_key, null(), null()),
+    sa.select(_OWN.c.started_at, _OWN.c.id, _OWN.c.account_key, sa.null(), sa.null()),
 ).subquery("about")
 """What sessions are about: what their actions refer to, and their own accounts."""
-_FOR_ACCOUNT = table("job_session_accounts", *map(column, ("session_id", "account_key", "outcome")))
+_FOR_ACCOUNT = sa.table(
+    "job_session_accounts", *map(sa.column, ("session_id", "account_key", "outcome"))
+)
 
 
 def find_newest(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None, limit: int
-) -> Select[Any]:
+) -> sa.Select[Any]:
     """Return the statement that finds the newest matching sessions: `started_at` and `id`.
 
     Args:
@@ -91,20 +59,20 @@ def find_newest(
     if wanted.text is None:
         return _walk(wanted, accounts, older_than, limit)
     recent = _walk(wanted, accounts, older_than, WALKED_FOR_TEXT).cte("recent")
-    of_recent = select(recent.c.started_at, recent.c.id)
+    of_recent = sa.select(recent.c.started_at, recent.c.id)
     last = _newest_first(of_recent, recent).offset(WALKED_FOR_TEXT - 1).subquery("last")
     among_recent = of_recent.join(H, H.c.id == recent.c.id).where(_has_text(wanted.text))
     by_index = sessions_with_text(wanted.text)
     older = (
-        select(H.c.started_at, H.c.id)
-        .select_from(last.join(H, tuple_(H.c.started_at, H.c.id) < tuple_(*last.c)))
-        .where(H.c.id.in_(select(by_index.c.id)), *conditions(wanted.without("text"), accounts))
+        sa.select(H.c.started_at, H.c.id)
+        .select_from(last.join(H, sa.tuple_(H.c.started_at, H.c.id) < sa.tuple_(*last.c)))
+        .where(H.c.id.in_(sa.select(by_index.c.id)), *conditions(wanted.without("text"), accounts))
     )
     # The server executes the second part only if the first has too few.
-    found = union_all(
+    found = sa.union_all(
         _newest_first(among_recent, recent).limit(limit), _newest_first(older, H).limit(limit)
     ).subquery("found")
-    return select(found.c.started_at, found.c.id).limit(limit)
+    return sa.select(found.c.started_at, found.c.id).limit(limit)
 
 
 def conditions(wanted: SessionFilter, accounts: Sequence[str]) -> list[Condition]:
@@ -113,7 +81,7 @@ def conditions(wanted: SessionFilter, accounts: Sequence[str]) -> list[Condition
     if wanted.text is not None:
         given.append(_has_text(wanted.text))
     if about := _about(wanted, accounts):
-        given.append(exists().where(_ABOUT.c.id == H.c.id, *about))
+        given.append(sa.exists().where(_ABOUT.c.id == H.c.id, *about))
     return given
 
 
@@ -123,59 +91,62 @@ def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     if wanted.outcome is None:
         return given
     if wanted.account is None:  # two conditions, so that the index on ended sessions is used
-        so_far: Condition = literal_column(OUTCOME_SO_FAR) == wanted.outcome
-        has_outcome = or_(H.c.outcome == wanted.outcome, and_(H.c.outcome.is_(None), so_far))
+        so_far: Condition = sa.literal_column(tables.OUTCOME_SO_FAR) == wanted.outcome
+        has_outcome = sa.or_(H.c.outcome == wanted.outcome, sa.and_(H.c.outcome.is_(None), so_far))
         return [*given, has_outcome]
     # No account of a session did worse than the session: that is quicker to find out.
-    may_have = H.c.outcome.in_(SESSION_OUTCOMES[SESSION_OUTCOMES.index(wanted.outcome) :])
-    has_outcome = exists().where(
+    outcomes = tables.SESSION_OUTCOMES
+    may_have = H.c.outcome.in_(outcomes[outcomes.index(wanted.outcome) :])
+    has_outcome = sa.exists().where(
         _FOR_ACCOUNT.c.session_id == H.c.id,
         _FOR_ACCOUNT.c.account_key.in_(keys),
         _FOR_ACCOUNT.c.outcome == wanted.outcome,
     )
-    return [*given, or_(H.c.outcome.is_(None), may_have), has_outcome]
+    return [*given, sa.or_(H.c.outcome.is_(None), may_have), has_outcome]
 
 
-def place_tuple(started_at: datetime, session_id: UUID) -> Tuple:
+def place_tuple(started_at: datetime, session_id: UUID) -> sa.Tuple:
     """Return a session's place as SQL that places can be compared with."""
-    return tuple_(literal(started_at, H.c.started_at.type), literal(session_id, H.c.id.type))
+    return sa.tuple_(
+        sa.literal(started_at, H.c.started_at.type), sa.literal(session_id, H.c.id.type)
+    )
 
 
 def _walk(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None, limit: int
-) -> Select[Any]:
+) -> sa.Select[Any]:
     """Return the newest sessions that match, their text left aside."""
     if wanted.account is None and wanted.window is None:
-        found = select(H.c.started_at, H.c.id).where(*_of_time(wanted, H, older_than))
-        refers = [
-            exists().where(_ABOUT.c.id == H.c.id, *about) for about in [_about(wanted, ())] if about
-        ]
-        return _newest_first(found.where(*_of_header(wanted, ()), *refers), H).limit(limit)
+        found = sa.select(H.c.started_at, H.c.id).where(*_of_time(wanted, H, older_than))
+        if about := _about(wanted, ()):
+            found = found.where(sa.exists().where(_ABOUT.c.id == H.c.id, *about))
+        return _newest_first(found.where(*_of_header(wanted, ())), H).limit(limit)
     if wanted.account is None:
         return _walk_about(wanted, (), older_than, limit)
-    named = func.unnest(cast(list(accounts), ARRAY(Text))).table_valued("key")
+    named = sa.func.unnest(sa.cast(list(accounts), sa.ARRAY(sa.Text))).table_valued("key")
     named = named.render_derived(name="named")
-    of_each = _walk_about(wanted, [literal_column("named.key")], older_than, limit).lateral("each")
-    of_all: Select[Any] = select(of_each.c.started_at, of_each.c.id).distinct()
-    return _newest_first(of_all.select_from(named.join(of_each, true())), of_each).limit(limit)
+    key = sa.literal_column("named.key")
+    of_each = _walk_about(wanted, [key], older_than, limit).lateral("each")
+    of_all: sa.Select[Any] = sa.select(of_each.c.started_at, of_each.c.id).distinct()
+    return _newest_first(of_all.select_from(named.join(of_each, sa.true())), of_each).limit(limit)
 
 
 def _walk_about(
     wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int
-) -> Select[Any]:
+) -> sa.Select[Any]:
     """Walk what sessions are about from the newest session on; each session counts once."""
-    walk: Select[Any] = select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
+    walk: sa.Select[Any] = sa.select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
     walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
     walk = _newest_first(walk, _ABOUT)
     others = _of_header(wanted, keys)
     if not others:
         return walk.limit(limit)
     walked = walk.offset(0).subquery("walked")
-    found = select(walked.c.started_at, walked.c.id).join(H, H.c.id == walked.c.id)
+    found = sa.select(walked.c.started_at, walked.c.id).join(H, H.c.id == walked.c.id)
     return _newest_first(found.where(*others), walked).limit(limit)
 
 
-def _newest_first(found: Select[Any], source: FromClause) -> Select[Any]:
+def _newest_first(found: sa.Select[Any], source: sa.FromClause) -> sa.Select[Any]:
     return found.order_by(source.c.started_at.desc(), source.c.id.desc())
 
 
@@ -187,12 +158,12 @@ def _of_header(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     if wanted.run is not None:
         given.append(H.c.run_id == wanted.run)
     if wanted.type is not None:
-        given.append(exists().where(_A.c.session_id == H.c.id, _A.c.type == wanted.type))
+        given.append(sa.exists().where(_A.c.session_id == H.c.id, _A.c.type == wanted.type))
     return given
 
 
 def _of_time(
-    wanted: SessionFilter, source: FromClause, older_than: Place | None
+    wanted: SessionFilter, source: sa.FromClause, older_than: Place | None
 ) -> list[Condition]:
     given: list[Condition] = []
     if wanted.since is not None:
@@ -200,7 +171,7 @@ def _of_time(
     if wanted.before is not None:
         given.append(source.c.started_at < wanted.before)
     if older_than is not None:
-        given.append(tuple_(source.c.started_at, source.c.id) < place_tuple(*older_than))
+        given.append(sa.tuple_(source.c.started_at, source.c.id) < place_tuple(*older_than))
     return given
 
 
@@ -234,19 +205,19 @@ _MAY_HAVE = """lower(f.type || ' ' || CAST(f.payload AS text)) LIKE ALL (ARRAY(
     SELECT '%' || lexeme || '%' FROM unnest(to_tsvector('simple', :text))))"""
 _HAS_TEXT = f"""({_IN_HEADER} OR 0 < (SELECT count(*) FROM (
     SELECT FROM session_actions f
-     WHERE f.session_id = h.id AND {_MAY_HAVE} AND {ACTION_WORDS} @@ ({_QUERY}) LIMIT 1) one))"""
+     WHERE f.session_id = h.id AND {_MAY_HAVE} AND {tables.ACTION_WORDS} @@ ({_QUERY}) LIMIT 1) one))"""
 _WITH_TEXT = f"""
     SELECT h.id FROM session_headers h WHERE {_IN_HEADER}
      UNION
-    SELECT f.session_id FROM session_actions f WHERE {ACTION_WORDS} @@ ({_QUERY})"""
+    SELECT f.session_id FROM session_actions f WHERE {tables.ACTION_WORDS} @@ ({_QUERY})"""
 
 
 def _has_text(wanted: str) -> Condition:
     """Search the session `h` itself."""
-    return text(_HAS_TEXT).bindparams(text=wanted)
+    return sa.text(_HAS_TEXT).bindparams(text=wanted)
 
 
-def sessions_with_text(wanted: str) -> CTE:
+def sessions_with_text(wanted: str) -> sa.CTE:
     """Return the ids of all sessions with a text, found by the index of words and by looking at each header."""
-    found = text(_WITH_TEXT).bindparams(text=wanted).columns(column("id", Uuid()))
+    found = sa.text(_WITH_TEXT).bindparams(text=wanted).columns(sa.column("id", sa.Uuid()))
     return found.cte("with_text").prefix_with("MATERIALIZED")

@@ -5,8 +5,6 @@
 
 - `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`. The argument
     of `money` is the field of its currency.
-  A `count` belongs to its action alone, so that actions can be added up; a `total` goes on from
-  action to action, and the last one counts.
 - `[…]` is left out when any field inside is `None`, empty or 0; an amount of 0 is shown.
 
 A full stop at the end of a field is left out where the sentence goes on with a mark of its own
@@ -32,7 +30,7 @@ _FIELD = re.compile(
     r"\{(?P<name>[a-z_][a-z0-9_]*)(?::(?P<kind>[a-z]+))?(?::(?P<argument>[^}]*))?\}"
 )
 _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
-MOST_SINGLE_WINDOWS = 4
+MOST_SINGLE_WINDOWS = 7
 _SECONDS_IN_HOUR = 3600
 _SECONDS_IN_MINUTE = 60
 _OWN_MARKS = (".", ",", ";", ":", ")")
@@ -131,43 +129,20 @@ def parse_template(source: str) -> Template:
 
 
 def plain_text(parts: Sequence[Part]) -> str:
-    """Return a sentence as text, the way a log line or a Markdown list shows it; many windows as ranges of days."""
+    """Return a sentence as text, the way a log line or a Markdown list shows it; many windows as a range of days."""
     return "".join(part["text"] for part in fold_windows(parts))
 
 
 def fold_windows(parts: Sequence[Part]) -> list[Part]:
-    """Return the parts with runs of following days as one window part each, `2026-07-27 … 2026-11-23`, where a sentence has many.
-
-    Of more than four runs the first three are shown, and how many days follow.
-    """
-    windows = [part["value"] for part in parts if part["kind"] == "window"]
-    if len(windows) <= MOST_SINGLE_WINDOWS:
+    """Return the parts with more than seven windows as one: `2026-07-27 … 2026-11-23`, and whether days in between are missing."""
+    places = [place for place, part in enumerate(parts) if part["kind"] == "window"]
+    if len(places) <= MOST_SINGLE_WINDOWS:
         return list(parts)
-    days = [date.fromisoformat(window) for window in windows]
-    first = next(n for n, part in enumerate(parts) if part["kind"] == "window")
-    last = max(n for n, part in enumerate(parts) if part["kind"] == "window")
-    runs = list(_runs(sorted(days)))
-    shown = runs if len(runs) <= MOST_SINGLE_WINDOWS else runs[: MOST_SINGLE_WINDOWS - 1]
-    spaced = [part for run in shown for part in (_range_part(*run), _BLANK)][:-1]
-    if left := sum((end - start).days + 1 for start, end in runs[len(shown) :]):
-        spaced.append({"kind": "text", "text": f" and {left:,} more days"})
-    return [*parts[:first], *spaced, *parts[last + 1 :]]
-
-
-def _range_part(start: date, end: date) -> Part:
-    text = str(start) if start == end else f"{start} … {end}"
-    return {"kind": "window", "text": text, "value": f"{start}/{end}"}
-
-
-def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """Yield first and last day of each run of following days."""
-    start = previous = days[0]
-    for day in days[1:]:
-        if (day - previous).days > 1:
-            yield start, previous
-            start = day
-        previous = day
-    yield start, previous
+    days = {date.fromisoformat(parts[place]["value"]) for place in places}
+    first, last = min(days), max(days)
+    gaps = " with gaps" if len(days) <= (last - first).days else ""
+    folded = {"kind": "window", "text": f"{first} … {last}{gaps}", "value": f"{first}/{last}"}
+    return [*parts[: places[0]], folded, *parts[places[-1] + 1 :]]
 
 
 def _pieces(source: str, group: int) -> Iterator[Piece]:
@@ -269,7 +244,6 @@ KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] =
     "text": _text,
     "cause": _cause,
     "count": _count,
-    "total": _count,
     "duration": _duration,
     "money": _money,
     "flag": _flag,

@@ -1,8 +1,7 @@
-"""`with_job_session`: the session around one piece of work, the recorder that appends its actions, and how a session ends."""
+"""Recording of sessions. `with_job_session` opens the session around one piece of work and ends it; its recorder appends actions."""
 
 import logging
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,49 +10,20 @@ from typing import Any, Final, Literal, NoReturn
 from uuid import UUID, uuid4
 
 import psycopg
+import tenacity
 from sqlalchemy import Connection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_exponential,
-)
 
-from bidbeacon_sessions.actions import Action, Subject, describe_action, within
+from bidbeacon_sessions import errors, settings, writes
+from bidbeacon_sessions.actions import Action, Subject, describe_action
 from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
-from bidbeacon_sessions.core_actions import ActionsOmitted, SessionFinalized
 from bidbeacon_sessions.current_session import working_for
-from bidbeacon_sessions.errors import (
-    DatabaseAwayError,
-    ExpectedError,
-    NotConfiguredError,
-    SessionClosedError,
-)
 from bidbeacon_sessions.leases import heartbeat, last_sign_of_life
 from bidbeacon_sessions.masking import mask, mask_text
 from bidbeacon_sessions.queries import list_excerpts
-from bidbeacon_sessions.settings import (
-    MAX_ACTION_BYTES,
-    MAX_ACTIONS,
-    MAX_INPUT_BYTES,
-    get_session_settings,
-)
 from bidbeacon_sessions.store import SessionStore
-from bidbeacon_sessions.writes import (
-    NewAction,
-    NewSession,
-    append_action,
-    close_session,
-    find_status,
-    insert_action,
-    insert_session,
-    lock_session,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +38,28 @@ _MOST_SAID = 300
 _MAX_ERROR_TEXT = 8_000
 _READ_ONLY = "25006"
 """The error of a server that has become a standby: the next one is to be found by a new connection."""
+
+
+class SessionFinalized(Action):
+    """A session whose process gave no sign of life was closed by somebody else."""
+
+    sentence = "Closed as {status:badge}: {reason}.[ Last sign of life {last_seen_at:time}.][ Last action: {last_action}.]"
+    tone = "warning"
+    ends_wait_for = "a sign of life"
+
+    status: str
+    reason: str
+    last_seen_at: datetime | None = None
+    last_action: str | None = None
+
+
+class ActionsOmitted(Action):
+    """A session recorded as many actions as it may have; further ones are not stored."""
+
+    sentence = "Further actions are left out, after {most:count:action}"
+    tone = "warning"
+
+    most: int
 
 
 def finalize_session(
@@ -85,10 +77,10 @@ def finalize_session(
     (`has_successor`). Safe to call from several processes at once: one of them closes it, the
     others get False.
     """
-    if not lock_session(connection, session_id):
+    if not writes.lock_session(connection, session_id):
         # A transaction of its own may hold it: that of a process that is frozen.
         end_connections(connection, [session_id])
-        if not lock_session(connection, session_id):
+        if not writes.lock_session(connection, session_id):
             return False
     end_connections(connection, [session_id])
     last = next(iter(list_excerpts(connection, [session_id], last=1)), None)
@@ -99,9 +91,9 @@ def finalize_session(
         last_seen_at=last_sign_of_life(connection, session_id),
         last_action=said and said[:_MOST_SAID],
     )
-    insert_action(connection, session_id, _prepared(action, FINAL_ORD, now))
+    writes.insert_action(connection, session_id, _prepared(action, FINAL_ORD, now))
     error = {"type": "SessionFinalized", "message": reason, "cause": PROCESS_KILLED}
-    return close_session(
+    return writes.close_session(
         connection,
         session_id,
         status=status,
@@ -122,19 +114,18 @@ class SessionRecorder:
         account_key: of the account it works for, where it is just one.
     """
 
-    def __init__(self, store: SessionStore, session: NewSession, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, session: writes.NewSession, clock: Clock) -> None:
         self.session_id = session.id
         self.store = store
         self.account_key = session.account.key if session.account else None
         self._session = session
         self._clock = clock
         self._last_ord = 0
-        self._omitted: Counter[str] = Counter()
         self._connection: psycopg.Connection[Any] | None = None
-        self._retrying = Retrying(
-            retry=retry_if_exception(is_away),
-            stop=stop_after_delay(RETRY_SECONDS),
-            wait=wait_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_away),
+            stop=tenacity.stop_after_delay(RETRY_SECONDS),
+            wait=tenacity.wait_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),
             before_sleep=self._reconnect,
             retry_error_callback=self._give_up,
         )
@@ -159,8 +150,10 @@ class SessionRecorder:
                 be rolled back.
         """
         prepared = self._place(action)
-        if prepared and not insert_action(connection, self.session_id, prepared):
-            raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
+        if prepared and not writes.insert_action(connection, self.session_id, prepared):
+            raise errors.SessionClosedError(
+                str(self.session_id), writes.find_status(connection, self.session_id)
+            )
 
     def open(self) -> None:
         """Store the session's header and lease, and close older attempts of the same step."""
@@ -178,76 +171,75 @@ class SessionRecorder:
     def close(
         self, status: ClosedStatus, error: dict[str, Any] | None = None, *, at_once: bool = False
     ) -> None:
-        """End the session, with the count of the actions that were left out.
+        """End the session.
 
         A database that is away is waited for as in `add`, unless it is to be done `at_once`. Where
         it stays away, the lease runs out, and another process closes the session.
         """
-        retrying = self._retrying.copy(stop=stop_after_attempt(1)) if at_once else self._retrying
+        retrying = (
+            self._retrying.copy(stop=tenacity.stop_after_attempt(1)) if at_once else self._retrying
+        )
         try:
-            if self._omitted:
-                counts = ", ".join(f"{n} × {name}" for name, n in self._omitted.most_common())
-                omitted = ActionsOmitted(omitted=self._omitted.total(), by_type=counts)
-                retrying(self._append, _prepared(omitted, self._last_ord + 1, self._clock()))
             retrying(self._end, status, error)
         finally:
             self._disconnect()
 
     def _end(self, status: ClosedStatus, error: dict[str, Any] | None) -> None:
         with self.store.begin() as connection:
-            closed = close_session(
+            closed = writes.close_session(
                 connection,
                 self.session_id,
                 status=status,
                 finished_at=self._clock(),
                 error=error,
             )
-            if not closed and find_status(connection, self.session_id) != status:
+            if not closed and writes.find_status(connection, self.session_id) != status:
                 logger.warning("Session %s had been closed by another process", self.session_id)
 
     def _insert_session(self) -> list[UUID]:
         with self.store.begin() as connection:
-            return insert_session(connection, self._session)
+            return writes.insert_session(connection, self._session)
 
-    def _append(self, action: NewAction) -> None:
+    def _append(self, action: writes.NewAction) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = self.store.open_connection()
-        if not append_action(self._connection, self.session_id, action):
+        if not writes.append_action(self._connection, self.session_id, action):
             with self.store.begin() as connection:
-                status = find_status(connection, self.session_id)
-            raise SessionClosedError(str(self.session_id), status)
+                status = writes.find_status(connection, self.session_id)
+            raise errors.SessionClosedError(str(self.session_id), status)
 
-    def _reconnect(self, state: RetryCallState) -> None:
+    def _reconnect(self, state: tenacity.RetryCallState) -> None:
         """Give up the connection: the next try makes a new one, to whichever server answers then."""
         if state.attempt_number == 1:
             logger.warning("Session %s: the database is away, trying again", self.session_id)
         self._disconnect()
 
-    def _give_up(self, state: RetryCallState) -> NoReturn:
+    def _give_up(self, state: tenacity.RetryCallState) -> NoReturn:
         error = state.outcome.exception() if state.outcome is not None else None
-        raise DatabaseAwayError(str(self.session_id)) from error
+        raise errors.DatabaseAwayError(str(self.session_id)) from error
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
 
-    def _place(self, action: Action) -> NewAction | None:
-        """Return an action at the next place; None where the session has as many as it may have."""
-        if self._last_ord >= MAX_ACTIONS:
-            self._omitted[action.type] += 1
+    def _place(self, action: Action) -> writes.NewAction | None:
+        """Return an action at the next place; the first one over the bound is `ActionsOmitted`, and others are None."""
+        if self._last_ord > settings.MAX_ACTIONS:
             return None
         self._last_ord += 1
+        if self._last_ord > settings.MAX_ACTIONS:
+            action = ActionsOmitted(most=settings.MAX_ACTIONS)
         return _prepared(action, self._last_ord, self._clock())
 
 
-def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
+def _prepared(action: Action, ord_: int, at: datetime) -> writes.NewAction:
     """Return an action as it is stored at a place: without secrets, and within bounds."""
-    return NewAction(
+    return writes.NewAction(
         ord=ord_,
         type=action.type,
         tone=action.own_tone(),
         at=at,
-        payload=within(mask(action.model_dump(mode="json")), MAX_ACTION_BYTES),
+        payload=writes.within(mask(action.model_dump(mode="json")), settings.MAX_ACTION_BYTES),
         references=mask([vars(reference) for reference in action.references()]),
     )
 
@@ -305,7 +297,7 @@ def with_job_session(
             paused.
         DatabaseAwayError: the database is still away after 30 seconds.
     """
-    new = NewSession(
+    new = writes.NewSession(
         id=uuid4(),
         job_name=job_name,
         started_at=clock(),
@@ -313,7 +305,7 @@ def with_job_session(
         step_key=step_key,
         retry_number=retry_number,
         account=account,
-        input=within(mask(input or {}), MAX_INPUT_BYTES),
+        input=writes.within(mask(input or {}), settings.MAX_INPUT_BYTES),
         labels=mask(labels or {}),
     )
     recorder = SessionRecorder(store or default_store(), new, clock)
@@ -383,10 +375,12 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         "traceback": trace[-_MAX_ERROR_TEXT:],
     }
     cause = getattr(error, "failure_cause", None)
-    if cause is None and (isinstance(error, ExpectedError) or not isinstance(error, Exception)):
+    if cause is None and (
+        isinstance(error, errors.ExpectedError) or not isinstance(error, Exception)
+    ):
         # The class of what we expect, or of an interrupt, means nothing to users.
         cause = {"code": "other", "reason": str(error) or "It was interrupted."}
-    return told if cause is None else told | {"cause": within(mask(cause), _MAX_ERROR_TEXT)}
+    return told if cause is None else told | {"cause": writes.within(mask(cause), _MAX_ERROR_TEXT)}
 
 
 @cache
@@ -396,7 +390,7 @@ def default_store() -> SessionStore:
     Raises:
         NotConfiguredError: the variable is not set.
     """
-    url = get_session_settings().database_url
+    url = settings.get_session_settings().database_url
     if url is None:
-        raise NotConfiguredError
+        raise errors.NotConfiguredError
     return SessionStore.connect(url.get_secret_value())

@@ -8,19 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Engine,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Identity,
-    Index,
-    MetaData,
-    Text,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
@@ -57,7 +45,7 @@ class PgSnapshot(UserDefinedType[str]):
 class SessionsBase(DeclarativeBase):
     """Base of the tables of this package."""
 
-    metadata = MetaData(
+    metadata = sa.MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -67,15 +55,15 @@ class SessionsBase(DeclarativeBase):
         }
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way
-        datetime: DateTime(timezone=True),
-        str: Text,
-        int: BigInteger,
+        datetime: sa.DateTime(timezone=True),
+        str: sa.Text,
+        int: sa.BigInteger,
         dict[str, Any]: JSONB,
     }
 
 
 def _own_xid() -> Any:
-    return mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    return mapped_column(Xid8, server_default=sa.text("pg_current_xact_id()"))
 
 
 class SessionHeader(SessionsBase):
@@ -106,33 +94,35 @@ class SessionHeader(SessionsBase):
     changed_xid: Mapped[str] = _own_xid()
 
     __table_args__ = (
-        CheckConstraint(f"status IN {SESSION_STATUSES}", name="status_known"),
-        CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="ended_has_end"),
-        CheckConstraint("finished_at >= started_at", name="ends_after_start"),
-        CheckConstraint(f"outcome IN {SESSION_OUTCOMES}", name="outcome_known"),
-        CheckConstraint("(status = 'running') = (outcome IS NULL)", name="ended_has_outcome"),
-        CheckConstraint(
+        sa.CheckConstraint(f"status IN {SESSION_STATUSES}", name="status_known"),
+        sa.CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="ended_has_end"),
+        sa.CheckConstraint("finished_at >= started_at", name="ends_after_start"),
+        sa.CheckConstraint(f"outcome IN {SESSION_OUTCOMES}", name="outcome_known"),
+        sa.CheckConstraint("(status = 'running') = (outcome IS NULL)", name="ended_has_outcome"),
+        sa.CheckConstraint(
             "recovered_by IS NULL OR status IN ('failed', 'crashed')", name="recovered_had_failed"
         ),
-        CheckConstraint("job_name <> ''", name="job_named"),
-        CheckConstraint("retry_number >= 0", name="retry_counted"),
-        Index(
+        sa.CheckConstraint("job_name <> ''", name="job_named"),
+        sa.CheckConstraint("retry_number >= 0", name="retry_counted"),
+        sa.Index(
             "uq_session_headers_attempt",
             "run_id",
             "step_key",
             "retry_number",
             unique=True,
-            postgresql_where=text("run_id IS NOT NULL AND step_key IS NOT NULL"),
+            postgresql_where=sa.text("run_id IS NOT NULL AND step_key IS NOT NULL"),
         ),
-        Index(None, "started_at", "id"),
-        Index(None, "changed_xid"),
-        Index(None, "job_name", "started_at"),
-        Index(None, "account_key", "started_at", "id"),
-        Index(None, "status", "started_at"),
-        Index(None, "outcome", "started_at"),
-        Index(None, "run_id", postgresql_where=text("run_id IS NOT NULL")),
-        Index(None, "job_name", "account_key", "started_at", "id"),
-        Index("ix_session_headers_running", "id", postgresql_where=text("status = 'running'")),
+        sa.Index(None, "started_at", "id"),
+        sa.Index(None, "changed_xid"),
+        sa.Index(None, "job_name", "started_at"),
+        sa.Index(None, "account_key", "started_at", "id"),
+        sa.Index(None, "status", "started_at"),
+        sa.Index(None, "outcome", "started_at"),
+        sa.Index(None, "run_id", postgresql_where=sa.text("run_id IS NOT NULL")),
+        sa.Index(None, "job_name", "account_key", "started_at", "id"),
+        sa.Index(
+            "ix_session_headers_running", "id", postgresql_where=sa.text("status = 'running'")
+        ),
     )
 
 
@@ -145,7 +135,7 @@ class SessionAction(SessionsBase):
     __tablename__ = "session_actions"
 
     session_id: Mapped[UUID] = mapped_column(
-        ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
+        sa.ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
     )
     ord: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     type: Mapped[str]
@@ -155,18 +145,18 @@ class SessionAction(SessionsBase):
     changed_xid: Mapped[str] = _own_xid()
 
     __table_args__ = (
-        CheckConstraint("ord > 0", name="ord_counted"),
-        CheckConstraint("jsonb_typeof(payload) = 'object'", name="payload_is_object"),
-        CheckConstraint(f"tone IN {TONES}", name="tone_known"),
-        Index(None, "changed_xid"),
-        Index(None, "type", "at"),
-        Index(
+        sa.CheckConstraint("ord > 0", name="ord_counted"),
+        sa.CheckConstraint("jsonb_typeof(payload) = 'object'", name="payload_is_object"),
+        sa.CheckConstraint(f"tone IN {TONES}", name="tone_known"),
+        sa.Index(None, "changed_xid"),
+        sa.Index(None, "type", "at"),
+        sa.Index(
             "ix_session_actions_troubles",
             "session_id",
             "ord",
-            postgresql_where=text("tone IN ('warning', 'error')"),
+            postgresql_where=sa.text("tone IN ('warning', 'error')"),
         ),
-        Index("ix_session_actions_words", text(ACTION_WORDS), postgresql_using="gin"),
+        sa.Index("ix_session_actions_words", sa.text(ACTION_WORDS), postgresql_using="gin"),
     )
 
 
@@ -179,7 +169,7 @@ class SessionReference(SessionsBase):
 
     __tablename__ = "session_references"
 
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    id: Mapped[int] = mapped_column(sa.Identity(always=True), primary_key=True)
     session_id: Mapped[UUID]
     ord: Mapped[int]
     account_key: Mapped[str]
@@ -189,21 +179,21 @@ class SessionReference(SessionsBase):
     started_at: Mapped[datetime]
 
     __table_args__ = (
-        ForeignKeyConstraint(
+        sa.ForeignKeyConstraint(
             ["session_id", "ord"],
             ["session_actions.session_id", "session_actions.ord"],
             ondelete="CASCADE",
         ),
-        Index(None, "account_key", "dataset", "window_key"),
-        Index(None, "account_key", "started_at", "session_id"),
-        Index(
+        sa.Index(None, "account_key", "dataset", "window_key"),
+        sa.Index(None, "account_key", "started_at", "session_id"),
+        sa.Index(
             None,
             "window_key",
             "started_at",
             "session_id",
-            postgresql_where=text("window_key IS NOT NULL"),
+            postgresql_where=sa.text("window_key IS NOT NULL"),
         ),
-        Index(None, "session_id", "ord"),
+        sa.Index(None, "session_id", "ord"),
     )
 
 
@@ -222,14 +212,14 @@ class SessionLease(SessionsBase):
     __tablename__ = "session_leases"
 
     session_id: Mapped[UUID] = mapped_column(
-        ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
+        sa.ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
     )
     holder: Mapped[str]
     heartbeat_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
     __table_args__ = (
-        Index(None, "expires_at"),
+        sa.Index(None, "expires_at"),
         {"postgresql_with": {"fillfactor": 50}},
     )
 
@@ -245,9 +235,9 @@ class SessionChange(SessionsBase):
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     session_id: Mapped[UUID]
     ord: Mapped[int]
-    published_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    published_at: Mapped[datetime] = mapped_column(server_default=sa.text("clock_timestamp()"))
 
-    __table_args__ = (Index(None, "published_at"),)
+    __table_args__ = (sa.Index(None, "published_at"),)
 
 
 class SessionChangeCursor(SessionsBase):
@@ -255,16 +245,16 @@ class SessionChangeCursor(SessionsBase):
 
     __tablename__ = "session_change_cursor"
 
-    id: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    epoch: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+    id: Mapped[bool] = mapped_column(primary_key=True, server_default=sa.text("true"))
+    epoch: Mapped[UUID] = mapped_column(server_default=sa.text("gen_random_uuid()"))
     position: Mapped[int] = mapped_column(server_default="0")
     published_snapshot: Mapped[str] = mapped_column(
-        PgSnapshot, server_default=text("pg_current_snapshot()")
+        PgSnapshot, server_default=sa.text("pg_current_snapshot()")
     )
     system_identifier: Mapped[int | None]
-    stepped_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    stepped_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
 
-    __table_args__ = (CheckConstraint("id", name="one_row"),)
+    __table_args__ = (sa.CheckConstraint("id", name="one_row"),)
 
 
 def _worst(tone: str) -> str:
@@ -329,13 +319,13 @@ SELECT h.id AS session_id,
 """What each session achieved for each account: its own, or one that its actions refer to; so far, for one that runs."""
 
 
-def create_tables(engine: Engine) -> None:
+def create_tables(engine: sa.Engine) -> None:
     """Make the tables and views in a database without them.
 
     Projects with migrations of their own take them in there.
     """
     with engine.begin() as connection:
         SessionsBase.metadata.create_all(connection)
-        connection.execute(text("INSERT INTO session_change_cursor DEFAULT VALUES"))
-        connection.execute(text(JOB_SESSIONS_VIEW))
-        connection.execute(text(JOB_SESSION_ACCOUNTS_VIEW))
+        connection.execute(sa.text("INSERT INTO session_change_cursor DEFAULT VALUES"))
+        connection.execute(sa.text(JOB_SESSIONS_VIEW))
+        connection.execute(sa.text(JOB_SESSION_ACCOUNTS_VIEW))

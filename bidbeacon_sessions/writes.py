@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 from sqlalchemy import Connection, text
 
-from bidbeacon_sessions.actions import Subject, Tone
+from bidbeacon_sessions.actions import CUT_MARK, Subject, Tone
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.tables import OUTCOME_SO_FAR
@@ -265,3 +265,22 @@ def _storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_storable(item) for item in value]
     return value
+
+
+def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    """Return a JSON object that is no larger than `max_bytes` as JSON text.
+
+    The largest lists and texts are shortened by halves, and named under `cut` with their length.
+    """
+    small, cut = dict(value), dict[str, int]()
+    while _size(small | ({CUT_MARK: cut} if cut else {})) > max_bytes and small:
+        key = max(small, key=lambda k: _size(small[k]))
+        long = small.pop(key)
+        cut.setdefault(key, len(long) if isinstance(long, str | list | dict) else 1)
+        if isinstance(long, str | list) and len(long) > 1:
+            small[key] = long[: len(long) // 2]
+    return small | {CUT_MARK: cut} if cut else small
+
+
+def _size(value: Any) -> int:
+    return len(json_text(value).encode())

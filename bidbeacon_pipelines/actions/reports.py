@@ -228,7 +228,7 @@ class ReportPending(_ReportAction):
 
     sentence = (
         "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({cause:cause})]"
-        "[, checked {looks:total:time}], next check at {next_poll_at:time}"
+        "[, checked {looks:count:time}], next check at {next_poll_at:time}"
     )
     effect = "pending"
 
@@ -424,8 +424,8 @@ class CreatesPaused(Action):
 
     sentence = (
         "Amazon throttled report creation in {region} (429): paused until {until:time},"
-        " then at most {limit:count:report} at a time[, {refusals:total:refusal} in a row]"
-        "[, {late_windows:total:late window} waiting]"
+        " then at most {limit:count:report} at a time[, {refusals:count:refusal} in a row]"
+        "[, {late_windows:count:late window} waiting]"
     )
     warns_with = "late_windows"
     ends_wait_for = AMAZON

@@ -99,12 +99,12 @@ def look_twice(
     ("run", "run_then", "session", "outcome", "reason"),
     [
         (None, None, "crashed", "problems", "the run's process died."),
-        (Status.SUCCESS, Status.SUCCESS, "crashed", "warnings", "a later attempt brought"),
-        (Status.FAILURE, Status.FAILURE, "crashed", "problems", "Dagster ended the run as failed"),
-        (Status.STARTED, Status.FAILURE, "crashed", "problems", "nobody had told Dagster"),
-        (Status.STARTING, Status.FAILURE, "crashed", "problems", "nobody had told Dagster"),
+        (Status.SUCCESS, Status.SUCCESS, "crashed", "warnings", "process died."),
+        (Status.FAILURE, Status.FAILURE, "crashed", "problems", "process died."),
+        (Status.STARTED, Status.FAILURE, "crashed", "problems", "process died."),
+        (Status.STARTING, Status.FAILURE, "crashed", "problems", "process died."),
         (Status.CANCELED, Status.CANCELED, "cancelled", "warnings", "terminated in Dagster"),
-        (Status.CANCELING, Status.CANCELED, "cancelled", "warnings", "Dagster was terminating"),
+        (Status.CANCELING, Status.CANCELED, "cancelled", "warnings", "terminated in Dagster"),
     ],
 )
 def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(

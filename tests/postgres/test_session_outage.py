@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url, text
 
-from bidbeacon_sessions import Action, Reference, SessionStore, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, with_job_session, writes
 from bidbeacon_sessions import session as session_module
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.settings import get_session_settings
@@ -168,7 +168,7 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(
 ) -> None:
     """Written again, the header, each action and its references are there once, and the end is what it was."""
     answers: list[Any] = []
-    really = getattr(session_module, write)
+    really = getattr(writes, write)
 
     def lose_the_first(*args: Any, **kwargs: Any) -> Any:
         answers.append(really(*args, **kwargs))
@@ -176,7 +176,7 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(
             raise psycopg.OperationalError("the answer was lost")
         return answers[-1]
 
-    monkeypatch.setattr(session_module, write, lose_the_first)
+    monkeypatch.setattr(writes, write, lose_the_first)
     with with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
         session.add(OutageNoted(number=2))

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim
-from bidbeacon_sessions.core_actions import SessionFinalized
+from bidbeacon_sessions.session import SessionFinalized
 from tests.stream.serving import STREAM_COMMAND, Serve
 
 AN_ACCOUNT = """

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import Cursor, head, look, read_changes, step
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.core_actions import SessionFinalized
+from bidbeacon_sessions.session import SessionFinalized
 from bidbeacon_sessions.writes import (
     NewAction,
     NewSession,

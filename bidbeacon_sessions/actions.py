@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from bidbeacon_sessions.errors import ActionDefinitionError
-from bidbeacon_sessions.sentences import Part, Template, parse_template, plain_text
+from bidbeacon_sessions.sentences import Part, Template, parse_template
 
 CUT_MARK = "cut"
 """The key under which a payload names the fields that were shortened, with their length before."""
@@ -95,22 +95,6 @@ class Action(BaseModel):
         """Return what this action had to do with; nothing by default."""
         return ()
 
-    @classmethod
-    def accounts_in(cls, payload: Mapping[str, Any]) -> Iterable[str]:
-        """Return the keys of the accounts that a stored payload is about.
-
-        By default the field `account`, and the fields that the sentence shows as accounts.
-        """
-        shown = (piece.name for piece in cls.template.fields if piece.kind == "account")
-        names = dict.fromkeys(["account", *shown])
-        found = (payload.get(name) for name in names if name in cls.model_fields)
-        return (
-            key
-            for each in found
-            if each
-            for key in ([each] if isinstance(each, str) else map(str, each))
-        )
-
     def own_tone(self) -> Tone:
         """Return the tone of this action: a warning where the field `warns_with` says something, else that of its class."""
         warns = self.warns_with is not None and getattr(self, self.warns_with)
@@ -140,19 +124,23 @@ def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def describe_action(action_type: str, payload: Mapping[str, Any]) -> str:
-    """Return the sentence of a stored action as text."""
-    return plain_text(render_action(action_type, payload))
-
-
 def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
-    """Return the keys of the accounts that a stored action is about, each once; those that it refers to where no field has them."""
+    """Return the keys of the accounts that a stored action is about, each once.
+
+    They are the keys of an object `accounts`, else the field `account` and those that the sentence
+    shows as accounts, else the accounts that the action refers to.
+    """
     action_class = _registry.get(action_type)
-    if action_class and (found := list(dict.fromkeys(action_class.accounts_in(payload)))):
-        return found
-    action = _find_action(action_type, payload)
-    references = action.references() if action else ()
-    return list(dict.fromkeys(reference.account for reference in references))
+    if action_class is None:
+        return []
+    if isinstance(several := payload.get("accounts"), dict) and several:
+        return list(several)
+    shown = (piece.name for piece in action_class.template.fields if piece.kind == "account")
+    values = [payload.get(name) or () for name in dict.fromkeys(["account", *shown])]
+    keys = [key for each in values for key in ([each] if isinstance(each, str) else map(str, each))]
+    if not keys and (action := _find_action(action_type, payload)):
+        keys = [reference.account for reference in action.references()]
+    return list(dict.fromkeys(keys))
 
 
 def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:

@@ -1,20 +1,4 @@
-"""The errors of job sessions, and the base class of all errors that are no bugs.
-
-```
-ExpectedError                     its message is for people
-├── UsageError                    what was asked for can't be done
-└── SessionsError
-    ├── ActionDefinitionError     an action's class is wrong: found at import
-    ├── SessionClosedError        the session was closed by somebody else, this process may not write into it
-    ├── DatabaseAwayError         the database was away for longer than a write is tried again
-    ├── NotConfiguredError        no database to write sessions to
-    ├── InvalidDatabaseUrlError   an address that isn't PostgreSQL's (also a UsageError)
-    ├── SettingsError             settings that are invalid, or a file of settings that can't be read (also a UsageError)
-    ├── MaskedError               stands for an error whose own text held a secret
-    ├── UnsafeAddressError        the stream would be open to other machines without a token (also a UsageError)
-    └── CannotListenError         the stream's address is taken or not this machine's
-```
-"""
+"""The errors of job sessions, and `ExpectedError`, the base class of all errors that are no bugs."""
 
 import traceback
 from typing import ClassVar

@@ -27,30 +27,24 @@ from bidbeacon_sessions.settings import get_session_settings
 _MOST_NAMES = 3
 
 
+_AS_STORED = (
+    *("job_name", "run_id", "step_key", "retry_number", "account_label", "input", "labels"),
+    *("status", "outcome", "mark", "revision", "action_count"),
+)
+
+
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
     """Return one session's header (a row of `queries.find_session`); instants in ISO 8601 UTC, `duration` in seconds."""
     started, finished = header["started_at"], header["finished_at"]
-    return {
+    return {name: header[name] for name in _AS_STORED} | {
         "id": str(header["id"]),
-        "job_name": header["job_name"],
-        "status": header["status"],
-        "outcome": header["outcome"],
-        "recovered_by": header["recovered_by"] and str(header["recovered_by"]),
-        "mark": header["mark"],
         "account": header["account_key"],
-        "account_label": header["account_label"],
-        "run_id": header["run_id"],
+        "recovered_by": header["recovered_by"] and str(header["recovered_by"]),
         "run_url": run_url(header["run_id"]),
-        "step_key": header["step_key"],
-        "retry_number": header["retry_number"],
         "started_at": instant(started),
         "finished_at": instant(finished),
         "duration": None if finished is None else (finished - started).total_seconds(),
         "error": _error_json(header["error"]),
-        "input": header["input"],
-        "labels": header["labels"],
-        "revision": header["revision"],
-        "action_count": header["action_count"],
         "url": session_url(str(header["id"])),
     }
 

@@ -3,12 +3,10 @@
 `"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after
 {waited_seconds:duration}]"`
 
-- `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`. The argument
-    of `money` is the field of its currency.
-- `[…]` is left out when any field inside is `None`, empty or 0; an amount of 0 is shown.
-
-A full stop at the end of a field is left out where the sentence goes on with a mark of its own
-(`.`, `,`, `;`, `:` or `)`), so that a reason may be a sentence or not.
+`{field}`, `{field:kind}` or `{field:kind:argument}` shows a field; kinds are listed in `KINDS`.
+`[…]` is left out when any field inside is `None`, empty or 0; an amount of 0 is shown. A full stop
+at the end of a field is left out where the sentence goes on with a mark of its own, so that a
+reason may be a sentence or not.
 
 A part is a JSON object with `kind` and `text`; `badge`, `window`, `account` and `time` parts carry a
 `value` too (for `time` an ISO instant).
@@ -77,24 +75,37 @@ class Template:
         """Return the parts of the sentence for one payload: Python values, by field name."""
         hidden = {piece.group for piece in self.fields if piece.is_empty(values)} - {0}
         parts: list[Part] = []
-        text, is_after_field = "", False
+        is_after_field = False
         for piece in self.pieces:
             if piece.group in hidden:
                 continue
             if piece.name:
                 shown = KINDS[piece.kind](values[piece.name], piece.argument, values)
-                text = text + shown if isinstance(shown, str) else _add_parts(parts, text, shown)
+                _add(parts, *([_text_part(shown)] if isinstance(shown, str) else shown))
             else:
-                text = _going_on(text, piece.text) if is_after_field else text + piece.text
+                if is_after_field and piece.text.startswith(_OWN_MARKS):
+                    _strip_stop(parts)
+                _add(parts, _text_part(piece.text))
             is_after_field = bool(piece.name)
-        if text:
-            parts.append({"kind": "text", "text": text})
         return parts
 
 
-def _going_on(shown: str, literal: str) -> str:
-    """Return what a field shows with the literal text behind it."""
-    return (without_stop(shown) if literal.startswith(_OWN_MARKS) else shown) + literal
+def _add(parts: list[Part], *more: Part) -> None:
+    """Add parts without the empty ones; a text goes on with one that follows it."""
+    for part in more:
+        if parts and part["kind"] == parts[-1]["kind"] == "text":
+            parts[-1] = _text_part(parts[-1]["text"] + part["text"])
+        elif part["text"]:
+            parts.append(part)
+
+
+def _strip_stop(parts: list[Part]) -> None:
+    if parts and parts[-1]["kind"] == "text":
+        parts[-1] = _text_part(without_stop(parts[-1]["text"]))
+
+
+def _text_part(text: str) -> Part:
+    return {"kind": "text", "text": text}
 
 
 def without_stop(text: str) -> str:
@@ -164,19 +175,6 @@ def _literal(text: str, group: int) -> Iterator[Piece]:
         raise ValueError(f"a brace or bracket is left over in {text!r}")
     if text:
         yield Piece(text, group=group)
-
-
-def _add_parts(parts: list[Part], text: str, more: Sequence[Part]) -> str:
-    """Add the text before them, and then parts without the empty ones; return the text that follows the last of them."""
-    for part in more:
-        if part["kind"] == "text":
-            text += part["text"]
-        elif part["text"]:
-            if text:
-                parts.append({"kind": "text", "text": text})
-            parts.append(part)
-            text = ""
-    return text
 
 
 def format_duration(seconds: float) -> str:

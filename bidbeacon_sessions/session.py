@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_sessions import errors, settings, writes
-from bidbeacon_sessions.actions import Action, Subject, describe_action
+from bidbeacon_sessions.actions import Action, Subject, render_action
 from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
@@ -23,6 +23,7 @@ from bidbeacon_sessions.current_session import working_for
 from bidbeacon_sessions.leases import heartbeat, last_sign_of_life
 from bidbeacon_sessions.masking import mask, mask_text
 from bidbeacon_sessions.queries import list_excerpts
+from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def finalize_session(
             return False
     end_connections(connection, [session_id])
     last = next(iter(list_excerpts(connection, [session_id], last=1)), None)
-    said = last and describe_action(last["type"], last["payload"])
+    said = last and plain_text(render_action(last["type"], last["payload"]))
     action = SessionFinalized(
         status=status,
         reason=reason,
@@ -98,7 +99,7 @@ def finalize_session(
         session_id,
         status=status,
         finished_at=now,
-        error=error if status in {"failed", "crashed"} else None,
+        error=error if status == "crashed" else None,
         has_successor=has_successor,
     )
 

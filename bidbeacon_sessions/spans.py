@@ -1,8 +1,7 @@
 """Divides the time of a session into steps: its own work, and what it waited for.
 
-What is recorded already is enough. A step is the time between two actions, and the class of the
-action that ends it says what it was: `ends_wait_for` names what was waited for, and `own_seconds`
-the field with the seconds of own work that came last. Any other time is own work.
+A step is the time between two actions. What the class of the second one says of waiting
+(`Action.ends_wait_for`) tells what it was; any other time is own work.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

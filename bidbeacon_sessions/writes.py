@@ -1,9 +1,6 @@
 """All SQL that writes sessions: opening one, appending to it, closing it.
 
-Each function is one statement, but for `close_session`.
-
-One statement is one round trip and, outside of a transaction, one commit: what a session costs its
-job is counted in these.
+One statement is one round trip and, outside of a transaction, one commit.
 """
 
 import os

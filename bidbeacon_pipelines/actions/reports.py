@@ -3,11 +3,10 @@
 `account` is the account's key; `windows` are account-local days.
 """
 
-from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -78,11 +77,6 @@ class _ReportAction(_WindowsAction):
             for account, days in self.accounts.items()
             for day in days
         ]
-
-    @classmethod
-    def accounts_in(cls, payload: Mapping[str, Any]) -> Iterable[str]:
-        """Return all accounts that have windows of it."""
-        return payload.get("accounts") or super().accounts_in(payload)
 
 
 class _RequestEnded(_WindowsAction):

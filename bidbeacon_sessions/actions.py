@@ -179,13 +179,9 @@ def _checked_template(cls: type[Action]) -> Template:
         template = parse_template(cls.sentence)
     except ValueError as error:
         raise ActionDefinitionError(f"The sentence of {name} can't be read: {error}.") from error
-    for field in (cls.warns_with, cls.own_seconds):
-        if field is not None and field not in fields:
-            raise ActionDefinitionError(
-                f"{name} names the field {field!r}, its payload has {sorted(fields)}."
-            )
-    if missing := template.field_names() - fields:
+    named = {*template.field_names(), *filter(None, (cls.warns_with, cls.own_seconds))}
+    if missing := named - fields:
         raise ActionDefinitionError(
-            f"The sentence of {name} names {sorted(missing)}, its payload has {sorted(fields)}."
+            f"{name} names {sorted(missing)}, its payload has {sorted(fields)}."
         )
     return template

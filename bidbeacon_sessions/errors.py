@@ -50,15 +50,6 @@ class DatabaseAwayError(SessionsError):
         super().__init__(f"The database is away, so session {session_id} can't be recorded.")
 
 
-class NotConfiguredError(SessionsError):
-    """No store was given and no database is configured."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "No database for job sessions: pass store=…, or set BIDBEACON_DATABASE_URL."
-        )
-
-
 class InvalidDatabaseUrlError(SessionsError, UsageError):
     """The address of the database can't be parsed, or is not PostgreSQL's."""
 

@@ -20,8 +20,6 @@ SHORTEST_KNOWN = 12
 """A shorter value may be part of an ordinary word."""
 
 _CACHED_LENGTH = 64
-_SHORTEST_RANDOM = 8
-_SHORTEST_WORDLESS = 20
 _PLAIN = (bool, int, float, Decimal, date, time, timedelta, UUID)
 """Values that are no text and can hold no secret, unless their key says so."""
 
@@ -164,13 +162,12 @@ def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
     if opening := _OPENING.match(text, start):
         closing = re.compile(rf"(?<!\\){re.escape(opening[1])}").search(text, opening.end())
         return opening.end(), closing.start() if closing else len(text)
-    may_be_prose = name["separator"] == ":" and not name["close"]
-    if may_be_prose and _is_header(name["name"], text, start):
+    if name["separator"] != ":" or name["close"]:
+        word = _run_at(_VALUE, text, start).rstrip(",;)]}.")
+        return start, start + len(word)
+    if _is_header(name["name"], text, start):
         return start, start + len(_run_at(_HEADER, text, start))
-    word = _run_at(_VALUE, text, start).rstrip(",;)]}.")
-    if may_be_prose and not _looks_random(word):
-        return start, start
-    return start, start + len(word)
+    return start, start
 
 
 def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
@@ -182,9 +179,3 @@ def _is_header(name: str, text: str, start: int) -> bool:
     """Return whether the rest of the line is secret; a product may be called "Cookie: Chocolate"."""
     word = name.lower().rpartition("-")[2]
     return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)
-
-
-def _looks_random(word: str) -> bool:
-    """Return whether a word is no part of a sentence: "token: expected, …"."""
-    has_digit = any(map(str.isdigit, word))
-    return len(word) >= (_SHORTEST_RANDOM if has_digit else _SHORTEST_WORDLESS)

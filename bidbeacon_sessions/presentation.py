@@ -80,12 +80,14 @@ def describe_status(session: Mapping[Any, Any]) -> str:
 
 def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:
     """Return the labels of the accounts that stored actions are about, by key."""
-    return find_labels(connection, {key for row in rows for key in _accounts(row)})
+    keys = {key for row in rows for key in accounts_of(row["type"], row["payload"])}
+    return find_labels(connection, keys)
 
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """Return one stored action with its sentence, and the accounts that it is about, all with their labels (see `load_labels`)."""
     parts = render_action(row["type"], row["payload"])
+    accounts = accounts_of(row["type"], row["payload"])
     for part in parts if labels else ():
         if part["kind"] == "account":
             part["text"] = labels.get(part["value"], part["text"])
@@ -95,15 +97,11 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, 
         "type": row["type"],
         "at": instant(row["at"]),
         "tone": row["tone"],
-        "accounts": [{"key": key, "label": labels.get(key)} for key in _accounts(row)],
+        "accounts": [{"key": key, "label": labels.get(key)} for key in accounts],
         "parts": parts,
         "text": plain_text(parts),
         "payload": row["payload"],
     }
-
-
-def _accounts(row: Mapping[Any, Any]) -> list[str]:
-    return accounts_of(row["type"], row["payload"])
 
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:

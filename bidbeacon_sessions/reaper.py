@@ -19,6 +19,8 @@ from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 
+Status = dg.DagsterRunStatus
+
 CODE_LOCATION_TAG = "dagster/code_location"
 """The tag in which Dagster names a launched run's code location; a run that was not launched has none."""
 LOST_AFTER = timedelta(minutes=3)
@@ -27,13 +29,9 @@ LOST_AFTER = timedelta(minutes=3)
 _REAP_EVERY_SECONDS = 15
 _TERMINATE_SECONDS = 5
 _BEATS_MISSED = 3
-_AT_WORK = frozenset(
-    {dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
-)
-_TERMINATED = frozenset({dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED})
-_FINISHED = frozenset(
-    {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-)
+_AT_WORK = frozenset({Status.STARTING, Status.STARTED, Status.CANCELING})
+_TERMINATED = frozenset({Status.CANCELING, Status.CANCELED})
+_FINISHED = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELED})
 
 
 def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefinition:
@@ -106,7 +104,7 @@ def _close_if_dead(
             if was_terminated
             else "the run's process died.",
             now=now,
-            has_successor=status is dg.DagsterRunStatus.SUCCESS,
+            has_successor=status is Status.SUCCESS,
         )
 
 
@@ -134,7 +132,7 @@ def fail_lost_runs(
         now = begin_reaping(alone)
         if now is None:
             return 0, cursor
-        runs = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+        runs = instance.get_runs(dg.RunsFilter(statuses=[Status.STARTED]))
         signs = find_run_signs(alone, [run.run_id for run in runs])
         for run in runs:
             of_sessions = signs.get(run.run_id)
@@ -173,7 +171,7 @@ def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: str) -> Non
     terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
     terminating.start()
     terminating.join(_TERMINATE_SECONDS)
-    if run.status is dg.DagsterRunStatus.CANCELING:
+    if run.status is Status.CANCELING:
         instance.report_run_canceled(run, f"{seen}: it ended while it was being terminated.")
     else:
         instance.report_run_failed(run, f"{seen}: the process or its host is gone.")

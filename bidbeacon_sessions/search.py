@@ -75,9 +75,11 @@ def find_newest(
     return sa.select(found.c.started_at, found.c.id).limit(limit)
 
 
-def conditions(wanted: SessionFilter, accounts: Sequence[str]) -> list[Condition]:
+def conditions(
+    wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None = None
+) -> list[Condition]:
     """Return the conditions on the session `h`: quick for known sessions, or if nearly all match."""
-    given = [*_of_time(wanted, H, None), *_of_header(wanted, accounts)]
+    given = [*_of_time(wanted, H, older_than), *_of_header(wanted, accounts)]
     if wanted.text is not None:
         given.append(_has_text(wanted.text))
     if about := _about(wanted, accounts):
@@ -117,10 +119,9 @@ def _walk(
 ) -> sa.Select[Any]:
     """Return the newest sessions that match, their text left aside."""
     if wanted.account is None and wanted.window is None:
-        found = sa.select(H.c.started_at, H.c.id).where(*_of_time(wanted, H, older_than))
-        if about := _about(wanted, ()):
-            found = found.where(sa.exists().where(_ABOUT.c.id == H.c.id, *about))
-        return _newest_first(found.where(*_of_header(wanted, ())), H).limit(limit)
+        given = conditions(wanted.without("text"), (), older_than)
+        found = sa.select(H.c.started_at, H.c.id).where(*given)
+        return _newest_first(found, H).limit(limit)
     if wanted.account is None:
         return _walk_about(wanted, (), older_than, limit)
     named = sa.func.unnest(sa.cast(list(accounts), sa.ARRAY(sa.Text))).table_valued("key")

@@ -15,15 +15,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_sessions import errors, settings, writes
-from bidbeacon_sessions.actions import Action, Subject, render_action
+from bidbeacon_sessions.actions import Action, Subject
 from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.current_session import working_for
 from bidbeacon_sessions.leases import heartbeat, last_sign_of_life
 from bidbeacon_sessions.masking import mask, mask_text
-from bidbeacon_sessions.queries import list_excerpts
-from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
@@ -35,7 +33,6 @@ RETRY_SECONDS: Final = 30.0
 FINAL_ORD: Final = 1_000_000
 """Behind every place that a recorder can give: a paused recorder's open transaction never collides with it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-_MOST_SAID = 300
 _MAX_ERROR_TEXT = 8_000
 _READ_ONLY = "25006"
 """The error of a server that has become a standby: the next one is to be found by a new connection."""
@@ -44,14 +41,13 @@ _READ_ONLY = "25006"
 class SessionFinalized(Action):
     """A session whose process gave no sign of life was closed by somebody else."""
 
-    sentence = "Closed as {status:badge}: {reason}.[ Last sign of life {last_seen_at:time}.][ Last action: {last_action}.]"
+    sentence = "Closed as {status:badge}: {reason}.[ Last sign of life {last_seen_at:time}.]"
     tone = "warning"
     ends_wait_for = "a sign of life"
 
     status: str
     reason: str
     last_seen_at: datetime | None = None
-    last_action: str | None = None
 
 
 class ActionsOmitted(Action):
@@ -72,7 +68,7 @@ def finalize_session(
     now: datetime,
     has_successor: bool = False,
 ) -> bool:
-    """Close a session from outside, with an action that says what was last seen of it, and end its connections.
+    """Close a session from outside, with an action that says why, and end its connections.
 
     A crashed one has problems, or warnings where another attempt took up its work
     (`has_successor`). Safe to call from several processes at once: one of them closes it, the
@@ -84,13 +80,10 @@ def finalize_session(
         if not writes.lock_session(connection, session_id):
             return False
     end_connections(connection, [session_id])
-    last = next(iter(list_excerpts(connection, [session_id], last=1)), None)
-    said = last and plain_text(render_action(last["type"], last["payload"]))
     action = SessionFinalized(
         status=status,
         reason=reason,
         last_seen_at=last_sign_of_life(connection, session_id),
-        last_action=said and said[:_MOST_SAID],
     )
     writes.insert_action(connection, session_id, _prepared(action, FINAL_ORD, now))
     error = {"type": "SessionFinalized", "message": reason, "cause": PROCESS_KILLED}
@@ -112,13 +105,11 @@ class SessionRecorder:
     Attributes:
         session_id: the session's id, also in `job_sessions.id`.
         store: where it is kept.
-        account_key: of the account it works for, where it is just one.
     """
 
     def __init__(self, store: SessionStore, session: writes.NewSession, clock: Clock) -> None:
         self.session_id = session.id
         self.store = store
-        self.account_key = session.account.key if session.account else None
         self._session = session
         self._clock = clock
         self._last_ord = 0
@@ -389,9 +380,11 @@ def default_store() -> SessionStore:
     """Return this process's store of the database of `BIDBEACON_DATABASE_URL`.
 
     Raises:
-        NotConfiguredError: the variable is not set.
+        SessionsError: the variable is not set.
     """
     url = settings.get_session_settings().database_url
     if url is None:
-        raise errors.NotConfiguredError
+        raise errors.SessionsError(
+            "No database for job sessions: pass store=…, or set BIDBEACON_DATABASE_URL."
+        )
     return SessionStore.connect(url.get_secret_value())

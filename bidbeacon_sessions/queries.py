@@ -95,11 +95,12 @@ def list_sessions(
     older_than: UUID | None = None,
 ) -> Sequence[sa.RowMapping]:
     """Return the headers of matching sessions (see `_HEADERS`), newest first, from the one after `older_than` on."""
-    place = None
+    place: search.Place | None = None
     if older_than is not None:
-        at = sa.select(H.c.started_at, H.c.id).where(H.c.id == older_than)
-        if (place := connection.execute(at).first()) is None:
+        of_last = sa.select(H.c.started_at, H.c.id).where(H.c.id == older_than)
+        if (last := connection.execute(of_last).first()) is None:
             return ()
+        place = (last.started_at, last.id)
     accounts = find_accounts(connection, wanted.account)
     newest = search.find_newest(wanted, accounts, place, limit).cte("newest")
     newest = newest.prefix_with("MATERIALIZED")

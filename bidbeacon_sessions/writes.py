@@ -269,8 +269,9 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
 
     The largest lists and texts are shortened by halves, and named under `cut` with their length.
     """
-    small, cut = dict(value), dict[str, int]()
-    while _size(small | ({CUT_MARK: cut} if cut else {})) > max_bytes and small:
+    small = dict(value)
+    cut: dict[str, int] = {}
+    while small and _size(small | ({CUT_MARK: cut} if cut else {})) > max_bytes:
         key = max(small, key=lambda k: _size(small[k]))
         long = small.pop(key)
         cut.setdefault(key, len(long) if isinstance(long, str | list | dict) else 1)

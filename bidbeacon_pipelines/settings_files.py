@@ -23,7 +23,7 @@ Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 class _Home(BaseSettings):
-    model_config = SettingsConfigDict(SessionSettings.model_config | {"extra": "ignore"})
+    model_config = SessionSettings.model_config | SettingsConfigDict(extra="ignore")
     home: Path = Path(".bidbeacon")
 
 

@@ -126,7 +126,7 @@ def _walk(
         return _walk_about(wanted, (), older_than, limit)
     named = sa.func.unnest(sa.cast(list(accounts), sa.ARRAY(sa.Text))).table_valued("key")
     named = named.render_derived(name="named")
-    key = sa.literal_column("named.key")
+    key: sa.ColumnElement[str] = sa.literal_column("named.key")
     of_each = _walk_about(wanted, [key], older_than, limit).lateral("each")
     of_all: sa.Select[Any] = sa.select(of_each.c.started_at, of_each.c.id).distinct()
     return _newest_first(of_all.select_from(named.join(of_each, sa.true())), of_each).limit(limit)

@@ -1,9 +1,8 @@
-"""Counts sessions over stretches of time: by interval, by job, and the values that filters can have."""
+"""Counts sessions by interval and by status, and lists the values that filters can have."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, RowMapping, func, literal, select, text
@@ -12,7 +11,6 @@ from sqlalchemy.exc import OperationalError
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts
 from bidbeacon_sessions.search import MARK_OF, H, conditions, sessions_with_text
-from bidbeacon_sessions.tables import OUTCOME
 
 
 @dataclass(frozen=True)
@@ -93,42 +91,6 @@ def list_filter_values(connection: Connection) -> dict[str, list[str]]:
         name: list(connection.execute(text(statement), {"most": MOST_VALUES}).scalars())
         for name, statement in _STATEMENTS.items()
     }
-
-
-# A hundred thousand durations are sorted: 10 MB, which would go to disk otherwise.
-_IN_MEMORY = text(
-    "SELECT set_config('work_mem', '32MB', true), set_config('plan_cache_mode', 'force_custom_plan', true)"
-)
-_SECONDS = "WITHIN GROUP (ORDER BY date_part('epoch', h.finished_at - h.started_at))"
-_JOBS = text(f"""
-    SELECT h.job_name, date_bin(:interval, h.started_at, :since) AS at, count(*) AS count,
-           count(*) FILTER (WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems') AS failures,
-           count(*) FILTER (WHERE {OUTCOME} = 'problems') AS problems,
-           percentile_cont(0.5) {_SECONDS} AS p50, percentile_cont(0.95) {_SECONDS} AS p95
-      FROM session_headers h
-     WHERE h.started_at >= :since AND h.started_at < :before
-     GROUP BY GROUPING SETS ((1, 2), (1)) ORDER BY 1, 2 NULLS FIRST""")
-
-
-def aggregate_jobs(connection: Connection, span: Span) -> list[dict[str, Any]]:
-    """Return the figures of each job that has sessions: job_name, count, failures, problems, p50, p95, intervals.
-
-    `failures` failed or crashed, and no later attempt did their work; `problems` have that outcome.
-    p50 and p95 are percentiles of durations in seconds, None where none has ended. `intervals` has
-    count and failures of every interval.
-    """
-    connection.execute(_IN_MEMORY)
-    jobs: dict[str, dict[str, Any]] = {}
-    for row in connection.execute(_JOBS, vars(span)).mappings():
-        if row["at"] is None:
-            figures = {name: value for name, value in row.items() if name != "at"}
-            intervals = [{"count": 0, "failures": 0} for _ in span.intervals]
-            jobs[row["job_name"]] = {**figures, "intervals": intervals}
-        else:
-            place = (row["at"] - span.since) // span.interval
-            counts = {"count": row["count"], "failures": row["failures"]}
-            jobs[row["job_name"]]["intervals"][place] = counts
-    return list(jobs.values())
 
 
 _BY_STATUS = text(

@@ -10,6 +10,7 @@ from bidbeacon_pipelines.web.changes import change_routes
 from bidbeacon_pipelines.web.coverage import coverage_routes
 from bidbeacon_pipelines.web.explain import explain_route
 from bidbeacon_pipelines.web.home import home_route
+from bidbeacon_pipelines.web.job_metrics import job_metrics_route
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.server import Extension
@@ -30,6 +31,7 @@ def pipelines_extension(
     return Extension(
         routes=[
             home_route(store, settings, clock=clock),
+            job_metrics_route(store),
             *coverage_routes(store, settings, clock=clock),
             explain_route(store, settings, clock=clock),
             account_route(store, settings, clock=clock),

@@ -1,4 +1,4 @@
-"""How many sessions there are and how long they take, by interval: `GET /api/job-sessions/histogram` and `GET /api/job-metrics`."""
+"""`GET /api/job-sessions/histogram`: how many sessions began, by interval."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.parameters import read_query
 from bidbeacon_sessions.server.problems import BadRequestError
-from bidbeacon_sessions.statistics import Span, aggregate_jobs, count_by_interval
+from bidbeacon_sessions.statistics import Span, count_by_interval
 from bidbeacon_sessions.store import SessionStore
 
 MOST_INTERVALS = 750
@@ -71,13 +71,3 @@ def answer_histogram(request: Request) -> Response:
             "counts": None if rows is None else counts,
         }
     )
-
-
-def answer_job_metrics(request: Request) -> Response:
-    """Answer with the figures of each job, over the last 24 hours and in each hour of them."""
-    before = utc_now()
-    since = before.replace(minute=0, second=0, microsecond=0) - _USUAL_STRETCH
-    store: SessionStore = request.app.state.store
-    with store.snapshot() as connection:
-        jobs = aggregate_jobs(connection, Span(since, before, timedelta(hours=1)))
-    return JSONResponse({"since": since.isoformat(), "jobs": jobs})

@@ -21,7 +21,7 @@ from bidbeacon_sessions.listing import (
     load_surroundings,
 )
 from bidbeacon_sessions.server.auth import log_in
-from bidbeacon_sessions.server.figures import answer_histogram, answer_job_metrics
+from bidbeacon_sessions.server.figures import answer_histogram
 from bidbeacon_sessions.server.metrics import answer_metrics
 from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
 from bidbeacon_sessions.server.parameters import Parameters, read_query
@@ -55,7 +55,6 @@ def make_routes(extension: Extension) -> list[BaseRoute]:
         WebSocketRoute("/api/job-sessions/ws", serve_websocket),
         Route("/api/job-sessions/{session_id:uuid}", _one_session),
         Route("/api/job-sessions/{session_id:uuid}/surroundings", _surroundings),
-        Route("/api/job-metrics", answer_job_metrics),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
         Route("/metrics", answer_metrics),

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web.job_metrics import aggregate_jobs
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
@@ -17,7 +18,7 @@ from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import load_sessions
 from bidbeacon_sessions.queries import list_sessions
 from bidbeacon_sessions.session import ClosedStatus
-from bidbeacon_sessions.statistics import Span, aggregate_jobs, count_by_interval
+from bidbeacon_sessions.statistics import Span, count_by_interval
 from tests.recorded_sessions import close_from_outside, recorded
 
 OWN = Subject("US.own")
@@ -170,7 +171,7 @@ def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: Se
     with session_store.snapshot() as connection:
         [found] = find_failed_sessions(connection, Settings(), now)
         assert "1 session of y failed" == found.effects[0].text
-        jobs = aggregate_jobs(connection, span)
+        jobs = aggregate_jobs(connection, span.since, span.before)
         marks = count_by_interval(connection, SessionFilter(), span)
     assert {"bake": 0, "y": 1} == {job["job_name"]: job["failures"] for job in jobs}
     assert {"failed": 1, "retried": 2, "succeeded": 1} == {

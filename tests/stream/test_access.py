@@ -113,7 +113,7 @@ def test_a_websocket_of_what_is_no_stream_is_refused(base_url: str) -> None:
     "path",
     [
         "/api/job-sessions/stream",
-        "/api/job-metrics",
+        "/api/job-sessions/values",
         "/metrics",
         f"/api/job-sessions?token={TOKEN}",
     ],

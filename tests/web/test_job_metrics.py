@@ -1,14 +1,20 @@
 """`GET /api/job-metrics`: what jobs add up to, per job and hour."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import httpx
 
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_pipelines.web.job_metrics import aggregate_jobs
 from bidbeacon_sessions import SessionStore, with_job_session
-from bidbeacon_sessions.statistics import Span, aggregate_jobs
+from bidbeacon_sessions.server import StreamServer
 from tests.stream.writing import NOON, record
 
-SPAN = Span(NOON, NOON + timedelta(hours=3), timedelta(hours=1))
+THREE = NOON + timedelta(hours=3)
+Serve = Callable[..., AbstractContextManager[StreamServer]]
 
 
 def test_sessions_are_counted_by_job_and_interval(session_store: SessionStore) -> None:
@@ -22,7 +28,7 @@ def test_sessions_are_counted_by_job_and_interval(session_store: SessionStore) -
     ):
         record(session_store, "load", minute=minute, seconds=seconds, fails=fails)
     with session_store.snapshot() as connection:
-        [load] = aggregate_jobs(connection, SPAN)
+        [load] = aggregate_jobs(connection, NOON, THREE)
     assert ("load", 4, 1, 1) == tuple(
         load[name] for name in ("job_name", "count", "failures", "problems")
     )
@@ -36,13 +42,19 @@ def test_a_running_session_counts_and_has_no_duration(session_store: SessionStor
         with_job_session("load", store=session_store, clock=lambda: NOON),
         session_store.snapshot() as connection,
     ):
-        [load] = aggregate_jobs(connection, SPAN)
+        [load] = aggregate_jobs(connection, NOON, THREE)
     assert (1, None) == (load["count"], load["p50"])
 
 
-def test_the_last_day_is_answered_by_hours(session_store: SessionStore, http: httpx.Client) -> None:
+def test_the_last_day_is_answered_by_hours(
+    session_store: SessionStore, serve_stream: Serve
+) -> None:
     """The present hour is the last one."""
-    with with_job_session("load", store=session_store):
-        [load] = http.get("/api/job-metrics").json()["jobs"]
+    product = pipelines_extension(session_store, Settings())
+    with (
+        serve_stream(session_store, extension=product) as server,
+        with_job_session("load", store=session_store),
+    ):
+        [load] = httpx.get(f"{server.url}/api/job-metrics", timeout=15).json()["jobs"]
     assert 1 == load["count"]
     assert [*[0] * 24, 1] == [hour["count"] for hour in load["intervals"]]

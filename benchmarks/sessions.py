@@ -10,7 +10,6 @@ from sqlalchemy import Engine, text
 from benchmarks.figures import Figure, at_most, p95_milliseconds, told
 from benchmarks.planning_plans import explained
 from benchmarks.session_world import (
-    DAYS,
     LONGEST,
     MIDDLE,
     NOW,

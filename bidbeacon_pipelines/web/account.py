@@ -11,8 +11,7 @@ from bidbeacon_pipelines.summaries.account_page import read_account
 from bidbeacon_pipelines.web.parameters import AccountAsked
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.server.parameters import read_query
-from bidbeacon_sessions.server.problems import BadRequestError, JsonAnswer, problem
+from bidbeacon_sessions.server.answers import BadRequestError, JsonAnswer, problem, read_query
 
 _EXAMPLE = "Use /api/account?account=Acme Merch · US, with a name or key."
 

@@ -8,8 +8,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.server.parameters import Parameters, read_query
-from bidbeacon_sessions.server.problems import JsonAnswer
+from bidbeacon_sessions.server.answers import JsonAnswer, Parameters, read_query
 
 
 def account_list_route(store: SessionStore, settings: Settings, *, clock: Clock) -> Route:

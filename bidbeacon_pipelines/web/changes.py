@@ -44,9 +44,14 @@ from bidbeacon_pipelines.web.parameters import AccountAsked
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.masking import mask_text
+from bidbeacon_sessions.server.answers import (
+    BadRequestError,
+    Parameters,
+    RefusedError,
+    problem,
+    read_query,
+)
 from bidbeacon_sessions.server.auth import Access
-from bidbeacon_sessions.server.parameters import Parameters, read_query
-from bidbeacon_sessions.server.problems import BadRequestError, RefusedError, problem
 
 MOST_BYTES = 16 * 1024
 MOST_WINDOWS = 100

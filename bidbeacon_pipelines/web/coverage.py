@@ -12,8 +12,7 @@ from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.filters import Value
-from bidbeacon_sessions.server.parameters import Parameters, read_query
-from bidbeacon_sessions.server.problems import problem
+from bidbeacon_sessions.server.answers import Parameters, problem, read_query
 
 USUAL_DAYS = 91
 MOST_DAYS = 750

@@ -16,8 +16,7 @@ from bidbeacon_pipelines.web.parameters import AccountAsked, Day
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.filters import Value
-from bidbeacon_sessions.server.parameters import read_query
-from bidbeacon_sessions.server.problems import problem
+from bidbeacon_sessions.server.answers import problem, read_query
 
 _EXAMPLE = "Ask like /api/explain?account=US.38rle97…&dataset=daily_targets&window=2026-11-23."
 _ACCOUNTS = (

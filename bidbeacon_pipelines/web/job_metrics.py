@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.server.parameters import Parameters, read_query
+from bidbeacon_sessions.server.answers import Parameters, read_query
 from bidbeacon_sessions.tables import OUTCOME
 
 _HOURS = 24

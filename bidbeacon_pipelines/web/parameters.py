@@ -7,7 +7,7 @@ from pydantic import BeforeValidator
 
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.filters import Value
-from bidbeacon_sessions.server.parameters import Parameters
+from bidbeacon_sessions.server.answers import Parameters
 
 
 def _parse_day(value: object) -> object:

@@ -1,18 +1,38 @@
-"""The ASGI app: it runs under any ASGI server."""
+"""The ASGI app, which runs under any ASGI server: the routes and the short answers.
 
-from collections.abc import AsyncIterator
+What takes more than a few lines has a module beside this one.
+"""
+
+import asyncio
+import mimetypes
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
 
+from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 
+from bidbeacon_sessions import listing
+from bidbeacon_sessions.filters import SessionPage
 from bidbeacon_sessions.following import Follower
-from bidbeacon_sessions.server.auth import Access, Gate
-from bidbeacon_sessions.server.pages import Extension, WebFiles
-from bidbeacon_sessions.server.problems import HANDLERS
-from bidbeacon_sessions.server.routes import make_routes
+from bidbeacon_sessions.server.answers import HANDLERS, JsonAnswer, Parameters, problem, read_query
+from bidbeacon_sessions.server.auth import Access, Gate, log_in
+from bidbeacon_sessions.server.figures import answer_histogram, answer_metrics
+from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, Pages
+from bidbeacon_sessions.server.transports import EventStream, serve_websocket
+from bidbeacon_sessions.statistics import list_filter_values
 from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
+
+HEALTH_SECONDS = 3.0
 
 
 def create_app(
@@ -31,14 +51,14 @@ def create_app(
     rules = access or Access.for_host("127.0.0.1")
     added = extension or Extension()
     app = Starlette(
-        routes=make_routes(added),
+        routes=_routes(added),
         exception_handlers=HANDLERS,
         middleware=[Middleware(Gate, access=rules)],
         lifespan=_lifespan,
     )
     app.state.store = store
     app.state.access = rules
-    app.state.files = WebFiles(added)
+    app.state.pages = Pages(added)
     app.state.follower = Follower(store)
     return app
 
@@ -49,3 +69,117 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     await run_in_threadpool(lambda: None)
     async with app.state.follower:
         yield
+
+
+def _routes(extension: Extension) -> list[BaseRoute]:
+    """Return all routes: the server's own, and those of a product."""
+    return [
+        Route("/", _page(extension.pages.get("/", "index.html"))),
+        Route(STREAM_PAGE, _page("index.html")),
+        Route("/sessions/{session_id:uuid}", _page("session.html")),
+        *(
+            Route(address, _page(file))
+            for address, file in extension.pages.items()
+            if address != "/"
+        ),
+        Route("/login", _page("login.html"), methods=["GET"]),
+        Route("/login", log_in, methods=["POST"]),
+        Mount("/web", _files(extension)),
+        Route("/api/job-sessions", _list_sessions),
+        Route("/api/job-sessions/histogram", answer_histogram),
+        Route("/api/job-sessions/stream", EventStream(), methods=["GET"]),
+        Route("/api/job-sessions/values", _values),
+        WebSocketRoute("/api/job-sessions/ws", serve_websocket),
+        Route("/api/job-sessions/{session_id:uuid}", _one_session),
+        Route("/api/job-sessions/{session_id:uuid}/surroundings", _surroundings),
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+        Route("/metrics", answer_metrics),
+        *extension.routes,
+    ]
+
+
+def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of a page."""
+
+    async def answer(request: Request) -> Response:
+        pages: Pages = request.app.state.pages
+        return pages.answer(name)
+
+    return answer
+
+
+def _files(extension: Extension) -> StaticFiles:
+    # What a system says of these three may be wrong, and a browser runs no script of another type.
+    for kind, suffix in (("javascript", ".js"), ("css", ".css")):
+        mimetypes.add_type(f"text/{kind}", suffix)
+    ours = [("bidbeacon_sessions", "web")]
+    return StaticFiles(directory=extension.files, packages=ours, follow_symlink=True)
+
+
+def _store(request: Request) -> SessionStore:
+    store: SessionStore = request.app.state.store
+    return store
+
+
+def _list_sessions(request: Request) -> Response:
+    page = read_query(SessionPage, request.query_params)
+    wanted = page.without("limit", "older_than")
+    return JsonAnswer(listing.load_sessions(_store(request), wanted, page.limit, page.older_than))
+
+
+class _Part(Parameters):
+    after: int = Field(0, ge=0, lt=10**9)
+
+
+def _one_session(request: Request) -> Response:
+    session_id: UUID = request.path_params["session_id"]
+    after = read_query(_Part, request.query_params).after
+    found = listing.load_session(
+        _store(request), session_id, after=after, most=listing.MOST_ACTIONS
+    )
+    return _found_or_not(found, session_id)
+
+
+def _surroundings(request: Request) -> Response:
+    session_id: UUID = request.path_params["session_id"]
+    return _found_or_not(listing.load_surroundings(_store(request), session_id), session_id)
+
+
+def _found_or_not(found: dict[str, Any] | None, session_id: UUID) -> Response:
+    if found is not None:
+        return JsonAnswer(found)
+    return problem(
+        404,
+        f"There is no session {session_id}.",
+        f"Look for it at {STREAM_PAGE}; old sessions are removed.",
+    )
+
+
+def _values(request: Request) -> Response:
+    """Answer with the values that sessions have, by name of the filter, for completion."""
+    with _store(request).snapshot() as connection:
+        values = list_filter_values(connection)
+    return JSONResponse(
+        {"status": list(SESSION_STATUSES), "outcome": list(SESSION_OUTCOMES), **values}
+    )
+
+
+async def _healthz(request: Request) -> Response:
+    try:
+        # A silent database is away, long before TCP says so.
+        async with asyncio.timeout(HEALTH_SECONDS):
+            await run_in_threadpool(_store(request).ping)
+    except (SQLAlchemyError, TimeoutError) as error:
+        return JSONResponse(
+            {"status": "database away", "error": type(error).__name__}, status_code=503
+        )
+    return JSONResponse({"status": "ok"})
+
+
+async def _readyz(request: Request) -> Response:
+    follower: Follower = request.app.state.follower
+    return JSONResponse(
+        {"ready": follower.is_ready, "lag_seconds": round(follower.lag_seconds, 3)},
+        status_code=200 if follower.is_ready else 503,
+    )

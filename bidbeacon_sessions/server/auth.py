@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidbeacon_sessions.browser_guard import BrowserGuard, host_of, split_address
 from bidbeacon_sessions.errors import UnsafeAddressError
-from bidbeacon_sessions.server.problems import problem, wants_page
+from bidbeacon_sessions.server.answers import problem, wants_page
 from bidbeacon_sessions.settings import get_session_settings, is_loopback
 
 COOKIE = "bidbeacon_stream"

@@ -14,8 +14,7 @@ from bidbeacon_sessions.change_log import parse_cursor
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.messages import Frame
-from bidbeacon_sessions.server.parameters import read_query
-from bidbeacon_sessions.server.problems import RefusedError
+from bidbeacon_sessions.server.answers import RefusedError, read_query
 
 logger = logging.getLogger(__name__)
 

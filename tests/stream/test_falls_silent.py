@@ -12,7 +12,7 @@ from sqlalchemy import text
 from bidbeacon_sessions import SessionStore, following
 from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.log_reader import LogReader
-from bidbeacon_sessions.server import routes
+from bidbeacon_sessions.server import app
 from tests.stream.reading import Follow, load, read_metrics, wait_until
 from tests.stream.writing import record
 
@@ -61,7 +61,7 @@ def test_a_silent_database_is_no_health(
     """Whoever asks for health is answered in time, also where nobody answers us."""
     with session_store.begin(), session_store.begin():
         assert 200 == http.get("/healthz").status_code
-    monkeypatch.setattr(routes, "HEALTH_SECONDS", 0.5)
+    monkeypatch.setattr(app, "HEALTH_SECONDS", 0.5)
     assert request.getfixturevalue("frozen_backends")
     answer = http.get(
         "/healthz", timeout=10

@@ -28,10 +28,11 @@ Header = tuple[bytes, bytes]
 _nowhere = SessionStore.connect("postgresql://nowhere")
 _app = create_app(_nowhere, extension=pipelines_extension(_nowhere, Settings()))
 PATHS = sorted(
-    re.sub(r"\{session_id:uuid\}", str(SESSION), route.path).replace("{name}", "app.css").encode()
+    re.sub(r"\{session_id:uuid\}", str(SESSION), route.path).encode()
     for route in _app.routes
     if isinstance(route, Route | WebSocketRoute)
 )
+PATHS.append(b"/web/app.css")
 ODD_PATHS = rb"/nope * //evil/ /% /%zz /%00 /%ff%fe /%ed%a0%80 /\ /#x /web/ /web/%00 /web/..%2fapp.css http://[/ /sessions/x".split()
 ODD_PATHS += [b"/\xff", b"/api/job-sessions/" + b"0" * 5_000, b"/" + b"a" * 7_000]
 METHODS = [*b"GET HEAD OPTIONS POST PUT DELETE TRACE CONNECT get FOO".split(), b"\xff", b""]

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 import typer.main
 from dagster import AssetKey
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 
 import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
 import bidbeacon_sessions
@@ -80,7 +80,7 @@ STREAM_ROUTES = _names("""
     /api/coverage /api/explain /api/findings/acknowledge /api/findings/act /api/findings/unacknowledge /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
     /api/job-sessions/stream /api/job-sessions/values /api/job-sessions/ws /api/job-sessions/{session_id:uuid}
     /api/job-sessions/{session_id:uuid}/surroundings /coverage /healthz
-    /login /metrics /readyz /sessions /sessions/{session_id:uuid} /web/{name}
+    /login /metrics /readyz /sessions /sessions/{session_id:uuid} /web
 """)
 
 
@@ -185,7 +185,7 @@ def test_stream_routes() -> None:
     """What readers of the stream and health checks ask for."""
     store = SessionStore.connect("postgresql://nowhere")
     app = create_app(store, extension=pipelines_extension(store, Settings()))
-    paths = {route.path for route in app.routes if isinstance(route, (Route, WebSocketRoute))}
+    paths = {route.path for route in app.routes if isinstance(route, (Mount, Route, WebSocketRoute))}
     assert sorted(paths) == STREAM_ROUTES
 
 

@@ -8,9 +8,9 @@ import pytest
 import bidbeacon_pipelines
 import bidbeacon_sessions
 from bidbeacon_sessions.listing import compare
+from bidbeacon_sessions.server.answers import BadRequestError
 from bidbeacon_sessions.server.figures import divide
 from bidbeacon_sessions.server.pages import find_modules
-from bidbeacon_sessions.server.problems import BadRequestError
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 
@@ -91,9 +91,9 @@ def test_the_page_is_light_and_holds_nothing_inline() -> None:
 def test_a_page_preloads_all_that_its_script_imports() -> None:
     """Directly or through others, each module once; what it loads later, or only names, is not among them."""
     modules = {
-        "page.js": b'import { a } from "./a.js";\nimport { b } from "./b.js";\nimport(address);',
-        "a.js": b'import {\n  b,\n} from "./b.js";\nconst address = "./late.js";',
-        "b.js": b'import { a } from "./a.js";',
-        "late.js": b"",
+        "page.js": 'import { a } from "./a.js";\nimport { b } from "./b.js";\nimport(address);',
+        "a.js": 'import {\n  b,\n} from "./b.js";\nconst address = "./late.js";',
+        "b.js": 'import { a } from "./a.js";',
+        "late.js": "",
     }
-    assert ["a.js", "b.js"] == find_modules("page.js", modules)
+    assert ["a.js", "b.js"] == find_modules("page.js", modules.__getitem__)

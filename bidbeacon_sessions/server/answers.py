@@ -1,18 +1,24 @@
-"""Answers as JSON; an error says what is wrong, and what to do about it."""
+"""Reads the parameters of requests, and answers in JSON; an error says what is wrong, and what to do about it."""
 
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse, Response
 
+from bidbeacon_sessions.filters import expectation_of
 from bidbeacon_sessions.messages import json_bytes
-from bidbeacon_sessions.server.pages import WebFiles
+from bidbeacon_sessions.server.pages import NOT_FOUND_PAGE, Pages
 
 logger = logging.getLogger(__name__)
 
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+_LONGEST_SHOWN = 50
 _NOT_FOUND = "Look at / for the sessions and at /api/job-sessions for the data."
 
 
@@ -53,14 +59,45 @@ def wants_page(connection: HTTPConnection) -> bool:
     return "text/html" in connection.headers.get("accept", "")
 
 
+class Parameters(BaseModel):
+    """No parameters; base class of others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> Parsed:
+    """Return the parameters of a request; empty ones count as missing.
+
+    Raises:
+        BadRequestError: one is unknown, missing or invalid.
+    """
+    given = {name: value for name, value in query.items() if value and name != ignored}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        [problem, *_] = error.errors()
+    name = str(problem["loc"][0])
+    known = f"The parameters are: {', '.join(kind.model_fields) or 'none'}."
+    if problem["type"] == "extra_forbidden":
+        raise BadRequestError(f"Unknown parameter {name[:_LONGEST_SHOWN]!r}.", known)
+    if problem["type"] == "missing":
+        raise BadRequestError(f"The parameter {name} is missing.", known)
+    raise BadRequestError(
+        f"{name}: {expectation_of(problem)}, got: {given[name][:_LONGEST_SHOWN]!r}.",
+        "Times are written like 2026-07-25T14:00:00Z."
+        if name in {"since", "before"}
+        else "Correct it, or leave it out.",
+    )
+
+
 async def _on_http_error(connection: HTTPConnection, error: Exception) -> Response:
     """Answer 404, 405 and the like: as a page to browsers, as JSON to programs."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     if isinstance(error, RefusedError):
         return error.answer()
     if error.status_code == 404 and wants_page(connection):  # noqa: PLR2004
-        files: WebFiles = connection.app.state.files
-        return files.answer_not_found()
+        pages: Pages = connection.app.state.pages
+        return pages.answer(NOT_FOUND_PAGE, status=404)
     allowed = sorted({*(error.headers or {}).get("Allow", "").split(", ")} - {"", "HEAD"})
     usual = f"Use {' or '.join(allowed)}." if allowed else "Check the address."
     return problem(
@@ -80,7 +117,7 @@ async def _on_database_error(_: HTTPConnection, error: Exception) -> JSONRespons
     return problem(
         503,
         "The database does not answer.",
-        "Wait a moment and try again; `bidbeacon doctor` shows more.",
+        "Wait a moment and try again; the cause is in the stream's log.",
     )
 
 

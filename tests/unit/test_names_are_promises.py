@@ -185,7 +185,9 @@ def test_stream_routes() -> None:
     """What readers of the stream and health checks ask for."""
     store = SessionStore.connect("postgresql://nowhere")
     app = create_app(store, extension=pipelines_extension(store, Settings()))
-    paths = {route.path for route in app.routes if isinstance(route, (Mount, Route, WebSocketRoute))}
+    paths = {
+        route.path for route in app.routes if isinstance(route, (Mount, Route, WebSocketRoute))
+    }
     assert sorted(paths) == STREAM_ROUTES
 
 

@@ -1,6 +1,7 @@
 """Reads the parameters of requests, and answers in JSON; an error says what is wrong, and what to do about it."""
 
 import logging
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -8,18 +9,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from bidbeacon_sessions.filters import expectation_of
 from bidbeacon_sessions.messages import json_bytes
-from bidbeacon_sessions.server.pages import NOT_FOUND_PAGE, Pages
+from bidbeacon_sessions.server.pages import NOT_FOUND
 
 logger = logging.getLogger(__name__)
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 _LONGEST_SHOWN = 50
-_NOT_FOUND = "Look at / for the sessions and at /api/job-sessions for the data."
+_WHERE_TO_LOOK = "Look at / for the sessions and at /api/job-sessions for the data."
 
 
 class RefusedError(HTTPException):
@@ -28,10 +29,6 @@ class RefusedError(HTTPException):
     def __init__(self, status: int, error: str, what_to_do: str) -> None:
         self.what_to_do = what_to_do
         super().__init__(status, error)
-
-    def answer(self) -> JSONResponse:
-        """Return it as a response."""
-        return problem(self.status_code, self.detail, self.what_to_do)
 
 
 class BadRequestError(RefusedError):
@@ -75,15 +72,15 @@ def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> 
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        [problem, *_] = error.errors()
-    name = str(problem["loc"][0])
+        [wrong, *_] = error.errors()
+    name = str(wrong["loc"][0])
     known = f"The parameters are: {', '.join(kind.model_fields) or 'none'}."
-    if problem["type"] == "extra_forbidden":
+    if wrong["type"] == "extra_forbidden":
         raise BadRequestError(f"Unknown parameter {name[:_LONGEST_SHOWN]!r}.", known)
-    if problem["type"] == "missing":
+    if wrong["type"] == "missing":
         raise BadRequestError(f"The parameter {name} is missing.", known)
     raise BadRequestError(
-        f"{name}: {expectation_of(problem)}, got: {given[name][:_LONGEST_SHOWN]!r}.",
+        f"{name}: {expectation_of(wrong)}, got: {given[name][:_LONGEST_SHOWN]!r}.",
         "Times are written like 2026-07-25T14:00:00Z."
         if name in {"since", "before"}
         else "Correct it, or leave it out.",
@@ -94,17 +91,12 @@ async def _on_http_error(connection: HTTPConnection, error: Exception) -> Respon
     """Answer 404, 405 and the like: as a page to browsers, as JSON to programs."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     if isinstance(error, RefusedError):
-        return error.answer()
-    if error.status_code == 404 and wants_page(connection):  # noqa: PLR2004
-        pages: Pages = connection.app.state.pages
-        return pages.answer(NOT_FOUND_PAGE, status=404)
-    allowed = sorted({*(error.headers or {}).get("Allow", "").split(", ")} - {"", "HEAD"})
-    usual = f"Use {' or '.join(allowed)}." if allowed else "Check the address."
-    return problem(
-        error.status_code,
-        f"{error.detail}.",
-        _NOT_FOUND if error.status_code == 404 else usual,  # noqa: PLR2004
-    )
+        return problem(error.status_code, error.detail, error.what_to_do)
+    if error.status_code == HTTPStatus.NOT_FOUND and wants_page(connection):
+        return HTMLResponse(connection.app.state.pages[NOT_FOUND], 404)
+    allowed = (error.headers or {}).get("Allow")
+    what_to_do = f"Use {allowed}." if allowed else _WHERE_TO_LOOK
+    return problem(error.status_code, f"{error.detail}.", what_to_do)
 
 
 async def _on_disconnect(_: HTTPConnection, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette passes both

@@ -5,7 +5,7 @@ What takes more than a few lines has a module beside this one.
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -26,7 +26,7 @@ from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.answers import HANDLERS, JsonAnswer, Parameters, problem, read_query
 from bidbeacon_sessions.server.auth import Access, Gate, log_in
 from bidbeacon_sessions.server.figures import answer_histogram, answer_metrics
-from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, Pages
+from bidbeacon_sessions.server.pages import NOT_FOUND, STREAM_PAGE, Extension, render_pages
 from bidbeacon_sessions.server.transports import EventStream, serve_websocket
 from bidbeacon_sessions.statistics import list_filter_values
 from bidbeacon_sessions.store import SessionStore
@@ -50,15 +50,16 @@ def create_app(
     """
     rules = access or Access.for_host("127.0.0.1")
     added = extension or Extension()
+    pages = render_pages(added)
     app = Starlette(
-        routes=_routes(added),
+        routes=_routes(added, pages),
         exception_handlers=HANDLERS,
         middleware=[Middleware(Gate, access=rules)],
         lifespan=_lifespan,
     )
     app.state.store = store
     app.state.access = rules
-    app.state.pages = Pages(added)
+    app.state.pages = pages
     app.state.follower = Follower(store)
     return app
 
@@ -71,18 +72,14 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
 
 
-def _routes(extension: Extension) -> list[BaseRoute]:
+def _routes(extension: Extension, pages: Mapping[str, str]) -> list[BaseRoute]:
     """Return all routes: the server's own, and those of a product."""
     return [
-        Route("/", _page(extension.pages.get("/", "index.html"))),
-        Route(STREAM_PAGE, _page("index.html")),
-        Route("/sessions/{session_id:uuid}", _page("session.html")),
         *(
-            Route(address, _page(file))
-            for address, file in extension.pages.items()
-            if address != "/"
+            Route(address, HTMLResponse(text), methods=["GET"])
+            for address, text in pages.items()
+            if address != NOT_FOUND
         ),
-        Route("/login", _page("login.html"), methods=["GET"]),
         Route("/login", log_in, methods=["POST"]),
         Mount("/web", _files(extension)),
         Route("/api/job-sessions", _list_sessions),
@@ -99,22 +96,13 @@ def _routes(extension: Extension) -> list[BaseRoute]:
     ]
 
 
-def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of a page."""
-
-    async def answer(request: Request) -> Response:
-        pages: Pages = request.app.state.pages
-        return pages.answer(name)
-
-    return answer
-
-
 def _files(extension: Extension) -> StaticFiles:
-    # What a system says of these three may be wrong, and a browser runs no script of another type.
-    for kind, suffix in (("javascript", ".js"), ("css", ".css")):
-        mimetypes.add_type(f"text/{kind}", suffix)
-    ours = [("bidbeacon_sessions", "web")]
-    return StaticFiles(directory=extension.files, packages=ours, follow_symlink=True)
+    # A system may have another type for these, with which a browser runs no script.
+    mimetypes.add_type("text/javascript", ".js")
+    mimetypes.add_type("text/css", ".css")
+    return StaticFiles(
+        directory=extension.files, packages=[("bidbeacon_sessions", "web")], follow_symlink=True
+    )
 
 
 def _store(request: Request) -> SessionStore:

@@ -9,19 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute
 
 from bidbeacon_sessions.messages import to_json
 
 _OURS = Path(__file__).resolve().parent.parent / "web"
 STREAM_PAGE = "/sessions"
-NOT_FOUND_PAGE = "not-found.html"
+NOT_FOUND = ""
 _OUR_PAGES = {
-    "index.html": STREAM_PAGE,
-    "session.html": f"{STREAM_PAGE}/{{session_id}}",
-    "login.html": "/login",
-    NOT_FOUND_PAGE: "",
+    STREAM_PAGE: "index.html",
+    f"{STREAM_PAGE}/{{session_id:uuid}}": "session.html",
+    "/login": "login.html",
+    NOT_FOUND: "not-found.html",
 }
 _IMPORT = re.compile(r'from "\./([\w-]+\.js)"')
 
@@ -53,35 +52,31 @@ class Extension:
     links: Mapping[str, str] = field(default_factory=dict)
 
 
-class Pages:
-    """The server's own pages, and those of a product."""
+def render_pages(extension: Extension) -> dict[str, str]:
+    """Return the text of each page by its address: the server's own pages, and those of a product.
 
-    def __init__(self, extension: Extension) -> None:
-        folders = [*([extension.files] if extension.files else []), _OURS]
-        files = FileSystemLoader(folders)
-        templates = Environment(
-            loader=files,
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        templates.globals |= {
-            "links": to_json(dict(extension.links)),
-            "modules": lambda script: find_modules(
-                script, lambda name: files.get_source(templates, name)[0]
-            ),
-            "navigation": _navigation(extension),
-        }
-        pages = _OUR_PAGES | {file: address for address, file in extension.pages.items()}
-        self._pages = {
-            name: templates.get_template(name).render(here=address)
-            for name, address in pages.items()
-        }
-
-    def answer(self, name: str, *, status: int = 200) -> HTMLResponse:
-        """Return a page."""
-        return HTMLResponse(self._pages[name], status)
+    The page at `NOT_FOUND` is shown at addresses where there is none.
+    """
+    files = FileSystemLoader([*([extension.files] if extension.files else []), _OURS])
+    templates = Environment(
+        loader=files,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals |= {
+        "links": to_json(dict(extension.links)),
+        "modules": lambda script: find_modules(
+            script, lambda it: files.get_source(templates, it)[0]
+        ),
+        "navigation": _navigation(extension),
+    }
+    pages = {
+        address: templates.get_template(file).render(here=address)
+        for address, file in {**_OUR_PAGES, **extension.pages}.items()
+    }
+    return {"/": pages[STREAM_PAGE], **pages}
 
 
 def find_modules(script: str, read: Callable[[str], str]) -> list[str]:

@@ -59,11 +59,7 @@ async def serve_websocket(socket: WebSocket) -> None:
         for text in frame.websocket:
             await _in_time(socket.send_text(text))
 
-    try:
-        frames = _frames(follower, socket, "websocket")
-    except RefusedError as error:
-        await socket.send_denial_response(error.answer())
-        return
+    frames = _frames(follower, socket, "websocket")
     await socket.accept()
     await _deliver(frames, send_frame, socket.receive)
     with suppress(*_READER_LEFT):

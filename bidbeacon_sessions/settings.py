@@ -8,8 +8,7 @@ from functools import cache
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-import pydantic
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
@@ -101,8 +100,6 @@ class SessionSettings(BaseSettings):
         default_factory=lambda data: _own_address(data.get("stream_port", 3030))
     )
     """The Event Stream, as a browser reaches it; absent: on this machine."""
-    stream_changes_without_token: bool = False
-    """Whether requests from this machine may change something without the token; `bidbeacon dev` sets it for its own stream."""
 
     lease_seconds: int = Field(45, ge=5, le=_DAY)
     """A session whose process is silent for so long counts as dead."""
@@ -128,16 +125,7 @@ class SessionSettings(BaseSettings):
         """Whether the Event Stream has another address than its own on this machine."""
         return self.stream_public_url != _own_address(self.stream_port)
 
-    @pydantic.field_validator("stream_changes_without_token")
-    @classmethod
-    def _check_changes_without_token(cls, value: object, info: pydantic.ValidationInfo) -> object:
-        """Refuse it beside a public address: requests through a proxy on this machine look like its own."""
-        own = _own_address(info.data.get("stream_port", 3030))
-        if value and info.data.get("stream_public_url", own) != own:
-            raise ValueError("expected false, since BIDBEACON_STREAM_PUBLIC_URL is set")
-        return value
-
-    @pydantic.field_validator("*", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
     def _check_text(cls, value: object) -> object:
         """Refuse an empty value, whose meaning (no token, this folder, the default) would differ by setting, and one that is no text."""

@@ -2,7 +2,7 @@
 
 All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
 before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
-server. The server's token is needed, but under `bidbeacon dev` (`bidbeacon_sessions.server.auth`).
+server. `permission.py` decides who may send one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,6 +41,7 @@ from bidbeacon_pipelines.requests.wanted import (
 )
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.parameters import AccountAsked
+from bidbeacon_pipelines.web.permission import may_change
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.masking import mask_text
@@ -51,7 +52,6 @@ from bidbeacon_sessions.server.answers import (
     problem,
     read_query,
 )
-from bidbeacon_sessions.server.auth import Access
 
 MOST_BYTES = 16 * 1024
 MOST_WINDOWS = 100
@@ -98,7 +98,7 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
             Route(path, _endpoint(settings, *change), methods=["POST"])
             for path, change in changes.items()
         ),
-        Route("/api/changes", _answer_whether_allowed),
+        Route("/api/changes", desk.answer_whether_allowed),
         Route("/api/account/wanted", desk.answer_wanted),
     ]
 
@@ -119,20 +119,6 @@ def user_of(request: Request, settings: Settings) -> str:
     return mask_text(" ".join(plain.split()))[:LONGEST_USER] or PAGE
 
 
-def _answer_whether_allowed(request: Request) -> Response:
-    """Answer whether this client may change something, and if not, why and what helps."""
-    read_query(Parameters, request.query_params)
-    if _may_change(request):
-        return JSONResponse({"allowed": True, "error": None, "what_to_do": None})
-    error, what_to_do = _NO_TOKEN
-    return JSONResponse({"allowed": False, "error": error, "what_to_do": what_to_do})
-
-
-def _may_change(request: Request) -> bool:
-    access: Access = request.app.state.access
-    return access.may_change(request)
-
-
 def _endpoint(
     settings: Settings, change: Change, known: frozenset[str]
 ) -> Callable[[Request], Awaitable[Response]]:
@@ -140,7 +126,7 @@ def _endpoint(
 
     async def answer(request: Request) -> Response:
         try:
-            _check_sender(request)
+            _check_sender(request, settings)
             fields = await _read_fields(request, known)
             return JSONResponse(await run_in_threadpool(change, fields, user_of(request, settings)))
         except tuple(_ANSWERS) as error:
@@ -162,7 +148,7 @@ def _endpoint(
     return answer
 
 
-def _check_sender(request: Request) -> None:
+def _check_sender(request: Request, settings: Settings) -> None:
     """Refuse what another site's page may have sent, and who may not change anything."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise RefusedError(
@@ -175,7 +161,7 @@ def _check_sender(request: Request) -> None:
         raise RefusedError(
             415, "Expected the content type application/json.", f"Send it as a header. {_EXAMPLE}"
         )
-    if not _may_change(request):
+    if not may_change(request, settings):
         raise RefusedError(403, *_NO_TOKEN)
 
 
@@ -290,6 +276,14 @@ class _Desk:
             now = read_now(connection, self._settings)
             key = _text(fields, "finding")
             return finding_json(unacknowledge(connection, self._settings, now, key))
+
+    def answer_whether_allowed(self, request: Request) -> Response:
+        """Answer whether this client may change something, and if not, why and what helps."""
+        read_query(Parameters, request.query_params)
+        if may_change(request, self._settings):
+            return JSONResponse({"allowed": True, "error": None, "what_to_do": None})
+        error, what_to_do = _NO_TOKEN
+        return JSONResponse({"allowed": False, "error": error, "what_to_do": what_to_do})
 
     def answer_wanted(self, request: Request) -> Response:
         """Answer with what people want of an account, as the page follows it."""

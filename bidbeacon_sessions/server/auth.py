@@ -1,9 +1,8 @@
-"""Who may read the stream, and who may change something: this machine's own browsers, or those who have the token.
+"""Who is served: this machine's own browsers and programs, or those who have the token.
 
 Without a token the server listens on loopback only and answers requests that name a loopback host
 only. With a token every request needs it, as a header or by the cookie of the login form. Requests
-that change something and WebSockets must come from our own pages, and changes need the token: a
-proxy on this machine need not leave a trace in what it passes on.
+that change something and WebSockets must come from our own pages.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidbeacon_sessions.browser_guard import BrowserGuard, host_of, split_address
+from bidbeacon_sessions.browser_guard import BrowserGuard, split_address
 from bidbeacon_sessions.errors import UnsafeAddressError
 from bidbeacon_sessions.server.answers import problem, wants_page
 from bidbeacon_sessions.settings import get_session_settings, is_loopback
@@ -31,8 +30,6 @@ _WRONG_TOKEN_PAUSE = 0.5
 _OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
 _OPEN_PREFIX = "/web/"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
-_FORWARDED = "x-forwarded-"
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
@@ -52,13 +49,10 @@ class Access:
     Args:
         token: what a reader must show; None on loopback only.
         public_url: the address at which browsers reach the page.
-        changes_without_token: whether programs and browsers on this machine may change something
-            if there is no token.
     """
 
     token: str | None = None
     public_url: str = ""
-    changes_without_token: bool = False
 
     @classmethod
     def for_host(cls, host: str) -> "Access":
@@ -71,7 +65,7 @@ class Access:
         token = settings.stream_token.get_secret_value() if settings.stream_token else None
         if not token and not is_loopback(host):
             raise UnsafeAddressError(host)
-        return cls(token or None, settings.stream_public_url, settings.stream_changes_without_token)
+        return cls(token or None, settings.stream_public_url)
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
         """Return the answer to a request that may not be served, else None."""
@@ -93,13 +87,6 @@ class Access:
         if self.token is None or is_open or self._shows_token(connection):
             return None
         return _ask_for_token(connection)
-
-    def may_change(self, connection: HTTPConnection) -> bool:
-        """Return whether a request that is served may also change something.
-
-        With a token every request that is served has shown it.
-        """
-        return self.token is not None or (self.changes_without_token and _is_direct(connection))
 
     def knows_token(self, given: str) -> bool:
         """Return whether the text is the token; takes the same time whatever it is."""
@@ -163,19 +150,6 @@ async def log_in(request: Request) -> Response:
         secure="https" in schemes,
     )
     return response
-
-
-def _is_direct(connection: HTTPConnection) -> bool:
-    """Return whether a request comes from this machine without a sign of a proxy: a header of theirs, or HTTP/1.0."""
-    return (
-        connection.client is not None
-        and is_loopback(connection.client.host)
-        and is_loopback(host_of(connection.headers))
-        and connection.scope["http_version"] >= "1.1"
-        and not any(
-            name in _PROXY_HEADERS or name.startswith(_FORWARDED) for name in connection.headers
-        )
-    )
 
 
 def _ask_for_token(connection: HTTPConnection) -> Response:

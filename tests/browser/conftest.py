@@ -16,7 +16,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.server import Access, StreamServer
+from bidbeacon_sessions.server import StreamServer
 
 FLAGS = [
     "--no-sandbox",
@@ -33,9 +33,6 @@ Scheme = Literal["light", "dark"]
 SCHEMES: Sequence[Scheme] = ("light", "dark")
 NARROW_AND_WIDE: Sequence[tuple[int, Scheme]] = ((320, "dark"), (1280, "light"), (1280, "dark"))
 """What axe looks at: shapes differ by width, and colours by scheme."""
-
-AS_DEV = Access(changes_without_token=True)
-"""The rules of the stream that `bidbeacon dev` runs."""
 
 MOVE_CLOCK = """ahead => {
     const RealDate = Date;
@@ -77,11 +74,11 @@ def serve_page(
     port: int = 0,
     settings: Settings | None = None,
     clock: Clock = utc_now,
-    access: Access = AS_DEV,
 ) -> Iterator[int]:
     """Serve a store in a thread, to this machine as `bidbeacon dev` does; yield the port."""
-    extension = pipelines_extension(store, settings or Settings(), clock=clock)
-    server = StreamServer(store, host="127.0.0.1", port=port, extension=extension, access=access)
+    settings = settings or Settings(stream_changes_without_token=True)
+    extension = pipelines_extension(store, settings, clock=clock)
+    server = StreamServer(store, host="127.0.0.1", port=port, extension=extension)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.app.state.follower.is_ready:

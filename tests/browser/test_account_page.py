@@ -16,7 +16,6 @@ from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.writes import name_subjects
 from tests.browser.conftest import NARROW_AND_WIDE, serve_page
 from tests.browser.test_home_page import ACCOUNTS, CAUSE, WINDOWS
@@ -377,7 +376,7 @@ def test_buttons_are_off_and_say_why_where_nothing_may_be_changed(
         session = connection.execute(
             text("SELECT id FROM session_headers WHERE job_name = 'load-windows'")
         ).scalar_one()
-    with serve_page(filled, access=Access()) as port:
+    with serve_page(filled, settings=Settings()) as port:
         page.goto(
             f"http://127.0.0.1:{port}{path.replace('DAY', str(day)).replace('ID', str(session))}"
         )

@@ -14,7 +14,6 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.settings_files import read_settings
 from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.presentation import session_url
-from bidbeacon_sessions.settings import SessionSettings
 
 EMPTY = "expected a value; remove the variable to use the default; got ''"
 
@@ -232,12 +231,12 @@ def test_changes_without_a_token_are_refused_beside_a_public_address(
     """A proxy on this machine stands behind that address, and its requests look like those of this machine."""
     monkeypatch.setenv("BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN", "true")
     monkeypatch.setenv("BIDBEACON_STREAM_PORT", "4030")
-    assert read_settings(SessionSettings).stream_changes_without_token
+    assert read_settings(Settings).stream_changes_without_token
     monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "http://127.0.0.1:4030")
-    assert read_settings(SessionSettings).stream_changes_without_token
+    assert read_settings(Settings).stream_changes_without_token
     monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "https://stream.example.com")
     with pytest.raises(SettingsError) as refused:
-        read_settings(SessionSettings)
+        read_settings(Settings)
     assert (
         "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN: expected false, since BIDBEACON_STREAM_PUBLIC_URL is set; "
         "got 'true', set in the environment."

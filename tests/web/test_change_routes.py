@@ -65,7 +65,7 @@ def product(serve: Serve) -> Iterator[httpx.Client]:
 def on_dev(serve: Serve) -> Iterator[httpx.Client]:
     """A client on the machine of a server that `bidbeacon dev` runs, which has no token."""
     with (
-        serve(Access(changes_without_token=True)) as server,
+        serve(Access(), stream_changes_without_token=True) as server,
         httpx.Client(base_url=server.url, timeout=15) as client,
     ):
         yield client
@@ -291,7 +291,7 @@ def test_a_button_of_the_page_itself_is_served(on_dev: httpx.Client, stored: Ses
 def test_with_a_token_nothing_is_changed_without_it(serve: Serve, stored: SessionStore) -> None:
     """Header or cookie, as for reading; that this machine may do without one counts no more."""
     with (
-        serve(Access(TOKEN, changes_without_token=True)) as server,
+        serve(Access(TOKEN), stream_changes_without_token=True) as server,
         httpx.Client(base_url=server.url, timeout=15) as client,
     ):
         assert 401 == client.post("/api/account/pause", json={"account": KEY}).status_code
@@ -304,14 +304,14 @@ def test_with_a_token_nothing_is_changed_without_it(serve: Serve, stored: Sessio
 
 
 @pytest.mark.parametrize(
-    ("access", "allowed"),
-    [(Access(), False), (Access(changes_without_token=True), True), (Access(TOKEN), True)],
+    ("access", "without_token", "allowed"),
+    [(Access(), False, False), (Access(), True, True), (Access(TOKEN), False, True)],
 )
 def test_clients_can_ask_whether_they_may_change_something(
-    serve: Serve, access: Access, *, allowed: bool
+    serve: Serve, access: Access, *, without_token: bool, allowed: bool
 ) -> None:
     """The page's buttons are off where they would be refused, for the reason that the answer gives."""
-    with serve(access) as server:
+    with serve(access, stream_changes_without_token=without_token) as server:
         told = httpx.get(f"{server.url}/api/changes", headers=SHOWN).json()
         answer = httpx.post(f"{server.url}/api/account/pause", json={"account": KEY}, headers=SHOWN)
     refusal = {name: answer.json().get(name) for name in ("error", "what_to_do")}
@@ -344,9 +344,9 @@ def test_a_public_address_gives_no_right_to_change_anything(
 ) -> None:
     """Whoever asks by it reads, as everybody who can reach the stream."""
     outside = {"Host": "stream.example.com"}
-    access = Access(public_url="https://stream.example.com", changes_without_token=True)
+    access = Access(public_url="https://stream.example.com")
     with (
-        serve(access) as server,
+        serve(access, stream_changes_without_token=True) as server,
         httpx.Client(base_url=server.url, timeout=15, headers=outside) as client,
     ):
         assert 200 == client.get("/api/accounts").status_code

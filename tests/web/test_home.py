@@ -19,7 +19,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows, set_windows_through
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.server import Access, StreamServer
+from bidbeacon_sessions.server import StreamServer
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -106,10 +106,11 @@ class World:
 @pytest.fixture
 def nothing(session_store: SessionStore, engine: Engine, serve_stream: Serve) -> Iterator[World]:
     """A database without accounts."""
-    extension = pipelines_extension(session_store, Settings(), clock=lambda: NOW)
-    access = Access(changes_without_token=True)
+    extension = pipelines_extension(
+        session_store, Settings(stream_changes_without_token=True), clock=lambda: NOW
+    )
     with (
-        serve_stream(session_store, extension=extension, access=access) as server,
+        serve_stream(session_store, extension=extension) as server,
         httpx.Client(base_url=server.url, timeout=30) as client,
     ):
         yield World(engine, client)

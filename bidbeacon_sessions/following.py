@@ -27,8 +27,7 @@ from bidbeacon_sessions.store import SessionStore
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PAUSE_SECONDS, LONGEST_PAUSE, IDLE_SECONDS = 0.012, 0.1, 1.0
-AWAY_SECONDS = 1.0
+PAUSE_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 1.0, 0.25
 SYNC_SECONDS = 10.0
 STALE_SECONDS = 5.0
 SILENT_SECONDS = 5.0
@@ -40,27 +39,20 @@ _THREADS = 4
 
 @dataclass(frozen=True)
 class _Look:
-    """One look at the log: where it stood, and what was read of it for readers since.
+    """One look at the log, and what was read for readers since.
 
     Attributes:
         number: how many looks had begun by then.
-        position: where the log stood; None before the first answer.
-        is_answered: whether the database answered.
+        position: where the log stood; None if the database did not answer.
         is_sync: whether readers are told where the log stands.
     """
 
     number: int
     position: Position | None
-    is_answered: bool
-    is_sync: bool
-    reads: dict[tuple[Cursor, Cursor, SessionFilter], asyncio.Task[Frame]] = field(
+    is_sync: bool = False
+    reads: dict[tuple[Cursor, Cursor, SessionFilter], asyncio.Task[Frame | None]] = field(
         default_factory=dict
     )
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """The cursor of a reader that knows everything."""
-        return None if self.position is None else self.position.cursor
 
 
 class Follower:
@@ -74,13 +66,13 @@ class Follower:
         self.readers: Counter[str] = Counter()
         self._log = LogReader(store.engine)
         self._threads = ThreadPoolExecutor(_THREADS, "follow")
-        self._look = _Look(0, None, is_answered=False, is_sync=False)
+        self._look = _Look(0, None)
+        self._position: Position | None = None
         self._begun = 0
         self._news = asyncio.Event()
         self._wake = asyncio.Event()
         self._catching_up = asyncio.Lock()
         self._is_asked = self._is_away = self._is_closed = False
-        self._failures = 0
         self._sync_at = self._fresh_at = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -110,7 +102,7 @@ class Follower:
     @property
     def is_ready(self) -> bool:
         """Whether the log is being read."""
-        has_read = self._look.position is not None
+        has_read = self._position is not None
         return has_read and not self._is_away and self.lag_seconds < STALE_SECONDS
 
     async def follow(
@@ -128,30 +120,30 @@ class Follower:
         try:
             while look := await self._next_look(seen, is_asked=not is_in_step):
                 seen = look.number
-                after = after or look.cursor
-                told = told or after
-                if after is None or told is None or not look.is_answered:
+                if look.position is None:
                     told = after
                     yield self._sync(after)
                     continue
-                if after != look.cursor:
-                    frame = await self._read(look, after, wanted, told)
+                newest = look.position
+                after = after or newest.cursor
+                told = told or after
+                if after != newest.cursor:
+                    frame = await self._read(look, after, newest, wanted, told)
                     if frame is None:
                         is_in_step = False
                         await asyncio.sleep(AWAY_SECONDS)
                         continue
-                    after = frame.upto or after
                     if frame.messages:
-                        told = after
+                        told = frame.upto
                         yield frame
+                    if frame.upto is None:
+                        return
+                    after = frame.upto
                     del frame  # an idle reader would keep it
-                if after == look.cursor and (look.is_sync or not is_in_step):
+                if after == newest.cursor and (look.is_sync or not is_in_step):
                     told = after
                     yield self._sync(after)
-                is_in_step = after == look.cursor
-        except CursorRefusedError as error:
-            refused = {"reason": error.reason, "cursor": self._shown_cursor()}
-            yield Frame([Message("reset", None, to_json(refused))], None)
+                is_in_step = after == newest.cursor
         finally:
             self.readers[transport] -= 1
 
@@ -165,72 +157,65 @@ class Follower:
         return None
 
     async def _read(
-        self, look: _Look, after: Cursor, wanted: SessionFilter, told: Cursor
+        self, look: _Look, after: Cursor, newest: Position, wanted: SessionFilter, told: Cursor
     ) -> Frame | None:
         """Return what a reader is told at a look, read once for all readers that need the same; None if the database is away."""
         key = (after, told, wanted)
         if key not in look.reads:
-            look.reads[key] = asyncio.create_task(self._read_in_turn(look, after, wanted, told))
-            look.reads[key].add_done_callback(_retrieve)
+            look.reads[key] = asyncio.create_task(self._read_in_turn(after, newest, wanted, told))
+        return await asyncio.shield(look.reads[key])
+
+    async def _read_in_turn(
+        self, after: Cursor, newest: Position, wanted: SessionFilter, told: Cursor
+    ) -> Frame | None:
+        is_near = newest.position - after.position <= NEAR_CHANGES
         try:
-            return await asyncio.shield(look.reads[key])
+            async with nullcontext() if is_near else self._catching_up:
+                return await self._in_thread(lambda: self._log.read(after, newest, wanted, told))
+        except CursorRefusedError as error:
+            refused = {"reason": error.reason, "cursor": self._shown_cursor()}
+            return Frame([Message("reset", None, to_json(refused))], None)
         except (SQLAlchemyError, TimeoutError) as error:
             self._note_away(error)
             return None
 
-    async def _read_in_turn(
-        self, look: _Look, after: Cursor, wanted: SessionFilter, told: Cursor
-    ) -> Frame:
-        assert look.position is not None  # noqa: S101 - otherwise nothing is read
-        newest = look.position
-        is_near = newest.position - after.position <= NEAR_CHANGES
-        async with nullcontext() if is_near else self._catching_up:
-            return await self._in_thread(lambda: self._log.read(after, newest, wanted, told))
-
     async def _poll(self) -> None:
         while not self._is_closed:
-            began = time.monotonic()
-            pause = await self._look_safely()
-            if pause is None:
-                # It takes longer where readers are still being served: then they need a longer pause.
-                await asyncio.sleep(PAUSE_SECONDS)
-                pause = min((time.monotonic() - began) / 3, LONGEST_PAUSE)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
+            await asyncio.sleep(await self._look_safely())
+            if not self.readers.total():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await self._wake.wait()
             self._wake.clear()
 
-    async def _look_safely(self) -> float | None:
-        """Look at the log; return the pause before the next look, or None for the usual one."""
+    async def _look_safely(self) -> float:
+        """Look at the log; return the pause before the next look."""
         try:
             await self._look_once()
         except (SQLAlchemyError, TimeoutError) as error:
-            self._failures += 1
-            if self._failures > 1:
-                self._note_away(error)
+            self._note_away(error)
         except Exception:
             logger.exception("The change log could not be read")
         else:
-            return None if self.readers.total() else IDLE_SECONDS
+            return PAUSE_SECONDS
         self._is_asked = True
         if self._is_sync_due():
-            self._announce(self._begun, self._look.position, is_answered=False, is_sync=True)
-        # Somebody may have ended an idle connection: the next one is new.
-        return 0 if self._failures == 1 else AWAY_SECONDS
+            self._announce(_Look(self._begun, None))
+        return AWAY_SECONDS
 
     async def _look_once(self) -> None:
         self._begun += 1
         number = self._begun
         is_asked, self._is_asked = self._is_asked, False
-        position, is_published = await self._in_thread(self._log.advance)
+        self._position, is_published = await self._in_thread(self._log.advance)
         if is_published:
             self._fresh_at = time.monotonic()
         if self._is_away:
             logger.info("The database answers again")
-        self._is_away, self._failures = False, 0
-        is_sync = self._is_sync_due()
-        if is_sync or is_asked or position != self._look.position or not self._look.is_answered:
-            self._announce(number, position, is_answered=True, is_sync=is_sync)
+        self._is_away = False
+        look = _Look(number, self._position, self._is_sync_due())
+        if look.is_sync or is_asked or look.position != self._look.position:
+            self._announce(look)
 
     def _is_sync_due(self) -> bool:
         if time.monotonic() < self._sync_at:
@@ -238,10 +223,8 @@ class Follower:
         self._sync_at = time.monotonic() + SYNC_SECONDS
         return True
 
-    def _announce(
-        self, number: int, position: Position | None, *, is_answered: bool, is_sync: bool
-    ) -> None:
-        self._look = _Look(number, position, is_answered=is_answered, is_sync=is_sync)
+    def _announce(self, look: _Look) -> None:
+        self._look = look
         self._news.set()
         self._news = asyncio.Event()
 
@@ -277,15 +260,9 @@ class Follower:
         return Frame([Message("sync", None if upto is None else str(upto), to_json(data))], upto)
 
     def _shown_cursor(self) -> str | None:
-        return None if self._look.cursor is None else str(self._look.cursor)
+        return None if self._position is None else str(self._position.cursor)
 
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:
             logger.warning("The database is away (%s)", type(error).__name__)
         self._is_away = True
-
-
-def _retrieve(task: asyncio.Task[Frame]) -> None:
-    """Take note of a task's exception: all who waited for it may have left."""
-    if not task.cancelled():
-        task.exception()

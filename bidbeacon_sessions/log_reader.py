@@ -43,6 +43,7 @@ class LogReader:
             pool_size=2,
             max_overflow=6,
             pool_timeout=5,
+            pool_pre_ping=True,
             pool_use_lifo=True,
             connect_args=arguments,
         )

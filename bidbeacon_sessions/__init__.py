@@ -5,9 +5,9 @@ The public surface is this module. The core knows neither Dagster nor advertisin
 """
 
 from bidbeacon_sessions.actions import Action, Reference, Subject
+from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.errors import ActionDefinitionError, SessionClosedError, SessionsError
 from bidbeacon_sessions.session import SessionRecorder, with_job_session
-from bidbeacon_sessions.store import SessionStore
 
 __all__ = [
     "Action",

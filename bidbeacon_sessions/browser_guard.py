@@ -5,7 +5,7 @@ themselves, WebSockets to any address. If the name of such a page's site is made
 rebinding), it sends everything. A page cannot forge these two headers; programs send no `Origin`.
 """
 
-import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -31,7 +31,8 @@ class BrowserGuard:
         name = host_of(headers)
         if is_loopback(name) or (name and name == split_address(self.public_url).hostname):
             return True
-        return not self.only_loopback and name != "" and ("." not in name or _is_address(name))
+        is_local_or_address = "." not in name or re.fullmatch(r"[\d.]+|.*:.*", name)
+        return not self.only_loopback and name != "" and bool(is_local_or_address)
 
     def comes_from_own_page(self, headers: Mapping[str, str]) -> bool:
         """Return whether a request comes from a page of this server, or from a program."""
@@ -52,11 +53,3 @@ def split_address(address: str) -> SplitResult:
         return urlsplit(address)
     except ValueError:
         return urlsplit("")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

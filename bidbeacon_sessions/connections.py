@@ -1,4 +1,4 @@
-"""How every process connects to Postgres, and how its connections carry the session they work for.
+"""How every process connects to Postgres: the store of sessions, and connections that carry the session they work for.
 
 The session's id is in `application_name`, so that the connections of a dead session can be ended. A
 process that is frozen, or behind a network that has fallen silent, keeps its transaction and its
@@ -8,18 +8,21 @@ none once its session is closed, so it cannot write any more.
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, cast
 from uuid import UUID
-from weakref import WeakSet
 
+import msgspec
 import psycopg
-from sqlalchemy import URL, Connection, Engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bidbeacon_sessions.current_session import find_session_id
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SessionClosedError
+
+logger = logging.getLogger(__name__)
 
 _DRIVER: Final = "postgresql+psycopg"
 
@@ -99,9 +102,70 @@ def connect_args(url: URL) -> dict[str, Any]:
     return {**client_args(url), "options": " ".join(options)}
 
 
-logger = logging.getLogger(__name__)
+def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
+    """Return an engine with a small pool of its own; `options` are more of the server's."""
+    arguments = connect_args(url)
+    return create_engine(
+        url,
+        pool_size=2,
+        max_overflow=6,
+        pool_pre_ping=True,
+        connect_args=arguments | {"options": f"{arguments['options']} {options}"},
+        json_deserializer=msgspec.json.decode,
+        **pool,
+    )
 
-_named: WeakSet[Engine] = WeakSet()
+
+class SessionStore:
+    """The sessions of one database.
+
+    Args:
+        engine: an SQLAlchemy engine on PostgreSQL with the psycopg 3 driver; the store only borrows
+            it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        name_connections(engine)
+
+    @classmethod
+    def connect(cls, database_url: str) -> "SessionStore":
+        """Make a store with a small pool of its own on `postgresql://…`."""
+        return cls(make_engine(parse_database_url(database_url)))
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        """Open a transaction."""
+        return self.engine.begin()
+
+    def open_connection(self) -> psycopg.Connection[Any]:
+        """Open a driver's connection outside of the pool, on which each statement commits by itself."""
+        pooled = self.engine.raw_connection()
+        driver = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        pooled.detach()
+        driver.autocommit = True
+        return driver
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Open a read-only transaction whose statements all see the same moment of the database."""
+        with self.engine.connect() as connection:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            yield connection.execution_options(**options)
+
+    def ping(self) -> None:
+        """Have the database answer, whatever it holds.
+
+        Raises:
+            SQLAlchemyError: it does not.
+        """
+        with self.begin() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+
 _Driver = psycopg.Connection[Any]
 _OWN_NAME = "own_name"
 _NAME = "SELECT set_config('application_name', %(name)s, false)"
@@ -134,10 +198,8 @@ def name_connections(engine: Engine) -> None:
     A connection is renamed only where the session is another one than before. Its first use outside
     of a session restores the name it was made with.
     """
-    if engine in _named:
-        return
-    _named.add(engine)
-    event.listen(engine, "checkout", _name_at_checkout)
+    if not event.contains(engine, "checkout", _name_at_checkout):
+        event.listen(engine, "checkout", _name_at_checkout)
 
 
 def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:

@@ -12,11 +12,11 @@ import dagster as dg
 
 from bidbeacon_sessions import presentation
 from bidbeacon_sessions.actions import Subject
+from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.errors import mask_error
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.queries import find_session, list_excerpts
 from bidbeacon_sessions.session import SessionRecorder, default_store, with_job_session
-from bidbeacon_sessions.store import SessionStore
 
 _MOST_SENTENCES = 3
 _LONGEST_SENTENCE = 300

@@ -19,10 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_sessions.change_log import Cursor, Position
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.log_reader import CursorRefusedError, LogReader
 from bidbeacon_sessions.messages import Frame, Message, to_json
-from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -14,9 +14,8 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_sessions.connections import end_connections
+from bidbeacon_sessions.connections import SessionStore, end_connections
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 

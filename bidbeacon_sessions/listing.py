@@ -11,11 +11,11 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_sessions import queries
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.spans import describe_time
-from bidbeacon_sessions.store import SessionStore
 
 FIRST_ACTIONS = 2
 LAST_ACTIONS = 10

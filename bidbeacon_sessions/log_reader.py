@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, create_engine
+from sqlalchemy import Connection, Engine, Row
 
 from bidbeacon_sessions.change_log import Cursor, Position, head, look, read_changes, step, trim
-from bidbeacon_sessions.connections import connect_args
+from bidbeacon_sessions.connections import make_engine
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.messages import Frame, Message, ResetReason, to_json
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
@@ -35,17 +35,11 @@ class LogReader:
     """
 
     def __init__(self, engine: Engine) -> None:
-        url = engine.url.set(drivername="postgresql+psycopg")
-        arguments = connect_args(url)
-        arguments["options"] += f" -c statement_timeout={STATEMENT_SECONDS}s"
-        self._engine = create_engine(
-            url,
-            pool_size=2,
-            max_overflow=6,
+        self._engine = make_engine(
+            engine.url,
+            options=f"-c statement_timeout={STATEMENT_SECONDS}s",
             pool_timeout=5,
-            pool_pre_ping=True,
             pool_use_lifo=True,
-            connect_args=arguments,
         )
         # Without BEGIN and COMMIT around each statement it takes half as many round trips.
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")

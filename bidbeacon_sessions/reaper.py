@@ -12,10 +12,10 @@ from threading import Thread
 import dagster as dg
 from sqlalchemy import RowMapping
 
+from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.leases import begin_reaping, find_run_signs, list_dead_sessions
 from bidbeacon_sessions.session import finalize_session
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 

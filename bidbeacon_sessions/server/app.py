@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from bidbeacon_sessions import listing
+from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.filters import SessionPage
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.answers import HANDLERS, JsonAnswer, Parameters, problem, read_query
@@ -29,7 +30,6 @@ from bidbeacon_sessions.server.figures import answer_histogram, answer_metrics
 from bidbeacon_sessions.server.pages import NOT_FOUND, STREAM_PAGE, Extension, render_pages
 from bidbeacon_sessions.server.transports import EventStream, serve_websocket
 from bidbeacon_sessions.statistics import list_filter_values
-from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 HEALTH_SECONDS = 3.0

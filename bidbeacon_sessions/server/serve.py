@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
 from bidbeacon_sessions.server.pages import Extension
 from bidbeacon_sessions.server.transports import MOST_READERS
-from bidbeacon_sessions.store import SessionStore
 
 HEAD_SECONDS = 5.0
 """A request whose headers take longer ends, and so does a connection that is idle for so long."""

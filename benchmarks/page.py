@@ -98,7 +98,7 @@ def _serving(engine: Engine) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
-    server.stop()
+    server.should_exit = True
     thread.join(timeout=10)
 
 

@@ -1,8 +1,4 @@
-"""Signs of life: a running session beats; whoever finds a silent one may close it.
-
-A lock on work (see the pipelines' stores) names the session that has it, and lasts only as long as
-that session's lease.
-"""
+"""Signs of life: a running session has a heartbeat, which prolongs its lease; others may close a silent one."""
 
 import logging
 import threading

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.web.home import home_route
 from bidbeacon_pipelines.web.job_metrics import job_metrics_route
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.server import Extension
+from bidbeacon_sessions.server import STREAM_PAGE, Extension
 
 
 def pipelines_extension(
@@ -45,7 +45,12 @@ def pipelines_extension(
             "/accounts/{key}": "account.html",
         },
         files=Path(__file__).resolve().parent / "files",
-        navigation={"/": "Home", "/coverage": "Coverage", "/accounts": "Accounts"},
+        navigation={
+            "/": "Home",
+            STREAM_PAGE: "Stream",
+            "/coverage": "Coverage",
+            "/accounts": "Accounts",
+        },
         links={
             "account": "/accounts/{account}",
             "accounts": "/api/accounts",

@@ -6,7 +6,7 @@ own: import the action classes first.
 
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
-from bidbeacon_sessions.server.pages import Extension
+from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension
 from bidbeacon_sessions.server.serve import StreamServer, serve
 
-__all__ = ["Access", "Extension", "StreamServer", "create_app", "serve"]
+__all__ = ["STREAM_PAGE", "Access", "Extension", "StreamServer", "create_app", "serve"]

@@ -35,8 +35,7 @@ class Extension:
             `layout.html`; an address may end in a `{name}`. One at `/` is the first page in place
             of the stream.
         files: the folder of its pages and their files, all of which are served below `/web/`.
-        navigation: entries of every page's navigation: the label by the address. One of `/` stands
-            before the stream.
+        navigation: entries of every page's navigation: the label by the address.
         links: how the pages link to what only the product knows: an address with `{name}` for each
             value, by what it leads to.
             The pages ask for `account` (`{account}`) and `window` (`{account}`, `{dataset}`,
@@ -48,7 +47,7 @@ class Extension:
     routes: Sequence[BaseRoute] = ()
     pages: Mapping[str, str] = field(default_factory=dict)
     files: Path | None = None
-    navigation: Mapping[str, str] = field(default_factory=dict)
+    navigation: Mapping[str, str] = field(default_factory=lambda: {STREAM_PAGE: "Stream"})
     links: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -70,7 +69,7 @@ def render_pages(extension: Extension) -> dict[str, str]:
         "modules": lambda script: find_modules(
             script, lambda it: files.get_source(templates, it)[0]
         ),
-        "navigation": _navigation(extension),
+        "navigation": extension.navigation,
     }
     pages = {
         address: templates.get_template(file).render(here=address)
@@ -88,10 +87,3 @@ def find_modules(script: str, read: Callable[[str], str]) -> list[str]:
         unread += imported - found
         found |= imported
     return sorted(found)
-
-
-def _navigation(extension: Extension) -> dict[str, str]:
-    """Return the label by the address of each entry; that of the first page stands before the stream."""
-    others = dict(extension.navigation)
-    first = {"/": others.pop("/")} if "/" in others else {}
-    return {**first, STREAM_PAGE: "Stream", **others}

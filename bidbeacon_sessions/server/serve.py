@@ -59,12 +59,8 @@ class StreamServer(uvicorn.Server):
         super().__init__(_config(self.app))
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until SIGINT, SIGTERM or `stop`."""
+        """Serve until SIGINT or SIGTERM, or until `should_exit` is set."""
         super().run([self._socket, *(sockets or ())])
-
-    def stop(self) -> None:
-        """End `run`, from any thread."""
-        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End open streams first: uvicorn would wait for them."""

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
@@ -17,6 +17,7 @@ from bidbeacon_sessions.messages import Frame
 from bidbeacon_sessions.server.answers import RefusedError, read_query
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MOST_READERS = 2_000
 SEND_SECONDS = 10.0
@@ -38,32 +39,22 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one reader."""
-        follower: Follower = scope["app"].state.follower
-        frames = _frames(follower, HTTPConnection(scope), "sse")
-
-        async def send_frame(frame: Frame) -> None:
-            for piece in frame.sse:
-                await _in_time(send(_body(piece)))
-
+        frames = _frames(scope["app"].state.follower, HTTPConnection(scope), "sse")
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(b": stream\n\n"))
-        if scope["method"] == "HEAD" or await _deliver(frames, send_frame, receive):
+        if scope["method"] == "HEAD" or await _deliver(
+            frames, lambda frame: _send(map(_body, frame.sse), send), receive
+        ):
             await send(_body(b"", more=False))
 
 
 async def serve_websocket(socket: WebSocket) -> None:
     """Accept a WebSocket and send the stream; what the reader says is ignored."""
-    follower: Follower = socket.app.state.follower
-
-    async def send_frame(frame: Frame) -> None:
-        for text in frame.websocket:
-            await _in_time(socket.send_text(text))
-
-    frames = _frames(follower, socket, "websocket")
+    frames = _frames(socket.app.state.follower, socket, "websocket")
     await socket.accept()
-    await _deliver(frames, send_frame, socket.receive)
+    await _deliver(frames, lambda frame: _send(frame.websocket, socket.send_text), socket.receive)
     with suppress(*_READER_LEFT):
-        await _in_time(socket.close(_GOING_AWAY))
+        await _send([_GOING_AWAY], socket.close)
 
 
 def _frames(follower: Follower, connection: HTTPConnection, transport: str) -> Frames:
@@ -109,14 +100,15 @@ async def _until_left(receive: Receive) -> None:
         continue
 
 
-async def _in_time(sending: Awaitable[None]) -> None:
-    """Wait for a send.
+async def _send(pieces: Iterable[T], send: Callable[[T], Awaitable[None]]) -> None:
+    """Send pieces.
 
     Raises:
-        TimeoutError: the reader did not take it in time.
+        TimeoutError: the reader did not take one in time.
     """
-    async with asyncio.timeout(SEND_SECONDS):
-        await sending
+    for piece in pieces:
+        async with asyncio.timeout(SEND_SECONDS):
+            await send(piece)
 
 
 def _body(piece: bytes, *, more: bool = True) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def serve_page(
         assert thread.is_alive()
         threading.Event().wait(0.02)
     yield server.port
-    server.stop()
+    server.should_exit = True
     thread.join(timeout=10)
 
 

@@ -30,7 +30,7 @@ def serve_stream(store: SessionStore, **options: Any) -> Iterator[StreamServer]:
             wait_until(lambda: server.app.state.follower.is_ready)
             yield server
         finally:
-            server.stop()
+            server.should_exit = True
             thread.join(timeout=10)
     assert not thread.is_alive()
 

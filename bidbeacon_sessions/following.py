@@ -21,7 +21,7 @@ from bidbeacon_sessions.change_log import Cursor, Position
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.log_reader import CursorRefusedError, LogReader
+from bidbeacon_sessions.log_reader import LogReader
 from bidbeacon_sessions.messages import Frame, Message, to_json
 
 logger = logging.getLogger(__name__)
@@ -172,9 +172,6 @@ class Follower:
         try:
             async with nullcontext() if is_near else self._catching_up:
                 return await self._in_thread(lambda: self._log.read(after, newest, wanted, told))
-        except CursorRefusedError as error:
-            refused = {"reason": error.reason, "cursor": self._shown_cursor()}
-            return Frame([Message("reset", None, to_json(refused))], None)
         except (SQLAlchemyError, TimeoutError) as error:
             self._note_away(error)
             return None

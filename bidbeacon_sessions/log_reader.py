@@ -19,14 +19,6 @@ STATEMENT_SECONDS = 30
 EVERYTHING = SessionFilter()
 
 
-class CursorRefusedError(Exception):
-    """A reader can't resume from its cursor and must load the list again."""
-
-    def __init__(self, reason: ResetReason) -> None:
-        self.reason: ResetReason = reason
-        super().__init__(reason)
-
-
 class LogReader:
     """Reads the log of one database, on a few connections of its own, for use by several threads.
 
@@ -64,17 +56,20 @@ class LogReader:
             wanted: the filter.
             told: up to where the readers were told: their last message covered all before it.
 
-        Raises:
-            CursorRefusedError: the cursor is of another epoch or from the future, or the log was
-                trimmed in front of it.
+        If the cursor is of another epoch or from the future, or the log was trimmed in front of it,
+        that is a `reset`: they must load the list again, and the frame has no cursor.
         """
-        missing = _count_missing(after, newest)
+        missing = newest.position - after.position
+        if after.epoch != newest.epoch or missing < 0:
+            return _reset("epoch", newest)
+        if after.position < newest.oldest - 1:
+            return _reset("expired", newest)
         if missing == 0:
             return Frame((), after)
         with self._reading.connect() as connection:
             changes = read_changes(connection, after, min(missing, MOST_CHANGES))
             if not changes or changes[0].position != after.position + 1:
-                raise CursorRefusedError("expired")
+                return _reset("expired", newest)
             upto = Cursor(after.epoch, changes[-1].position)
             return Frame(_describe(connection, changes, wanted, told, upto), upto)
 
@@ -89,13 +84,9 @@ class LogReader:
         self._engine.dispose()
 
 
-def _count_missing(after: Cursor, newest: Position) -> int:
-    missing = newest.position - after.position
-    if after.epoch != newest.epoch or missing < 0:
-        raise CursorRefusedError("epoch")
-    if after.position < newest.oldest - 1:
-        raise CursorRefusedError("expired")
-    return missing
+def _reset(reason: ResetReason, newest: Position) -> Frame:
+    data = {"reason": reason, "cursor": str(newest.cursor)}
+    return Frame([Message("reset", None, to_json(data))], None)
 
 
 def _describe(

@@ -1,7 +1,7 @@
 """Sessions and actions as the JSON that page, terminal and Dagster render: the same from list, stream and metadata.
 
 ```json
-{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "mark": "running", "recovered_by": null, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
+{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "mark": "running", "status_text": "running", "recovered_by": null, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
  "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z",
  "finished_at": null, "duration": 12.3, "error": null, "input": {}, "labels": {}, "revision": 3,
  "action_count": 2, "url": "…"}
@@ -38,6 +38,7 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
     started, finished = header["started_at"], header["finished_at"]
     return {name: header[name] for name in _AS_STORED} | {
         "id": str(header["id"]),
+        "status_text": describe_status(header),
         "account": header["account_key"],
         "recovered_by": header["recovered_by"] and str(header["recovered_by"]),
         "run_url": run_url(header["run_id"]),

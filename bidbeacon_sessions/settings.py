@@ -8,7 +8,7 @@ from functools import cache
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
@@ -110,7 +110,7 @@ class SessionSettings(BaseSettings):
     change_log_hours: int = Field(24, ge=1, le=100_000)
     """How long a reader of the stream may be away before it must reload."""
 
-    @pydantic.model_validator(mode="before")
+    @model_validator(mode="before")
     @classmethod
     def _check_names(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Refuse a misspelt name in `.env`; Kubernetes adds names of its own to the environment."""

@@ -1,7 +1,7 @@
 // One session in the stream: head, actions on a rail, error, input. Updated in place, so that focus and selection stay.
 
 import { el, outLink, sessionPath, withCommands } from "./dom.js";
-import { markOf, statusIcon, wordOf } from "./icons.js";
+import { markOf, statusIcon } from "./icons.js";
 import { jsonText } from "./json.js";
 import { accountTag } from "./parts.js";
 import { ago, clock, duration, fullTime, sinceThen } from "./time.js";
@@ -70,14 +70,12 @@ export const errorWords = ({ explained, type = "Error", message }) => (explained
 
 /** What became of a session; of a failed attempt, with a link to the later one that did its work, also where its own actions are errors. @param {import("./types").Session} session */
 export function statusWord(session) {
-  const mark = markOf(session);
-  const isRetried = mark === "retried";
-  const later = session.recovered_by && el("a", { href: sessionPath(session.recovered_by) }, isRetried ? "recovered by a later attempt" : "a later attempt succeeded");
-  const attempt = later || (isRetried && "retried");
-  return el("span", { class: `word ${mark}` }, isRetried ? session.status : wordOf(mark), attempt && ", ", attempt);
+  const [state, attempt] = session.recovered_by ? session.status_text.split(", ") : [session.status_text];
+  const later = attempt ? el("a", { href: sessionPath(session.recovered_by) }, attempt) : null;
+  return el("span", { class: `word ${markOf(session)}` }, state, later && ", ", later);
 }
 
-export const wordsOf = (session) => statusWord(session).textContent;
+export const wordsOf = (session) => session.status_text;
 
 /** How long it took, or counting while it runs. @param {import("./types").Session} session */
 export function lengthOf(session) {

@@ -19,7 +19,6 @@ export interface Action {
   type: string;
   at: string;
   tone: Tone;
-  known: boolean;
   accounts: Account[];
   parts: Part[];
   text: string;
@@ -33,6 +32,7 @@ export interface Session {
   outcome: "ok" | "warnings" | "problems";
   recovered_by: string | null;
   mark: string;
+  status_text: string;
   account: string | null;
   account_label: string | null;
   run_id: string | null;

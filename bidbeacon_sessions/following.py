@@ -27,7 +27,7 @@ from bidbeacon_sessions.messages import Frame, Message, to_json
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PAUSE_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 1.0, 0.25
+PAUSE_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 1.0, 0.5
 SYNC_SECONDS = 10.0
 STALE_SECONDS = 5.0
 SILENT_SECONDS = 5.0

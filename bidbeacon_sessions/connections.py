@@ -50,8 +50,7 @@ _SERVER_OPTIONS: Final = {
     # Longer than nearly every load, which is the longest that a lock is held, and shorter than a
     # lease.
     "lock_timeout": "30s",
-    # Nobody thinks for a minute in the middle of a transaction. Does not end a frozen client in the
-    # middle of COPY, which counts as active: see `connections.py`.
+    # Nobody thinks for a minute in the middle of a transaction.
     "idle_in_transaction_session_timeout": "60s",
 }
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TypeVar
 
 Clock = Callable[[], datetime]
-When = TypeVar("When", date, datetime)
 _YEARS = range(1970, 3000)
 """Other years are typing errors, and Python's calendar ends in 9999."""
 
@@ -21,7 +19,7 @@ def read_day(text: str) -> date:
     Raises:
         ValueError: it is not a day from 1970 to 2999.
     """
-    return _checked(date.fromisoformat(text))
+    return read_instant(f"{text}T00:00").date()
 
 
 def read_instant(text: str) -> datetime:
@@ -30,10 +28,7 @@ def read_instant(text: str) -> datetime:
     Raises:
         ValueError: it is not an instant from 1970 to 2999.
     """
-    return _checked(datetime.fromisoformat(text))
-
-
-def _checked(when: When) -> When:
+    when = datetime.fromisoformat(text)
     if when.year not in _YEARS:
         raise ValueError(f"expected a year from {_YEARS[0]} to {_YEARS[-1]}, got: {when.year}")
     return when

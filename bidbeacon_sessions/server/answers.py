@@ -94,8 +94,8 @@ async def _on_http_error(connection: HTTPConnection, error: Exception) -> Respon
         return problem(error.status_code, error.detail, error.what_to_do)
     if error.status_code == HTTPStatus.NOT_FOUND and wants_page(connection):
         return HTMLResponse(connection.app.state.pages[NOT_FOUND], 404)
-    allowed = (error.headers or {}).get("Allow")
-    what_to_do = f"Use {allowed}." if allowed else _WHERE_TO_LOOK
+    allowed = sorted((error.headers or {}).get("Allow", "").split(", "))
+    what_to_do = f"Use {' or '.join(allowed)}." if any(allowed) else _WHERE_TO_LOOK
     return problem(error.status_code, f"{error.detail}.", what_to_do)
 
 

@@ -54,6 +54,7 @@ def test_a_comparison_is_bounded() -> None:
         (timedelta(hours=24), 1800),
         (timedelta(days=30), 12 * 3600),
         (timedelta(days=456), 7 * 86_400),
+        (timedelta(days=40 * 365), 30 * 7 * 86_400),
     ],
 )
 def test_intervals_have_widths_that_people_read(stretch: timedelta, seconds: int) -> None:

@@ -108,7 +108,6 @@ def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
         url,
         pool_size=2,
         max_overflow=6,
-        pool_pre_ping=True,
         connect_args=arguments | {"options": f"{arguments['options']} {options}"},
         json_deserializer=msgspec.json.decode,
         **pool,
@@ -130,7 +129,7 @@ class SessionStore:
     @classmethod
     def connect(cls, database_url: str) -> "SessionStore":
         """Make a store with a small pool of its own on `postgresql://…`."""
-        return cls(make_engine(parse_database_url(database_url)))
+        return cls(make_engine(parse_database_url(database_url), pool_pre_ping=True))
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Open a transaction."""

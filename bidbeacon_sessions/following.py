@@ -27,7 +27,8 @@ from bidbeacon_sessions.messages import Frame, Message, to_json
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PAUSE_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 1.0, 0.5
+PAUSE_SECONDS, LONGEST_PAUSE, IDLE_SECONDS = 0.012, 0.1, 1.0
+AWAY_SECONDS = 1.0
 SYNC_SECONDS = 10.0
 STALE_SECONDS = 5.0
 SILENT_SECONDS = 5.0
@@ -68,7 +69,7 @@ class Follower:
         self._threads = ThreadPoolExecutor(_THREADS, "follow")
         self._look = _Look(0, None)
         self._position: Position | None = None
-        self._begun = 0
+        self._begun = self._failures = 0
         self._news = asyncio.Event()
         self._wake = asyncio.Event()
         self._catching_up = asyncio.Lock()
@@ -178,8 +179,12 @@ class Follower:
 
     async def _poll(self) -> None:
         while not self._is_closed:
+            began = time.monotonic()
             await asyncio.sleep(await self._look_safely())
-            if not self.readers.total():
+            if self.readers.total():
+                # It takes longer where readers are still being served: then they need a longer pause.
+                await asyncio.sleep(min((time.monotonic() - began) / 3, LONGEST_PAUSE))
+            else:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):
                         await self._wake.wait()
@@ -190,7 +195,9 @@ class Follower:
         try:
             await self._look_once()
         except (SQLAlchemyError, TimeoutError) as error:
-            self._note_away(error)
+            self._failures += 1
+            if self._failures > 1:
+                self._note_away(error)
         except Exception:
             logger.exception("The change log could not be read")
         else:
@@ -198,7 +205,8 @@ class Follower:
         self._is_asked = True
         if self._is_sync_due():
             self._announce(_Look(self._begun, None))
-        return AWAY_SECONDS
+        # Somebody may have ended an idle connection: the next one is new.
+        return 0 if self._failures == 1 else AWAY_SECONDS
 
     async def _look_once(self) -> None:
         self._begun += 1
@@ -209,7 +217,7 @@ class Follower:
             self._fresh_at = time.monotonic()
         if self._is_away:
             logger.info("The database answers again")
-        self._is_away = False
+        self._is_away, self._failures = False, 0
         look = _Look(number, self._position, self._is_sync_due())
         if look.is_sync or is_asked or look.position != self._look.position:
             self._announce(look)

@@ -42,12 +42,14 @@ def close_from_outside(
 
 
 def end_lease(engine: Engine, session_id: UUID | None = None) -> None:
-    """End the lease of a session, or of all.
-
-    A server that has just been started takes nobody for dead: wait for that as well.
-    """
+    """End the lease of a session, or of all, where the server takes somebody for dead."""
     with engine.begin() as connection:
         connection.execute(_END_LEASE, {"id": session_id})
+    wait_past_grace(engine)
+
+
+def wait_past_grace(engine: Engine) -> None:
+    """Wait while the server has just been started, since it takes nobody for dead."""
 
     def is_past_grace() -> bool:
         with engine.connect() as connection:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -230,7 +231,7 @@ def recorded(
         with (
             with_job_session(job_name, input=given, store=store, account=account) as session,
             shown_on.status("running", spinner_style="cyan") as status,
-            _printed(shown_on, store, session),
+            _printed(shown_on, store, session.session_id, account.key if account else None),
         ):
             session_id = session.session_id
             yield session, status
@@ -244,7 +245,9 @@ def recorded(
 
 
 @contextmanager
-def _printed(shown_on: Console, store: SessionStore, session: SessionRecorder) -> Iterator[None]:
+def _printed(
+    shown_on: Console, store: SessionStore, session_id: UUID, account: str | None
+) -> Iterator[None]:
     """Print a session's actions as they are committed, until the block ends."""
     stop = threading.Event()
 
@@ -253,11 +256,11 @@ def _printed(shown_on: Console, store: SessionStore, session: SessionRecorder) -
         while not ended:
             ended = stop.wait(_POLL_SECONDS)  # once more after the end, for what came last
             with store.begin() as connection:
-                rows = list_actions(connection, session.session_id, after=last)
+                rows = list_actions(connection, session_id, after=last)
                 labels = load_labels(connection, rows)
             last = rows[-1]["ord"] if rows else last
             actions = [action_json(row, labels) for row in rows]
-            print_actions(shown_on, actions, session.account_key)
+            print_actions(shown_on, actions, account)
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()

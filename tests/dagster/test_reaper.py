@@ -31,6 +31,7 @@ from bidbeacon_sessions.reaper import (
 from bidbeacon_sessions.settings import SessionSettings
 from tests.dagster.world import World
 from tests.postgres.test_request_locks import at_once
+from tests.recorded_sessions import wait_past_grace
 
 
 @op
@@ -53,6 +54,7 @@ def leave_session(
     process and must not work for it.
     """
     context = with_job_session("killed", store=world.sessions, run_id=run_id, step_key=step)
+    wait_past_grace(world.sessions.engine)
     session: SessionRecorder = copy_context().run(context.__enter__)
     stack.callback(context.__exit__, None, None, None)
     world.execute(

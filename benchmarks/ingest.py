@@ -36,10 +36,14 @@ def ingest() -> Iterator[Figure]:
     slower = _reference_seconds() / REFERENCE_SECONDS
     with (
         TemporaryDirectory(prefix="bidbeacon-bench-") as folder,
-        places(["ours", "naive", "floor"]) as found,
+        places(["ours", "naive", "floor", "bare"]) as found,
     ):
         first, restated = write_reports(Path(folder) / "reports", ROWS)
-        race = Race(Ours(found[0]), Naive(found[1]), Floor(found[2]), first, restated)
+        floors = [
+            Floor(place, has_foreign_key=has_key)
+            for place, has_key in zip(found[2:], (True, False), strict=True)
+        ]
+        race = Race(Ours(found[0]), Naive(found[1]), floors, first, restated)
         for table, bounds in OF_THE_FLOOR.items():
             has_indexes = table == "five indexes"
             race.start(has_indexes=has_indexes)
@@ -53,18 +57,18 @@ def ingest() -> Iterator[Figure]:
 
 
 class Race:
-    """Three contenders on one server, whose turns each begin with a checkpoint: each pays for page images as much as it ever would."""
+    """All contenders on one server, whose turns each begin with a checkpoint: each pays for page images as much as it ever would."""
 
     def __init__(
-        self, ours: Ours, naive: Naive, floor: Floor, first: Report, restated: Report
+        self, ours: Ours, naive: Naive, floors: Sequence[Floor], first: Report, restated: Report
     ) -> None:
-        self.ours, self.naive, self.floor = ours, naive, floor
+        self.ours, self.naive, self.floors = ours, naive, floors
         self._reports = first, restated
         self._took: dict[tuple[str, str], list[float]] = defaultdict(list)
 
     def start(self, *, has_indexes: bool) -> None:
         """Make everything ready, and forget what was measured before."""
-        for one in (self.ours, self.naive, self.floor):
+        for one in (self.ours, self.naive, *self.floors):
             one.place.take_stock(self._reports[0])
             if has_indexes:
                 one.place.index()
@@ -72,12 +76,13 @@ class Race:
             self.ours.place.empty()
             self.ours.request()
             self.ours.load(report)
-            self.floor.pack(report, self.ours.place)
+            for floor in self.floors:
+                floor.pack(report, self.ours.place)
         self._took.clear()
 
     def run(self, number: int, *, naive: bool) -> None:
         """Let each load and refresh, another one first in each round; `naive` may stay out."""
-        contenders: list[Contender] = [self.ours, self.floor, *([self.naive] if naive else [])]
+        contenders: list[Contender] = [self.ours, *self.floors, *([self.naive] if naive else [])]
         contenders = contenders[number % 2 :] + contenders[: number % 2]
         first, restated = self._reports
         for one in contenders:
@@ -109,8 +114,11 @@ class Race:
         """Return what our loads took, and the WAL of a refresh that changes nothing, which was the last turn."""
         for what, bound in zip(("first", "refresh"), bounds, strict=True):
             yield told(f"{table}: {what}, {ROWS:,} rows", self._median("ours", what), "s")
-            part = self._median("ours", what) / self._median("floor", what)
+            part, bare = (
+                self._median("ours", what) / self._median(floor.name, what) for floor in self.floors
+            )
             yield at_most(f"{table}: {what}, against the floor", part, "× its time", bound)
+            yield told(f"{table}: {what}, against a floor without foreign key", bare, "× its time")
         name = f"{table}: WAL of a refresh that changes nothing"
         yield at_most(name, self._wal / ROWS, "bytes a row", WAL_UNCHANGED)
 

@@ -1,14 +1,76 @@
-"""Sessions as the view shows them, and what others do to a session whose process is killed or frozen."""
+"""Sessions of a bakery, what the view shows of them, and what others do to one whose process is killed or frozen."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Engine, Row, text
 
-from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.session import ClosedStatus, finalize_session
 from tests.postgres.flickering import wait_until
+
+NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
+
+
+class _Loaf(Action):
+    what: str = "bread"
+    about: tuple[tuple[str, str | None, date | None], ...] = ()
+
+    def references(self) -> list[Reference]:
+        """Return one for each account, dataset and window."""
+        return [
+            Reference(account, "baked", dataset, day and str(day))
+            for account, dataset, day in self.about
+        ]
+
+
+class LoafBaked(_Loaf):
+    """Some bread is ready."""
+
+    sentence = "Baked {what}"
+    tone = "success"
+
+
+class LoafDropped(_Loaf):
+    """Some bread is on the floor."""
+
+    sentence = "Dropped {what}"
+    tone = "warning"
+
+
+class LoafBurnt(_Loaf):
+    """Some bread is black."""
+
+    sentence = "Burnt {what}"
+    tone = "error"
+
+
+def record(
+    store: SessionStore,
+    job: str = "job",
+    *actions: Action,
+    minute: float = 0,
+    seconds: float = 0,
+    fails: bool = False,
+    **options: Any,
+) -> str:
+    """Record a whole session that began some minutes after noon and took some seconds; return its id."""
+    begins = NOON + timedelta(minutes=minute)
+    times = chain([begins], repeat(begins + timedelta(seconds=seconds)))
+    options = {"account": Subject("US.a", "Shop A"), "clock": lambda: next(times)} | options
+    with suppress(OSError), with_job_session(job, store=store, **options) as session:
+        for action in actions:
+            session.add(action)
+        if fails:
+            raise OSError("the disk is full")
+    return str(session.session_id)
+
 
 _END_LEASE = text("""
     UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second'
@@ -16,10 +78,41 @@ _END_LEASE = text("""
 _PAST_GRACE = text("SELECT pg_postmaster_start_time() < clock_timestamp() - interval '2 seconds'")
 
 
+def execute(store: SessionStore, statement: str, **values: object) -> list[Row[Any]]:
+    """Execute a statement in a transaction of its own; return its rows, if any."""
+    with store.begin() as connection:
+        result = connection.execute(text(statement), values)
+        return list(result) if result.returns_rows else []
+
+
 def recorded(store: SessionStore) -> list[Row[Any]]:
     """Return all sessions as `job_sessions` shows them, oldest first."""
-    with store.begin() as connection:
-        return list(connection.execute(text("SELECT * FROM job_sessions ORDER BY started_at")))
+    return execute(store, "SELECT * FROM job_sessions ORDER BY started_at")
+
+
+def count_waiting(store: SessionStore, table: str) -> int:
+    """Return how many statements wait for a lock of a table."""
+    waiting = """
+        SELECT FROM pg_locks WHERE NOT granted AND relation = CAST(:name AS regclass)
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    return len(execute(store, waiting, name=table))
+
+
+@contextmanager
+def database_away(store: SessionStore) -> Iterator[None]:
+    """Let nobody connect to a store's database inside the block, and throw everybody out of it."""
+    url = store.engine.url
+    maintenance = url.set(drivername="postgresql", database="postgres")
+    alter = f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS"
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    address = maintenance.render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"{alter} false".encode())
+        connection.execute(end, [url.database])
+        try:
+            yield
+        finally:
+            connection.execute(f"{alter} true".encode())
 
 
 def close_from_outside(
@@ -42,14 +135,14 @@ def close_from_outside(
 
 
 def end_lease(engine: Engine, session_id: UUID | None = None) -> None:
-    """End the lease of a session, or of all, where the server takes somebody for dead."""
+    """End the lease of a session, or of all."""
     with engine.begin() as connection:
         connection.execute(_END_LEASE, {"id": session_id})
     wait_past_grace(engine)
 
 
 def wait_past_grace(engine: Engine) -> None:
-    """Wait while the server has just been started, since it takes nobody for dead."""
+    """Wait while the server takes nobody for dead, as one that has just been started does."""
 
     def is_past_grace() -> bool:
         with engine.connect() as connection:

@@ -120,6 +120,12 @@ class _ImpatientHttp(HttpToolsProtocol):
         self._timer.cancel()
         super().on_headers_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """Refuse what is no WebSocket, as by an address of more than 8 kB: uvicorn would leave it unanswered and open."""
+        super().handle_websocket_upgrade()
+        if not self.transport.get_protocol().handshake_initiated:  # type: ignore[attr-defined]
+            self.send_400_response("Invalid WebSocket request")
+
     def _close_later(self) -> TimerHandle:
         return self.loop.call_later(HEAD_SECONDS, self.transport.close)
 

@@ -20,7 +20,7 @@ from dagster import (
 )
 from dagster import DagsterRunStatus as Status
 
-from bidbeacon_pipelines.defs.schedules import close_crashed_sessions, poll_reports_in_flight
+from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from bidbeacon_sessions.reaper import (
     CODE_LOCATION_TAG,
@@ -28,10 +28,9 @@ from bidbeacon_sessions.reaper import (
     close_dead_sessions,
     fail_lost_runs,
 )
-from bidbeacon_sessions.settings import SessionSettings
 from tests.dagster.world import World
 from tests.postgres.test_request_locks import at_once
-from tests.recorded_sessions import wait_past_grace
+from tests.recorded_sessions import recorded, wait_past_grace
 
 
 @op
@@ -53,8 +52,8 @@ def leave_session(
     Its heartbeat stops with `stack`. It is entered in a context of its own, as this test is another
     process and must not work for it.
     """
+    wait_past_grace(world.engine)
     context = with_job_session("killed", store=world.sessions, run_id=run_id, step_key=step)
-    wait_past_grace(world.sessions.engine)
     session: SessionRecorder = copy_context().run(context.__enter__)
     stack.callback(context.__exit__, None, None, None)
     world.execute(
@@ -76,12 +75,6 @@ def status_of_run(world: World, run_id: str) -> Status:
     run = world.instance.get_run_by_id(run_id)
     assert run is not None
     return run.status
-
-
-def status_of(world: World, session_id: UUID) -> str:
-    """Return the status of a session."""
-    [row] = world.rows("SELECT status FROM job_sessions WHERE id = :id", id=session_id)
-    return str(row["status"])
 
 
 def look_twice(
@@ -171,8 +164,9 @@ def test_living_sessions_and_pauses_within_the_lease_are_left_alone(world: World
         paused = leave_session(world, start_run(world, Status.STARTED), stack, silent_for=20)
         ended = leave_session(world, start_run(world, Status.FAILURE), stack, silent_for=20)
         assert close_dead_sessions(world.sessions, world.instance) == 1
-        assert {"running"} == {status_of(world, lives), status_of(world, paused)}
-        assert status_of(world, ended) == "crashed"
+        assert {lives: "running", paused: "running", ended: "crashed"} == {
+            row.id: row.status for row in recorded(world.sessions)
+        }
 
 
 def test_of_reapers_at_once_one_ends_a_run(real: World) -> None:
@@ -190,10 +184,10 @@ def test_another_code_locations_session_and_runs_are_left_alone(world: World) ->
     """Only its own reaper ends them."""
     dead, lost = (start_run(world, Status.STARTED, "theirs") for _ in range(2))
     with ExitStack() as stack:
-        session_id = leave_session(world, dead, stack, silent_for=60)
+        leave_session(world, dead, stack, silent_for=60)
         assert close_dead_sessions(world.sessions, world.instance, "ours") == 0
         assert (0, 0) == look_twice(world, "ours")
-        assert "running" == status_of(world, session_id)
+        assert "running" == world.one_session("killed")["status"]
         assert {Status.STARTED} == {status_of_run(world, run_id) for run_id in (dead, lost)}
         assert close_dead_sessions(world.sessions, world.instance, "theirs") == 1
         assert (0, 1) == look_twice(world, "theirs")
@@ -244,13 +238,3 @@ def test_the_sensor_says_what_it_did(world: World) -> None:
             said.append(answer.skip_message)
     closed = "Closed 1 sessions, failed 0 runs without a session."
     assert [closed, "All running sessions are alive."] == said
-
-
-def test_a_frozen_worker_holds_nobody_up_for_three_minutes() -> None:
-    """As things are set: its lease, the reaper that ends its run and its locks, the sensor's tick, and a minute to start and load."""
-    settings = SessionSettings(_env_file=None)
-    looks = (
-        close_crashed_sessions.minimum_interval_seconds
-        + poll_reports_in_flight.minimum_interval_seconds
-    )
-    assert 180 - 60 >= settings.lease_seconds + settings.heartbeat_seconds + looks

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextvars import Context
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -11,12 +12,13 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
 from bidbeacon_sessions.connections import end_connections
+from bidbeacon_sessions.current_session import working_for
 from bidbeacon_sessions.leases import end_dead_connections
 from bidbeacon_sessions.settings import get_session_settings
 from tests.postgres.flickering import wait_until
-from tests.recorded_sessions import close_from_outside, end_lease, recorded
+from tests.recorded_sessions import close_from_outside, end_lease, execute, recorded
 
-NAME = text("SELECT current_setting('application_name')")
+NAME = "SELECT current_setting('application_name')"
 
 
 @pytest.fixture
@@ -32,8 +34,8 @@ def other(database_url: str) -> Iterator[SessionStore]:
 
 def name(store: SessionStore) -> str:
     """Return the name that a connection of a store carries now."""
-    with store.begin() as connection:
-        return str(connection.execute(NAME).scalar_one())
+    [(name,)] = execute(store, NAME)
+    return str(name)
 
 
 def end_dead(store: SessionStore) -> int:
@@ -43,10 +45,26 @@ def end_dead(store: SessionStore) -> int:
 
 
 def test_connections_carry_the_session_of_their_thread(session_store: SessionStore) -> None:
-    """For one session after the other; outside of sessions they have their own name."""
+    """For one session after the other, also one inside another; outside of sessions they have their own name."""
     for _ in range(2):
-        with with_job_session("x", store=session_store) as session:
-            assert f"bidbeacon {session.session_id}" == name(session_store)
+        with with_job_session("x", store=session_store) as outer:
+            with with_job_session("x", store=session_store) as inner:
+                assert f"bidbeacon {inner.session_id}" == name(session_store)
+            assert f"bidbeacon {outer.session_id}" == name(session_store)
+        assert "bidbeacon" == name(session_store)
+
+
+def test_a_generator_that_ends_late_brings_no_session_back(session_store: SessionStore) -> None:
+    """One that was left in the middle, as an asset that yields a result is, ends when it is collected."""
+
+    def work() -> Iterator[None]:
+        with working_for(uuid4()):
+            yield
+
+    with with_job_session("x", store=session_store):
+        left = work()
+        next(left)
+    left.close()
     assert "bidbeacon" == name(session_store)
 
 
@@ -74,9 +92,8 @@ def test_a_closed_session_loses_its_connections_and_gets_no_new_ones(
     """Its open transaction is rolled back, though it locks the session; and nothing can be begun in its name."""
     with pytest.raises(SessionClosedError), with_job_session("x", store=session_store) as session:
         with pytest.raises(OperationalError), session_store.begin() as connection:
-            connection.execute(
-                text("SELECT FROM session_headers FOR KEY SHARE")
-            )  # as an action does
+            # As an action does.
+            connection.exec_driver_sql("SELECT FROM session_headers FOR KEY SHARE")
             assert Context().run(close_from_outside, other, session.session_id)
         with session_store.begin() as connection:
             pytest.fail("a connection was given")
@@ -97,16 +114,15 @@ def test_only_connections_of_sessions_whose_lease_has_ended_are_ended(
         Context().run(end_lease, other.engine)
         assert Context().run(end_dead, other) != 0
         with pytest.raises(OperationalError):
-            named.execute(NAME)
-        assert unnamed.execute(NAME).scalar_one() == "bidbeacon"
+            named.exec_driver_sql(NAME)
+        assert unnamed.exec_driver_sql(NAME).scalar_one() == "bidbeacon"
 
 
 def test_a_role_that_may_not_end_connections_is_told_what_it_lacks(
     session_store: SessionStore, other: SessionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing breaks; an error in the log names both the connection and the grant."""
-    with other.begin() as connection:
-        owner = connection.execute(text("SELECT current_user")).scalar_one()
+    [(owner,)] = execute(other, "SELECT current_user")
 
     def end() -> int:
         with other.begin() as connection:
@@ -122,6 +138,6 @@ def test_a_role_that_may_not_end_connections_is_told_what_it_lacks(
     ):
         with caplog.at_level(logging.ERROR):
             assert Context().run(end) > 0
-        assert named.execute(NAME).scalar_one() == f"bidbeacon {session.session_id}"
+        assert named.exec_driver_sql(NAME).scalar_one() == f"bidbeacon {session.session_id}"
     assert f"role {owner}) may hold locks" in caplog.text
     assert "grant it" in caplog.text

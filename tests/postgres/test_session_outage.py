@@ -4,124 +4,75 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
-from bidbeacon_sessions import Action, Reference, SessionStore, with_job_session, writes
+from bidbeacon_sessions import SessionStore, with_job_session, writes
 from bidbeacon_sessions import session as session_module
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.settings import get_session_settings
 from tests.postgres.flickering import wait_until
-from tests.recorded_sessions import recorded
-
-Outage = Callable[[], AbstractContextManager[None]]
-END_OTHERS = text("""
-    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid()""")
-BEATEN_AFTER = "SELECT count(*) FROM session_leases WHERE heartbeat_at > %s"
-
-
-class OutageNoted(Action):
-    """Something was noted."""
-
-    sentence = "Noted {number}"
-
-    number: int
-
-    def references(self) -> list[Reference]:
-        """One window."""
-        return [Reference("US.a", "noted", window=str(self.number))]
-
-
-@pytest.fixture
-def outage(cluster_url: str, database_url: str) -> Outage:
-    """Return a context inside which nobody can connect to the test's database, and everybody is thrown out of it."""
-    name = make_url(database_url).database
-
-    @contextmanager
-    def away() -> Iterator[None]:
-        with psycopg.connect(cluster_url, autocommit=True) as admin:
-            statement = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
-            admin.execute(statement.format(sql.Identifier(name or ""), sql.SQL("false")))
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-            )
-            try:
-                yield
-            finally:
-                admin.execute(statement.format(sql.Identifier(name or ""), sql.SQL("true")))
-
-    return away
+from tests.recorded_sessions import LoafBaked, count_waiting, database_away, execute, recorded
 
 
 @contextmanager
-def ends_soon(outage: Outage) -> Iterator[None]:
+def ends_soon(store: SessionStore) -> Iterator[None]:
     """Let an outage begin now, and end half a second later, whatever happens inside."""
     with ExitStack() as gone:
-        gone.enter_context(outage())
+        gone.enter_context(database_away(store))
         back = threading.Timer(0.5, gone.pop_all().close)
         back.start()
         yield
         back.join()
 
 
+def _loaf(number: int) -> LoafBaked:
+    return LoafBaked(what=str(number), about=(("US.a", str(number), None),))
+
+
 def told(store: SessionStore) -> tuple[str, list[int]]:
-    """Return the only session's status, and what its actions noted."""
+    """Return the only session's status, and the numbers of its actions."""
     [row] = recorded(store)
-    return row.status, [action["number"] for action in row.actions]
+    return row.status, [int(action["what"]) for action in row.actions]
 
 
-def test_an_action_waits_for_the_database(session_store: SessionStore, outage: Outage) -> None:
-    """None is lost, none comes twice, and they keep their order."""
-    with with_job_session("x", store=session_store) as session:
-        session.add(OutageNoted(number=1))
-        with ends_soon(outage):
-            session.add(OutageNoted(number=2))
-        session.add(OutageNoted(number=3))
+def test_an_action_and_the_end_wait_for_the_database(session_store: SessionStore) -> None:
+    """None is lost, none comes twice, they keep their order; the session is succeeded, not crashed."""
+    with ExitStack() as back, with_job_session("x", store=session_store) as session:
+        session.add(_loaf(1))
+        with ends_soon(session_store):
+            session.add(_loaf(2))
+        session.add(_loaf(3))
+        back.enter_context(ends_soon(session_store))
     assert ("succeeded", [1, 2, 3]) == told(session_store)
 
 
 def test_a_session_that_begins_meanwhile_is_stored_with_its_true_beginning_and_its_lease(
     session_store: SessionStore,
-    outage: Outage,
-    database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its header comes late, with the time at which the work was to begin; its heartbeat goes on from then."""
     monkeypatch.setenv("BIDBEACON_HEARTBEAT_SECONDS", "0.05")
     get_session_settings.cache_clear()
-    with ends_soon(outage):
+    with ends_soon(session_store):
         began = datetime.now().astimezone()
-        with with_job_session("x", store=session_store), psycopg.connect(database_url) as watcher:
-            now = watcher.execute("SELECT clock_timestamp()").fetchone()
-            watcher.commit()
-            wait_until(
-                lambda: watcher.execute(BEATEN_AFTER, now).fetchone() == (1,), "a heartbeat comes"
-            )
+        with with_job_session("x", store=session_store):
+            [(now,)] = execute(session_store, "SELECT clock_timestamp()")
+            beaten = "SELECT FROM session_leases WHERE heartbeat_at > :now"
+            wait_until(lambda: bool(execute(session_store, beaten, now=now)), "a heartbeat comes")
     [row] = recorded(session_store)
     assert (row.started_at - began).total_seconds() < 0.2
     assert row.status == "succeeded"
 
 
-def test_a_session_that_ends_meanwhile_waits_for_the_database(
-    session_store: SessionStore, outage: Outage
-) -> None:
-    """It is succeeded, not crashed."""
-    with ExitStack() as back, with_job_session("x", store=session_store) as session:
-        session.add(OutageNoted(number=1))
-        back.enter_context(ends_soon(outage))
-    assert ("succeeded", [1]) == told(session_store)
-
-
 def test_a_database_that_stays_away_ends_the_job(
-    session_store: SessionStore, outage: Outage, monkeypatch: pytest.MonkeyPatch
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the time for which a write is tried again; the session is left to whoever finds it dead."""
     monkeypatch.setattr(session_module, "RETRY_SECONDS", 0.3)
@@ -130,18 +81,18 @@ def test_a_database_that_stays_away_ends_the_job(
         pytest.raises(DatabaseAwayError, match="can't be recorded"),
         with_job_session("x", store=session_store) as session,
     ):
-        gone.enter_context(outage())
-        session.add(OutageNoted(number=1))
+        gone.enter_context(database_away(session_store))
+        session.add(_loaf(1))
     assert ("running", []) == told(session_store)
 
 
 def test_an_interrupt_does_not_wait_for_the_database(
-    session_store: SessionStore, outage: Outage, caplog: pytest.LogCaptureFixture
+    session_store: SessionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever interrupts wants an end; that the session could not be ended is in the log."""
     with ExitStack() as gone:
         with pytest.raises(KeyboardInterrupt), with_job_session("x", store=session_store):
-            gone.enter_context(outage())
+            gone.enter_context(database_away(session_store))
             began = time.monotonic()
             raise KeyboardInterrupt
         assert time.monotonic() - began < 5
@@ -151,14 +102,13 @@ def test_an_interrupt_does_not_wait_for_the_database(
 
 def test_an_action_that_the_database_refuses_fails_the_job(session_store: SessionStore) -> None:
     """It is no outage, so it is not tried again."""
-    with session_store.begin() as connection:
-        connection.execute(text("ALTER TABLE session_actions ADD CHECK (ord < 2)"))
+    execute(session_store, "ALTER TABLE session_actions ADD CHECK (ord < 2)")
     with (
         pytest.raises(psycopg.errors.CheckViolation),
         with_job_session("x", store=session_store) as session,
     ):
         for number in (1, 2):
-            session.add(OutageNoted(number=number))
+            session.add(_loaf(number))
     assert ("failed", [1]) == told(session_store)
 
 
@@ -178,38 +128,25 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(
 
     monkeypatch.setattr(writes, write, lose_the_first)
     with with_job_session("x", store=session_store) as session:
-        session.add(OutageNoted(number=1))
-        session.add(OutageNoted(number=2))
+        session.add(_loaf(1))
+        session.add(_loaf(2))
     assert ("succeeded", [1, 2]) == told(session_store)
-    with session_store.begin() as connection:
-        windows = connection.execute(
-            text("SELECT window_key FROM session_references ORDER BY id")
-        ).scalars()
-        assert ["1", "2"] == list(windows)
-
-
-def test_a_connection_that_has_ended_is_replaced(session_store: SessionStore) -> None:
-    """Also one that lay idle for hours."""
-    with with_job_session("x", store=session_store) as session:
-        session.add(OutageNoted(number=1))
-        with session_store.begin() as connection:
-            connection.execute(END_OTHERS)
-        session.add(OutageNoted(number=2))
-    assert ("succeeded", [1, 2]) == told(session_store)
+    about = execute(session_store, "SELECT dataset FROM session_references ORDER BY id")
+    assert ["1", "2"] == [row.dataset for row in about]
 
 
 def test_an_action_shares_the_fate_of_the_callers_transaction(session_store: SessionStore) -> None:
     """Rolled back with it, as a whole or to a savepoint; what comes next is not held up."""
     with with_job_session("x", store=session_store) as session:
         with pytest.raises(LookupError), session_store.begin() as connection:
-            session.add_in(connection, OutageNoted(number=1))
+            session.add_in(connection, _loaf(1))
             raise LookupError
         with session_store.begin() as connection:
-            session.add_in(connection, OutageNoted(number=2))
+            session.add_in(connection, _loaf(2))
             with pytest.raises(LookupError), connection.begin_nested():
-                session.add_in(connection, OutageNoted(number=3))
+                session.add_in(connection, _loaf(3))
                 raise LookupError
-        session.add(OutageNoted(number=4))
+        session.add(_loaf(4))
     assert ("succeeded", [2, 4]) == told(session_store)
 
 
@@ -222,11 +159,11 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(
         pytest.raises(KeyboardInterrupt),
         with_job_session("x", store=session_store) as session,
     ):
-        session.add(OutageNoted(number=1))
+        session.add(_loaf(1))
         blocker.execute(text("LOCK TABLE session_references IN SHARE MODE"))
         threading.Thread(target=_interrupt_one_that_waits, args=(session_store,)).start()
         try:
-            session.add(OutageNoted(number=2))
+            session.add(_loaf(2))
         finally:
             blocker.rollback()
     status, numbers = told(session_store)
@@ -235,14 +172,10 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(
 
 def _interrupt_one_that_waits(session_store: SessionStore) -> None:
     """Send this process an interrupt as soon as a statement waits for a lock, or where none ever does."""
-    waiting = text(
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_references' AS regclass)"
-    )
     try:
-        with session_store.engine.connect() as connection:
-            wait_until(
-                lambda: connection.execute(waiting).scalar_one() > 0,
-                "a statement waits for the lock",
-            )
+        wait_until(
+            lambda: count_waiting(session_store, "session_references") > 0,
+            "a statement waits for the lock",
+        )
     finally:
         os.kill(os.getpid(), signal.SIGINT)

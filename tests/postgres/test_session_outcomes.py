@@ -1,56 +1,28 @@
 """The outcome of sessions, beside the status they ended with."""
 
-from contextlib import suppress
 from contextvars import copy_context
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
 from bidbeacon_pipelines.problems.job_queries import aggregate_jobs
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import load_sessions
 from bidbeacon_sessions.queries import list_sessions
-from bidbeacon_sessions.session import ClosedStatus
 from bidbeacon_sessions.statistics import Span, count_by_interval
-from tests.recorded_sessions import close_from_outside, recorded
+from tests.recorded_sessions import LoafBaked, LoafBurnt, LoafDropped, execute, record, recorded
 
 OWN = Subject("US.own")
 
 
-class _OutcomeAction(Action):
-    account: str = "US.own"
-
-    def references(self) -> list[Reference]:
-        """The account."""
-        return [Reference(self.account, "seen")]
-
-
-class OutcomeGood(_OutcomeAction):
-    """It worked."""
-
-    sentence = "Good for {account:account}"
-    tone = "success"
-
-
-class OutcomeDoubtful(_OutcomeAction):
-    """Something is odd."""
-
-    sentence = "Doubtful for {account:account}"
-    tone = "warning"
-
-
-class OutcomeBad(_OutcomeAction):
-    """It did not work."""
-
-    sentence = "Bad for {account:account}"
-    tone = "error"
+def _of(account: str) -> tuple[tuple[str, None, None], ...]:
+    return ((account, None, None),)
 
 
 def outcomes(store: SessionStore) -> list[tuple[str, str]]:
@@ -60,9 +32,8 @@ def outcomes(store: SessionStore) -> list[tuple[str, str]]:
 
 def by_account(store: SessionStore) -> dict[str, str]:
     """The outcome for each account of the only session."""
-    with store.begin() as connection:
-        rows = connection.execute(text("SELECT account_key, outcome FROM job_session_accounts"))
-        return {row.account_key: row.outcome for row in rows}
+    rows = execute(store, "SELECT account_key, outcome FROM job_session_accounts")
+    return {row.account_key: row.outcome for row in rows}
 
 
 def matching(store: SessionStore, **wanted: str) -> list[str]:
@@ -75,9 +46,9 @@ def matching(store: SessionStore, **wanted: str) -> list[str]:
     ("actions", "outcome"),
     [
         ([], "ok"),
-        ([OutcomeGood()], "ok"),
-        ([OutcomeDoubtful(), OutcomeGood()], "warnings"),
-        ([OutcomeBad(), OutcomeDoubtful()], "problems"),
+        ([LoafBaked()], "ok"),
+        ([LoafDropped(), LoafBaked()], "warnings"),
+        ([LoafBurnt(), LoafDropped()], "problems"),
     ],
     ids=["nothing", "good", "doubtful", "bad"],
 )
@@ -98,7 +69,7 @@ def test_failed_session_has_problems_and_cancelled_one_warnings(
 ) -> None:
     """Even where all of its actions are good: it did not finish."""
     with pytest.raises(error), with_job_session("x", store=session_store, account=OWN) as session:
-        session.add(OutcomeGood())
+        session.add(LoafBaked())
         raise error
     expected = {
         LookupError: ("failed", "problems"),
@@ -108,54 +79,19 @@ def test_failed_session_has_problems_and_cancelled_one_warnings(
     assert {"US.own": expected[1]} == by_account(session_store)
 
 
-@pytest.mark.parametrize(
-    ("status", "has_successor", "outcome"),
-    [
-        ("crashed", False, "problems"),
-        ("crashed", True, "warnings"),
-        ("cancelled", False, "warnings"),
-    ],
-)
-def test_lost_process_is_a_problem_unless_a_successor_took_up_its_work(
-    session_store: SessionStore, status: ClosedStatus, *, has_successor: bool, outcome: str
-) -> None:
-    """The one who closes it stores the outcome, for its account as well."""
-    dead = with_job_session("x", store=session_store, account=OWN)
-    session = dead.__enter__()
-    close_from_outside(session_store, session.session_id, status, has_successor=has_successor)
-    assert [(status, outcome)] == outcomes(session_store)
-    assert {"US.own": outcome} == by_account(session_store)
-
-
 def attempt(
     store: SessionStore, run_id: str, retry: int, *, fails: bool, retry_of: str | None = None
 ) -> None:
     """Record an attempt of the step that bakes."""
+    step = {"run_id": run_id, "step_key": "bake", "retry_number": retry, "account": OWN}
     labels = {"retry_of": retry_of} if retry_of else None
-    with (
-        suppress(LookupError),
-        with_job_session(
-            "bake",
-            store=store,
-            run_id=run_id,
-            step_key="bake",
-            retry_number=retry,
-            account=OWN,
-            labels=labels,
-        ) as session,
-    ):
-        session.add(OutcomeGood())
-        if fails:
-            raise LookupError("no flour")
+    record(store, "bake", LoafBaked(), fails=fails, clock=utc_now, labels=labels, **step)
 
 
 def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: SessionStore) -> None:
     """They stay failed, without problems: in filters, by account, among failures and in metrics; another step's failure stays."""
-    with (
-        suppress(LookupError),
-        with_job_session("y", store=session_store, run_id="run", step_key="other"),
-    ):
-        raise LookupError("no oven")
+    other = {"run_id": "run", "step_key": "other", "account": None}
+    record(session_store, "y", fails=True, clock=utc_now, **other)
     for retry, fails in enumerate([True, True, False]):
         assert ["y", "bake", "bake"][: retry + 1] == matching(session_store, outcome="problems")[
             ::-1
@@ -199,12 +135,8 @@ def test_a_run_that_retries_another_recovers_it(session_store: SessionStore) -> 
     attempt(session_store, "unrelated", 0, fails=True)
     attempt(session_store, "first", 0, fails=True)
     attempt(session_store, "second", 0, fails=True, retry_of="first")
-    with (
-        suppress(LookupError),
-        with_job_session("bake", store=session_store, run_id="second", step_key="bake") as session,
-    ):
-        session.add(OutcomeBad())
-        raise LookupError("burnt")
+    second = {"run_id": "second", "step_key": "bake", "account": None}
+    record(session_store, "bake", LoafBurnt(), fails=True, clock=utc_now, **second)
     attempt(session_store, "third", 0, fails=False, retry_of="second")
     assert [
         ("failed", "problems"),
@@ -228,29 +160,9 @@ def test_each_account_has_an_outcome_of_its_own(session_store: SessionStore) -> 
     """That of the actions that refer to it; the session's own account has the session's."""
     expected = {"US.own": "problems", "DE.b": "warnings", "JP.c": "ok"}
     with with_job_session("x", store=session_store, account=OWN) as session:
-        session.add(OutcomeDoubtful(account="DE.b"))
-        session.add(OutcomeGood(account="DE.b"))
-        session.add(OutcomeGood(account="JP.c"))
-        session.add(OutcomeBad(account="FR.d"))
+        session.add(LoafDropped(about=_of("DE.b")))
+        session.add(LoafBaked(about=_of("DE.b")))
+        session.add(LoafBaked(about=_of("JP.c")))
+        session.add(LoafBurnt(about=_of("FR.d")))
         assert expected | {"FR.d": "problems"} == by_account(session_store)
     assert expected | {"FR.d": "problems"} == by_account(session_store)
-
-
-@pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
-def test_filter_by_outcome(session_store: SessionStore, *, ended: bool) -> None:
-    """Of whole sessions, or of what they achieved for one account."""
-    jobs = {"good": OutcomeGood, "doubtful": OutcomeDoubtful, "bad": OutcomeBad}
-    sessions = {job: with_job_session(job, store=session_store, account=OWN) for job in jobs}
-    for job, kind in jobs.items():
-        session = sessions[job].__enter__()
-        session.add(kind(account="DE.b"))
-        session.add(OutcomeGood(account="JP.c"))
-        if ended:
-            sessions[job].__exit__(None, None, None)
-    assert ["bad"] == matching(session_store, outcome="problems")
-    assert ["good"] == matching(session_store, outcome="ok")
-    assert ["doubtful"] == matching(session_store, outcome="warnings", account="DE.b")
-    assert ["bad"] == matching(session_store, outcome="problems", account="US.own")
-    assert [] == matching(session_store, outcome="problems", account="JP.c")
-    assert ["bad", "doubtful", "good"] == matching(session_store, outcome="ok", account="JP.c")
-    assert ["bad"] == matching(session_store, outcome="ok", account="JP.c", job="bad")

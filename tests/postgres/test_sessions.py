@@ -4,7 +4,6 @@ import asyncio
 from datetime import date
 
 import pytest
-from sqlalchemy import text
 
 from bidbeacon_sessions import (
     Action,
@@ -15,7 +14,7 @@ from bidbeacon_sessions import (
     settings,
     with_job_session,
 )
-from tests.recorded_sessions import close_from_outside, recorded
+from tests.recorded_sessions import close_from_outside, execute, recorded
 
 ACCOUNT = Subject("US.a")
 
@@ -55,11 +54,8 @@ def test_a_session_that_ends_well_succeeds_with_its_input_and_actions(
         session.add(LOADED)
         session.add(LOADED)
     [row] = recorded(session_store)
-    assert (row.job_name, row.status, row.input) == (
-        "refresh-account",
-        "succeeded",
-        {"window": "2026-11-23"},
-    )
+    assert ("refresh-account", "succeeded") == (row.job_name, row.status)
+    assert {"window": "2026-11-23"} == row.input
     assert [(1, "sample-loaded", 3), (2, "sample-loaded", 3)] == [
         (a["ord"], a["type"], a["rows"]) for a in row.actions
     ]
@@ -74,11 +70,8 @@ def test_a_failing_session_keeps_the_error_and_lets_it_through(session_store: Se
         raise error
     [row] = recorded(session_store)
     assert caught.value is error
-    assert (row.status, row.error["type"], row.error["message"]) == (
-        "failed",
-        "LookupError",
-        "no such window",
-    )
+    assert "failed" == row.status
+    assert {"type": "LookupError", "message": "no such window"}.items() <= row.error.items()
 
 
 def test_an_interrupt_that_cleaning_up_hides_cancels_the_session(
@@ -123,21 +116,13 @@ def test_nothing_is_written_into_a_session_that_somebody_closed(
 @pytest.mark.parametrize(
     ("given", "stored"),
     [
-        ("2026-11-23", "2026-11-23"),
         ("a\x00b", "a\N{SYMBOL FOR NULL}b"),
         ("a\\u0000b", "a\\u0000b"),
         ("a\ud800b", "a?b"),
         ("Zürich, 東京, \U0001f600", "Zürich, 東京, \U0001f600"),
         ('quote " and \\ and %(s)s and {at} and $1', 'quote " and \\ and %(s)s and {at} and $1'),
     ],
-    ids=[
-        "day",
-        "NUL",
-        "a NUL's escape as text",
-        "half a surrogate",
-        "any letters",
-        "what is special in SQL",
-    ],
+    ids=["NUL", "a NUL's escape as text", "half a surrogate", "any letters", "special in SQL"],
 )
 def test_payload_and_references_are_stored_by_both_ways_of_appending(
     session_store: SessionStore, given: str, stored: str
@@ -158,12 +143,9 @@ def test_payload_and_references_are_stored_by_both_ways_of_appending(
     expected = [(*thing[:3], thing[3] and stored) for thing in things]
     [row] = recorded(session_store)
     assert [expected, expected] == [list(map(tuple, action["things"])) for action in row.actions]
-    with session_store.begin() as connection:
-        columns = "account_key, effect, dataset, window_key"
-        references = connection.execute(
-            text(f"SELECT {columns} FROM session_references ORDER BY id")
-        ).all()
-    assert [*expected, *expected] == [tuple(reference) for reference in references]
+    columns = "account_key, effect, dataset, window_key"
+    references = execute(session_store, f"SELECT {columns} FROM session_references ORDER BY id")
+    assert [*expected, *expected] == list(map(tuple, references))
 
 
 def test_input_and_action_are_cut_at_their_bounds(session_store: SessionStore) -> None:

@@ -2,16 +2,15 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
 
 from bidbeacon_sessions import SessionStore
-from tests.stream import reading, serving
-from tests.stream.reading import CONNECTIONS, DEADLINE, Follow, Reader
-from tests.stream.serving import Serve
+from bidbeacon_sessions.server import StreamServer
+from tests.stream import reading
+from tests.stream.reading import CONNECTIONS, DEADLINE, Stream
 
 
 @pytest.fixture(autouse=True)
@@ -28,21 +27,21 @@ def _nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-def serve_stream() -> Serve:
-    """Serves a store in a thread, as a context manager."""
-    return serving.serve_stream
+def serve_stream() -> Callable[..., AbstractContextManager[StreamServer]]:
+    """Serves a store in a thread, as a context manager; for tests of what a product adds to the stream."""
+    return reading.serve_stream
 
 
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
-    """Waits for a condition, with a deadline; for tests of what a product adds to the stream."""
+    """Waits for a condition, with a deadline; for the same tests."""
     return reading.wait_until
 
 
 @pytest.fixture
 def base_url(session_store: SessionStore) -> Iterator[str]:
     """The address of a running stream over `session_store`."""
-    with serving.serve_stream(session_store) as server:
+    with reading.serve_stream(session_store) as server:
         yield server.url
 
 
@@ -60,17 +59,8 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def follow(base_url: str) -> Iterator[Follow]:
-    """Opens a reader: `follow("sse" or "websocket", loaded list or None, cursor=…, status=…)`."""
-    with ExitStack() as opened:
-
-        def open_reader(
-            transport: str, loaded: dict[str, Any] | None = None, **query: str
-        ) -> Reader:
-            if loaded is not None:
-                query.setdefault("cursor", loaded["cursor"])
-            reader = Reader(base_url, httpx.QueryParams(query), loaded, transport=transport)
-            opened.callback(reader.close)
-            return reader
-
-        yield open_reader
+def stream(session_store: SessionStore, http: httpx.Client) -> Iterator[Stream]:
+    """The running stream, whose readers are closed at the end."""
+    stream = Stream(session_store, http)
+    yield stream
+    stream.close()

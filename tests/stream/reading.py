@@ -1,4 +1,4 @@
-"""Readers that keep what they hear and check that nothing is missing, and what tests ask beside the stream."""
+"""A running stream, and readers that keep what they hear and check that nothing is missing."""
 
 import http.client
 import json
@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from bidbeacon_sessions import SessionStore, following
+from bidbeacon_sessions.server import StreamServer
 from tests.stream.view import Json, Place, View
 
 DEADLINE = 15.0
@@ -28,7 +30,7 @@ It holds a packet of the loopback, which a slow reader's doesn't: into that the 
 BROKEN = (OSError, http.client.HTTPException, WebSocketException, ValueError)
 _SMALL_BUFFER, _TINY_BUFFER = 1 << 16, 1 << 12
 
-Heard = tuple[str, str | None, dict[str, Any]]
+Heard = tuple[str, str | None, Json]
 
 
 class SseConnection:
@@ -112,13 +114,13 @@ CONNECTIONS: dict[str, Callable[[str, str], Connection]] = {
 
 
 class Reader:
-    """Reads one connection in a thread, keeps every message, and holds the view that a page would show."""
+    """Reads in a thread, keeps every message, and holds the view that a page would show."""
 
     def __init__(
         self,
         base_url: str,
         query: httpx.QueryParams,
-        loaded: dict[str, Any] | None = None,
+        loaded: Json | None = None,
         *,
         transport: str = "sse",
     ) -> None:
@@ -148,7 +150,7 @@ class Reader:
                 return
             self.take(*message)
 
-    def take(self, event: str, identity: str | None, data: dict[str, Any]) -> None:
+    def take(self, event: str, identity: str | None, data: Json) -> None:
         """Take in one message."""
         self.view.take(event, identity, data)
         self.heard.append((event, identity, data))
@@ -172,20 +174,76 @@ class Reader:
         """Return the messages of one kind."""
         return [heard for heard in list(self.heard) if heard[0] == event]
 
-    def has_synced_to(self, position: int) -> bool:
-        """Return whether a `sync` has told a position that is as new."""
-        told = [identity for _, identity, _ in self.events("sync")]
-        return any(position_of(identity) >= position for identity in told if identity)
-
-    def close(self) -> None:
-        """Cut the connection."""
-        self.ended.set()
+    def cut(self) -> None:
+        """Break the connection."""
         if self._connection is not None:
             self._connection.cut()
+
+    def close(self) -> None:
+        """Leave."""
+        self.ended.set()
+        self.cut()
         self._thread.join(timeout=DEADLINE)
 
 
-Follow = Callable[..., Reader]
+class Stream:
+    """A running stream, and its readers.
+
+    Attributes:
+        store: what it serves.
+        url: where it listens.
+        http: a client of it.
+    """
+
+    def __init__(self, store: SessionStore, http: httpx.Client) -> None:
+        self.store = store
+        self.http = http
+        self.url = str(http.base_url).rstrip("/")
+        self._readers: list[Reader] = []
+
+    def load(self, **query: str | int) -> Json:
+        """Return the list of sessions, as the page loads it first."""
+        response = self.http.get("/api/job-sessions", params=query)
+        assert 200 == response.status_code, response.text
+        loaded: Json = response.json()
+        return loaded
+
+    def follow(self, transport: str = "sse", loaded: Json | None = None, **query: str) -> Reader:
+        """Open a reader that goes on after a cursor, or else after a list, which is loaded first unless it is given."""
+        if "cursor" not in query:
+            loaded = loaded or self.load(**query)
+            query["cursor"] = loaded["cursor"]
+        reader = Reader(self.url, httpx.QueryParams(query), loaded, transport=transport)
+        self._readers.append(reader)
+        return reader
+
+    def metrics(self) -> dict[str, float]:
+        """Return every value of `/metrics` by its name and labels."""
+        text = self.http.get("/metrics").text
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    def close(self) -> None:
+        """End all readers."""
+        for reader in self._readers:
+            reader.close()
+
+
+@contextmanager
+def serve_stream(store: SessionStore, **options: Any) -> Iterator[StreamServer]:
+    """Serve a store in a thread; readers are told where the log stands several times a second."""
+    server = StreamServer(store, host="127.0.0.1", port=0, **options)
+    thread = threading.Thread(target=server.run, daemon=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(following, "SYNC_SECONDS", 0.3)
+        thread.start()
+        try:
+            wait_until(lambda: server.app.state.follower.is_ready)
+            yield server
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+    assert not thread.is_alive()
 
 
 def position_of(cursor: str) -> int:
@@ -201,29 +259,9 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = DEADLINE) -> None:
         threading.Event().wait(0.01)
 
 
-def load(http: httpx.Client, **query: str | int) -> dict[str, Any]:
-    """Return the list of sessions, as the page loads it first."""
-    response = http.get("/api/job-sessions", params=query)
-    assert 200 == response.status_code, response.text
-    loaded: dict[str, Any] = response.json()
-    return loaded
-
-
-def read_metrics(http: httpx.Client) -> dict[str, float]:
-    """Return every value of `/metrics` by its name and labels."""
-    lines = [line for line in http.get("/metrics").text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
-
-
 def websocket_address(base_url: str, query: str = "", path: str = "/api/job-sessions/ws") -> str:
     """Return the address of a WebSocket."""
     return f"{base_url.replace('http', 'ws', 1)}{path}?{query}"
-
-
-def place_of(base_url: str) -> tuple[str, int]:
-    """Return host and port of an address."""
-    host, _, port = base_url.removeprefix("http://").partition(":")
-    return host, int(port)
 
 
 def refusal_of(address: str, headers: dict[str, str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,18 +12,13 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.errors import CannotListenError, UnsafeAddressError
 from bidbeacon_sessions.server import Access, StreamServer
 from bidbeacon_sessions.settings import get_session_settings
-from tests.stream.reading import refusal_of, websocket_address
-from tests.stream.serving import Serve
+from tests.stream.reading import Stream, refusal_of, serve_stream, websocket_address
 
 TOKEN = "a-long-random-token"
 
 
 @pytest.fixture
-def guarded(
-    session_store: SessionStore,
-    serve_stream: Serve,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[httpx.Client]:
+def guarded(session_store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     """A client of a stream that demands a token."""
     monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
     get_session_settings.cache_clear()
@@ -53,22 +49,19 @@ def test_a_port_in_use_is_said_in_one_line(session_store: SessionStore) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        *(
-            (page, 200)
-            for page in ("/", "/sessions/00000000-0000-0000-0000-000000000001", "/login")
-        ),
-        *(
-            (path, 200)
-            for path in ("/web/app.css", "/web/event-stream.js", "/api/job-sessions", "/healthz")
-        ),
+        ("/", 200),
+        ("/sessions/00000000-0000-0000-0000-000000000001", 200),
+        ("/login", 200),
+        ("/web/app.css", 200),
+        ("/web/event-stream.js", 200),
+        ("/api/job-sessions", 200),
+        ("/healthz", 200),
         ("/api/nothing-here", 404),
     ],
 )
-def test_every_answer_carries_the_security_headers(
-    http: httpx.Client, path: str, status: int
-) -> None:
+def test_every_answer_carries_the_security_headers(stream: Stream, path: str, status: int) -> None:
     """Nothing inline and nothing from elsewhere runs, nothing is framed, no type is guessed."""
-    answer = http.get(path)
+    answer = stream.http.get(path)
 
     assert status == answer.status_code
     assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
@@ -78,66 +71,59 @@ def test_every_answer_carries_the_security_headers(
     assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        *(
-            (name, 403)
-            for name in ("evil.example", "evil.example:3030", "127.0.0.1.evil.example", "")
-        ),
-        *((name, 200) for name in ("localhost:3030", "127.0.0.1", "[::1]:3030")),
-    ],
-)
-def test_only_loopback_names_are_answered(http: httpx.Client, host: str, status: int) -> None:
+def test_only_loopback_names_are_answered(stream: Stream) -> None:
     """A name that was made to point here (DNS rebinding) reads nothing; a forwarded port is no matter."""
-    assert status == http.get("/api/job-sessions", headers={"Host": host}).status_code
+
+    def status_for(host: str) -> int:
+        return stream.http.get("/api/job-sessions", headers={"Host": host}).status_code
+
+    refused = ("evil.example", "evil.example:3030", "127.0.0.1.evil.example", "")
+    assert {403} == {status_for(host) for host in refused}
+    assert {200} == {status_for(host) for host in ("localhost:3030", "127.0.0.1", "[::1]:3030")}
 
 
-def test_a_websocket_must_come_from_our_own_page_or_a_program(base_url: str) -> None:
+def test_a_websocket_must_come_from_our_own_page_or_a_program(stream: Stream) -> None:
     """By `Origin`, which a page of another site cannot forge."""
-    address = websocket_address(base_url)
+    address = websocket_address(stream.url)
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
         assert 403 == refusal_of(address, {"Origin": origin})
-    for headers in ({"Origin": base_url}, {}):
+    for headers in ({"Origin": stream.url}, {}):
         with connect(address, additional_headers=headers) as reader:
             assert "sync" in str(reader.recv(timeout=10))
 
 
-def test_a_websocket_of_what_is_no_stream_is_refused(base_url: str) -> None:
+def test_a_websocket_of_what_is_no_stream_is_refused(stream: Stream) -> None:
     """A filter that is none, a page, an unknown address: before the handshake ends."""
     for path, status in (("/api/job-sessions/ws", 400), ("/web/app.css", 403), ("/nope", 403)):
-        assert status == refusal_of(websocket_address(base_url, "status=nonsense", path))
+        assert status == refusal_of(websocket_address(stream.url, "status=nonsense", path))
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "header"),
     [
-        "/api/job-sessions/stream",
-        "/api/job-sessions/values",
-        "/metrics",
-        f"/api/job-sessions?token={TOKEN}",
+        ("/api/job-sessions/stream", ""),
+        ("/api/job-sessions/values", ""),
+        ("/metrics", ""),
+        (f"/api/job-sessions?token={TOKEN}", ""),
+        ("/api/job-sessions", "Bearer wrong"),
+        ("/api/job-sessions", "Bearer"),
+        ("/api/job-sessions", f"Basic {TOKEN}"),
+        ("/api/job-sessions", TOKEN),
+        ("/api/job-sessions", "Bearer ü"),
     ],
 )
-def test_without_the_token_nothing_is_told(guarded: httpx.Client, path: str) -> None:
+def test_without_the_token_nothing_is_told(guarded: httpx.Client, path: str, header: str) -> None:
     """Data asks for the token. Addresses end up in logs, so there it opens nothing."""
-    response = guarded.get(path)
+    response = guarded.get(path, headers={b"Authorization": header.encode()})
 
     assert 401 == response.status_code
     assert "Bearer" in response.json()["what_to_do"]
-
-
-@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", f"Basic {TOKEN}", TOKEN, "Bearer ü"])
-def test_a_wrong_token_is_refused(guarded: httpx.Client, header: str) -> None:
-    """Only the token itself opens."""
-    response = guarded.get("/api/job-sessions", headers={b"Authorization": header.encode()})
-    assert 401 == response.status_code
 
 
 def test_the_token_opens_by_header(guarded: httpx.Client) -> None:
     """`Authorization: Bearer` is enough, for HTTP and WebSocket; without it neither is open."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     address = websocket_address(str(guarded.base_url).rstrip("/"))
-    assert 401 == guarded.get("/api/job-sessions").status_code
     assert 401 == refusal_of(address)
     assert 200 == guarded.get("/api/job-sessions", headers=headers).status_code
     with connect(address, additional_headers=headers) as websocket:
@@ -147,10 +133,8 @@ def test_the_token_opens_by_header(guarded: httpx.Client) -> None:
 def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Client) -> None:
     """The page leads to the form, the form leads back, and the cookie is proof of the token without being it."""
     asked = guarded.get("/?status=failed", headers={"Accept": "text/html"})
-    assert (303, "/login?next=/%3Fstatus%3Dfailed") == (
-        asked.status_code,
-        asked.headers["location"],
-    )
+    assert 303 == asked.status_code
+    assert "/login?next=/%3Fstatus%3Dfailed" == asked.headers["location"]
 
     done = guarded.post(asked.headers["location"], data={"token": TOKEN})
     assert (303, "/?status=failed") == (done.status_code, done.headers["location"])
@@ -165,20 +149,12 @@ def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Cl
     ("public_url", "secure"), [("https://stream.example", True), ("http://h", False)]
 )
 def test_the_cookie_is_secure_where_browsers_come_by_https(
-    session_store: SessionStore, serve_stream: Serve, public_url: str, *, secure: bool
+    session_store: SessionStore, public_url: str, *, secure: bool
 ) -> None:
     """The public address decides: a proxy that ends TLS talks plain HTTP to us."""
     with serve_stream(session_store, access=Access(TOKEN, public_url)) as server:
         done = httpx.post(f"{server.url}/login", data={"token": TOKEN})
     assert secure == ("Secure" in done.headers["set-cookie"])
-
-
-def test_a_wrong_login_sets_no_cookie(guarded: httpx.Client) -> None:
-    """The form says that the token was wrong."""
-    response = guarded.post("/login", data={"token": "wrong"})
-
-    assert "/login?wrong=1&next=/" == response.headers["location"]
-    assert "set-cookie" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -191,18 +167,23 @@ def test_the_login_never_leads_to_another_site(guarded: httpx.Client, target: st
     assert "/" == response.headers["location"]
 
 
-def test_a_login_from_another_site_is_refused(guarded: httpx.Client) -> None:
-    """A form on another site can't log anybody in."""
-    response = guarded.post(
-        "/login", data={"token": TOKEN}, headers={"Origin": "https://evil.example"}
-    )
+@pytest.mark.parametrize(
+    ("posted", "status", "leads_to"),
+    [
+        ({"data": {"token": "wrong"}}, 303, "/login?wrong=1&next=/"),
+        ({"data": {"token": TOKEN}, "headers": {"Origin": "https://evil.example"}}, 403, None),
+        ({"content": b"x" * 100_000}, 413, None),
+    ],
+    ids=["wrong token", "from another site", "a huge form"],
+)
+def test_a_login_that_fails_sets_no_cookie(
+    guarded: httpx.Client, posted: dict[str, Any], status: int, leads_to: str | None
+) -> None:
+    """The form says that the token was wrong; a form of another site, or one that can't be ours, is refused."""
+    response = guarded.post("/login", **posted)
 
-    assert 403 == response.status_code
-
-
-def test_a_huge_login_form_is_refused(guarded: httpx.Client) -> None:
-    """What can't be a token is not read."""
-    assert 413 == guarded.post("/login", content=b"x" * 100_000).status_code
+    assert (status, leads_to) == (response.status_code, response.headers.get("location"))
+    assert "set-cookie" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/web/app.css"])

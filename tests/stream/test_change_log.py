@@ -15,6 +15,7 @@ from bidbeacon_sessions.change_log import (
     step,
     trim,
 )
+from tests.recorded_sessions import execute
 from tests.stream.writing import (
     commit_session,
     commit_sessions,
@@ -120,9 +121,8 @@ def test_a_restored_database_starts_a_new_epoch(store: SessionStore, restore: st
     commit_session(store)
     take_step(store)
     before = epoch_of(store)
-    with store.begin() as connection:
-        connection.execute(text(restore))
-        connection.execute(text("UPDATE session_headers SET changed_xid = '900000000000'"))
+    execute(store, restore)
+    execute(store, "UPDATE session_headers SET changed_xid = '900000000000'")
 
     take_step(store)
     assert before != epoch_of(store)
@@ -174,27 +174,16 @@ def test_trimming_keeps_the_newest_rows(
     """
     commit_sessions(store, 5)
     take_step(store)
+    two_days_ago = "now() - interval '2 days'"
+    execute(store, f"UPDATE session_changes SET published_at = {two_days_ago} WHERE position = 2")
     with store.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE session_changes SET published_at = now() - interval '2 days' WHERE position = 2"
-            )
-        )
         assert oldest - 1 == trim(connection, rows=rows, hours=hours)
         assert (5, oldest) == (head(connection).position, head(connection).oldest)
 
 
 @pytest.mark.parametrize(
     "given",
-    [
-        "",
-        "12",
-        "abc.1",
-        f"{UUID(int=1)}.-1",
-        f"{UUID(int=1)}.1x",
-        f"{UUID(int=1)}.{'9' * 30}",
-        "\x00",
-    ],
+    ["", "12", "abc.1", *(f"{UUID(int=1)}.{end}" for end in ("-1", "1x", "9" * 30)), "\x00"],
 )
 def test_a_malformed_cursor_is_refused(given: str) -> None:
     """Only `<epoch>.<position>` is a cursor."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -15,6 +15,8 @@ from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.log_reader import MOST_CHANGES, LogReader
 from bidbeacon_sessions.messages import PIECE_CHARACTERS, Frame, Message
 from tests.stream.writing import commit_end, commit_session, commit_sessions, take_step
+
+pytestmark = pytest.mark.anyio
 
 EVERYTHING = SessionFilter()
 Frames = AsyncGenerator[Frame, None]
@@ -33,33 +35,34 @@ async def joined(follower: Follower, wanted: SessionFilter = EVERYTHING) -> Fram
     return frames
 
 
-def run(store: SessionStore, test: Callable[[Follower], Awaitable[None]]) -> None:
-    """Run a test beside a follower of a store's log."""
-
-    async def all_of_it() -> None:
-        async with Follower(store) as follower:
-            await test(follower)
-
-    asyncio.run(all_of_it())
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run coroutines by asyncio only."""
+    return "asyncio"
 
 
-def test_readers_of_one_filter_share_what_they_are_told(session_store: SessionStore) -> None:
+@pytest.fixture
+async def follower(session_store: SessionStore) -> AsyncIterator[Follower]:
+    """A follower of the store's log."""
+    async with Follower(session_store) as made:
+        yield made
+
+
+async def test_readers_of_one_filter_share_what_they_are_told(
+    follower: Follower, session_store: SessionStore
+) -> None:
     """It is the very same frame, so its bytes are made once; a reader of another filter gets its own."""
-
-    async def test(follower: Follower) -> None:
-        by_job = SessionFilter(job="job")
-        readers = [await joined(follower, wanted) for wanted in (EVERYTHING, EVERYTHING, by_job)]
-        await asyncio.to_thread(commit_session, session_store)
-        one, other, filtered = [await next_frame(frames) for frames in readers]
-        assert one is other
-        assert one.sse is other.sse
-        assert one.messages == filtered.messages
-
-    run(session_store, test)
+    by_job = SessionFilter(job="job")
+    readers = [await joined(follower, wanted) for wanted in (EVERYTHING, EVERYTHING, by_job)]
+    await asyncio.to_thread(commit_session, session_store)
+    one, other, filtered = [await next_frame(frames) for frames in readers]
+    assert one is other
+    assert one.sse is other.sse
+    assert one.messages == filtered.messages
 
 
-def test_readers_who_come_back_together_are_read_for_once(
-    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+async def test_readers_who_come_back_together_are_read_for_once(
+    follower: Follower, session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a restart of the server: a hundred with the same cursor cost a query, not a hundred."""
     reads: list[Cursor] = []
@@ -70,74 +73,60 @@ def test_readers_who_come_back_together_are_read_for_once(
         return read(log, after, *given)
 
     monkeypatch.setattr(LogReader, "read", counted)
-
-    async def test(follower: Follower) -> None:
-        start = (await next_frame(follower.follow(None, EVERYTHING))).upto
-        await asyncio.to_thread(commit_sessions, session_store, 3)
-        back = [follower.follow(start, EVERYTHING) for _ in range(100)]
-        told = await asyncio.gather(*map(next_frame, back))
-        assert {3} == {len(frame.messages) for frame in told}
-        assert len(reads) <= 3
-
-    run(session_store, test)
+    start = (await next_frame(follower.follow(None, EVERYTHING))).upto
+    await asyncio.to_thread(commit_sessions, session_store, 3)
+    back = [follower.follow(start, EVERYTHING) for _ in range(100)]
+    told = await asyncio.gather(*map(next_frame, back))
+    assert {3} == {len(frame.messages) for frame in told}
+    assert len(reads) <= 3
 
 
-def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(
-    session_store: SessionStore,
+async def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(
+    follower: Follower, session_store: SessionStore
 ) -> None:
     """Changes of other sessions are not told, and are within the range of the next message."""
-
-    async def test(follower: Follower) -> None:
-        frames, other = await joined(follower, SessionFilter(job="mine")), await joined(follower)
-        for job in ("other", "mine"):
-            await asyncio.to_thread(lambda job=job: commit_session(session_store, job=job))
-            await next_frame(other)
-        [message] = (await next_frame(frames)).messages
-        data = json.loads(message.data)
-        assert ("mine", 1, 2) == (data["session"]["job_name"], data["from"], data["to"])
-
-    run(session_store, test)
+    frames, other = await joined(follower, SessionFilter(job="mine")), await joined(follower)
+    for job in ("other", "mine"):
+        await asyncio.to_thread(lambda job=job: commit_session(session_store, job=job))
+        await next_frame(other)
+    [message] = (await next_frame(frames)).messages
+    data = json.loads(message.data)
+    assert ("mine", 1, 2) == (data["session"]["job_name"], data["from"], data["to"])
 
 
-def test_a_reader_far_behind_gets_all_in_parts_and_comes_into_step(
-    session_store: SessionStore,
+async def test_a_reader_far_behind_gets_all_in_parts_and_comes_into_step(
+    follower: Follower, session_store: SessionStore
 ) -> None:
     """Though changes go on; each session once, as it is then."""
-
-    async def test(follower: Follower) -> None:
-        start = (await next_frame(follower.follow(None, EVERYTHING))).upto
-        ids = await asyncio.to_thread(commit_sessions, session_store, MOST_CHANGES + 10)
-        frames, seen, parts = follower.follow(start, EVERYTHING), list[str](), 0
-        await asyncio.to_thread(commit_end, session_store, next(iter(ids)))
-        while (frame := await next_frame(frames)).messages[0].event != "sync":
-            parts += 1
-            seen += [json.loads(each.data)["session"]["id"] for each in frame.messages]
-        assert {str(id_) for id_ in ids} == set(seen)
-        assert parts >= 2
-        assert frame.upto is not None
-        # The end is a change of its own unless it was published together with the session's beginning.
-        assert frame.upto.position - (MOST_CHANGES + 10) in {0, 1}
-
-    run(session_store, test)
+    start = (await next_frame(follower.follow(None, EVERYTHING))).upto
+    ids = await asyncio.to_thread(commit_sessions, session_store, MOST_CHANGES + 10)
+    frames, seen, parts = follower.follow(start, EVERYTHING), list[str](), 0
+    await asyncio.to_thread(commit_end, session_store, next(iter(ids)))
+    while (frame := await next_frame(frames)).messages[0].event != "sync":
+        parts += 1
+        seen += [json.loads(each.data)["session"]["id"] for each in frame.messages]
+    assert {str(id_) for id_ in ids} == set(seen)
+    assert parts >= 2
+    assert frame.upto is not None
+    # The end is a change of its own unless it was published together with the session's beginning.
+    assert frame.upto.position - (MOST_CHANGES + 10) in {0, 1}
 
 
-def test_a_reader_in_step_keeps_nothing_that_it_was_told(session_store: SessionStore) -> None:
+async def test_a_reader_in_step_keeps_nothing_that_it_was_told(
+    follower: Follower, session_store: SessionStore
+) -> None:
     """What it missed may be megabytes."""
-
-    async def test(follower: Follower) -> None:
-        start = (await next_frame(follower.follow(None, EVERYTHING))).upto
-        await asyncio.to_thread(commit_session, session_store)
-        frames = follower.follow(start, EVERYTHING)
-        missed = weakref.ref(await next_frame(frames))
-        await next_frame(frames)
-        waiting = asyncio.create_task(next_frame(frames))
-        await asyncio.to_thread(commit_session, session_store)
-        await waiting
-        async with asyncio.timeout(15):
-            while missed() is not None:  # noqa: ASYNC110 - what is waited for tells nobody
-                await asyncio.sleep(0.01)
-
-    run(session_store, test)
+    start = (await next_frame(follower.follow(None, EVERYTHING))).upto
+    await asyncio.to_thread(commit_session, session_store)
+    frames = follower.follow(start, EVERYTHING)
+    missed = weakref.ref(await next_frame(frames))
+    await next_frame(frames)
+    waiting = asyncio.create_task(next_frame(frames))
+    await asyncio.to_thread(commit_session, session_store)
+    await waiting
+    async with asyncio.timeout(15):
+        while missed() is not None:  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.01)
 
 
 def test_only_the_last_of_several_messages_moves_the_cursor(session_store: SessionStore) -> None:

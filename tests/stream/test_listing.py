@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
-import httpx
 import pytest
 from sqlalchemy import text
 
@@ -11,25 +10,24 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import MOST_ACTIONS, load_sessions
-from tests.stream.reading import load, wait_until
-from tests.stream.writing import LoafBaked, LoafBurnt, record, take_step
+from tests.recorded_sessions import LoafBaked, LoafBurnt, count_waiting, record
+from tests.stream.reading import Stream, wait_until
+from tests.stream.writing import take_step
 
 ABOUT = (("DE.b", "daily_targets", date(2026, 7, 24)),)
 
 
-def listed(http: httpx.Client, **query: str | int) -> list[str]:
+def listed(stream: Stream, **query: str | int) -> list[str]:
     """Return the ids that a query lists."""
-    return [session["id"] for session in load(http, **query)["sessions"]]
+    return [session["id"] for session in stream.load(**query)["sessions"]]
 
 
-def test_sessions_come_newest_first_with_header_and_actions(
-    session_store: SessionStore, http: httpx.Client
-) -> None:
+def test_sessions_come_newest_first_with_header_and_actions(stream: Stream) -> None:
     """The list says everything that a card shows."""
-    older = record(session_store, minute=0)
-    newer = record(session_store, "job", LoafBaked(what="rye"), minute=1)
+    older = record(stream.store, minute=0)
+    newer = record(stream.store, "job", LoafBaked(what="rye"), minute=1)
 
-    body = load(http)
+    body = stream.load()
     assert [newer, older] == [session["id"] for session in body["sessions"]]
     [action] = body["sessions"][0]["actions"]
     assert ("Baked rye", 1, "loaf-baked") == (action["text"], action["ord"], action["type"])
@@ -42,47 +40,47 @@ def test_sessions_come_newest_first_with_header_and_actions(
     ids=["all", "own account", "account referred to", "references"],
 )
 def test_pages_after_a_session_leave_none_out_that_began_at_the_same_instant(
-    session_store: SessionStore, http: httpx.Client, query: dict[str, str]
+    stream: Stream, query: dict[str, str]
 ) -> None:
     """`older_than` gives the next page, each session once."""
-    ids = [record(session_store, "job", LoafBaked(what="rye", about=ABOUT)) for _ in range(5)]
-    found = listed(http, limit=2, **query)
+    ids = [record(stream.store, "job", LoafBaked(what="rye", about=ABOUT)) for _ in range(5)]
+    found = listed(stream, limit=2, **query)
     assert 2 == len(found)
-    while page := listed(http, limit=2, older_than=found[-1], **query):
+    while page := listed(stream, limit=2, older_than=found[-1], **query):
         found += page
 
     assert sorted(ids, reverse=True) == found
 
 
 def test_a_long_session_is_listed_with_its_ends_its_errors_and_what_is_asked_for(
-    session_store: SessionStore, http: httpx.Client
+    stream: Stream,
 ) -> None:
     """It has its first two and last ten actions, its errors, and those about the account that is asked for."""
     actions = [LoafBaked(what=f"loaf {number}") for number in range(1, 42)]
     actions[20] = LoafBurnt(what="toast")
     actions[24] = LoafBaked(what="rye", about=ABOUT)
-    record(session_store, "job", *actions)
+    record(stream.store, "job", *actions)
 
-    [session] = load(http)["sessions"]
+    [session] = stream.load()["sessions"]
     assert [1, 2, 21, *range(32, 42)] == [action["ord"] for action in session["actions"]]
     assert 41 == session["action_count"]
-    [session] = load(http, account="DE.b")["sessions"]
+    [session] = stream.load(account="DE.b")["sessions"]
     accounts = {
         action["ord"]: [one["key"] for one in action["accounts"]] for action in session["actions"]
     }
     assert {25: ["DE.b"]} == {ord_: keys for ord_, keys in accounts.items() if keys}
 
 
-def test_a_long_session_is_read_in_several_answers(
-    session_store: SessionStore, http: httpx.Client
-) -> None:
+def test_a_long_session_is_read_in_several_answers(stream: Stream) -> None:
     """Each says where the next one begins, the last one that there is none."""
     count = MOST_ACTIONS + 1
     actions = [LoafBaked(what="rye") for _ in range(count)]
-    session_id = record(session_store, "job", *actions, input={"flour": 7})
+    session_id = record(stream.store, "job", *actions, input={"flour": 7})
 
-    first = http.get(f"/api/job-sessions/{session_id}").json()
-    rest = http.get(f"/api/job-sessions/{session_id}", params={"after": first["more_after"]}).json()
+    first = stream.http.get(f"/api/job-sessions/{session_id}").json()
+    rest = stream.http.get(
+        f"/api/job-sessions/{session_id}", params={"after": first["more_after"]}
+    ).json()
     assert (MOST_ACTIONS, None) == (first["more_after"], rest["more_after"])
     both = first["session"]["actions"] + rest["session"]["actions"]
     assert list(range(1, count + 1)) == [action["ord"] for action in both]
@@ -97,7 +95,7 @@ def test_the_cursor_is_of_the_same_moment_as_the_sessions(session_store: Session
         with session_store.begin() as publishing:
             publishing.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
             listing = pool.submit(load_sessions, session_store, SessionFilter(), 50)
-            wait_until(lambda: _count_waiting(session_store) > 0)
+            wait_until(lambda: count_waiting(session_store, "session_change_cursor") > 0)
             record(session_store)
             assert step(publishing)
         loaded = listing.result(timeout=15)
@@ -105,48 +103,37 @@ def test_the_cursor_is_of_the_same_moment_as_the_sessions(session_store: Session
     assert ([], "0") == (loaded["sessions"], loaded["cursor"].rpartition(".")[2])
 
 
-def _count_waiting(store: SessionStore) -> int:
-    with store.begin() as connection:
-        waiting = text(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_change_cursor' AS regclass)"
-        )
-        return int(connection.execute(waiting).scalar_one())
-
-
 @pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/api/job-sessions/00000000-0000-0000-0000-000000000001", 404),
-        ("/api/job-sessions?limit=0", 400),
         ("/api/job-sessions?limit=201", 400),
-        ("/api/job-sessions?limit=x", 400),
         ("/api/job-sessions/00000000-0000-0000-0000-000000000001?after=-1", 400),
         ("/api/job-sessions?status=nonsense", 400),
         ("/api/job-sessions?colour=red", 400),
         ("/api/job-sessions?since=yesterday", 400),
-        ("/api/job-sessions?since=2026-07-25T12:00:00", 400),
-        ("/api/job-sessions?older_than=yesterday", 400),
         (f"/api/job-sessions?job={'x' * 201}", 400),
-        ("/api/job-sessions?job=a%00b", 400),
         ("/api/job-sessions/stream?status=nonsense", 400),
         ("/api/nothing-here", 404),
         ("/web/../settings.py", 404),
     ],
 )
-def test_an_error_is_json_and_says_what_to_do(http: httpx.Client, path: str, status: int) -> None:
+def test_an_error_is_json_and_says_what_to_do(stream: Stream, path: str, status: int) -> None:
     """Whatever is wrong, the answer has `error` and `what_to_do`."""
-    response = http.get(path)
+    response = stream.http.get(path)
 
     assert status == response.status_code
     assert {"error", "what_to_do"} == response.json().keys()
     assert all(response.json().values())
 
 
-def test_a_browser_gets_a_page_where_there_is_none(http: httpx.Client) -> None:
+def test_a_browser_gets_a_page_where_there_is_none(stream: Stream) -> None:
     """With the views to go on with; programs get JSON at the same address."""
-    page = http.get("/nothing", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    page = stream.http.get(
+        "/nothing", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    )
     assert (404, "text/html; charset=utf-8") == (page.status_code, page.headers["content-type"])
     assert '<a href="/sessions">Stream</a>' in page.text
     for accept in ("*/*", "application/json"):
-        answer = http.get("/nothing", headers={"Accept": accept})
+        answer = stream.http.get("/nothing", headers={"Accept": accept})
         assert (404, {"error", "what_to_do"}) == (answer.status_code, answer.json().keys())

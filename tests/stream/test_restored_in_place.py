@@ -2,17 +2,16 @@
 
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import pytest
 from sqlalchemy import make_url, text
 
 from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_sessions import SessionStore
-from tests.stream.reading import Follow, load, wait_until
+from tests.recorded_sessions import execute
+from tests.stream.reading import Stream, wait_until
 from tests.stream.writing import (
     commit_session,
     commit_sessions,
@@ -21,7 +20,12 @@ from tests.stream.writing import (
     take_step,
 )
 
-EVERY_TABLE_OF_THE_LOG = "session_headers, session_actions, session_changes, session_change_cursor"
+TABLES_OF_THE_LOG = (
+    "session_headers",
+    "session_actions",
+    "session_changes",
+    "session_change_cursor",
+)
 
 
 def step_and_epoch(store: SessionStore) -> UUID:
@@ -66,47 +70,33 @@ def restore(file: Path, store: SessionStore, *options: str) -> None:
     run("pg_restore", *options, f"--dbname={address_of(store)}", str(file))
 
 
-def restore_clean(file: Path, store: SessionStore) -> None:
-    """Drop everything and restore it."""
-    restore(file, store, "--clean", "--if-exists")
-
-
-def restore_rows(file: Path, store: SessionStore) -> None:
-    """Empty the tables and restore their rows only."""
-    with store.begin() as connection:
-        connection.execute(text(f"TRUNCATE {EVERY_TABLE_OF_THE_LOG} CASCADE"))
-    tables = [f"--table={name}" for name in EVERY_TABLE_OF_THE_LOG.split(", ")]
-    restore(file, store, "--data-only", *tables)
-
-
-@pytest.mark.parametrize("how", [restore_clean, restore_rows])
+@pytest.mark.parametrize("is_clean", [True, False], ids=["everything is dropped", "rows only"])
 def test_a_reader_from_before_the_restore_is_told_to_reload(
-    session_store: SessionStore,
-    http: httpx.Client,
-    follow: Follow,
-    transport: str,
-    tmp_path: Path,
-    how: Callable[[Path, SessionStore], None],
+    stream: Stream, transport: str, tmp_path: Path, *, is_clean: bool
 ) -> None:
     """Its cursor is no longer of this log, though positions have grown past it; after the reload it misses nothing."""
-    kept = commit_sessions(session_store, 10)
-    wait_until(lambda: not is_step_due(session_store))
-    file = dump(session_store, tmp_path)
-    commit_sessions(session_store, 10)
-    wait_until(lambda: not is_step_due(session_store))
-    old_cursor = load(http)["cursor"]
+    kept = commit_sessions(stream.store, 10)
+    wait_until(lambda: not is_step_due(stream.store))
+    file = dump(stream.store, tmp_path)
+    commit_sessions(stream.store, 10)
+    wait_until(lambda: not is_step_due(stream.store))
+    old_cursor = stream.load()["cursor"]
 
-    how(file, session_store)
-    new = commit_sessions(session_store, 25)
-    wait_until(lambda: not is_step_due(session_store))
+    if is_clean:
+        restore(file, stream.store, "--clean", "--if-exists")
+    else:
+        execute(stream.store, f"TRUNCATE {', '.join(TABLES_OF_THE_LOG)} CASCADE")
+        restore(file, stream.store, "--data-only", *(f"--table={one}" for one in TABLES_OF_THE_LOG))
+    new = commit_sessions(stream.store, 25)
+    wait_until(lambda: not is_step_due(stream.store))
 
-    told = follow(transport, cursor=old_cursor)
+    told = stream.follow(transport, cursor=old_cursor)
     wait_until(told.ended.is_set)
     assert ["epoch"] == [data["reason"] for _, _, data in told.events("reset")]
     assert [] == told.events("job-sessions:updated")
-    loaded = load(http, limit=200)
-    late = commit_sessions(session_store, 3)
-    reader = follow(transport, loaded)
+    loaded = stream.load(limit=200)
+    late = commit_sessions(stream.store, 3)
+    reader = stream.follow(transport, loaded)
     wait_until(lambda: {str(each) for each in kept | new | late} == set(reader.sessions))
     assert [] == reader.faults
 
@@ -119,9 +109,8 @@ def test_a_step_in_the_middle_of_a_restore_is_not_the_last_word(
     take_step(session_store)
     file = dump(session_store, tmp_path)
 
-    with session_store.begin() as connection:
-        connection.execute(text("DROP SCHEMA public, reports CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
+    execute(session_store, "DROP SCHEMA public, reports CASCADE")
+    execute(session_store, "CREATE SCHEMA public")
     restore(file, session_store, "--section=pre-data")
     restore(file, session_store, "--section=data", "--table=session_change_cursor")
     in_the_middle = step_and_epoch(session_store)

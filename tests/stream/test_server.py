@@ -2,34 +2,31 @@
 
 import signal
 import socket
-import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from websockets.sync.client import connect
 
+from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import transports
+from tests.faults.stream.stream_programs import Server
 from tests.stream.reading import (
+    Stream,
     closing_code,
-    place_of,
     refusal_of,
+    serve_stream,
     wait_until,
     websocket_address,
 )
-from tests.stream.serving import STREAM_COMMAND, Serve, run_server
 from tests.stream.writing import start_session
 
-SERVE = """
-import sys
-from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server.serve import serve
-serve(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
-"""
 LONGEST_MESSAGE = 64 * 1024
-LONGEST_FILTER = 200
 SSE = "GET /api/job-sessions/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 WEBSOCKET = (
     "GET /api/job-sessions/ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -37,44 +34,45 @@ WEBSOCKET = (
 )
 
 
+@pytest.fixture
+def process(database_url: str, tmp_path: Path) -> Iterator[Server]:
+    """`bidbeacon stream` in a process of its own."""
+    server = Server(PROJECT_ROOT, tmp_path, {"BIDBEACON_DATABASE_URL": database_url})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_process_soon_with_streams_open(
-    database_url: str, number: signal.Signals
+    process: Server, number: signal.Signals
 ) -> None:
     """Open streams are ended, and the process exits with 0: two seconds on an idle machine."""
+    assert f"Event Stream: {process.base_url}\n" in process.log.read_text()
     with (
-        run_server([sys.executable, "-c", SERVE, database_url]) as (process, url),
-        httpx.stream("GET", f"{url}/api/job-sessions/stream", timeout=15) as sse,
-        connect(websocket_address(url)) as websocket,
+        httpx.stream("GET", f"{process.base_url}/api/job-sessions/stream", timeout=15) as sse,
+        connect(websocket_address(process.base_url)) as websocket,
     ):
         assert "sync" in str(websocket.recv(timeout=10))
         started = time.monotonic()
-        process.send_signal(number)
+        process.process.send_signal(number)
         assert "sync" in "".join(sse.iter_text())
         assert 1001 == closing_code(websocket)
-        assert 0 == process.wait(timeout=15)
+        assert 0 == process.process.wait(timeout=15)
         assert time.monotonic() - started < 10
 
 
-def test_port_0_is_any_free_port_and_is_printed(database_url: str) -> None:
-    """`bidbeacon stream --port 0` says where it listens, and ends with 0 after Ctrl-C."""
-    with run_server(STREAM_COMMAND, BIDBEACON_DATABASE_URL=database_url) as (process, url):
-        assert 200 == httpx.get(f"{url}/healthz", timeout=15).status_code
-        process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(timeout=15)
-
-
-def test_half_open_requests_keep_nobody_out(database_url: str) -> None:
+def test_half_open_requests_keep_nobody_out(process: Server) -> None:
     """300 requests whose headers never end, under 256 descriptors: the health is told within seconds."""
-    limited = ["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', sys.executable, "-c", SERVE]
-    with run_server([*limited, database_url]) as (process, url):
-        with ExitStack() as opened:
-            for _ in range(300):
-                half = opened.enter_context(socket.create_connection(place_of(url), timeout=30))
-                half.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
-            wait_until(lambda: is_healthy(url))
-        process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(timeout=15)
+    process.process.rlimit(psutil.RLIMIT_NOFILE, (256, 256))
+    with ExitStack() as opened:
+        address = ("127.0.0.1", process.port)
+        for _ in range(300):
+            half = opened.enter_context(socket.create_connection(address, timeout=30))
+            half.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+        wait_until(lambda: is_healthy(process.base_url))
 
 
 def is_healthy(url: str) -> bool:
@@ -84,12 +82,13 @@ def is_healthy(url: str) -> bool:
     return False
 
 
-def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
+def test_requests_that_never_end_are_cut_off(stream: Stream) -> None:
     """A client that sends only the beginning of a request, also after a complete one, loses the connection after seconds."""
     half_a_request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    address = ("127.0.0.1", stream.http.base_url.port)
     with (
-        socket.create_connection(place_of(base_url), timeout=30) as first,
-        socket.create_connection(place_of(base_url), timeout=30) as second,
+        socket.create_connection(address, timeout=30) as first,
+        socket.create_connection(address, timeout=30) as second,
     ):
         first.sendall(half_a_request)
         second.sendall(half_a_request + b"\r\n")
@@ -98,38 +97,26 @@ def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
         assert (b"", b"") == (first.recv(12), second.recv(12))
 
 
-def test_too_many_streams_are_refused(
-    http: httpx.Client, base_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_streams_are_refused(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound counts both transports and answers with 503, a WebSocket before its handshake ends."""
     monkeypatch.setattr(transports, "MOST_READERS", 1)
-    with http.stream("GET", "/api/job-sessions/stream"):
-        refused = http.get("/api/job-sessions/stream")
+    with stream.http.stream("GET", "/api/job-sessions/stream"):
+        refused = stream.http.get("/api/job-sessions/stream")
         assert (503, "Too many streams are open.") == (
             refused.status_code,
             refused.json()["error"],
         )
-        assert 503 == refusal_of(websocket_address(base_url))
+        assert 503 == refusal_of(websocket_address(stream.url))
 
 
-def test_what_a_reader_says_is_ignored_up_to_a_bound(base_url: str) -> None:
+def test_what_a_reader_says_is_ignored_up_to_a_bound(stream: Stream) -> None:
     """The stream listens to nobody; a message of more than 64 KiB ends the connection (1009)."""
-    with connect(websocket_address(base_url)) as reader:
+    with connect(websocket_address(stream.url)) as reader:
         reader.send("x" * LONGEST_MESSAGE)
         assert "sync" in str(reader.recv(timeout=10))
         assert "sync" in str(reader.recv(timeout=10))
         reader.send("x" * (LONGEST_MESSAGE + 1))
         assert 1009 == closing_code(reader)
-
-
-def test_a_filter_over_the_bound_is_refused_by_both_transports(
-    http: httpx.Client, base_url: str
-) -> None:
-    """200 characters are taken, one more is a 400."""
-    query = f"account={'x' * LONGEST_FILTER}"
-    assert 200 == http.head(f"/api/job-sessions/stream?{query}").status_code
-    assert 400 == http.get(f"/api/job-sessions/stream?{query}x").status_code
-    assert 400 == refusal_of(websocket_address(base_url, f"{query}x"))
 
 
 def connect_silent(opened: ExitStack, port: int, request: str) -> socket.socket:
@@ -155,7 +142,6 @@ def read_to_its_end(reader: socket.socket) -> bytes:
 @pytest.mark.parametrize("request_text", [SSE, WEBSOCKET], ids=["sse", "websocket"])
 def test_readers_that_do_not_read_are_given_up(
     session_store: SessionStore,
-    serve_stream: Serve,
     monkeypatch: pytest.MonkeyPatch,
     request_text: str,
 ) -> None:

@@ -3,12 +3,12 @@
 from datetime import date
 from typing import Any
 
-import httpx
 import pytest
 
 from bidbeacon_sessions import SessionStore, Subject
-from tests.stream.reading import Follow, load, position_of, wait_until
-from tests.stream.writing import LoafBaked, LoafBurnt, is_step_due, record
+from tests.recorded_sessions import LoafBaked, LoafBurnt, record
+from tests.stream.reading import Stream, position_of, wait_until
+from tests.stream.writing import is_step_due
 
 EARLY, MIDDLE, LATE = "early", "middle", "late"
 ENDED = {EARLY: "failed", MIDDLE: "succeeded", LATE: "succeeded"}
@@ -39,6 +39,9 @@ FILTERS: list[tuple[dict[str, str], set[str]]] = [
     ({"outcome": "ok"}, {MIDDLE}),
     ({"outcome": "problems", "status": "succeeded"}, {LATE}),
     ({"outcome": "problems", "account": "FR.c"}, set()),
+    ({"outcome": "problems", "account": "FR.a"}, {EARLY, LATE}),
+    ({"outcome": "ok", "account": "FR.c"}, {LATE}),
+    ({"outcome": "ok", "account": "FR.c", "job": MIDDLE}, set()),
     ({"type": "loaf-baked"}, {MIDDLE, LATE}),
     ({"type": "loaf-burnt"}, {EARLY, LATE}),
     ({"dataset": "daily_targets"}, {MIDDLE}),
@@ -70,25 +73,21 @@ FILTERS: list[tuple[dict[str, str], set[str]]] = [
     ids=[" ".join(f"{name}:{value}" for name, value in query.items()) for query, _ in FILTERS],
 )
 def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
-    session_store: SessionStore,
-    http: httpx.Client,
-    follow: Follow,
-    query: dict[str, str],
-    matching: set[str],
+    stream: Stream, query: dict[str, str], matching: set[str]
 ) -> None:
     """Of three sessions that are recorded while it is open, those that match are heard of."""
-    loaded = load(http, **query)
-    reader, watching = follow("sse", loaded, **query), follow("sse", loaded | {"sessions": []})
-    record_all(session_store)
+    reader, watching = stream.follow(**query), stream.follow()
+    record_all(stream.store)
     wait_until(
         lambda: (
             ENDED == {one["job_name"]: one["status"] for one in list(watching.sessions.values())}
         )
     )
-    wait_until(lambda: not is_step_due(session_store))
-    wait_until(lambda: reader.has_synced_to(position_of(load(http)["cursor"])))
+    wait_until(lambda: not is_step_due(stream.store))
+    newest = position_of(stream.load()["cursor"])
+    wait_until(lambda: reader.view.position >= newest)
 
-    shown = {one["id"]: one for one in load(http, **query)["sessions"]}
+    shown = {one["id"]: one for one in stream.load(**query)["sessions"]}
     assert matching == {one["job_name"] for one in shown.values()}
     assert matching == {
         data["session"]["job_name"] for _, _, data in reader.events("job-sessions:updated")

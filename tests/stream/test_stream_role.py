@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -12,10 +13,10 @@ from sqlalchemy import Engine, make_url, text
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.web import pipelines_extension
-from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.change_log import head, step, trim
-from bidbeacon_sessions.session import SessionFinalized
-from tests.stream.serving import STREAM_COMMAND, Serve
+from tests.recorded_sessions import LoafBaked, record
+from tests.stream.reading import serve_stream
 
 AN_ACCOUNT = """
     WITH ads_account AS (
@@ -23,6 +24,8 @@ AN_ACCOUNT = """
         VALUES ('amzn1.one', 'one', 'One', 'client', 'NA', 'America/Los_Angeles'))
     INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
     VALUES ('amzn1.one', 'US', 'US.one', 'One', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"""
+
+STREAM_COMMAND = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]
 
 
 @pytest.fixture
@@ -34,16 +37,11 @@ def role_url(database_url: str, engine: Engine) -> Iterator[str]:
         for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
         if "CREATE ROLE" in block
     ]
-    name, password = f"stream_{secrets.token_hex(4)}", secrets.token_hex(8)
+    name = f"stream_{secrets.token_hex(4)}"
     with engine.begin() as connection:
-        connection.exec_driver_sql(
-            grants.replace("bidbeacon_stream", name).replace("a-long-random-text", password)
-        )
-    yield (
-        make_url(database_url)
-        .set(username=name, password=password)
-        .render_as_string(hide_password=False)
-    )
+        connection.exec_driver_sql(grants.replace("bidbeacon_stream", name))
+    url = make_url(database_url).set(username=name, password="a-long-random-text")
+    yield url.render_as_string(hide_password=False)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"DROP OWNED BY {name}")
         connection.exec_driver_sql(f"DROP ROLE {name}")
@@ -58,11 +56,10 @@ def role_store(role_url: str) -> Iterator[SessionStore]:
 
 
 def test_all_that_the_page_asks_is_answered(
-    session_store: SessionStore, role_store: SessionStore, engine: Engine, serve_stream: Serve
+    session_store: SessionStore, role_store: SessionStore, engine: Engine
 ) -> None:
     """List, one session, what stands around it, counts, values, coverage, explanations, metrics: none misses a right."""
-    with with_job_session("job", store=session_store, account=Subject("US.one")) as session:
-        session.add(SessionFinalized(status="crashed", reason="for the test"))
+    session_id = record(session_store, "job", LoafBaked(), account=Subject("US.one"))
     with engine.begin() as connection:
         connection.exec_driver_sql(AN_ACCOUNT)
     extension = pipelines_extension(role_store, get_settings())
@@ -70,14 +67,14 @@ def test_all_that_the_page_asks_is_answered(
         serve_stream(role_store, extension=extension) as server,
         httpx.Client(base_url=server.url, timeout=15) as http,
     ):
-        answers = {path: http.get(path).status_code for path in _paths(str(session.session_id))}
+        answers = {path: http.get(path).status_code for path in _paths(session_id)}
     assert {200} == set(answers.values()), answers
 
 
 def _paths(session_id: str) -> list[str]:
     return [
         "/api/job-sessions",
-        "/api/job-sessions?text=crashed&account=US.one&status=succeeded&type=session-finalized",
+        "/api/job-sessions?text=bread&account=US.one&status=succeeded&type=loaf-baked",
         "/api/job-sessions?dataset=daily_targets&window=2026-11-23",
         f"/api/job-sessions/{session_id}",
         f"/api/job-sessions/{session_id}/surroundings",
@@ -99,8 +96,7 @@ def test_the_role_keeps_the_log(
     session_store: SessionStore, role_store: SessionStore, engine: Engine
 ) -> None:
     """It publishes, trims, and begins a new epoch with all that belongs to that."""
-    with with_job_session("job", store=session_store) as session:
-        session.add(SessionFinalized(status="crashed", reason="for the test"))
+    record(session_store, "job", LoafBaked())
     with role_store.begin() as connection:
         step(connection)
     with engine.begin() as connection:
@@ -110,8 +106,7 @@ def test_the_role_keeps_the_log(
         before = head(connection).epoch
         step(connection)
         assert before != head(connection).epoch
-    with with_job_session("job", store=session_store):
-        pass
+    record(session_store)
     with role_store.begin() as connection:
         assert 1 == step(connection)
         assert 1 == trim(connection, rows=0, hours=24)

@@ -1,14 +1,11 @@
 """Sessions as other processes write them, in transactions of the test's own, and steps of the log."""
 
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
-from itertools import chain, repeat
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
+from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import Cursor, head, look, read_changes, step
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.session import SessionFinalized
@@ -19,54 +16,6 @@ from bidbeacon_sessions.writes import (
     insert_action,
     insert_session,
 )
-
-NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
-
-
-class LoafBaked(Action):
-    """Some bread is ready."""
-
-    sentence = "Baked {what}"
-    tone = "success"
-
-    what: str
-    about: tuple[tuple[str, str, date], ...] = ()
-
-    def references(self) -> list[Reference]:
-        """Return one for each account, dataset and window."""
-        return [
-            Reference(account, "baked", dataset, str(day)) for account, dataset, day in self.about
-        ]
-
-
-class LoafBurnt(Action):
-    """Some bread is black."""
-
-    sentence = "Burnt {what}"
-    tone = "error"
-
-    what: str
-
-
-def record(
-    store: SessionStore,
-    job: str = "job",
-    *actions: Action,
-    minute: float = 0,
-    seconds: float = 0,
-    fails: bool = False,
-    **options: Any,
-) -> str:
-    """Record a whole session that began some minutes after noon and took some seconds; return its id."""
-    begins = NOON + timedelta(minutes=minute)
-    times = chain([begins], repeat(begins + timedelta(seconds=seconds)))
-    options = {"account": Subject("US.a", "Shop A"), "clock": lambda: next(times)} | options
-    with suppress(OSError), with_job_session(job, store=store, **options) as session:
-        for action in actions:
-            session.add(action)
-        if fails:
-            raise OSError("the disk is full")
-    return str(session.session_id)
 
 
 def start_session(connection: Connection, *, job: str = "job", **given: Any) -> UUID:
@@ -98,12 +47,6 @@ def commit_session(store: SessionStore, *, job: str = "job") -> UUID:
 def commit_sessions(store: SessionStore, count: int) -> set[UUID]:
     """Write sessions, each in a transaction of its own; return their ids."""
     return {commit_session(store) for _ in range(count)}
-
-
-def commit_action(store: SessionStore, session_id: UUID, ord_: int) -> None:
-    """Write an action and commit."""
-    with store.begin() as connection:
-        write_action(connection, session_id, ord_)
 
 
 def commit_end(store: SessionStore, session_id: UUID) -> None:

@@ -4,16 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stream import test_stream_mutations as stream_mutations
-
-NAMES = [
-    name
-    for name, each in vars(stream_mutations).items()
-    if isinstance(each, list) and name.isupper()
-]
+from tests.faults.stream.test_stream_mutations import MUTATIONS, mutated_code
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MUTATIONS)
 def test_what_a_mutation_changes_is_there_once(name: str, tmp_path: Path) -> None:
     """Who changes that code learns it here, and not months later in a suite that takes hours."""
-    stream_mutations.mutated_code(tmp_path, getattr(stream_mutations, name))
+    mutated_code(tmp_path, MUTATIONS[name][0])

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from bidbeacon_pipelines.actions import ReportProcessed, ReportRequested, WindowsQueued
 from bidbeacon_sessions import Action
-from bidbeacon_sessions.errors import ActionDefinitionError
 from bidbeacon_sessions.spans import MOST_STEPS, describe_time, divide_time
 
 START = datetime(2026, 7, 25, 12, tzinfo=UTC)
@@ -51,7 +50,7 @@ def told(actions: Sequence[dict[str, Any]], seconds: float | None) -> list[tuple
 
 def test_waiting_ends_with_an_action_and_own_work_comes_last() -> None:
     """The class of the action says what was waited for, and its payload how long the work afterwards took."""
-    actions = [row(1, "dough-made", 2), row(2, "oven-heated", 12, kneading=3)]
+    actions = [row(1, "of-other-code", 2), row(2, "oven-heated", 12, kneading=3)]
     assert [
         (None, 0, 2, 1),
         ("the oven", 2, 7, 2),
@@ -72,11 +71,6 @@ def test_a_payload_that_does_not_fit_breaks_nothing(payload: dict[str, Any]) -> 
     """Own work is at most the whole step, and what is not readable counts as waiting."""
     steps = describe_time(session(4), [row(1, "oven-heated", 4, **payload)])["steps"]
     assert [(0, 4)] == [(step["start"], step["seconds"]) for step in steps]
-
-
-def test_an_unknown_type_is_own_work() -> None:
-    """It was recorded by other code than ours."""
-    assert [(None, 0, 4, 1)] == told([row(1, "long-gone", 4)], 4)
 
 
 def test_a_report_tells_the_gate_amazon_and_the_load_apart() -> None:
@@ -111,12 +105,3 @@ def test_steps_follow_each_other_without_a_gap(
     assert len(time["steps"]) <= MOST_STEPS
     assert end == sum(one["seconds"] for one in time["sums"])
     assert end == sum(step["seconds"] for step in time["steps"]) + time["more"]["seconds"]
-
-
-def test_the_field_of_own_work_must_exist() -> None:
-    """A class that names another one is refused where it is defined."""
-    with pytest.raises(ActionDefinitionError, match=r"names \['hours'\]"):
-
-        class OvenCooled(Action):
-            sentence = "Cooled the oven"
-            own_seconds = "hours"

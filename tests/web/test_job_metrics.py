@@ -11,7 +11,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.server import StreamServer
-from tests.stream.writing import NOON, record
+from tests.recorded_sessions import NOON, record
 
 THREE = NOON + timedelta(hours=3)
 Serve = Callable[..., AbstractContextManager[StreamServer]]

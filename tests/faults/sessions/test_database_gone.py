@@ -8,23 +8,36 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.session import RETRY_SECONDS
-from tests.faults.sessions.outage_world import OutageWorked, OutageWorld
 from tests.postgres.flickering import wait_until
+from tests.recorded_sessions import LoafBaked, recorded
+from tests.temporary_postgres import TemporaryPostgres
+
+pytestmark = pytest.mark.faults
 
 A_WHILE, A_MINUTE = 20, 60
 LOOKS = 100
 
 
 @pytest.fixture
-def outage_world(tmp_path: Path) -> Iterator[OutageWorld]:
-    """Yield a server of its own, that syncs each commit to disk."""
-    world = OutageWorld(tmp_path)
-    yield world
-    world.close()
+def server(tmp_path: Path) -> Iterator[TemporaryPostgres]:
+    """Yield a server of its own, that syncs each commit to disk; it keeps its port when it is stopped and started."""
+    made = TemporaryPostgres(tmp_path)
+    upgrade(made.start())
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def store(server: TemporaryPostgres) -> Iterator[SessionStore]:
+    """Yield a store on that server."""
+    made = SessionStore.connect(server.url())
+    yield made
+    made.dispose()
 
 
 def close_dead(store: SessionStore) -> int:
@@ -33,47 +46,51 @@ def close_dead(store: SessionStore) -> int:
         return close_dead_sessions(store, instance)
 
 
-@pytest.mark.faults
-def test_sessions_outage_of_a_while_loses_nothing(outage_world: OutageWorld) -> None:
+def told(store: SessionStore) -> tuple[str, list[str]]:
+    """Return the only session's status, and the loaves it tells of."""
+    [row] = recorded(store)
+    return row.status, [action["what"] for action in row.actions if "what" in action]
+
+
+def test_sessions_outage_of_a_while_loses_nothing(
+    server: TemporaryPostgres, store: SessionStore
+) -> None:
     """What is recorded meanwhile waits; nothing is lost or doubled."""
-    with with_job_session("outage", store=outage_world.store) as session:
-        session.add(OutageWorked(number=0))
-        with outage_world.stopped():
-            waiting = threading.Thread(target=lambda: session.add(OutageWorked(number=1)))
-            waiting.start()
-            waiting.join(A_WHILE)
-            assert waiting.is_alive()
+    with with_job_session("outage", store=store) as session:
+        session.add(LoafBaked(what="before"))
+        server.stop()
+        waiting = threading.Thread(target=lambda: session.add(LoafBaked(what="meanwhile")))
+        waiting.start()
+        waiting.join(A_WHILE)
+        assert waiting.is_alive()
+        server.start()
         waiting.join()
-        session.add(OutageWorked(number=2))
-    assert ("succeeded", [0, 1, 2]) == outage_world.told()
+        session.add(LoafBaked(what="after"))
+    assert ("succeeded", ["before", "meanwhile", "after"]) == told(store)
 
 
-@pytest.mark.faults
 def test_sessions_outage_of_a_minute_fails_the_job_that_records(
-    outage_world: OutageWorld,
+    server: TemporaryPostgres, store: SessionStore
 ) -> None:
     """After half a minute each for the action and the end; whoever looks later closes the session."""
     began = time.monotonic()
-    with (
-        pytest.raises(DatabaseAwayError),
-        with_job_session("outage", store=outage_world.store) as session,
-    ):
-        outage_world.server.stop()
-        session.add(OutageWorked(number=0))
+    with pytest.raises(DatabaseAwayError), with_job_session("outage", store=store) as session:
+        server.stop()
+        session.add(LoafBaked())
     assert 2 * RETRY_SECONDS <= time.monotonic() - began < 3 * RETRY_SECONDS
-    outage_world.server.start()
-    wait_until(lambda: close_dead(outage_world.store) == 1, "it is closed", seconds=60)
-    assert ("crashed", []) == outage_world.told()
+    server.start()
+    wait_until(lambda: close_dead(store) == 1, "it is closed", seconds=60)
+    assert ("crashed", []) == told(store)
 
 
-@pytest.mark.faults
 def test_sessions_outage_of_a_minute_makes_no_living_session_crashed(
-    outage_world: OutageWorld,
+    server: TemporaryPostgres, store: SessionStore
 ) -> None:
     """Its lease of 45 seconds ran out meanwhile, and yet nobody who looks right after the start takes it for dead."""
-    with with_job_session("outage", store=outage_world.store) as session:
-        with outage_world.stopped():
-            threading.Event().wait(A_MINUTE)
-        assert [0] * LOOKS == [close_dead(outage_world.store) for _ in range(LOOKS)]
-        session.add(OutageWorked(number=0))
-    assert ("succeeded", [0]) == outage_world.told()
+    with with_job_session("outage", store=store) as session:
+        server.stop()
+        threading.Event().wait(A_MINUTE)
+        server.start()
+        assert [0] * LOOKS == [close_dead(store) for _ in range(LOOKS)]
+        session.add(LoafBaked(what="after"))
+    assert ("succeeded", ["after"]) == told(store)

@@ -18,14 +18,6 @@ def stream_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamC
 
 
 @pytest.fixture
-def second_cluster(tmp_path: Path) -> Iterator[StreamCluster]:
-    """Yield another cluster, younger than the suite's."""
-    cluster = StreamCluster(tmp_path / "second")
-    yield cluster
-    cluster.remove()
-
-
-@pytest.fixture
 def stage(
     stream_cluster: StreamCluster, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> Iterator[Stage]:

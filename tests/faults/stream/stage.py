@@ -1,21 +1,19 @@
 """The stage of one test: a database of the suite's own cluster, the processes on it, its readers, and the judgement at the end."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.writes import NewAction, NewSession, insert_action, insert_session
 from tests.dagster.world import wait_until
 from tests.faults.stream.stream_cluster import StreamCluster
-from tests.faults.stream.stream_followers import Reader
+from tests.faults.stream.stream_followers import LastingReader
 from tests.faults.stream.stream_oracle import (
     Acknowledged,
     Stored,
@@ -24,13 +22,14 @@ from tests.faults.stream.stream_oracle import (
     view_faults,
     writers_faults,
 )
-from tests.faults.stream.stream_programs import Program, Server, stepper, writer
+from tests.faults.stream.stream_programs import Program, Server
+from tests.stream.writing import start_session, write_action
 
 JOBS = ("job-a", "job-b")
 ANY_BACKEND = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"""
-COUNTED = ("connections", "loads", "reset epoch", "reset expired")
+HERE = Path(__file__).parent
 
 
 class Stage:
@@ -41,8 +40,7 @@ class Stage:
         folder: for logs and the writers' lists.
         code: the folder that processes import our packages from; another one for a mutation.
         patience: for how many seconds readers are waited for.
-        tell: is told in words what was written and what happened to readers, each time that all was
-            well.
+        tell: is told in words what was written and what happened, each time that all was well.
     """
 
     def __init__(
@@ -56,39 +54,46 @@ class Stage:
     ) -> None:
         self.cluster = cluster
         self.database = cluster.make_database()
-        self.url = cluster.url_of(self.database)
+        self.url = cluster.url(self.database)
+        self.folder = folder
+        self.servers: list[Server] = []
         self.writers: list[Program] = []
-        self.readers: list[Reader] = []
+        self.readers: list[LastingReader] = []
         self.faults: Counter[str] = Counter()
-        self._folder = folder
         self._code = code
         self._patience = patience
         self._tell = tell
-        self._journals: list[Path] = []
         self._programs: list[Program] = []
+        self._more_clusters: list[StreamCluster] = []
+
+    def another_cluster(self) -> StreamCluster:
+        """Make a cluster that is younger than the suite's."""
+        self._more_clusters.append(StreamCluster(self.folder / "another"))
+        return self._more_clusters[-1]
 
     def server(self) -> Server:
         """Start a server."""
-        made = Server(self._code, self._folder, {"BIDBEACON_DATABASE_URL": self.url})
-        self._start(made)
-        return made
+        self.servers.append(Server(self._code, self.folder, {"BIDBEACON_DATABASE_URL": self.url}))
+        self._start(self.servers[-1])
+        return self.servers[-1]
 
-    def stepper(self, how: str = "") -> Program:
+    def stepper(self, *how: str) -> Program:
         """Start a stepping process."""
-        log = self._folder / f"stepper-{len(self._programs)}.log"
-        return self._start(stepper(self.url, how, self._code, log))
+        return self._run("stepping_program.py", f"stepper-{len(self._programs)}", self.url, *how)
 
     def writer(self, *, sessions: int = 2, actions: int = 60, wait: float = 0.05) -> Program:
         """Start a writing process."""
         number = len(self.writers)
-        journal = self._folder / f"journal-{number}"
+        journal = self.folder / f"journal-{number}"
         journal.touch()
-        self._journals.append(journal)
-        counts = {"sessions": sessions, "actions": actions, "wait": wait}
         own = {"url": self.url, "journal": str(journal), "seed": number, "job": JOBS[number % 2]}
-        made = writer(own | counts, self._code, self._folder / f"writer-{number}.log")
-        self.writers.append(made)
-        return self._start(made)
+        options = json.dumps(own | {"sessions": sessions, "actions": actions, "wait": wait})
+        self.writers.append(self._run("writing_program.py", f"writer-{number}", options))
+        return self.writers[-1]
+
+    def _run(self, program: str, name: str, *arguments: str) -> Program:
+        command = [str(HERE / program), *arguments]
+        return self._start(Program(command, self._code, self.folder / f"{name}.log"))
 
     def _start(self, program: Program) -> Program:
         self._programs.append(program)
@@ -97,32 +102,32 @@ class Stage:
 
     def follow(
         self, *servers: Server, transport: str = "sse", waits: bool = True, **options: Any
-    ) -> Reader:
+    ) -> LastingReader:
         """Open a reader, and wait until it has loaded the list and is connected."""
-        made = Reader([server.base_url for server in servers], transport, **options)
+        made = LastingReader([server.base_url for server in servers], transport, **options)
         self.readers.append(made)
         if waits:
             wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", 60)
         return made
 
-    def follow_both(self, *servers: Server, **options: Any) -> list[Reader]:
+    def follow_both(self, *servers: Server, **options: Any) -> list[LastingReader]:
         """Open a reader over each transport."""
         return [self.follow(*servers, transport=name, **options) for name in ("sse", "websocket")]
 
     @property
     def acknowledged(self) -> Acknowledged:
         """What the writers have been told so far."""
-        read = Acknowledged()
-        read.read(self._journals)
-        return read
+        return Acknowledged(self.folder.glob("journal-*"))
 
     def count_acknowledged(self) -> int:
         """Count the actions that were acknowledged so far."""
         return sum(place[1] > 0 for place in self.acknowledged.places("acknowledged"))
 
-    def wait_for_writers(self, seconds: float = 120) -> None:
-        """Wait until all writers that were not killed have written everything."""
-        wait_until(lambda: not self._is_writing, "all is written", seconds=seconds)
+    def wait_for_writers(self) -> None:
+        """Wait until all writers that were not killed have written everything, and commit what killed ones left prepared."""
+        wait_until(lambda: not self._is_writing, "all is written", seconds=120)
+        assert {0, -9} >= {one.ended for one in self.writers}, self._said()
+        self.end_prepared()
 
     def wait_for_commits(self, number: int) -> None:
         """Wait until so many more actions are acknowledged."""
@@ -138,27 +143,21 @@ class Stage:
     def _is_writing(self) -> bool:
         return any(one.ended is None for one in self.writers)
 
+    def _said(self) -> str:
+        return "\n".join(path.read_text()[-2_000:] for path in self.folder.glob("writer-*.log"))
+
     def pause(self, seconds: float) -> None:
         """Let a moment pass between two faults."""
         threading.Event().wait(seconds)
 
-    def commit(
-        self,
-        *,
-        job: str = "the-end",
-        url: str | None = None,
-        input: dict[str, Any] | None = None,  # noqa: A002 - as of sessions
-    ) -> str:
+    def commit(self, *, job: str = "the-end", url: str | None = None, **given: Any) -> str:
         """Commit a session with an action; return its id."""
-        now = datetime.now(UTC)
-        new = NewSession(id=uuid4(), job_name=job, started_at=now, input=input or {})
-        action = NewAction(ord=1, type="thing-done", tone="neutral", at=now, payload={})
         store = SessionStore.connect(url or self.url)
         with store.begin() as connection:
-            insert_session(connection, new)
-            assert insert_action(connection, new.id, action)
+            session_id = start_session(connection, job=job, **given)
+            write_action(connection, session_id, 1)
         store.dispose()
-        return str(new.id)
+        return str(session_id)
 
     def rows(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
         """Send one statement; return its rows."""
@@ -166,36 +165,35 @@ class Stage:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def settle(self, readers: Sequence[Reader] | None = None, url: str | None = None) -> None:
+    def settle(
+        self, readers: Sequence[LastingReader] | None = None, url: str | None = None
+    ) -> None:
         """Commit a last session, and wait until readers know all that was published up to it."""
         last = self.commit(url=url)
-        published = f"SELECT max(position) FROM session_changes WHERE session_id = '{last}'"
-        wait_until(
-            lambda: self.rows(published, url)[0][0] is not None,
-            "the last is published",
-            self._patience,
-        )
-        [(position,)] = self.rows(published, url)
-        [(epoch,)] = self.rows("SELECT CAST(epoch AS text) FROM session_change_cursor", url)
+        published = f"""
+            SELECT max(CAST(epoch AS text)), max(c.position) FROM session_changes c, session_change_cursor
+             WHERE session_id = '{last}' HAVING count(*) > 0"""
+        wait_until(lambda: bool(self.rows(published, url)), "the last is published", self._patience)
+        [(epoch, position)] = self.rows(published, url)
         for reader in self.readers if readers is None else readers:
             told = f"{reader} knows position {position} of {epoch}"
             wait_until(
                 lambda view=reader.view: _knows(view.cursor, epoch, position), told, self._patience
             )
 
-    def judge(self, readers: Sequence[Reader] | None = None, *, url: str | None = None) -> None:
+    def judge(
+        self, readers: Sequence[LastingReader] | None = None, *, url: str | None = None
+    ) -> None:
         """Compare writers' lists, tables, log and readers."""
-        stored = Stored.read(url or self.url)
+        stored = Stored(url or self.url)
         faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url)
-        faults += [
-            f"{one.log} has a traceback"
-            for one in self._programs
-            if isinstance(one, Server) and "Traceback" in one.log.read_text()
-        ]
+        logs = [server.log for server in self.servers]
+        faults += [f"{log} has a traceback" for log in logs if "Traceback" in log.read_text()]
+        told = Counter(self.acknowledged.words.values()) + self.faults
         for reader in self.readers if readers is None else readers:
             faults += view_faults(reader.view, stored, reader.filters)
+            told += reader.counts
         assert not faults, summary(faults)
-        told = self._count() + self.faults
         self._tell(", ".join(f"{number:,} {name}" for name, number in told.items()))
 
     def stop_writing(self) -> None:
@@ -206,8 +204,6 @@ class Stage:
     def finish(self) -> None:
         """Wait for the writers and readers, and judge."""
         self.wait_for_writers()
-        assert {0, -9} >= {one.ended for one in self.writers}, self._said()
-        self.end_prepared()
         self.settle()
         self.judge()
 
@@ -217,27 +213,16 @@ class Stage:
         for (name,) in found:
             self.rows(f"COMMIT PREPARED '{name}'")
 
-    def _count(self) -> Counter[str]:
-        """Count what was written, and what happened to readers."""
-        words, acknowledged = ("acknowledged", "undone", "tried"), self.acknowledged
-        told = Counter({word: len(acknowledged.places(word)) for word in words})
-        told["readers"] = len(self.readers)
-        for reader in self.readers:
-            told += Counter({name: reader.counts[name] for name in COUNTED})
-        return told
-
-    def _said(self) -> str:
-        return "\n".join(path.read_text()[-2_000:] for path in self._folder.glob("writer-*.log"))
-
     def close(self) -> None:
         """End all processes and readers, and drop the database."""
         for reader in self.readers:
-            reader.stop()
+            reader.close()
         for program in self._programs:
             program.kill()
-        self.cluster.start()
+        for cluster in self._more_clusters:
+            cluster.remove()
         self.end_prepared()
-        self.cluster.drop_database(self.database)
+        self.cluster.administer("DROP DATABASE {} WITH (FORCE)", self.database)
 
 
 def _knows(cursor: str | None, epoch: str, position: int) -> bool:

@@ -5,24 +5,17 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 
-from tests.stream.reading import (
-    BROKEN,
-    READ_SECONDS,
-    Connection,
-    SseConnection,
-    WebSocketConnection,
-)
-from tests.stream.view import Json, View
+from tests.stream.reading import BROKEN, CONNECTIONS, READ_SECONDS, Reader, SseConnection
+from tests.stream.view import Json
 
 AGAIN_SECONDS = 0.1
 
 
-class Reader:
-    """One reader with its view.
+class LastingReader(Reader):
+    """One reader that comes back until it is closed.
 
     Args:
         base_urls: the servers; each connection goes to one of them by chance.
@@ -41,38 +34,25 @@ class Reader:
         bytes_per_second: float = 0,
         **filters: str,
     ) -> None:
-        self.view = View(whole=not filters)
         self.counts: Counter[str] = Counter()
         self.filters = filters
         self.awake = threading.Event()
         self.awake.set()
         self._base_urls = base_urls
-        self._transport = transport
         self._cut_seconds = cut_seconds
         self._bytes_per_second = bytes_per_second
         self._chance = random.Random(transport)
-        self._connection: Connection | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        super().__init__("", httpx.QueryParams(filters), transport=transport)
 
     def __repr__(self) -> str:
         """Say what it is, and what happened to it."""
         return f"{self._transport} {self._bytes_per_second:g} {self.filters} {dict(self.counts)}"
 
-    def stop(self) -> None:
-        """Leave."""
-        self._stopping.set()
+    def close(self) -> None:
+        """Leave, also while asleep."""
+        self.ended.set()
         self.awake.set()
-        if self._connection is not None:
-            self._connection.cut()
-        self._thread.join(timeout=READ_SECONDS)
-        assert not self._thread.is_alive()
-
-    def cut(self) -> None:
-        """Break the connection."""
-        assert self._connection is not None
-        self._connection.cut()
+        super().close()
 
     def hurry(self) -> None:
         """Read as fast as it can from now on, on a new connection: the buffer of the old one stays as tiny as it was."""
@@ -81,42 +61,42 @@ class Reader:
             self._connection.seconds_per_byte = 0
             self._connection.cut()
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
+    def take(self, event: str, identity: str | None, data: Json) -> None:
+        """Take in one message, of which there are too many to keep them."""
+        if event == "reset":
+            self.counts[f"reset {data['reason']}"] += 1
+            self.view.cursor = None
+        else:
+            self.view.take(event, identity, data)
+
+    def _listen(self, base_url: str, query: httpx.QueryParams) -> None:
+        while not self.ended.is_set():
             self.awake.wait()
             try:
-                self._follow(self._chance.choice(self._base_urls))
+                self._visit(self._chance.choice(self._base_urls), query)
             except (*BROKEN, httpx.HTTPError) as error:
                 self.counts[type(error).__name__] += 1
-            self._stopping.wait(AGAIN_SECONDS)
+            self.ended.wait(AGAIN_SECONDS)
 
-    def _follow(self, base_url: str) -> None:
+    def _visit(self, base_url: str, query: httpx.QueryParams) -> None:
         if self.view.cursor is None:
             self._load(base_url)
-        pace = self._bytes_per_second
-        query = urlencode({**self.filters, "cursor": self.view.cursor})
-        if self._transport == "websocket":
-            self._connection = WebSocketConnection(base_url, query)
+        pace, asked = self._bytes_per_second, str(query.set("cursor", self.view.cursor))
+        if pace:
+            self._connection = SseConnection(base_url, asked, pace)
         else:
-            self._connection = SseConnection(base_url, query, pace)
+            self._connection = CONNECTIONS[self._transport](base_url, asked)
         if pace != self._bytes_per_second:  # told to hurry meanwhile
             self._connection.cut()
         self.counts["connections"] += 1
         self.view.begin()
         if self._cut_seconds is not None:
             threading.Timer(self._chance.uniform(*self._cut_seconds), self._connection.cut).start()
-        for event, identity, data in self._connection.messages():
+        for message in self._connection.messages():
             self.awake.wait()
-            if self._stopping.is_set():
+            if self.ended.is_set():
                 return
-            self._take(event, identity, data)
-
-    def _take(self, event: str, identity: str | None, data: Json) -> None:
-        if event == "reset":
-            self.counts[f"reset {data['reason']}"] += 1
-            self.view.cursor = None
-        else:
-            self.view.take(event, identity, data)
+            self.take(*message)
 
     def _load(self, base_url: str) -> None:
         with httpx.Client(base_url=base_url, timeout=READ_SECONDS) as client:

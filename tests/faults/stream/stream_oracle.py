@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
 from tests.stream.view import Json, Place, View
 
+COMPARED = ("status", "revision", "action_count")
 
-@dataclass
+
 class Acknowledged:
     """What writers know of their commits: by place (session, `ord`; 0 is the session itself), the last word about it.
 
@@ -20,10 +21,8 @@ class Acknowledged:
     off, before it was told.
     """
 
-    words: dict[Place, str] = field(default_factory=dict)
-
-    def read(self, journals: Iterable[Path]) -> None:
-        """Read the writers' lists; a line that its writer's death has cut is no word."""
+    def __init__(self, journals: Iterable[Path]) -> None:
+        self.words: dict[Place, str] = {}
         for journal in journals:
             for line in journal.read_text().splitlines():
                 session, place, word = json.loads(line)
@@ -35,31 +34,20 @@ class Acknowledged:
         return {place for place, last in self.words.items() if last == word}
 
 
-@dataclass(frozen=True)
 class Stored:
-    """What the tables hold."""
+    """What the tables hold at one moment."""
 
-    sessions: dict[str, Json]
-    actions: dict[Place, Any]
-
-    @classmethod
-    def read(cls, url: str) -> "Stored":
-        """Read it in one moment."""
-        with psycopg.connect(url) as connection:
+    def __init__(self, url: str) -> None:
+        with psycopg.connect(url, row_factory=dict_row) as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             headers = connection.execute(
-                "SELECT CAST(id AS text), job_name, status, revision, action_count FROM job_sessions"
+                "SELECT CAST(id AS text) AS id, job_name, status, revision, action_count FROM job_sessions"
             )
-            sessions = {
-                row[0]: dict(
-                    zip(("id", "job_name", "status", "revision", "action_count"), row, strict=True)
-                )
-                for row in headers
-            }
+            self.sessions: dict[str, Json] = {row["id"]: row for row in headers}
             rows = connection.execute(
-                "SELECT CAST(session_id AS text), ord, payload FROM session_actions"
+                "SELECT CAST(session_id AS text) AS session_id, ord, payload FROM session_actions"
             )
-            return cls(sessions, {(row[0], row[1]): row[2] for row in rows})
+            self.actions = {(row["session_id"], row["ord"]): row["payload"] for row in rows}
 
 
 def writers_faults(acknowledged: Acknowledged, stored: Stored) -> list[str]:
@@ -74,33 +62,33 @@ def writers_faults(acknowledged: Acknowledged, stored: Stored) -> list[str]:
 
 def view_faults(view: View, stored: Stored, filters: dict[str, str]) -> list[str]:
     """Compare what a reader shows with the tables."""
-    wanted = {id_: one for id_, one in stored.sessions.items() if _matches(one, filters)}
-    faults = [f"session {id_} never arrived" for id_ in wanted.keys() - view.sessions.keys()]
-    faults += [f"session {id_} is a ghost" for id_ in view.sessions.keys() - wanted.keys()]
-    for id_ in wanted.keys() & view.sessions.keys():
-        faults += _session_faults(view.sessions[id_], wanted[id_])
-    expected = {place: payload for place, payload in stored.actions.items() if place[0] in wanted}
-    shown = {place: one["payload"] for place, one in view.actions.items() if place[0] in wanted}
-    faults += [f"action {place} never arrived" for place in expected.keys() - shown.keys()]
-    faults += [f"action {place} is not stored" for place in shown.keys() - expected.keys()]
-    faults += [
-        f"action {place} differs"
-        for place in expected.keys() & shown.keys()
-        if expected[place] != shown[place]
-    ]
-    return view.faults + faults
-
-
-def _matches(session: Json, filters: dict[str, str]) -> bool:
     columns = {"job": "job_name", "status": "status"}
-    return all(session[columns[name]] == value for name, value in filters.items())
-
-
-def _session_faults(shown: Json, stored: Json) -> list[str]:
+    wanted = {
+        id_: [one[name] for name in COMPARED]
+        for id_, one in stored.sessions.items()
+        if all(one[columns[name]] == value for name, value in filters.items())
+    }
+    shown = {id_: [one[name] for name in COMPARED] for id_, one in view.sessions.items()}
+    actions = {place: payload for place, payload in stored.actions.items() if place[0] in wanted}
+    shown_actions = {
+        place: one["payload"] for place, one in view.actions.items() if place[0] in wanted
+    }
     return [
-        f"session {stored['id']} shows {name} {shown[name]}, not {stored[name]}"
-        for name in ("status", "revision", "action_count")
-        if shown[name] != stored[name]
+        *view.faults,
+        *_differences("session", wanted, shown),
+        *_differences("action", actions, shown_actions),
+    ]
+
+
+def _differences(what: str, stored: Mapping[Any, Any], shown: Mapping[Any, Any]) -> list[str]:
+    return [
+        *(f"{what} {key} never arrived" for key in stored.keys() - shown.keys()),
+        *(f"{what} {key} is a ghost" for key in shown.keys() - stored.keys()),
+        *(
+            f"{what} {key} is shown as {shown[key]}, not {stored[key]}"
+            for key in stored.keys() & shown.keys()
+            if stored[key] != shown[key]
+        ),
     ]
 
 

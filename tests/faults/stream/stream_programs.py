@@ -1,19 +1,15 @@
-"""The processes of a test: the stream's server as users start it, steppers and writers; each may be killed, frozen or started again."""
+"""The processes of a test, each of which may be killed, frozen or started again: the stream's server as users start it, steppers and writers."""
 
-import json
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+import psutil
 
 from bidbeacon_pipelines.dev.services import choose_port
 from tests.dagster.world import wait_until
-
-HERE = Path(__file__).parent
 
 
 class Program:
@@ -27,50 +23,37 @@ class Program:
     """
 
     def __init__(
-        self, command: list[str], code: Path, log: Path, environment: Mapping[str, str]
+        self,
+        command: list[str],
+        code: Path,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         self._command = [sys.executable, *command]
         self._code = code
         own = {"PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
-        self.environment = {**os.environ, **own, **environment}
-        self._process: subprocess.Popen[bytes] | None = None
+        self.environment = {**os.environ, **own, **(environment or {})}
+        self.process: psutil.Popen
 
     def start(self) -> None:
         """Start it; it must not run."""
-        assert self._process is None or self._process.poll() is not None
         with self.log.open("a") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self._code,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+            self.process = psutil.Popen(
+                self._command, cwd=self._code, env=self.environment, stdout=log, stderr=log
             )
 
     @property
     def ended(self) -> int | None:
         """Its exit code; None while it runs."""
-        assert self._process is not None
-        return self._process.poll()
+        code: int | None = self.process.poll()
+        return code
 
     def kill(self) -> None:
         """Kill it with SIGKILL, and wait until it is gone."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def freeze(self) -> None:
-        """Stop it where it stands."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, number)
+        if self.ended is None:
+            self.process.kill()
+            self.process.wait()
 
 
 class Server(Program):
@@ -102,13 +85,3 @@ class Server(Program):
             return httpx.get(f"{self.base_url}/readyz", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
-
-
-def stepper(url: str, how: str, code: Path, log: Path) -> Program:
-    """Return a stepping process."""
-    return Program([str(HERE / "stepping_program.py"), url, *([how] if how else [])], code, log, {})
-
-
-def writer(options: Mapping[str, object], code: Path, log: Path) -> Program:
-    """Return a writing process."""
-    return Program([str(HERE / "writing_program.py"), json.dumps(options)], code, log, {})

@@ -1,7 +1,6 @@
 """What readers do: they are cut off, sleep, read slowly, and come with cursors that are no good; and the log is trimmed or restored."""
 
 import os
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -10,13 +9,14 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import step
 from tests.dagster.world import wait_until
 from tests.faults.stream.stage import Stage
-from tests.faults.stream.stream_cluster import StreamCluster
+from tests.recorded_sessions import count_waiting
 from tests.stream.reading import AT_FULL_SPEED
+
+pytestmark = pytest.mark.faults
 
 CUT_SECONDS = float(os.environ.get("CUT_SECONDS", "20"))
 
 
-@pytest.mark.faults
 def test_stream_readers_that_load_amid_commits_miss_nothing(stage: Stage) -> None:
     """Twenty readers load the list while others commit; each goes on exactly where its list ends."""
     server = stage.server()
@@ -27,13 +27,6 @@ def test_stream_readers_that_load_amid_commits_miss_nothing(stage: Stage) -> Non
     stage.finish()
 
 
-WAITING = """
-    SELECT count(*) FROM pg_locks
-     WHERE NOT granted AND relation = CAST('session_change_cursor' AS regclass)
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-
-
-@pytest.mark.faults
 def test_stream_a_list_is_true_as_of_its_cursor(stage: Stage) -> None:
     """A commit that is published while the list is being read is not in the list, so it comes by the stream."""
     server = stage.server()
@@ -41,7 +34,10 @@ def test_stream_a_list_is_true_as_of_its_cursor(stage: Stage) -> None:
     with store.begin() as connection:
         connection.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
         reader = stage.follow(server, waits=False)
-        wait_until(lambda: stage.rows(WAITING) == [(2,)], "the list and the server's own look wait")
+        wait_until(
+            lambda: count_waiting(store, "session_change_cursor") == 2,
+            "the list and the server's own look wait",
+        )
         stage.commit(job="between")
         assert step(connection) == 2
     store.dispose()
@@ -50,35 +46,26 @@ def test_stream_a_list_is_true_as_of_its_cursor(stage: Stage) -> None:
     stage.judge()
 
 
-@pytest.mark.faults
-def test_stream_connections_cut_every_second_miss_nothing(stage: Stage) -> None:
-    """Readers whose connections break after 0.3 to 1 s go on from their cursor, at one of two servers each time."""
-    servers = [stage.server(), stage.server()]
-    readers = stage.follow_both(*servers, cut_seconds=(0.3, 1))
-    for _ in range(2):
-        stage.writer(sessions=4)
-    stage.finish()
-    assert all(reader.counts["connections"] > 5 for reader in readers)
-    assert all(reader.counts["loads"] == 1 for reader in readers), "a reader had to load again"
-
-
-@pytest.mark.faults
 @pytest.mark.timeout(CUT_SECONDS + 240)
-def test_stream_connections_cut_for_a_long_time_miss_nothing(stage: Stage) -> None:
-    """The same with breaks after 1 to 3 s, for 20 s, or as long as `CUT_SECONDS` says, beside a reader that is never cut."""
+@pytest.mark.parametrize(
+    ("cut_seconds", "seconds"), [((0.3, 1), 8), ((1, 3), CUT_SECONDS)], ids=["often", "long"]
+)
+def test_stream_connections_cut_again_and_again_miss_nothing(
+    stage: Stage, cut_seconds: tuple[float, float], seconds: float
+) -> None:
+    """Readers go on from their cursor, at one of two servers each time, beside a reader that is never cut."""
     servers = [stage.server(), stage.server()]
     stage.follow(servers[0])
-    readers = stage.follow_both(*servers, cut_seconds=(1, 3))
+    readers = stage.follow_both(*servers, cut_seconds=cut_seconds)
     for _ in range(2):
         stage.writer(sessions=10_000, actions=20, wait=0.1)
-    stage.pause(CUT_SECONDS)
+    stage.pause(seconds)
     stage.stop_writing()
     stage.finish()
-    assert all(reader.counts["connections"] > CUT_SECONDS / 5 for reader in readers)
+    assert all(reader.counts["connections"] > seconds / 5 for reader in readers)
     assert all(reader.counts["loads"] == 1 for reader in readers), "a reader had to load again"
 
 
-@pytest.mark.faults
 def test_stream_filtered_readers_keep_no_ghosts(stage: Stage) -> None:
     """Readers of one job, and of what runs, show exactly what the tables say: what stopped matching was told as gone."""
     server = stage.server()
@@ -90,7 +77,6 @@ def test_stream_filtered_readers_keep_no_ghosts(stage: Stage) -> None:
     stage.finish()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "cut off"])
 def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
     stage: Stage, *, connected: bool
@@ -108,7 +94,6 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
     for _ in range(150):  # more than the system takes in for a connection
         stage.commit(input={"much": "x" * 60_000})
     stage.wait_for_writers()
-    stage.end_prepared()
     stage.settle([])
     if connected:
         wait_until(
@@ -120,7 +105,6 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
     assert 1 == sleeper.counts["reset expired"]
 
 
-@pytest.mark.faults
 def test_stream_a_reader_at_a_thousand_bytes_a_second_holds_nobody_up(stage: Stage) -> None:
     """Beside thirty quick ones it is cut off or told to load again; the quick ones have everything long before."""
     server = stage.server()
@@ -129,7 +113,6 @@ def test_stream_a_reader_at_a_thousand_bytes_a_second_holds_nobody_up(stage: Sta
     for _ in range(2):
         stage.writer(sessions=2, actions=200, wait=0.01)
     stage.wait_for_writers()
-    stage.end_prepared()
     stage.settle(quick)
     stage.judge(quick)
     assert slow.view.position < quick[0].view.position, "the slow one was not slow"
@@ -138,20 +121,16 @@ def test_stream_a_reader_at_a_thousand_bytes_a_second_holds_nobody_up(stage: Sta
     stage.judge()
 
 
-@pytest.mark.faults
-def test_stream_dumped_and_restored_into_a_new_cluster(
-    stage: Stage, second_cluster: StreamCluster, tmp_path: Path
-) -> None:
+def test_stream_dumped_and_restored_into_a_new_cluster(stage: Stage) -> None:
     """Where transaction ids start over, readers are told `epoch`, load again, and hear all that comes; nothing is published for ever."""
     server = stage.server()
     readers = stage.follow_both(server)
     stage.writer()
     stage.finish()
-    stage.cluster.dump(stage.database, tmp_path / "dump")
     server.kill()
-    restored = second_cluster.make_database(migrated=False)
-    url = second_cluster.url_of(restored)
-    second_cluster.restore(restored, tmp_path / "dump")
+    younger = stage.another_cluster()
+    url = younger.url(younger.make_database(migrated=False))
+    stage.cluster.copy(stage.database, stage.folder / "dump", url)
     begun = "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
     assert stage.rows(begun) > stage.rows(begun, url), "the new cluster must be younger"
     stage.commit(job="before the stream is back", url=url)

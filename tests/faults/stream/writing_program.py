@@ -13,20 +13,15 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from bidbeacon_sessions.writes import (
-    NewAction,
-    NewSession,
-    close_session,
-    insert_action,
-    insert_session,
-)
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.writes import close_session
+from tests.stream.writing import start_session, write_action
 
 KINDS = {"plain": 55, "undone": 10, "savepoint": 15, "late": 10, "prepared": 7, "given up": 3}
 AWAY_SECONDS = 0.1
@@ -38,23 +33,20 @@ class Writer:
     def __init__(self, options: dict[str, Any]) -> None:
         url = make_url(options["url"]).set(drivername="postgresql+psycopg")
         self._engine = create_engine(
-            url, pool_size=8, max_overflow=20, pool_use_lifo=True, isolation_level="AUTOCOMMIT"
+            url, pool_size=8, max_overflow=20, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
         )
         self._journal = os.open(options["journal"], os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         self._chance = random.Random(options["seed"])
         self._options = options
-        self._session = uuid4()
+        self._session: UUID
         self._ord = 0
         self._deferred: list[tuple[int, Callable[[], Any]]] = []
 
     def run(self) -> None:
         """Write them all."""
         for _ in range(self._options["sessions"]):
-            self._session, self._ord = uuid4(), 0
-            new = NewSession(
-                id=self._session, job_name=self._options["job"], started_at=datetime.now(UTC)
-            )
-            self._until_acknowledged(lambda connection, new=new: insert_session(connection, new))
+            self._ord = 0
+            self._until_acknowledged(self._start)
             while self._ord < self._options["actions"]:
                 [kind] = self._chance.choices(list(KINDS), list(KINDS.values()))
                 self._act(kind)
@@ -62,52 +54,54 @@ class Writer:
             self._end_deferred(sys.maxsize)
             self._until_acknowledged(self._close)
 
+    def _start(self, connection: Connection) -> None:
+        self._session = start_session(connection, job=self._options["job"])
+
     def _close(self, connection: Connection) -> None:
-        end = datetime.now(UTC)
-        close_session(connection, self._session, status="succeeded", finished_at=end)
+        close_session(connection, self._session, status="succeeded", finished_at=utc_now())
 
     def _until_acknowledged(self, write: Callable[[Connection], Any]) -> None:
-        """Do it again until the server says that it is done; a second time changes nothing."""
-        while True:
-            connection = self._begin()
+        """Do it again until the server says that it is done."""
+        is_done = False
+        while not is_done:
+            connection = self._connect()
             try:
+                connection.exec_driver_sql("BEGIN")
                 write(connection)
             except DBAPIError:
                 _drop(connection)
             else:
-                if self._end(connection, "COMMIT", 0, "acknowledged"):
-                    return
+                is_done = self._end(connection, "COMMIT", 0, "acknowledged")
 
     def _act(self, kind: str) -> None:
         """Write an action; where the connection breaks, nothing of its transaction comes true."""
-        connection, place = self._begin(), self._next()
+        connection, place = self._connect(), self._next()
         try:
-            self._write(connection, place)
+            connection.exec_driver_sql("BEGIN")
+            write_action(connection, self._session, place)
             if kind == "savepoint":
                 undone = self._next()
                 self._note("undone", undone)
                 connection.exec_driver_sql("SAVEPOINT undone")
-                self._write(connection, undone)
+                write_action(connection, self._session, undone)
                 connection.exec_driver_sql("ROLLBACK TO undone")
         except DBAPIError:
             self._note("undone", place)
             _drop(connection)
             return
+        verb, outcome = "COMMIT", "acknowledged"
+        if kind in {"undone", "given up"}:
+            verb, outcome = "ROLLBACK", "undone"
         if kind in {"prepared", "given up"}:
-            self._prepare(connection, place, kind)
+            name = f"'{self._session}-{place}'"
+            if self._end(connection, f"PREPARE TRANSACTION {name}", place, "tried"):
+                statement = f"{verb} PREPARED {name}"
+                self._defer(lambda: self._end(self._connect(), statement, place, outcome))
         elif kind == "late":
-            self._defer(lambda: self._end(connection, "COMMIT", place, "acknowledged"))
+            self._defer(lambda: self._end(connection, verb, place, outcome))
         else:
             threading.Event().wait(self._chance.uniform(0, self._options["wait"]))
-            end = ("ROLLBACK", "undone") if kind == "undone" else ("COMMIT", "acknowledged")
-            self._end(connection, end[0], place, end[1])
-
-    def _prepare(self, connection: Connection, place: int, kind: str) -> None:
-        name = f"{self._session}-{place}"
-        if not self._end(connection, f"PREPARE TRANSACTION '{name}'", place, "tried"):
-            return
-        verb, outcome = ("ROLLBACK", "undone") if kind == "given up" else ("COMMIT", "acknowledged")
-        self._defer(lambda: self._end(self._connect(), f"{verb} PREPARED '{name}'", place, outcome))
+            self._end(connection, verb, place, outcome)
 
     def _end(self, connection: Connection, statement: str, place: int, outcome: str) -> bool:
         """End a transaction; return whether the server said so, which is noted."""
@@ -143,26 +137,6 @@ class Writer:
                 return self._engine.connect()
             except DBAPIError:
                 threading.Event().wait(AWAY_SECONDS)
-
-    def _begin(self) -> Connection:
-        while True:
-            connection = self._connect()
-            try:
-                connection.exec_driver_sql("BEGIN")
-            except DBAPIError:
-                _drop(connection)
-            else:
-                return connection
-
-    def _write(self, connection: Connection, place: int) -> None:
-        action = NewAction(
-            ord=place,
-            type="thing-done",
-            tone="neutral",
-            at=datetime.now(UTC),
-            payload={"n": place, "said": "x" * self._chance.randint(0, 200)},
-        )
-        assert insert_action(connection, self._session, action)
 
     def _note(self, outcome: str, place: int) -> None:
         os.write(self._journal, f"{json.dumps([str(self._session), place, outcome])}\n".encode())

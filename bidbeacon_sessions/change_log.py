@@ -195,19 +195,10 @@ def _start_epoch(connection: Connection, place: int) -> None:
     connection.execute(_NEW_EPOCH, {"place": place})
 
 
-# By position, not by time alone: a clock that was set back must not make a hole.
 _TRIM = text("""
-    DELETE FROM session_changes
-     WHERE position <= (
-           SELECT greatest(c.position - :rows, coalesce((
-                  SELECT max(position) FROM session_changes
-                   WHERE published_at < clock_timestamp() - make_interval(hours => :hours)), 0))
-             FROM session_change_cursor c)""")
+    DELETE FROM session_changes WHERE position <= (SELECT position - :rows FROM session_change_cursor)""")
 
 
-def trim(connection: Connection, *, rows: int, hours: int) -> int:
-    """Delete the oldest changes, beyond a number of rows and an age; return how many.
-
-    Readers that are further behind must reload.
-    """
-    return connection.execute(_TRIM, {"rows": rows, "hours": hours}).rowcount
+def trim(connection: Connection, *, rows: int) -> int:
+    """Delete all but the newest changes; return how many. Readers that are further behind must reload."""
+    return connection.execute(_TRIM, {"rows": rows}).rowcount

@@ -74,10 +74,9 @@ class LogReader:
             return Frame(_describe(connection, changes, wanted, told, upto), upto)
 
     def trim(self) -> int:
-        """Delete what is beyond the log's bounds; return how many changes."""
-        settings = get_session_settings()
+        """Delete what is beyond the log's bound; return how many changes."""
         with self._engine.begin() as connection:
-            return trim(connection, rows=settings.change_log_rows, hours=settings.change_log_hours)
+            return trim(connection, rows=get_session_settings().change_log_rows)
 
     def dispose(self) -> None:
         """Close the connections that nobody uses; those in use are closed afterwards, and later reads reconnect."""

@@ -107,8 +107,6 @@ class SessionSettings(BaseSettings):
     """How often a running session says that it lives."""
     change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
     """How many changes a reader of the stream may be behind before it must reload."""
-    change_log_hours: int = Field(24, ge=1, le=100_000)
-    """How long a reader of the stream may be away before it must reload."""
 
     @model_validator(mode="before")
     @classmethod

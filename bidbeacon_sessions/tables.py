@@ -235,9 +235,6 @@ class SessionChange(SessionsBase):
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     session_id: Mapped[UUID]
     ord: Mapped[int]
-    published_at: Mapped[datetime] = mapped_column(server_default=sa.text("clock_timestamp()"))
-
-    __table_args__ = (sa.Index(None, "published_at"),)
 
 
 class SessionChangeCursor(SessionsBase):

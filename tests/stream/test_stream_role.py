@@ -109,7 +109,7 @@ def test_the_role_keeps_the_log(
     record(session_store)
     with role_store.begin() as connection:
         assert 1 == step(connection)
-        assert 1 == trim(connection, rows=0, hours=24)
+        assert 1 == trim(connection, rows=0)
 
 
 RIGHTS = text("""

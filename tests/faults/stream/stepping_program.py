@@ -33,7 +33,7 @@ def go_on(store: SessionStore, rows: int | None) -> None:
                 step(connection)
             if rows is not None:
                 with store.begin() as connection:
-                    trim(connection, rows=rows, hours=24)
+                    trim(connection, rows=rows)
         except DBAPIError:
             store.engine.dispose()
         threading.Event().wait(STEP_SECONDS)

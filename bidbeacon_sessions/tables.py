@@ -5,7 +5,7 @@ Rows that the stream delivers carry `changed_xid`, the transaction that last wro
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,24 +22,23 @@ SESSION_OUTCOMES = ("ok", "warnings", "problems")
 TONES = ("neutral", "progress", "success", "warning", "error")
 
 
-class Xid8(UserDefinedType[str]):
-    """A full (never wrapping) transaction id; compared by the server only."""
+class ServerType(UserDefinedType[str]):
+    """A type of PostgreSQL whose values only the server compares."""
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
-        """Return the type's name in DDL."""
-        return "xid8"
-
-
-class PgSnapshot(UserDefinedType[str]):
-    """Which transactions were visible at one moment."""
-
-    cache_ok = True
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def get_col_spec(self, **_: Any) -> str:
         """Return the type's name in DDL."""
-        return "pg_snapshot"
+        return self.name
+
+
+OwnXid = Annotated[
+    str, mapped_column(ServerType("xid8"), server_default=sa.text("pg_current_xact_id()"))
+]
+"""The full (never wrapping) id of the transaction that last wrote a row."""
 
 
 class SessionsBase(DeclarativeBase):
@@ -60,10 +59,6 @@ class SessionsBase(DeclarativeBase):
         int: sa.BigInteger,
         dict[str, Any]: JSONB,
     }
-
-
-def _own_xid() -> Any:
-    return mapped_column(Xid8, server_default=sa.text("pg_current_xact_id()"))
 
 
 class SessionHeader(SessionsBase):
@@ -91,7 +86,7 @@ class SessionHeader(SessionsBase):
     input: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     labels: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     revision: Mapped[int] = mapped_column(server_default="1")
-    changed_xid: Mapped[str] = _own_xid()
+    changed_xid: Mapped[OwnXid]
 
     __table_args__ = (
         sa.CheckConstraint(f"status IN {SESSION_STATUSES}", name="status_known"),
@@ -142,7 +137,7 @@ class SessionAction(SessionsBase):
     tone: Mapped[str]
     at: Mapped[datetime]
     payload: Mapped[dict[str, Any]]
-    changed_xid: Mapped[str] = _own_xid()
+    changed_xid: Mapped[OwnXid]
 
     __table_args__ = (
         sa.CheckConstraint("ord > 0", name="ord_counted"),
@@ -246,7 +241,7 @@ class SessionChangeCursor(SessionsBase):
     epoch: Mapped[UUID] = mapped_column(server_default=sa.text("gen_random_uuid()"))
     position: Mapped[int] = mapped_column(server_default="0")
     published_snapshot: Mapped[str] = mapped_column(
-        PgSnapshot, server_default=sa.text("pg_current_snapshot()")
+        ServerType("pg_snapshot"), server_default=sa.text("pg_current_snapshot()")
     )
     system_identifier: Mapped[int | None]
     stepped_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))

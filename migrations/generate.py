@@ -44,9 +44,8 @@ from bidbeacon_pipelines.views import (
 from bidbeacon_sessions.tables import (
     JOB_SESSION_ACCOUNTS_VIEW,
     JOB_SESSIONS_VIEW,
-    PgSnapshot,
+    ServerType,
     SessionsBase,
-    Xid8,
 )
 from tests.temporary_postgres import temporary_postgres
 
@@ -59,18 +58,14 @@ from sqlalchemy.dialects import postgresql
 """
 _TYPES = """
 
-class Xid8(UserDefinedType[str]):
+class ServerType(UserDefinedType[str]):
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
-        return "xid8"
-
-
-class PgSnapshot(UserDefinedType[str]):
-    cache_ok = True
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def get_col_spec(self, **_: Any) -> str:
-        return "pg_snapshot"
+        return self.name
 """
 
 
@@ -241,11 +236,7 @@ def _is_no_partition(name: str | None, kind: str, _: Any) -> bool:
 
 def _own_type(kind: str, item: Any, _: Any) -> Any:
     """Return how a type of ours is written in a migration, which imports nothing of ours; False for all others."""
-    return (
-        f"{type(item).__name__}()"
-        if kind == "type" and isinstance(item, Xid8 | PgSnapshot)
-        else False
-    )
+    return repr(item) if kind == "type" and isinstance(item, ServerType) else False
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ none once its session is closed, so it cannot write any more.
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bidbeacon_sessions.current_session import find_session_id
-from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SessionClosedError
+from bidbeacon_sessions.errors import SessionClosedError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -62,21 +62,20 @@ def parse_database_url(database_url: str) -> URL:
         database_url: `postgresql://…`, `postgres://…` or `postgresql+driver://…`.
 
     Raises:
-        InvalidDatabaseUrlError: it is none of these. The message contains nothing of the address,
-            which may hold a password.
+        SettingsError: it is none of these. The message contains nothing of the address, which may
+            hold a password.
     """
-    try:
+    with suppress(ArgumentError, ValueError):
         url = make_url(database_url.strip())
-    except (ArgumentError, ValueError):
-        raise InvalidDatabaseUrlError from None
-    # A second @ is one of the password: what follows the first would be taken for the host, and be
-    # shown.
-    if (
-        url.drivername.partition("+")[0] not in {"postgres", "postgresql"}
-        or database_url.count("@") > 1
-    ):
-        raise InvalidDatabaseUrlError
-    return url.set(drivername=_DRIVER)
+        is_postgres = url.drivername.partition("+")[0] in {"postgres", "postgresql"}
+        # A second @ is one of the password: what follows the first would be taken for the host, and
+        # be shown.
+        if is_postgres and database_url.count("@") <= 1:
+            return url.set(drivername=_DRIVER)
+    raise SettingsError(
+        "Expected a database address of the form postgresql://user:password@host:port/database, special characters in "
+        "user name and password percent-encoded (/ is %2F, @ is %40)."
+    )
 
 
 def client_args(url: URL) -> dict[str, Any]:
@@ -124,7 +123,8 @@ class SessionStore:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        name_connections(engine)
+        if not event.contains(engine, "checkout", _name_at_checkout):
+            event.listen(engine, "checkout", _name_at_checkout)
 
     @classmethod
     def connect(cls, database_url: str) -> "SessionStore":
@@ -151,11 +151,7 @@ class SessionStore:
             yield connection.execution_options(**options)
 
     def ping(self) -> None:
-        """Have the database answer, whatever it holds.
-
-        Raises:
-            SQLAlchemyError: it does not.
-        """
+        """Have the database answer, whatever it holds."""
         with self.begin() as connection:
             connection.execute(text("SELECT 1"))
 
@@ -190,16 +186,6 @@ _END = text("""
      WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.application_name = ANY(:names)""")
 
 
-def name_connections(engine: Engine) -> None:
-    """Name each connection after its thread's session when it leaves the pool.
-
-    A connection is renamed only where the session is another one than before. Its first use outside
-    of a session restores the name it was made with.
-    """
-    if not event.contains(engine, "checkout", _name_at_checkout):
-        event.listen(engine, "checkout", _name_at_checkout)
-
-
 def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
     """End the connections that work for these sessions, whatever they are doing; return how many there were.
 
@@ -224,10 +210,13 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
 
 
 def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) -> None:
+    """Name a connection that leaves the pool after its thread's session, or as it was made.
+
+    It is renamed only where the session is another one than before.
+    """
     session_id = find_session_id()
-    shown = (
-        driver.info.parameter_status("application_name") or ""
-    )  # the server reports each change: this asks nobody
+    # The server reports each change, so this asks nobody.
+    shown = driver.info.parameter_status("application_name") or ""
     own_name: str = entry.info.setdefault(_OWN_NAME, shown)
     wanted = own_name if session_id is None else _name_of(session_id)
     if shown == wanted:

@@ -50,16 +50,6 @@ class DatabaseAwayError(SessionsError):
         super().__init__(f"The database is away, so session {session_id} can't be recorded.")
 
 
-class InvalidDatabaseUrlError(SessionsError, UsageError):
-    """The address of the database can't be parsed, or is not PostgreSQL's."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Expected a database address of the form postgresql://user:password@host:port/database, special characters in "
-            "user name and password percent-encoded (/ is %2F, @ is %40)."
-        )
-
-
 class SettingsError(SessionsError, UsageError):
     """Settings are invalid, or their file can't be read; `problems` has a line for each."""
 
@@ -69,33 +59,7 @@ class SettingsError(SessionsError, UsageError):
 
 
 class MaskedError(SessionsError):
-    """Stands for an error that makes its text from a secret: the same text, masked."""
-
-    def __init__(self, of_type: str, message: str) -> None:
-        self.of_type = of_type
-        super().__init__(f"{of_type}: {message}")
-
-
-class UnsafeAddressError(SessionsError, UsageError):
-    """The stream was asked to listen where other machines can reach it, and no token is set."""
-
-    def __init__(self, host: str) -> None:
-        self.host = host
-        super().__init__(
-            f"The stream may listen on {host} only with a token, since other machines can reach it there: "
-            "set BIDBEACON_STREAM_TOKEN to a long random text, or BIDBEACON_STREAM_HOST=127.0.0.1."
-        )
-
-
-class CannotListenError(SessionsError):
-    """The stream's address can't be listened on."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        self.host = host
-        self.port = port
-        super().__init__(
-            f"The stream can't listen on {host}:{port}: {reason}. Stop what uses that port, or set BIDBEACON_STREAM_PORT."
-        )
+    """Stands for an error that makes its text from a secret: the same type's name and text, masked."""
 
 
 def mask_error(error: BaseException) -> BaseException:
@@ -109,7 +73,7 @@ def mask_error(error: BaseException) -> BaseException:
     error.__cause__ = error.__context__ = None
     if _is_clean(error):
         return error
-    masked = MaskedError(type(error).__name__, mask_text(str(error)))
+    masked = MaskedError(f"{type(error).__name__}: {mask_text(str(error))}")
     return masked.with_traceback(error.__traceback__)
 
 

@@ -6,14 +6,21 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
 from bidbeacon_sessions.connections import parse_database_url
-from bidbeacon_sessions.errors import InvalidDatabaseUrlError
+from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.masking import remember_secret
 
 _SHORTEST_TOKEN: Final = 16
@@ -38,19 +45,11 @@ def _check_host(value: str) -> str:
 
 def _check_web_address(value: str) -> str:
     try:
-        parts = urlsplit(value)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or re.search(r"\s", value):
+        return str(HttpUrl(value)).rstrip("/")
+    except ValidationError:
         raise ValueError(
             "expected an address such as http://127.0.0.1:3030 or https://stream.example.com"
-        )
-    return value.rstrip("/")
-
-
-def _own_address(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
+        ) from None
 
 
 def _check_token(value: SecretStr) -> SecretStr:
@@ -62,7 +61,7 @@ def _check_token(value: SecretStr) -> SecretStr:
 def _check_database_url(value: SecretStr) -> SecretStr:
     try:
         parse_database_url(value.get_secret_value())
-    except InvalidDatabaseUrlError as error:
+    except SettingsError as error:
         raise ValueError(str(error).rstrip(".")) from None
     return value
 
@@ -97,7 +96,7 @@ class SessionSettings(BaseSettings):
     )
     """Dagster's UI, as a browser reaches it; absent: on this machine."""
     stream_public_url: WebAddress = Field(
-        default_factory=lambda data: _own_address(data.get("stream_port", 3030))
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}"
     )
     """The Event Stream, as a browser reaches it; absent: on this machine."""
 
@@ -118,11 +117,6 @@ class SessionSettings(BaseSettings):
             raise ValueError(f"BIDBEACON_{name.upper()}: expected {meant}")
         return values
 
-    @property
-    def has_public_address(self) -> bool:
-        """Whether the Event Stream has another address than its own on this machine."""
-        return self.stream_public_url != _own_address(self.stream_port)
-
     @field_validator("*", mode="before")
     @classmethod
     def _check_text(cls, value: object) -> object:
@@ -141,11 +135,7 @@ MAX_INPUT_BYTES = 64 * 1024
 MAX_ACTIONS = 5_000
 
 
-def _read() -> SessionSettings:
-    return SessionSettings(_env_file=".env")
-
-
-_readers: list[Callable[[], SessionSettings]] = [_read]
+_readers: list[Callable[[], SessionSettings]] = [lambda: SessionSettings(_env_file=".env")]
 
 
 def read_settings_with(reader: Callable[[], SessionSettings]) -> None:

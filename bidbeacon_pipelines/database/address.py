@@ -16,7 +16,7 @@ from bidbeacon_pipelines.database.mode import check_mode
 from bidbeacon_pipelines.database.schema import check_schema
 from bidbeacon_pipelines.settings import Mode, Settings
 from bidbeacon_sessions.connections import connect_args, parse_database_url
-from bidbeacon_sessions.errors import InvalidDatabaseUrlError
+from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.masking import names_secret
 
 OLDEST_VERSION: Final = 16
@@ -91,7 +91,7 @@ def show_database_url(database_url: str) -> str:
     """Return an address as it may be shown: no password, no secret parameter, and nothing at all of one that is invalid."""
     try:
         url = parse_database_url(database_url)
-    except InvalidDatabaseUrlError:
+    except SettingsError:
         return "an invalid address"
     return (
         url.set(drivername="postgresql")

@@ -47,7 +47,8 @@ def service_environment(settings: Settings, shared: Mapping[str, str]) -> dict[s
 
 def changes_need_no_token(settings: Settings) -> bool:
     """Return whether the page may change something without a token: only without a token and a public address, unless the setting forbids it."""
-    if settings.stream_token is not None or settings.has_public_address:
+    is_local = settings.stream_public_url == f"http://127.0.0.1:{settings.stream_port}"
+    if settings.stream_token is not None or not is_local:
         return False
     is_set = "stream_changes_without_token" in settings.model_fields_set
     return settings.stream_changes_without_token or not is_set

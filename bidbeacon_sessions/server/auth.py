@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidbeacon_sessions.browser_guard import BrowserGuard, split_address
-from bidbeacon_sessions.errors import UnsafeAddressError
+from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.server.answers import problem, wants_page
 from bidbeacon_sessions.settings import get_session_settings, is_loopback
 
@@ -31,7 +31,8 @@ _OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
 _OPEN_PREFIX = "/web/"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
-_SECURITY_HEADERS = {
+_HEADERS = {
+    "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -59,12 +60,15 @@ class Access:
         """Return the rules for an address to listen on, from the settings.
 
         Raises:
-            UnsafeAddressError: other machines reach that address, and no token is set.
+            SettingsError: other machines reach that address, and no token is set.
         """
         settings = get_session_settings()
         token = settings.stream_token.get_secret_value() if settings.stream_token else None
         if not token and not is_loopback(host):
-            raise UnsafeAddressError(host)
+            raise SettingsError(
+                f"The stream may listen on {host} only with a token, since other machines can reach it there: "
+                "set BIDBEACON_STREAM_TOKEN to a long random text, or BIDBEACON_STREAM_HOST=127.0.0.1."
+            )
         return cls(token or None, settings.stream_public_url)
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
@@ -118,8 +122,16 @@ class Gate:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
         refusal = self._access.refuse(HTTPConnection(scope))
-        await (refusal or self._app)(scope, receive, _with_security_headers(send))
+        await (refusal or self._app)(scope, receive, send_with_headers)
 
 
 async def log_in(request: Request) -> Response:
@@ -168,15 +180,3 @@ def _next_path(request: Request) -> str:
     """Return where to go after the login: an address of this site, never another site."""
     asked = request.query_params.get("next", "/")
     return asked if re.match(r"/(?![/\\])", asked) else "/"
-
-
-def _with_security_headers(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-            headers = MutableHeaders(scope=message)
-            for name, value in _SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
-            headers.setdefault("Cache-Control", "no-cache")
-        await send(message)
-
-    return wrapped

@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bidbeacon_sessions.connections import SessionStore
-from bidbeacon_sessions.errors import CannotListenError
+from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
 from bidbeacon_sessions.server.pages import Extension
@@ -36,11 +36,7 @@ class StreamServer(uvicorn.Server):
     """The stream on one address, on uvicorn.
 
     Takes what `create_app` does; port 0 is any free one, and `access` is by default as the settings
-    say for that address.
-
-    Raises:
-        UnsafeAddressError: other machines reach that address, and no token is set.
-        CannotListenError: the address is taken, or not this machine's.
+    say for that address. An address that is taken, or not this machine's, raises a `SessionsError`.
     """
 
     def __init__(
@@ -160,4 +156,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
-        raise CannotListenError(host, port, reason) from error
+        raise SessionsError(
+            f"The stream can't listen on {host}:{port}: {reason}. Stop what uses that port, or set BIDBEACON_STREAM_PORT."
+        ) from error

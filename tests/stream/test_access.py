@@ -9,7 +9,7 @@ import pytest
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.errors import CannotListenError, UnsafeAddressError
+from bidbeacon_sessions.errors import SessionsError, SettingsError
 from bidbeacon_sessions.server import Access, StreamServer
 from bidbeacon_sessions.settings import get_session_settings
 from tests.stream.reading import Stream, refusal_of, serve_stream, websocket_address
@@ -34,7 +34,7 @@ def test_without_a_token_only_this_machine_is_served(
     session_store: SessionStore, host: str
 ) -> None:
     """Any other address is refused before anything is listened on, with what to do."""
-    with pytest.raises(UnsafeAddressError, match="set BIDBEACON_STREAM_TOKEN"):
+    with pytest.raises(SettingsError, match="set BIDBEACON_STREAM_TOKEN"):
         StreamServer(session_store, host=host, port=0)
 
 
@@ -42,7 +42,7 @@ def test_a_port_in_use_is_said_in_one_line(session_store: SessionStore) -> None:
     """The error names the address and what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(CannotListenError, match=rf"127\.0\.0\.1:{port}: the port is in use"):
+        with pytest.raises(SessionsError, match=rf"127\.0\.0\.1:{port}: the port is in use"):
             StreamServer(session_store, host="127.0.0.1", port=port)
 
 

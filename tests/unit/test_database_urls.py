@@ -10,7 +10,7 @@ from bidbeacon_pipelines.database.address import (
     show_database_url,
 )
 from bidbeacon_sessions.connections import connect_args, parse_database_url
-from bidbeacon_sessions.errors import InvalidDatabaseUrlError
+from bidbeacon_sessions.errors import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_each_form_of_address_is_read_for_psycopg(scheme: str) -> None:
 def test_an_invalid_address_is_refused_without_showing_it(address: str) -> None:
     """The message says which form is expected, and nothing of what came."""
     with pytest.raises(
-        InvalidDatabaseUrlError, match="postgresql://user:password@host:port/database"
+        SettingsError, match="postgresql://user:password@host:port/database"
     ) as refused:
         parse_database_url(address)
 

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.summaries.account_page import read_account
 from bidbeacon_pipelines.web.parameters import AccountAsked
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.server.answers import BadRequestError, JsonAnswer, problem, read_query
+from bidbeacon_sessions.server.answers import JsonAnswer, RefusedError, problem, read_query
 
 _EXAMPLE = "Use /api/account?account=Acme Merch · US, with a name or key."
 
@@ -27,7 +27,7 @@ def account_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
             except UnknownAccountError as error:
                 return problem(404, str(error), "Take a name from /accounts.")
             except AmbiguousAccountError as error:
-                raise BadRequestError(str(error), _EXAMPLE) from None
+                raise RefusedError(400, str(error), _EXAMPLE) from None
             return JsonAnswer(read_account(connection, settings, account, now=clock()))
 
     return Route("/api/account", answer)

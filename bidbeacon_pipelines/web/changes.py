@@ -46,7 +46,6 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.server.answers import (
-    BadRequestError,
     Parameters,
     RefusedError,
     problem,
@@ -174,10 +173,10 @@ async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadRequestError("Expected a JSON object.", _EXAMPLE) from None
+        raise RefusedError(400, "Expected a JSON object.", _EXAMPLE) from None
     if unknown := sorted(set(fields) - known):
-        raise BadRequestError(
-            f"Unknown field {unknown[0][:50]!r}.", f"Use some of: {', '.join(sorted(known))}."
+        raise RefusedError(
+            400, f"Unknown field {unknown[0][:50]!r}.", f"Use some of: {', '.join(sorted(known))}."
         )
     return fields
 
@@ -185,27 +184,27 @@ async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
 def _text(fields: Fields, name: str) -> str:
     found = _optional_text(fields, name)
     if not found:
-        raise BadRequestError(f"The field {name} is missing.", _EXAMPLE)
+        raise RefusedError(400, f"The field {name} is missing.", _EXAMPLE)
     return found
 
 
 def _optional_text(fields: Fields, name: str) -> str | None:
     value = fields.get(name)
     if value is not None and (not isinstance(value, str) or "\0" in value):
-        raise BadRequestError(f"Expected {name} to be text.", _EXAMPLE)
+        raise RefusedError(400, f"Expected {name} to be text.", _EXAMPLE)
     return value
 
 
 def _windows(fields: Fields) -> list[date]:
     given = fields.get("windows")
     if not isinstance(given, list) or not 0 < len(given) <= MOST_WINDOWS:
-        raise BadRequestError(
-            f"Expected windows to be a list of 1 to {MOST_WINDOWS} days.", _EXAMPLE
+        raise RefusedError(
+            400, f"Expected windows to be a list of 1 to {MOST_WINDOWS} days.", _EXAMPLE
         )
     try:
         return [read_day(str(day)) for day in given]
     except ValueError:
-        raise BadRequestError("Expected windows to be days like 2026-11-23.", _EXAMPLE) from None
+        raise RefusedError(400, "Expected windows to be days like 2026-11-23.", _EXAMPLE) from None
 
 
 class _Desk:
@@ -262,8 +261,8 @@ class _Desk:
     def acknowledge(self, fields: Fields, by: str) -> dict[str, Any]:
         key, note = _text(fields, "finding"), _optional_text(fields, "note") or ""
         if len(note) > LONGEST_NOTE:
-            raise BadRequestError(
-                f"Expected a note of at most {LONGEST_NOTE} characters.", _EXAMPLE
+            raise RefusedError(
+                400, f"Expected a note of at most {LONGEST_NOTE} characters.", _EXAMPLE
             )
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)

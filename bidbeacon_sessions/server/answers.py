@@ -31,13 +31,6 @@ class RefusedError(HTTPException):
         super().__init__(status, error)
 
 
-class BadRequestError(RefusedError):
-    """The request is wrong: 400."""
-
-    def __init__(self, error: str, what_to_do: str) -> None:
-        super().__init__(400, error, what_to_do)
-
-
 class JsonAnswer(JSONResponse):
     """Plain data as JSON, written by msgspec: ten times as fast as by the standard library."""
 
@@ -66,7 +59,7 @@ def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> 
     """Return the parameters of a request; empty ones count as missing.
 
     Raises:
-        BadRequestError: one is unknown, missing or invalid.
+        RefusedError: one is unknown, missing or invalid.
     """
     given = {name: value for name, value in query.items() if value and name != ignored}
     try:
@@ -76,10 +69,11 @@ def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> 
     name = str(wrong["loc"][0])
     known = f"The parameters are: {', '.join(kind.model_fields) or 'none'}."
     if wrong["type"] == "extra_forbidden":
-        raise BadRequestError(f"Unknown parameter {name[:_LONGEST_SHOWN]!r}.", known)
+        raise RefusedError(400, f"Unknown parameter {name[:_LONGEST_SHOWN]!r}.", known)
     if wrong["type"] == "missing":
-        raise BadRequestError(f"The parameter {name} is missing.", known)
-    raise BadRequestError(
+        raise RefusedError(400, f"The parameter {name} is missing.", known)
+    raise RefusedError(
+        400,
         f"{name}: {expectation_of(wrong)}, got: {given[name][:_LONGEST_SHOWN]!r}.",
         "Times are written like 2026-07-25T14:00:00Z."
         if name in {"since", "before"}

@@ -4,12 +4,12 @@ What takes more than a few lines has a module beside this one.
 """
 
 import asyncio
-import mimetypes
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from anyio.to_thread import current_default_thread_limiter
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -18,7 +18,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 
 from bidbeacon_sessions import listing
 from bidbeacon_sessions.connections import SessionStore
@@ -27,12 +26,19 @@ from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.server.answers import HANDLERS, JsonAnswer, Parameters, problem, read_query
 from bidbeacon_sessions.server.auth import Access, Gate, log_in
 from bidbeacon_sessions.server.figures import answer_histogram, answer_metrics
-from bidbeacon_sessions.server.pages import NOT_FOUND, STREAM_PAGE, Extension, render_pages
+from bidbeacon_sessions.server.pages import (
+    NOT_FOUND,
+    STREAM_PAGE,
+    Extension,
+    PageFiles,
+    render_pages,
+)
 from bidbeacon_sessions.server.transports import EventStream, serve_websocket
 from bidbeacon_sessions.statistics import list_filter_values
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 HEALTH_SECONDS = 3.0
+MOST_THREADS = 500
 
 
 def create_app(
@@ -66,6 +72,8 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    # Requests that wait for a silent database must leave threads to files and /healthz.
+    current_default_thread_limiter().total_tokens = MOST_THREADS
     # The first thread makes Starlette import a module, which fails while descriptors are short.
     await run_in_threadpool(lambda: None)
     async with app.state.follower:
@@ -81,7 +89,7 @@ def _routes(extension: Extension, pages: Mapping[str, str]) -> list[BaseRoute]:
             if address != NOT_FOUND
         ),
         Route("/login", log_in, methods=["POST"]),
-        Mount("/web", _files(extension)),
+        Mount("/web", PageFiles(extension)),
         Route("/api/job-sessions", _list_sessions),
         Route("/api/job-sessions/histogram", answer_histogram),
         Route("/api/job-sessions/stream", EventStream(), methods=["GET"]),
@@ -94,15 +102,6 @@ def _routes(extension: Extension, pages: Mapping[str, str]) -> list[BaseRoute]:
         Route("/metrics", answer_metrics),
         *extension.routes,
     ]
-
-
-def _files(extension: Extension) -> StaticFiles:
-    # A system may have another type for these, with which a browser runs no script.
-    mimetypes.add_type("text/javascript", ".js")
-    mimetypes.add_type("text/css", ".css")
-    return StaticFiles(
-        directory=extension.files, packages=[("bidbeacon_sessions", "web")], follow_symlink=True
-    )
 
 
 def _store(request: Request) -> SessionStore:

@@ -14,7 +14,7 @@ from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
-from bidbeacon_sessions.server.answers import BadRequestError, read_query
+from bidbeacon_sessions.server.answers import RefusedError, read_query
 from bidbeacon_sessions.statistics import Span, count_by_interval, count_by_status
 
 TRANSPORTS = ("sse", "websocket")
@@ -34,13 +34,14 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
     """Return a stretch of time (by default the last 24 hours) in intervals that begin at multiples of their width in UTC.
 
     Raises:
-        BadRequestError: it ends before it begins.
+        RefusedError: it ends before it begins.
     """
     before = before or utc_now()
     since = since or before - _USUAL_STRETCH
     seconds = (before - since).total_seconds()
     if seconds <= 0:
-        raise BadRequestError(
+        raise RefusedError(
+            400,
             f"Expected since to be earlier than before, got: {since.isoformat()} and {before.isoformat()}.",
             "Leave one of them out.",
         )
@@ -60,7 +61,7 @@ def answer_histogram(request: Request) -> Response:
     store: SessionStore = request.app.state.store
     with store.snapshot() as connection:
         rows = count_by_interval(connection, wanted, span)
-    counts: list[dict[str, int]] = [{} for _ in span.intervals]
+    counts: list[dict[str, int]] = [{} for _ in range(span.count)]
     for row in rows or ():
         counts[(row["at"] - span.since) // span.interval][row["mark"]] = row["sessions"]
     return JSONResponse(

@@ -1,8 +1,10 @@
-"""The pages, and what a product adds to the server.
+"""The pages with their files, and what a product adds to the server.
 
 Pages are Jinja templates that extend `layout.html`. They are rendered once, when the server starts.
 """
 
+import mimetypes
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.routing import BaseRoute
+from starlette.staticfiles import StaticFiles
 
 from bidbeacon_sessions.messages import to_json
 
@@ -22,6 +25,7 @@ _OUR_PAGES = {
     "/login": "login.html",
     NOT_FOUND: "not-found.html",
 }
+_SERVED = (".js", ".css", ".svg")
 _IMPORT = re.compile(r'from "\./([\w-]+\.js)"')
 
 
@@ -34,7 +38,8 @@ class Extension:
         pages: its pages, by address: the name of a template of `files`, which extends
             `layout.html`; an address may end in a `{name}`. One at `/` is the first page in place
             of the stream.
-        files: the folder of its pages and their files, all of which are served below `/web/`.
+        files: the folder of its templates, and of scripts, styles and icons, which are served below
+            `/web/`.
         navigation: entries of every page's navigation: the label by the address.
         links: how the pages link to what only the product knows: an address with `{name}` for each
             value, by what it leads to.
@@ -49,6 +54,22 @@ class Extension:
     files: Path | None = None
     navigation: Mapping[str, str] = field(default_factory=lambda: {STREAM_PAGE: "Stream"})
     links: Mapping[str, str] = field(default_factory=dict)
+
+
+class PageFiles(StaticFiles):
+    """What pages load: not their templates, nor the declarations of types beside the scripts."""
+
+    def __init__(self, extension: Extension) -> None:
+        # A system may have another type for these, with which a browser runs no script.
+        mimetypes.add_type("text/javascript", ".js")
+        mimetypes.add_type("text/css", ".css")
+        super().__init__(
+            directory=extension.files, packages=[("bidbeacon_sessions", "web")], follow_symlink=True
+        )
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Find a file."""
+        return super().lookup_path(path) if path.endswith(_SERVED) else ("", None)
 
 
 def render_pages(extension: Extension) -> dict[str, str]:

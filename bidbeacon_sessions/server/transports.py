@@ -101,11 +101,7 @@ async def _until_left(receive: Receive) -> None:
 
 
 async def _send(pieces: Iterable[T], send: Callable[[T], Awaitable[None]]) -> None:
-    """Send pieces.
-
-    Raises:
-        TimeoutError: the reader did not take one in time.
-    """
+    """Send pieces, each of which the reader must take in time."""
     for piece in pieces:
         async with asyncio.timeout(SEND_SECONDS):
             await send(piece)

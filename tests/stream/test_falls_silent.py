@@ -2,13 +2,15 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psutil
 import pytest
 
-from bidbeacon_sessions import following
+from bidbeacon_sessions import following, listing
 from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.log_reader import LogReader
 from bidbeacon_sessions.server import app
@@ -54,6 +56,25 @@ def test_a_silent_database_is_no_health(stream: Stream, monkeypatch: pytest.Monk
         answer = stream.http.get("/healthz", timeout=10)
     assert 503 == answer.status_code
     assert {"status": "database away", "error": "TimeoutError"} == answer.json()
+
+
+def test_requests_that_wait_for_the_database_block_no_files(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits in a thread, and there are more threads than Starlette's 40."""
+    asked, goes_on = [], threading.Event()
+    monkeypatch.setattr(
+        listing, "load_sessions", lambda *given: asked.append(given) or goes_on.wait()
+    )
+    with ThreadPoolExecutor(60) as pool:
+        for _ in range(60):
+            pool.submit(stream.http.get, "/api/job-sessions")
+        try:
+            wait_until(lambda: len(asked) == 60)
+            for path in ("/web/app.css", "/healthz"):
+                assert 200 == stream.http.get(path).status_code
+        finally:
+            goes_on.set()
 
 
 def test_an_ended_connection_is_replaced_at_once(stream: Stream) -> None:

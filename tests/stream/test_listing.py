@@ -116,6 +116,8 @@ def test_the_cursor_is_of_the_same_moment_as_the_sessions(session_store: Session
         ("/api/job-sessions/stream?status=nonsense", 400),
         ("/api/nothing-here", 404),
         ("/web/../settings.py", 404),
+        ("/web/layout.html", 404),
+        ("/web/types.d.ts", 404),
     ],
 )
 def test_an_error_is_json_and_says_what_to_do(stream: Stream, path: str, status: int) -> None:

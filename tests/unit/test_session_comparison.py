@@ -8,7 +8,7 @@ import pytest
 import bidbeacon_pipelines
 import bidbeacon_sessions
 from bidbeacon_sessions.listing import compare
-from bidbeacon_sessions.server.answers import BadRequestError
+from bidbeacon_sessions.server.answers import RefusedError
 from bidbeacon_sessions.server.figures import divide
 from bidbeacon_sessions.server.pages import find_modules
 
@@ -61,7 +61,7 @@ def test_intervals_have_widths_that_people_read(stretch: timedelta, seconds: int
     """They are few, cover the whole stretch, and begin at a multiple of their width."""
     made = divide(NOON + timedelta(seconds=7) - stretch, NOON + timedelta(seconds=7))
     assert seconds == made.interval.total_seconds()
-    assert len(made.intervals) <= 72
+    assert made.count <= 72
     assert made.since <= NOON + timedelta(seconds=7) - stretch
     assert made.before == NOON + timedelta(seconds=7)
     assert 0 == made.since.timestamp() % seconds
@@ -69,7 +69,7 @@ def test_intervals_have_widths_that_people_read(stretch: timedelta, seconds: int
 
 def test_a_stretch_must_have_a_length() -> None:
     """One that ends before it begins is refused with what to do."""
-    with pytest.raises(BadRequestError, match="Expected since to be earlier than before"):
+    with pytest.raises(RefusedError, match="Expected since to be earlier than before"):
         divide(NOON, NOON)
 
 

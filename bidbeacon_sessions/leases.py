@@ -83,14 +83,6 @@ def end_dead_connections(connection: Connection) -> int:
     return end_connections(connection, [row["id"] for row in running if row["lease_ended"]])
 
 
-def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | None:
-    """Return the instant of a session's last heartbeat, or None where it never had one."""
-    found: datetime | None = connection.execute(
-        text("SELECT heartbeat_at FROM session_leases WHERE session_id = :id"), {"id": session_id}
-    ).scalar()
-    return found
-
-
 @contextmanager
 def heartbeat(store: SessionStore, session_id: UUID) -> Iterator[None]:
     """Prolong the lease of a session from a thread, until the block is left.

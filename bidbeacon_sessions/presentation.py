@@ -36,26 +36,20 @@ _AS_STORED = (
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
     """Return one session's header (a row of `queries.find_session`); instants in ISO 8601 UTC, `duration` in seconds."""
     started, finished = header["started_at"], header["finished_at"]
+    error, cause = header["error"], (header["error"] or {}).get("cause")
+    settings = get_session_settings()
     return {name: header[name] for name in _AS_STORED} | {
         "id": str(header["id"]),
         "status_text": describe_status(header),
         "account": header["account_key"],
         "recovered_by": header["recovered_by"] and str(header["recovered_by"]),
-        "run_url": run_url(header["run_id"]),
+        "run_url": header["run_id"] and f"{settings.dagster_public_url}/runs/{header['run_id']}",
         "started_at": instant(started),
         "finished_at": instant(finished),
         "duration": None if finished is None else (finished - started).total_seconds(),
-        "error": _error_json(header["error"]),
+        "error": error and {**error, "explained": cause and explain_cause(cause)},
         "url": session_url(str(header["id"])),
     }
-
-
-def _error_json(error: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return a session's error with its cause `explained`; None where it has no cause."""
-    if error is None:
-        return None
-    cause = error.get("cause")
-    return {**error, "explained": None if cause is None else explain_cause(cause)}
 
 
 def error_text(error: Mapping[str, Any]) -> str:
@@ -123,8 +117,3 @@ def instant(value: datetime | None) -> str | None:
 def session_url(session_id: str) -> str:
     """Return the address of a session's own page."""
     return f"{get_session_settings().stream_public_url}/sessions/{session_id}"
-
-
-def run_url(run_id: str | None) -> str | None:
-    """Return the address of a run in Dagster's UI."""
-    return None if run_id is None else f"{get_session_settings().dagster_public_url}/runs/{run_id}"

@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property, partial
+from string import Formatter
 from typing import Any
 
 from bidbeacon_sessions.causes import explain_cause
 
 Part = dict[str, str]
 
-_FIELD = re.compile(
-    r"\{(?P<name>[a-z_][a-z0-9_]*)(?::(?P<kind>[a-z]+))?(?::(?P<argument>[^}]*))?\}"
-)
 _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
 MOST_SINGLE_WINDOWS = 7
 _SECONDS_IN_HOUR = 3600
@@ -157,24 +155,17 @@ def fold_windows(parts: Sequence[Part]) -> list[Part]:
 
 
 def _pieces(source: str, group: int) -> Iterator[Piece]:
-    position = 0
-    for match in _FIELD.finditer(source):
-        yield from _literal(source[position : match.start()], group)
-        kind = match["kind"] or "text"
+    for text, name, shown_as, _ in Formatter().parse(source):
+        if "[" in text or "]" in text or name == "":
+            raise ValueError(f"a brace or bracket is left over in {source!r}")
+        if text:
+            yield Piece(text, group=group)
+        if name is None:
+            continue
+        kind, _, argument = (shown_as or "text").partition(":")
         if kind not in KINDS:
-            raise ValueError(
-                f"unknown kind {kind!r} in {match[0]!r}; known: {', '.join(sorted(KINDS))}"
-            )
-        yield Piece(name=match["name"], kind=kind, argument=match["argument"] or "", group=group)
-        position = match.end()
-    yield from _literal(source[position:], group)
-
-
-def _literal(text: str, group: int) -> Iterator[Piece]:
-    if any(c in text for c in "{}[]"):
-        raise ValueError(f"a brace or bracket is left over in {text!r}")
-    if text:
-        yield Piece(text, group=group)
+            raise ValueError(f"unknown kind {kind!r} of {name}; known: {', '.join(sorted(KINDS))}")
+        yield Piece(name=name, kind=kind, argument=argument, group=group)
 
 
 def format_duration(seconds: float) -> str:
@@ -207,18 +198,9 @@ def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> str:
     return f"{number:,} {noun}".strip()
 
 
-def _duration(value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
-    return format_duration(float(value))
-
-
 def _money(value: Any, argument: str, values: Mapping[str, Any]) -> str:
     currency = values.get(argument) if argument else None
     return f"{value:,.2f}" + (f" {currency}" if currency else "")
-
-
-def _flag(_value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
-    """Show nothing: the field only decides whether its segment stands."""
-    return ""
 
 
 def _valued(kind: str, value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
@@ -242,9 +224,9 @@ KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] =
     "text": _text,
     "cause": _cause,
     "count": _count,
-    "duration": _duration,
+    "duration": lambda value, *_: format_duration(float(value)),
     "money": _money,
-    "flag": _flag,
+    "flag": lambda *_: "",  # the field only decides whether its segment stands
     "badge": partial(_valued, "badge"),
     "account": partial(_valued, "account"),
     "windows": partial(_valued, "window"),

@@ -20,7 +20,7 @@ from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import SessionStore, end_connections
 from bidbeacon_sessions.current_session import working_for
-from bidbeacon_sessions.leases import heartbeat, last_sign_of_life
+from bidbeacon_sessions.leases import heartbeat
 from bidbeacon_sessions.masking import mask, mask_text
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,12 @@ FINAL_ORD: Final = 1_000_000
 """Behind every place that a recorder can give: a paused recorder's open transaction never collides with it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _MAX_ERROR_TEXT = 8_000
-_READ_ONLY = "25006"
-"""The error of a server that has become a standby: the next one is to be found by a new connection."""
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # a standby now: a new connection finds the next server
+    PoolTimeoutError,
+)
 
 
 class SessionFinalized(Action):
@@ -73,17 +77,15 @@ def finalize_session(
     (`has_successor`). Safe to call from several processes at once: one of them closes it, the
     others get False.
     """
-    if not writes.lock_session(connection, session_id):
+    session = writes.lock_session(connection, session_id)
+    if session is None:
         # A transaction of its own may hold it: that of a process that is frozen.
         end_connections(connection, [session_id])
-        if not writes.lock_session(connection, session_id):
-            return False
+        session = writes.lock_session(connection, session_id)
+    if session is None:
+        return False
     end_connections(connection, [session_id])
-    action = SessionFinalized(
-        status=status,
-        reason=reason,
-        last_seen_at=last_sign_of_life(connection, session_id),
-    )
+    action = SessionFinalized(status=status, reason=reason, last_seen_at=session["heartbeat_at"])
     writes.insert_action(connection, session_id, _prepared(action, FINAL_ORD, now))
     error = {"type": "SessionFinalized", "message": reason, "cause": PROCESS_KILLED}
     return writes.close_session(
@@ -159,19 +161,16 @@ class SessionRecorder:
                     has_successor=True,
                 )
 
-    def close(
-        self, status: ClosedStatus, error: dict[str, Any] | None = None, *, at_once: bool = False
-    ) -> None:
+    def close(self, status: ClosedStatus, error: dict[str, Any] | None = None) -> None:
         """End the session.
 
-        A database that is away is waited for as in `add`, unless it is to be done `at_once`. Where
+        A database that is away is waited for as in `add`, but not by somebody who interrupts. Where
         it stays away, the lease runs out, and another process closes the session.
         """
-        retrying = (
-            self._retrying.copy(stop=tenacity.stop_after_attempt(1)) if at_once else self._retrying
-        )
+        if status == "cancelled":
+            self._retrying.stop = tenacity.stop_after_attempt(1)
         try:
-            retrying(self._end, status, error)
+            self._retrying(self._end, status, error)
         finally:
             self._disconnect()
 
@@ -238,12 +237,7 @@ def _prepared(action: Action, ord_: int, at: datetime) -> writes.NewAction:
 def is_away(error: BaseException) -> bool:
     """Return whether an error says that the database can't be written to just now, rather than that it refuses what is written."""
     cause = getattr(error, "orig", error)  # what the driver raised
-    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeoutError):
-        return True
-    return (
-        getattr(error, "connection_invalidated", False)
-        or getattr(cause, "sqlstate", "") == _READ_ONLY
-    )
+    return isinstance(cause, _AWAY) or getattr(error, "connection_invalidated", False)
 
 
 @contextmanager
@@ -284,8 +278,6 @@ def with_job_session(
         clock: gives the present instant in UTC.
 
     Raises:
-        SessionClosedError: from `add`, when another process closed the session while this one was
-            paused.
         DatabaseAwayError: the database is still away after 30 seconds.
     """
     new = writes.NewSession(
@@ -317,18 +309,23 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if interrupt := _interrupt_behind(error):
-            _close_quietly(recorder, "cancelled", interrupt)
+        interrupt = _interrupt_behind(error)
+        try:
+            recorder.close(
+                "cancelled" if interrupt else "failed", describe_error(interrupt or error)
+            )
+        except Exception as own:  # noqa: BLE001 - whatever it is, the job's error is the one to tell
+            logger.warning(
+                "Session %s could not be closed: %s", recorder.session_id, mask_text(str(own))
+            )
+        if interrupt:
             raise interrupt from None
-        _close_quietly(recorder, "failed", error)
         raise
     recorder.close("succeeded")
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
-    """Return the interrupt that ends the block: the error itself, or what it hides.
-
-    None where there is none.
+    """Return the interrupt that ends the block, if any: the error itself, or what it hides.
 
     A signal that meets a driver in the middle of a statement raises the interrupt, and cleaning up
     after it then raises the driver's own error. An error that was raised *from* an interrupt is
@@ -336,20 +333,9 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
     """
     found: BaseException | None = error
     while isinstance(found, Exception):
-        if found.__cause__ is not None and not isinstance(found.__cause__, Exception):
-            return None
-        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+        hidden = None if found.__suppress_context__ else found.__context__
+        found = found.__cause__ if isinstance(found.__cause__, Exception) else hidden
     return found
-
-
-def _close_quietly(recorder: SessionRecorder, status: ClosedStatus, error: BaseException) -> None:
-    """Close, but never hide the job's own error behind one of ours; somebody who interrupts does not want to wait."""
-    try:
-        recorder.close(status, describe_error(error), at_once=status == "cancelled")
-    except Exception as own:  # noqa: BLE001 - whatever it is, the job's error is the one to tell
-        logger.warning(
-            "Session %s could not be closed: %s", recorder.session_id, mask_text(str(own))
-        )
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

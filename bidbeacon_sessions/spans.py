@@ -4,7 +4,7 @@ A step is the time between two actions. What the class of the second one says of
 (`Action.ends_wait_for`) tells what it was; any other time is own work.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -54,11 +54,12 @@ def describe_time(
     steps = list(divide_time(session["started_at"], session["finished_at"], actions))
     longest = sorted(steps, key=lambda step: step.seconds, reverse=True)[:MOST_STEPS]
     shown = [step for step in steps if step in longest and step.seconds >= SHORTEST_SECONDS]
+    kinds = {each.ends_wait_for for each in action_classes().values() if each.ends_wait_for}
     return {
         "seconds": _total(steps),
         "sums": [
             {"waits_for": kind, "seconds": _total(step for step in steps if step.waits_for == kind)}
-            for kind in _kinds()
+            for kind in (None, *sorted(kinds))
         ],
         "steps": [step._asdict() for step in shown],
         "more": {
@@ -100,11 +101,6 @@ def _not_empty(*steps: Step) -> Iterator[Step]:
     for step in steps:
         if step.seconds > 0:
             yield step._replace(start=round(step.start, 3), seconds=round(step.seconds, 3))
-
-
-def _kinds() -> Sequence[str | None]:
-    """Return None for own work, and everything that any action class waits for."""
-    return [None, *sorted({c.ends_wait_for for c in action_classes().values() if c.ends_wait_for})]
 
 
 def _total(steps: Iterable[Step]) -> float:

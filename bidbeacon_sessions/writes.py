@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_sessions.actions import CUT_MARK, Subject, Tone
 from bidbeacon_sessions.masking import mask_text
@@ -210,14 +210,14 @@ def close_session(
     return was_running
 
 
-_LOCK = text(
-    "SELECT id FROM session_headers WHERE id = :id AND status = 'running' FOR UPDATE SKIP LOCKED"
-)
+_LOCK = text("""
+    SELECT h.id, l.heartbeat_at FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
+     WHERE h.id = :id AND h.status = 'running' FOR UPDATE OF h SKIP LOCKED""")
 
 
-def lock_session(connection: Connection, session_id: UUID) -> bool:
-    """Lock a running session, without waiting; return whether it could be done."""
-    return connection.execute(_LOCK, {"id": session_id}).first() is not None
+def lock_session(connection: Connection, session_id: UUID) -> RowMapping | None:
+    """Lock a running session without waiting; return its id and heartbeat_at, or None where it can't be done."""
+    return connection.execute(_LOCK, {"id": session_id}).mappings().first()
 
 
 def find_status(connection: Connection, session_id: UUID) -> str | None:

@@ -130,6 +130,8 @@ class Follower:
                 told = told or after
                 if after != newest.cursor:
                     frame = await self._read(look, after, newest, wanted, told)
+                    # What others were told at a look meanwhile may be older than this.
+                    seen = self._look.number
                     if frame is None:
                         is_in_step = False
                         await asyncio.sleep(AWAY_SECONDS)
@@ -144,7 +146,7 @@ class Follower:
                 if after == newest.cursor and (look.is_sync or not is_in_step):
                     told = after
                     yield self._sync(after)
-                is_in_step = after == newest.cursor
+                is_in_step = after == newest.cursor and seen == look.number
         finally:
             self.readers[transport] -= 1
 
@@ -242,11 +244,7 @@ class Follower:
                 logger.warning("The change log could not be trimmed: %s", type(error).__name__)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """Call in a thread, and give up if it takes too long: its connection is silent, and ends by its own timeouts.
-
-        Raises:
-            TimeoutError: it took too long.
-        """
+        """Call in a thread, and give up if it takes too long: its connection is silent, and ends by its own timeouts."""
         try:
             async with asyncio.timeout(SILENT_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -257,15 +255,12 @@ class Follower:
     def _sync(self, upto: Cursor | None) -> Frame:
         """Return a frame that says where the log stands; `upto` is where its reader does."""
         data = {
-            "cursor": self._shown_cursor(),
+            "cursor": self._position and str(self._position.cursor),
             "server_time": utc_now().isoformat(),
             "lag_seconds": round(self.lag_seconds, 3),
             "database": "away" if self._is_away else "answers",
         }
         return Frame([Message("sync", None if upto is None else str(upto), to_json(data))], upto)
-
-    def _shown_cursor(self) -> str | None:
-        return None if self._position is None else str(self._position.cursor)
 
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:

@@ -2,19 +2,27 @@
 
 import asyncio
 import json
+import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import Cursor
+from bidbeacon_sessions.change_log import Cursor, Position
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.log_reader import MOST_CHANGES, LogReader
 from bidbeacon_sessions.messages import PIECE_CHARACTERS, Frame, Message
-from tests.stream.writing import commit_end, commit_session, commit_sessions, take_step
+from tests.stream.writing import (
+    commit_end,
+    commit_session,
+    commit_sessions,
+    take_step,
+    write_action,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -79,6 +87,58 @@ async def test_readers_who_come_back_together_are_read_for_once(
     told = await asyncio.gather(*map(next_frame, back))
     assert {3} == {len(frame.messages) for frame in told}
     assert len(reads) <= 3
+
+
+async def next_revision(frames: Frames) -> int:
+    """Wait for a session, and return its revision."""
+    while True:
+        for message in (await next_frame(frames)).messages:
+            if message.event == "job-sessions:updated":
+                return int(json.loads(message.data)["session"]["revision"])
+
+
+async def test_no_revision_falls_where_a_read_takes_longer_than_a_look(
+    follower: Follower, session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another reader was told at the look meanwhile is older than what this one knows."""
+    read, advance = LogReader.read, LogReader.advance
+    is_reading, goes_on, is_waiting, may_look = (threading.Event() for _ in range(4))
+    may_look.set()
+
+    def read_slowly(log: LogReader, after: Cursor, *given: Any) -> Frame:
+        if after == start:
+            is_reading.set()
+            goes_on.wait(5)
+        return read(log, after, *given)
+
+    def advance_late(log: LogReader) -> tuple[Position, bool]:
+        if not may_look.is_set():
+            is_waiting.set()
+            may_look.wait(5)
+        return advance(log)
+
+    def append(ord_: int) -> None:
+        with session_store.begin() as connection:
+            write_action(connection, session_id, ord_)
+
+    start = (await next_frame(follower.follow(None, EVERYTHING))).upto
+    quick = await joined(follower)
+    session_id = await asyncio.to_thread(commit_session, session_store)
+    assert 1 == await next_revision(quick)
+    monkeypatch.setattr(LogReader, "read", read_slowly)
+    monkeypatch.setattr(LogReader, "advance", advance_late)
+    slow = follower.follow(start, EVERYTHING)
+    told = asyncio.create_task(next_revision(slow))
+    await asyncio.to_thread(is_reading.wait, 5)
+    await asyncio.to_thread(append, 1)
+    assert 2 == await next_revision(quick)
+    may_look.clear()
+    await asyncio.to_thread(is_waiting.wait, 5)
+    await asyncio.to_thread(append, 2)
+    goes_on.set()
+    assert 3 == await told
+    may_look.set()
+    assert 3 == await next_revision(slow)
 
 
 async def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(

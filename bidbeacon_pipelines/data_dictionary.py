@@ -29,7 +29,7 @@ _UNITS = {"count": "count", "amount": "amount in `currency_code`"}
 _HEAD = """# Data dictionary
 
 Made from the registry of datasets (`bidbeacon_pipelines/datasets/registry.py`) by `make docs`; a test compares them. The same descriptions are comments
-in the database: `\\d+ reports.daily_campaigns` in `psql` shows them. Questions with their SQL are in [analysis.md](analysis.md).
+in the database: `\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them. Questions with their SQL are in [analysis.md](analysis.md).
 
 Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponsored Brands (with its videos), SD Sponsored Display.
 

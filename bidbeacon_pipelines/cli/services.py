@@ -3,19 +3,25 @@
 Each imports no more than it needs when it is run: a service does so for weeks.
 """
 
+import os
+import shutil
+import signal
+import subprocess
 import sys
 from typing import Annotated
 
 import typer
+from psycopg.conninfo import make_conninfo
 
 from bidbeacon_pipelines.cli.output import console, print_line
-from bidbeacon_pipelines.database.address import find_database, open_database
+from bidbeacon_pipelines.database.address import find_database, open_database, psql_args
 from bidbeacon_pipelines.database.engine import make_engine, shared_engine
 from bidbeacon_pipelines.database.mode import check_mode, store_mode
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.settings_files import read_settings
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.connections import parse_database_url
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.settings import get_session_settings
 
@@ -85,3 +91,13 @@ def db_upgrade() -> None:
 def db_url() -> None:
     """Print the database's address for scripts, password included, unless it is invalid."""
     sys.stdout.write(find_database(get_settings()) + "\n")
+
+
+def db_shell() -> None:
+    """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
+    from bidbeacon_pipelines.dev.postgres import find_binaries
+
+    shown, secret = psql_args(parse_database_url(find_database(get_settings())))
+    psql = shutil.which("psql") or str(find_binaries() / "psql")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it ends a query, not the shell
+    raise typer.Exit(subprocess.call([psql, make_conninfo(**shown)], env=os.environ | secret))  # noqa: S603 - psql, by its full path

@@ -1,4 +1,4 @@
-"""The database that a process works on: its address, checked once, and how an address is written for people and for psycopg.
+"""The database that a process works on: its address, checked once, and how an address is written for people, psql and psycopg.
 
 Nothing here starts a server or changes a table.
 """
@@ -104,3 +104,18 @@ def psycopg_args(url: URL) -> dict[str, Any]:
     """Return what `psycopg.connect(**…)` needs to connect in the same way."""
     _, address = url.get_dialect()().create_connect_args(url)
     return {**address, **connect_args(url)}
+
+
+def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what psql gets on its command line, which every user of the machine can list, and what in its environment.
+
+    No variable takes a key's password (`sslpassword`): psql asks for it.
+    """
+    _, address = url.get_dialect()().create_connect_args(url)
+    shown = {name: value for name, value in address.items() if not names_secret(name)}
+    # As our own connections: the role's search path may name Dagster's schema first.
+    shown["options"] = f"{shown.get('options', '')} -c search_path=public".strip()
+    environment = {"PGCLIENTENCODING": "UTF8"}
+    if "password" in address:
+        environment["PGPASSWORD"] = address["password"]
+    return shown, environment

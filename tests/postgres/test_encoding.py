@@ -1,6 +1,9 @@
 """Text is UTF-8 on every connection, whatever the environment says, and in every database that is used."""
 
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +56,18 @@ def test_dagsters_own_rows_are_utf8_too(
         assert (TEXT,) == connection.execute(
             "SELECT partition FROM dagster.dynamic_partitions"
         ).fetchone()
+
+
+def test_the_shell_is_utf8(database_url: str, latin1: None) -> None:
+    """What is typed into `bidbeacon db shell` arrives as it was typed."""
+    result = subprocess.run(
+        [sys.executable, "-m", "bidbeacon_pipelines", "db", "shell"],
+        env={**os.environ, "BIDBEACON_DATABASE_URL": database_url},
+        input=f"\\pset format unaligned\nSELECT encode(convert_to('{TEXT}', 'UTF8'), 'hex')".encode(),
+        capture_output=True,
+        check=True,
+    )
+    assert TEXT.encode().hex() in result.stdout.decode()
 
 
 @pytest.fixture(params=["LATIN1", "SQL_ASCII"])

@@ -5,6 +5,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL
 
 from bidbeacon_pipelines.database.address import (
+    psql_args,
     psycopg_args,
     render_database_url,
     show_database_url,
@@ -72,6 +73,16 @@ def test_an_address_is_rendered_so_that_all_clients_read_it(password: str) -> No
     given = {"user": "bob", "password": password, "host": "::1", "port": "5433", "dbname": "ads"}
     assert given | query == conninfo_to_dict(rendered)
     assert url == parse_database_url(rendered)
+
+
+def test_psql_gets_everything_but_no_secret_on_its_command_line() -> None:
+    """Parameters of the address stay, the password is in the environment; tables are ours, whatever the role's search path."""
+    shown, environment = psql_args(
+        parse_database_url("postgresql://bob:SECRET@db/ads?sslmode=verify-full&sslpassword=SECRET")
+    )
+    given = {"user": "bob", "host": "db", "dbname": "ads", "sslmode": "verify-full"}
+    assert given | {"options": "-c search_path=public"} == shown
+    assert {"PGPASSWORD": "SECRET", "PGCLIENTENCODING": "UTF8"} == environment
 
 
 def test_options_and_limits_of_the_address_are_kept() -> None:

@@ -70,7 +70,7 @@ OTHER_ACTIONS = _names("""
 COMMANDS = """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync,
     alerts acknowledge, alerts list, alerts test, alerts unacknowledge, contract forget, contract list, contract set, credentials assign, credentials check,
-    credentials list, db start, db upgrade, db url, dev, doctor,
+    credentials list, db shell, db start, db upgrade, db url, dev, doctor,
     entities list, entities sync, explain, load, probe, quarantine list, quarantine replay, refresh, restatements, sessions list, sessions show, sessions tail,
     stream
 """

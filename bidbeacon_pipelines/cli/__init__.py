@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from bidbeacon_pipelines.cli.output import report, report_at_the_end, safe_output, safe_text
+from bidbeacon_pipelines.cli.output import report, safe_output, safe_text
 from bidbeacon_pipelines.private_files import keep_new_files_private
 
 __all__ = ["app", "main"]
@@ -94,7 +94,7 @@ def _import(name: str) -> ModuleType:
 
 
 class _Root(TyperGroup):
-    """All commands; an error of one that is no bug is one line and an exit code."""
+    """All commands; what goes wrong in one is reported, and an exit code."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes | {"commands": _Commands()})
@@ -105,7 +105,7 @@ class _Root(TyperGroup):
             return super().invoke(ctx)
         except (TyperException, typer.Abort, typer.Exit):
             raise
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - bugs are raised again
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is reported
             raise typer.Exit(report(error)) from None
 
 
@@ -124,7 +124,7 @@ def main() -> None:
         with safe_output():
             app(args=list(map(_checked, sys.argv[1:])))
     except Exception as error:  # noqa: BLE001 - it is reported
-        sys.exit(report_at_the_end(error))
+        sys.exit(report(error))
 
 
 def _checked(argument: str) -> str:

@@ -61,7 +61,7 @@ def _print_account(row: Mapping[str, Any]) -> None:
     name, key = (row["label"], "bold blue"), (f"  {row['key']}", "dim")
     console.print(Text.assemble((f"{mark} ", style), name, key), soft_wrap=True)
     for fact in filter(None, _facts(row)):
-        print_hanging(console, Text("  "), Text(fact, "dim"))
+        print_hanging(Text("  "), Text(fact, "dim"))
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:

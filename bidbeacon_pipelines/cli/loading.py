@@ -1,23 +1,20 @@
 """The commands that work in a session of their own, printed as it happens: most of them ask Amazon."""
 
+import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import typer
 from rich.console import Console
 from rich.status import Status
-from rich.text import Text
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
-from bidbeacon_pipelines.accounts.names import get_named_account
 from bidbeacon_pipelines.accounts.queries import read_account, read_ads_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
-from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, RetryPolicy
 from bidbeacon_pipelines.cli.options import (
     AccountOption,
@@ -25,19 +22,14 @@ from bidbeacon_pipelines.cli.options import (
     DatasetOption,
     OnlyAccount,
     OnlyDataset,
+    find_account,
     list_chosen,
     open_store,
     parse_days,
 )
-from bidbeacon_pipelines.cli.output import (
-    Json,
-    console,
-    print_hanging,
-    print_json,
-    print_line,
-    report,
-)
-from bidbeacon_pipelines.cli.sessions import get_session, print_actions, session_line
+from bidbeacon_pipelines.cli.output import Json, console, print_json, print_line, report
+from bidbeacon_pipelines.cli.sessions import get_session
+from bidbeacon_pipelines.cli.tailing import Printer, Tail
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
@@ -51,14 +43,13 @@ from bidbeacon_pipelines.requests.wanted import check_active, check_loadable
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.errors import ExpectedError, UsageError
-from bidbeacon_sessions.presentation import action_json, load_labels
-from bidbeacon_sessions.queries import list_actions
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.sentences import format_duration
 
-TakeJson = Callable[[dict[str, Any]], None]
-
-_POLL_SECONDS: Final = 0.2
+_END_SECONDS: Final = 10.0
+"""For how long the end of a session is waited for, where the database is away."""
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
@@ -68,11 +59,11 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
     Exits with 0 if everything that is due is loaded or on its way, 1 if not, and 2 if it can't be
     asked: the account is unknown or stopped, or there is no database.
     """
-    with _tools() as context:
-        found = _find(context, account, country)
+    with _open_context() as context:
+        found = find_account(context.sessions, account, country)
         check_active(found)
-        given, take_json = {"account": found.account_key}, print_json if as_json else None
-        work = recorded(context.sessions, "refresh-account", given, found.ref, take_json)
+        given = {"account": found.account_key}
+        work = recorded(context.sessions, "refresh-account", given, found.ref, as_json=as_json)
         with work as (session, _):
             ads_account = read_ads_account(context.engine, found.account_key)
             refresh_account(context, session, ads_account)
@@ -103,14 +94,14 @@ def load(
     """
     days = sorted({day for value in window for day in parse_days(value)})
     chosen = get_dataset(dataset)
-    with _tools() as context:
-        found = _find(context, account, country)
+    with _open_context() as context:
+        found = find_account(context.sessions, account, country)
         with context.engine.begin() as connection:
             contract = read_contract(connection, found.account_id)
         check_loadable(found, contract.reports(chosen), days, context.now())
         wanted = {"dataset": dataset, "windows": [str(day) for day in days]}
-        given, take_json = {"account": found.account_key, **wanted}, print_json if as_json else None
-        work = recorded(context.sessions, "load-windows", given, found.ref, take_json)
+        given = {"account": found.account_key, **wanted}
+        work = recorded(context.sessions, "load-windows", given, found.ref, as_json=as_json)
         with work as (session, status):
 
             def show(progress: Progress) -> None:
@@ -128,10 +119,11 @@ def load(
 
 def accounts_sync(as_json: Json = False) -> None:
     """Read the accounts from Amazon; they are added and updated, never deleted."""
-    with _tools(RetryPolicy()) as context:
-        take_json = print_json if as_json else None
-        with recorded(context.sessions, "sync-accounts", {}, None, take_json) as (session, _):
-            sync_accounts(context, session)
+    with (
+        _open_context(RetryPolicy()) as context,
+        recorded(context.sessions, "sync-accounts", {}, as_json=as_json) as (session, _),
+    ):
+        sync_accounts(context, session)
 
 
 def entities_sync(
@@ -141,7 +133,7 @@ def entities_sync(
 
     Exits with 0 if all were synced, 1 if one was not, and 2 if there is none to sync.
     """
-    with _tools(RetryPolicy()) as context:
+    with _open_context(RetryPolicy()) as context:
         with context.engine.begin() as connection:
             chosen = list_chosen(connection, account, country)
         active = [one for one in chosen if one.stop_reason is None]
@@ -153,8 +145,8 @@ def entities_sync(
             )
         some = active if account is None else chosen
         sessions: list[dict[str, Any]] = []
-        take_json = sessions.append if as_json else None
-        synced = sum(_sync(context, one.account_key, take_json) for one in some)
+        show: dict[str, Any] = {"as_json": as_json, "take_json": sessions.append}
+        synced = sum(_sync(context, one.account_key, **show) for one in some)
     if as_json:
         print_json(sessions)
     else:
@@ -162,14 +154,14 @@ def entities_sync(
     raise typer.Exit(0 if synced == len(some) else 1)
 
 
-def _sync(context: JobContext, key: str, take_json: TakeJson | None) -> bool:
+def _sync(context: JobContext, key: str, **show: Any) -> bool:
     """Sync one account in a session of its own; print why that fails, and return whether it did not."""
     try:
         # Read again: the previous account may have found that Amazon refuses our credentials.
         account = read_account(context.engine, key)
         check_active(account)
         given = {"account": key}
-        work = recorded(context.sessions, "sync-entities", given, account.ref, take_json)
+        work = recorded(context.sessions, "sync-entities", given, account.ref, **show)
         with work as (session, _):
             sync_entities(context, session, account)
     except ExpectedError as error:
@@ -178,16 +170,9 @@ def _sync(context: JobContext, key: str, take_json: TakeJson | None) -> bool:
     return True
 
 
-@contextmanager
-def _tools(retry: RetryPolicy = SHORT_WAITS) -> Iterator[JobContext]:
+def _open_context(retry: RetryPolicy = SHORT_WAITS) -> AbstractContextManager[JobContext]:
     settings = get_settings()
-    with open_job_context(settings, open_database(settings), retry=retry) as context:
-        yield context
-
-
-def _find(context: JobContext, named: str, country: str | None) -> Account:
-    with context.engine.begin() as connection:
-        return get_named_account(connection, named, country)
+    return open_job_context(settings, open_database(settings), retry=retry)
 
 
 def quarantine_replay(
@@ -200,11 +185,10 @@ def quarantine_replay(
     if dataset is not None:
         get_dataset(dataset)
     store = open_store()
-    with store.begin() as connection:
-        named = None if account is None else get_named_account(connection, account, country)
+    named = None if account is None else find_account(store, account, country)
     key, reference = (named.account_key, named.ref) if named else (None, None)
-    given, take_json = {"account": key, "dataset": dataset}, print_json if as_json else None
-    with recorded(store, "replay-quarantine", given, reference, take_json) as (session, _):
+    given = {"account": key, "dataset": dataset}
+    with recorded(store, "replay-quarantine", given, reference, as_json=as_json) as (session, _):
         replayed = replay_quarantine(store.engine, session, account=key, dataset=dataset)
     if not as_json:
         rows, left = sum(one.rows for one in replayed), sum(one.left for one in replayed)
@@ -217,58 +201,36 @@ def recorded(
     job_name: str,
     given: dict[str, Any],
     account: Subject | None = None,
-    take_json: TakeJson | None = None,
+    *,
+    as_json: bool,
+    take_json: Callable[[dict[str, Any]], None] = print_json,
 ) -> Iterator[tuple[SessionRecorder, Status]]:
     """Record everything inside as one session and print it as it happens; yield the session, and the line of its status.
 
-    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled. Its JSON goes to `take_json`, if that
-    is given, instead of anything being printed.
+    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled. With `as_json` nothing is
+    printed until the end, when `take_json` gets the session.
     """
-    shown_on = console if take_json is None else Console(quiet=True)
-    given, session_id = {**given, "via": "command line"}, None
+    given = {**given, "via": "command line"}
+    shown_on = Console(quiet=True) if as_json else console
     _stop_at_signals()
-    try:
-        with (
-            with_job_session(job_name, input=given, store=store, account=account) as session,
-            shown_on.status("running", spinner_style="cyan") as status,
-            _printed(shown_on, store, session.session_id, account.key if account else None),
-        ):
-            session_id = session.session_id
-            yield session, status
-    finally:
-        if session_id is not None:
-            ended = get_session(store, session_id)
-            if take_json is None:
-                print_hanging(console, Text(), session_line(ended), indent=2)
-            else:
-                take_json(ended)
-
-
-@contextmanager
-def _printed(
-    shown_on: Console, store: SessionStore, session_id: UUID, account: str | None
-) -> Iterator[None]:
-    """Print a session's actions as they are committed, until the block ends."""
-    stop = threading.Event()
-
-    def follow() -> None:
-        last, ended = 0, False
-        while not ended:
-            ended = stop.wait(_POLL_SECONDS)  # once more after the end, for what came last
-            with store.begin() as connection:
-                rows = list_actions(connection, session_id, after=last)
-                labels = load_labels(connection, rows)
-            last = rows[-1]["ord"] if rows else last
-            actions = [action_json(row, labels) for row in rows]
-            print_actions(shown_on, actions, account)
-
-    follower = threading.Thread(target=follow, daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        follower.join(timeout=10)
+    with store.begin() as connection:
+        before = head(connection).cursor
+    with (
+        ExitStack() as at_the_end,
+        with_job_session(job_name, input=given, store=store, account=account) as session,
+        shown_on.status("running", spinner_style="cyan") as status,
+    ):
+        id_ = session.session_id
+        if as_json:
+            at_the_end.callback(lambda: take_json(get_session(store, id_)))
+        else:
+            wanted = SessionFilter(job=job_name, text=str(id_))
+            tail = Tail(store, wanted, Printer(has_errors=False))
+            work = tail.follow(before, to_the_end=True)
+            printing = threading.Thread(target=asyncio.run, args=(work,), daemon=True)
+            printing.start()
+            at_the_end.callback(printing.join, _END_SECONDS)
+        yield session, status
 
 
 class StoppedBySignal(KeyboardInterrupt):

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences of actions
-from bidbeacon_pipelines.accounts.names import list_named_accounts
+from bidbeacon_pipelines.accounts.names import get_named_account, list_named_accounts
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import Account
@@ -52,6 +52,17 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
         fitting = [name for name in names if name.casefold().startswith(begun)]
         found += [(name, account.label) for name in fitting[:1]]
     return found
+
+
+def find_account(store: SessionStore, named: str, country: str | None) -> Account:
+    """Return the account that matches a name.
+
+    Raises:
+        UnknownAccountError: no account matches.
+        AmbiguousAccountError: several do.
+    """
+    with store.begin() as connection:
+        return get_named_account(connection, named, country)
 
 
 def list_chosen(connection: Connection, named: str | None, country: str | None) -> list[Account]:

@@ -105,9 +105,9 @@ def print_list(
 def print_entry(severity: str, head: Text, lines: Iterable[str], link: str | None = None) -> None:
     """Print a mark and a line, with others below it, and an address."""
     mark, style = SEVERITIES[severity]
-    print_hanging(console, Text(f"{mark} ", style), head)
+    print_hanging(Text(f"{mark} ", style), head)
     for line in lines:
-        print_hanging(console, Text("  "), Text(line, "dim"))
+        print_hanging(Text("  "), Text(line, "dim"))
     if link is not None:
         print_link(link)
 
@@ -117,7 +117,7 @@ def print_link(url: str, indent: int = 2) -> None:
     console.print(Text(" " * indent).append(url, f"dim link {url}"), soft_wrap=True)
 
 
-def print_hanging(console: Console, head: Text, body: Text, *, indent: int = 0) -> None:
+def print_hanging(head: Text, body: Text, *, indent: int = 0) -> None:
     """Print a text behind a head, with its later lines below its beginning, and further by an indent."""
     margin = head.cell_len + indent
     lines = body.wrap(console, max(_NARROWEST, console.width - margin))
@@ -137,32 +137,25 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
 
 
 def report(error: BaseException) -> int:
-    """Print an error, or that a signal ended the command, as one line without secrets; return the exit code.
+    """Print an error as one line, or a bug with its traceback, without secrets; return the exit code.
 
     That is 1 if the command failed, 2 if it can't be carried out, 128 and its number after a signal.
 
     Raises:
-        BaseException: it is a bug, which keeps its traceback, or Ctrl-C outside of a session.
+        BaseException: there is nothing to say: Ctrl-C outside of a session, or nobody reads the output.
     """
-    from bidbeacon_sessions.masking import mask_text  # takes a while, as the rest of the package
+    from bidbeacon_sessions.errors import mask_error  # takes a while, as the rest of the package
+    from bidbeacon_sessions.masking import mask_text
 
     line = _line_of(error)
-    if line is None:
+    if line is not None:
+        errors.print(mask_text(line), style="bold red", markup=False, soft_wrap=True)
+    elif isinstance(error, KeyboardInterrupt | BrokenPipeError):
         raise error
-    errors.print(mask_text(line), style="bold red", markup=False, soft_wrap=True)
-    return getattr(error, "exit_code", 1)
-
-
-def report_at_the_end(error: Exception) -> int:
-    """Print an error that no command has reported: a bug with its traceback, without secrets; return the exit code."""
-    from bidbeacon_sessions.errors import mask_error  # as above
-
-    try:
-        return report(error)
-    except Exception as bug:  # noqa: BLE001 - it is the error
-        trace = "".join(traceback.format_exception(mask_error(bug)))
+    else:
+        trace = "".join(traceback.format_exception(mask_error(error)))
         errors.print(trace, markup=False, soft_wrap=True, end="")
-        return 1
+    return getattr(error, "exit_code", 1)
 
 
 def _line_of(error: BaseException) -> str | None:

@@ -10,14 +10,13 @@ from uuid import UUID
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.names import list_named_accounts
 from bidbeacon_pipelines.accounts.rules import BadCadenceError, parse_every
 from bidbeacon_pipelines.cli.options import complete_account, open_store, parse_day
-from bidbeacon_pipelines.cli.output import Json, console, print_hanging, print_json, print_list
+from bidbeacon_pipelines.cli.output import Json, print_hanging, print_json, print_list
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.actions import action_classes
@@ -30,12 +29,12 @@ from bidbeacon_sessions.queries import find_accounts
 from bidbeacon_sessions.sentences import fold_windows, format_duration
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
-TONES: Final = {
+_TONES: Final = {
     "success": "green",
     "warning": "yellow",
     "error": "bold red",
     "progress": "cyan",
-    "neutral": "default",
+    "neutral": "",
 }
 MARKS: Final = {
     "running": ("●", "cyan"),
@@ -95,9 +94,9 @@ def sessions_list(
 
 
 def _print_listed(session: Mapping[str, Any]) -> None:
-    print_hanging(console, local_time(session["started_at"]), session_line(session), indent=2)
+    print_session(session, session["started_at"])
     if session["status"] == "running":
-        print_actions(console, session["actions"][-1:], session["account"])
+        print_actions(session["actions"][-1:], session["account"])
 
 
 def _check_names(connection: Connection, wanted: SessionFilter) -> None:
@@ -116,7 +115,9 @@ def sessions_show(session_id: UUID, as_json: Json = False) -> None:
     if as_json:
         print_json(session)
     else:
-        print_session(console, session)
+        print_session(session, session["started_at"])
+        print_actions(session["actions"], session["account"])
+        print_error(session)
 
 
 def read_filter(terms: Sequence[str]) -> SessionFilter:
@@ -185,12 +186,16 @@ def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
     return session
 
 
-def print_session(console: Console, session: Mapping[str, Any]) -> None:
-    """Print a session with all its actions and its error."""
-    print_hanging(console, Text(), session_line(session), indent=2)
-    print_actions(console, session["actions"], session["account"])
+def print_session(session: Mapping[str, Any], at: str) -> None:
+    """Print a session in a line, behind an instant in local time."""
+    local = datetime.fromisoformat(at).astimezone()
+    print_hanging(Text(f"{local:%Y-%m-%d %H:%M:%S} ", "dim"), session_line(session), indent=2)
+
+
+def print_error(session: Mapping[str, Any]) -> None:
+    """Print why a session failed, if it did."""
     if session["error"]:
-        console.print(Text(f"  {error_text(session['error'])}", style="bold red"))
+        print_hanging(Text("  "), Text(error_text(session["error"]), "bold red"))
 
 
 def session_line(session: Mapping[str, Any]) -> Text:
@@ -210,15 +215,9 @@ def account_of(session: Mapping[str, Any]) -> str:
     return session["account_label"] or session["account"] or ""
 
 
-def local_time(instant: str) -> Text:
-    """Return an instant of ISO 8601 in local time, with a blank behind it."""
-    return Text(f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S} ", "dim")
-
-
 def print_actions(
-    console: Console,
     actions: Iterable[Mapping[str, Any]],
-    account: str | None = None,
+    account: str | None,
     *,
     form: str = "%H:%M:%S",
     zone: tzinfo | None = None,
@@ -228,17 +227,10 @@ def print_actions(
     `account` is the session's own, `zone` that of the times (None: the local one), `form` how they are written.
     """
     for action in actions:
-        at = datetime.fromisoformat(action["at"]).astimezone(zone)
-        head = Text.assemble((f"  {at:{form}}  ", "dim"), ("│ ", TONES[action["tone"]]))
-        others = whose(action, account)
-        sentence = Text(f"{others} " if others else "", "blue").append_text(action_sentence(action))
-        print_hanging(console, head, sentence)
-
-
-def action_sentence(action: Mapping[str, Any]) -> Text:
-    """Return one action's sentence, in its tone's colour."""
-    style = TONES[action["tone"]]
-    sentence = Text(style="" if style == "default" else style)
-    for part in fold_windows(action["parts"]):
-        sentence.append(part["text"], _PARTS.get(part["kind"], ""))
-    return sentence
+        at, style = datetime.fromisoformat(action["at"]).astimezone(zone), _TONES[action["tone"]]
+        sentence = Text(style=style)
+        if others := whose(action, account):
+            sentence.append(f"{others} ", "blue")
+        for part in fold_windows(action["parts"]):
+            sentence.append(part["text"], _PARTS.get(part["kind"], ""))
+        print_hanging(Text.assemble((f"  {at:{form}}  ", "dim"), ("│ ", style)), sentence)

@@ -1,4 +1,4 @@
-"""The command `sessions tail`: follows sessions in the database, and prints them, as lines or as JSON."""
+"""The command `sessions tail`, and how sessions are followed in the database and printed: those of a filter, or a command's own."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from bidbeacon_pipelines.cli.options import open_store
 from bidbeacon_pipelines.cli.output import Json, console, safe_json
 from bidbeacon_pipelines.cli.sessions import (
-    TONES,
     Terms,
-    action_sentence,
-    local_time,
+    account_of,
+    print_actions,
+    print_error,
+    print_session,
     read_filter,
-    session_line,
 )
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import Cursor, parse_cursor, step
@@ -29,7 +29,8 @@ from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.listing import load_session, load_sessions
 from bidbeacon_sessions.messages import Message
-from bidbeacon_sessions.presentation import error_text, whose
+
+Line = Mapping[str, Any]
 
 _AWAY_SECONDS = 1.0
 _MOST_REMEMBERED = 2_000
@@ -47,39 +48,43 @@ def sessions_tail(
 
     With `--json` each line is an action or the state of a session.
     """
-    show = _write_json if as_json else print_line
-    asyncio.run(Tail(open_store(), read_filter(terms or ()), show).follow(last))
+    show = _write_json if as_json else Printer()
+    tail = Tail(open_store(), read_filter(terms or ()), show)
+    asyncio.run(tail.follow(tail.load(last)))
 
 
-def _write_json(line: Mapping[str, Any]) -> None:
+def _write_json(line: Line) -> None:
     sys.stdout.write(safe_json(line) + "\n")
     sys.stdout.flush()
 
 
-def print_line(line: Mapping[str, Any]) -> None:
-    """Print what `Tail` shows as a line."""
-    match line:
-        case {"session": session}:
-            at = local_time(session["finished_at"] or session["started_at"])
-            console.print(at.append_text(session_line(session)), soft_wrap=True)
-            if session["error"] and session["status"] != "running":
-                said = Text(f"          {error_text(session['error'])}", "bold red")
-                console.print(said, soft_wrap=True)
-        case {"action": action}:
-            console.print(_action_line(action), soft_wrap=True)
-        case {"notice": notice}:
-            console.print(Text(notice, "yellow"), soft_wrap=True)
+class Printer:
+    """Prints what `Tail` shows, each action below a line that names its session.
 
+    Args:
+        has_errors: whether the error of a session that failed is printed.
+    """
 
-def _action_line(action: Mapping[str, Any]) -> Text:
-    """Return an action as a line: when, its session's job and account, other accounts, sentence."""
-    line = local_time(action["at"]).append(f"{action['job_name']} ", "bold")
-    if action["account"]:
-        line.append(f"{action['account_label'] or action['account']} ", "blue")
-    line.append("│ ", TONES[action["tone"]])
-    if others := whose(action, action["account"]):
-        line.append(f"{others} ", "blue")
-    return line.append_text(action_sentence(action))
+    def __init__(self, *, has_errors: bool = True) -> None:
+        self._has_errors = has_errors
+        self._named: str | None = None
+
+    def __call__(self, line: Line) -> None:
+        """Print a session, an action or a notice."""
+        match line:
+            case {"session": session}:
+                print_session(session, session["finished_at"] or session["started_at"])
+                if self._has_errors:
+                    print_error(session)
+                self._named = session["id"]
+            case {"action": action}:
+                if action["session_id"] != self._named:
+                    job, account = (action["job_name"], "bold"), (account_of(action), "blue")
+                    console.print(Text.assemble(job, "  ", account))
+                print_actions([action], action["account"])
+                self._named = action["session_id"]
+            case {"notice": notice}:
+                console.print(Text(notice, "yellow"))
 
 
 @dataclass
@@ -91,7 +96,7 @@ class _Seen:
 
 
 class Tail:
-    """Follows the sessions that match a filter until it is interrupted.
+    """Follows the sessions that match a filter.
 
     Each thing to show is one of `{"session": …}` (one that began or changed its status),
     `{"action": …}` (shown once), `{"gone": id}` (a session that matches no more), and
@@ -99,59 +104,45 @@ class Tail:
     """
 
     def __init__(
-        self,
-        store: SessionStore,
-        wanted: SessionFilter,
-        show: Callable[[Mapping[str, Any]], None],
+        self, store: SessionStore, wanted: SessionFilter, show: Callable[[Line], None]
     ) -> None:
         self._store = store
         self._wanted = wanted
         self._show = show
         self._accounts: frozenset[str] = frozenset()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
-        self._is_away = False
+        self._has_ended = self._is_away = False
 
-    async def follow(self, last: int) -> None:
-        """Show the last sessions, then everything new, without end; wait for a database that is away.
-
-        Raises:
-            SQLAlchemyError: the database did not answer at the beginning.
-        """
-        async with Follower(self._store) as follower:
-            cursor = self._load(last)
-            while True:
-                async for frame in follower.follow(cursor, self._wanted):
-                    for message in frame.messages:
-                        self._take_message(message)
-                cursor = await self._load_again()
-
-    async def _load_again(self) -> Cursor | None:
-        """Load after a `reset`, as soon as the database answers."""
-        while True:
-            try:
-                return self._load(_MOST_LOADED)
-            except SQLAlchemyError:
-                self._note_database(is_away=True)
-                await asyncio.sleep(_AWAY_SECONDS)
-
-    def _load(self, last: int) -> Cursor | None:
-        """Show what the list has and was not shown; load the actions of a session that the list leaves out."""
-        is_first = not self._seen
+    def load(self, last: int, *, is_whole: bool = False) -> Cursor:
+        """Show what was not shown of the last sessions, either of their first and last actions or the whole; return where to follow from."""
         with self._store.begin() as connection:
             step(connection)  # what nobody has published yet is in the list, and would come again
         loaded = load_sessions(self._store, self._wanted, max(last, 1))
         self._accounts = frozenset(loaded["accounts"])
         for session in reversed(loaded["sessions"][:last]):
-            shown = len(self._seen.get(session["id"], _Seen()).places)
-            missing = session["action_count"] - max(shown, len(session["actions"]))
-            is_cut = missing > 0 and not is_first
-            actions = self._load_actions(session["id"]) if is_cut else session["actions"]
-            self._take(session, actions)
+            found = load_session(self._store, UUID(session["id"])) if is_whole else None
+            self._take(session, (found["session"] if found else session)["actions"])
         return parse_cursor(loaded["cursor"])
 
-    def _load_actions(self, session_id: str) -> list[dict[str, Any]]:
-        found = load_session(self._store, UUID(session_id))
-        return found["session"]["actions"] if found else []
+    async def follow(self, after: Cursor, *, to_the_end: bool = False) -> None:
+        """Show everything new, without end, or to the end of the first session; wait for a database that is away."""
+        async with Follower(self._store) as follower:
+            while True:
+                async for frame in follower.follow(after, self._wanted):
+                    for message in frame.messages:
+                        self._take_message(message)
+                    if to_the_end and self._has_ended:
+                        return
+                after = await self._load_again()
+
+    async def _load_again(self) -> Cursor:
+        """Load after a `reset`, as soon as the database answers."""
+        while True:
+            try:
+                return self.load(_MOST_LOADED, is_whole=True)
+            except SQLAlchemyError:
+                self._note_database(is_away=True)
+                await asyncio.sleep(_AWAY_SECONDS)
 
     def _take_message(self, message: Message) -> None:
         data = json.loads(message.data)
@@ -173,25 +164,22 @@ class Tail:
         if len(self._seen) > _MOST_REMEMBERED:
             self._seen.popitem(last=False)
         if seen.status is None:
-            begun = {"status": "running", "mark": "running", "duration": None, "finished_at": None}
-            self._show_session({**session, **begun})
-            seen.status = "running"
+            begun = {"status": "running", "mark": "running", "duration": None}
+            self._show_session(seen, {**session, **begun, "finished_at": None, "error": None})
         for action in actions:
             is_new = action["ord"] not in seen.places
             seen.places.add(action["ord"])
             if is_new and self._is_wanted(session, action):
                 of = {name: session[name] for name in ("job_name", "account", "account_label")}
                 self._show({"action": {**action, **of}})
-        if (
-            session["status"] != seen.status
-            and max(seen.places, default=0) >= session["action_count"]
-        ):
-            seen.status = session["status"]
-            self._show_session(session)
+        is_told = max(seen.places, default=0) >= session["action_count"]
+        if is_told and session["status"] != seen.status:
+            self._show_session(seen, session)
+            self._has_ended = True
 
-    def _show_session(self, session: Mapping[str, Any]) -> None:
-        shown = {name: value for name, value in session.items() if name != "actions"}
-        self._show({"session": shown})
+    def _show_session(self, seen: _Seen, session: Mapping[str, Any]) -> None:
+        seen.status = session["status"]
+        self._show({"session": {name: session[name] for name in session if name != "actions"}})
 
     def _is_wanted(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
         """Return whether an action concerns a requested account; in its own sessions all do."""
@@ -200,8 +188,7 @@ class Tail:
         return any(account["key"] in self._accounts for account in action["accounts"])
 
     def _note_database(self, *, is_away: bool) -> None:
-        if is_away and not self._is_away:
-            self._show({"notice": "The database does not answer; waiting for it."})
-        elif self._is_away and not is_away:
-            self._show({"notice": "The database answers again."})
+        if is_away != self._is_away:
+            said = "does not answer; waiting for it" if is_away else "answers again"
+            self._show({"notice": f"The database {said}."})
         self._is_away = is_away

@@ -91,7 +91,7 @@ def _print_reports(explanation: Mapping[str, Any]) -> None:
     for report, verdict in explanation["reports"].items():
         mark, style = SEVERITIES[verdict["severity"]]
         shown = "explained above" if report == explanation["report"] else verdict["sentence"]
-        print_hanging(console, Text.assemble("  ", (mark, style), f" {report}  "), Text(shown))
+        print_hanging(Text.assemble("  ", (mark, style), f" {report}  "), Text(shown))
 
 
 def _print_timeline(actions: Sequence[Mapping[str, Any]], account: str) -> None:
@@ -105,7 +105,7 @@ def _print_timeline(actions: Sequence[Mapping[str, Any]], account: str) -> None:
             Text.assemble("  ", MARKS[first["session_mark"]], " ", (first["job_name"], "bold"))
         )
         print_link(first["url"], 4)
-        print_actions(console, of_session, account, form="  %Y-%m-%d %H:%M:%S", zone=UTC)
+        print_actions(of_session, account, form="  %Y-%m-%d %H:%M:%S", zone=UTC)
 
 
 def restatements(
@@ -209,5 +209,5 @@ def _print_row(row: Mapping[str, Any]) -> None:
     label = (row["account_label"], "blue")
     head = Text.assemble(label, f" {row['dataset']} ", (day, "magenta"), origin)
     console.print(head)
-    print_hanging(console, Text("  "), Text(explain_cause(row["cause"]).sentence, "yellow"))
-    print_hanging(console, Text("  "), Text(row["raw"], "dim"))
+    print_hanging(Text("  "), Text(explain_cause(row["cause"]).sentence, "yellow"))
+    print_hanging(Text("  "), Text(row["raw"], "dim"))

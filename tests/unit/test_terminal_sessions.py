@@ -1,11 +1,9 @@
 """How sessions and their actions are printed in a terminal of 80 columns."""
 
-from collections.abc import Sequence
-from io import StringIO
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rich.console import Console
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.output import print_hanging
@@ -14,11 +12,19 @@ from bidbeacon_pipelines.cli.sessions import print_actions, session_line
 SENTENCE = "Queued 14 report windows of daily_targets, which is a long sentence that has to be broken at 80 columns"
 
 
-def printed(actions: Sequence[Any], width: int = 300) -> list[str]:
-    """Return the lines of a session's actions."""
-    out = StringIO()
-    print_actions(Console(file=out, width=width), actions, "US.a")
-    return out.getvalue().splitlines()
+Printed = Callable[..., list[str]]
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """Return a function that returns the lines that another one prints in a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def lines(call: Callable[..., None], *given: Any, **options: Any) -> list[str]:
+        call(*given, **options)
+        return capsys.readouterr().out.splitlines()
+
+    return lines
 
 
 def shown(accounts: str = "DE.b") -> dict[str, Any]:
@@ -34,22 +40,22 @@ def shown(accounts: str = "DE.b") -> dict[str, Any]:
     }
 
 
-def test_a_broken_sentence_hangs_below_its_beginning() -> None:
+def test_a_broken_sentence_hangs_below_its_beginning(printed: Printed) -> None:
     """Nothing of it stands below the time, and it is whole."""
-    first, second = printed([shown()], width=80)
+    first, second = printed(print_actions, [shown()], "US.a")
     assert first[12:].startswith("│ Other · DE Queued 14")
     assert (" " * 14, True) == (second[:14], second[14] != " ")
     assert max(len(first), len(second)) <= 80
     assert f"Other · DE {SENTENCE}" == " ".join([first[14:].strip(), second.strip()])
 
 
-def test_the_sessions_own_account_is_not_repeated() -> None:
+def test_the_sessions_own_account_is_not_repeated(printed: Printed) -> None:
     """Only another one is named."""
-    assert "Other" not in "".join(printed([shown("US.a")]))
+    assert "Other" not in "".join(printed(print_actions, [shown("US.a")], "US.a"))
 
 
 @pytest.mark.parametrize("head", ["", "2026-07-25 12:00:00 "])
-def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str) -> None:
+def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str, printed: Printed) -> None:
     """Behind its time, or without one: no line is wider than the terminal, and the mark stands alone at the left."""
     session: dict[str, object] = {
         "status": "failed",
@@ -64,9 +70,7 @@ def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str) -> Non
         "account_label": "Acme · US",
         "duration": 5.9,
     }
-    out = StringIO()
-    print_hanging(Console(file=out, width=80), Text(head), session_line(session), indent=2)
-    first, *others = out.getvalue().splitlines()
+    first, *others = printed(print_hanging, Text(head), session_line(session), indent=2)
     assert first.startswith(f"{head}↻ failed, recovered by a later attempt  load-windows")
     margin = " " * (len(head) + 2)
     assert [(margin, False)] == [(line[: len(margin)], line[len(margin)] == " ") for line in others]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_pipelines.cli.tailing import Tail, print_line
+from bidbeacon_pipelines.cli.tailing import Printer, Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
@@ -71,7 +71,8 @@ class Heard:
 def tailing(store: SessionStore, last: int = 1, **wanted: Any) -> Iterator[Heard]:
     """Follow in a thread until the block ends."""
     heard, loop = Heard(), asyncio.new_event_loop()
-    following = loop.create_task(Tail(store, SessionFilter(**wanted), heard).follow(last))
+    tail = Tail(store, SessionFilter(**wanted), heard)
+    following = loop.create_task(tail.follow(tail.load(last)))
 
     def run() -> None:
         with pytest.raises(asyncio.CancelledError):
@@ -180,16 +181,41 @@ def test_a_line_says_whose_action_it_is(session_store: SessionStore) -> None:
 
 
 def test_lines_of_a_terminal(session_store: SessionStore, capsys: Any) -> None:
-    """A session with its time, an action with the job and account of its session, and a notice."""
+    """A session with its time, its actions below it, and a notice."""
     wag(session_store, 1)
     [session] = load_sessions(session_store, SessionFilter(), 1)["sessions"]
-    Tail(session_store, SessionFilter(), print_line)._take(session, session["actions"])
-    print_line({"notice": "The database answers again."})
-    begun, told, ended, notice = capsys.readouterr().out.splitlines()
+    show = Printer()
+    Tail(session_store, SessionFilter(), show)._take(session, session["actions"])
+    show({"notice": "The database answers again."})
+    begun, told, ended, notice = _lines(capsys)
     assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ● running  wag  US\.a  ", begun)
-    assert told.endswith(" wag US.a │ Wagged 1 time")
+    assert re.search(r"^  \d\d:\d\d:\d\d  │ Wagged 1 time$", told)
     assert "✔ succeeded  wag  US.a" in ended
     assert "The database answers again." == notice
+
+
+def test_an_action_of_another_session_stands_below_its_job_and_account(
+    session_store: SessionStore, capsys: Any
+) -> None:
+    """So that the actions of sessions that run at the same time are told apart."""
+    wag(session_store, 1)
+    wag(session_store, 2, job="bark")
+    newest, oldest = load_sessions(session_store, SessionFilter(), 2)["sessions"]
+    show = Printer()
+    running = {"status": "running", "mark": "running", "action_count": 9}
+    tail = Tail(session_store, SessionFilter(), show)
+    tail._take(oldest | running, [])
+    tail._take(newest | running, newest["actions"])
+    tail._take(oldest | running, oldest["actions"])
+    _, begun, barked, named, wagged = _lines(capsys)
+    assert ["bark", "wag  US.a"] == [begun.split()[4], named]
+    assert ["Wagged 2 times", "Wagged 1 time"] == [one.split("│ ")[1] for one in (barked, wagged)]
+
+
+def _lines(capsys: Any) -> list[str]:
+    """Return what was printed, with the continuation of a broken line behind its beginning."""
+    printed: str = capsys.readouterr().out
+    return re.sub(r"\n {10,}", " ", printed).splitlines()
 
 
 def test_ctrl_c_ends_the_command_cleanly(session_store: SessionStore, database_url: str) -> None:

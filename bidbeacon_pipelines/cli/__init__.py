@@ -32,8 +32,7 @@ _MODULES: Final = {
     "loading": "refresh, load, accounts sync, entities sync, quarantine replay",
     "probe": "probe",
     "services": "dev, stream, db start, db upgrade, db url, db shell",
-    "sessions": "sessions list, sessions show",
-    "tailing": "sessions tail",
+    "sessions": "sessions list, sessions show, sessions tail",
     "windows": "explain, restatements, quarantine list",
 }
 """The commands by module: `accounts list` is the function `accounts_list` of the module `accounts`."""

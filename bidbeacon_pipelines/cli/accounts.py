@@ -8,22 +8,21 @@ from rich.text import Text
 
 from bidbeacon_pipelines.accounts.cadence import choose_cadence, describe_schedule
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE, AccountChanges
-from bidbeacon_pipelines.accounts.names import get_named_account, get_named_ads_account
-from bidbeacon_pipelines.accounts.queries import get_ads_account, list_accounts
-from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.cli.options import (
     AccountArgument,
     CountryOption,
     OnlyAccount,
     list_chosen,
+    look_up_account,
+    look_up_ads_account,
     open_store,
 )
 from bidbeacon_pipelines.cli.output import (
     Json,
     console,
-    print_hanging,
+    print_entry,
     print_json,
-    print_line,
     print_list,
     table_of,
 )
@@ -32,7 +31,6 @@ from bidbeacon_pipelines.entities.queries import count_entities
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
 from bidbeacon_pipelines.summaries.account_page import schedule_json, who_json
-from bidbeacon_sessions import SessionStore
 
 _COUNTED = ("account", "kind", "stored", "no longer sent", "set aside", "last sent (UTC)")
 
@@ -44,24 +42,18 @@ def accounts_list(as_json: Json = False) -> None:
         accounts = list_accounts(connection)
         listed = list_accounts_json(connection, settings, now=read_now(connection, settings))
     rows = {row["key"]: row for row in listed["accounts"]}
-    print_list(
-        [
-            {**rows[one.account_key], **who_json(one), "schedule": schedule_json(one)}
-            for one in accounts
-        ],
-        _print_account,
-        as_json=as_json,
-        if_empty="No accounts are stored yet: run `bidbeacon accounts sync`.",
-    )
+    shown = [
+        {**rows[one.account_key], **who_json(one), "schedule": schedule_json(one)}
+        for one in accounts
+    ]
+    empty = "No accounts are stored yet: run `bidbeacon accounts sync`."
+    print_list(shown, _print_account, as_json=as_json, if_empty=empty)
 
 
 def _print_account(row: Mapping[str, Any]) -> None:
-    """Print mark, name and key, never broken, so that a key can be copied at any width; below it the facts."""
-    mark, style = ("●", "green") if row["stopped"] is None else ("■", "yellow")
-    name, key = (row["label"], "bold blue"), (f"  {row['key']}", "dim")
-    console.print(Text.assemble((f"{mark} ", style), name, key), soft_wrap=True)
-    for fact in filter(None, _facts(row)):
-        print_hanging(Text("  "), Text(fact, "dim"))
+    mark = "fine" if row["stopped"] is None else "stopped"
+    head = Text.assemble((row["label"], "bold blue"), "  ", (row["key"], "dim"))
+    print_entry(mark, head, _facts(row))
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:
@@ -95,7 +87,7 @@ def entities_list(
     elif counts:
         console.print(table_of("", _COUNTED, map(_counted, counts)))
     else:
-        print_line("No entities are stored yet: run `bidbeacon entities sync`.")
+        console.print("No entities are stored yet: run `bidbeacon entities sync`.")
 
 
 def _counted(count: Mapping[str, Any]) -> Sequence[str]:
@@ -106,9 +98,9 @@ def _counted(count: Mapping[str, Any]) -> Sequence[str]:
 
 def accounts_pause(account: AccountArgument, country: CountryOption = None) -> None:
     """Stop refreshing an account; its data stays."""
-    found, changes = _open_account(account, country)
-    changes.pause(found)
-    print_line(f"{found.label} is paused.")
+    found = look_up_account(account, country)
+    _changes().pause(found)
+    console.print(f"{found.label} is paused.")
 
 
 def accounts_resume(account: AccountArgument, country: CountryOption = None) -> None:
@@ -116,66 +108,48 @@ def accounts_resume(account: AccountArgument, country: CountryOption = None) -> 
 
     The next sync of accounts adds its partition if it has none.
     """
-    found, changes = _open_account(account, country)
-    changes.resume(found)
-    print_line(f"{found.label} is resumed.")
+    found = look_up_account(account, country)
+    _changes().resume(found)
+    console.print(f"{found.label} is resumed.")
 
 
-def _open_account(named: str, country: str | None) -> tuple[Account, AccountChanges]:
-    """Return the account that matches a name, and the changes made as the command line."""
-    store, changes = _open_changes()
-    with store.begin() as connection:
-        return get_named_account(connection, named, country), changes
-
-
-def _open_changes() -> tuple[SessionStore, AccountChanges]:
-    store = open_store()
-    return store, AccountChanges(store, get_settings(), by=COMMAND_LINE)
+def _changes() -> AccountChanges:
+    return AccountChanges(open_store(), get_settings(), by=COMMAND_LINE)
 
 
 def accounts_rename(
     account: AccountArgument,
     alias: Annotated[
-        str | None,
-        typer.Argument(help="The alias to show, in all countries; absent: Amazon's name."),
+        str | None, typer.Argument(help="The alias, in all countries; absent: Amazon's name.")
     ] = None,
 ) -> None:
     """Set the alias of an ads account, which is shown instead of Amazon's name; both can be searched for."""
-    store, changes = _open_changes()
-    with store.begin() as connection:
-        found = get_named_ads_account(connection, account)
-    renamed = changes.rename(found, alias)
-    print_line(f"{renamed.ads_account_key} is called {renamed.label}.")
+    renamed = _changes().rename(look_up_ads_account(account), alias)
+    console.print(f"{renamed.ads_account_key} is called {renamed.label}.")
 
 
 def accounts_cadence(
     account: AccountArgument,
     every: Annotated[
-        str | None,
-        typer.Option(help="Time between two refreshes: 6h, 90m, 1d12h, or PT6H (ISO 8601)."),
+        str | None, typer.Option(help="Time between refreshes: 6h, 90m, 1d12h or PT6H (ISO 8601).")
     ] = None,
     cron: Annotated[
-        str | None,
-        typer.Option(help="Times of refreshes, in the account's time zone: '0 6 * * *'."),
+        str | None, typer.Option(help="Refresh times in the account's time zone: '0 6 * * *'.")
     ] = None,
     as_soon_as_due: Annotated[
-        bool,
-        typer.Option("--as-soon-as-due", help="Use the default: refresh as soon as data is due."),
+        bool, typer.Option("--as-soon-as-due", help="Refresh as soon as data is due (the default)")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Set or show how often an ads account is refreshed; manual loads do not wait for it."""
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
-    store, changes = _open_changes()
-    with store.begin() as connection:
-        found = get_named_ads_account(connection, account)
+    found = look_up_ads_account(account)
     if chosen is not None:
-        changes.set_cadence(found, chosen)
-        with store.begin() as connection:
-            found = get_ads_account(connection, found.ads_account_key)
+        _changes().set_cadence(found, chosen)
+        found = look_up_ads_account(found.ads_account_key)
     if as_json:
         facts = ("label", "cadence", "time_zone", "next_look_at", "last_look_at")
         shown = {name: getattr(found, name) for name in facts}
         print_json({"account": found.ads_account_key} | shown)
     else:
-        print_line(describe_schedule(found))
+        console.print(describe_schedule(found))

@@ -1,15 +1,13 @@
 """Commands on what is overridden of the registry of datasets."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
-from bidbeacon_pipelines.accounts.names import get_named_ads_account
 from bidbeacon_pipelines.accounts.override_queries import list_overrides
-from bidbeacon_pipelines.cli.options import OnlyAccount, open_store
-from bidbeacon_pipelines.cli.output import Json, print_line, print_list
+from bidbeacon_pipelines.cli.options import OnlyAccount, look_up_ads_account, open_store
+from bidbeacon_pipelines.cli.output import Json, Row, console, print_list
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.contract import check_override
 from bidbeacon_pipelines.datasets.registry import get_dataset
@@ -33,18 +31,14 @@ def contract_list(as_json: Json = False) -> None:
     """Show what is overridden of the registry, by whom and since when."""
     with open_store().begin() as connection:
         overrides = list_overrides(connection)
-    print_list(
-        [dict(one) for one in overrides],
-        _print_override,
-        as_json=as_json,
-        if_empty="Nothing of the registry is overridden.",
-    )
+    empty = "Nothing of the registry is overridden."
+    print_list(overrides, _print_override, as_json=as_json, if_empty=empty)
 
 
-def _print_override(one: Mapping[Any, Any]) -> None:
+def _print_override(one: Row) -> None:
     of = "" if one["ads_account_key"] is None else f" of {one['ads_account_key']}"
     by = f"{one['set_by']}, {one['set_at']:%Y-%m-%d}"
-    print_line(f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})")
+    console.print(f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})")
 
 
 def contract_set(
@@ -56,7 +50,7 @@ def contract_set(
     except ValueError as error:
         raise UsageError(str(error)) from None
     _change(region, dataset, what, value, account)
-    print_line(f"{what} of {dataset} in {region} is {value}.")
+    console.print(f"{what} of {dataset} in {region} is {value}.")
 
 
 def contract_forget(
@@ -66,7 +60,7 @@ def contract_forget(
     get_dataset(dataset)
     if not _change(region, dataset, what, None, account):
         raise UsageError(f"Nothing is overridden of {what} of {dataset} in {region}.")
-    print_line(f"{what} of {dataset} in {region} is what the registry says.")
+    console.print(f"{what} of {dataset} in {region} is what the registry says.")
 
 
 def _change(
@@ -74,9 +68,7 @@ def _change(
 ) -> bool:
     """Change an override in a session of its own; return whether anything was changed."""
     store, by = open_store(), COMMAND_LINE
-    with store.begin() as connection:
-        found = None if account is None else get_named_ads_account(connection, account)
-        now = read_now(connection, get_settings())
+    found = None if account is None else look_up_ads_account(account)
     if found is not None and found.region != region:
         raise UsageError(f"{found.label} is in region {found.region}, not in {region}.")
     given: dict[str, Any] = {"region": region, "dataset": dataset, "what": what, "value": value}
@@ -84,4 +76,5 @@ def _change(
         with_job_session("change-contract", store=store, input=given) as session,
         store.begin() as connection,
     ):
+        now = read_now(connection, get_settings())
         return change_contract(connection, session, **given, ads_account=found, by=by, at=now)

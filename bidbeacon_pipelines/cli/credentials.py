@@ -7,22 +7,19 @@ import typer
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE, AccountChanges
 from bidbeacon_pipelines.accounts.credential_queries import list_listed, summarize_credentials
-from bidbeacon_pipelines.accounts.names import get_named_ads_account
 from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy, connect
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.cli.options import complete_account, open_store
-from bidbeacon_pipelines.cli.output import Json, print_json, print_line, print_list
+from bidbeacon_pipelines.cli.options import complete_account, look_up_ads_account, open_store
+from bidbeacon_pipelines.cli.output import Json, Row, console, print_json, print_list
 from bidbeacon_pipelines.credentials import Credential
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import UsageError
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="The credential's name.")]
-_OnlyName = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="The credential's name; absent: all.")
-]
+_Name = Annotated[str, typer.Argument(help="The credential's name.")]
+_OnlyName = Annotated[str | None, typer.Argument(help="The credential's name; absent: all.")]
 _Accounts = Annotated[
     list[str] | None,
     typer.Argument(
@@ -38,32 +35,29 @@ def credentials_list(as_json: Json = False) -> None:
     settings = get_settings()
     with open_store().begin() as connection:
         stored = summarize_credentials(connection)
-    unused = {"ads_accounts": 0, "listed_twice": 0, "refused": None, "refused_since": None}
+    unused: dict[str, Any] = {"ads_accounts": 0, "listed_twice": 0}
+    unused |= dict.fromkeys(("last_answer_at", "refused", "refused_since"))
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys([*settings.credentials, *stored]):
-        facts = {"last_answer_at": None} | unused | dict(stored.get(name, {}))
         one = settings.credentials.get(name)
         of_set = {"client_id": one and one.client_id, "region": one and one.region}
-        rows.append({"credential": name, "is_set": one is not None} | of_set | facts)
-    print_list(
-        rows,
-        _print_credential,
-        as_json=as_json,
-        if_empty="No credential is set, and none was used.",
-    )
+        of = {"credential": name, "is_set": one is not None} | of_set
+        rows.append(of | unused | dict(stored.get(name, {})))
+    empty = "No credential is set, and none was used."
+    print_list(rows, _print_credential, as_json=as_json, if_empty=empty)
 
 
-def _print_credential(row: dict[str, Any]) -> None:
+def _print_credential(row: Row) -> None:
     of = f"{row['client_id']}, {row['region']}" if row["is_set"] else "not set any more"
     line = f"{row['credential']} ({of}): {counted(row['ads_accounts'], 'ads account')}"
     if row["listed_twice"]:
         line += f", {row['listed_twice']:,} of them listed by others too"
     if row["last_answer_at"]:
         line += f"; last answer at {row['last_answer_at']:%Y-%m-%d %H:%M} UTC"
-    print_line(line)
+    console.print(line)
     if row["refused"] is not None:
         since, why = row["refused_since"], explain(row["refused"]).text
-        print_line(f"  refused since {since:%Y-%m-%d %H:%M} UTC: {why}")
+        console.print(f"  refused since {since:%Y-%m-%d %H:%M} UTC: {why}")
 
 
 def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
@@ -106,7 +100,7 @@ def _print_answer(row: dict[str, Any]) -> None:
     found = ", ".join(f"{number:,} in {region}" for region, number in row["accounts"].items())
     lists = f"{counted(row['ads_accounts'], 'ads account')}, {found or 'no accounts'}"
     lines = [] if row["errors"] and not row["accounts"] else [f"accepted; lists {lists}"]
-    print_line(f"{row['credential']}: " + "\n  ".join(lines + row["errors"]))
+    console.print(f"{row['credential']}: " + "\n  ".join(lines + row["errors"]))
 
 
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
@@ -114,17 +108,17 @@ def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     settings = get_settings()
     credential = _get_credential(settings, name)
     store = open_store()
-    with store.begin() as connection:
-        if accounts:
-            found = [get_named_ads_account(connection, given) for given in accounts]
-        else:
+    if accounts:
+        found = [look_up_ads_account(given) for given in accounts]
+    else:
+        with store.begin() as connection:
             listed = list_listed(connection, name)
-            found = [one for one in listed if {*one.listed_by, one.credential} != {name}]
+        found = [one for one in listed if {*one.listed_by, one.credential} != {name}]
     changes = AccountChanges(store, settings, by=COMMAND_LINE)
     for account in found:
         changes.assign(account, credential)
-    said = f"{counted(len(found), 'ads account')} now {'belongs' if len(found) == 1 else 'belong'}"
-    print_line(f"{said} to {name}.")
+    said = counted(len(found), "ads account now belongs", "ads accounts now belong")
+    console.print(f"{said} to {name}.")
 
 
 def _get_credential(settings: Settings, name: str) -> Credential:

@@ -1,15 +1,15 @@
 """The commands on what is wrong: check the whole system, list findings and alerts, acknowledge, send a test message."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.options import open_store
-from bidbeacon_pipelines.cli.output import Json, console, print_entry, print_json, print_line
+from bidbeacon_pipelines.cli.output import Json, console, print_entry, print_json
 from bidbeacon_pipelines.database.address import find_database
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.engine import shared_engine
@@ -34,8 +34,12 @@ def doctor(as_json: Json = False) -> None:
 
     Exits with 1 if something is broken.
     """
-    checks = []
-    for check in _examine():
+    settings, checks = get_settings(), []
+    try:
+        examined = examine(settings, shared_engine(find_database(settings)))
+    except DatabaseUnavailableError as error:
+        examined = examine(settings, None, str(error))
+    for check in examined:
         checks.append(check)
         if not as_json:
             _print_check(check)
@@ -44,33 +48,18 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
     else:
-        console.print(_summary(broken, odd))
+        said = f"{broken} broken, {counted(odd, 'warning')}." if broken or odd else "All is well."
+        console.print(said, style="bold red" if broken else "yellow" if odd else "green")
     raise typer.Exit(1 if broken else 0)
-
-
-def _examine() -> Iterator[Check]:
-    settings = get_settings()
-    try:
-        url = find_database(settings)
-    except DatabaseUnavailableError as error:
-        return examine(settings, None, str(error))
-    return examine(settings, shared_engine(url))
 
 
 def _print_check(check: Check, *more: str) -> None:
     """Print a check: what was found, details, what to do, and the address of its page."""
     head = Text.assemble((check.name, "bold"), ": ", check.found)
-    to_do = [f"→ {check.to_do}"] if check.to_do else []
+    to_do = f"→ {check.to_do}" if check.to_do else None
     path = check.facts.get("link")
     link = None if path is None else f"{get_settings().stream_public_url}{path}"
-    print_entry(check.severity, head, [*check.details, *more, *to_do], link)
-
-
-def _summary(broken: int, odd: int) -> Text:
-    warnings = counted(odd, "warning")
-    if broken:
-        return Text(f"{broken} broken" + (f", {warnings}." if odd else "."), "bold red")
-    return Text(f"{warnings}, nothing broken.", "yellow") if odd else Text("All is well.", "green")
+    print_entry(check.severity, head, [*check.details, *more, to_do], link)
 
 
 def alerts_list(as_json: Json = False) -> None:
@@ -80,22 +69,23 @@ def alerts_list(as_json: Json = False) -> None:
     with open_store().begin() as connection:
         now = read_now(connection, settings)
         known = alerts.list_open(connection, survey(connection, settings, now).findings, now)
+    listed = [_finding_json(one, labels) for one in known]
     if as_json:
-        print_json([_finding_json(one, labels) for one in known])
+        print_json(listed)
         return
-    for one in known:
+    for one, shown in zip(known, listed, strict=True):
         again = f", continues at {_minute(at)}" if (at := one.finding.next_at) else ""
         sent = [
-            f"{labels.get(number)}: “{told.event}” sent {_minute(told.at)}"
-            for number, told in one.told.items()
+            f"{alert['receiver']}: “{alert['event']}” sent {_minute(alert['at'])}"
+            for alert in shown["alerts"]
         ]
         _print_check(check_of(one), f"{one.finding.key}, since {_minute(one.since)}{again}", *sent)
     nobody = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
     said = f"{len(known)} open.{nobody}" if known else f"Nothing is wrong.{nobody}"
-    console.print(Text(said, "bold"))
+    console.print(said, style="bold")
 
 
-def _finding_json(known: Known, labels: dict[int, str]) -> dict[str, object]:
+def _finding_json(known: Known, labels: dict[int, str]) -> dict[str, Any]:
     sent = [
         {"receiver": labels.get(number), "event": told.event, "at": told.at}
         for number, told in known.told.items()
@@ -114,13 +104,13 @@ def alerts_acknowledge(
 ) -> None:
     """Acknowledge a finding: no alert comes until it gets worse, is twice as large, or ends."""
     _change(alerts.acknowledge, key, by=by, note=note)
-    print_line(f"{key} is acknowledged until it changes.")
+    console.print(f"{key} is acknowledged until it changes.")
 
 
 def alerts_unacknowledge(key: _Key) -> None:
     """Take an acknowledgement back."""
     _change(alerts.unacknowledge, key)
-    print_line(f"{key} is not acknowledged any more.")
+    console.print(f"{key} is not acknowledged any more.")
 
 
 def _change(change: Callable[..., Known], key: str, **facts: str) -> None:
@@ -145,8 +135,8 @@ def alerts_test() -> None:
     for receiver in receivers:
         try:
             receiver.send(message)
-            print_entry("fine", Text(f"{receiver.label}: sent"), [])
+            print_entry("fine", Text(f"{receiver.label}: sent"))
         except NotSentError as error:
             failed += 1
-            print_entry("error", Text(f"{receiver.label}: {error}"), [])
+            print_entry("error", Text(f"{receiver.label}: {error}"))
     raise typer.Exit(1 if failed else 0)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
-from bidbeacon_pipelines.accounts.queries import read_account, read_ads_account
+from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, RetryPolicy
 from bidbeacon_pipelines.cli.options import (
@@ -22,14 +22,13 @@ from bidbeacon_pipelines.cli.options import (
     DatasetOption,
     OnlyAccount,
     OnlyDataset,
-    find_account,
     list_chosen,
+    look_up_account,
     open_store,
     parse_days,
 )
-from bidbeacon_pipelines.cli.output import Json, console, print_json, print_line, report
-from bidbeacon_pipelines.cli.sessions import get_session
-from bidbeacon_pipelines.cli.tailing import Printer, Tail
+from bidbeacon_pipelines.cli.output import Json, console, print_json, report
+from bidbeacon_pipelines.cli.sessions import Printer, Tail, get_session
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
@@ -60,15 +59,13 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
     asked: the account is unknown or stopped, or there is no database.
     """
     with _open_context() as context:
-        found = find_account(context.sessions, account, country)
+        found = look_up_account(account, country)
         check_active(found)
-        given = {"account": found.account_key}
-        work = recorded(context.sessions, "refresh-account", given, found.ref, as_json=as_json)
+        work = recorded(context.sessions, "refresh-account", found.ref, as_json=as_json)
         with work as (session, _):
-            ads_account = read_ads_account(context.engine, found.account_key)
-            refresh_account(context, session, ads_account)
+            refresh_account(context, session, found.ads_account)
             with context.engine.begin() as connection:
-                left = count_windows_left(connection, ads_account.account_id, now=context.now())
+                left = count_windows_left(connection, found.account_id, now=context.now())
     if left:
         raise ExpectedError(
             f"{counted(left, 'window is', 'windows are')} due or failed and not on the way: Home and "
@@ -95,13 +92,12 @@ def load(
     days = sorted({day for value in window for day in parse_days(value)})
     chosen = get_dataset(dataset)
     with _open_context() as context:
-        found = find_account(context.sessions, account, country)
+        found = look_up_account(account, country)
         with context.engine.begin() as connection:
             contract = read_contract(connection, found.account_id)
         check_loadable(found, contract.reports(chosen), days, context.now())
-        wanted = {"dataset": dataset, "windows": [str(day) for day in days]}
-        given = {"account": found.account_key, **wanted}
-        work = recorded(context.sessions, "load-windows", given, found.ref, as_json=as_json)
+        given = {"dataset": dataset, "windows": [str(day) for day in days]}
+        work = recorded(context.sessions, "load-windows", found.ref, given, as_json=as_json)
         with work as (session, status):
 
             def show(progress: Progress) -> None:
@@ -121,7 +117,7 @@ def accounts_sync(as_json: Json = False) -> None:
     """Read the accounts from Amazon; they are added and updated, never deleted."""
     with (
         _open_context(RetryPolicy()) as context,
-        recorded(context.sessions, "sync-accounts", {}, as_json=as_json) as (session, _),
+        recorded(context.sessions, "sync-accounts", as_json=as_json) as (session, _),
     ):
         sync_accounts(context, session)
 
@@ -150,7 +146,7 @@ def entities_sync(
     if as_json:
         print_json(sessions)
     else:
-        print_line(f"Synced {synced} of {len(some)} accounts.")
+        console.print(f"Synced {synced} of {len(some)} accounts.")
     raise typer.Exit(0 if synced == len(some) else 1)
 
 
@@ -160,8 +156,7 @@ def _sync(context: JobContext, key: str, **show: Any) -> bool:
         # Read again: the previous account may have found that Amazon refuses our credentials.
         account = read_account(context.engine, key)
         check_active(account)
-        given = {"account": key}
-        work = recorded(context.sessions, "sync-entities", given, account.ref, **show)
+        work = recorded(context.sessions, "sync-entities", account.ref, **show)
         with work as (session, _):
             sync_entities(context, session, account)
     except ExpectedError as error:
@@ -185,22 +180,22 @@ def quarantine_replay(
     if dataset is not None:
         get_dataset(dataset)
     store = open_store()
-    named = None if account is None else find_account(store, account, country)
-    key, reference = (named.account_key, named.ref) if named else (None, None)
-    given = {"account": key, "dataset": dataset}
-    with recorded(store, "replay-quarantine", given, reference, as_json=as_json) as (session, _):
+    named = None if account is None else look_up_account(account, country)
+    key, given = named and named.account_key, {"dataset": dataset}
+    work = recorded(store, "replay-quarantine", named and named.ref, given, as_json=as_json)
+    with work as (session, _):
         replayed = replay_quarantine(store.engine, session, account=key, dataset=dataset)
     if not as_json:
         rows, left = sum(one.rows for one in replayed), sum(one.left for one in replayed)
-        print_line(f"Loaded {rows:,} rows; {left:,} are still invalid.")
+        console.print(f"Loaded {rows:,} rows; {left:,} are still invalid.")
 
 
 @contextmanager
 def recorded(
     store: SessionStore,
     job_name: str,
-    given: dict[str, Any],
     account: Subject | None = None,
+    given: Mapping[str, Any] | None = None,
     *,
     as_json: bool,
     take_json: Callable[[dict[str, Any]], None] = print_json,
@@ -210,7 +205,8 @@ def recorded(
     Ctrl-C, SIGTERM and the end of the terminal end it as cancelled. With `as_json` nothing is
     printed until the end, when `take_json` gets the session.
     """
-    given = {**given, "via": "command line"}
+    of_account = {} if account is None else {"account": account.key}
+    given = {**of_account, **(given or {}), "via": COMMAND_LINE}
     shown_on = Console(quiet=True) if as_json else console
     _stop_at_signals()
     with store.begin() as connection:

@@ -8,10 +8,14 @@ import typer
 from sqlalchemy import Connection
 
 import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences of actions
-from bidbeacon_pipelines.accounts.names import get_named_account, list_named_accounts
+from bidbeacon_pipelines.accounts.names import (
+    get_named_account,
+    get_named_ads_account,
+    list_named_accounts,
+)
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.rules import slug_of
-from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.countries import normalise_country
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
@@ -20,7 +24,7 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.errors import UsageError
 
-_HELP = "its name, its alias or its key"
+_HELP = "The account: its name, its alias or its key."
 
 
 def open_store() -> SessionStore:
@@ -54,15 +58,16 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
     return found
 
 
-def find_account(store: SessionStore, named: str, country: str | None) -> Account:
-    """Return the account that matches a name.
-
-    Raises:
-        UnknownAccountError: no account matches.
-        AmbiguousAccountError: several do.
-    """
-    with store.begin() as connection:
+def look_up_account(named: str, country: str | None = None) -> Account:
+    """Return the account that matches a name; raise if none does, or several."""
+    with open_store().begin() as connection:
         return get_named_account(connection, named, country)
+
+
+def look_up_ads_account(named: str) -> AdsAccount:
+    """Return the ads account that matches a name, its own or that of one of its countries; raise if none does, or several."""
+    with open_store().begin() as connection:
+        return get_named_ads_account(connection, named)
 
 
 def list_chosen(connection: Connection, named: str | None, country: str | None) -> list[Account]:
@@ -77,29 +82,6 @@ def list_chosen(connection: Connection, named: str | None, country: str | None) 
     return [one for one in list_accounts(connection) if code in {None, one.country_code}]
 
 
-AccountOption = Annotated[
-    str, typer.Option("--account", help=f"The account: {_HELP}.", autocompletion=complete_account)
-]
-OnlyAccount = Annotated[
-    str | None,
-    typer.Option("--account", help=f"Only this account: {_HELP}.", autocompletion=complete_account),
-]
-AccountArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="ACCOUNT", help=f"The account: {_HELP}.", autocompletion=complete_account
-    ),
-]
-CountryOption = Annotated[
-    str | None, typer.Option("--country", help="Its country, where the name has several: DE.")
-]
-DatasetOption = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
-OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
-DayOption = Annotated[
-    str, typer.Option("--window", help="A day, in the account's time zone: 2026-11-23.")
-]
-
-
 def parse_day(value: str) -> date:
     """Return the day of `2026-11-23`.
 
@@ -110,6 +92,20 @@ def parse_day(value: str) -> date:
         return read_day(value)
     except ValueError:
         raise UsageError(f"window: expected a day like 2026-11-23, got: {value!r}.") from None
+
+
+_ACCOUNT = typer.Option("--account", help=_HELP, autocompletion=complete_account)
+AccountOption = Annotated[str, _ACCOUNT]
+OnlyAccount = Annotated[str | None, _ACCOUNT]
+AccountArgument = Annotated[str, typer.Argument(help=_HELP, autocompletion=complete_account)]
+CountryOption = Annotated[str | None, typer.Option("--country", help="Its country, such as DE.")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
+OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
+_DAY = typer.Option(
+    "--window", parser=parse_day, metavar="DAY", help="A day of the account: 2026-11-23."
+)
+DayOption = Annotated[date, _DAY]
+OnlyDay = Annotated[date | None, _DAY]
 
 
 def parse_days(value: str) -> list[date]:

@@ -8,11 +8,11 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -21,14 +21,25 @@ from rich.table import Table
 from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Row = Mapping[Any, Any]
 
-SEVERITIES: Final = {
+MARKS: Final = {
     "fine": ("✔", "green"),
     "waiting": ("●", "cyan"),
     "warning": ("▲", "yellow"),
     "error": ("✘", "bold red"),
+    "stopped": ("■", "yellow"),
+    "running": ("●", "cyan"),
+    "succeeded": ("✔", "green"),
+    "skipped": ("»", "dim"),
+    "warnings": ("▲", "yellow"),
+    "problems": ("✘", "red"),
+    "failed": ("✘", "bold red"),
+    "retried": ("↻", "dim"),
+    "crashed": ("✖", "bold red"),
+    "cancelled": ("■", "yellow"),
 }
-"""Mark and style of a severity."""
+"""Icon and style of a severity, of an account that is not refreshed, and of a session's mark (see `queries.find_session`)."""
 
 _C0 = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "␡"}
 _C1_AND_BIDI = (
@@ -42,8 +53,6 @@ _VISIBLE: Final = _C0 | dict.fromkeys(_C1_AND_BIDI, "\N{REPLACEMENT CHARACTER}")
 _ESCAPED: Final = {code: f"\\u{code:04x}" for code in (0x7F, *_C1_AND_BIDI)}
 _NARROWEST = 24
 _INSUFFICIENT_PRIVILEGE = "42501"
-
-T = TypeVar("T")
 
 
 def safe_text(text: str) -> str:
@@ -75,13 +84,8 @@ class SafeConsole(Console):
                 yield Segment(safe_text(text), linked)
 
 
-console = SafeConsole(highlight=False)
-errors = SafeConsole(stderr=True, highlight=False)
-
-
-def print_line(sentence: str) -> None:
-    """Print a sentence as it is, without reading markup in it."""
-    console.print(sentence, markup=False)
+console = SafeConsole(highlight=False, markup=False, emoji=False)
+errors = SafeConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -90,31 +94,28 @@ def print_json(value: Any) -> None:
 
 
 def print_list(
-    rows: Sequence[T], print_row: Callable[[T], None], *, as_json: bool, if_empty: str
+    rows: Sequence[Row], print_row: Callable[[Row], None], *, as_json: bool, if_empty: str
 ) -> None:
     """Print rows as JSON, or each by a function; or a sentence where there is none."""
     if as_json:
-        print_json(rows)
+        print_json([dict(row) for row in rows])
         return
     for row in rows:
         print_row(row)
     if not rows:
-        print_line(if_empty)
+        console.print(if_empty)
 
 
-def print_entry(severity: str, head: Text, lines: Iterable[str], link: str | None = None) -> None:
-    """Print a mark and a line, with others below it, and an address."""
-    mark, style = SEVERITIES[severity]
-    print_hanging(Text(f"{mark} ", style), head)
-    for line in lines:
+def print_entry(
+    mark: str, head: Text, lines: Iterable[str | None] = (), link: str | None = None
+) -> None:
+    """Print the icon of a mark and a line, with others below it, and an address on one line, so that it can be opened and copied."""
+    icon, style = MARKS[mark]
+    print_hanging(Text(f"{icon} ", style), head)
+    for line in filter(None, lines):
         print_hanging(Text("  "), Text(line, "dim"))
     if link is not None:
-        print_link(link)
-
-
-def print_link(url: str, indent: int = 2) -> None:
-    """Print an address on one line, however long it is, so that it can be opened and copied."""
-    console.print(Text(" " * indent).append(url, f"dim link {url}"), soft_wrap=True)
+        console.print(Text("  ").append(link, f"dim link {link}"), soft_wrap=True)
 
 
 def print_hanging(head: Text, body: Text, *, indent: int = 0) -> None:
@@ -149,12 +150,12 @@ def report(error: BaseException) -> int:
 
     line = _line_of(error)
     if line is not None:
-        errors.print(mask_text(line), style="bold red", markup=False, soft_wrap=True)
+        errors.print(mask_text(line), style="bold red", soft_wrap=True)
     elif isinstance(error, KeyboardInterrupt | BrokenPipeError):
         raise error
     else:
         trace = "".join(traceback.format_exception(mask_error(error)))
-        errors.print(trace, markup=False, soft_wrap=True, end="")
+        errors.print(trace, soft_wrap=True, end="")
     return getattr(error, "exit_code", 1)
 
 

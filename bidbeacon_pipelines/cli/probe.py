@@ -12,17 +12,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from bidbeacon_pipelines.accounts.names import get_named_ads_account
-from bidbeacon_pipelines.accounts.queries import (
-    get_ads_account_by_id,
-    list_accounts,
-    list_countries,
-)
+from bidbeacon_pipelines.accounts.queries import list_accounts, list_countries
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
-from bidbeacon_pipelines.cli.options import OnlyAccount
-from bidbeacon_pipelines.cli.output import Json, errors, print_entry, print_json, print_line
+from bidbeacon_pipelines.cli.options import OnlyAccount, look_up_ads_account
+from bidbeacon_pipelines.cli.output import Json, console, errors, print_entry, print_json
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
@@ -37,7 +32,7 @@ from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 
-_SEVERITIES = {
+_MARKS = {
     "as expected": "fine",
     "applied": "waiting",
     "differs": "error",
@@ -102,12 +97,12 @@ def _find_account(context: JobContext, named: str | None) -> AdsAccount:
     given = {"via": "command line"}
     with with_job_session("sync-accounts", store=context.sessions, input=given) as session:
         sync_accounts(context, session)
+    if named is not None:
+        return look_up_ads_account(named)
     with context.engine.begin() as connection:
-        if named is not None:
-            return get_named_ads_account(connection, named)
         for account in list_accounts(connection):
             if account.stop_reason is None and account.profile_id is not None:
-                return get_ads_account_by_id(connection, account.account_id)
+                return account.ads_account
     raise ExpectedError("There is no active account with a profile to ask about.")
 
 
@@ -157,7 +152,7 @@ def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
 
 
 def _say(sentence: str) -> None:
-    errors.print(sentence, style="dim", markup=False)
+    errors.print(sentence, style="dim")
 
 
 def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
@@ -170,6 +165,6 @@ def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
             amazon = f"Amazon: {one.amazon}" if one.amazon else ""
             to_do = f"→ {one.to_do}" if one.to_do else ""
             head = Text(f"{one.subject}: {one.check} {one.verdict}")
-            print_entry(_SEVERITIES[one.verdict], head, filter(None, (one.found, amazon, to_do)))
+            print_entry(_MARKS[one.verdict], head, (one.found, amazon, to_do))
     counts = Counter(str(finding.verdict) for finding in findings)
-    print_line(", ".join(f"{counts[verdict]} {verdict}" for verdict in _SEVERITIES) + ".")
+    console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _MARKS) + ".")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from psycopg.conninfo import make_conninfo
 
-from bidbeacon_pipelines.cli.output import console, print_line
+from bidbeacon_pipelines.cli.output import console
 from bidbeacon_pipelines.database.address import find_database, open_database, psql_args
 from bidbeacon_pipelines.database.engine import make_engine, shared_engine
 from bidbeacon_pipelines.database.mode import check_mode, store_mode
@@ -79,13 +79,13 @@ def db_upgrade() -> None:
     url = find_database(settings)
     with shared_engine(url).connect() as connection:
         check_mode(connection, settings.mode)
-    if not upgrade(url, report=print_line):
-        print_line("The tables are newer than this program, which can use them: nothing to do.")
+    if not upgrade(url, report=console.print):
+        console.print("The tables are newer than this program, which can use them: nothing to do.")
         return
-    upgrade_dagster(url, report=print_line)
+    upgrade_dagster(url, report=console.print)
     with shared_engine(url).begin() as connection:
         store_mode(connection, settings.mode)
-    print_line("The database is up to date.")
+    console.print("The database is up to date.")
 
 
 def db_url() -> None:

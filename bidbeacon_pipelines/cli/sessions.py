@@ -1,9 +1,14 @@
-"""The commands `sessions list` and `show`, and how sessions and actions are printed; filters are in the words of the page.
+"""The commands on sessions, and how sessions are followed in the database and printed, for commands that record their own too.
 
-Such as `job:load-windows since:6h throttled`.
+Filters are in the words of the page, such as `job:load-windows since:6h throttled`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+import json
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -12,18 +17,30 @@ import typer
 from pydantic import ValidationError
 from rich.text import Text
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.accounts.names import list_named_accounts
 from bidbeacon_pipelines.accounts.rules import BadCadenceError, parse_every
 from bidbeacon_pipelines.cli.options import complete_account, open_store, parse_day
-from bidbeacon_pipelines.cli.output import Json, print_hanging, print_json, print_list
+from bidbeacon_pipelines.cli.output import (
+    MARKS,
+    Json,
+    console,
+    print_hanging,
+    print_json,
+    print_list,
+    safe_json,
+)
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.actions import action_classes
+from bidbeacon_sessions.change_log import Cursor, parse_cursor, step
 from bidbeacon_sessions.clock import read_instant
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter, expectation_of
+from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.listing import load_session, load_sessions
+from bidbeacon_sessions.messages import Message
 from bidbeacon_sessions.presentation import describe_status, error_text, whose
 from bidbeacon_sessions.queries import find_accounts
 from bidbeacon_sessions.sentences import fold_windows, format_duration
@@ -36,25 +53,13 @@ _TONES: Final = {
     "progress": "cyan",
     "neutral": "",
 }
-MARKS: Final = {
-    "running": ("●", "cyan"),
-    "succeeded": ("✔", "green"),
-    "skipped": ("»", "dim"),
-    "warnings": ("▲", "yellow"),
-    "problems": ("✘", "red"),
-    "failed": ("✘", "bold red"),
-    "retried": ("↻", "dim"),
-    "crashed": ("✖", "bold red"),
-    "cancelled": ("■", "yellow"),
-}
-"""The icon and style of a session's mark (see `queries.find_session`)."""
-_PARTS = {
-    "badge": "bold",
-    "window": "magenta",
-    "account": "blue",
-    "time": "dim",
-}
+_PARTS: Final = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim"}
 _NAMES: Final = tuple(name for name in SessionFilter.model_fields if name != "text")
+_AWAY_SECONDS = 1.0
+_MOST_REMEMBERED = 2_000
+_MOST_LOADED = 200
+
+Line = Mapping[str, Any]
 
 
 def complete_term(incomplete: str) -> list[str]:
@@ -74,7 +79,6 @@ Terms = Annotated[
         help="As on the page: job:… account:… status:… outcome:… type:… dataset:… window:… run:… since:… before:… "
         "(2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z; days are UTC), and words to look for.",
         autocompletion=complete_term,
-        show_default=False,
     ),
 ]
 
@@ -118,6 +122,31 @@ def sessions_show(session_id: UUID, as_json: Json = False) -> None:
         print_session(session, session["started_at"])
         print_actions(session["actions"], session["account"])
         print_error(session)
+
+
+def sessions_tail(
+    terms: Terms = None,
+    last: Annotated[
+        int, typer.Option(min=0, max=200, help="How many earlier sessions to show first.")
+    ] = 3,
+    as_json: Json = False,
+) -> None:
+    """Follow sessions live until Ctrl-C; it waits for a database that is away, and misses nothing.
+
+    With `--json` each line is an action or the state of a session.
+    """
+    show = _write_json if as_json else Printer()
+    tail = Tail(open_store(), read_filter(terms or ()), show)
+
+    async def follow() -> None:
+        await tail.follow(tail.load(last))
+
+    asyncio.run(follow())
+
+
+def _write_json(line: Line) -> None:
+    sys.stdout.write(safe_json(line) + "\n")
+    sys.stdout.flush()
 
 
 def read_filter(terms: Sequence[str]) -> SessionFilter:
@@ -182,8 +211,7 @@ def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
     loaded = load_session(store, session_id)
     if loaded is None:
         raise ExpectedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
-    session: dict[str, Any] = loaded["session"]
-    return session
+    return dict(loaded["session"])
 
 
 def print_session(session: Mapping[str, Any], at: str) -> None:
@@ -234,3 +262,138 @@ def print_actions(
         for part in fold_windows(action["parts"]):
             sentence.append(part["text"], _PARTS.get(part["kind"], ""))
         print_hanging(Text.assemble((f"  {at:{form}}  ", "dim"), ("│ ", style)), sentence)
+
+
+@dataclass
+class Printer:
+    """Prints what `Tail` shows, each action below a line that names its session.
+
+    Args:
+        has_errors: whether the error of a session that failed is printed.
+    """
+
+    has_errors: bool = True
+    _named: str | None = None
+
+    def __call__(self, line: Line) -> None:
+        """Print a session, an action or a notice."""
+        match line:
+            case {"session": session}:
+                print_session(session, session["finished_at"] or session["started_at"])
+                if self.has_errors:
+                    print_error(session)
+                self._named = session["id"]
+            case {"action": action}:
+                if action["session_id"] != self._named:
+                    job, account = (action["job_name"], "bold"), (account_of(action), "blue")
+                    console.print(Text.assemble(job, "  ", account))
+                print_actions([action], action["account"])
+                self._named = action["session_id"]
+            case {"notice": notice}:
+                console.print(Text(notice, "yellow"))
+
+
+@dataclass
+class _Seen:
+    """What of a session was shown already: its status, and the places of its actions."""
+
+    status: str | None = None
+    places: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Tail:
+    """Follows the sessions that match a filter.
+
+    Each thing to show is one of `{"session": …}` (one that began or changed its status),
+    `{"action": …}` (shown once), `{"gone": id}` (a session that matches no more), and
+    `{"notice": …}` (about the stream itself).
+    """
+
+    store: SessionStore
+    wanted: SessionFilter
+    show: Callable[[Line], None]
+    _accounts: frozenset[str] = frozenset()
+    _seen: OrderedDict[str, _Seen] = field(default_factory=OrderedDict)
+    _has_ended: bool = False
+    _is_away: bool = False
+
+    def load(self, last: int, *, is_whole: bool = False) -> Cursor:
+        """Show what was not shown of the last sessions, either of their first and last actions or the whole; return where to follow from."""
+        with self.store.begin() as connection:
+            step(connection)  # what nobody has published yet is in the list, and would come again
+        loaded = load_sessions(self.store, self.wanted, max(last, 1))
+        self._accounts = frozenset(loaded["accounts"])
+        for session in reversed(loaded["sessions"][:last]):
+            found = load_session(self.store, UUID(session["id"])) if is_whole else None
+            self._take(session, (found["session"] if found else session)["actions"])
+        return parse_cursor(loaded["cursor"])
+
+    async def follow(self, after: Cursor, *, to_the_end: bool = False) -> None:
+        """Show everything new, without end, or to the end of the first session; wait for a database that is away."""
+        async with Follower(self.store) as follower:
+            while True:
+                async for frame in follower.follow(after, self.wanted):
+                    for message in frame.messages:
+                        self._take_message(message)
+                    if to_the_end and self._has_ended:
+                        return
+                after = await self._load_again()
+
+    async def _load_again(self) -> Cursor:
+        """Load after a `reset`, as soon as the database answers."""
+        while True:
+            try:
+                return self.load(_MOST_LOADED, is_whole=True)
+            except SQLAlchemyError:
+                self._note_database(is_away=True)
+                await asyncio.sleep(_AWAY_SECONDS)
+
+    def _take_message(self, message: Message) -> None:
+        data = json.loads(message.data)
+        match message.event:
+            case "job-sessions:updated":
+                self._take(data["session"], data["actions"])
+            case "job-sessions:gone":
+                self.show({"gone": data["session_id"]})
+            case "sync":
+                self._note_database(is_away=data["database"] == "away")
+            case "reset":
+                notice = f"The log restarted ({data['reason']}): loading what was missed."
+                self.show({"notice": notice})
+
+    def _take(self, session: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> None:
+        """Show what is new of a session; its end only after its last action, since a message about a session may be ahead of its actions."""
+        seen = self._seen.setdefault(session["id"], _Seen())
+        self._seen.move_to_end(session["id"])
+        if len(self._seen) > _MOST_REMEMBERED:
+            self._seen.popitem(last=False)
+        if seen.status is None:
+            begun = {"status": "running", "mark": "running", "duration": None}
+            self._show_session(seen, {**session, **begun, "finished_at": None, "error": None})
+        for action in actions:
+            is_new = action["ord"] not in seen.places
+            seen.places.add(action["ord"])
+            if is_new and self._is_wanted(session, action):
+                of = {name: session[name] for name in ("job_name", "account", "account_label")}
+                self.show({"action": {**action, **of}})
+        is_told = max(seen.places, default=0) >= session["action_count"]
+        if is_told and session["status"] != seen.status:
+            self._show_session(seen, session)
+            self._has_ended = True
+
+    def _show_session(self, seen: _Seen, session: Mapping[str, Any]) -> None:
+        seen.status = session["status"]
+        self.show({"session": {name: session[name] for name in session if name != "actions"}})
+
+    def _is_wanted(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
+        """Return whether an action concerns a requested account; in its own sessions all do."""
+        if self.wanted.account is None or session["account"] in self._accounts:
+            return True
+        return any(account["key"] in self._accounts for account in action["accounts"])
+
+    def _note_database(self, *, is_away: bool) -> None:
+        if is_away != self._is_away:
+            said = "does not answer; waiting for it" if is_away else "answers again"
+            self.show({"notice": f"The database {said}."})
+        self._is_away = is_away

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bidbeacon_pipelines.database.address import find_database, show_database_url
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
@@ -47,7 +47,7 @@ def run_dev(settings: Settings, console: Console, *, with_services: bool = True)
         with only_start(settings.home):
             asyncio.run(_Start(settings, console, with_services=with_services).run())
     except (DatabaseUnavailableError, LocalError) as error:
-        console.print(escape(mask_text(str(error))), style="red", soft_wrap=True)
+        console.print(Text(mask_text(str(error))), style="red", soft_wrap=True)
         return 1
     console.print("Everything is stopped.")
     return 0
@@ -170,7 +170,7 @@ class _Start:
         return [service for service in self._services if service.problem]
 
     def _print(self, line: str) -> None:
-        self._console.print(escape(line), soft_wrap=True, highlight=False)
+        self._console.print(Text(line), soft_wrap=True)
 
 
 @contextmanager

@@ -233,7 +233,7 @@ def test_a_list_of_accounts_fits_80_columns(
         row["account_key"]
         for row in stocked.rows("SELECT account_key FROM advertiser_accounts ORDER BY 1")
     ]
-    assert keys == sorted(line.split()[-1] for line in lines if line[0] in "●■")
+    assert keys == sorted(line.split()[-1] for line in lines if line[0] in "✔■")
     assert max(map(len, lines)) <= 80
     place = next(n for n, line in enumerate(lines) if key in line)
     below = " ".join(line.strip() for line in lines[place + 1 : place + 3])

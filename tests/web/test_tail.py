@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_pipelines.cli.tailing import Printer, Tail
+from bidbeacon_pipelines.cli.sessions import Printer, Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter

@@ -48,7 +48,8 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
     else:
-        said = f"{broken} broken, {counted(odd, 'warning')}." if broken or odd else "All is well."
+        warnings = f", {counted(odd, 'warning')}" if odd else ""
+        said = f"{broken} broken{warnings}." if broken or odd else "All is well."
         console.print(said, style="bold red" if broken else "yellow" if odd else "green")
     raise typer.Exit(1 if broken else 0)
 

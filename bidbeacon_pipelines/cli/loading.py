@@ -42,7 +42,7 @@ from bidbeacon_pipelines.requests.wanted import check_active, check_loadable
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.change_log import head
+from bidbeacon_sessions.change_log import head, step
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.sentences import format_duration
@@ -210,6 +210,7 @@ def recorded(
     shown_on = Console(quiet=True) if as_json else console
     _stop_at_signals()
     with store.begin() as connection:
+        step(connection)
         before = head(connection).cursor
     with (
         ExitStack() as at_the_end,

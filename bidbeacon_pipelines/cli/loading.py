@@ -181,9 +181,9 @@ def quarantine_replay(
         get_dataset(dataset)
     store = open_store()
     named = None if account is None else look_up_account(account, country)
-    key, given = named and named.account_key, {"dataset": dataset}
-    work = recorded(store, "replay-quarantine", named and named.ref, given, as_json=as_json)
-    with work as (session, _):
+    key, reference = (named.account_key, named.ref) if named else (None, None)
+    given = {"dataset": dataset}
+    with recorded(store, "replay-quarantine", reference, given, as_json=as_json) as (session, _):
         replayed = replay_quarantine(store.engine, session, account=key, dataset=dataset)
     if not as_json:
         rows, left = sum(one.rows for one in replayed), sum(one.left for one in replayed)

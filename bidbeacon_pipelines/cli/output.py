@@ -118,9 +118,9 @@ def print_entry(
         console.print(Text("  ").append(link, f"dim link {link}"), soft_wrap=True)
 
 
-def print_hanging(head: Text, body: Text, *, indent: int = 0) -> None:
-    """Print a text behind a head, with its later lines below its beginning, and further by an indent."""
-    margin = head.cell_len + indent
+def print_hanging(head: Text, body: Text) -> None:
+    """Print a text behind a head, with its later lines below its beginning."""
+    margin = head.cell_len
     lines = body.wrap(console, max(_NARROWEST, console.width - margin))
     for line in lines:
         line.rstrip()

@@ -215,27 +215,24 @@ def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
 
 
 def print_session(session: Mapping[str, Any], at: str) -> None:
-    """Print a session in a line, behind an instant in local time."""
+    """Print one session (as `presentation.session_json`) in a line: an instant in local time, mark, status, job, account, duration, id."""
+    icon, style = MARKS[session["mark"]]
+    line = Text(describe_status(session), style)
+    line.append(f"  {session['job_name']}", "bold")
+    if session["account"]:
+        line.append(f"  {account_of(session)}", "blue")
+    if session["duration"] is not None:
+        line.append(f"  {format_duration(session['duration'])}", "dim")
+    line.append(f"  {session['id']}", "dim")
     local = datetime.fromisoformat(at).astimezone()
-    print_hanging(Text(f"{local:%Y-%m-%d %H:%M:%S} ", "dim"), session_line(session), indent=2)
+    head = Text.assemble((f"{local:%Y-%m-%d %H:%M:%S} ", "dim"), (f"{icon} ", style))
+    print_hanging(head, line)
 
 
 def print_error(session: Mapping[str, Any]) -> None:
     """Print why a session failed, if it did."""
     if session["error"]:
         print_hanging(Text("  "), Text(error_text(session["error"]), "bold red"))
-
-
-def session_line(session: Mapping[str, Any]) -> Text:
-    """Return one session (as `presentation.session_json`) as a line: mark, status, job, account, duration, id."""
-    icon, style = MARKS[session["mark"]]
-    line = Text(f"{icon} {describe_status(session)}", style)
-    line.append(f"  {session['job_name']}", "bold")
-    if session["account"]:
-        line.append(f"  {account_of(session)}", "blue")
-    if session["duration"] is not None:
-        line.append(f"  {format_duration(session['duration'])}", "dim")
-    return line.append(f"  {session['id']}", "dim")
 
 
 def account_of(session: Mapping[str, Any]) -> str:
@@ -369,8 +366,9 @@ class Tail:
         if len(self._seen) > _MOST_REMEMBERED:
             self._seen.popitem(last=False)
         if seen.status is None:
-            begun = {"status": "running", "mark": "running", "duration": None}
-            self._show_session(seen, {**session, **begun, "finished_at": None, "error": None})
+            begun = dict.fromkeys(("status", "mark", "status_text"), "running")
+            unknown = dict.fromkeys(("duration", "finished_at", "error"))
+            self._show_session(seen, {**session, **begun, **unknown})
         for action in actions:
             is_new = action["ord"] not in seen.places
             seen.places.add(action["ord"])

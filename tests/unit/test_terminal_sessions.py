@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rich.text import Text
 
-from bidbeacon_pipelines.cli.output import print_hanging
-from bidbeacon_pipelines.cli.sessions import print_actions, session_line
+from bidbeacon_pipelines.cli.sessions import print_actions, print_session
 
+AT = "2026-07-25T12:00:00+00:00"
 SENTENCE = "Queued 14 report windows of daily_targets, which is a long sentence that has to be broken at 80 columns"
 
 
@@ -32,7 +31,7 @@ def shown(accounts: str = "DE.b") -> dict[str, Any]:
     return {
         "ord": 1,
         "type": "windows-queued",
-        "at": "2026-07-25T12:00:00+00:00",
+        "at": AT,
         "tone": "neutral",
         "accounts": [{"key": accounts, "label": "Other · DE"}],
         "parts": [{"kind": "text", "text": SENTENCE}],
@@ -54,9 +53,8 @@ def test_the_sessions_own_account_is_not_repeated(printed: Printed) -> None:
     assert "Other" not in "".join(printed(print_actions, [shown("US.a")], "US.a"))
 
 
-@pytest.mark.parametrize("head", ["", "2026-07-25 12:00:00 "])
-def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str, printed: Printed) -> None:
-    """Behind its time, or without one: no line is wider than the terminal, and the mark stands alone at the left."""
+def test_a_long_line_of_a_session_hangs_behind_its_mark(printed: Printed) -> None:
+    """No line is wider than the terminal, and time and mark stand alone at the left."""
     session: dict[str, object] = {
         "status": "failed",
         "outcome": "ok",
@@ -70,10 +68,9 @@ def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str, printe
         "account_label": "Acme · US",
         "duration": 5.9,
     }
-    first, *others = printed(print_hanging, Text(head), session_line(session), indent=2)
-    assert first.startswith(f"{head}↻ failed, recovered by a later attempt  load-windows")
-    margin = " " * (len(head) + 2)
-    assert [(margin, False)] == [(line[: len(margin)], line[len(margin)] == " ") for line in others]
+    first, *others = printed(print_session, session, AT)
+    assert first[20:].startswith("↻ failed, recovered by a later attempt  load-windows")
+    assert [(" " * 22, True)] == [(line[:22], line[22] != " ") for line in others]
     assert max(map(len, [first, *others])) <= 80
 
 
@@ -90,7 +87,7 @@ def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str, printe
     ],
 )
 def test_the_line_of_a_session_says_what_became_of_it(
-    status: str, outcome: str, mark: str, recovered_by: str | None, line: str
+    status: str, outcome: str, mark: str, recovered_by: str | None, line: str, printed: Printed
 ) -> None:
     """A failed attempt whose work another one took up is no problem."""
     session: dict[str, object] = {
@@ -101,4 +98,5 @@ def test_the_line_of_a_session_says_what_became_of_it(
         "id": "s",
     }
     session |= {"job_name": "bake", "account": None, "duration": None}
-    assert line == session_line(session).plain
+    [shown] = printed(print_session, session, AT)
+    assert line == shown[20:]

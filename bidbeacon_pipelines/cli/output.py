@@ -88,9 +88,10 @@ console = SafeConsole(highlight=False, markup=False, emoji=False)
 errors = SafeConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def print_json(value: Any) -> None:
-    """Print a value as JSON; values that JSON has no type for as text."""
-    sys.stdout.write(safe_json(value, indent=2) + "\n")
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print a value as JSON, without indent on one line; values that JSON has no type for as text."""
+    sys.stdout.write(safe_json(value, indent=indent) + "\n")
+    sys.stdout.flush()
 
 
 def print_list(

@@ -5,11 +5,11 @@ Filters are in the words of the page, such as `job:load-windows since:6h throttl
 
 import asyncio
 import json
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -29,7 +29,6 @@ from bidbeacon_pipelines.cli.output import (
     print_hanging,
     print_json,
     print_list,
-    safe_json,
 )
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_sessions import SessionStore
@@ -135,18 +134,13 @@ def sessions_tail(
 
     With `--json` each line is an action or the state of a session.
     """
-    show = _write_json if as_json else Printer()
+    show = partial(print_json, indent=None) if as_json else Printer()
     tail = Tail(open_store(), read_filter(terms or ()), show)
 
     async def follow() -> None:
         await tail.follow(tail.load(last))
 
     asyncio.run(follow())
-
-
-def _write_json(line: Line) -> None:
-    sys.stdout.write(safe_json(line) + "\n")
-    sys.stdout.flush()
 
 
 def read_filter(terms: Sequence[str]) -> SessionFilter:

@@ -24,8 +24,8 @@ from benchmarks.session_world import (
 )
 from benchmarks.session_writers import writing
 from bidbeacon_pipelines import actions  # noqa: F401 - their sentences are made, not shown as data of an unknown type
-from bidbeacon_pipelines.problems.job_queries import aggregate_jobs
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import MOST_ACTIONS, load_session, load_sessions

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bidbeacon_pipelines.problems.job_queries import aggregate_jobs
+from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server.answers import Parameters, read_query

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from bidbeacon_pipelines.problems.job_queries import aggregate_jobs
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import httpx
 
-from bidbeacon_pipelines.problems.job_queries import aggregate_jobs
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.server import StreamServer
 from tests.recorded_sessions import NOON, record

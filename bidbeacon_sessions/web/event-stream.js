@@ -66,6 +66,7 @@ async function load() {
   const asked = filter;
   const list = await listOf({ limit: FIRST_PAGE });
   if (asked !== filter) return list.cursor;
+  if (`${list.accounts}` !== `${namedAccounts}`) feed.cards.clear(); // a card shows the actions of these accounts
   namedAccounts = list.accounts;
   setServerTime(list.server_time);
   Object.assign(byId("dagster"), { href: list.dagster_url, hidden: !/^https?:/.test(list.dagster_url) });

@@ -1,6 +1,7 @@
 """The Event Stream's filter, completion, histogram, folds, zones and marks."""
 
 import re
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -171,6 +172,33 @@ def test_runs_are_told_as_one_under_any_filter(
     field.press("Enter")
     expect(rows).to_have_text([re.compile("for 2 windows in 2 accounts")] * shown)
     expect(page.locator(".session .run")).to_have_text(counts)
+
+
+def test_what_is_drawn_before_a_filters_answer_is_drawn_anew(
+    page: Page,
+    base_url: str,
+    session_store: SessionStore,
+    wait_until: Callable[[Callable[[], bool]], None],
+) -> None:
+    """Cards of the old filter would show the actions of all accounts."""
+    request_reports(session_store)
+    page.goto(f"{base_url}/sessions")
+    rows, scroll = page.locator(".session .sentence"), "window.dispatchEvent(new Event('scroll'))"
+    expect(rows).to_have_count(1)
+    page.keyboard.press("p")
+    page.evaluate(scroll)
+    asked: list[Route] = []
+
+    def keep(route: Route) -> None:
+        asked.append(route)
+
+    page.route("**/api/job-sessions?*account=CA.a*", keep)
+    page.locator("#query").fill("account:CA.a")
+    page.keyboard.press("Enter")
+    wait_until(lambda: page.evaluate("true") and bool(asked))
+    page.evaluate(scroll)
+    asked[0].continue_()
+    expect(rows).to_have_count(2)
 
 
 def test_a_run_that_is_not_loaded_whole_has_no_count(

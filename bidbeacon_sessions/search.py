@@ -201,12 +201,13 @@ _SHOWN = (
 _IN_HEADER = " OR ".join(f"position(lower(:text) IN lower({shown})) > 0" for shown in _SHOWN)
 _IN_HEADER += " OR h.run_id = :text OR CAST(h.id AS text) = :text"
 # Making the words of an action costs ten times as much as checking for their letters. The count
-# keeps the server from looking up all actions with the text.
+# keeps the server from looking up all actions with the text, and the empty words at the end from
+# asking the index of words once a session.
 _MAY_HAVE = """lower(f.type || ' ' || CAST(f.payload AS text)) LIKE ALL (ARRAY(
     SELECT '%' || lexeme || '%' FROM unnest(to_tsvector('simple', :text))))"""
 _HAS_TEXT = f"""({_IN_HEADER} OR 0 < (SELECT count(*) FROM (
     SELECT FROM session_actions f
-     WHERE f.session_id = h.id AND {_MAY_HAVE} AND {tables.ACTION_WORDS} @@ ({_QUERY}) LIMIT 1) one))"""
+     WHERE f.session_id = h.id AND {_MAY_HAVE} AND ({tables.ACTION_WORDS} || CAST('' AS tsvector)) @@ ({_QUERY}) LIMIT 1) one))"""
 _WITH_TEXT = f"""
     SELECT h.id FROM session_headers h WHERE {_IN_HEADER}
      UNION

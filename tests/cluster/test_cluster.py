@@ -155,7 +155,7 @@ def test_the_week_ends_true(world: World) -> None:
     assert world.not_true() == []
     check_orderly(world)
     wait_until(lambda: world.lost_by_reader() == [], "the reader knows everything", 60)
-    assert world.reader.faults == []
+    assert world.reader.view.faults == []
     assert world.reader.events("reset") == []
     assert min(world.balancer.passed) > 10
     world.stop_all()

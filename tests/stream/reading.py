@@ -4,7 +4,6 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,11 +16,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from bidbeacon_sessions import SessionStore, following
 from bidbeacon_sessions.server import StreamServer
-from tests.stream.view import Json, Place, View
+from tests.postgres import flickering
+from tests.stream.view import Json, View
 
 DEADLINE = 15.0
 READ_SECONDS = 40.0
-LINGER_SECONDS = 0.2
 AT_FULL_SPEED = 1e9
 """Bytes a second that hold nobody up; but such a reader has a small buffer, so that one that sleeps is noticed soon.
 
@@ -38,7 +37,8 @@ class SseConnection:
 
     def __init__(self, base_url: str, query: str, bytes_per_second: float = 0) -> None:
         address = urlsplit(base_url)
-        self.seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
+        self._is_cut = threading.Event()
+        self._seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
         self._socket = socket.socket()
         if bytes_per_second:
             buffer = _SMALL_BUFFER if bytes_per_second == AT_FULL_SPEED else _TINY_BUFFER
@@ -56,7 +56,7 @@ class SseConnection:
         """Yield message after message until the connection ends."""
         fields: dict[str, str] = {}
         while line := self._response.readline():
-            self._linger(len(line))
+            self._is_cut.wait(len(line) * self._seconds_per_byte)
             name, _, value = line.decode().rstrip("\n").partition(": ")
             if name:
                 fields[name] = value
@@ -64,14 +64,9 @@ class SseConnection:
                 yield fields["event"], fields.get("id"), json.loads(fields["data"])
                 fields = {}
 
-    def _linger(self, read: int) -> None:
-        """Take the time that so many bytes are to take, which may be changed meanwhile."""
-        began = time.monotonic()
-        while time.monotonic() - began < read * self.seconds_per_byte:
-            threading.Event().wait(min(read * self.seconds_per_byte, LINGER_SECONDS))
-
     def cut(self) -> None:
         """Break the connection."""
+        self._is_cut.set()
         _shut_down(self._socket)
 
 
@@ -126,7 +121,6 @@ class Reader:
     ) -> None:
         self.heard: list[Heard] = []
         self.view = View(whole=set(query) <= {"cursor"})
-        self.broken: list[str] = []
         self.ended = threading.Event()
         self._transport = transport
         self._connection: Connection | None = None
@@ -139,7 +133,7 @@ class Reader:
         try:
             self._listen(base_url, query)
         except BROKEN as error:
-            self.broken.extend([] if self.ended.is_set() else [repr(error)])
+            self.view.faults.extend([] if self.ended.is_set() else [repr(error)])
         finally:
             self.ended.set()
 
@@ -154,21 +148,6 @@ class Reader:
         """Take in one message."""
         self.view.take(event, identity, data)
         self.heard.append((event, identity, data))
-
-    @property
-    def sessions(self) -> dict[str, Json]:
-        """What it shows of sessions, by id."""
-        return dict(self.view.sessions)
-
-    @property
-    def actions(self) -> dict[Place, Json]:
-        """What it shows of actions, by session and place."""
-        return dict(self.view.actions)
-
-    @property
-    def faults(self) -> list[str]:
-        """What it was told against the rules, and how its connection broke."""
-        return self.view.faults + self.broken
 
     def events(self, event: str) -> list[Heard]:
         """Return the messages of one kind."""
@@ -187,13 +166,7 @@ class Reader:
 
 
 class Stream:
-    """A running stream, and its readers.
-
-    Attributes:
-        store: what it serves.
-        url: where it listens.
-        http: a client of it.
-    """
+    """A running stream over a store, a client of it, and its readers."""
 
     def __init__(self, store: SessionStore, http: httpx.Client) -> None:
         self.store = store
@@ -208,10 +181,10 @@ class Stream:
         loaded: Json = response.json()
         return loaded
 
-    def follow(self, transport: str = "sse", loaded: Json | None = None, **query: str) -> Reader:
-        """Open a reader that goes on after a cursor, or else after a list, which is loaded first unless it is given."""
-        if "cursor" not in query:
-            loaded = loaded or self.load(**query)
+    def follow(self, transport: str = "sse", **query: str) -> Reader:
+        """Open a reader that goes on after a cursor, or else after a list, which is loaded first."""
+        loaded = None if "cursor" in query else self.load(**query)
+        if loaded is not None:
             query["cursor"] = loaded["cursor"]
         reader = Reader(self.url, httpx.QueryParams(query), loaded, transport=transport)
         self._readers.append(reader)
@@ -253,10 +226,7 @@ def position_of(cursor: str) -> int:
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = DEADLINE) -> None:
     """Wait for a condition, with a deadline."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited too long"
-        threading.Event().wait(0.01)
+    flickering.wait_until(holds, "what the test waits for", seconds)
 
 
 def websocket_address(base_url: str, query: str = "", path: str = "/api/job-sessions/ws") -> str:

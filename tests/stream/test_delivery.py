@@ -56,7 +56,7 @@ def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
     reader = stream.follow(transport, **query)
     other = commit_session(stream.store, job="other")
     wanted = commit_session(stream.store, job="wanted")
-    wait_until(lambda: str(wanted) in reader.sessions)
+    wait_until(lambda: str(wanted) in reader.view.sessions)
     commit_end(stream.store, other)
     commit_end(stream.store, wanted)
     wait_until(lambda: [str(wanted)] == reader.view.gone)
@@ -83,7 +83,7 @@ def test_a_cursor_that_is_no_good_is_told_to_load_again(
     watching = stream.follow()
     commit_session(stream.store)
     commit_session(stream.store)
-    wait_until(lambda: 2 == len(watching.sessions))
+    wait_until(lambda: 2 == len(watching.view.sessions))
     execute(stream.store, "DELETE FROM session_changes WHERE position = 1")
     newest = stream.load()["cursor"]
 
@@ -109,7 +109,7 @@ def test_a_new_epoch_resets_everybody(stream: Stream, transport: str) -> None:
 
     again = stream.follow(transport)
     session_id = commit_session(stream.store)
-    wait_until(lambda: str(session_id) in again.sessions)
+    wait_until(lambda: str(session_id) in again.view.sessions)
 
 
 def test_a_reconnecting_browser_goes_on_after_its_last_event(stream: Stream) -> None:
@@ -135,6 +135,6 @@ def test_the_database_going_away_and_coming_back_loses_nothing(stream: Stream) -
         wait_until(lambda: "away" in {data["database"] for _, _, data in reader.events("sync")})
 
     session_id = commit_session(stream.store)
-    wait_until(lambda: str(session_id) in reader.sessions)
+    wait_until(lambda: str(session_id) in reader.view.sessions)
     assert {"status": "ok"} == stream.http.get("/healthz").json()
     assert not reader.ended.is_set()

@@ -43,7 +43,7 @@ def test_silent_connections_are_broken_off(stream: Stream, monkeypatch: pytest.M
     reader = stream.follow()
     with frozen_backends(stream):
         session_id = record(stream.store)
-        wait_until(lambda: session_id in reader.sessions)
+        wait_until(lambda: session_id in reader.view.sessions)
 
 
 def test_a_silent_database_is_no_health(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_an_ended_connection_is_replaced_at_once(stream: Stream) -> None:
     for _ in range(3):
         execute(stream.store, f"SELECT pg_terminate_backend(pid) FROM ({OTHERS}) others")
         session_id = record(stream.store)
-        wait_until(lambda wanted=session_id: wanted in reader.sessions)
+        wait_until(lambda wanted=session_id: wanted in reader.view.sessions)
     assert {"answers"} == {data["database"] for _, _, data in reader.events("sync")}
 
 
@@ -115,7 +115,7 @@ def test_the_stream_goes_on_after_an_error_that_nobody_foresaw(
         broken.setattr(LogReader, "advance", _fail)
         wait_until(lambda: "KeyError: 'unforeseen'" in caplog.text)
     session_id = record(stream.store)
-    wait_until(lambda: session_id in reader.sessions)
+    wait_until(lambda: session_id in reader.view.sessions)
     caplog.clear()
 
 

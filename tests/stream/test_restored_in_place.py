@@ -6,19 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_sessions import SessionStore
 from tests.recorded_sessions import execute
 from tests.stream.reading import Stream, wait_until
-from tests.stream.writing import (
-    commit_session,
-    commit_sessions,
-    epoch_of,
-    is_step_due,
-    take_step,
-)
+from tests.stream.writing import commit_session, commit_sessions, epoch_of, is_step_due, take_step
 
 TABLES_OF_THE_LOG = (
     "session_headers",
@@ -54,39 +48,34 @@ def run(program: str, *arguments: str) -> None:
     assert errors or 0 == done.returncode, done.stderr
 
 
-def address_of(store: SessionStore) -> str:
-    """Return the address of a store's database."""
-    return store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def dump(store: SessionStore, folder: Path) -> Path:
+def dump(database_url: str, folder: Path) -> Path:
     """Dump a database; return the file."""
-    run("pg_dump", "--format=custom", f"--file={folder / 'dump'}", address_of(store))
+    run("pg_dump", "--format=custom", f"--file={folder / 'dump'}", database_url)
     return folder / "dump"
 
 
-def restore(file: Path, store: SessionStore, *options: str) -> None:
+def restore(file: Path, database_url: str, *options: str) -> None:
     """Restore a dump into the database it came from, with further options of pg_restore."""
-    run("pg_restore", *options, f"--dbname={address_of(store)}", str(file))
+    run("pg_restore", *options, f"--dbname={database_url}", str(file))
 
 
 @pytest.mark.parametrize("is_clean", [True, False], ids=["everything is dropped", "rows only"])
 def test_a_reader_from_before_the_restore_is_told_to_reload(
-    stream: Stream, transport: str, tmp_path: Path, *, is_clean: bool
+    stream: Stream, database_url: str, transport: str, tmp_path: Path, *, is_clean: bool
 ) -> None:
     """Its cursor is no longer of this log, though positions have grown past it; after the reload it misses nothing."""
     kept = commit_sessions(stream.store, 10)
     wait_until(lambda: not is_step_due(stream.store))
-    file = dump(stream.store, tmp_path)
+    file = dump(database_url, tmp_path)
     commit_sessions(stream.store, 10)
     wait_until(lambda: not is_step_due(stream.store))
     old_cursor = stream.load()["cursor"]
 
     if is_clean:
-        restore(file, stream.store, "--clean", "--if-exists")
+        restore(file, database_url, "--clean", "--if-exists")
     else:
         execute(stream.store, f"TRUNCATE {', '.join(TABLES_OF_THE_LOG)} CASCADE")
-        restore(file, stream.store, "--data-only", *(f"--table={one}" for one in TABLES_OF_THE_LOG))
+        restore(file, database_url, "--data-only", *(f"--table={one}" for one in TABLES_OF_THE_LOG))
     new = commit_sessions(stream.store, 25)
     wait_until(lambda: not is_step_due(stream.store))
 
@@ -94,28 +83,27 @@ def test_a_reader_from_before_the_restore_is_told_to_reload(
     wait_until(told.ended.is_set)
     assert ["epoch"] == [data["reason"] for _, _, data in told.events("reset")]
     assert [] == told.events("job-sessions:updated")
-    loaded = stream.load(limit=200)
+    reader = stream.follow(transport)
     late = commit_sessions(stream.store, 3)
-    reader = stream.follow(transport, loaded)
-    wait_until(lambda: {str(each) for each in kept | new | late} == set(reader.sessions))
-    assert [] == reader.faults
+    wait_until(lambda: {str(each) for each in kept | new | late} == set(reader.view.sessions))
+    assert [] == reader.view.faults
 
 
 def test_a_step_in_the_middle_of_a_restore_is_not_the_last_word(
-    session_store: SessionStore, tmp_path: Path
+    session_store: SessionStore, database_url: str, tmp_path: Path
 ) -> None:
     """Sessions that are restored after that step are of the past, so a further epoch begins when all rows are there."""
     commit_sessions(session_store, 3)
     take_step(session_store)
-    file = dump(session_store, tmp_path)
+    file = dump(database_url, tmp_path)
 
     execute(session_store, "DROP SCHEMA public, reports CASCADE")
     execute(session_store, "CREATE SCHEMA public")
-    restore(file, session_store, "--section=pre-data")
-    restore(file, session_store, "--section=data", "--table=session_change_cursor")
+    restore(file, database_url, "--section=pre-data")
+    restore(file, database_url, "--section=data", "--table=session_change_cursor")
     in_the_middle = step_and_epoch(session_store)
-    restore(file, session_store, "--section=data", "--table=session_headers")
-    restore(file, session_store, "--section=post-data")
+    restore(file, database_url, "--section=data", "--table=session_headers")
+    restore(file, database_url, "--section=post-data")
 
     afterwards = step_and_epoch(session_store)
     assert in_the_middle != afterwards
@@ -143,12 +131,10 @@ def test_a_copy_of_the_database_has_an_epoch_of_its_own(
 
 
 @pytest.mark.parametrize("upkeep", ["VACUUM ANALYZE", "REINDEX TABLE session_headers"])
-def test_upkeep_of_the_tables_begins_no_epoch(session_store: SessionStore, upkeep: str) -> None:
+def test_upkeep_of_the_tables_begins_no_epoch(
+    session_store: SessionStore, database_url: str, upkeep: str
+) -> None:
     """What a database does to its tables from time to time costs no reader a reload."""
     before = step_and_epoch(session_store)
-    with session_store.engine.connect().execution_options(
-        isolation_level="AUTOCOMMIT"
-    ) as connection:
-        connection.execute(text(upkeep))
-
+    run("psql", f"--command={upkeep}", database_url)
     assert before == step_and_epoch(session_store)

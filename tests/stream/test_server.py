@@ -37,7 +37,7 @@ WEBSOCKET = (
 @pytest.fixture
 def process(database_url: str, tmp_path: Path) -> Iterator[Server]:
     """`bidbeacon stream` in a process of its own."""
-    server = Server(PROJECT_ROOT, tmp_path, {"BIDBEACON_DATABASE_URL": database_url})
+    server = Server(PROJECT_ROOT, tmp_path, database_url)
     try:
         server.start()
         yield server
@@ -65,21 +65,14 @@ def test_a_signal_stops_the_process_soon_with_streams_open(
 
 
 def test_half_open_requests_keep_nobody_out(process: Server) -> None:
-    """300 requests whose headers never end, under 256 descriptors: the health is told within seconds."""
+    """300 requests whose headers never end, under 256 descriptors: the stream is ready within seconds."""
     process.process.rlimit(psutil.RLIMIT_NOFILE, (256, 256))
     with ExitStack() as opened:
         address = ("127.0.0.1", process.port)
         for _ in range(300):
             half = opened.enter_context(socket.create_connection(address, timeout=30))
             half.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
-        wait_until(lambda: is_healthy(process.base_url))
-
-
-def is_healthy(url: str) -> bool:
-    """Return whether a server says that it is well."""
-    with suppress(httpx.TransportError):
-        return httpx.get(f"{url}/healthz", timeout=10).status_code == 200
-    return False
+        wait_until(lambda: process.is_ready)
 
 
 def test_requests_that_never_end_are_cut_off(stream: Stream) -> None:
@@ -102,10 +95,7 @@ def test_too_many_streams_are_refused(stream: Stream, monkeypatch: pytest.Monkey
     monkeypatch.setattr(transports, "MOST_READERS", 1)
     with stream.http.stream("GET", "/api/job-sessions/stream"):
         refused = stream.http.get("/api/job-sessions/stream")
-        assert (503, "Too many streams are open.") == (
-            refused.status_code,
-            refused.json()["error"],
-        )
+        assert (503, "Too many streams are open.") == (refused.status_code, refused.json()["error"])
         assert 503 == refusal_of(websocket_address(stream.url))
 
 
@@ -141,9 +131,7 @@ def read_to_its_end(reader: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("request_text", [SSE, WEBSOCKET], ids=["sse", "websocket"])
 def test_readers_that_do_not_read_are_given_up(
-    session_store: SessionStore,
-    monkeypatch: pytest.MonkeyPatch,
-    request_text: str,
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch, request_text: str
 ) -> None:
     """They are counted no more, and their stream does not end as if it was complete."""
     monkeypatch.setattr(transports, "SEND_SECONDS", 0.5)

@@ -80,7 +80,8 @@ def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
     record_all(stream.store)
     wait_until(
         lambda: (
-            ENDED == {one["job_name"]: one["status"] for one in list(watching.sessions.values())}
+            ENDED
+            == {one["job_name"]: one["status"] for one in list(watching.view.sessions.values())}
         )
     )
     wait_until(lambda: not is_step_due(stream.store))
@@ -92,8 +93,8 @@ def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
     assert matching == {
         data["session"]["job_name"] for _, _, data in reader.events("job-sessions:updated")
     }
-    assert _revisions(shown) == _revisions(reader.sessions)
-    assert [] == reader.faults
+    assert _revisions(shown) == _revisions(reader.view.sessions)
+    assert [] == reader.view.faults
 
 
 def _revisions(sessions: dict[str, Any]) -> dict[str, int]:

@@ -7,7 +7,7 @@ Place = tuple[str, int]
 
 
 class View:
-    """Sessions and actions of one reader; each broken promise of the stream is kept in `faults`.
+    """Sessions and actions of one reader; each broken promise of the stream, and how its connection broke, is kept in `faults`.
 
     Args:
         whole: whether every change is to be heard of: no filter.
@@ -54,6 +54,10 @@ class View:
     def position(self) -> int:
         """The position up to which all is known."""
         return int((self.cursor or ".0").partition(".")[2])
+
+    def knows(self, epoch: str, position: int) -> bool:
+        """Return whether all is known up to a position of an epoch."""
+        return (self.cursor or "").startswith(epoch) and self.position >= position
 
     def _check_range(self, identity: str | None, data: Json) -> None:
         begins, expected = data["from"], self.position + 1

@@ -1,9 +1,10 @@
 """The stage of one test: a database of the suite's own cluster, the processes on it, its readers, and the judgement at the end."""
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -63,40 +64,45 @@ class Stage:
         self._code = code
         self._patience = patience
         self._tell = tell
-        self._programs: list[Program] = []
-        self._more_clusters: list[StreamCluster] = []
+        self._logs = count()
+        self._ends = ExitStack()
+        self._ends.callback(cluster.administer, f"DROP DATABASE {self.database} WITH (FORCE)")
+        self._ends.callback(self.end_prepared)
 
     def another_cluster(self) -> StreamCluster:
         """Make a cluster that is younger than the suite's."""
-        self._more_clusters.append(StreamCluster(self.folder / "another"))
-        return self._more_clusters[-1]
+        made = StreamCluster(self.folder / "another")
+        self._ends.callback(made.remove)
+        return made
 
     def server(self) -> Server:
         """Start a server."""
-        self.servers.append(Server(self._code, self.folder, {"BIDBEACON_DATABASE_URL": self.url}))
+        self.servers.append(Server(self._code, self.folder, self.url))
         self._start(self.servers[-1])
         return self.servers[-1]
 
     def stepper(self, *how: str) -> Program:
         """Start a stepping process."""
-        return self._run("stepping_program.py", f"stepper-{len(self._programs)}", self.url, *how)
+        return self._run("stepping_program.py", self.url, *how)
 
-    def writer(self, *, sessions: int = 2, actions: int = 60, wait: float = 0.05) -> Program:
-        """Start a writing process."""
-        number = len(self.writers)
-        journal = self.folder / f"journal-{number}"
-        journal.touch()
-        own = {"url": self.url, "journal": str(journal), "seed": number, "job": JOBS[number % 2]}
-        options = json.dumps(own | {"sessions": sessions, "actions": actions, "wait": wait})
-        self.writers.append(self._run("writing_program.py", f"writer-{number}", options))
+    def writer(
+        self, processes: int = 1, *, sessions: int = 2, actions: int = 60, wait: float = 0.05
+    ) -> Program:
+        """Start one or more writing processes; return the last."""
+        asked = {"url": self.url, "sessions": sessions, "actions": actions, "wait": wait}
+        for number in range(len(self.writers), len(self.writers) + processes):
+            journal = self.folder / f"journal-{number}"
+            journal.touch()
+            own = {"journal": str(journal), "seed": number, "job": JOBS[number % 2]}
+            self.writers.append(self._run("writing_program.py", json.dumps(asked | own)))
         return self.writers[-1]
 
-    def _run(self, program: str, name: str, *arguments: str) -> Program:
-        command = [str(HERE / program), *arguments]
-        return self._start(Program(command, self._code, self.folder / f"{name}.log"))
+    def _run(self, program: str, *arguments: str) -> Program:
+        log = self.folder / f"{program}-{next(self._logs)}.log"
+        return self._start(Program([str(HERE / program), *arguments], self._code, log))
 
     def _start(self, program: Program) -> Program:
-        self._programs.append(program)
+        self._ends.callback(program.kill)
         program.start()
         return program
 
@@ -106,6 +112,7 @@ class Stage:
         """Open a reader, and wait until it has loaded the list and is connected."""
         made = LastingReader([server.base_url for server in servers], transport, **options)
         self.readers.append(made)
+        self._ends.callback(made.close)
         if waits:
             wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", 60)
         return made
@@ -144,53 +151,43 @@ class Stage:
         return any(one.ended is None for one in self.writers)
 
     def _said(self) -> str:
-        return "\n".join(path.read_text()[-2_000:] for path in self.folder.glob("writer-*.log"))
+        return "\n".join(path.read_text()[-2_000:] for path in self.folder.glob("writing*.log"))
 
-    def pause(self, seconds: float) -> None:
-        """Let a moment pass between two faults."""
-        threading.Event().wait(seconds)
-
-    def commit(self, *, job: str = "the-end", url: str | None = None, **given: Any) -> str:
+    def commit(self, *, job: str = "the-end", **given: Any) -> str:
         """Commit a session with an action; return its id."""
-        store = SessionStore.connect(url or self.url)
+        store = SessionStore.connect(self.url)
         with store.begin() as connection:
             session_id = start_session(connection, job=job, **given)
             write_action(connection, session_id, 1)
         store.dispose()
         return str(session_id)
 
-    def rows(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Send one statement; return its rows."""
-        with psycopg.connect(url or self.url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def settle(
-        self, readers: Sequence[LastingReader] | None = None, url: str | None = None
-    ) -> None:
+    def settle(self, readers: Sequence[LastingReader] | None = None) -> None:
         """Commit a last session, and wait until readers know all that was published up to it."""
-        last = self.commit(url=url)
+        last = self.commit()
         published = f"""
             SELECT max(CAST(epoch AS text)), max(c.position) FROM session_changes c, session_change_cursor
              WHERE session_id = '{last}' HAVING count(*) > 0"""
-        wait_until(lambda: bool(self.rows(published, url)), "the last is published", self._patience)
-        [(epoch, position)] = self.rows(published, url)
+        wait_until(lambda: bool(self.rows(published)), "the last is published", self._patience)
+        [(epoch, position)] = self.rows(published)
         for reader in self.readers if readers is None else readers:
             told = f"{reader} knows position {position} of {epoch}"
-            wait_until(
-                lambda view=reader.view: _knows(view.cursor, epoch, position), told, self._patience
-            )
+            wait_until(lambda view=reader.view: view.knows(epoch, position), told, self._patience)
 
-    def judge(
-        self, readers: Sequence[LastingReader] | None = None, *, url: str | None = None
-    ) -> None:
+    def judge(self) -> None:
         """Compare writers' lists, tables, log and readers."""
-        stored = Stored(url or self.url)
-        faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url)
+        stored = Stored(self.url)
+        faults = writers_faults(self.acknowledged, stored) + log_faults(self.url)
         logs = [server.log for server in self.servers]
         faults += [f"{log} has a traceback" for log in logs if "Traceback" in log.read_text()]
         told = Counter(self.acknowledged.words.values()) + self.faults
-        for reader in self.readers if readers is None else readers:
+        for reader in self.readers:
             faults += view_faults(reader.view, stored, reader.filters)
             told += reader.counts
         assert not faults, summary(faults)
@@ -209,22 +206,11 @@ class Stage:
 
     def end_prepared(self) -> None:
         """Commit what killed writers left prepared."""
-        found = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
-        for (name,) in found:
-            self.rows(f"COMMIT PREPARED '{name}'")
+        found = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+        with psycopg.connect(self.cluster.url(self.database), autocommit=True) as connection:
+            for (name,) in connection.execute(found).fetchall():
+                connection.execute(f"COMMIT PREPARED '{name}'".encode())
 
     def close(self) -> None:
         """End all processes and readers, and drop the database."""
-        for reader in self.readers:
-            reader.close()
-        for program in self._programs:
-            program.kill()
-        for cluster in self._more_clusters:
-            cluster.remove()
-        self.end_prepared()
-        self.cluster.administer("DROP DATABASE {} WITH (FORCE)", self.database)
-
-
-def _knows(cursor: str | None, epoch: str, position: int) -> bool:
-    known, _, place = (cursor or "").partition(".")
-    return known == epoch and int(place) >= position
+        self._ends.close()

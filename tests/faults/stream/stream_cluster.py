@@ -4,10 +4,8 @@ import secrets
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from bidbeacon_pipelines.database.schema import upgrade
 from tests.temporary_postgres import TemporaryPostgres
@@ -24,17 +22,15 @@ class StreamCluster(TemporaryPostgres):
         self.settings = (*self.settings, "max_prepared_transactions=64")
         self.start()
 
-    def administer(self, statement: str, *names: str) -> list[tuple[Any, ...]]:
-        """Send one statement to the maintenance database; return its rows."""
-        composed = sql.SQL(statement).format(*map(sql.Identifier, names))  # type: ignore[arg-type] # ours
+    def administer(self, statement: str) -> None:
+        """Send one statement to the maintenance database."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            cursor = connection.execute(composed)
-            return cursor.fetchall() if cursor.description else []
+            connection.execute(statement.encode())
 
     def make_database(self, *, migrated: bool = True) -> str:
         """Make a database; return its name."""
         name = f"stream_{secrets.token_hex(6)}"
-        self.administer("CREATE DATABASE {}", name)
+        self.administer(f"CREATE DATABASE {name}")
         if migrated:
             upgrade(self.url(name))
         return name

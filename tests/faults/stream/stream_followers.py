@@ -57,9 +57,7 @@ class LastingReader(Reader):
     def hurry(self) -> None:
         """Read as fast as it can from now on, on a new connection: the buffer of the old one stays as tiny as it was."""
         self._bytes_per_second = 0
-        if isinstance(self._connection, SseConnection):
-            self._connection.seconds_per_byte = 0
-            self._connection.cut()
+        self.cut()
 
     def take(self, event: str, identity: str | None, data: Json) -> None:
         """Take in one message, of which there are too many to keep them."""

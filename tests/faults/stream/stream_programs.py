@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -13,27 +13,14 @@ from tests.dagster.world import wait_until
 
 
 class Program:
-    """One process, which is started on one command again and again.
+    """One process, which is started on one command again and again, with our packages from the folder `code`."""
 
-    Args:
-        command: program and arguments.
-        code: the folder that our packages are imported from.
-        log: where it writes.
-        environment: further variables.
-    """
-
-    def __init__(
-        self,
-        command: list[str],
-        code: Path,
-        log: Path,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, command: list[str], code: Path, log: Path, **variables: str) -> None:
         self.log = log
         self._command = [sys.executable, *command]
         self._code = code
         own = {"PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
-        self.environment = {**os.environ, **own, **(environment or {})}
+        self.environment = os.environ | own | variables
         self.process: psutil.Popen
 
     def start(self) -> None:
@@ -59,12 +46,16 @@ class Program:
 class Server(Program):
     """`bidbeacon stream` on one port."""
 
-    def __init__(self, code: Path, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, code: Path, folder: Path, database_url: str) -> None:
         self.port = choose_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         command = ["-m", "bidbeacon_pipelines", "stream", "--port", str(self.port)]
-        own = {"BIDBEACON_HOME": str(folder / "home"), "BIDBEACON_STREAM_PUBLIC_URL": self.base_url}
-        super().__init__(command, code, folder / f"server-{self.port}.log", {**own, **environment})
+        variables = {
+            "BIDBEACON_DATABASE_URL": database_url,
+            "BIDBEACON_HOME": str(folder / "home"),
+            "BIDBEACON_STREAM_PUBLIC_URL": self.base_url,
+        }
+        super().__init__(command, code, folder / f"server-{self.port}.log", **variables)
 
     def start(self) -> None:
         """Start it, and wait until it reads the log."""
@@ -81,7 +72,6 @@ class Server(Program):
     @property
     def is_ready(self) -> bool:
         """Whether it says that it reads the log."""
-        try:
+        with suppress(httpx.HTTPError):
             return httpx.get(f"{self.base_url}/readyz", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
+        return False

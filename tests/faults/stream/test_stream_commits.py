@@ -31,8 +31,7 @@ def test_stream_writers_of_every_kind_lose_nothing(stage: Stage) -> None:
     """Waits between write and commit, one rollback in ten, savepoints, prepared and late transactions: all arrives, and nothing else."""
     server = stage.server()
     stage.follow_both(server)
-    for _ in range(4):
-        stage.writer()
+    stage.writer(4)
     stage.wait_for_commits(50)
     stage.follow_both(server)
     stage.finish()
@@ -41,8 +40,7 @@ def test_stream_writers_of_every_kind_lose_nothing(stage: Stage) -> None:
 
 def test_stream_a_prepared_transaction_comes_when_it_is_committed(stage: Stage) -> None:
     """It outlives its connection and a crash of the server, and comes late; one that is rolled back never comes."""
-    server = stage.server()
-    reader = stage.follow(server)
+    reader = stage.follow(stage.server())
     for name in ("kept", "undone"):
         with psycopg.connect(stage.url) as connection:
             connection.execute(
@@ -63,8 +61,7 @@ def test_stream_a_prepared_transaction_comes_when_it_is_committed(stage: Stage) 
 
 def test_stream_unrelated_long_transactions_hold_nothing_up(stage: Stage) -> None:
     """While one that has written is open here and one in another database, all arrives."""
-    server = stage.server()
-    stage.follow(server)
+    stage.follow(stage.server())
     with (
         psycopg.connect(stage.url) as here,
         psycopg.connect(stage.cluster.url("postgres")) as elsewhere,
@@ -92,8 +89,7 @@ def test_stream_five_thousand_actions_in_one_session(stage: Stage) -> None:
 
 def test_stream_odd_payloads_arrive_as_they_are_stored(stage: Stage) -> None:
     """NUL, lone surrogates, numbers beyond 2^63, `</script>` and right-to-left marks break no frame."""
-    server = stage.server()
-    readers = stage.follow_both(server)
+    readers = stage.follow_both(stage.server())
     store = SessionStore.connect(stage.url)
     with with_job_session(
         "</script>", input={text: text for text in ODD_TEXTS}, store=store
@@ -102,8 +98,7 @@ def test_stream_odd_payloads_arrive_as_they_are_stored(stage: Stage) -> None:
             for number in ODD_NUMBERS:
                 session.add(OddThingSeen(what=text, number=number))
     store.dispose()
-    stage.settle()
-    stage.judge()
+    stage.finish()
     for reader in readers:
         payloads = [
             one["payload"]

@@ -57,7 +57,7 @@ def rage(stage: Stage, programs: Sequence[Program], chance: random.Random) -> No
         [strike] = chance.choices(list(strikes), list(strikes.values()))
         strike()
         stage.faults[strike.__name__] += 1
-        stage.pause(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
 
 
 @pytest.mark.timeout(240)
@@ -65,8 +65,7 @@ def test_stream_everything_at_once(stage: Stage) -> None:
     """Kills, freezes, ended backends, two crashes, a log that is trimmed, cut, slow and sleeping readers: nothing is lost, doubled or invented."""
     servers = [stage.server(), stage.server()]
     steppers = [stage.stepper(), stage.stepper(KEPT_ROWS)]
-    for _ in range(4):
-        stage.writer(**WRITING)
+    stage.writer(4, **WRITING)
     stage.follow_both(*servers)
     stage.follow_both(*servers, cut_seconds=(1, 3))
     stage.follow_both(*servers, job="job-a")

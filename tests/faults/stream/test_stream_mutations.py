@@ -5,8 +5,8 @@ import.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,6 @@ SLEPT = partial(
 
 Mutation = list[tuple[str, str, str]]
 """Files of `bidbeacon_sessions`, each with lines that are there once, and what is there instead."""
-MutatedStage = Callable[[Mutation], Stage]
 
 SNAPSHOT = """published_snapshot = pg_current_snapshot(), stepped_at = clock_timestamp()
     RETURNING position"""
@@ -137,29 +136,23 @@ def mutated_code(folder: Path, mutation: Mutation) -> Path:
     return code
 
 
-@pytest.fixture
-def stage_with(stream_cluster: StreamCluster, tmp_path: Path) -> Iterator[MutatedStage]:
-    """Yield a stage whose processes run a broken stream, and whose readers are not waited for long."""
-    with ExitStack() as made:
-
-        def make(mutation: Mutation) -> Stage:
-            code = mutated_code(tmp_path, mutation)
-            stage = Stage(stream_cluster, tmp_path, code=code, patience=12)
-            made.callback(stage.close)
-            return stage
-
-        yield make
-
-
-def test_stream_a_copy_in_which_nothing_is_broken_passes(stage_with: MutatedStage) -> None:
+def test_stream_a_copy_in_which_nothing_is_broken_passes(
+    stream_cluster: StreamCluster, tmp_path: Path
+) -> None:
     """What is found below is not found because the code is a copy."""
-    WRITERS_OF_EVERY_KIND(stage_with([]))
+    with closing(Stage(stream_cluster, tmp_path, code=mutated_code(tmp_path, []))) as stage:
+        WRITERS_OF_EVERY_KIND(stage)
 
 
 @pytest.mark.parametrize(("mutation", "test", "said"), MUTATIONS.values(), ids=MUTATIONS)
 def test_stream_what_is_broken_is_found(
-    stage_with: MutatedStage, mutation: Mutation, test: Callable[[Stage], None], said: str
+    stream_cluster: StreamCluster,
+    tmp_path: Path,
+    mutation: Mutation,
+    test: Callable[[Stage], None],
+    said: str,
 ) -> None:
     """The named test fails, with what was to be expected."""
-    with pytest.raises(AssertionError, match=said):
-        test(stage_with(mutation))
+    stage = Stage(stream_cluster, tmp_path, code=mutated_code(tmp_path, mutation), patience=12)
+    with closing(stage), pytest.raises(AssertionError, match=said):
+        test(stage)

@@ -1,6 +1,7 @@
 """What happens to processes and the server: killed, frozen, cut off, crashed, several at once."""
 
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -19,15 +20,13 @@ def test_stream_steppers_at_once_publish_each_change_once(stage: Stage) -> None:
     for _ in range(3):
         stage.stepper()
     stage.follow_both(*servers, cut_seconds=(1, 3))
-    for _ in range(2):
-        stage.writer()
+    stage.writer(2)
     stage.finish()
 
 
 def test_stream_a_frozen_stepper_is_cut_off(stage: Stage) -> None:
     """One is stopped while it holds the cursor: within some seconds another goes on, and what the frozen one did is undone."""
-    server = stage.server()
-    stage.follow_both(server)
+    stage.follow_both(stage.server())
     frozen = stage.stepper("hold")
     wait_until(lambda: "holding" in frozen.log.read_text(), "a stepper holds the cursor")
     stage.writer(sessions=1, actions=20)
@@ -80,7 +79,7 @@ def end_a_backend(stage: Stage) -> None:
     """End a random connection of whoever it is."""
     for _ in range(60):
         stage.rows(ANY_BACKEND)
-        stage.pause(0.05)
+        time.sleep(0.05)
 
 
 def stop_the_database(stage: Stage) -> None:
@@ -110,8 +109,7 @@ def test_stream_what_is_killed_is_missed_for_a_moment_only(
     """What was acknowledged is delivered, positions go on, and readers go on from their cursor, at either server."""
     readers = stage.follow_both(stage.server(), stage.server())
     stage.stepper()
-    for _ in range(2):
-        stage.writer(**ENDLESS)
+    stage.writer(2, **ENDLESS)
     for _ in range(times):
         stage.wait_for_commits(20)
         strike(stage)

@@ -1,6 +1,7 @@
 """What readers do: they are cut off, sleep, read slowly, and come with cursors that are no good; and the log is trimmed or restored."""
 
 import os
+import time
 
 import pytest
 from sqlalchemy import text
@@ -20,8 +21,7 @@ CUT_SECONDS = float(os.environ.get("CUT_SECONDS", "20"))
 def test_stream_readers_that_load_amid_commits_miss_nothing(stage: Stage) -> None:
     """Twenty readers load the list while others commit; each goes on exactly where its list ends."""
     server = stage.server()
-    for _ in range(3):
-        stage.writer(sessions=20, actions=20, wait=0.01)
+    stage.writer(3, sessions=20, actions=20, wait=0.01)
     for _ in range(10):
         stage.follow_both(server)
     stage.finish()
@@ -42,8 +42,7 @@ def test_stream_a_list_is_true_as_of_its_cursor(stage: Stage) -> None:
         assert step(connection) == 2
     store.dispose()
     wait_until(lambda: reader.counts["connections"] > 0, "the reader is connected")
-    stage.settle()
-    stage.judge()
+    stage.finish()
 
 
 @pytest.mark.timeout(CUT_SECONDS + 240)
@@ -57,9 +56,8 @@ def test_stream_connections_cut_again_and_again_miss_nothing(
     servers = [stage.server(), stage.server()]
     stage.follow(servers[0])
     readers = stage.follow_both(*servers, cut_seconds=cut_seconds)
-    for _ in range(2):
-        stage.writer(sessions=10_000, actions=20, wait=0.1)
-    stage.pause(seconds)
+    stage.writer(2, sessions=10_000, actions=20, wait=0.1)
+    time.sleep(seconds)
     stage.stop_writing()
     stage.finish()
     assert all(reader.counts["connections"] > seconds / 5 for reader in readers)
@@ -72,8 +70,7 @@ def test_stream_filtered_readers_keep_no_ghosts(stage: Stage) -> None:
     stage.follow_both(server, job="job-a")
     stage.follow_both(server, status="running")
     stage.follow_both(server, status="running", job="job-b")
-    for _ in range(2):
-        stage.writer(sessions=5, actions=10)
+    stage.writer(2, sessions=5, actions=10)
     stage.finish()
 
 
@@ -89,8 +86,7 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
     if not connected:
         sleeper.cut()
     stage.stepper("50")
-    for _ in range(2):
-        stage.writer(sessions=20, actions=40, wait=0)
+    stage.writer(2, sessions=20, actions=40, wait=0)
     for _ in range(150):  # more than the system takes in for a connection
         stage.commit(input={"much": "x" * 60_000})
     stage.wait_for_writers()
@@ -100,8 +96,7 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(
             lambda: 'clients{transport="sse"} 0' in server.metrics(), "it was cut off", seconds=60
         )
     sleeper.awake.set()
-    stage.settle()
-    stage.judge()
+    stage.finish()
     assert 1 == sleeper.counts["reset expired"]
 
 
@@ -110,15 +105,12 @@ def test_stream_a_reader_at_a_thousand_bytes_a_second_holds_nobody_up(stage: Sta
     server = stage.server()
     slow = stage.follow(server, bytes_per_second=1_000)
     quick = [reader for _ in range(15) for reader in stage.follow_both(server)]
-    for _ in range(2):
-        stage.writer(sessions=2, actions=200, wait=0.01)
+    stage.writer(2, sessions=2, actions=200, wait=0.01)
     stage.wait_for_writers()
     stage.settle(quick)
-    stage.judge(quick)
     assert slow.view.position < quick[0].view.position, "the slow one was not slow"
     slow.hurry()
-    stage.settle()
-    stage.judge()
+    stage.finish()
 
 
 def test_stream_dumped_and_restored_into_a_new_cluster(stage: Stage) -> None:
@@ -132,14 +124,14 @@ def test_stream_dumped_and_restored_into_a_new_cluster(stage: Stage) -> None:
     url = younger.url(younger.make_database(migrated=False))
     stage.cluster.copy(stage.database, stage.folder / "dump", url)
     begun = "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
-    assert stage.rows(begun) > stage.rows(begun, url), "the new cluster must be younger"
-    stage.commit(job="before the stream is back", url=url)
-    server.environment["BIDBEACON_DATABASE_URL"] = url
+    before = stage.rows(begun)
+    stage.url = server.environment["BIDBEACON_DATABASE_URL"] = url
+    assert before > stage.rows(begun), "the new cluster must be younger"
+    stage.commit(job="before the stream is back")
     server.start()
-    stage.settle(url=url)
-    stage.judge(url=url)
+    stage.finish()
     assert all(reader.counts["reset epoch"] == 1 for reader in readers)
-    [(before,)] = stage.rows("SELECT position FROM session_change_cursor", url)
-    stage.settle(url=url)
-    [(after,)] = stage.rows("SELECT position FROM session_change_cursor", url)
-    assert before + 2 == after, "what was restored is published again and again"
+    [(settled,)] = stage.rows("SELECT position FROM session_change_cursor")
+    stage.settle()
+    [(after,)] = stage.rows("SELECT position FROM session_change_cursor")
+    assert settled + 2 == after, "what was restored is published again and again"

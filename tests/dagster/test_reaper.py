@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
-from contextvars import copy_context
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -16,12 +14,11 @@ from dagster import (
     SkipReason,
     build_sensor_context,
     job,
-    op,
 )
 from dagster import DagsterRunStatus as Status
 
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
-from bidbeacon_sessions import SessionRecorder, with_job_session
+from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.reaper import (
     CODE_LOCATION_TAG,
     LOST_AFTER,
@@ -31,37 +28,27 @@ from bidbeacon_sessions.reaper import (
 from tests.dagster.world import World
 from tests.postgres.test_request_locks import at_once
 from tests.recorded_sessions import recorded, wait_past_grace
-
-
-@op
-def work() -> None:
-    """Do nothing."""
+from tests.stream.writing import start_session
 
 
 @job
 def working() -> None:
-    """One op."""
-    work()
+    """No op: none is executed."""
 
 
 def leave_session(
-    world: World, run_id: str | None, stack: ExitStack, *, silent_for: int = 0, step: str = "work"
+    world: World, run_id: str | None, *, silent_for: int = 0, step: str = "work"
 ) -> UUID:
-    """Open a session that is never closed, as a killed process leaves it, with its last sign of life so many seconds ago.
-
-    Its heartbeat stops with `stack`. It is entered in a context of its own, as this test is another
-    process and must not work for it.
-    """
+    """Write a session as a killed process leaves it, with its last sign of life so many seconds ago; return its id."""
     wait_past_grace(world.engine)
-    context = with_job_session("killed", store=world.sessions, run_id=run_id, step_key=step)
-    session: SessionRecorder = copy_context().run(context.__enter__)
-    stack.callback(context.__exit__, None, None, None)
+    with world.sessions.begin() as connection:
+        session_id = start_session(connection, job="killed", run_id=run_id, step_key=step)
     world.execute(
         "UPDATE session_leases SET heartbeat_at = heartbeat_at - :ago, expires_at = expires_at - :ago WHERE session_id = :id",
         ago=timedelta(seconds=silent_for),
-        id=session.session_id,
+        id=session_id,
     )
-    return session.session_id
+    return session_id
 
 
 def start_run(world: World, status: Status, location: str | None = None) -> str:
@@ -116,9 +103,8 @@ def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(
     instance's launcher raises where it is asked to terminate a run.
     """
     run_id = start_run(world, run) if run else None
-    with ExitStack() as stack:
-        leave_session(world, run_id, stack, silent_for=60)
-        assert close_dead_sessions(world.sessions, world.instance) == 1
+    leave_session(world, run_id, silent_for=60)
+    assert close_dead_sessions(world.sessions, world.instance) == 1
     closed = world.one_session("killed")
     assert (session, outcome) == (closed["status"], closed["outcome"])
     assert closed["actions"][-1]["type"] == "session-finalized"
@@ -141,41 +127,37 @@ def test_the_launcher_terminates_a_dead_run_which_is_failed_whatever_it_answers(
     monkeypatch.setattr(launcher, "terminate", lambda run_id: asked.append(run_id) or answer)
     monkeypatch.setattr(DagsterInstance, "run_launcher", launcher)
     run_id = start_run(world, Status.STARTED)
-    with ExitStack() as stack:
-        leave_session(world, run_id, stack, silent_for=60)
-        assert close_dead_sessions(world.sessions, world.instance) == 1
+    leave_session(world, run_id, silent_for=60)
+    assert close_dead_sessions(world.sessions, world.instance) == 1
     assert ([run_id], Status.FAILURE) == (asked, status_of_run(world, run_id))
 
 
 def test_a_run_with_another_living_session_goes_on(world: World) -> None:
     """One dead step does not make a run dead whose other step beats."""
     run_id = start_run(world, Status.STARTED)
-    with ExitStack() as stack:
-        leave_session(world, run_id, stack, silent_for=60)
-        leave_session(world, run_id, stack, step="other")
-        assert close_dead_sessions(world.sessions, world.instance) == 1
-        assert status_of_run(world, run_id) is Status.STARTED
+    leave_session(world, run_id, silent_for=60)
+    leave_session(world, run_id, step="other")
+    assert close_dead_sessions(world.sessions, world.instance) == 1
+    assert status_of_run(world, run_id) is Status.STARTED
 
 
 def test_living_sessions_and_pauses_within_the_lease_are_left_alone(world: World) -> None:
     """Twenty seconds of silence close the session of a finished run, and not that of one that Dagster holds for started."""
-    with ExitStack() as stack:
-        lives = leave_session(world, start_run(world, Status.FAILURE), stack)
-        paused = leave_session(world, start_run(world, Status.STARTED), stack, silent_for=20)
-        ended = leave_session(world, start_run(world, Status.FAILURE), stack, silent_for=20)
-        assert close_dead_sessions(world.sessions, world.instance) == 1
-        assert {lives: "running", paused: "running", ended: "crashed"} == {
-            row.id: row.status for row in recorded(world.sessions)
-        }
+    lives = leave_session(world, start_run(world, Status.FAILURE))
+    paused = leave_session(world, start_run(world, Status.STARTED), silent_for=20)
+    ended = leave_session(world, start_run(world, Status.FAILURE), silent_for=20)
+    assert close_dead_sessions(world.sessions, world.instance) == 1
+    assert {lives: "running", paused: "running", ended: "crashed"} == {
+        row.id: row.status for row in recorded(world.sessions)
+    }
 
 
 def test_of_reapers_at_once_one_ends_a_run(real: World) -> None:
     """Four daemons' ticks at the same moment: the session is closed once, and its run failed once."""
     run_id = start_run(real, Status.STARTED)
-    with ExitStack() as stack:
-        leave_session(real, run_id, stack, silent_for=60)
-        reap = partial(close_dead_sessions, real.sessions, real.instance)
-        assert sorted(at_once([reap] * 4)) == [0, 0, 0, 1]
+    leave_session(real, run_id, silent_for=60)
+    reap = partial(close_dead_sessions, real.sessions, real.instance)
+    assert sorted(at_once([reap] * 4)) == [0, 0, 0, 1]
     events = [record.dagster_event_type for record in real.instance.all_logs(run_id)]
     assert events.count(DagsterEventType.RUN_FAILURE) == 1
 
@@ -183,15 +165,14 @@ def test_of_reapers_at_once_one_ends_a_run(real: World) -> None:
 def test_another_code_locations_session_and_runs_are_left_alone(world: World) -> None:
     """Only its own reaper ends them."""
     dead, lost = (start_run(world, Status.STARTED, "theirs") for _ in range(2))
-    with ExitStack() as stack:
-        leave_session(world, dead, stack, silent_for=60)
-        assert close_dead_sessions(world.sessions, world.instance, "ours") == 0
-        assert (0, 0) == look_twice(world, "ours")
-        assert "running" == world.one_session("killed")["status"]
-        assert {Status.STARTED} == {status_of_run(world, run_id) for run_id in (dead, lost)}
-        assert close_dead_sessions(world.sessions, world.instance, "theirs") == 1
-        assert (0, 1) == look_twice(world, "theirs")
-        assert {Status.FAILURE} == {status_of_run(world, run_id) for run_id in (dead, lost)}
+    leave_session(world, dead, silent_for=60)
+    assert close_dead_sessions(world.sessions, world.instance, "ours") == 0
+    assert (0, 0) == look_twice(world, "ours")
+    assert "running" == world.one_session("killed")["status"]
+    assert {Status.STARTED} == {status_of_run(world, run_id) for run_id in (dead, lost)}
+    assert close_dead_sessions(world.sessions, world.instance, "theirs") == 1
+    assert (0, 1) == look_twice(world, "theirs")
+    assert {Status.FAILURE} == {status_of_run(world, run_id) for run_id in (dead, lost)}
 
 
 def test_a_started_run_that_died_outside_of_a_session_is_failed_after_three_minutes(
@@ -228,13 +209,12 @@ def test_the_sensor_says_what_it_did(world: World) -> None:
     """A tick starts no run; its cursor says how long runs have been quiet."""
     run_id = start_run(world, Status.STARTED)
     said = []
-    with ExitStack() as stack:
-        leave_session(world, None, stack, silent_for=60)
-        for _ in range(2):
-            with build_sensor_context(instance=world.instance) as context:
-                answer = close_crashed_sessions(context)
-            assert isinstance(answer, SkipReason)
-            assert [run_id] == list(json.loads(context.cursor or ""))
-            said.append(answer.skip_message)
+    leave_session(world, None, silent_for=60)
+    for _ in range(2):
+        with build_sensor_context(instance=world.instance) as context:
+            answer = close_crashed_sessions(context)
+        assert isinstance(answer, SkipReason)
+        assert [run_id] == list(json.loads(context.cursor or ""))
+        said.append(answer.skip_message)
     closed = "Closed 1 sessions, failed 0 runs without a session."
     assert [closed, "All running sessions are alive."] == said

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Row, text
 
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.session import ClosedStatus, finalize_session
+from bidbeacon_sessions.session import finalize_session
 from tests.postgres.flickering import wait_until
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
@@ -72,10 +72,10 @@ def record(
     return str(session.session_id)
 
 
-_END_LEASE = text("""
+_END_LEASE = """
     UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second'
-     WHERE session_id = CAST(:id AS uuid) OR CAST(:id AS uuid) IS NULL""")
-_PAST_GRACE = text("SELECT pg_postmaster_start_time() < clock_timestamp() - interval '2 seconds'")
+     WHERE session_id = CAST(:id AS uuid) OR CAST(:id AS uuid) IS NULL"""
+_PAST_GRACE = "SELECT pg_postmaster_start_time() < clock_timestamp() - interval '2 seconds'"
 
 
 def execute(store: SessionStore, statement: str, **values: object) -> list[Row[Any]]:
@@ -88,6 +88,12 @@ def execute(store: SessionStore, statement: str, **values: object) -> list[Row[A
 def recorded(store: SessionStore) -> list[Row[Any]]:
     """Return all sessions as `job_sessions` shows them, oldest first."""
     return execute(store, "SELECT * FROM job_sessions ORDER BY started_at")
+
+
+def told(store: SessionStore) -> tuple[str, list[str]]:
+    """Return the only session's status, and the loaves that its actions tell of."""
+    [row] = recorded(store)
+    return row.status, [action["what"] for action in row.actions if "what" in action]
 
 
 def count_waiting(store: SessionStore, table: str) -> int:
@@ -115,37 +121,20 @@ def database_away(store: SessionStore) -> Iterator[None]:
             connection.execute(f"{alter} true".encode())
 
 
-def close_from_outside(
-    store: SessionStore,
-    session_id: UUID,
-    status: ClosedStatus = "crashed",
-    *,
-    has_successor: bool = False,
-) -> bool:
+def close_from_outside(store: SessionStore, session_id: UUID) -> bool:
     """Close a session as another process does that found it silent; return whether it was still open."""
+    why = "it was silent."
     with store.begin() as connection:
-        return finalize_session(
-            connection,
-            session_id,
-            status=status,
-            reason="it was silent.",
-            now=utc_now(),
-            has_successor=has_successor,
-        )
+        return finalize_session(connection, session_id, status="crashed", reason=why, now=utc_now())
 
 
 def end_lease(engine: Engine, session_id: UUID | None = None) -> None:
     """End the lease of a session, or of all."""
-    with engine.begin() as connection:
-        connection.execute(_END_LEASE, {"id": session_id})
+    execute(SessionStore(engine), _END_LEASE, id=session_id)
     wait_past_grace(engine)
 
 
 def wait_past_grace(engine: Engine) -> None:
     """Wait while the server takes nobody for dead, as one that has just been started does."""
-
-    def is_past_grace() -> bool:
-        with engine.connect() as connection:
-            return bool(connection.execute(_PAST_GRACE).scalar_one())
-
-    wait_until(is_past_grace, "the server was not just started")
+    store = SessionStore(engine)
+    wait_until(lambda: execute(store, _PAST_GRACE)[0][0], "the server was not just started")

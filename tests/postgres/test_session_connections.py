@@ -16,20 +16,9 @@ from bidbeacon_sessions.current_session import working_for
 from bidbeacon_sessions.leases import end_dead_connections
 from bidbeacon_sessions.settings import get_session_settings
 from tests.postgres.flickering import wait_until
-from tests.recorded_sessions import close_from_outside, end_lease, execute, recorded
+from tests.recorded_sessions import LoafBaked, close_from_outside, end_lease, execute, recorded
 
 NAME = "SELECT current_setting('application_name')"
-
-
-@pytest.fixture
-def other(database_url: str) -> Iterator[SessionStore]:
-    """Yield a store as another process has it.
-
-    What it does is run in a `Context()`, which works for no session of this one.
-    """
-    store = SessionStore.connect(database_url)
-    yield store
-    store.dispose()
 
 
 def name(store: SessionStore) -> str:
@@ -87,21 +76,25 @@ def test_a_heartbeat_does_not_carry_the_session(
 
 
 def test_a_closed_session_loses_its_connections_and_gets_no_new_ones(
-    session_store: SessionStore, other: SessionStore
+    session_store: SessionStore,
 ) -> None:
-    """Its open transaction is rolled back, though it locks the session; and nothing can be begun in its name."""
+    """Its open transaction is rolled back, though it locks the session; nothing is written or begun in its name, and the timeline ends with who closed it."""
     with pytest.raises(SessionClosedError), with_job_session("x", store=session_store) as session:
+        session.add(LoafBaked())
         with pytest.raises(OperationalError), session_store.begin() as connection:
             # As an action does.
             connection.exec_driver_sql("SELECT FROM session_headers FOR KEY SHARE")
-            assert Context().run(close_from_outside, other, session.session_id)
-        with session_store.begin() as connection:
+            assert Context().run(close_from_outside, session_store, session.session_id)
+        with pytest.raises(SessionClosedError), session_store.begin():
             pytest.fail("a connection was given")
-    assert ["crashed"] == [row.status for row in recorded(session_store)]
+        session.add(LoafBaked())
+    [row] = recorded(session_store)
+    assert "crashed" == row.status
+    assert ["loaf-baked", "session-finalized"] == [action["type"] for action in row.actions]
 
 
 def test_only_connections_of_sessions_whose_lease_has_ended_are_ended(
-    session_store: SessionStore, other: SessionStore
+    session_store: SessionStore,
 ) -> None:
     """A living session and work outside of sessions keep theirs."""
     engine = session_store.engine
@@ -110,22 +103,22 @@ def test_only_connections_of_sessions_whose_lease_has_ended_are_ended(
         with_job_session("x", store=session_store),
         engine.connect() as named,
     ):
-        assert Context().run(end_dead, other) == 0
-        Context().run(end_lease, other.engine)
-        assert Context().run(end_dead, other) != 0
+        assert Context().run(end_dead, session_store) == 0
+        Context().run(end_lease, engine)
+        assert Context().run(end_dead, session_store) != 0
         with pytest.raises(OperationalError):
             named.exec_driver_sql(NAME)
         assert unnamed.exec_driver_sql(NAME).scalar_one() == "bidbeacon"
 
 
 def test_a_role_that_may_not_end_connections_is_told_what_it_lacks(
-    session_store: SessionStore, other: SessionStore, caplog: pytest.LogCaptureFixture
+    session_store: SessionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing breaks; an error in the log names both the connection and the grant."""
-    [(owner,)] = execute(other, "SELECT current_user")
+    [(owner,)] = execute(session_store, "SELECT current_user")
 
     def end() -> int:
-        with other.begin() as connection:
+        with session_store.begin() as connection:
             connection.execute(text("CREATE ROLE lowly_closer"))
             connection.execute(text("SET LOCAL ROLE lowly_closer"))
             count = end_connections(connection, [session.session_id])

@@ -18,7 +18,7 @@ from bidbeacon_sessions import session as session_module
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.settings import get_session_settings
 from tests.postgres.flickering import wait_until
-from tests.recorded_sessions import LoafBaked, count_waiting, database_away, execute, recorded
+from tests.recorded_sessions import LoafBaked, count_waiting, database_away, execute, recorded, told
 
 
 @contextmanager
@@ -32,25 +32,19 @@ def ends_soon(store: SessionStore) -> Iterator[None]:
         back.join()
 
 
-def _loaf(number: int) -> LoafBaked:
-    return LoafBaked(what=str(number), about=(("US.a", str(number), None),))
-
-
-def told(store: SessionStore) -> tuple[str, list[int]]:
-    """Return the only session's status, and the numbers of its actions."""
-    [row] = recorded(store)
-    return row.status, [int(action["what"]) for action in row.actions]
+def _loaf(what: str) -> LoafBaked:
+    return LoafBaked(what=what, about=(("US.a", what, None),))
 
 
 def test_an_action_and_the_end_wait_for_the_database(session_store: SessionStore) -> None:
     """None is lost, none comes twice, they keep their order; the session is succeeded, not crashed."""
     with ExitStack() as back, with_job_session("x", store=session_store) as session:
-        session.add(_loaf(1))
+        session.add(_loaf("1"))
         with ends_soon(session_store):
-            session.add(_loaf(2))
-        session.add(_loaf(3))
+            session.add(_loaf("2"))
+        session.add(_loaf("3"))
         back.enter_context(ends_soon(session_store))
-    assert ("succeeded", [1, 2, 3]) == told(session_store)
+    assert ("succeeded", ["1", "2", "3"]) == told(session_store)
 
 
 def test_a_session_that_begins_meanwhile_is_stored_with_its_true_beginning_and_its_lease(
@@ -82,7 +76,7 @@ def test_a_database_that_stays_away_ends_the_job(
         with_job_session("x", store=session_store) as session,
     ):
         gone.enter_context(database_away(session_store))
-        session.add(_loaf(1))
+        session.add(_loaf("1"))
     assert ("running", []) == told(session_store)
 
 
@@ -107,9 +101,9 @@ def test_an_action_that_the_database_refuses_fails_the_job(session_store: Sessio
         pytest.raises(psycopg.errors.CheckViolation),
         with_job_session("x", store=session_store) as session,
     ):
-        for number in (1, 2):
-            session.add(_loaf(number))
-    assert ("failed", [1]) == told(session_store)
+        for what in ("1", "2"):
+            session.add(_loaf(what))
+    assert ("failed", ["1"]) == told(session_store)
 
 
 @pytest.mark.parametrize("write", ["insert_session", "append_action", "close_session"])
@@ -128,9 +122,9 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(
 
     monkeypatch.setattr(writes, write, lose_the_first)
     with with_job_session("x", store=session_store) as session:
-        session.add(_loaf(1))
-        session.add(_loaf(2))
-    assert ("succeeded", [1, 2]) == told(session_store)
+        session.add(_loaf("1"))
+        session.add(_loaf("2"))
+    assert ("succeeded", ["1", "2"]) == told(session_store)
     about = execute(session_store, "SELECT dataset FROM session_references ORDER BY id")
     assert ["1", "2"] == [row.dataset for row in about]
 
@@ -139,15 +133,15 @@ def test_an_action_shares_the_fate_of_the_callers_transaction(session_store: Ses
     """Rolled back with it, as a whole or to a savepoint; what comes next is not held up."""
     with with_job_session("x", store=session_store) as session:
         with pytest.raises(LookupError), session_store.begin() as connection:
-            session.add_in(connection, _loaf(1))
+            session.add_in(connection, _loaf("1"))
             raise LookupError
         with session_store.begin() as connection:
-            session.add_in(connection, _loaf(2))
+            session.add_in(connection, _loaf("2"))
             with pytest.raises(LookupError), connection.begin_nested():
-                session.add_in(connection, _loaf(3))
+                session.add_in(connection, _loaf("3"))
                 raise LookupError
-        session.add(_loaf(4))
-    assert ("succeeded", [2, 4]) == told(session_store)
+        session.add(_loaf("4"))
+    assert ("succeeded", ["2", "4"]) == told(session_store)
 
 
 def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(
@@ -159,15 +153,15 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(
         pytest.raises(KeyboardInterrupt),
         with_job_session("x", store=session_store) as session,
     ):
-        session.add(_loaf(1))
+        session.add(_loaf("1"))
         blocker.execute(text("LOCK TABLE session_references IN SHARE MODE"))
         threading.Thread(target=_interrupt_one_that_waits, args=(session_store,)).start()
         try:
-            session.add(_loaf(2))
+            session.add(_loaf("2"))
         finally:
             blocker.rollback()
-    status, numbers = told(session_store)
-    assert ("cancelled", 1) == (status, numbers[0])
+    status, loaves = told(session_store)
+    assert ("cancelled", "1") == (status, loaves[0])
 
 
 def _interrupt_one_that_waits(session_store: SessionStore) -> None:

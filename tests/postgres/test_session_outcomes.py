@@ -6,9 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
@@ -89,7 +86,7 @@ def attempt(
 
 
 def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: SessionStore) -> None:
-    """They stay failed, without problems: in filters, by account, among failures and in metrics; another step's failure stays."""
+    """They stay failed, without problems: in filters, by account and in the histogram; another step's failure stays."""
     other = {"run_id": "run", "step_key": "other", "account": None}
     record(session_store, "y", fails=True, clock=utc_now, **other)
     for retry, fails in enumerate([True, True, False]):
@@ -105,11 +102,7 @@ def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: Se
     now = utc_now()
     span = Span(now - timedelta(hours=1), now + timedelta(hours=1), timedelta(hours=2))
     with session_store.snapshot() as connection:
-        [found] = find_failed_sessions(connection, Settings(), now)
-        assert "1 session of y failed" == found.effects[0].text
-        jobs = aggregate_jobs(connection, span.since, span.before)
         marks = count_by_interval(connection, SessionFilter(), span)
-    assert {"bake": 0, "y": 1} == {job["job_name"]: job["failures"] for job in jobs}
     assert {"failed": 1, "retried": 2, "succeeded": 1} == {
         row["mark"]: row["sessions"] for row in marks or ()
     }

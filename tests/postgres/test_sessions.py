@@ -5,16 +5,8 @@ from datetime import date
 
 import pytest
 
-from bidbeacon_sessions import (
-    Action,
-    Reference,
-    SessionClosedError,
-    SessionStore,
-    Subject,
-    settings,
-    with_job_session,
-)
-from tests.recorded_sessions import close_from_outside, execute, recorded
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, settings, with_job_session
+from tests.recorded_sessions import execute, recorded
 
 ACCOUNT = Subject("US.a")
 
@@ -98,19 +90,6 @@ def test_an_error_that_is_made_of_an_interrupt_fails_the_session(
     with pytest.raises(TimeoutError), with_job_session("x", store=session_store):
         raise TimeoutError from asyncio.CancelledError()
     assert [row.status for row in recorded(session_store)] == ["failed"]
-
-
-def test_nothing_is_written_into_a_session_that_somebody_closed(
-    session_store: SessionStore,
-) -> None:
-    """A process that wakes up finds its session closed, and the timeline says what was last seen."""
-    with pytest.raises(SessionClosedError), with_job_session("x", store=session_store) as session:
-        session.add(LOADED)
-        assert close_from_outside(session_store, session.session_id)
-        session.add(LOADED)
-    [row] = recorded(session_store)
-    assert row.status == "crashed"
-    assert ["sample-loaded", "session-finalized"] == [action["type"] for action in row.actions]
 
 
 @pytest.mark.parametrize(

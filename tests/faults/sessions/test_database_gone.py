@@ -14,7 +14,7 @@ from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.session import RETRY_SECONDS
 from tests.postgres.flickering import wait_until
-from tests.recorded_sessions import LoafBaked, recorded
+from tests.recorded_sessions import LoafBaked, told
 from tests.temporary_postgres import TemporaryPostgres
 
 pytestmark = pytest.mark.faults
@@ -44,12 +44,6 @@ def close_dead(store: SessionStore) -> int:
     """Look for dead sessions as the sensor does; return how many were closed."""
     with DagsterInstance.ephemeral() as instance:
         return close_dead_sessions(store, instance)
-
-
-def told(store: SessionStore) -> tuple[str, list[str]]:
-    """Return the only session's status, and the loaves it tells of."""
-    [row] = recorded(store)
-    return row.status, [action["what"] for action in row.actions if "what" in action]
 
 
 def test_sessions_outage_of_a_while_loses_nothing(

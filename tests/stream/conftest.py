@@ -1,16 +1,13 @@
 """A running stream on a free port, and readers of it."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server import StreamServer
-from tests.stream import reading
-from tests.stream.reading import CONNECTIONS, DEADLINE, Stream
+from tests.stream.reading import CONNECTIONS, DEADLINE, Stream, serve_stream
 
 
 @pytest.fixture(autouse=True)
@@ -27,21 +24,9 @@ def _nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-def serve_stream() -> Callable[..., AbstractContextManager[StreamServer]]:
-    """Serves a store in a thread, as a context manager; for tests of what a product adds to the stream."""
-    return reading.serve_stream
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """Waits for a condition, with a deadline; for the same tests."""
-    return reading.wait_until
-
-
-@pytest.fixture
 def base_url(session_store: SessionStore) -> Iterator[str]:
     """The address of a running stream over `session_store`."""
-    with reading.serve_stream(session_store) as server:
+    with serve_stream(session_store) as server:
         yield server.url
 
 

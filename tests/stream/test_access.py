@@ -1,7 +1,6 @@
 """Who may read the stream, and what every answer carries."""
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,15 +17,12 @@ TOKEN = "a-long-random-token"
 
 
 @pytest.fixture
-def guarded(session_store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+def guarded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
     """A client of a stream that demands a token."""
     monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
     get_session_settings.cache_clear()
-    with (
-        serve_stream(session_store) as server,
-        httpx.Client(base_url=server.url, timeout=15) as client,
-    ):
-        yield client
+    client: httpx.Client = request.getfixturevalue("http")
+    return client
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "stream.example.com"])

@@ -132,7 +132,6 @@ def test_a_restored_database_starts_a_new_epoch(store: SessionStore, restore: st
     assert [(new, 0)] == published(store)
 
 
-@pytest.mark.usefixtures("store")
 def test_without_the_right_to_ask_for_the_clusters_identity_the_log_works(
     store: SessionStore,
 ) -> None:

@@ -16,13 +16,7 @@ from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.following import Follower
 from bidbeacon_sessions.log_reader import MOST_CHANGES, LogReader
 from bidbeacon_sessions.messages import PIECE_CHARACTERS, Frame, Message
-from tests.stream.writing import (
-    commit_end,
-    commit_session,
-    commit_sessions,
-    take_step,
-    write_action,
-)
+from tests.stream.writing import commit_end, commit_session, commit_sessions, write_action
 
 pytestmark = pytest.mark.anyio
 
@@ -187,17 +181,6 @@ async def test_a_reader_in_step_keeps_nothing_that_it_was_told(
     async with asyncio.timeout(15):
         while missed() is not None:  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.01)
-
-
-def test_only_the_last_of_several_messages_moves_the_cursor(session_store: SessionStore) -> None:
-    """A connection that breaks in between repeats, and never skips."""
-    take_step(session_store)
-    log = LogReader(session_store.engine)
-    before = log.advance()[0]
-    commit_sessions(session_store, 3)
-    frame = log.read(before.cursor, log.advance()[0], EVERYTHING, before.cursor)
-    log.dispose()
-    assert [f"{before.epoch}.{place}" for place in (0, 0, 3)] == [one.id for one in frame.messages]
 
 
 def test_long_frames_are_cut_into_pieces() -> None:

@@ -1,18 +1,12 @@
 """The list, one session, and the catalogue, over HTTP."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
-from sqlalchemy import text
 
-from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import step
-from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.listing import MOST_ACTIONS, load_sessions
-from tests.recorded_sessions import LoafBaked, LoafBurnt, count_waiting, record
-from tests.stream.reading import Stream, wait_until
-from tests.stream.writing import take_step
+from bidbeacon_sessions.listing import MOST_ACTIONS
+from tests.recorded_sessions import LoafBaked, LoafBurnt, record
+from tests.stream.reading import Stream
 
 ABOUT = (("DE.b", "daily_targets", date(2026, 7, 24)),)
 
@@ -86,21 +80,6 @@ def test_a_long_session_is_read_in_several_answers(stream: Stream) -> None:
     assert list(range(1, count + 1)) == [action["ord"] for action in both]
     assert {"flour": 7} == first["session"]["input"]
     assert "." in first["cursor"]
-
-
-def test_the_cursor_is_of_the_same_moment_as_the_sessions(session_store: SessionStore) -> None:
-    """What is committed and published while the list is read is in the list or after its cursor, never in neither."""
-    take_step(session_store)
-    with ThreadPoolExecutor(1) as pool:
-        with session_store.begin() as publishing:
-            publishing.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
-            listing = pool.submit(load_sessions, session_store, SessionFilter(), 50)
-            wait_until(lambda: count_waiting(session_store, "session_change_cursor") > 0)
-            record(session_store)
-            assert step(publishing)
-        loaded = listing.result(timeout=15)
-
-    assert ([], "0") == (loaded["sessions"], loaded["cursor"].rpartition(".")[2])
 
 
 @pytest.mark.parametrize(

@@ -65,15 +65,7 @@ def test_frequent_and_rare_words_are_found_alike(
     odd = 'It was\nTHROTTLED at "Söhne & Ärzte", C:\\new_rows, daily_targets, 3,395.68 EUR, see https://amazon.com/Ads?x=1 ÇA'
     record(stream.store, "words", LoafBaked(what=odd))
     record(stream.store, "others", LoafBaked(what="nothing"))
-    for wanted in [
-        odd,
-        *odd.split(),
-        "throttled",
-        "SÖHNE ärz",
-        "3,395.68",
-        "amazon.com",
-        "new",
-    ]:
+    for wanted in [odd, *odd.split(), "throttled", "SÖHNE ärz", "3,395.68", "amazon.com", "new"]:
         found = jobs(stream, text=wanted)
         with monkeypatch.context() as frequent:
             frequent.setattr("bidbeacon_sessions.search.WALKED_FOR_TEXT", 1)

@@ -28,13 +28,7 @@ def start_session(connection: Connection, *, job: str = "job", **given: Any) -> 
 def write_action(connection: Connection, session_id: UUID, ord_: int) -> None:
     """Write an action of a known type in an open transaction."""
     payload = SessionFinalized(status="crashed", reason=f"no {ord_}").model_dump(mode="json")
-    action = NewAction(
-        ord=ord_,
-        type="session-finalized",
-        tone="neutral",
-        at=utc_now(),
-        payload=payload,
-    )
+    action = NewAction(ord_, "session-finalized", "neutral", utc_now(), payload)
     assert insert_action(connection, session_id, action)
 
 

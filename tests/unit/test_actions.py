@@ -67,10 +67,7 @@ def days(*numbers: int) -> list[date]:
             SampleQueued(windows=days(0, 1, 3)),
             "Queued 3 report windows 2026-01-01 2026-01-02 2026-01-04",
         ),
-        (
-            SampleQueued(windows=days(*range(8))),
-            "Queued 8 report windows 2026-01-01 … 2026-01-08",
-        ),
+        (SampleQueued(windows=days(*range(8))), "Queued 8 report windows 2026-01-01 … 2026-01-08"),
         (SampleQueued(windows=[], waited=0.44), "Queued 0 report windows  after 0.4 s"),
         (SampleQueued(windows=[], waited=42), "Queued 0 report windows  after 42 s"),
         (SampleQueued(windows=[], waited=7500), "Queued 0 report windows  after 2 h 05 min"),

@@ -1,6 +1,6 @@
 """What differs between a session and the last good one, and how a stretch of time is divided."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,7 @@ from bidbeacon_sessions.listing import compare
 from bidbeacon_sessions.server.answers import RefusedError
 from bidbeacon_sessions.server.figures import divide
 from bidbeacon_sessions.server.pages import find_modules
-
-NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
+from tests.recorded_sessions import NOON
 
 
 def test_actions_input_and_labels_are_compared() -> None:

@@ -1,7 +1,6 @@
 """Where a session's time went: steps without gaps, own work and waiting told apart."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ from hypothesis import strategies as st
 from bidbeacon_pipelines.actions import ReportProcessed, ReportRequested, WindowsQueued
 from bidbeacon_sessions import Action
 from bidbeacon_sessions.spans import MOST_STEPS, describe_time, divide_time
-
-START = datetime(2026, 7, 25, 12, tzinfo=UTC)
+from tests.recorded_sessions import NOON
 
 
 class OvenHeated(Action):
@@ -33,35 +31,28 @@ class DoughMade(Action):
 
 def row(number: int, action_type: str, seconds: float, **payload: Any) -> dict[str, Any]:
     """Return a stored action of so many seconds after the start."""
-    at = START + timedelta(seconds=seconds)
+    at = NOON + timedelta(seconds=seconds)
     return {"ord": number, "type": action_type, "at": at, "payload": payload}
 
 
 def session(seconds: float | None) -> dict[str, Any]:
     """Return the header of a session that ended after so many seconds, or goes on."""
-    ended = None if seconds is None else START + timedelta(seconds=seconds)
-    return {"started_at": START, "finished_at": ended}
-
-
-def told(actions: Sequence[dict[str, Any]], seconds: float | None) -> list[tuple[Any, ...]]:
-    """Return what was waited for, from when and how long, by the action that ended it."""
-    return [tuple(step.values()) for step in describe_time(session(seconds), actions)["steps"]]
+    ended = None if seconds is None else NOON + timedelta(seconds=seconds)
+    return {"started_at": NOON, "finished_at": ended}
 
 
 def test_waiting_ends_with_an_action_and_own_work_comes_last() -> None:
-    """The class of the action says what was waited for, and its payload how long the work afterwards took."""
+    """The class of the action says what was waited for, and its payload how long the work afterwards took.
+
+    Of each step: what was waited for, from when and how long, and the action that ended it.
+    """
     actions = [row(1, "of-other-code", 2), row(2, "oven-heated", 12, kneading=3)]
     assert [
         (None, 0, 2, 1),
         ("the oven", 2, 7, 2),
         (None, 9, 3, 2),
         (None, 12, 1, None),
-    ] == told(actions, 13)
-
-
-def test_a_session_that_goes_on_is_divided_up_to_its_last_action() -> None:
-    """The step under way ends with an action that is not recorded yet."""
-    assert [("the oven", 0, 4, 1)] == told([row(1, "oven-heated", 4)], None)
+    ] == [tuple(step.values()) for step in describe_time(session(13), actions)["steps"]]
 
 
 @pytest.mark.parametrize(
@@ -87,9 +78,7 @@ def test_a_report_tells_the_gate_amazon_and_the_load_apart() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-5, 500), st.integers(0, 60)), max_size=40))
-def test_steps_follow_each_other_without_a_gap(
-    drawn: list[tuple[bool, int, int]],
-) -> None:
+def test_steps_follow_each_other_without_a_gap(drawn: list[tuple[bool, int, int]]) -> None:
     """Whatever the clock did between two actions: the steps cover the time once, and the longest are shown."""
     seconds, actions = 0, []
     for number, (waits, later, own) in enumerate(drawn, start=1):
@@ -97,10 +86,10 @@ def test_steps_follow_each_other_without_a_gap(
         action_type = "oven-heated" if waits else "dough-made"
         actions.append(row(number, action_type, seconds, kneading=own))
     end = 0.0
-    for step in divide_time(START, None, actions):
+    for step in divide_time(NOON, None, actions):
         assert (end, True) == (step.start, step.seconds > 0)
         end = step.start + step.seconds
-    assert max([0, *((action["at"] - START).total_seconds() for action in actions)]) == end
+    assert max([0, *((action["at"] - NOON).total_seconds() for action in actions)]) == end
     time = describe_time(session(None), actions)
     assert len(time["steps"]) <= MOST_STEPS
     assert end == sum(one["seconds"] for one in time["sums"])

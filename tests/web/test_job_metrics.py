@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import httpx
 
+from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import StreamServer
 from tests.recorded_sessions import NOON, record
 
@@ -34,6 +36,21 @@ def test_sessions_are_counted_by_job_and_interval(session_store: SessionStore) -
     )
     assert [15, 28.5] == [round(load[name], 3) for name in ("p50", "p95")]
     assert [(3, 1), (0, 0), (1, 0)] == [tuple(one.values()) for one in load["intervals"]]
+
+
+def test_a_failed_attempt_that_a_later_one_recovered_is_no_failure(
+    session_store: SessionStore,
+) -> None:
+    """Neither in the figures of its job nor among the findings; another step's failure stays."""
+    now = utc_now()
+    for job, retry, fails in (("other", 0, True), ("bake", 0, True), ("bake", 1, False)):
+        step = {"run_id": "run", "step_key": job, "retry_number": retry}
+        record(session_store, job, fails=fails, clock=utc_now, **step)
+    with session_store.snapshot() as connection:
+        [found] = find_failed_sessions(connection, Settings(), now)
+        jobs = aggregate_jobs(connection, now - timedelta(hours=1), now + timedelta(hours=1))
+    assert "1 session of other failed" == found.effects[0].text
+    assert {"bake": 0, "other": 1} == {each["job_name"]: each["failures"] for each in jobs}
 
 
 def test_a_running_session_counts_and_has_no_duration(session_store: SessionStore) -> None:

@@ -357,7 +357,7 @@ class World:
 
     def lost_by_reader(self) -> list[str]:
         """Return what the reader of the stream does not know as the tables have it."""
-        sessions, actions = self.reader.sessions, self.reader.actions
+        sessions, actions = self.reader.view.sessions, self.reader.view.actions
         rows = self.cluster.rows("SELECT id, status, outcome FROM job_sessions")
         known = {(key, one["status"], one["outcome"]) for key, one in sessions.items()}
         stored = {(str(row["id"]), row["status"], row["outcome"]) for row in rows}

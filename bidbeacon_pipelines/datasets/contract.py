@@ -66,10 +66,7 @@ class Contract:
 def make_contract(
     overrides: Iterable[Mapping[Any, Any]], products: Collection[str] | None = None
 ) -> Contract:
-    """Return the contract of an ads account; its own overrides count more than those of its region.
-
-    Without `products` it has the reports of all ad products.
-    """
+    """Return the contract of an ads account; its own overrides count more than those of its region."""
     ordered = sorted(overrides, key=lambda row: row["account_id"] is not None)
     return Contract({(row["dataset"], row["what"]): row["value"] for row in ordered}, products)
 

@@ -64,7 +64,7 @@ class Contract:
 
 
 def make_contract(
-    overrides: Iterable[Mapping[Any, Any]], products: Collection[str] | None = None
+    overrides: Iterable[Mapping[Any, Any]], products: Collection[str] | None
 ) -> Contract:
     """Return the contract of an ads account; its own overrides count more than those of its region."""
     ordered = sorted(overrides, key=lambda row: row["account_id"] is not None)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
@@ -13,13 +12,16 @@ from bidbeacon_pipelines.actions import (
     ReportAdopted,
     SkipReason,
     WaitGivenUp,
-    WindowSkipped,
 )
 from bidbeacon_pipelines.causes import Cause, cause, explain, key_of, without_detail
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.plan import plan_backfill, why_stopped
+from bidbeacon_pipelines.requests.plan import (
+    plan_backfill,
+    skip_stopped,
+    skip_windows,
+)
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     get_request,
@@ -197,16 +199,10 @@ class _Load:
             raise WindowNotLoadedError(self.dataset.name, failed, loaded)
         return windows
 
-    @property
-    def _facts(self) -> dict[str, Any]:
-        """What its actions on windows have in common."""
-        return {"account": self.account.account_key, "dataset": self.dataset.name}
-
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
         """Stop if the account is paused, disabled or needs attention."""
         if account.stop_reason is not None:
-            stopped = why_stopped(account)
-            self.session.add(WindowSkipped(**self._facts, windows=list(days), **stopped))
+            self.session.add(skip_stopped(account.account_key, self.dataset, days, account))
             raise AccountSkippedError(account)
 
     def _leave_out(self, days: Sequence[date], today: date) -> dict[date, SkipReason]:
@@ -215,8 +211,8 @@ class _Load:
         for reason in dict.fromkeys(left_out.values()):
             alike = [day for day in left_out if left_out[day] is reason]
             detail = self.account.time_zone if reason is SkipReason.NOT_OVER else None
-            why = {"reason": reason, "detail": detail}
-            self.session.add(WindowSkipped(**self._facts, windows=alike, **why))
+            key = self.account.account_key
+            self.session.add(skip_windows(key, self.dataset, alike, reason, detail=detail))
         return left_out
 
     def _windows(self, days: Sequence[date]) -> list[ReportWindow]:
@@ -235,7 +231,8 @@ class _Load:
             with self.context.engine.begin() as connection:
                 request = get_request(connection, request_id)
                 adopted = ReportAdopted(
-                    **self._facts,
+                    account=self.account.account_key,
+                    dataset=self.dataset.name,
                     windows=days,
                     request_id=request_id,
                     report_id=request.report_id or f"request {request_id}",
@@ -279,15 +276,16 @@ class _Load:
         waiting = _days(one for one in self._pending(days) if one.request_id is None)
         if waiting:
             if records_waiting:
-                reason = SkipReason.WAITS_FOR_AMAZON
-                session.add(WindowSkipped(**self._facts, windows=waiting, reason=reason))
+                key, reason = account.account_key, SkipReason.WAITS_FOR_AMAZON
+                session.add(skip_windows(key, dataset, waiting, reason))
             _make_room(context, session, account.ads_account)
 
     def _give_up(self, pending: Sequence[ReportWindow]) -> None:
         """Record that the time is over and the remaining windows are no longer waited for."""
         causes = {window.window_date: _why_pending(window) for window in pending}
         for why, days in _days_by_cause(causes):
-            self.session.add(WaitGivenUp(**self._facts, windows=days, cause=why))
+            facts = {"account": self.account.account_key, "dataset": self.dataset.name}
+            self.session.add(WaitGivenUp(**facts, windows=days, cause=why))
 
 
 def _why_left_out(dataset: Dataset, day: date, today: date) -> SkipReason | None:

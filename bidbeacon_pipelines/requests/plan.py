@@ -8,11 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.override_queries import list_overrides_for
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries, set_next_look
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
-from bidbeacon_pipelines.datasets.contract import make_contract
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.planning_rules import (
@@ -30,6 +28,7 @@ from bidbeacon_pipelines.requests.queries import (
     replace_plans,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import make_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_sessions import SessionRecorder
@@ -46,9 +45,8 @@ def plan_account(context: JobContext, session: SessionRecorder, ads_account: Ads
         accounts = list_countries(connection, ads_account.account_id)
     active = [account for account in accounts if account.stop_reason is None]
     if not active:
-        for dataset in DATASETS if accounts else ():
-            facts = {"dataset": dataset, "windows": [], **why_stopped(accounts[0])}
-            session.add(WindowSkipped(account=ads_account.ads_account_key, **facts))
+        for dataset in DATASETS.values() if accounts else ():
+            session.add(skip_stopped(ads_account.ads_account_key, dataset, [], accounts[0]))
         return
     make_windows(context, session, active)
     plan_due(context, session, ads_account, active)
@@ -133,7 +131,7 @@ def plan_due(
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
     until = now + patience if len(accounts) > 1 else now
-    account_id, key = ads_account.account_id, ads_account.ads_account_key
+    account_id = ads_account.account_id
     with context.engine.begin() as connection:
         drafts = _lock_drafts(connection, account_id, now, until)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
@@ -148,13 +146,17 @@ def plan_due(
                 session_id=session.session_id,
                 at=now,
             )
+        key = ads_account.ads_account_key
+        for draft in changed:
             if draft.planned:
                 session.add_in(connection, ReportsPlanned(account=key, **draft.facts))
-        for facts in _skips(drafts, waiting, patience):
-            session.add_in(connection, WindowSkipped(account=key, **facts))
-        next_look_at = ads_account.next_refresh(now)
-        if not waiting and next_look_at != ads_account.next_look_at:
-            set_next_look(connection, ads_account, next_look_at)
+        for dataset, reason, detail in _skips(drafts, waiting, patience):
+            skipped = WindowSkipped(
+                account=key, dataset=dataset, windows=[], reason=reason, detail=detail
+            )
+            session.add_in(connection, skipped)
+        if not waiting and (at := ads_account.next_refresh(now)) != ads_account.next_look_at:
+            set_next_look(connection, ads_account, at)
         change_ads_account(connection, account_id, planned_at=now)
 
 
@@ -166,8 +168,7 @@ def _lock_drafts(
     plans = list_plans(connection, account_id)  # first, since sending one includes its windows
     days = list_days_to_plan(connection, account_id, now=now)
     next_due = list_next_due(connection, account_id, after=now, until=until)
-    overrides = list_overrides_for(connection, account_id)
-    contract = make_contract(overrides)  # reports of products without campaigns have no windows
+    contract = read_contract(connection, account_id)
     fixed = [plan for plan in plans if plan.is_fixed]
     drafts = []
     for dataset in DATASETS.values():
@@ -186,19 +187,18 @@ def _lock_drafts(
 
 def _skips(
     drafts: Sequence[_Draft], waiting: Sequence[_Draft], patience: timedelta
-) -> list[dict[str, Any]]:
-    """Return what `WindowSkipped` has of each dataset of which windows are skipped: those that wait, or all where nothing is due."""
+) -> list[tuple[str, SkipReason, str | None]]:
+    """Return the datasets of which a planning skips windows, each with the reason and its detail: those that wait, or all where nothing is due."""
     first_due: dict[str, datetime] = {}
     for draft in waiting:
         first_due.setdefault(draft.report.dataset.name, min(draft.due))
-    skips: list[dict[str, Any]] = []
+    skips: list[tuple[str, SkipReason, str | None]] = []
     for dataset, since in first_due.items():
-        at, reason = since + patience, SkipReason.WAITS_FOR_COUNTRIES
+        at = since + patience
         until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
-        skips.append({"dataset": dataset, "windows": [], "reason": reason, "detail": until})
+        skips.append((dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
     if not any(draft.days or draft.stored for draft in drafts):
-        fresh = {"windows": [], "reason": SkipReason.ALREADY_FRESH}
-        skips += [{"dataset": dataset, **fresh} for dataset in DATASETS]
+        skips += [(dataset, SkipReason.ALREADY_FRESH, None) for dataset in DATASETS]
     return skips
 
 
@@ -228,8 +228,7 @@ def plan_backfill(
         windows = list_windows(connection, account, dataset.name, days)
         wanted = [w for w in windows if w.wanted_by is not None and w.request_id is None]
         added = []
-        contract = make_contract(list_overrides_for(connection, account.account_id))
-        for report in contract.reports(dataset):
+        for report in read_contract(connection, account.account_id).reports(dataset):
             requests = plan_requests(
                 (),
                 longest_days=report.longest_period_days,
@@ -254,8 +253,18 @@ def plan_backfill(
     return [*serving, *added]
 
 
-def why_stopped(account: Account) -> dict[str, Any]:
-    """Return why windows of an account are not requested, for `WindowSkipped`: it is paused, disabled or needs attention."""
+def skip_stopped(
+    key: str, dataset: Dataset, days: Sequence[date], account: Account
+) -> WindowSkipped:
+    """Return the action with the reason why windows are not requested: the account is paused, disabled or needs attention."""
     needs_attention = account.needs_attention
     reason = SkipReason.ACCOUNT_NEEDS_ATTENTION if needs_attention else SkipReason.ACCOUNT_STOPPED
-    return {"reason": reason, "cause": needs_attention or account.stop_cause}
+    return skip_windows(key, dataset, days, reason, cause=needs_attention or account.stop_cause)
+
+
+def skip_windows(
+    key: str, dataset: Dataset, days: Sequence[date], reason: SkipReason, **why: Any
+) -> WindowSkipped:
+    """Return the action with the reason why windows are skipped; `why` has its detail or cause."""
+    facts: dict[str, Any] = {"account": key, "dataset": dataset.name, "windows": list(days)}
+    return WindowSkipped(**facts, reason=reason, **why)

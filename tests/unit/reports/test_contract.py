@@ -58,7 +58,8 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
             own | others | {"what": "history:SB"},
             own | others | {"what": "field:campaign.id", "value": "campaign.number"},
             own | others | {"dataset": "daily_campaigns", "what": "grouping", "value": "SP,SB+SD"},
-        ]
+        ],
+        None,
     )
     combined, brands = contract.reports(DAILY_PRODUCTS)
     assert (10, 20) == (brands.longest_period_days, brands.shorter_history)

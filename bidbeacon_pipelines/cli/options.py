@@ -1,4 +1,4 @@
-"""What commands share: the database that they work on, and how accounts, datasets and days are named."""
+"""Options and arguments that several commands share, and the database that commands work on."""
 
 from collections import Counter
 from datetime import date, timedelta

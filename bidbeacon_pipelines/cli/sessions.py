@@ -286,7 +286,7 @@ class Printer:
 
 @dataclass
 class _Seen:
-    """What of a session was shown already: its status, and the places of its actions."""
+    """The part of a session that was shown already: its status, and the places of its actions."""
 
     status: str | None = None
     places: set[int] = field(default_factory=set)

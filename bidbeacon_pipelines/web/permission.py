@@ -1,4 +1,4 @@
-"""Who may change something over HTTP: those who have the stream's token, and under `bidbeacon dev` this machine's own programs and browsers.
+"""Decides whether a request may change something: with the stream's token, or under `bidbeacon dev` from this machine.
 
 A proxy on this machine need not leave a trace in what it passes on, so elsewhere the token is
 needed on loopback too.

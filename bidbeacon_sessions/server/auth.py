@@ -1,4 +1,4 @@
-"""Who is served: this machine's own browsers and programs, or those who have the token.
+"""Access control: serves this machine's own browsers and programs, or clients that have the token.
 
 Without a token the server listens on loopback only and answers requests that name a loopback host
 only. With a token every request needs it, as a header or by the cookie of the login form. Requests

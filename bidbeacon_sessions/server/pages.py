@@ -57,7 +57,7 @@ class Extension:
 
 
 class PageFiles(StaticFiles):
-    """What pages load: not their templates, nor the declarations of types beside the scripts."""
+    """Serves scripts, styles and icons; templates and declarations of types are not served."""
 
     def __init__(self, extension: Extension) -> None:
         # A system may have another type for these, with which a browser runs no script.

@@ -94,7 +94,7 @@ async def next_revision(frames: Frames) -> int:
 async def test_no_revision_falls_where_a_read_takes_longer_than_a_look(
     follower: Follower, session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What another reader was told at the look meanwhile is older than what this one knows."""
+    """A frame that another reader got in the meantime is older than what this reader knows, and is not sent to it."""
     read, advance = LogReader.read, LogReader.advance
     is_reading, goes_on, is_waiting, may_look = (threading.Event() for _ in range(4))
     may_look.set()

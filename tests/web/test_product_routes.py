@@ -17,15 +17,10 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import Extension, StreamServer
 from bidbeacon_sessions.settings import get_session_settings
+from tests.web.conftest import AN_ACCOUNT
 
 QUESTION = {"account": "US.one", "dataset": "daily_targets", "window": "2026-11-23"}
 Serve = Callable[..., AbstractContextManager[StreamServer]]
-AN_ACCOUNT = """
-    WITH ads_account AS (
-        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
-        VALUES ('amzn1.one', 'one', 'One', 'client', 'NA', 'America/Los_Angeles'))
-    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
-    VALUES ('amzn1.one', 'US', 'US.one', 'One', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"""
 
 
 @pytest.fixture

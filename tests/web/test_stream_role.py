@@ -17,13 +17,7 @@ from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.change_log import head, step, trim
 from tests.recorded_sessions import LoafBaked, record
 from tests.stream.reading import serve_stream
-
-AN_ACCOUNT = """
-    WITH ads_account AS (
-        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
-        VALUES ('amzn1.one', 'one', 'One', 'client', 'NA', 'America/Los_Angeles'))
-    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
-    VALUES ('amzn1.one', 'US', 'US.one', 'One', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"""
+from tests.web.conftest import AN_ACCOUNT
 
 STREAM_COMMAND = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]
 

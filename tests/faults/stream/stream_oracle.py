@@ -35,7 +35,7 @@ class Acknowledged:
 
 
 class Stored:
-    """What the tables hold at one moment."""
+    """The contents of the tables at one moment."""
 
     def __init__(self, url: str) -> None:
         with psycopg.connect(url, row_factory=dict_row) as connection:

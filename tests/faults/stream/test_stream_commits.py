@@ -1,4 +1,4 @@
-"""What writers do: transactions of every kind, late, undone, prepared, long; big and odd sessions."""
+"""Writers with transactions of every kind (late, rolled back, prepared, long), and with large or odd sessions."""
 
 import psycopg
 import pytest

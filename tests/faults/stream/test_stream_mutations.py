@@ -139,7 +139,7 @@ def mutated_code(folder: Path, mutation: Mutation) -> Path:
 def test_stream_a_copy_in_which_nothing_is_broken_passes(
     stream_cluster: StreamCluster, tmp_path: Path
 ) -> None:
-    """What is found below is not found because the code is a copy."""
+    """An unbroken copy of the code passes, so the faults found below come from the mutations."""
     with closing(Stage(stream_cluster, tmp_path, code=mutated_code(tmp_path, []))) as stage:
         WRITERS_OF_EVERY_KIND(stage)
 

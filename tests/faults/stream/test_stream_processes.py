@@ -106,7 +106,7 @@ def kill_the_database(stage: Stage) -> None:
 def test_stream_what_is_killed_is_missed_for_a_moment_only(
     stage: Stage, strike: Callable[[Stage], None], times: int
 ) -> None:
-    """What was acknowledged is delivered, positions go on, and readers go on from their cursor, at either server."""
+    """Acknowledged writes are delivered, positions continue, and readers resume from their cursor on either server."""
     readers = stage.follow_both(stage.server(), stage.server())
     stage.stepper()
     stage.writer(2, **ENDLESS)

@@ -126,7 +126,9 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     wait_until(lambda: DagsterRunStatus.CANCELED in statuses(served), "a run ends", seconds=15)
     kill_worker(served, killed)
     ended = {DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE}
-    wait_until(lambda: statuses(served) == ended, "all runs have ended", seconds=60)
+    wait_until(
+        lambda: statuses(served) == ended, "all runs have ended", 120, lambda: last_words(served)
+    )
     served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
     assert close_dead_sessions(served.sessions, served.instance, LOCATION_FILE) == 1
     sessions = {one["run_id"]: one["status"] for one in served.sessions_of("load-windows")}
@@ -159,6 +161,16 @@ def waiting(world: World) -> int:
 def statuses(world: World) -> set[DagsterRunStatus]:
     """Return the statuses of all runs."""
     return {run.status for run in world.instance.get_runs()}
+
+
+def last_words(world: World) -> dict[str, list[str]]:
+    """Return the last messages of each run, under its id and status."""
+    return {
+        f"{run.run_id} {run.status.name}": [
+            entry.message for entry in world.instance.all_logs(run.run_id)[-3:]
+        ]
+        for run in world.instance.get_runs()
+    }
 
 
 def window_statuses(world: World) -> set[str]:

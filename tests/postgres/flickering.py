@@ -35,9 +35,14 @@ def flickering_engine(database_url: str) -> Iterator[tuple[Connector, Engine]]:
         made.dispose()
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait for a condition, for so many seconds at most."""
+def wait_until(
+    condition: Callable[[], bool],
+    what: str,
+    seconds: float = 30,
+    found: Callable[[], object] = lambda: "",
+) -> None:
+    """Wait for a condition, for so many seconds at most; say what is found instead if it never comes true."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"never came true: {what}"
+        assert time.monotonic() < deadline, f"never came true: {what} {found()}"
         time.sleep(0.01)

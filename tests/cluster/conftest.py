@@ -45,6 +45,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _open_work(world: World) -> str:
     """Return what is left to do, where the database can still be asked."""
     try:
-        return f"{world.open_work()}"
+        return world.what_waits()
     except SQLAlchemyError as error:
         return f"{error}"

@@ -77,6 +77,13 @@ _OPEN_WORK = """
            (SELECT count(*) FROM session_headers WHERE status = 'running') AS sessions,
            (SELECT count(*) FROM dagster.runs
              WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')) AS runs"""
+_OPEN_REQUESTS = """
+    SELECT o.region, o.ads_account_key, r.status, r.attempts, count(*) AS requests, min(r.created_at) AS first_created_at,
+           min(r.next_step_at) AS first_step_at, min(r.sent_at) AS first_sent_at, max(r.failure_kind) AS failure
+      FROM report_requests r JOIN ads_accounts o USING (account_id)
+     WHERE r.finished_at IS NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+_GATES = """
+    SELECT region, in_flight_limit, next_create_at, refused_count, last_refused_at FROM report_gates ORDER BY region"""
 _RESTING = """
     SELECT CASE WHEN bool_and(coalesce(next_step_at > CAST(:now AS timestamptz) + :shortest, false))
                  AND NOT EXISTS (SELECT FROM session_headers WHERE status = 'running')
@@ -278,6 +285,11 @@ class World:
         """Return how much is due, and how much is under way."""
         [row] = self.cluster.rows(_OPEN_WORK, now=self.now())
         return row
+
+    def what_waits(self) -> str:
+        """Return what is left to do in detail: its figures, requests and gates."""
+        requests, gates = self.cluster.rows(_OPEN_REQUESTS), self.cluster.rows(_GATES)
+        return "\n".join(map(str, [self.now(), self.open_work(), *requests, *gates]))
 
     def loaded_datasets(self) -> int:
         """Return how many datasets of accounts have data."""

@@ -58,9 +58,11 @@ def seconds_to_record_backfill(
 ) -> float:
     """Load so many days of an account in one run, as a backfill of a range does; return the seconds from the last load to the end of the run.
 
-    Amazon's part and the loading are before that.
+    Amazon's part and the loading are before that. The last day is the one before yesterday: it is
+    over in every time zone.
     """
-    first, last = (partition_key(account_key, today - timedelta(days=ago)) for ago in (windows, 1))
+    days = (today - timedelta(days=ago) for ago in (windows + 1, 2))
+    first, last = (partition_key(account_key, day) for day in days)
     result = materialize(
         [build_report_asset(DAILY_SEARCH_TERMS)],
         instance=instance,

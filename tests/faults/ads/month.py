@@ -191,6 +191,10 @@ class Month:
         """Return the windows without a load, newest first, and what was learned of Amazon's limits."""
         return [*self.office.rows(_NOT_LOADED), *self.office.rows(_LEARNED)]
 
+    def loads_by_hand(self) -> list[Mapping[str, Any]]:
+        """Return how the last loads by hand ended, what each did last, and what was learned of Amazon's limits."""
+        return [*self.office.rows(_LOADS_BY_HAND), *self.office.rows(_LEARNED)]
+
     def count(self) -> dict[str, Any]:
         """Count what there is to tell of the month; `seconds` are real ones."""
         [stored] = self.office.rows(_COUNTS)
@@ -235,6 +239,9 @@ _NOT_LOADED = """
       FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
      WHERE load_count = 0 ORDER BY window_date DESC LIMIT 40"""
 _LEARNED = "SELECT region, dataset, what, value, set_by, set_at FROM registry_overrides"
+_LOADS_BY_HAND = """
+    SELECT account_key, started_at, status, outcome, error, input, action_count, actions -> -1 AS last_action
+      FROM job_sessions WHERE job_name = 'load-windows' ORDER BY started_at DESC LIMIT 20"""
 _ASKED_FOR = "SELECT 1 FROM report_requests WHERE finished_at IS NULL"
 _COUNTS = """
     SELECT count(*) AS windows, count(*) FILTER (WHERE status = 'expired') AS expired,

@@ -70,7 +70,7 @@ def check_complete(month: Month) -> None:
 
 def check_true(month: Month) -> None:
     """No window holds what a fault had changed; every one that Amazon serves is fresh and the truth, row by row, under the right targets."""
-    assert month.find(Oracle.windows_not_true) == []
+    assert month.find(Oracle.windows_not_true) == [], month.loads_by_hand()
     assert month.find(Oracle.compare_with_truth) == []
     assert month.find(Oracle.compare_with_delivered) == []
     assert month.find(Oracle.not_fresh) == []

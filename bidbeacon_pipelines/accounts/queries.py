@@ -1,6 +1,6 @@
 """SQL on ads accounts and accounts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -95,6 +95,12 @@ def get_account(connection: Connection, key: str) -> Account:
     if account is None:
         raise UnknownAccountError(key)
     return account
+
+
+def get_accounts(connection: Connection, keys: Collection[str]) -> dict[str, Account]:
+    """Return the accounts with these keys, by key; those that are not known are left out."""
+    found = read_rows(connection, select(Account).where(Account.account_key.in_(keys)))
+    return {account.account_key: account for account in found}
 
 
 def read_account(engine: Engine, key: str) -> Account:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import get_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadsRecorded
 from bidbeacon_pipelines.database.locks import lock_until_commit
@@ -81,9 +82,10 @@ def _record(
     context: Context, connection: Connection, job: RunningJob, days: Sequence[LoadedDay]
 ) -> None:
     """Log the events, then store that Dagster has them: a run that is killed in between records them twice, never not at all."""
+    accounts = get_accounts(connection, {day.account_key for day in days})
     for day in days:
         event = dg.AssetMaterialization if day.is_complete else dg.AssetObservation
-        of = (day.account_key, day.dataset, day.window_date)
+        of = (accounts[day.account_key], day.dataset, day.window_date)
         log_day(context, job.context, connection, event, of, day_metadata(day))
     store_recorded(connection, days, context.run.run_id)
 

@@ -11,13 +11,14 @@ from uuid import UUID
 import dagster as dg
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import find_subject
+from bidbeacon_pipelines.accounts.queries import find_subject, get_accounts
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.problems.explain import explain_worst
+from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore
@@ -107,8 +108,10 @@ def _observe_unloaded_windows(context: Context, tools: JobContext, session_id: U
     """
     try:
         with tools.engine.begin() as connection:
-            for window in list_unloaded_windows(connection, session_id):
-                day = (window["account_key"], window["dataset"], window["window_date"])
+            windows = list_unloaded_windows(connection, session_id)
+            accounts = get_accounts(connection, {window["account_key"] for window in windows})
+            for window in windows:
+                day = (accounts[window["account_key"]], window["dataset"], window["window_date"])
                 facts = {**session_link(session_id), "outcome": window["outcome"]}
                 log_day(context, tools, connection, dg.AssetObservation, day, facts)
     except Exception:
@@ -123,18 +126,20 @@ def log_day(
     tools: JobContext,
     connection: Connection,
     event: type[dg.AssetMaterialization | dg.AssetObservation],
-    day: tuple[str, str, date],
+    day: tuple[Account, str, date],
     facts: Mapping[str, Any],
 ) -> None:
-    """Record an event of a dataset's partition (account, dataset, account-local day), with facts and how the day is; none where it is no partition."""
-    account, dataset, window = day
+    """Record an event of a dataset's partition (account, dataset, account-local day), with facts and how the day's worst window is; none where it is no partition."""
+    account, name, window = day
     if window >= FIRST_DAY:
-        explained = explain_worst(connection, tools.settings, *day, now=tools.now())
+        dataset = get_dataset(name)
+        asked = Question(account, dataset, window, tools.now())
+        worst, *_ = explain_day(connection, tools.settings, asked)
         context.log_event(
             event(
-                dg.AssetKey(get_dataset(dataset).asset_name),
-                partition=partition_key(account, window),
-                metadata={**facts, "explanation": explained},
+                dg.AssetKey(dataset.asset_name),
+                partition=partition_key(account.account_key, window),
+                metadata={**facts, "explanation": worst.sentence},
             )
         )
 

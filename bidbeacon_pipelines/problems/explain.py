@@ -9,10 +9,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Explained, Severity, explain
-from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
     find_request,
@@ -98,14 +97,6 @@ def explain_day(connection: Connection, settings: Settings, asked: Question) -> 
     states = list(WindowState)
     explained.sort(key=lambda one: states.index(WindowState(one.state)), reverse=True)
     return explained or [_explain_missing(asked)]
-
-
-def explain_worst(
-    connection: Connection, settings: Settings, key: str, dataset: str, day: date, *, now: datetime
-) -> str:
-    """Return the sentences on a day's worst window, given the names of its account and dataset."""
-    asked = Question(get_account(connection, key), get_dataset(dataset), day, now)
-    return explain_day(connection, settings, asked)[0].sentence
 
 
 def _explain_missing(asked: Question) -> Explanation:

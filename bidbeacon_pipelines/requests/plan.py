@@ -131,7 +131,7 @@ def plan_due(
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
     until = now + patience if len(accounts) > 1 else now
-    account_id = ads_account.account_id
+    account_id, key = ads_account.account_id, ads_account.ads_account_key
     with context.engine.begin() as connection:
         drafts = _lock_drafts(connection, account_id, now, until)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
@@ -146,8 +146,6 @@ def plan_due(
                 session_id=session.session_id,
                 at=now,
             )
-        key = ads_account.ads_account_key
-        for draft in changed:
             if draft.planned:
                 session.add_in(connection, ReportsPlanned(account=key, **draft.facts))
         for dataset, reason, detail in _skips(drafts, waiting, patience):

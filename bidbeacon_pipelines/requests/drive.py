@@ -230,7 +230,7 @@ class _Driver(LoadableRequest):
     def _is_needless(self, connection: Connection, now: datetime) -> bool:
         """Return whether nothing needs a plan any more, or another one is made in its place."""
         request = self._request
-        if request.narrows is None and not is_needed(connection, request.id, now=now):
+        if not is_needed(connection, request.id, now=now):
             return True
         if request.days <= self._known(connection).longest_period_days:
             return False

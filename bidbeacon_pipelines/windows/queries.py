@@ -281,16 +281,22 @@ def attach_windows(connection: Connection, request_id: int, *, now: datetime) ->
 
 
 def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
-    """Return whether a request's period has windows of its report that are due or requested manually, and in no other request."""
+    """Return whether a request's period has windows of its report that are in no other request, and due or requested manually.
+
+    A part of a refused report is also needed for windows that no report has brought since: it shows
+    whether Amazon serves them.
+    """
     found = connection.execute(
         text(f"""
             SELECT EXISTS (
                 SELECT FROM report_requests r
-                  JOIN advertiser_accounts a USING (account_id)
+                  LEFT JOIN report_requests refused ON refused.id = r.narrows
+                  JOIN advertiser_accounts a ON a.account_id = r.account_id
                   JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code
                    AND w.dataset = r.dataset AND w.report = r.report
                  WHERE r.id = :request_id AND {IS_ACTIVE} AND w.window_date BETWEEN r.start_date AND r.end_date
-                   AND w.request_id IS NULL AND {_NEEDS})"""),
+                   AND w.request_id IS NULL
+                   AND ({_NEEDS} OR r.narrows IS NOT NULL AND w.expires_at > :now AND (w.data_as_of < refused.sent_at) IS NOT FALSE))"""),
         {"request_id": request_id, "now": now},
     )
     return bool(found.scalar_one())

@@ -8,6 +8,9 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.contract import LEARNED
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
+from bidbeacon_pipelines.requests.dispatch import create_reports
+from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
 from bidbeacon_pipelines.windows.contracts import change_contract
 from tests.one_dataset import only_datasets
@@ -116,6 +119,49 @@ def test_refusal_by_chance_teaches_no_history(world: BenchWorld) -> None:
     world.break_with("refuse", "create_report", times=2, reason="too_old")
     load_all_that_is_due(world, account)
     assert ([], "loaded") == (learned(world), of_brands(world, account, 60))
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
+def test_part_of_a_refused_report_is_not_requested_once_its_days_have_come(
+    world: BenchWorld,
+) -> None:
+    """The younger half came, the next part is planned, and another report brings that part's days first."""
+    account = prepare(world, 60)
+    world.break_with("refuse", "create_report", times=2, reason="too_old")
+    loaded = "SELECT FROM report_requests WHERE narrows IS NOT NULL AND status = 'loaded'"
+    while not world.query(loaded):
+        world.plan(account)
+        with world.session() as session:
+            create_reports(world.context, session)
+        world.advance(minutes=5)
+        with world.session() as session:
+            step_requests(world.context, session)
+    [part] = world.query(
+        "SELECT start_date, end_date FROM report_requests WHERE status = 'planned'"
+    )
+    days = (TODAY - part["start_date"]).days, (TODAY - part["end_date"]).days
+    assert (45, 31) == days
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = :now WHERE report = 'SB' AND window_date = ANY(:days)",
+        now=world.context.now(),
+        days=[TODAY - timedelta(days=ago) for ago in (25, 50)],
+    )
+    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    world.plan(account)
+    [other] = world.query(
+        "SELECT id FROM report_requests WHERE status = 'planned' AND narrows IS NULL"
+    )
+    with world.session() as session:
+        drive_request(world.context, session, other["id"])
+        world.advance(minutes=5)
+        drive_request(world.context, session, other["id"])
+    assert "loaded" == world.request(other["id"]).status
+    accepted = len(world.accepted())
+    world.step()
+    assert ([], accepted) == (
+        world.query("SELECT FROM report_requests WHERE finished_at IS NULL"),
+        len(world.accepted()),
+    )
 
 
 @pytest.mark.parametrize("learned_value", ["60", None])

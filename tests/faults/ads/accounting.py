@@ -33,7 +33,8 @@ class SentCreate:
         counted: Other reports in flight by our own tables, at that moment.
         at_amazon: Other reports in flight at the sandbox that we know of, or may know of, at that
             moment.
-        due_windows: Windows that wait for the request and were due, or wanted by hand.
+        due_windows: Windows that wait for the request and were due, or wanted by hand, or that no
+            report has brought since a longer one was refused.
         status: The answer's HTTP status; None where none came.
         retry_after: The seconds that the answer asks for.
         is_told: Whether the answer says what became of it: a report, or a refusal.

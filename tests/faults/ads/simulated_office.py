@@ -149,7 +149,10 @@ class Office:
             at_amazon=count_at_amazon(
                 self.creates, region, reports, now, set(sender["others"] or ())
             ),
-            due_windows=sum(_is_due(window, now) for window in windows),
+            due_windows=sum(
+                _is_due(window, now) or _is_unanswered(window, sender["refused_at"])
+                for window in windows
+            ),
         )
 
     @property
@@ -204,6 +207,7 @@ _SENDER = """
            (SELECT count(*) FROM report_requests s JOIN ads_accounts a USING (account_id)
              WHERE (a.client_id, a.region) = (o.client_id, o.region) AND s.id <> r.id
                AND (s.status = 'in_flight' OR s.status = 'sent' AND s.next_step_at > :now)) AS counted,
+           (SELECT s.sent_at FROM report_requests s WHERE s.id = r.narrows) AS refused_at,
            (SELECT array_agg(s.id) FROM report_requests s WHERE s.status IN ('sent', 'in_flight') AND s.id <> r.id) AS others
       FROM report_requests r JOIN ads_accounts o USING (account_id) JOIN report_gates g USING (client_id, region)
      WHERE r.status = 'sent' AND r.locked_by IS NOT NULL"""
@@ -219,3 +223,8 @@ def _is_due(window: Mapping[str, Any], now: datetime) -> bool:
     offsets = get_dataset(window["dataset"]).refresh_offsets
     instants = [due_at(window["window_date"], offset, window["time_zone"]) for offset in offsets]
     return any(window["data_as_of"] < at <= now for at in instants)
+
+
+def _is_unanswered(window: Mapping[str, Any], refused_at: datetime | None) -> bool:
+    """Return whether no report has brought a window since a longer one was refused, of which this is a part: it shows what Amazon serves."""
+    return refused_at is not None and window["data_as_of"] < refused_at

@@ -217,7 +217,8 @@ def plan_backfill(
 ) -> list[int]:
     """Plan requests for wanted days that none covers yet; return those that serve them.
 
-    Due windows of other countries on these days are included.
+    Those of the newest days come first, of all reports of the dataset: so days are completed one
+    after the other. Due windows of other countries on these days are included.
     """
     with context.engine.begin() as connection:
         lock_planning(connection, account.account_id)
@@ -225,9 +226,10 @@ def plan_backfill(
         fixed = [plan for plan in plans if plan.is_fixed and plan.dataset == dataset.name]
         windows = list_windows(connection, account, dataset.name, days)
         wanted = [w for w in windows if w.wanted_by is not None and w.request_id is None]
-        added = []
-        for report in read_contract(connection, account.account_id).reports(dataset):
-            requests = plan_requests(
+        planned = [
+            (report, request)
+            for report in read_contract(connection, account.account_id).reports(dataset)
+            for request in plan_requests(
                 (),
                 longest_days=report.longest_period_days,
                 wanted=[
@@ -237,11 +239,14 @@ def plan_backfill(
                     and not _is_planned(fixed, report, window.window_date)
                 ],
             )
+        ]
+        added = []
+        for report, request in sorted(planned, key=lambda one: one[1].end, reverse=True):
             added += insert_plans(
                 connection,
                 account.account_id,
                 report,
-                requests,
+                [request],
                 session_id=session.session_id,
                 at=context.now(),
             )

@@ -7,6 +7,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import SkipReason
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, Dataset
 from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     Progress,
@@ -26,6 +27,7 @@ def drive(
     *days: date,
     on_wait: Callable[[], object] | None = None,
     minutes: float = 2,
+    dataset: Dataset = DATASET,
 ) -> tuple[list[ReportWindow], list[Progress]]:
     """Load windows by hand in a world where so many minutes pass at each wait; return them, and what was told meanwhile."""
     told: list[Progress] = []
@@ -38,7 +40,7 @@ def drive(
 
     with world.session("by-hand") as session:
         windows = drive_windows(
-            world.context, session, account, DATASET, days, by="maria", on_progress=on_progress
+            world.context, session, account, dataset, days, by="maria", on_progress=on_progress
         )
     return windows, told
 
@@ -124,6 +126,15 @@ def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: Be
         a for a in world.actions("window-skipped") if a["reason"] == SkipReason.WAITS_FOR_AMAZON
     ]
     assert len(waiting) == 1
+
+
+def test_newest_days_are_requested_first_in_all_reports(world: BenchWorld) -> None:
+    """Of a dataset of two reports, a day is complete before an older one is requested: what a load has no time for are the oldest days."""
+    account = world.account()
+    world.sync_entities(account)
+    drive(world, account, OTHER, DAY, dataset=DAILY_PRODUCTS)
+    rows = world.query("SELECT end_date FROM report_requests WHERE by_hand ORDER BY sent_at, id")
+    assert [DAY, DAY, OTHER, OTHER] == [row["end_date"] for row in rows]
 
 
 def test_reports_of_another_country_that_are_done_make_room(world: BenchWorld) -> None:

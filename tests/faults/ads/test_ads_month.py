@@ -15,8 +15,8 @@ from tests.faults.ads.oracle import Oracle
 
 MOST_OF_A_CAUSE = 12
 """Messages a day: six beginnings and six ends, four hours apart."""
-MOST_LOADS_BY_HAND = 10
-"""A load by hand waits 90 minutes, in which two slots make twelve reports; purchased products need 39 for all of history where an account's reports were found too large and are of 60 days now."""
+MOST_LOADS_BY_HAND = 8
+"""A load by hand waits 90 minutes, in which two slots make about twelve reports; purchased products need 39 for all of history where an account's reports were found too large and have 60 days now."""
 MOST_OF_A_DAY = 60
 """Messages about all causes together, with every fault in force."""
 

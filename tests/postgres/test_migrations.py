@@ -50,6 +50,14 @@ STORAGE = """
      WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"""
 
 
+UNINDEXED_REFERENCES = """
+    SELECT conrelid::regclass::text, conname FROM pg_constraint c
+     WHERE contype = 'f' AND conparentid = 0 AND confrelid NOT IN ('ads_accounts'::regclass, 'advertiser_accounts'::regclass)
+       AND NOT EXISTS (SELECT FROM pg_index
+                        WHERE indrelid = conrelid AND (indkey::int2[])[0:cardinality(conkey) - 1] @> conkey)"""
+"""Foreign keys that no index begins with; accounts are never deleted."""
+
+
 def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query, sorted."""
     with psycopg.connect(url) as connection:
@@ -121,6 +129,11 @@ def test_migrations_are_numbered_in_their_order() -> None:
     """The numbers of the files are what the tables' version is compared with; reading the files would cost each process more."""
     history = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
     assert list_revisions() == [script.revision for script in history][::-1]
+
+
+def test_what_refers_to_a_row_is_found_by_index(database_url: str) -> None:
+    """A row that is deleted would be looked for in all of a table otherwise."""
+    assert ask(database_url, UNINDEXED_REFERENCES) == []
 
 
 def test_twice_is_once(database_url: str) -> None:

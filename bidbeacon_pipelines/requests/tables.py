@@ -87,7 +87,9 @@ class ReportRequest(PipelinesBase):
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
         Index("ix_report_requests_account", "account_id", "dataset", "report", "sent_at"),
-        Index("ix_report_requests_narrows", "narrows", postgresql_where=text("narrows IS NOT NULL")),
+        Index(
+            "ix_report_requests_narrows", "narrows", postgresql_where=text("narrows IS NOT NULL")
+        ),
     )
 
 

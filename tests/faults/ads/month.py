@@ -1,5 +1,6 @@
 """One simulated month: its accounts, datasets and seasons of faults, how it passes, and what is counted at its end."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ DAYS = 30
 END = START + timedelta(days=DAYS)
 DAY = timedelta(days=1)
 LONGEST_REST = timedelta(days=10)
+OTHER_STRIKES = int(os.environ.get("STRIKES", "0"))
+"""Added to the seed of the faults, so that they strike other calls: `STRIKES=30 make test-faults SUITE=ads`."""
 HOURS_BETWEEN_ACCOUNT_SYNCS = 6
 POLL_SECONDS = 900
 """The setting: a report that Amazon leaves pending for thirty hours would be polled 1,800 times at the default."""
@@ -114,7 +117,9 @@ def open_month(engine: Engine, home: Path, seed: int) -> Iterator["Month"]:
         running_sandbox(config(seed, COUNTRIES[seed])) as sandbox,
     ):
         without_rights = sandbox.state.world.accounts.accounts[WITHOUT_RIGHTS].account_id
-        rules = SeasonalRules(seed, month_rules(), seasons(without_rights), sandbox.state.clock.now)
+        rules = SeasonalRules(
+            seed + OTHER_STRIKES, month_rules(), seasons(without_rights), sandbox.state.clock.now
+        )
         sandbox.state.rules = rules
         office = Office(
             engine, sandbox, home, bad_row_share=BAD_ROW_SHARE, report_poll_seconds=POLL_SECONDS

@@ -41,6 +41,7 @@ from bidbeacon_pipelines.views import (
     make_views,
     read_views,
 )
+from bidbeacon_pipelines.windows.states import WINDOW_STATES_FUNCTION
 from bidbeacon_sessions.tables import (
     JOB_SESSION_ACCOUNTS_VIEW,
     JOB_SESSIONS_VIEW,
@@ -176,14 +177,17 @@ def _read_wanted_views(url: str, tables: MetaData, views: Sequence[ReportView]) 
 
 
 def _squash(url: str) -> Path:
-    """Write the one migration that makes all tables and views in an empty database."""
+    """Write the one migration that makes all tables and views in an empty database, in place of all that there are."""
     report_views = "\n".join(f'    """{sql}""",' for sql in create_statements())
     views = {
         "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
         "JOB_SESSION_ACCOUNTS_VIEW": JOB_SESSION_ACCOUNTS_VIEW,
         "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
         "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
+        "WINDOW_STATES_FUNCTION": WINDOW_STATES_FUNCTION,
     }
+    for file in VERSIONS.glob("[0-9]*.py"):
+        file.unlink()
     created = "".join(f"    op.execute({name})\n" for name in views)
     path = VERSIONS / "0001_tables.py"
     path.write_text(

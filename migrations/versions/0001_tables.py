@@ -25,6 +25,7 @@ SELECT h.id,
        h.status,
        coalesce(h.outcome, (SELECT CASE WHEN bool_or(s.tone = 'error') THEN 'problems' WHEN bool_or(s.tone = 'warning') THEN 'warnings' ELSE 'ok' END FROM session_actions s
       WHERE s.session_id = h.id AND s.tone IN ('warning', 'error'))) AS outcome,
+       h.recovered_by,
        h.started_at,
        h.finished_at,
        coalesce(h.finished_at, now()) - h.started_at AS duration,
@@ -37,7 +38,7 @@ SELECT h.id,
   FROM session_headers h
   LEFT JOIN LATERAL (
        SELECT jsonb_agg(
-                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone, 'version', s.schema_version) || s.payload
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone) || s.payload
                 ORDER BY s.ord) AS actions,
               count(*) AS action_count
          FROM session_actions s
@@ -45,38 +46,18 @@ SELECT h.id,
 """
 JOB_SESSION_ACCOUNTS_VIEW = """
 CREATE VIEW job_session_accounts AS
-SELECT session_id, account_key, outcome FROM session_account_outcomes
- UNION ALL
-SELECT h.id, r.account_key, CASE WHEN bool_or(r.tone = 'error') THEN 'problems' WHEN bool_or(r.tone = 'warning') THEN 'warnings' ELSE 'ok' END
+SELECT h.id AS session_id,
+       k.account_key,
+       CASE WHEN k.account_key = h.account_key THEN coalesce(h.outcome, (SELECT CASE WHEN bool_or(s.tone = 'error') THEN 'problems' WHEN bool_or(s.tone = 'warning') THEN 'warnings' ELSE 'ok' END FROM session_actions s
+      WHERE s.session_id = h.id AND s.tone IN ('warning', 'error')))
+            ELSE (SELECT CASE WHEN bool_or(a.tone = 'error') THEN 'problems' WHEN bool_or(a.tone = 'warning') THEN 'warnings' ELSE 'ok' END
+                    FROM session_references t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+                   WHERE t.session_id = h.id AND t.account_key = k.account_key) END AS outcome
   FROM session_headers h
  CROSS JOIN LATERAL (
-       SELECT t.account_key, a.tone
-         FROM session_touches t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
-        WHERE t.session_id = h.id
-        UNION ALL
-       SELECT h.account_key, s.tone
-         FROM session_actions s WHERE s.session_id = h.id AND s.tone IN ('warning', 'error') AND h.account_key IS NOT NULL
-        UNION ALL
-       SELECT h.account_key, 'neutral' WHERE h.account_key IS NOT NULL) r
- WHERE h.status = 'running'
- GROUP BY h.id, r.account_key
-"""
-JOB_PROMISES_VIEW = """
-CREATE VIEW job_promises AS
-SELECT p.key,
-       p.session_id,
-       p.ord,
-       a.type AS promised_with,
-       p.promised_at,
-       p.deadline_at,
-       CASE WHEN p.kept_by IS NOT NULL THEN 'kept' WHEN p.deadline_at < now() THEN 'lost' ELSE 'open' END AS fate,
-       p.kept_by,
-       p.kept_ord,
-       k.type AS kept_with,
-       p.kept_at
-  FROM session_promises p
-  JOIN session_actions a ON a.session_id = p.session_id AND a.ord = p.ord
-  LEFT JOIN session_actions k ON k.session_id = p.kept_by AND k.ord = p.kept_ord
+       SELECT h.account_key WHERE h.account_key IS NOT NULL
+        UNION
+       SELECT t.account_key FROM session_references t WHERE t.session_id = h.id) k
 """
 PERFORMANCE_ROWS_VIEW = """
 CREATE OR REPLACE VIEW performance_rows AS
@@ -117,7 +98,7 @@ SELECT w.account_id,
        l.rows_vanished
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
- CROSS JOIN LATERAL jsonb_each(w.product_totals) AS p(ad_product, totals)
+ CROSS JOIN LATERAL jsonb_object_keys(w.product_totals) AS p(ad_product)
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
@@ -143,19 +124,19 @@ SELECT w.account_id,
               n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
               coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
-         FROM (SELECT CAST(p.totals ->> 'as_of' AS timestamptz) AS data_as_of
+         FROM (SELECT w.data_as_of
                 UNION
                SELECT unnest(ARRAY[s.old_data_as_of, s.new_data_as_of]) FROM restatements s
                 WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
                   AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product
                 UNION
                SELECT coalesce(r.sent_at, r.created_at)
-                 FROM session_touches t
+                 FROM session_references t
                  JOIN session_actions x ON x.session_id = t.session_id AND x.ord = t.ord
                  JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
                 WHERE t.account_key = a.account_key AND t.dataset = w.dataset
                   AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
-                  AND p.ad_product = ANY(r.ad_products)) i
+                  AND r.report = w.report) i
          LEFT JOIN (
               SELECT s.new_data_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
@@ -176,6 +157,64 @@ SELECT w.account_id,
                  AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product AND s.currency_code = c.currency_code
                GROUP BY s.new_data_as_of) d ON d.new_data_as_of = i.data_as_of
         WINDOW later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
+"""
+WINDOW_STATES_FUNCTION = """
+CREATE FUNCTION window_states(at timestamptz, late_after interval)
+RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
+               state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
+               status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
+               last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
+               due_since timestamptz)
+LANGUAGE sql STABLE AS $$
+SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
+       s.state,
+       CASE s.state
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
+            WHEN 'needs attention' THEN o.needs_attention
+            WHEN 'expired' THEN jsonb_build_object('code', 'expired')
+            WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
+            WHEN 'late' THEN jsonb_build_object('code', 'overdue')
+            ELSE coalesce(w.cause, r.cause) END,
+       CASE s.state
+            WHEN 'late at Amazon' THEN r.late_at
+            WHEN 'paused' THEN a.paused_at
+            WHEN 'needs attention' THEN o.needs_attention_since
+            WHEN 'expired' THEN w.expires_at
+            WHEN 'late' THEN d.due_since
+            WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
+            WHEN 'fresh' THEN w.last_loaded_at
+            ELSE w.last_requested_at END,
+       CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
+            WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
+       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since
+  FROM report_windows w
+  JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+  JOIN ads_accounts o ON o.account_id = w.account_id
+  LEFT JOIN report_requests r ON r.id = w.request_id
+ CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
+ CROSS JOIN LATERAL (SELECT
+       CASE WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+            WHEN w.request_id IS NOT NULL
+            THEN CASE WHEN r.status = 'completed' THEN 'loading'
+                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
+                      ELSE 'requested' END
+            WHEN w.expires_at <= window_states.at
+            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.status = 'failed' THEN 'failed'
+            WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
+            WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
+            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
+            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= window_states.at OR (w.next_refresh_at > window_states.at + interval '32 days'
+            AND w.window_date < CAST(window_states.at AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > window_states.at + interval '1 hour')) THEN 'due'
+            WHEN w.last_loaded_at IS NULL THEN 'missing'
+            ELSE 'fresh' END AS state) s
+$$
 """
 REPORT_VIEWS = (
     """CREATE SCHEMA IF NOT EXISTS reports""",
@@ -211,11 +250,18 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM daily_campaign_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
-  LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id""",
+  LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.daily_campaigns IS 'Daily performance by campaign. One row is one campaign, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.account_name IS 'Name of the account.'""",
@@ -248,6 +294,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_campaigns.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.hourly_campaigns AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -272,11 +320,18 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM hourly_campaign_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
-  LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id""",
+  LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.hourly_campaigns IS 'Hourly performance by campaign. One row is one campaign, hour, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.account_name IS 'Name of the account.'""",
@@ -301,6 +356,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.hourly_campaigns.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_placements AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -326,11 +383,18 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM daily_placement_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
-  LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id""",
+  LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_placements'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.daily_placements IS 'Daily performance by placement. One row is one placement, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_placements.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_placements.account_name IS 'Name of the account.'""",
@@ -356,6 +420,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_placements.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_placements.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_placements.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_placements.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_targets AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -373,7 +439,7 @@ SELECT a.account_key,
        g.name AS ad_group_name,
        t.target_value,
        t.match_type,
-       t.target_id,
+       n.target_id,
        t.impressions,
        t.clicks,
        t.spend,
@@ -388,12 +454,20 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM daily_target_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
-  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id""",
+  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_targets'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.daily_targets IS 'Daily performance by target. One row is one target, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_targets.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_targets.account_name IS 'Name of the account.'""",
@@ -410,7 +484,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_targets.ad_group_name IS 'Name of the ad group today; null until an export has it.'""",
     """COMMENT ON COLUMN reports.daily_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.'""",
     """COMMENT ON COLUMN reports.daily_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.'""",
-    """COMMENT ON COLUMN reports.daily_targets.target_id IS 'The target, derived; null while it is unknown.'""",
+    """COMMENT ON COLUMN reports.daily_targets.target_id IS 'The target that the row names; null until an export has it.'""",
     """COMMENT ON COLUMN reports.daily_targets.impressions IS 'Times the ad was shown.'""",
     """COMMENT ON COLUMN reports.daily_targets.clicks IS 'Clicks, without invalid ones.'""",
     """COMMENT ON COLUMN reports.daily_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.'""",
@@ -426,6 +500,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_targets.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.hourly_targets AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -445,7 +521,7 @@ SELECT a.account_key,
        g.name AS ad_group_name,
        t.target_value,
        t.match_type,
-       t.target_id,
+       n.target_id,
        t.impressions,
        t.clicks,
        t.spend,
@@ -455,12 +531,20 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM hourly_target_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
-  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id""",
+  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_targets'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.hourly_targets IS 'Hourly performance by target. One row is one target, hour, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.hourly_targets.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.hourly_targets.account_name IS 'Name of the account.'""",
@@ -479,7 +563,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_targets.ad_group_name IS 'Name of the ad group today; null until an export has it.'""",
     """COMMENT ON COLUMN reports.hourly_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.'""",
     """COMMENT ON COLUMN reports.hourly_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.'""",
-    """COMMENT ON COLUMN reports.hourly_targets.target_id IS 'The target, derived; null while it is unknown.'""",
+    """COMMENT ON COLUMN reports.hourly_targets.target_id IS 'The target that the row names; null until an export has it.'""",
     """COMMENT ON COLUMN reports.hourly_targets.impressions IS 'Times the ad was shown.'""",
     """COMMENT ON COLUMN reports.hourly_targets.clicks IS 'Clicks, without invalid ones.'""",
     """COMMENT ON COLUMN reports.hourly_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.'""",
@@ -490,6 +574,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.hourly_targets.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_products AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -518,12 +604,19 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM daily_product_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
-  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id""",
+  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_products'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.daily_products IS 'Daily performance by advertised product. One row is one product, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_products.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_products.account_name IS 'Name of the account.'""",
@@ -552,6 +645,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.hourly_products AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -581,12 +676,19 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM hourly_product_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
-  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id""",
+  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_products'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.hourly_products IS 'Hourly performance by advertised product. One row is one product, hour, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.hourly_products.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.hourly_products.account_name IS 'Name of the account.'""",
@@ -616,6 +718,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.hourly_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_search_terms AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -634,7 +738,7 @@ SELECT a.account_key,
        t.target_value,
        t.match_type,
        t.search_term,
-       t.target_id,
+       n.target_id,
        t.impressions,
        t.clicks,
        t.spend,
@@ -644,12 +748,20 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.clicks, 0) AS cpc,
        CAST(t.clicks AS numeric) / nullif(t.impressions, 0) AS ctr,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
-       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       w.as_of,
+       w.is_final
   FROM daily_search_term_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
-  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id""",
+  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_search_terms'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.daily_search_terms IS 'Daily performance by search term. One row is one target and search term, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.account_name IS 'Name of the account.'""",
@@ -667,7 +779,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_search_terms.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.match_type IS 'How the target is matched, as reported; null where the product has no match types.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.search_term IS 'What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.'""",
-    """COMMENT ON COLUMN reports.daily_search_terms.target_id IS 'The target, derived; null while it is unknown.'""",
+    """COMMENT ON COLUMN reports.daily_search_terms.target_id IS 'The target that the row names; null until an export has it.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.impressions IS 'Times the ad was shown.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.clicks IS 'Clicks, without invalid ones.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.spend IS 'Cost of clicks or impressions, in the row''s currency.'""",
@@ -678,6 +790,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_search_terms.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_search_terms.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_purchased_products AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -699,7 +813,7 @@ SELECT a.account_key,
        t.sku,
        t.purchased_product_id,
        t.purchased_marketplace,
-       t.target_id,
+       n.target_id,
        t.orders,
        t.sales,
        t.units,
@@ -714,12 +828,20 @@ SELECT a.account_key,
        t.units_from_clicks,
        t.new_to_brand_orders,
        t.new_to_brand_sales,
-       t.new_to_brand_units
+       t.new_to_brand_units,
+       w.as_of,
+       w.is_final
   FROM daily_purchased_product_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
-  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id""",
+  LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_purchased_products'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.daily_purchased_products IS 'Daily conversions by purchased product. One row is one purchased product, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.account_name IS 'Name of the account.'""",
@@ -740,7 +862,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_purchased_products.sku IS 'The seller''s SKU of the advertised product.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.purchased_product_id IS 'ASIN of the product that was bought.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.purchased_marketplace IS 'Marketplace in which it was bought.'""",
-    """COMMENT ON COLUMN reports.daily_purchased_products.target_id IS 'The target, derived; null while it is unknown.'""",
+    """COMMENT ON COLUMN reports.daily_purchased_products.target_id IS 'The target that the row names; null until an export has it.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.'""",
@@ -756,6 +878,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.'""",
+    """COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_purchased_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.portfolios AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -777,7 +901,14 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.portfolios.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.portfolios.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.portfolios.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.portfolios.portfolio_id IS 'Amazon''s id of the portfolio'""",
+    """COMMENT ON COLUMN reports.portfolios.name IS 'Name at Amazon'""",
+    """COMMENT ON COLUMN reports.portfolios.in_budget IS 'Whether its budget is not used up'""",
+    """COMMENT ON COLUMN reports.portfolios.budget IS 'Budget that its campaigns share, in currency_code'""",
+    """COMMENT ON COLUMN reports.portfolios.currency_code IS 'Currency of the amounts'""",
     """COMMENT ON COLUMN reports.portfolios.budget_policy IS 'DATE_RANGE, MONTHLY_RECURRING or NO_CAP'""",
+    """COMMENT ON COLUMN reports.portfolios.start_date IS 'First day, on the account''s own calendar'""",
+    """COMMENT ON COLUMN reports.portfolios.end_date IS 'Last day, on the account''s own calendar; null where it has none'""",
     """COMMENT ON COLUMN reports.portfolios.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s'""",
     """COMMENT ON COLUMN reports.portfolios.details IS 'Every field that no column holds, as Amazon sent it'""",
     """COMMENT ON COLUMN reports.portfolios.seen_at IS 'When Amazon sent it last'""",
@@ -814,12 +945,20 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.campaigns.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.campaigns.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.campaigns.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.campaigns.campaign_id IS 'Amazon''s id of the campaign'""",
+    """COMMENT ON COLUMN reports.campaigns.name IS 'Name at Amazon'""",
+    """COMMENT ON COLUMN reports.campaigns.portfolio_id IS 'Amazon''s id of the portfolio'""",
     """COMMENT ON COLUMN reports.campaigns.brand_entity_id IS 'The brand of Sponsored Brands'""",
     """COMMENT ON COLUMN reports.campaigns.targeting IS 'AUTO, MANUAL, or a tactic such as T00020'""",
     """COMMENT ON COLUMN reports.campaigns.cost_type IS 'CPC or VCPM, where Amazon says so'""",
+    """COMMENT ON COLUMN reports.campaigns.start_date IS 'First day, on the account''s own calendar'""",
+    """COMMENT ON COLUMN reports.campaigns.end_date IS 'Last day, on the account''s own calendar; null where it has none'""",
     """COMMENT ON COLUMN reports.campaigns.budget IS 'What the advertiser set, in currency_code'""",
     """COMMENT ON COLUMN reports.campaigns.rule_budget IS 'The budget that a budget rule made of it'""",
+    """COMMENT ON COLUMN reports.campaigns.budget_type IS 'What the budget limits, for example MONETARY'""",
     """COMMENT ON COLUMN reports.campaigns.budget_recurrence IS 'DAILY or LIFETIME'""",
+    """COMMENT ON COLUMN reports.campaigns.currency_code IS 'Currency of the amounts'""",
+    """COMMENT ON COLUMN reports.campaigns.bid_strategy IS 'How Amazon adjusts bids, in its own words'""",
     """COMMENT ON COLUMN reports.campaigns.placement_bid_adjustments IS 'A list of placements, each with a percentage'""",
     """COMMENT ON COLUMN reports.campaigns.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s'""",
     """COMMENT ON COLUMN reports.campaigns.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY'""",
@@ -855,6 +994,12 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.ad_groups.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.ad_groups.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.ad_groups.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.ad_groups.ad_group_id IS 'Amazon''s id of the ad group'""",
+    """COMMENT ON COLUMN reports.ad_groups.campaign_id IS 'Amazon''s id of the campaign'""",
+    """COMMENT ON COLUMN reports.ad_groups.name IS 'Name at Amazon'""",
+    """COMMENT ON COLUMN reports.ad_groups.default_bid IS 'Bid of targets that have none of their own, in currency_code; null in Sponsored Brands'""",
+    """COMMENT ON COLUMN reports.ad_groups.currency_code IS 'Currency of the amounts'""",
+    """COMMENT ON COLUMN reports.ad_groups.creative_type IS 'Kind of creative, where Amazon says so'""",
     """COMMENT ON COLUMN reports.ad_groups.goal IS 'What Sponsored Display optimizes for'""",
     """COMMENT ON COLUMN reports.ad_groups.kpi IS 'The measure of that goal'""",
     """COMMENT ON COLUMN reports.ad_groups.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s'""",
@@ -892,8 +1037,15 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.ads.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.ads.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.ads.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.ads.ad_id IS 'Amazon''s id of the ad'""",
+    """COMMENT ON COLUMN reports.ads.ad_group_id IS 'Amazon''s id of the ad group'""",
+    """COMMENT ON COLUMN reports.ads.campaign_id IS 'Amazon''s id of the campaign'""",
+    """COMMENT ON COLUMN reports.ads.name IS 'Name at Amazon'""",
     """COMMENT ON COLUMN reports.ads.ad_type IS 'PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …'""",
     """COMMENT ON COLUMN reports.ads.asins IS 'The products it shows, in Amazon''s order'""",
+    """COMMENT ON COLUMN reports.ads.skus IS 'The seller''s SKUs of these products'""",
+    """COMMENT ON COLUMN reports.ads.landing_page_type IS 'Kind of page that a click leads to'""",
+    """COMMENT ON COLUMN reports.ads.landing_page_url IS 'The page that a click leads to'""",
     """COMMENT ON COLUMN reports.ads.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s'""",
     """COMMENT ON COLUMN reports.ads.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY'""",
     """COMMENT ON COLUMN reports.ads.delivery_status IS 'DELIVERING, NOT_DELIVERING or UNAVAILABLE'""",
@@ -940,11 +1092,26 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.targets.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.targets.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.targets.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.targets.target_id IS 'Amazon''s id of the target'""",
+    """COMMENT ON COLUMN reports.targets.ad_group_id IS 'Amazon''s id of the ad group'""",
+    """COMMENT ON COLUMN reports.targets.campaign_id IS 'Amazon''s id of the campaign'""",
+    """COMMENT ON COLUMN reports.targets.negative IS 'Whether it keeps ads from showing'""",
     """COMMENT ON COLUMN reports.targets.target_type IS 'AUTO, KEYWORD, PRODUCT, PRODUCT_CATEGORY, AUDIENCE, THEME …'""",
     """COMMENT ON COLUMN reports.targets.target_level IS 'AD_GROUP or CAMPAIGN'""",
     """COMMENT ON COLUMN reports.targets.match_type IS 'EXACT, PHRASE, PRODUCT_SIMILAR …'""",
+    """COMMENT ON COLUMN reports.targets.keyword IS 'Text of a keyword'""",
+    """COMMENT ON COLUMN reports.targets.asin IS 'ASIN of a product'""",
+    """COMMENT ON COLUMN reports.targets.category_id IS 'Amazon''s id of a product category'""",
+    """COMMENT ON COLUMN reports.targets.category IS 'Name of that category'""",
+    """COMMENT ON COLUMN reports.targets.brand_id IS 'Amazon''s id of the brand that refines a category'""",
+    """COMMENT ON COLUMN reports.targets.brand IS 'Name of that brand'""",
+    """COMMENT ON COLUMN reports.targets.audience_id IS 'Amazon''s id of an audience'""",
     """COMMENT ON COLUMN reports.targets.event IS 'VIEW or PURCHASE, for an audience by what it did'""",
+    """COMMENT ON COLUMN reports.targets.lookback_days IS 'Days back that the event of an audience counts'""",
     """COMMENT ON COLUMN reports.targets.expression IS 'A category with its refinements, as reports write it'""",
+    """COMMENT ON COLUMN reports.targets.bid IS 'Bid in currency_code; null where the ad group''s default_bid holds'""",
+    """COMMENT ON COLUMN reports.targets.currency_code IS 'Currency of the amounts'""",
+    """COMMENT ON COLUMN reports.targets.match_digest IS 'Digest of the text by which reports name it; null where they cannot'""",
     """COMMENT ON COLUMN reports.targets.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s'""",
     """COMMENT ON COLUMN reports.targets.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY'""",
     """COMMENT ON COLUMN reports.targets.delivery_status IS 'DELIVERING, NOT_DELIVERING or UNAVAILABLE'""",
@@ -962,7 +1129,7 @@ SELECT a.account_key,
        t.ad_product,
        t.currency_code,
        t.load_number,
-       t.data_as_of,
+       t.data_as_of AS as_of,
        t.age_days,
        t.impressions_before,
        t.impressions,
@@ -976,9 +1143,15 @@ SELECT a.account_key,
        t.spend,
        t.rows_changed,
        t.rows_appeared,
-       t.rows_vanished
+       t.rows_vanished,
+       w.is_final
   FROM window_restatements t
-  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
+  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = t.dataset
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
     """COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is one load of one ad product of a day of a dataset, in one currency.'""",
     """COMMENT ON COLUMN reports.restatements.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.restatements.account_name IS 'Name of the account.'""",
@@ -988,7 +1161,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.restatements.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …'""",
     """COMMENT ON COLUMN reports.restatements.currency_code IS 'Currency of the amounts.'""",
     """COMMENT ON COLUMN reports.restatements.load_number IS '1 for the first load of the day''s ad product.'""",
-    """COMMENT ON COLUMN reports.restatements.data_as_of IS 'When the report was asked for: what happened later is not in it.'""",
+    """COMMENT ON COLUMN reports.restatements.as_of IS 'When this report was requested: what happened later is not in it.'""",
     """COMMENT ON COLUMN reports.restatements.age_days IS 'How many days old the day was then, on the account''s calendar.'""",
     """COMMENT ON COLUMN reports.restatements.impressions_before IS 'impressions of the day before this load; null for the first.'""",
     """COMMENT ON COLUMN reports.restatements.impressions IS 'impressions of the day after this load.'""",
@@ -1003,11 +1176,12 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.restatements.rows_changed IS 'Rows whose metrics this load changed.'""",
     """COMMENT ON COLUMN reports.restatements.rows_appeared IS 'Rows that this load added.'""",
     """COMMENT ON COLUMN reports.restatements.rows_vanished IS 'Rows that this load removed.'""",
+    """COMMENT ON COLUMN reports.restatements.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.account_daily_summaries AS
 SELECT a.account_key,
        a.name AS account_name,
        a.country_code,
-       t.summary_date,
+       t.window_date,
        t.ad_product,
        CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
             WHEN a.account_type = 'seller' THEN 7 END AS attribution_days,
@@ -1017,75 +1191,162 @@ SELECT a.account_key,
        t.orders,
        t.sales,
        t.spend,
-       t.acos,
-       t.roas,
-       t.hourly_impressions,
-       t.hourly_clicks,
-       t.hourly_orders,
-       t.hourly_sales,
-       t.hourly_spend,
-       t.spend_difference,
-       t.sales_difference,
-       t.daily_loads,
-       t.hourly_loads,
-       t.daily_as_of,
-       t.hourly_as_of,
-       t.summarized_at
-  FROM account_daily_summaries t
-  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
-    """COMMENT ON VIEW reports.account_daily_summaries IS 'What each day of an account adds up to, by ad product, beside what its hours add up to.'""",
+       CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
+       CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
+       h.impressions AS hourly_impressions,
+       h.clicks AS hourly_clicks,
+       h.orders AS hourly_orders,
+       h.sales AS hourly_sales,
+       h.spend AS hourly_spend,
+       w.as_of,
+       w.is_final,
+       hw.as_of AS hourly_as_of
+  FROM advertiser_accounts a
+ CROSS JOIN LATERAL (
+    SELECT window_date, ad_product, currency_code, sum(impressions) AS impressions, sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend
+      FROM (SELECT window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_campaign_performance WHERE account = a.id
+             UNION ALL
+            SELECT w.window_date, 'SPONSORED_PRODUCTS', a.currency_code, 0, 0, 0, 0.000000, 0.000000 FROM report_windows w
+             WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
+               AND w.product_totals ? 'SPONSORED_PRODUCTS') r
+     GROUP BY window_date, ad_product, currency_code) t
+  LEFT JOIN LATERAL (
+       SELECT sum(impressions) AS impressions, sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend FROM hourly_campaign_performance h
+        WHERE h.account = a.id AND h.window_date = t.window_date AND h.ad_product = t.ad_product
+          AND h.currency_code = t.currency_code) h ON true
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true
+  LEFT JOIN LATERAL (
+       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+         FROM report_windows w
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) hw ON true""",
+    """COMMENT ON VIEW reports.account_daily_summaries IS 'What each loaded day of an account adds up to, beside what its hours add up to. One row is a day, ad product and currency of an account; Sponsored Products have one for each loaded day, other ad products for days with any activity.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.summary_date IS 'Day of the account''s own calendar.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.window_date IS 'Day of the account''s own calendar.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.currency_code IS 'Currency of the amounts.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.impressions IS 'Impressions of the day.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.clicks IS 'Clicks of the day.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.orders IS 'Orders attributed to the day.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.sales IS 'Sales attributed to the day.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.spend IS 'Cost of the day.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.acos IS 'spend / sales; null where that divides by zero.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.roas IS 'sales / spend; null where that divides by zero.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_impressions IS 'impressions as the hours of the day add up; null where the ad product has no hourly reports.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_clicks IS 'clicks as the hours of the day add up; null where the ad product has no hourly reports.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_orders IS 'orders as the hours of the day add up; null where the ad product has no hourly reports.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'sales as the hours of the day add up; null where the ad product has no hourly reports.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'spend as the hours of the day add up; null where the ad product has no hourly reports.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.spend_difference IS 'hourly_spend less spend: the two come from different pipelines of Amazon.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.sales_difference IS 'hourly_sales less sales: the two come from different pipelines of Amazon.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.daily_loads IS 'Number of the daily load it was made from; 0 for none.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_loads IS 'Number of the hourly load it was made from; 0 for none.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.daily_as_of IS 'When the daily report was asked for.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was asked for.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.summarized_at IS 'When this row was made.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.impressions IS 'impressions of the day.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.clicks IS 'clicks of the day.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.orders IS 'orders of the day.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.sales IS 'sales of the day.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.spend IS 'spend of the day.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_impressions IS 'impressions as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_clicks IS 'clicks as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_orders IS 'orders as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'sales as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'spend as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was requested.'""",
+    """CREATE VIEW reports.days AS
+SELECT a.account_key,
+       a.name AS account_name,
+       a.country_code,
+       a.currency_code,
+       t.dataset,
+       t.report,
+       t.window_date,
+       t.state,
+       t.cause ->> 'code' AS cause,
+       t.as_of,
+       t.is_final,
+       t.next_at
+  FROM (
+SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
+       s.state,
+       CASE s.state
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
+            WHEN 'needs attention' THEN o.needs_attention
+            WHEN 'expired' THEN jsonb_build_object('code', 'expired')
+            WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
+            WHEN 'late' THEN jsonb_build_object('code', 'overdue')
+            ELSE coalesce(w.cause, r.cause) END,
+       CASE s.state
+            WHEN 'late at Amazon' THEN r.late_at
+            WHEN 'paused' THEN a.paused_at
+            WHEN 'needs attention' THEN o.needs_attention_since
+            WHEN 'expired' THEN w.expires_at
+            WHEN 'late' THEN d.due_since
+            WHEN 'due' THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
+            WHEN 'fresh' THEN w.last_loaded_at
+            ELSE w.last_requested_at END,
+       CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
+            WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
+       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since
+  FROM report_windows w
+  JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+  JOIN ads_accounts o ON o.account_id = w.account_id
+  LEFT JOIN report_requests r ON r.id = w.request_id
+ CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
+ CROSS JOIN LATERAL (SELECT
+       CASE WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+            WHEN w.request_id IS NOT NULL
+            THEN CASE WHEN r.status = 'completed' THEN 'loading'
+                      WHEN r.status = 'in_flight' AND r.late_at <= now() THEN 'late at Amazon'
+                      ELSE 'requested' END
+            WHEN w.expires_at <= now()
+            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.status = 'failed' THEN 'failed'
+            WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
+            WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
+            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= now() - interval '12 hours' THEN 'late'
+            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= now() OR (w.next_refresh_at > now() + interval '32 days'
+            AND w.window_date < CAST(now() AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > now() + interval '1 hour')) THEN 'due'
+            WHEN w.last_loaded_at IS NULL THEN 'missing'
+            ELSE 'fresh' END AS state) s
+) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
+  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
+    """COMMENT ON VIEW reports.days IS 'Which days of which dataset are loaded. One row is a day of one report of an account; a dataset whose ad products are requested separately has several. Read it beside a sum: a day without as_of is missing in it.'""",
+    """COMMENT ON COLUMN reports.days.account_key IS 'Key of the account: an ads account in one country.'""",
+    """COMMENT ON COLUMN reports.days.account_name IS 'Name of the account.'""",
+    """COMMENT ON COLUMN reports.days.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.days.currency_code IS 'Currency of the account.'""",
+    """COMMENT ON COLUMN reports.days.dataset IS 'Name of the dataset, which is also that of its view.'""",
+    """COMMENT ON COLUMN reports.days.report IS 'The ad products of the report: SP+SB+SD.'""",
+    """COMMENT ON COLUMN reports.days.window_date IS 'Day of the account''s own calendar.'""",
+    """COMMENT ON COLUMN reports.days.state IS 'fresh, missing, due, requested, loading, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.'""",
+    """COMMENT ON COLUMN reports.days.cause IS 'Code of what is wrong; null where nothing is.'""",
+    """COMMENT ON COLUMN reports.days.as_of IS 'When the loaded report was requested: what happened later is not in it. Null where the day has no data.'""",
+    """COMMENT ON COLUMN reports.days.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.days.next_at IS 'When the next step is due, if any.'""",
 )
 
 
-class Xid8(UserDefinedType[str]):
+class ServerType(UserDefinedType[str]):
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
-        return "xid8"
-
-
-class PgSnapshot(UserDefinedType[str]):
-    cache_ok = True
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def get_col_spec(self, **_: Any) -> str:
-        return "pg_snapshot"
+        return self.name
 
 
 def upgrade() -> None:
     _create_session_tables()
     _create_pipeline_tables()
     op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")
+    op.execute("INSERT INTO installation (oldest_program) VALUES ('0001')")
     op.execute(JOB_SESSIONS_VIEW)
     op.execute(JOB_SESSION_ACCOUNTS_VIEW)
-    op.execute(JOB_PROMISES_VIEW)
     op.execute(PERFORMANCE_ROWS_VIEW)
     op.execute(WINDOW_RESTATEMENTS_VIEW)
+    op.execute(WINDOW_STATES_FUNCTION)
     for statement in REPORT_VIEWS:
         op.execute(statement)
 
@@ -1098,7 +1359,7 @@ def _create_session_tables() -> None:
         sa.Column("position", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column(
             "published_snapshot",
-            PgSnapshot(),
+            ServerType("pg_snapshot"),
             server_default=sa.text("pg_current_snapshot()"),
             nullable=False,
         ),
@@ -1117,16 +1378,7 @@ def _create_session_tables() -> None:
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("session_id", sa.Uuid(), nullable=False),
         sa.Column("ord", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "published_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_session_changes")),
-    )
-    op.create_index(
-        op.f("ix_session_changes_published_at"), "session_changes", ["published_at"], unique=False
     )
     op.create_table(
         "session_headers",
@@ -1138,6 +1390,7 @@ def _create_session_tables() -> None:
         sa.Column("account_key", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), server_default="running", nullable=False),
         sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("recovered_by", sa.Uuid(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
@@ -1149,7 +1402,10 @@ def _create_session_tables() -> None:
         ),
         sa.Column("revision", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column(
-            "changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False
+            "changed_xid",
+            ServerType("xid8"),
+            server_default=sa.text("pg_current_xact_id()"),
+            nullable=False,
         ),
         sa.CheckConstraint(
             "(status = 'running') = (finished_at IS NULL)",
@@ -1165,6 +1421,10 @@ def _create_session_tables() -> None:
             name=op.f("ck_session_headers_outcome_known"),
         ),
         sa.CheckConstraint(
+            "recovered_by IS NULL OR status IN ('failed', 'crashed')",
+            name=op.f("ck_session_headers_recovered_had_failed"),
+        ),
+        sa.CheckConstraint(
             "status IN ('running', 'succeeded', 'failed', 'cancelled', 'crashed')",
             name=op.f("ck_session_headers_status_known"),
         ),
@@ -1175,9 +1435,9 @@ def _create_session_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_session_headers")),
     )
     op.create_index(
-        op.f("ix_session_headers_account_key_started_at"),
+        op.f("ix_session_headers_account_key_started_at_id"),
         "session_headers",
-        ["account_key", "started_at"],
+        ["account_key", "started_at", "id"],
         unique=False,
     )
     op.create_index(
@@ -1241,41 +1501,18 @@ def _create_session_tables() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_session_subjects")),
     )
     op.create_table(
-        "session_account_outcomes",
-        sa.Column("session_id", sa.Uuid(), nullable=False),
-        sa.Column("account_key", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "outcome IN ('ok', 'warnings', 'problems')",
-            name=op.f("ck_session_account_outcomes_outcome_known"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["session_id"],
-            ["session_headers.id"],
-            name=op.f("fk_session_account_outcomes_session_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "session_id", "account_key", name=op.f("pk_session_account_outcomes")
-        ),
-    )
-    op.create_index(
-        op.f("ix_session_account_outcomes_account_key_outcome"),
-        "session_account_outcomes",
-        ["account_key", "outcome"],
-        unique=False,
-    )
-    op.create_table(
         "session_actions",
         sa.Column("session_id", sa.Uuid(), nullable=False),
         sa.Column("ord", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("schema_version", sa.BigInteger(), nullable=False),
         sa.Column("tone", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column(
-            "changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False
+            "changed_xid",
+            ServerType("xid8"),
+            server_default=sa.text("pg_current_xact_id()"),
+            nullable=False,
         ),
         sa.CheckConstraint(
             "jsonb_typeof(payload) = 'object'", name=op.f("ck_session_actions_payload_is_object")
@@ -1336,39 +1573,7 @@ def _create_session_tables() -> None:
         op.f("ix_session_leases_expires_at"), "session_leases", ["expires_at"], unique=False
     )
     op.create_table(
-        "session_promises",
-        sa.Column("session_id", sa.Uuid(), nullable=False),
-        sa.Column("ord", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("promised_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("kept_by", sa.Uuid(), nullable=True),
-        sa.Column("kept_ord", sa.BigInteger(), nullable=True),
-        sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "deadline_at > promised_at", name=op.f("ck_session_promises_deadline_after_promise")
-        ),
-        sa.CheckConstraint(
-            "num_nulls(kept_by, kept_ord, kept_at) IN (0, 3)",
-            name=op.f("ck_session_promises_kept_whole"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["session_id", "ord"],
-            ["session_actions.session_id", "session_actions.ord"],
-            name=op.f("fk_session_promises_session_id_ord"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("session_id", "ord", "key", name=op.f("pk_session_promises")),
-    )
-    op.create_index(
-        "ix_session_promises_open",
-        "session_promises",
-        ["key"],
-        unique=False,
-        postgresql_where=sa.text("kept_by IS NULL"),
-    )
-    op.create_table(
-        "session_touches",
+        "session_references",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("session_id", sa.Uuid(), nullable=False),
         sa.Column("ord", sa.BigInteger(), nullable=False),
@@ -1380,32 +1585,32 @@ def _create_session_tables() -> None:
         sa.ForeignKeyConstraint(
             ["session_id", "ord"],
             ["session_actions.session_id", "session_actions.ord"],
-            name=op.f("fk_session_touches_session_id_ord"),
+            name=op.f("fk_session_references_session_id_ord"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_session_touches")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_session_references")),
     )
     op.create_index(
-        op.f("ix_session_touches_account_key_dataset_window_key"),
-        "session_touches",
+        op.f("ix_session_references_account_key_dataset_window_key"),
+        "session_references",
         ["account_key", "dataset", "window_key"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_session_touches_account_key_started_at_session_id"),
-        "session_touches",
+        op.f("ix_session_references_account_key_started_at_session_id"),
+        "session_references",
         ["account_key", "started_at", "session_id"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_session_touches_session_id_ord"),
-        "session_touches",
+        op.f("ix_session_references_session_id_ord"),
+        "session_references",
         ["session_id", "ord"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_session_touches_window_key_started_at_session_id"),
-        "session_touches",
+        op.f("ix_session_references_window_key_started_at_session_id"),
+        "session_references",
         ["window_key", "started_at", "session_id"],
         unique=False,
         postgresql_where=sa.text("window_key IS NOT NULL"),
@@ -1414,35 +1619,42 @@ def _create_session_tables() -> None:
 
 def _create_pipeline_tables() -> None:
     op.create_table(
+        "access_tokens",
+        sa.Column("credential", sa.Text(), nullable=False),
+        sa.Column("access_token", sa.Text(), nullable=False),
+        sa.Column("renew_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("credential", name=op.f("pk_access_tokens")),
+    )
+    op.create_table(
         "ads_accounts",
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("ads_account_key", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("alias", sa.Text(), nullable=True),
         sa.Column("client_id", sa.Text(), nullable=False),
         sa.Column("credential", sa.Text(), server_default="default", nullable=False),
+        sa.Column("credential_by", sa.Text(), nullable=True),
+        sa.Column(
+            "listed_by", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("time_zone", sa.Text(), nullable=False),
-        sa.Column("needs_person", sa.Text(), nullable=True),
-        sa.Column("needs_person_for", sa.Text(), nullable=True),
+        sa.Column(
+            "needs_attention",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            nullable=True,
+        ),
+        sa.Column("needs_attention_for", sa.Text(), nullable=True),
+        sa.Column("needs_attention_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refusals", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("refresh_every", sa.Interval(), nullable=True),
         sa.Column("refresh_cron", sa.Text(), nullable=True),
         sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("next_look_of", sa.Text(), nullable=True),
+        sa.Column("cadence_by", sa.Text(), nullable=True),
+        sa.Column("cadence_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_look_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column(
-            "longest_periods",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-        ),
-        sa.Column(
-            "split_datasets",
-            postgresql.ARRAY(sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-        ),
         sa.Column(
             "first_seen_at",
             sa.DateTime(timezone=True),
@@ -1454,8 +1666,16 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_ads_accounts_key_is_plain"),
         ),
         sa.CheckConstraint(
-            "needs_person_for IN ('account', 'credentials')",
-            name=op.f("ck_ads_accounts_needs_person_for_known"),
+            "alias = btrim(alias) AND char_length(alias) BETWEEN 1 AND 80 AND alias !~ '[\\x01-\\x1f\\x7f]'",
+            name=op.f("ck_ads_accounts_alias_is_plain"),
+        ),
+        sa.CheckConstraint(
+            "jsonb_typeof(needs_attention) = 'object'",
+            name=op.f("ck_ads_accounts_needs_attention_is_a_cause"),
+        ),
+        sa.CheckConstraint(
+            "needs_attention_for IN ('account', 'credentials')",
+            name=op.f("ck_ads_accounts_needs_attention_for_known"),
         ),
         sa.CheckConstraint(
             "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'",
@@ -1469,8 +1689,8 @@ def _create_pipeline_tables() -> None:
             "region IN ('NA', 'EU', 'FE')", name=op.f("ck_ads_accounts_region_known")
         ),
         sa.CheckConstraint(
-            "(needs_person IS NULL) = (needs_person_for IS NULL)",
-            name=op.f("ck_ads_accounts_needs_person_for_something"),
+            "(needs_attention IS NULL) = (needs_attention_for IS NULL)",
+            name=op.f("ck_ads_accounts_needs_attention_for_something"),
         ),
         sa.CheckConstraint(
             "num_nonnulls(refresh_every, refresh_cron) <= 1",
@@ -1481,9 +1701,19 @@ def _create_pipeline_tables() -> None:
         sa.UniqueConstraint("ads_account_key", name=op.f("uq_ads_accounts_ads_account_key")),
     )
     op.create_table(
+        "alert_receivers",
+        sa.Column("receiver", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.CheckConstraint("receiver >= 1", name=op.f("ck_alert_receivers_receiver_counted")),
+        sa.PrimaryKeyConstraint("receiver", name=op.f("pk_alert_receivers")),
+    )
+    op.create_table(
         "api_calls",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("credential", sa.Text(), server_default="default", nullable=False),
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("call", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(collation="C"), nullable=True),
@@ -1504,638 +1734,6 @@ def _create_pipeline_tables() -> None:
     )
     op.create_index("ix_api_calls_account", "api_calls", ["account_id", "called_at"], unique=False)
     op.create_index(op.f("ix_api_calls_called_at"), "api_calls", ["called_at"], unique=False)
-    op.create_table(
-        "api_lanes",
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("call_class", sa.Text(), nullable=False),
-        sa.Column("account_id", sa.Text(collation="C"), server_default="", nullable=False),
-        sa.Column("next_start_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "call_class IN ('create', 'retrieve', 'exports', 'other')",
-            name=op.f("ck_api_lanes_call_class_known"),
-        ),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_api_lanes_region_known")),
-        sa.PrimaryKeyConstraint("region", "call_class", "account_id", name=op.f("pk_api_lanes")),
-    )
-    op.create_table(
-        "field_spellings",
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("field", sa.Text(), nullable=False),
-        sa.Column("spelling", sa.Text(), nullable=False),
-        sa.Column(
-            "learned_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.CheckConstraint(
-            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_field_spellings_region_known")
-        ),
-        sa.PrimaryKeyConstraint("region", "field", name=op.f("pk_field_spellings")),
-    )
-    op.create_table(
-        "product_histories",
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column("ad_product", sa.Text(), nullable=False),
-        sa.Column("served_days", sa.BigInteger(), nullable=False),
-        sa.Column("refused_days", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "learned_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.CheckConstraint(
-            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_product_histories_region_known")
-        ),
-        sa.CheckConstraint(
-            "served_days < refused_days", name=op.f("ck_product_histories_served_is_less")
-        ),
-        sa.PrimaryKeyConstraint(
-            "region", "dataset", "ad_product", name=op.f("pk_product_histories")
-        ),
-    )
-    op.create_table(
-        "report_gates",
-        sa.Column("client_id", sa.Text(), nullable=False),
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("in_flight_limit", sa.Double(), nullable=False),
-        sa.Column("pace", sa.Interval(), nullable=False),
-        sa.Column("next_create_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("refusals", sa.BigInteger(), nullable=False),
-        sa.Column("refused_count", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("closed_for", sa.Interval(), server_default="0", nullable=False),
-        sa.Column("last_refused_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "pace > '0' AND refusals >= 0", name=op.f("ck_report_gates_pace_positive")
-        ),
-        sa.CheckConstraint(
-            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_report_gates_region_known")
-        ),
-        sa.CheckConstraint("in_flight_limit >= 1", name=op.f("ck_report_gates_limit_lets_one_in")),
-        sa.PrimaryKeyConstraint("client_id", "region", name=op.f("pk_report_gates")),
-    )
-    op.create_table(
-        "simulated_time",
-        sa.Column("only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
-        sa.Column("ahead_by", sa.Interval(), nullable=False),
-        sa.CheckConstraint("only_row", name=op.f("ck_simulated_time_only_row")),
-        sa.PrimaryKeyConstraint("only_row", name=op.f("pk_simulated_time")),
-    )
-    op.create_table(
-        "split_reports",
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column(
-            "learned_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.CheckConstraint(
-            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_split_reports_region_known")
-        ),
-        sa.PrimaryKeyConstraint("region", "dataset", name=op.f("pk_split_reports")),
-    )
-    op.create_table(
-        "advertiser_accounts",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("id", sa.Integer(), sa.Identity(always=True), nullable=False),
-        sa.Column("account_key", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("amazon_status", sa.Text(), nullable=False),
-        sa.Column("profile_id", sa.Text(), nullable=True),
-        sa.Column("entity_id", sa.Text(), nullable=True),
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("currency_code", sa.Text(), nullable=False),
-        sa.Column("time_zone", sa.Text(), nullable=False),
-        sa.Column("marketplace_id", sa.Text(), nullable=True),
-        sa.Column(
-            "account_type",
-            sa.Text(),
-            nullable=True,
-            comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed.",
-        ),
-        sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
-        sa.Column(
-            "first_seen_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.Column(
-            "synced_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
-        ),
-        sa.Column("entities_synced_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column(
-            "export_refusals", sa.SmallInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column("export_refused_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "account_key ~ '^[A-Za-z0-9._-]+$'", name=op.f("ck_advertiser_accounts_key_is_plain")
-        ),
-        sa.CheckConstraint(
-            "country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'",
-            name=op.f("ck_advertiser_accounts_country_is_iso"),
-        ),
-        sa.CheckConstraint(
-            "currency_code ~ '^[A-Z]{3}$'", name=op.f("ck_advertiser_accounts_currency_is_iso")
-        ),
-        sa.CheckConstraint(
-            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_advertiser_accounts_region_known")
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id"],
-            ["ads_accounts.account_id"],
-            name=op.f("fk_advertiser_accounts_account_id"),
-        ),
-        sa.PrimaryKeyConstraint("account_id", "country_code", name=op.f("pk_advertiser_accounts")),
-        sa.UniqueConstraint("account_key", name=op.f("uq_advertiser_accounts_account_key")),
-        sa.UniqueConstraint("id", name=op.f("uq_advertiser_accounts_id")),
-    )
-    op.create_table(
-        "report_requests",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column(
-            "ad_products",
-            postgresql.ARRAY(sa.Text()),
-            server_default=sa.text("'{SPONSORED_PRODUCTS}'"),
-            nullable=False,
-        ),
-        sa.Column("start_date", sa.Date(), nullable=False),
-        sa.Column("end_date", sa.Date(), nullable=False),
-        sa.Column("status", sa.Text(), server_default="planned", nullable=False),
-        sa.Column("by_hand", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("passed_over", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("report_id", sa.Text(), nullable=True),
-        sa.Column("amazon_status", sa.Text(), nullable=True),
-        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("polls", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("loads", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("next_step_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("failure_kind", sa.Text(), nullable=True),
-        sa.Column("failure_code", sa.Text(), nullable=True),
-        sa.Column("failure_reason", sa.Text(), nullable=True),
-        sa.Column("part_count", sa.BigInteger(), nullable=True),
-        sa.Column("byte_count", sa.BigInteger(), nullable=True),
-        sa.Column("row_count", sa.BigInteger(), nullable=True),
-        sa.Column("claimed_by", sa.Uuid(), nullable=True),
-        sa.Column("requested_by", sa.Uuid(), nullable=True),
-        sa.CheckConstraint(
-            "(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)",
-            name=op.f("ck_report_requests_ended_has_end"),
-        ),
-        sa.CheckConstraint(
-            "status IN ('planned', 'sent', 'in_flight', 'completed', 'loaded', 'failed')",
-            name=op.f("ck_report_requests_status_known"),
-        ),
-        sa.CheckConstraint(
-            "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL",
-            name=op.f("ck_report_requests_in_flight_has_report"),
-        ),
-        sa.CheckConstraint(
-            "cardinality(ad_products) > 0", name=op.f("ck_report_requests_asks_for_products")
-        ),
-        sa.CheckConstraint(
-            "start_date <= end_date", name=op.f("ck_report_requests_range_in_order")
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["ads_accounts.account_id"], name=op.f("fk_report_requests_account_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_requests")),
-    )
-    op.create_index(
-        "ix_report_requests_account",
-        "report_requests",
-        ["account_id", "dataset", "sent_at"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_report_requests_open",
-        "report_requests",
-        ["next_step_at"],
-        unique=False,
-        postgresql_where=sa.text("status IN ('planned', 'sent', 'in_flight', 'completed')"),
-    )
-    op.create_table(
-        "account_daily_summaries",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column(
-            "summary_date", sa.Date(), nullable=False, comment="Day of the account's own calendar."
-        ),
-        sa.Column(
-            "ad_product",
-            sa.Text(),
-            nullable=False,
-            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …",
-        ),
-        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
-        sa.Column(
-            "impressions",
-            sa.Numeric(precision=38, scale=0),
-            nullable=True,
-            comment="Impressions of the day.",
-        ),
-        sa.Column(
-            "clicks", sa.Numeric(precision=38, scale=0), nullable=True, comment="Clicks of the day."
-        ),
-        sa.Column(
-            "orders",
-            sa.Numeric(precision=38, scale=0),
-            nullable=True,
-            comment="Orders attributed to the day.",
-        ),
-        sa.Column(
-            "sales",
-            sa.Numeric(precision=38, scale=6),
-            nullable=True,
-            comment="Sales attributed to the day.",
-        ),
-        sa.Column(
-            "spend", sa.Numeric(precision=38, scale=6), nullable=True, comment="Cost of the day."
-        ),
-        sa.Column(
-            "acos",
-            sa.Numeric(),
-            nullable=True,
-            comment="spend / sales; null where that divides by zero.",
-        ),
-        sa.Column(
-            "roas",
-            sa.Numeric(),
-            nullable=True,
-            comment="sales / spend; null where that divides by zero.",
-        ),
-        sa.Column(
-            "hourly_impressions",
-            sa.Numeric(precision=38, scale=0),
-            nullable=True,
-            comment="impressions as the hours of the day add up; null where the ad product has no hourly reports.",
-        ),
-        sa.Column(
-            "hourly_clicks",
-            sa.Numeric(precision=38, scale=0),
-            nullable=True,
-            comment="clicks as the hours of the day add up; null where the ad product has no hourly reports.",
-        ),
-        sa.Column(
-            "hourly_orders",
-            sa.Numeric(precision=38, scale=0),
-            nullable=True,
-            comment="orders as the hours of the day add up; null where the ad product has no hourly reports.",
-        ),
-        sa.Column(
-            "hourly_sales",
-            sa.Numeric(precision=38, scale=6),
-            nullable=True,
-            comment="sales as the hours of the day add up; null where the ad product has no hourly reports.",
-        ),
-        sa.Column(
-            "hourly_spend",
-            sa.Numeric(precision=38, scale=6),
-            nullable=True,
-            comment="spend as the hours of the day add up; null where the ad product has no hourly reports.",
-        ),
-        sa.Column(
-            "spend_difference",
-            sa.Numeric(precision=38, scale=6),
-            nullable=True,
-            comment="hourly_spend less spend: the two come from different pipelines of Amazon.",
-        ),
-        sa.Column(
-            "sales_difference",
-            sa.Numeric(precision=38, scale=6),
-            nullable=True,
-            comment="hourly_sales less sales: the two come from different pipelines of Amazon.",
-        ),
-        sa.Column(
-            "daily_loads",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Number of the daily load it was made from; 0 for none.",
-        ),
-        sa.Column(
-            "hourly_loads",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Number of the hourly load it was made from; 0 for none.",
-        ),
-        sa.Column(
-            "daily_as_of",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When the daily report was asked for.",
-        ),
-        sa.Column(
-            "hourly_as_of",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When the hourly report was asked for.",
-        ),
-        sa.Column(
-            "summarized_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-            comment="When this row was made.",
-        ),
-        sa.CheckConstraint(
-            "(acos IS NULL) = (spend IS NULL OR coalesce(sales, 0) = 0)",
-            name=op.f("ck_account_daily_summaries_acos_where_sales"),
-        ),
-        sa.CheckConstraint(
-            "(roas IS NULL) = (sales IS NULL OR coalesce(spend, 0) = 0)",
-            name=op.f("ck_account_daily_summaries_roas_where_spend"),
-        ),
-        sa.CheckConstraint(
-            "spend_difference IS NOT DISTINCT FROM hourly_spend - spend AND sales_difference IS NOT DISTINCT FROM hourly_sales - sales",
-            name=op.f("ck_account_daily_summaries_differences_add_up"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_account_daily_summaries_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "account_id",
-            "country_code",
-            "summary_date",
-            "ad_product",
-            "currency_code",
-            name=op.f("pk_account_daily_summaries"),
-        ),
-        comment="What each day of an account adds up to, by ad product, beside what its hours add up to.",
-    )
-    op.create_table(
-        "ad_groups",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("name", sa.Text(), nullable=True),
-        sa.Column("default_bid", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("currency_code", sa.Text(), nullable=True),
-        sa.Column("creative_type", sa.Text(), nullable=True),
-        sa.Column("goal", sa.Text(), nullable=True, comment="What Sponsored Display optimizes for"),
-        sa.Column("kpi", sa.Text(), nullable=True, comment="The measure of that goal"),
-        sa.Column(
-            "state",
-            sa.Text(),
-            nullable=False,
-            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
-        ),
-        sa.Column(
-            "ad_product",
-            sa.Text(),
-            nullable=True,
-            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
-        ),
-        sa.Column(
-            "delivery_status",
-            sa.Text(),
-            nullable=True,
-            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
-        ),
-        sa.Column(
-            "delivery_reasons",
-            postgresql.JSONB(astext_type=sa.Text()),
-            nullable=True,
-            comment="Why it is not delivering: a list",
-        ),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When it was created at Amazon",
-        ),
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When it was last changed at Amazon",
-        ),
-        sa.Column(
-            "details",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-            comment="Every field that no column holds, as Amazon sent it",
-        ),
-        sa.Column(
-            "seen_at",
-            sa.DateTime(timezone=True),
-            nullable=False,
-            comment="When Amazon sent it last",
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_ad_groups_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "account_id", "country_code", "ad_group_id", name=op.f("pk_ad_groups")
-        ),
-        comment="An ad group of a campaign, as Amazon sent it last",
-    )
-    op.create_table(
-        "ads",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=True),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=True),
-        sa.Column("name", sa.Text(), nullable=True),
-        sa.Column(
-            "ad_type",
-            sa.Text(),
-            nullable=True,
-            comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …",
-        ),
-        sa.Column(
-            "asins",
-            postgresql.ARRAY(sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-            comment="The products it shows, in Amazon's order",
-        ),
-        sa.Column(
-            "skus", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
-        ),
-        sa.Column("landing_page_type", sa.Text(), nullable=True),
-        sa.Column("landing_page_url", sa.Text(), nullable=True),
-        sa.Column(
-            "state",
-            sa.Text(),
-            nullable=False,
-            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
-        ),
-        sa.Column(
-            "ad_product",
-            sa.Text(),
-            nullable=True,
-            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
-        ),
-        sa.Column(
-            "delivery_status",
-            sa.Text(),
-            nullable=True,
-            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
-        ),
-        sa.Column(
-            "delivery_reasons",
-            postgresql.JSONB(astext_type=sa.Text()),
-            nullable=True,
-            comment="Why it is not delivering: a list",
-        ),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When it was created at Amazon",
-        ),
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When it was last changed at Amazon",
-        ),
-        sa.Column(
-            "details",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-            comment="Every field that no column holds, as Amazon sent it",
-        ),
-        sa.Column(
-            "seen_at",
-            sa.DateTime(timezone=True),
-            nullable=False,
-            comment="When Amazon sent it last",
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_ads_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint("account_id", "country_code", "ad_id", name=op.f("pk_ads")),
-        comment="An ad of an ad group, as Amazon sent it last",
-    )
-    op.create_table(
-        "campaigns",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("name", sa.Text(), nullable=True),
-        sa.Column("portfolio_id", sa.Text(collation="C"), nullable=True),
-        sa.Column(
-            "brand_entity_id", sa.Text(), nullable=True, comment="The brand of Sponsored Brands"
-        ),
-        sa.Column(
-            "targeting",
-            sa.Text(),
-            nullable=True,
-            comment="AUTO, MANUAL, or a tactic such as T00020",
-        ),
-        sa.Column(
-            "cost_type", sa.Text(), nullable=True, comment="CPC or VCPM, where Amazon says so"
-        ),
-        sa.Column("start_date", sa.Date(), nullable=True),
-        sa.Column("end_date", sa.Date(), nullable=True),
-        sa.Column(
-            "budget",
-            sa.Numeric(precision=20, scale=6),
-            nullable=True,
-            comment="What the advertiser set, in currency_code",
-        ),
-        sa.Column(
-            "rule_budget",
-            sa.Numeric(precision=20, scale=6),
-            nullable=True,
-            comment="The budget that a budget rule made of it",
-        ),
-        sa.Column("budget_type", sa.Text(), nullable=True),
-        sa.Column("budget_recurrence", sa.Text(), nullable=True, comment="DAILY or LIFETIME"),
-        sa.Column("currency_code", sa.Text(), nullable=True),
-        sa.Column("bid_strategy", sa.Text(), nullable=True),
-        sa.Column(
-            "placement_bid_adjustments",
-            postgresql.JSONB(astext_type=sa.Text()),
-            nullable=True,
-            comment="A list of placements, each with a percentage",
-        ),
-        sa.Column(
-            "state",
-            sa.Text(),
-            nullable=False,
-            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
-        ),
-        sa.Column(
-            "ad_product",
-            sa.Text(),
-            nullable=True,
-            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
-        ),
-        sa.Column(
-            "delivery_status",
-            sa.Text(),
-            nullable=True,
-            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
-        ),
-        sa.Column(
-            "delivery_reasons",
-            postgresql.JSONB(astext_type=sa.Text()),
-            nullable=True,
-            comment="Why it is not delivering: a list",
-        ),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When it was created at Amazon",
-        ),
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When it was last changed at Amazon",
-        ),
-        sa.Column(
-            "details",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-            comment="Every field that no column holds, as Amazon sent it",
-        ),
-        sa.Column(
-            "seen_at",
-            sa.DateTime(timezone=True),
-            nullable=False,
-            comment="When Amazon sent it last",
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_campaigns_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "account_id", "country_code", "campaign_id", name=op.f("pk_campaigns")
-        ),
-        comment="A campaign of an account, as Amazon sent it last",
-    )
     op.create_table(
         "daily_campaign_performance",
         sa.Column(
@@ -2283,11 +1881,6 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "octet_length(row_key) = 16", name=op.f("ck_daily_campaign_performance_key_is_a_digest")
         ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_daily_campaign_performance_account"),
-        ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_campaign_performance")
         ),
@@ -2388,11 +1981,6 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "octet_length(row_key) = 16",
             name=op.f("ck_daily_placement_performance_key_is_a_digest"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_daily_placement_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_placement_performance")
@@ -2502,11 +2090,6 @@ def _create_pipeline_tables() -> None:
         ),
         sa.CheckConstraint(
             "octet_length(row_key) = 16", name=op.f("ck_daily_product_performance_key_is_a_digest")
-        ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_daily_product_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_product_performance")
@@ -2686,12 +2269,6 @@ def _create_pipeline_tables() -> None:
             comment="Units of shoppers who had not bought the brand in the 12 months before.",
         ),
         sa.Column(
-            "target_id",
-            sa.Text(collation="C"),
-            nullable=True,
-            comment="The target, derived; null while it is unknown.",
-        ),
-        sa.Column(
             "request_id",
             sa.BigInteger(),
             nullable=False,
@@ -2709,23 +2286,11 @@ def _create_pipeline_tables() -> None:
             "octet_length(row_key) = 16",
             name=op.f("ck_daily_purchased_product_performance_key_is_a_digest"),
         ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_daily_purchased_product_performance_account"),
-        ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_purchased_product_performance")
         ),
         comment="Daily conversions by purchased product, as Amazon reported it last.",
         postgresql_with={"fillfactor": 80},
-    )
-    op.create_index(
-        "ix_daily_purchased_product_performance_unresolved",
-        "daily_purchased_product_performance",
-        ["account", "ad_group_id", "target_match"],
-        unique=False,
-        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
     )
     op.create_table(
         "daily_search_term_performance",
@@ -2822,12 +2387,6 @@ def _create_pipeline_tables() -> None:
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
         ),
         sa.Column(
-            "target_id",
-            sa.Text(collation="C"),
-            nullable=True,
-            comment="The target, derived; null while it is unknown.",
-        ),
-        sa.Column(
             "request_id",
             sa.BigInteger(),
             nullable=False,
@@ -2845,23 +2404,11 @@ def _create_pipeline_tables() -> None:
             "octet_length(row_key) = 16",
             name=op.f("ck_daily_search_term_performance_key_is_a_digest"),
         ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_daily_search_term_performance_account"),
-        ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_search_term_performance")
         ),
         comment="Daily performance by search term, as Amazon reported it last.",
         postgresql_with={"fillfactor": 80},
-    )
-    op.create_index(
-        "ix_daily_search_term_performance_unresolved",
-        "daily_search_term_performance",
-        ["account", "ad_group_id", "target_match"],
-        unique=False,
-        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
     )
     op.create_table(
         "daily_target_performance",
@@ -2982,12 +2529,6 @@ def _create_pipeline_tables() -> None:
             comment="Units of other products of the brand.",
         ),
         sa.Column(
-            "target_id",
-            sa.Text(collation="C"),
-            nullable=True,
-            comment="The target, derived; null while it is unknown.",
-        ),
-        sa.Column(
             "request_id",
             sa.BigInteger(),
             nullable=False,
@@ -3004,110 +2545,34 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "octet_length(row_key) = 16", name=op.f("ck_daily_target_performance_key_is_a_digest")
         ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_daily_target_performance_account"),
-        ),
         sa.PrimaryKeyConstraint(
             "account", "window_date", "row_key", name=op.f("pk_daily_target_performance")
         ),
         comment="Daily performance by target, as Amazon reported it last.",
         postgresql_with={"fillfactor": 80},
     )
-    op.create_index(
-        "ix_daily_target_performance_unresolved",
-        "daily_target_performance",
-        ["account", "ad_group_id", "target_match"],
-        unique=False,
-        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
-    )
     op.create_table(
-        "dataset_windows",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column("through_date", sa.Date(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_dataset_windows_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "account_id", "country_code", "dataset", name=op.f("pk_dataset_windows")
-        ),
-    )
-    op.create_table(
-        "entity_exports",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("export_id", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), server_default="in_flight", nullable=False),
-        sa.Column("failure", sa.Text(), nullable=True),
-        sa.Column("row_count", sa.BigInteger(), nullable=True),
+        "findings",
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
+            "finding", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("gone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "acknowledged",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            nullable=True,
+        ),
+        sa.Column(
+            "told",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
             nullable=False,
         ),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "kind IN ('campaigns', 'adGroups', 'ads', 'targets')",
-            name=op.f("ck_entity_exports_kind_known"),
-        ),
-        sa.CheckConstraint(
-            "status IN ('in_flight', 'loaded', 'failed')",
-            name=op.f("ck_entity_exports_status_known"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_entity_exports_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_entity_exports")),
-    )
-    op.create_index(
-        "uq_entity_exports_in_flight",
-        "entity_exports",
-        ["account_id", "country_code", "kind"],
-        unique=True,
-        postgresql_where=sa.text("status = 'in_flight'"),
-    )
-    op.create_table(
-        "entity_problems",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("entity_id", sa.Text(), nullable=True),
-        sa.Column("set_aside", sa.Boolean(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("raw", sa.Text(), nullable=False),
-        sa.Column(
-            "noticed_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.CheckConstraint(
-            "kind IN ('campaigns', 'adGroups', 'ads', 'targets', 'portfolios')",
-            name=op.f("ck_entity_problems_kind_known"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_entity_problems_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_entity_problems")),
-    )
-    op.create_index(
-        "ix_entity_problems_account",
-        "entity_problems",
-        ["account_id", "country_code", "kind"],
-        unique=False,
+        sa.CheckConstraint("gone_at >= began_at", name=op.f("ck_findings_ends_after_start")),
+        sa.CheckConstraint("length(key) BETWEEN 1 AND 100", name=op.f("ck_findings_key_is_short")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_findings")),
     )
     op.create_table(
         "hourly_campaign_performance",
@@ -3201,11 +2666,6 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "octet_length(row_key) = 16",
             name=op.f("ck_hourly_campaign_performance_key_is_a_digest"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_hourly_campaign_performance_account"),
         ),
         sa.PrimaryKeyConstraint(
             "account",
@@ -3328,11 +2788,6 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "octet_length(row_key) = 16", name=op.f("ck_hourly_product_performance_key_is_a_digest")
         ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_hourly_product_performance_account"),
-        ),
         sa.PrimaryKeyConstraint(
             "account",
             "window_date",
@@ -3439,12 +2894,6 @@ def _create_pipeline_tables() -> None:
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
         ),
         sa.Column(
-            "target_id",
-            sa.Text(collation="C"),
-            nullable=True,
-            comment="The target, derived; null while it is unknown.",
-        ),
-        sa.Column(
             "request_id",
             sa.BigInteger(),
             nullable=False,
@@ -3465,11 +2914,6 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "octet_length(row_key) = 16", name=op.f("ck_hourly_target_performance_key_is_a_digest")
         ),
-        sa.ForeignKeyConstraint(
-            ["account"],
-            ["advertiser_accounts.id"],
-            name=op.f("fk_hourly_target_performance_account"),
-        ),
         sa.PrimaryKeyConstraint(
             "account",
             "window_date",
@@ -3480,30 +2924,843 @@ def _create_pipeline_tables() -> None:
         comment="Hourly performance by target, as Amazon reported it last.",
         postgresql_partition_by="RANGE (window_date)",
     )
+    op.create_table(
+        "installation",
+        sa.Column("only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=True),
+        sa.Column("oldest_program", sa.Text(), nullable=False),
+        sa.CheckConstraint("mode IN ('sandbox', 'real')", name=op.f("ck_installation_mode_known")),
+        sa.CheckConstraint("only_row", name=op.f("ck_installation_only_row")),
+        sa.PrimaryKeyConstraint("only_row", name=op.f("pk_installation")),
+    )
+    op.create_table(
+        "processes",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("pid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "host", "pid", name=op.f("pk_processes")),
+    )
+    op.create_table(
+        "rate_limits",
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("call_class", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), server_default="", nullable=False),
+        sa.Column("next_start_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "call_class IN ('create', 'retrieve', 'exports', 'download', 'token', 'other')",
+            name=op.f("ck_rate_limits_call_class_known"),
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_rate_limits_region_known")
+        ),
+        sa.PrimaryKeyConstraint(
+            "client_id", "region", "call_class", "account_id", name=op.f("pk_rate_limits")
+        ),
+    )
+    op.create_table(
+        "report_gates",
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("in_flight_limit", sa.Double(), nullable=False),
+        sa.Column("pace", sa.Interval(), nullable=False),
+        sa.Column("next_create_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("refusals", sa.BigInteger(), nullable=False),
+        sa.Column("refused_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("closed_for", sa.Interval(), server_default="0", nullable=False),
+        sa.Column("last_refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "pace > '0' AND refusals >= 0", name=op.f("ck_report_gates_pace_positive")
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_report_gates_region_known")
+        ),
+        sa.CheckConstraint("in_flight_limit >= 1", name=op.f("ck_report_gates_limit_lets_one_in")),
+        sa.PrimaryKeyConstraint("client_id", "region", name=op.f("pk_report_gates")),
+    )
+    op.create_table(
+        "simulated_time",
+        sa.Column("only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("ahead_by", sa.Interval(), nullable=False),
+        sa.CheckConstraint("only_row", name=op.f("ck_simulated_time_only_row")),
+        sa.PrimaryKeyConstraint("only_row", name=op.f("pk_simulated_time")),
+    )
+    op.create_table(
+        "advertiser_accounts",
+        sa.Column(
+            "account_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the ads account.",
+        ),
+        sa.Column(
+            "country_code",
+            sa.Text(),
+            nullable=False,
+            comment="Country of the account: two letters, GB for the United Kingdom.",
+        ),
+        sa.Column(
+            "id",
+            sa.Integer(),
+            sa.Identity(always=True),
+            nullable=False,
+            comment="Number by which the rows of reports refer to the account.",
+        ),
+        sa.Column(
+            "account_key",
+            sa.Text(),
+            nullable=False,
+            comment="Key of the account: its country and the key of its ads account.",
+        ),
+        sa.Column("name", sa.Text(), nullable=False, comment="Name at Amazon."),
+        sa.Column(
+            "amazon_status",
+            sa.Text(),
+            nullable=False,
+            comment="Status at Amazon, in its own words.",
+        ),
+        sa.Column(
+            "profile_id",
+            sa.Text(),
+            nullable=True,
+            comment="Amazon's id of the advertising profile of this country.",
+        ),
+        sa.Column(
+            "entity_id", sa.Text(), nullable=True, comment="Amazon's id of the advertiser's entity."
+        ),
+        sa.Column("region", sa.Text(), nullable=False, comment="Region of the API: NA, EU or FE."),
+        sa.Column(
+            "currency_code", sa.Text(), nullable=False, comment="Currency of the account's amounts."
+        ),
+        sa.Column(
+            "time_zone",
+            sa.Text(),
+            nullable=False,
+            comment="IANA time zone in which the account's days are counted.",
+        ),
+        sa.Column(
+            "marketplace_id", sa.Text(), nullable=True, comment="Amazon's id of the marketplace."
+        ),
+        sa.Column(
+            "account_type",
+            sa.Text(),
+            nullable=True,
+            comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed.",
+        ),
+        sa.Column(
+            "paused",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="Whether a person has paused it: its reports and entities are not kept up to date.",
+        ),
+        sa.Column("paused_by", sa.Text(), nullable=True, comment="Who has paused it."),
+        sa.Column(
+            "paused_at", sa.DateTime(timezone=True), nullable=True, comment="When it was paused."
+        ),
+        sa.Column(
+            "first_seen_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="When Amazon listed it first.",
+        ),
+        sa.Column(
+            "synced_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="When Amazon listed it last.",
+        ),
+        sa.Column(
+            "entities_synced_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When its entities were synced last; null before the first sync.",
+        ),
+        sa.Column(
+            "entities_wanted_by",
+            sa.Text(),
+            nullable=True,
+            comment="Who asked for a sync of its entities that has not ended.",
+        ),
+        sa.Column(
+            "entities_wanted_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When that sync was asked for.",
+        ),
+        sa.Column(
+            "export_refusals",
+            sa.SmallInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="How often in a row Amazon has refused an export (401 or 403).",
+        ),
+        sa.Column(
+            "export_refused_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When Amazon refused an export last.",
+        ),
+        sa.CheckConstraint(
+            "account_key ~ '^[A-Za-z0-9._-]+$'", name=op.f("ck_advertiser_accounts_key_is_plain")
+        ),
+        sa.CheckConstraint(
+            "country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'",
+            name=op.f("ck_advertiser_accounts_country_is_iso"),
+        ),
+        sa.CheckConstraint(
+            "currency_code ~ '^[A-Z]{3}$'", name=op.f("ck_advertiser_accounts_currency_is_iso")
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_advertiser_accounts_region_known")
+        ),
+        sa.CheckConstraint(
+            "(entities_wanted_by IS NULL) = (entities_wanted_at IS NULL)",
+            name=op.f("ck_advertiser_accounts_entities_wanted_since"),
+        ),
+        sa.CheckConstraint(
+            "(paused_by IS NULL) = (paused_at IS NULL)",
+            name=op.f("ck_advertiser_accounts_paused_by_somebody"),
+        ),
+        sa.CheckConstraint(
+            "paused OR paused_by IS NULL", name=op.f("ck_advertiser_accounts_paused_while_paused")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["ads_accounts.account_id"],
+            name=op.f("fk_advertiser_accounts_account_id"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", name=op.f("pk_advertiser_accounts")),
+        sa.UniqueConstraint("account_key", name=op.f("uq_advertiser_accounts_account_key")),
+        sa.UniqueConstraint("id", name=op.f("uq_advertiser_accounts_id")),
+    )
+    op.create_table(
+        "registry_overrides",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column(
+            "set_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "region IN ('NA', 'EU', 'FE')", name=op.f("ck_registry_overrides_region_known")
+        ),
+        sa.CheckConstraint(
+            "what !~ '^(history|period):' OR value ~ '^[1-9][0-9]{0,3}$'",
+            name=op.f("ck_registry_overrides_days_counted"),
+        ),
+        sa.CheckConstraint(
+            "what <> 'grouping' OR account_id IS NULL",
+            name=op.f("ck_registry_overrides_grouping_of_region"),
+        ),
+        sa.CheckConstraint(
+            "what ~ '^(grouping|(field|history|period):.+)$'",
+            name=op.f("ck_registry_overrides_what_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["ads_accounts.account_id"],
+            name=op.f("fk_registry_overrides_account_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_overrides")),
+    )
     op.create_index(
-        "ix_hourly_target_performance_unresolved",
-        "hourly_target_performance",
-        ["account", "ad_group_id", "target_match"],
+        "uq_registry_overrides",
+        "registry_overrides",
+        ["region", "dataset", "account_id", "what"],
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+    )
+    op.create_table(
+        "report_requests",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("start_date", sa.Date(), nullable=False),
+        sa.Column("end_date", sa.Date(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="planned", nullable=False),
+        sa.Column("by_hand", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("passed_over", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("report_id", sa.Text(), nullable=True),
+        sa.Column("amazon_status", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("polls", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("loads", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("late_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_step_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failure_kind", sa.Text(), nullable=True),
+        sa.Column(
+            "cause", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column("part_count", sa.BigInteger(), nullable=True),
+        sa.Column("byte_count", sa.BigInteger(), nullable=True),
+        sa.Column("row_count", sa.BigInteger(), nullable=True),
+        sa.Column("locked_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("narrows", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)",
+            name=op.f("ck_report_requests_ended_has_end"),
+        ),
+        sa.CheckConstraint(
+            "jsonb_typeof(cause) = 'object'", name=op.f("ck_report_requests_cause_is_an_object")
+        ),
+        sa.CheckConstraint(
+            "status IN ('planned', 'sent', 'in_flight', 'completed', 'loaded', 'failed')",
+            name=op.f("ck_report_requests_status_known"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL",
+            name=op.f("ck_report_requests_in_flight_has_report"),
+        ),
+        sa.CheckConstraint(
+            "start_date <= end_date", name=op.f("ck_report_requests_range_in_order")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["ads_accounts.account_id"], name=op.f("fk_report_requests_account_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["narrows"], ["report_requests.id"], name=op.f("fk_report_requests_narrows")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_requests")),
+    )
+    op.create_index(
+        "ix_report_requests_account",
+        "report_requests",
+        ["account_id", "dataset", "report", "sent_at"],
         unique=False,
-        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_report_requests_narrows",
+        "report_requests",
+        ["narrows"],
+        unique=False,
+        postgresql_where=sa.text("narrows IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_report_requests_open",
+        "report_requests",
+        ["next_step_at"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('planned', 'sent', 'in_flight', 'completed')"),
+    )
+    op.create_table(
+        "ad_groups",
+        sa.Column(
+            "account_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the ads account",
+        ),
+        sa.Column(
+            "country_code",
+            sa.Text(),
+            nullable=False,
+            comment="Country of the account: two letters, GB for the United Kingdom",
+        ),
+        sa.Column(
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the ad group",
+        ),
+        sa.Column(
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the campaign",
+        ),
+        sa.Column("name", sa.Text(), nullable=True, comment="Name at Amazon"),
+        sa.Column(
+            "default_bid",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Bid of targets that have none of their own, in currency_code; null in Sponsored Brands",
+        ),
+        sa.Column("currency_code", sa.Text(), nullable=True, comment="Currency of the amounts"),
+        sa.Column(
+            "creative_type",
+            sa.Text(),
+            nullable=True,
+            comment="Kind of creative, where Amazon says so",
+        ),
+        sa.Column("goal", sa.Text(), nullable=True, comment="What Sponsored Display optimizes for"),
+        sa.Column("kpi", sa.Text(), nullable=True, comment="The measure of that goal"),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=True,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
+        ),
+        sa.Column(
+            "delivery_status",
+            sa.Text(),
+            nullable=True,
+            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
+        ),
+        sa.Column(
+            "delivery_reasons",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Why it is not delivering: a list",
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was created at Amazon",
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was last changed at Amazon",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_ad_groups_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "ad_group_id", name=op.f("pk_ad_groups")
+        ),
+        comment="An ad group of a campaign, as Amazon sent it last",
+    )
+    op.create_table(
+        "ads",
+        sa.Column(
+            "account_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the ads account",
+        ),
+        sa.Column(
+            "country_code",
+            sa.Text(),
+            nullable=False,
+            comment="Country of the account: two letters, GB for the United Kingdom",
+        ),
+        sa.Column("ad_id", sa.Text(collation="C"), nullable=False, comment="Amazon's id of the ad"),
+        sa.Column(
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group",
+        ),
+        sa.Column(
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign",
+        ),
+        sa.Column("name", sa.Text(), nullable=True, comment="Name at Amazon"),
+        sa.Column(
+            "ad_type",
+            sa.Text(),
+            nullable=True,
+            comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …",
+        ),
+        sa.Column(
+            "asins",
+            postgresql.ARRAY(sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="The products it shows, in Amazon's order",
+        ),
+        sa.Column(
+            "skus",
+            postgresql.ARRAY(sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="The seller's SKUs of these products",
+        ),
+        sa.Column(
+            "landing_page_type",
+            sa.Text(),
+            nullable=True,
+            comment="Kind of page that a click leads to",
+        ),
+        sa.Column(
+            "landing_page_url", sa.Text(), nullable=True, comment="The page that a click leads to"
+        ),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=True,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
+        ),
+        sa.Column(
+            "delivery_status",
+            sa.Text(),
+            nullable=True,
+            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
+        ),
+        sa.Column(
+            "delivery_reasons",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Why it is not delivering: a list",
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was created at Amazon",
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was last changed at Amazon",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_ads_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", "ad_id", name=op.f("pk_ads")),
+        comment="An ad of an ad group, as Amazon sent it last",
+    )
+    op.create_table(
+        "campaigns",
+        sa.Column(
+            "account_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the ads account",
+        ),
+        sa.Column(
+            "country_code",
+            sa.Text(),
+            nullable=False,
+            comment="Country of the account: two letters, GB for the United Kingdom",
+        ),
+        sa.Column(
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the campaign",
+        ),
+        sa.Column("name", sa.Text(), nullable=True, comment="Name at Amazon"),
+        sa.Column(
+            "portfolio_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the portfolio",
+        ),
+        sa.Column(
+            "brand_entity_id", sa.Text(), nullable=True, comment="The brand of Sponsored Brands"
+        ),
+        sa.Column(
+            "targeting",
+            sa.Text(),
+            nullable=True,
+            comment="AUTO, MANUAL, or a tactic such as T00020",
+        ),
+        sa.Column(
+            "cost_type", sa.Text(), nullable=True, comment="CPC or VCPM, where Amazon says so"
+        ),
+        sa.Column(
+            "start_date",
+            sa.Date(),
+            nullable=True,
+            comment="First day, on the account's own calendar",
+        ),
+        sa.Column(
+            "end_date",
+            sa.Date(),
+            nullable=True,
+            comment="Last day, on the account's own calendar; null where it has none",
+        ),
+        sa.Column(
+            "budget",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="What the advertiser set, in currency_code",
+        ),
+        sa.Column(
+            "rule_budget",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="The budget that a budget rule made of it",
+        ),
+        sa.Column(
+            "budget_type",
+            sa.Text(),
+            nullable=True,
+            comment="What the budget limits, for example MONETARY",
+        ),
+        sa.Column("budget_recurrence", sa.Text(), nullable=True, comment="DAILY or LIFETIME"),
+        sa.Column("currency_code", sa.Text(), nullable=True, comment="Currency of the amounts"),
+        sa.Column(
+            "bid_strategy",
+            sa.Text(),
+            nullable=True,
+            comment="How Amazon adjusts bids, in its own words",
+        ),
+        sa.Column(
+            "placement_bid_adjustments",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="A list of placements, each with a percentage",
+        ),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=True,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
+        ),
+        sa.Column(
+            "delivery_status",
+            sa.Text(),
+            nullable=True,
+            comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE",
+        ),
+        sa.Column(
+            "delivery_reasons",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Why it is not delivering: a list",
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was created at Amazon",
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was last changed at Amazon",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column(
+            "seen_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="When Amazon sent it last",
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_campaigns_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "campaign_id", name=op.f("pk_campaigns")
+        ),
+        comment="A campaign of an account, as Amazon sent it last",
+    )
+    op.create_table(
+        "dataset_windows",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("through_date", sa.Date(), nullable=False),
+        sa.Column("windows", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_dataset_windows_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "dataset", "report", name=op.f("pk_dataset_windows")
+        ),
+    )
+    op.create_table(
+        "entity_exports",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("export_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="in_flight", nullable=False),
+        sa.Column(
+            "cause", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column("row_count", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('campaigns', 'adGroups', 'ads', 'targets')",
+            name=op.f("ck_entity_exports_kind_known"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('in_flight', 'loaded', 'failed')",
+            name=op.f("ck_entity_exports_status_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_entity_exports_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entity_exports")),
+    )
+    op.create_index(
+        "uq_entity_exports_in_flight",
+        "entity_exports",
+        ["account_id", "country_code", "kind"],
+        unique=True,
+        postgresql_where=sa.text("status = 'in_flight'"),
+    )
+    op.create_table(
+        "entity_problems",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("entity_id", sa.Text(), nullable=True),
+        sa.Column("set_aside", sa.Boolean(), nullable=False),
+        sa.Column(
+            "cause", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
+        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column(
+            "noticed_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "kind IN ('campaigns', 'adGroups', 'ads', 'targets', 'portfolios')",
+            name=op.f("ck_entity_problems_kind_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_entity_problems_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entity_problems")),
+    )
+    op.create_index(
+        "ix_entity_problems_account",
+        "entity_problems",
+        ["account_id", "country_code", "kind"],
+        unique=False,
     )
     op.create_table(
         "portfolios",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("portfolio_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("name", sa.Text(), nullable=True),
-        sa.Column("in_budget", sa.Boolean(), nullable=True),
-        sa.Column("budget", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("currency_code", sa.Text(), nullable=True),
+        sa.Column(
+            "account_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the ads account",
+        ),
+        sa.Column(
+            "country_code",
+            sa.Text(),
+            nullable=False,
+            comment="Country of the account: two letters, GB for the United Kingdom",
+        ),
+        sa.Column(
+            "portfolio_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the portfolio",
+        ),
+        sa.Column("name", sa.Text(), nullable=True, comment="Name at Amazon"),
+        sa.Column(
+            "in_budget", sa.Boolean(), nullable=True, comment="Whether its budget is not used up"
+        ),
+        sa.Column(
+            "budget",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Budget that its campaigns share, in currency_code",
+        ),
+        sa.Column("currency_code", sa.Text(), nullable=True, comment="Currency of the amounts"),
         sa.Column(
             "budget_policy",
             sa.Text(),
             nullable=True,
             comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP",
         ),
-        sa.Column("start_date", sa.Date(), nullable=True),
-        sa.Column("end_date", sa.Date(), nullable=True),
+        sa.Column(
+            "start_date",
+            sa.Date(),
+            nullable=True,
+            comment="First day, on the account's own calendar",
+        ),
+        sa.Column(
+            "end_date",
+            sa.Date(),
+            nullable=True,
+            comment="Last day, on the account's own calendar; null where it has none",
+        ),
         sa.Column(
             "state",
             sa.Text(),
@@ -3512,7 +3769,7 @@ def _create_pipeline_tables() -> None:
         ),
         sa.Column(
             "details",
-            postgresql.JSONB(astext_type=sa.Text()),
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
             server_default=sa.text("'{}'"),
             nullable=False,
             comment="Every field that no column holds, as Amazon sent it",
@@ -3542,7 +3799,9 @@ def _create_pipeline_tables() -> None:
         sa.Column("window_date", sa.Date(), nullable=True),
         sa.Column("request_id", sa.BigInteger(), nullable=False),
         sa.Column("row_number", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "cause", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
         sa.Column("raw", sa.Text(), nullable=False),
         sa.Column(
             "quarantined_at",
@@ -3600,9 +3859,11 @@ def _create_pipeline_tables() -> None:
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
         sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
         sa.Column("window_date", sa.Date(), nullable=False),
         sa.Column("status", sa.Text(), server_default="missing", nullable=False),
         sa.Column("next_refresh_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("request_id", sa.BigInteger(), nullable=True),
         sa.Column("last_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_loaded_at", sa.DateTime(timezone=True), nullable=True),
@@ -3618,22 +3879,31 @@ def _create_pipeline_tables() -> None:
         sa.Column("sales", sa.Numeric(precision=38, scale=6), nullable=True),
         sa.Column(
             "product_totals",
-            postgresql.JSONB(astext_type=sa.Text()),
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
             server_default=sa.text("'{}'"),
             nullable=False,
         ),
-        sa.Column("failure_reason", sa.Text(), nullable=True),
-        sa.Column("held_digest", sa.Text(), nullable=True),
-        sa.Column("held_rows", sa.BigInteger(), nullable=True),
-        sa.Column("held_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "cause", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column("suspicious_digest", sa.Text(), nullable=True),
+        sa.Column("suspicious_rows", sa.BigInteger(), nullable=True),
+        sa.Column("suspicious_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("last_request_id", sa.BigInteger(), nullable=True),
-        sa.Column("wanted_by", sa.Uuid(), nullable=True),
-        sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("products_due", postgresql.ARRAY(sa.Text()), nullable=True),
-        sa.Column("product_states", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("wanted_by", sa.Text(), nullable=True),
+        sa.Column("wanted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "cause_key",
+            sa.Uuid(),
+            sa.Computed("CAST(md5(CAST(cause - 'detail' AS text)) AS uuid)", persisted=True),
+            nullable=True,
+        ),
         sa.CheckConstraint(
             "(status = 'requested') = (request_id IS NOT NULL)",
             name=op.f("ck_report_windows_requested_has_request"),
+        ),
+        sa.CheckConstraint(
+            "jsonb_typeof(cause) = 'object'", name=op.f("ck_report_windows_cause_is_an_object")
         ),
         sa.CheckConstraint(
             "status <> 'expired' OR next_refresh_at IS NULL",
@@ -3648,7 +3918,7 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_report_windows_status_known"),
         ),
         sa.CheckConstraint(
-            "cardinality(products_due) > 0", name=op.f("ck_report_windows_products_due_some")
+            "(wanted_by IS NULL) = (wanted_at IS NULL)", name=op.f("ck_report_windows_wanted_since")
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
@@ -3659,7 +3929,12 @@ def _create_pipeline_tables() -> None:
             ["request_id"], ["report_requests.id"], name=op.f("fk_report_windows_request_id")
         ),
         sa.PrimaryKeyConstraint(
-            "account_id", "country_code", "dataset", "window_date", name=op.f("pk_report_windows")
+            "account_id",
+            "country_code",
+            "dataset",
+            "report",
+            "window_date",
+            name=op.f("pk_report_windows"),
         ),
         postgresql_with={"fillfactor": 80},
     )
@@ -3676,6 +3951,34 @@ def _create_pipeline_tables() -> None:
         ["account_id", "country_code", "next_refresh_at"],
         unique=False,
         postgresql_where=sa.text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
+    )
+    op.create_index(
+        "ix_report_windows_final",
+        "report_windows",
+        ["data_as_of"],
+        unique=False,
+        postgresql_where=sa.text("next_refresh_at IS NULL AND data_as_of IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_report_windows_missing",
+        "report_windows",
+        ["account_id", "country_code", "dataset"],
+        unique=False,
+        postgresql_where=sa.text("status = 'missing'"),
+    )
+    op.create_index(
+        "ix_report_windows_never_loaded",
+        "report_windows",
+        ["account_id", "country_code", "dataset", "expires_at"],
+        unique=False,
+        postgresql_where=sa.text("last_loaded_at IS NULL AND request_id IS NULL"),
+    )
+    op.create_index(
+        "ix_report_windows_quarantined",
+        "report_windows",
+        ["account_id", "country_code", "dataset"],
+        unique=False,
+        postgresql_where=sa.text("quarantined_count > 0"),
     )
     op.create_index(
         "ix_report_windows_request",
@@ -3701,10 +4004,17 @@ def _create_pipeline_tables() -> None:
     op.create_index(
         "ix_report_windows_unsettled",
         "report_windows",
-        ["dataset"],
+        ["account_id", "country_code", "dataset", "status", "cause_key"],
         unique=False,
+        postgresql_include=[
+            "window_date",
+            "expires_at",
+            "request_id",
+            "last_requested_at",
+            "next_refresh_at",
+        ],
         postgresql_where=sa.text(
-            "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR held_digest IS NOT NULL"
+            "status IN ('failed', 'unconfirmed') OR suspicious_digest IS NOT NULL"
         ),
     )
     op.create_table(
@@ -3716,11 +4026,17 @@ def _create_pipeline_tables() -> None:
         sa.Column("window_date", sa.Date(), nullable=False),
         sa.Column("hour_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("row_key", sa.LargeBinary(), nullable=False),
-        sa.Column("dimensions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "dimensions", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
         sa.Column("currency_code", sa.Text(), nullable=False),
         sa.Column("change", sa.Text(), nullable=False),
-        sa.Column("old_values", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("new_values", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column(
+            "old_values", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column(
+            "new_values", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
         sa.Column("old_data_as_of", sa.DateTime(timezone=True), nullable=False),
         sa.Column("new_data_as_of", sa.DateTime(timezone=True), nullable=False),
         sa.Column("request_id", sa.BigInteger(), nullable=False),
@@ -3750,19 +4066,63 @@ def _create_pipeline_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_restatements")),
     )
     op.create_index(
+        "ix_restatements_day",
+        "restatements",
+        ["window_date"],
+        unique=False,
+        postgresql_using="brin",
+    )
+    op.create_index(
         "ix_restatements_window",
         "restatements",
         ["account_id", "country_code", "dataset", "window_date"],
         unique=False,
     )
     op.create_table(
-        "targets",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
+        "target_names",
+        sa.Column("account", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("match_digest", sa.LargeBinary(), nullable=False),
         sa.Column("target_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=True),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=True),
-        sa.Column("negative", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_target_names_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "ad_group_id", "match_digest", name=op.f("pk_target_names")
+        ),
+    )
+    op.create_table(
+        "targets",
+        sa.Column(
+            "account_id",
+            sa.Text(collation="C"),
+            nullable=False,
+            comment="Amazon's id of the ads account",
+        ),
+        sa.Column(
+            "country_code",
+            sa.Text(),
+            nullable=False,
+            comment="Country of the account: two letters, GB for the United Kingdom",
+        ),
+        sa.Column(
+            "target_id", sa.Text(collation="C"), nullable=False, comment="Amazon's id of the target"
+        ),
+        sa.Column(
+            "ad_group_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the ad group",
+        ),
+        sa.Column(
+            "campaign_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="Amazon's id of the campaign",
+        ),
+        sa.Column(
+            "negative", sa.Boolean(), nullable=False, comment="Whether it keeps ads from showing"
+        ),
         sa.Column(
             "target_type",
             sa.Text(),
@@ -3773,29 +4133,51 @@ def _create_pipeline_tables() -> None:
         sa.Column(
             "match_type", sa.Text(), nullable=True, comment="EXACT, PHRASE, PRODUCT_SIMILAR …"
         ),
-        sa.Column("keyword", sa.Text(), nullable=True),
-        sa.Column("asin", sa.Text(), nullable=True),
-        sa.Column("category_id", sa.Text(), nullable=True),
-        sa.Column("category", sa.Text(), nullable=True),
-        sa.Column("brand_id", sa.Text(), nullable=True),
-        sa.Column("brand", sa.Text(), nullable=True),
-        sa.Column("audience_id", sa.Text(), nullable=True),
+        sa.Column("keyword", sa.Text(), nullable=True, comment="Text of a keyword"),
+        sa.Column("asin", sa.Text(), nullable=True, comment="ASIN of a product"),
+        sa.Column(
+            "category_id", sa.Text(), nullable=True, comment="Amazon's id of a product category"
+        ),
+        sa.Column("category", sa.Text(), nullable=True, comment="Name of that category"),
+        sa.Column(
+            "brand_id",
+            sa.Text(),
+            nullable=True,
+            comment="Amazon's id of the brand that refines a category",
+        ),
+        sa.Column("brand", sa.Text(), nullable=True, comment="Name of that brand"),
+        sa.Column("audience_id", sa.Text(), nullable=True, comment="Amazon's id of an audience"),
         sa.Column(
             "event",
             sa.Text(),
             nullable=True,
             comment="VIEW or PURCHASE, for an audience by what it did",
         ),
-        sa.Column("lookback_days", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "lookback_days",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Days back that the event of an audience counts",
+        ),
         sa.Column(
             "expression",
             sa.Text(),
             nullable=True,
             comment="A category with its refinements, as reports write it",
         ),
-        sa.Column("bid", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("currency_code", sa.Text(), nullable=True),
-        sa.Column("match_digest", sa.LargeBinary(), nullable=True),
+        sa.Column(
+            "bid",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Bid in currency_code; null where the ad group's default_bid holds",
+        ),
+        sa.Column("currency_code", sa.Text(), nullable=True, comment="Currency of the amounts"),
+        sa.Column(
+            "match_digest",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of the text by which reports name it; null where they cannot",
+        ),
         sa.Column(
             "state",
             sa.Text(),
@@ -3834,7 +4216,7 @@ def _create_pipeline_tables() -> None:
         ),
         sa.Column(
             "details",
-            postgresql.JSONB(astext_type=sa.Text()),
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
             server_default=sa.text("'{}'"),
             nullable=False,
             comment="Every field that no column holds, as Amazon sent it",
@@ -3858,11 +4240,4 @@ def _create_pipeline_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", "country_code", "target_id", name=op.f("pk_targets")),
         comment="A target of an ad group or campaign, as Amazon sent it last",
-    )
-    op.create_index(
-        "ix_targets_match",
-        "targets",
-        ["account_id", "country_code", "ad_group_id", "match_digest"],
-        unique=False,
-        postgresql_where=sa.text("NOT negative AND match_digest IS NOT NULL"),
     )

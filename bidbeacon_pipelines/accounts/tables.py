@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from bidbeacon_pipelines.accounts.rules import LONGEST_CRON, Cadence
+from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.base import PipelinesBase
@@ -41,9 +41,9 @@ class AdsAccount(PipelinesBase):
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is
     planned as soon as something is due. Nothing that is due starts a run
-    before `next_look_at`. `last_look_at` is when the last refresh began: what was due by then is
-    planned also before `next_look_at`. `planned_at` is the instant up to which what was due was
-    last planned. `cadence_by` and `cadence_at` are who changed the cadence, and when.
+    before `next_look_at`. `last_look_at` is when it was last planned, with all that was due by
+    then; `planned_at` is the same, or null where that is to be planned again. `cadence_by` and
+    `cadence_at` are who changed the cadence, and when.
     """
 
     __tablename__ = "ads_accounts"
@@ -113,17 +113,6 @@ class AdsAccount(PipelinesBase):
     def cadence(self) -> Cadence:
         """How often it is refreshed."""
         return Cadence(every=self.refresh_every, cron=self.refresh_cron)
-
-    def next_refresh(self, now: datetime) -> datetime | None:
-        """Return when the next refresh may begin, once everything due is planned; None for as soon as data is due.
-
-        A refresh that began before its time, by hand, changes nothing.
-        """
-        planned = self.next_look_at or now
-        # A wrong clock may have set a later one.
-        if now < planned <= now + (self.refresh_every or LONGEST_CRON):
-            return planned
-        return self.cadence.next_start(self.time_zone, last=planned, now=now)
 
 
 class Account(PipelinesBase):

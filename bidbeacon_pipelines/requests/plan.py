@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries, set_next_look
+from bidbeacon_pipelines.accounts.queries import change_ads_account, set_next_look
+from bidbeacon_pipelines.accounts.rules import next_refresh
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
@@ -34,19 +35,21 @@ from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_sessions import SessionRecorder
 
 
-def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
+def plan_account(
+    context: JobContext,
+    session: SessionRecorder,
+    ads_account: AdsAccount,
+    countries: Sequence[Account],
+) -> None:
     """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
 
     Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
     concurrently.
     """
-    with context.engine.begin() as connection:
-        change_ads_account(connection, ads_account.account_id, last_look_at=context.now())
-        accounts = list_countries(connection, ads_account.account_id)
-    active = [account for account in accounts if account.stop_reason is None]
+    active = [account for account in countries if account.stop_reason is None]
     if not active:
-        for dataset in DATASETS.values() if accounts else ():
-            session.add(skip_stopped(ads_account.ads_account_key, dataset, [], accounts[0]))
+        for dataset in DATASETS.values() if countries else ():
+            session.add(skip_stopped(ads_account.ads_account_key, dataset, [], countries[0]))
         return
     make_windows(context, session, active)
     plan_due(context, session, ads_account, active)
@@ -153,20 +156,20 @@ def plan_due(
                 account=key, dataset=dataset, windows=[], reason=reason, detail=detail
             )
             session.add_in(connection, skipped)
-        if not waiting and (at := ads_account.next_refresh(now)) != ads_account.next_look_at:
+        if not waiting and (at := next_refresh(ads_account, now)) != ads_account.next_look_at:
             set_next_look(connection, ads_account, at)
-        change_ads_account(connection, account_id, planned_at=now)
+        change_ads_account(connection, account_id, planned_at=now, last_look_at=now)
 
 
 def _lock_drafts(
     connection: Connection, account_id: str, now: datetime, until: datetime
 ) -> list[_Draft]:
     """Lock planning for an ads account, and return what is known of each of its reports; other countries are waited for until an instant."""
+    contract = read_contract(connection, account_id)
     lock_planning(connection, account_id)
     plans = list_plans(connection, account_id)  # first, since sending one includes its windows
     days = list_days_to_plan(connection, account_id, now=now)
     next_due = list_next_due(connection, account_id, after=now, until=until)
-    contract = read_contract(connection, account_id)
     fixed = [plan for plan in plans if plan.is_fixed]
     drafts = []
     for dataset in DATASETS.values():

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from bidbeacon_pipelines.accounts.queries import list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports, raise_together
@@ -33,7 +34,9 @@ def refresh_account(
         ads_account: the ads account.
         on_step: called after each poll or load.
     """
-    plan_account(context, session, ads_account)
+    with context.engine.begin() as connection:
+        countries = list_countries(connection, ads_account.account_id)
+    plan_account(context, session, ads_account, countries)
     try:
         create_reports(context, session, gate=(ads_account.client_id, ads_account.region))
     except (LockLostError, SessionClosedError):

@@ -18,7 +18,7 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.queries import list_accounts, read_ads_account
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
@@ -28,7 +28,7 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG, partiti
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.requests.plan import plan_account, plan_backfill
+from bidbeacon_pipelines.requests.plan import plan_backfill
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.queries import list_windows, want_windows
 from bidbeacon_pipelines.windows.rules import local_date
@@ -40,6 +40,7 @@ from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.one_dataset import shorten_history
+from tests.planning import plan
 from tests.postgres.flickering import wait_until
 from tests.rules import rule
 
@@ -218,12 +219,11 @@ class World:
 
     def plan(self, account: Account) -> None:
         """Make an account's windows and plan what is due, as the first part of a refresh."""
-        ads_account = read_ads_account(self.engine, account.account_key)
         with (
             self.context() as context,
             with_job_session("refresh-account", store=self.sessions) as session,
         ):
-            plan_account(context, session, ads_account)
+            plan(context, session, account.account_key)
 
     def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return partition and metadata of all materializations of the tests' asset, oldest first."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.accounts.queries import list_accounts, read_ads_account, set_paused
+from bidbeacon_pipelines.accounts.queries import list_accounts, set_paused
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
@@ -19,7 +19,7 @@ from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.plan import plan_account, plan_backfill
+from bidbeacon_pipelines.requests.plan import plan_backfill
 from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
@@ -33,6 +33,7 @@ from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.one_dataset import shorten_history
+from tests.planning import plan
 from tests.report_rows import with_target_ids
 from tests.rules import rule
 
@@ -109,8 +110,7 @@ class BenchWorld:
     def plan(self, account: Account) -> None:
         """Run the scheduled refresh of an account's ads account once: it plans only."""
         with self.session("refresh-account") as session:
-            ads_account = read_ads_account(self.context.engine, account.account_key)
-            plan_account(self.context, session, ads_account)
+            plan(self.context, session, account.account_key)
 
     def step(self) -> int:
         """Run the shared polling once: look, load, create."""

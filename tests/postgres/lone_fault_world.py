@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import text
 from tenacity import wait_exponential
 
-from bidbeacon_pipelines.accounts.queries import read_ads_account, set_resumed
+from bidbeacon_pipelines.accounts.queries import set_resumed
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
@@ -25,7 +25,6 @@ from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import local_date
@@ -40,6 +39,7 @@ from bidbeacon_sandbox.store import Store
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets
+from tests.planning import plan
 from tests.postgres.job_world import DATASET, NOON, BenchWorld
 
 AT_REST = timedelta(hours=2)
@@ -125,7 +125,7 @@ class LoneFaultWorld(BenchWorld):
             )
         for key in due:
             with self.session("refresh-account") as session:
-                plan_account(self.context, session, read_ads_account(self.context.engine, key))
+                plan(self.context, session, key)
         if due:
             self.step()
 

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from tests.one_dataset import only_datasets
+from tests.planning import plan
 from tests.postgres.job_world import DATASET, BenchWorld, days_before
 
 DAILY = Cadence(every=timedelta(days=1))
@@ -136,7 +137,7 @@ def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: Bench
     set_by_person(world, Cadence(cron="0 6 * * *"))
     at = stored(world, "next_look_at")
     with world.session() as session:
-        plan_account(world.context, session, before)
+        plan_account(world.context, session, before, [world.account("US")])
     assert at == stored(world, "next_look_at")
 
 
@@ -182,7 +183,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     active = due()
     with world.session() as session:
-        plan_account(world.context, session, read_ads_account(world.context.engine, active[0]))
+        plan(world.context, session, active[0])
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     assert due() == [*active[1:], active[0]]
 

@@ -5,17 +5,16 @@ from functools import partial
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
-from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_datasets
+from tests.planning import plan
 from tests.postgres.conftest import IMPATIENT
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.test_request_locks import at_once
@@ -49,11 +48,7 @@ def run(world: BenchWorld, database_url: str) -> None:
                 world.context.sleep,
             )
             step_requests(context, session)
-            plan_account(
-                context,
-                session,
-                read_ads_account(context.engine, world.account("JP").ads_account_key),
-            )
+            plan(context, session, world.account("JP").ads_account_key)
             create_reports(context, session)
     finally:
         store.dispose()

@@ -33,6 +33,7 @@ START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 DAYS = 30
 END = START + timedelta(days=DAYS)
 DAY = timedelta(days=1)
+SLOW_DAY = 16
 LONGEST_REST = timedelta(days=10)
 OTHER_STRIKES = int(os.environ.get("STRIKES", "0"))
 """Added to the seed of the faults, so that they strike other calls: `STRIKES=30 make test-faults SUITE=ads`."""
@@ -84,7 +85,10 @@ def config(
 
 
 def seasons(account_without_rights: str) -> Seasons:
-    """Return what lasts: a throttled hour each day, one report at a time, renamed fields, and an account without rights."""
+    """Return what lasts: a throttled hour each day, one report at a time, renamed fields, an account without rights, and a day of slow reports, half of them unheard of.
+
+    On that day creates are sent again while Amazon makes their reports, and are duplicates.
+    """
     return {
         "throttled hour": (
             rule("answer", "create_report", status=429, name="throttled hour"),
@@ -101,6 +105,14 @@ def seasons(account_without_rights: str) -> Seasons:
         "no rights": (
             rule("refuse", account=account_without_rights, reason="no_rights", name="no rights"),
             lambda now: _day(now) in range(2),
+        ),
+        "slow reports": (
+            rule("report_ends", status="COMPLETED", seconds=7200, name="slow reports"),
+            lambda now: _day(now) == SLOW_DAY,
+        ),
+        "unheard": (
+            rule("accepted_429", probability=0.5, name="unheard"),
+            lambda now: _day(now) == SLOW_DAY,
         ),
     }
 

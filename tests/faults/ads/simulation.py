@@ -12,7 +12,6 @@ from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
     list_subjects,
     read_account,
-    read_ads_account,
     set_resumed,
 )
 from bidbeacon_pipelines.accounts.sync import sync_accounts
@@ -24,7 +23,6 @@ from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.gate import pause_before_create
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
-from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.windows.due import (
@@ -33,6 +31,7 @@ from bidbeacon_pipelines.windows.due import (
 )
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.faults.ads.simulated_office import GivenUp, Office
+from tests.planning import plan
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 MINUTE_OF_ACCOUNT_SYNC = 7
@@ -155,7 +154,7 @@ class Simulation:
         self.run(
             "refresh-account",
             key,
-            lambda b, s: plan_account(b, s, read_ads_account(b.engine, key)),
+            lambda b, s: plan(b, s, key),
         )
 
     def run(self, job: str, account: str, work: Work) -> None:

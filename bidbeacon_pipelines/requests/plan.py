@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import change_ads_account, set_next_look
+from bidbeacon_pipelines.accounts.queries import note_planned
 from bidbeacon_pipelines.accounts.rules import next_refresh
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
@@ -156,9 +156,8 @@ def plan_due(
                 account=key, dataset=dataset, windows=[], reason=reason, detail=detail
             )
             session.add_in(connection, skipped)
-        if not waiting and (at := next_refresh(ads_account, now)) != ads_account.next_look_at:
-            set_next_look(connection, ads_account, at)
-        change_ads_account(connection, account_id, planned_at=now, last_look_at=now)
+        next_look = ads_account.next_look_at if waiting else next_refresh(ads_account, now)
+        note_planned(connection, ads_account, now, next_look)
 
 
 def _lock_drafts(
@@ -243,16 +242,9 @@ def plan_backfill(
                 ],
             )
         ]
-        added = []
-        for report, request in sorted(planned, key=lambda one: one[1].end, reverse=True):
-            added += insert_plans(
-                connection,
-                account.account_id,
-                report,
-                [request],
-                session_id=session.session_id,
-                at=context.now(),
-            )
+        planned.sort(key=lambda one: one[1].end, reverse=True)
+        by, now = session.session_id, context.now()
+        added = insert_plans(connection, account.account_id, planned, session_id=by, at=now)
     serving = [
         plan.id for plan in fixed if any(plan.start_date <= day <= plan.end_date for day in days)
     ]

@@ -145,13 +145,12 @@ def insert_request(connection: Connection, **columns: Any) -> int:
 def insert_plans(
     connection: Connection,
     account_id: str,
-    report: DatasetReport,
-    planned: Sequence[PlannedRequest],
+    planned: Sequence[tuple[DatasetReport, PlannedRequest]],
     *,
     session_id: UUID,
     at: datetime,
 ) -> list[int]:
-    """Store requests of a report as planned; return their ids."""
+    """Store requests of an ads account's reports as planned; return their ids, in the same order."""
     return [
         insert_request(
             connection,
@@ -164,7 +163,7 @@ def insert_plans(
             requested_by=session_id,
             created_at=at,
         )
-        for one in planned
+        for report, one in planned
     ]
 
 
@@ -187,8 +186,8 @@ def replace_plans(
     for one, new in zip(stored, planned, strict=False):
         values = {"id": one.id, "start": new.start, "end": new.end, "by_hand": new.by_hand}
         connection.execute(_CHANGE, values)
-    added = planned[len(stored) :]
-    insert_plans(connection, account_id, report, added, session_id=session_id, at=at)
+    added = [(report, one) for one in planned[len(stored) :]]
+    insert_plans(connection, account_id, added, session_id=session_id, at=at)
     if needless := stored[len(planned) :]:
         delete_plans(connection, [one.id for one in needless])
 

@@ -1,8 +1,10 @@
 """Write a migration from the difference between the tables' classes and the migrations that exist.
 
-    python -m migrations.generate "Add a table of portfolios"    the next migration python -m
-    migrations.generate --squash                       all tables anew in `0001_tables.py`; only
-    while nobody has installed them
+    python -m migrations.generate "Add a table of portfolios"
+        writes the next migration
+    python -m migrations.generate --squash
+        writes all tables anew in `0001_tables.py`, and removes all other migrations; only while
+        nobody has installed them
 
 It compares on an embedded server of its own. The views of schema `reports` are dropped and created
 anew where they changed; other views, data and moves of data are written by hand.
@@ -186,11 +188,9 @@ def _squash(url: str) -> Path:
         "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
         "WINDOW_STATES_FUNCTION": WINDOW_STATES_FUNCTION,
     }
-    for file in VERSIONS.glob("[0-9]*.py"):
-        file.unlink()
     created = "".join(f"    op.execute({name})\n" for name in views)
     path = VERSIONS / "0001_tables.py"
-    path.write_text(
+    written = (
         '"""All tables and views of the sessions and the pipelines.\n\nRevision ID: 0001\n"""\n'
         f"\nfrom typing import Any\n{_IMPORTS}from sqlalchemy.types import UserDefinedType\n"
         '\nrevision = "0001"\ndown_revision = None\n\n'
@@ -203,6 +203,9 @@ def _squash(url: str) -> Path:
         + f"\n\ndef _create_session_tables() -> None:\n{_ops(url, SessionsBase.metadata)}\n"
         + f"\n\ndef _create_pipeline_tables() -> None:\n{_ops(url, PipelinesBase.metadata)}\n"
     )
+    for file in VERSIONS.glob("[0-9]*.py"):
+        file.unlink()
+    path.write_text(written)
     return path
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, case, func, or_, select, text, update
+from sqlalchemy import Connection, Engine, func, or_, select, text, update
 
 from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
@@ -81,8 +81,7 @@ def list_subjects(connection: Connection) -> list[Subject]:
 
 def find_account(connection: Connection, key: str) -> Account | None:
     """Return the account with this key, or None."""
-    found = read_rows(connection, select(Account).where(Account.account_key == key))
-    return found[0] if found else None
+    return get_accounts(connection, [key]).get(key)
 
 
 def get_account(connection: Connection, key: str) -> Account:
@@ -225,14 +224,18 @@ def change_ads_account(connection: Connection, account_id: str, **values: Any) -
     connection.execute(statement.values(**values))
 
 
-def note_planned(
-    connection: Connection, ads_account: AdsAccount, at: datetime, next_look_at: datetime | None
+def set_next_look(
+    connection: Connection, ads_account: AdsAccount, next_look_at: datetime | None
 ) -> None:
-    """Store when an ads account was planned, and when its next refresh may begin, unless its cadence has been changed since it was read."""
-    is_unchanged = AdsAccount.cadence_at.is_not_distinct_from(ads_account.cadence_at)
-    next_look = case((is_unchanged, next_look_at), else_=AdsAccount.next_look_at)
-    planned = {"planned_at": at, "last_look_at": at, "next_look_at": next_look}
-    change_ads_account(connection, ads_account.account_id, **planned)
+    """Set when the next refresh of an ads account may begin, unless its cadence has been changed since it was read."""
+    connection.execute(
+        update(AdsAccount)
+        .where(
+            AdsAccount.account_id == ads_account.account_id,
+            AdsAccount.cadence_at.is_not_distinct_from(ads_account.cadence_at),
+        )
+        .values(next_look_at=next_look_at)
+    )
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:

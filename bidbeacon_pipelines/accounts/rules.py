@@ -1,7 +1,7 @@
 """Rules on accounts: their keys, and how often they are refreshed.
 
-A cadence says when the next refresh may begin. A refresh continues until everything due at its
-start is requested, so it doesn't split a backlog. Manual requests do not wait for the cadence.
+A cadence says when the next refresh may begin. That is set once everything due is planned, so a
+refresh doesn't split a backlog. Manual requests do not wait for the cadence.
 
 Cron times are the account's own wall clock, by the rules of Debian's cron (cronsim): a time that
 the clocks skip in spring comes right after the change, a time that comes twice in autumn counts

@@ -41,9 +41,9 @@ class AdsAccount(PipelinesBase):
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is
     planned as soon as something is due. Nothing that is due starts a run
-    before `next_look_at`. `last_look_at` is when it was last planned, with all that was due by
-    then; `planned_at` is the same, or null where that is to be planned again. `cadence_by` and
-    `cadence_at` are who changed the cadence, and when.
+    before `next_look_at`. `last_look_at` is when the last refresh began. `planned_at` is the
+    instant up to which what was due was last planned, null if that has to be done again.
+    `cadence_by` and `cadence_at` are who changed the cadence, and when.
     """
 
     __tablename__ = "ads_accounts"

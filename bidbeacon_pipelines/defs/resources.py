@@ -129,7 +129,10 @@ def log_day(
     day: tuple[Account, str, date],
     facts: Mapping[str, Any],
 ) -> None:
-    """Record an event of a dataset's partition (account, dataset, account-local day), with facts and how the day's worst window is; none where it is no partition."""
+    """Log an event of a dataset's partition (account, dataset, account-local day), with the given facts and the explanation of the day's worst window.
+
+    Days before the first partition are skipped.
+    """
     account, name, window = day
     if window >= FIRST_DAY:
         dataset = get_dataset(name)

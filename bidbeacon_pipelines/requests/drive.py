@@ -207,13 +207,13 @@ class _Driver(LoadableRequest):
 
     def _begin_attempt(self) -> bool:
         """Enter the gate, attach the windows and count the attempt, in one transaction; return False if the report is not to be created now."""
-        now = self._context.now()
         with self._context.engine.begin() as connection:
             request = get_locked_request(connection, self._request.id, self._session.session_id)
             if request is None:
                 return False
-            self._request = request
-            if not self._windows and self._is_needless(connection, now):
+            self._request, now = request, self._context.now()
+            is_plan = request.attempts == 0 and not self._windows
+            if is_plan and self._is_needless(connection, now):
                 delete_plans(connection, [request.id])
                 return False
             first_limit = self._context.settings.first_reports_in_flight
@@ -228,11 +228,10 @@ class _Driver(LoadableRequest):
         return True
 
     def _is_needless(self, connection: Connection, now: datetime) -> bool:
-        """Return whether nothing needs a plan any more, or another one is made in its place."""
+        """Return whether nothing needs a plan any more, or it is longer than is possible by now; then its days are planned again."""
         request = self._request
-        if not is_needed(connection, request.id, now=now):
-            return True
-        if request.days <= self._known(connection).longest_period_days:
+        is_possible = request.days <= self._known(connection).longest_period_days
+        if is_possible and is_needed(connection, request.id, now=now):
             return False
         change_ads_account(connection, request.account_id, planned_at=None)
         return True

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import note_planned
+from bidbeacon_pipelines.accounts.queries import change_ads_account, set_next_look
 from bidbeacon_pipelines.accounts.rules import next_refresh
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
@@ -44,7 +44,7 @@ def plan_account(
     """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
 
     Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
-    concurrently.
+    concurrently. `countries` are all of the ads account's, stopped ones too.
     """
     active = [account for account in countries if account.stop_reason is None]
     if not active:
@@ -124,13 +124,8 @@ def plan_due(
     """Cover the due windows of all countries of an ads account with requests, and store them as planned.
 
     Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two
-    plans. Once everything due is planned, its next refresh is scheduled.
-
-    Args:
-        context: the tools.
-        session: where it is recorded.
-        ads_account: the ads account.
-        accounts: its active accounts; with several, they wait for each other.
+    plans. Once everything due is planned, its next refresh is scheduled. `accounts` are its active
+    ones; several wait for each other.
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
     until = now + patience if len(accounts) > 1 else now
@@ -156,14 +151,16 @@ def plan_due(
                 account=key, dataset=dataset, windows=[], reason=reason, detail=detail
             )
             session.add_in(connection, skipped)
-        next_look = ads_account.next_look_at if waiting else next_refresh(ads_account, now)
-        note_planned(connection, ads_account, now, next_look)
+        if not waiting and (at := next_refresh(ads_account, now)) != ads_account.next_look_at:
+            set_next_look(connection, ads_account, at)
+        change_ads_account(connection, account_id, planned_at=now)
 
 
 def _lock_drafts(
     connection: Connection, account_id: str, now: datetime, until: datetime
 ) -> list[_Draft]:
     """Lock planning for an ads account, and return what is known of each of its reports; other countries are waited for until an instant."""
+    # Where the contract is changed while the lock is waited for, the windows are made again, and planned again then.
     contract = read_contract(connection, account_id)
     lock_planning(connection, account_id)
     plans = list_plans(connection, account_id)  # first, since sending one includes its windows
@@ -219,8 +216,8 @@ def plan_backfill(
 ) -> list[int]:
     """Plan requests for wanted days that none covers yet; return those that serve them.
 
-    Those of the newest days come first, of all reports of the dataset: so days are completed one
-    after the other. Due windows of other countries on these days are included.
+    Requests are ordered newest day first across all reports of the dataset, so that each day is
+    completed before an older one. Due windows of other countries on these days are included.
     """
     with context.engine.begin() as connection:
         lock_planning(connection, account.account_id)

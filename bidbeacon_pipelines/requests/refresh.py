@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from bidbeacon_pipelines.accounts.queries import list_countries
+from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports, raise_together
@@ -27,16 +27,9 @@ def refresh_account(
 
     The dispatcher creates the most urgent reports first, so it may create other accounts' reports.
     What goes wrong with one of them is logged only: it fails the shared run, which tries it again.
-
-    Args:
-        context: the tools.
-        session: records the actions.
-        ads_account: the ads account.
-        on_step: called after each poll or load.
+    `on_step` is called after each poll or load.
     """
-    with context.engine.begin() as connection:
-        countries = list_countries(connection, ads_account.account_id)
-    plan_account(context, session, ads_account, countries)
+    begin_refresh(context, session, ads_account)
     try:
         create_reports(context, session, gate=(ads_account.client_id, ads_account.region))
     except (LockLostError, SessionClosedError):
@@ -44,6 +37,14 @@ def refresh_account(
     except Exception:
         logger.exception("A report could not be created at the gate of %s", ads_account.label)
     step_requests(context, session, account_id=ads_account.account_id, on_step=on_step)
+
+
+def begin_refresh(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
+    """Plan what is due for an ads account; first note that it was looked at, so that one whose planning fails is not always the next."""
+    with context.engine.begin() as connection:
+        change_ads_account(connection, ads_account.account_id, last_look_at=context.now())
+        countries = list_countries(connection, ads_account.account_id)
+    plan_account(context, session, ads_account, countries)
 
 
 def step_requests(

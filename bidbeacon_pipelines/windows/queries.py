@@ -258,17 +258,18 @@ def want_windows(
 
 
 _NEEDS = f"((w.wanted_by IS NOT NULL OR {IS_DUE}) AND w.expires_at > :now)"
-# A day is over where the account's own calendar shows a later one: in other countries it may go on
-# for hours.
+# Days between due ones come along. A day is over where the account's own calendar shows a later
+# one: in other countries it may go on for hours.
+_IS_BRIDGED = """(NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <= :now) IS NOT TRUE AND w.expires_at > :now
+            AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))"""
 _ATTACH = text(f"""
     UPDATE report_windows w
        SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(), cause = NULL
       FROM report_requests r, advertiser_accounts a
      WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
        AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset AND w.report = r.report
-       AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL AND w.expires_at > :now
-       AND ({_NEEDS}
-            OR (NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <= :now) IS NOT TRUE AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)))""")
+       AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
+       AND ({_NEEDS} OR {_IS_BRIDGED})""")
 
 
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
@@ -296,7 +297,7 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
                    AND w.dataset = r.dataset AND w.report = r.report
                  WHERE r.id = :request_id AND {IS_ACTIVE} AND w.window_date BETWEEN r.start_date AND r.end_date
                    AND w.request_id IS NULL
-                   AND ({_NEEDS} OR r.narrows IS NOT NULL AND w.expires_at > :now AND (w.data_as_of < refused.sent_at) IS NOT FALSE))"""),
+                   AND ({_NEEDS} OR r.narrows IS NOT NULL AND {_IS_BRIDGED} AND (w.data_as_of < refused.sent_at) IS NOT FALSE))"""),
         {"request_id": request_id, "now": now},
     )
     return bool(found.scalar_one())

@@ -21,6 +21,7 @@ GO_ON_SECONDS = 105
 """Until others load, and the sessions and runs of a lost worker are closed: a lease, three looks, and time to start and load."""
 FILL_SECONDS = 480
 REACHED_SECONDS = 240
+MOST_DAYS = 3
 """Until a day's reports are requested, and a worker that is to be struck is in the middle of a load."""
 RECORDED_SECONDS = 180
 DAYS = 7
@@ -180,12 +181,22 @@ def test_record_again_brings_restored_tables_in_line(world: World, dumps: tuple[
 
 
 def start_loads(world: World, *hosts: Host, halted: bool = True) -> None:
-    """Begin a day, and wait until a worker of one of some hosts, or of any, is in the middle of a load; halted ones are for a while."""
-    world.break_amazon(*([HALTED] if halted else []))
-    world.next_day()
-    if halted:
-        world.skip_entities()  # whose downloads would be halted as well
-    await_load(world, *hosts or world.cluster.members)
+    """Begin a day, and wait until a worker of one of some hosts, or of any, is in the middle of a load; halted ones are for a while.
+
+    Where others have done all of a day's loads, another day begins.
+    """
+    hosts = hosts or world.cluster.members
+    is_loading = lambda: any(map(world.is_loading, hosts))  # noqa: E731
+    is_over = lambda: not any(world.open_work().values())  # noqa: E731
+    for _ in range(MOST_DAYS):
+        world.break_amazon(*([HALTED] if halted else []))
+        world.next_day()
+        if halted:
+            world.skip_entities()  # whose downloads would be halted as well
+        wait_until(lambda: is_loading() or is_over(), "a load, or all of them", REACHED_SECONDS)
+        if is_loading():
+            break
+    await_load(world, *hosts)
 
 
 def await_load(world: World, *hosts: Host) -> None:

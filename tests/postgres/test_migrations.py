@@ -54,7 +54,8 @@ UNINDEXED_REFERENCES = """
     SELECT conrelid::regclass::text, conname FROM pg_constraint c
      WHERE contype = 'f' AND conparentid = 0 AND confrelid NOT IN ('ads_accounts'::regclass, 'advertiser_accounts'::regclass)
        AND NOT EXISTS (SELECT FROM pg_index
-                        WHERE indrelid = conrelid AND (indkey::int2[])[0:cardinality(conkey) - 1] @> conkey)"""
+                        WHERE indrelid = conrelid AND (indkey::int2[])[0:cardinality(conkey) - 1] @> conkey
+                          AND (indpred IS NULL OR pg_get_expr(indpred, indrelid) ~ '^\\(\\w+ IS NOT NULL\\)$'))"""
 """Foreign keys that no index begins with; accounts are never deleted."""
 
 

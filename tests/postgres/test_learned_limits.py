@@ -125,7 +125,7 @@ def test_refusal_by_chance_teaches_no_history(world: BenchWorld) -> None:
 def test_part_of_a_refused_report_is_not_requested_once_its_days_have_come(
     world: BenchWorld,
 ) -> None:
-    """The younger half came, the next part is planned, and another report brings that part's days first."""
+    """The younger half came, the next part is planned, and another report brings that part's days first; what planning left to the part is planned again."""
     account = prepare(world, 60)
     world.break_with("refuse", "create_report", times=2, reason="too_old")
     loaded = "SELECT FROM report_requests WHERE narrows IS NOT NULL AND status = 'loaded'"
@@ -164,6 +164,10 @@ def test_part_of_a_refused_report_is_not_requested_once_its_days_have_come(
         world.query("SELECT FROM report_requests WHERE finished_at IS NULL"),
         len(world.accepted()),
     )
+    planned = world.query(
+        "SELECT planned_at FROM ads_accounts WHERE account_id = :id", id=account.account_id
+    )
+    assert [{"planned_at": None}] == planned
 
 
 @pytest.mark.parametrize("learned_value", ["60", None])

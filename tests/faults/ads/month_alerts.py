@@ -78,9 +78,10 @@ def _is_missed(known: Known, now: datetime) -> bool:
     return not is_told and has_lasted and finding.severity in (Severity.WARNING, Severity.ERROR)
 
 
-# A window that failed for what has stopped its ads account is told with that.
+# A window that failed for what has stopped its ads account is told with that. One that Amazon no
+# longer serves keeps its data, whatever became of its last refresh.
 _WRONG = """
     SELECT (SELECT count(*) FROM ads_accounts WHERE needs_attention IS NOT NULL) AS "ads account",
            count(*) FILTER (WHERE status = 'failed' AND needs_attention IS NULL AND expires_at > :now) AS " failed",
-           count(*) FILTER (WHERE (status = 'unconfirmed' OR status = 'loaded' AND suspicious_digest IS NOT NULL) AND needs_attention IS NULL) AS "second report"
+           count(*) FILTER (WHERE (status = 'unconfirmed' OR status = 'loaded' AND suspicious_digest IS NOT NULL) AND needs_attention IS NULL AND expires_at > :now) AS "second report"
       FROM report_windows JOIN ads_accounts USING (account_id)"""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -48,9 +49,11 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(7)]
+        said = re.search(r"(http://127\.0\.0\.1:\d+) \(seed 7, ads accounts: 1\)", lines[0])
+        assert said is not None
+        assert httpx.get(f"{said[1]}/healthz", trust_env=False).is_success
         process.send_signal(signal.SIGTERM)
         assert 0 == process.wait(30)
-    assert re.search(r"http://127\.0\.0\.1:\d+ \(seed 7, ads accounts: 1\)", lines[0])
     assert "sandbox-client, sandbox-secret, Atzr|sandbox" in lines[2]
     assert lines[4].endswith(" 1\n")
 

@@ -97,7 +97,7 @@ docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.
 	$(BIN)/python -m bidbeacon_pipelines.causes_page > docs/causes.md
 	$(BIN)/python -m bidbeacon_pipelines.data_dictionary > docs/data-dictionary.md
 
-migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 writes 0001 anew, in place of all
+migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 replaces them all by one
 	@exec $(BIN)/python -m migrations.generate $(if $(SQUASH),--squash,"$(TITLE)")
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock

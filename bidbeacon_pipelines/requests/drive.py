@@ -228,7 +228,7 @@ class _Driver(LoadableRequest):
         return True
 
     def _is_needless(self, connection: Connection, now: datetime) -> bool:
-        """Return whether nothing needs a plan any more, or it is longer than is possible by now; then its days are planned again."""
+        """Return whether nothing needs a plan any more, or it spans more days than one report may by now. Its account is planned again then."""
         request = self._request
         is_possible = request.days <= self._known(connection).longest_period_days
         if is_possible and is_needed(connection, request.id, now=now):

@@ -160,7 +160,7 @@ def _lock_drafts(
     connection: Connection, account_id: str, now: datetime, until: datetime
 ) -> list[_Draft]:
     """Lock planning for an ads account, and return what is known of each of its reports; other countries are waited for until an instant."""
-    # Where the contract is changed while the lock is waited for, the windows are made again, and planned again then.
+    # If the contract changes while we wait for the lock, its windows are made and planned again.
     contract = read_contract(connection, account_id)
     lock_planning(connection, account_id)
     plans = list_plans(connection, account_id)  # first, since sending one includes its windows

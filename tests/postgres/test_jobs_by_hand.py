@@ -129,7 +129,7 @@ def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: Be
 
 
 def test_newest_days_are_requested_first_in_all_reports(world: BenchWorld) -> None:
-    """Of a dataset of two reports, a day is complete before an older one is requested: what a load has no time for are the oldest days."""
+    """Of a dataset of two reports, a day is complete before an older one is requested: if time runs out, the oldest days are left."""
     account = world.account()
     world.sync_entities(account)
     drive(world, account, OTHER, DAY, dataset=DAILY_PRODUCTS)

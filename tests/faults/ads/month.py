@@ -85,9 +85,10 @@ def config(
 
 
 def seasons(account_without_rights: str) -> Seasons:
-    """Return what lasts: a throttled hour each day, one report at a time, renamed fields, an account without rights, and a day of slow reports, half of them unheard of.
+    """Return what lasts: a throttled hour each day, one report at a time, renamed fields, an account without rights, and a day of slow reports.
 
-    On that day creates are sent again while Amazon makes their reports, and are duplicates.
+    On that day half of the accepted creates are answered with a 429, so they are sent again while
+    Amazon makes their reports, and are duplicates.
     """
     return {
         "throttled hour": (

@@ -246,11 +246,11 @@ class _AccountLoad:
         for day, verdict in self._verdicts.items():
             result.take(day, self._tallies[day], verdict)
         place = self._connection, self._scope, self.account
-        quarantine_rows(*place, list(self._verdicts), result.loaded)
-        insert_load(*place, result.counts)
         tallies = {day: self._tallies[day] for day in result.loaded}
         bad_rows = {day: bad.total() for day, bad in self._bad.items() if day is not None}
         note_loads(*place, tallies, bad_rows)
+        quarantine_rows(*place, list(self._verdicts), result.loaded)
+        insert_load(*place, result.counts)
         release_windows(self._connection, self._scope.request_id, map(self._ended, self._windows))
         return result
 

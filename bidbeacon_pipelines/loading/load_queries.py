@@ -80,19 +80,19 @@ def insert_load(
     connection.execute(insert(ReportLoad).values(**load, **account.identity, **counts))
 
 
-# Rows go once their report came again, or has no window any more. A row without a readable day goes
-# with the report it came in, once a report of at least the same days is there.
+# A row stays while a window that it may be of holds its report, or was last requested with it: a
+# report that is not accepted releases only rows of earlier ones that were not accepted either.
 _RELEASE = text("""
     DELETE FROM quarantined_rows q USING report_requests r
      WHERE r.id = q.request_id
-       AND (r.report = :report OR NOT EXISTS (
-               SELECT FROM report_windows w
-                WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
-                  AND w.report = r.report AND w.window_date BETWEEN r.start_date AND r.end_date))
        AND q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
-       AND (q.window_date = ANY(:days)
-            OR q.window_date IS NULL AND r.start_date >= (SELECT min(d) FROM unnest(CAST(:days AS date[])) d)
-               AND r.end_date <= (SELECT max(d) FROM unnest(CAST(:days AS date[])) d))""")
+       AND (q.window_date = ANY(:days) OR q.window_date IS NULL)
+       AND NOT EXISTS (
+           SELECT FROM report_windows w
+            WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
+              AND w.window_date BETWEEN r.start_date AND r.end_date
+              AND (q.window_date IS NULL OR w.window_date = q.window_date)
+              AND q.request_id IN (w.loaded_by_request, w.last_request_id))""")
 MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
 """Of a window that did not take its report, so many bad rows are kept to be looked at; the others are only counted."""
 
@@ -113,10 +113,10 @@ def quarantine_rows(
     days: Sequence[date],
     loaded: Sequence[date],
 ) -> None:
-    """Quarantine the report's invalid rows, in place of those of earlier reports for an account's windows.
+    """Quarantine the report's invalid rows, in place of those of earlier reports that no window holds any more.
 
     Args:
-        connection: the load's transaction.
+        connection: the load's transaction, in which the windows that took the report hold it.
         scope: the report.
         account: whose rows; those whose country can't be read are everybody's.
         days: the windows that the report was for.

@@ -38,3 +38,22 @@ def test_of_a_loaded_window_every_row_is_kept(
     kept = shelf.query("SELECT window_date, count(*) FROM quarantined_rows GROUP BY window_date")
     assert {row["window_date"]: row["count"] for row in kept} == {DAY: 4, NEXT_DAY: 2, None: 3}
     assert result.quarantined == 10
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_report_that_is_not_accepted_releases_no_row_of_the_data_that_stays(
+    shelf: LoadWorld, *, gone: bool
+) -> None:
+    """Whether it is suspicious or refused; bad rows of such reports replace each other, and a report that is taken replaces all."""
+    bad, undated = [report_row(clicks=-1)], report_row(day="someday")
+    shelf.load([*many_rows(398), *bad * 4, undated])
+    lost = [[], many_rows(1)]
+    for age in (2, 3):
+        report = lost[age - 2] if gone else [*many_rows(398), *bad * 30, undated]
+        assert [] == shelf.load(report, age=age).loaded
+        kept = shelf.query("SELECT request_id, window_date FROM quarantined_rows ORDER BY id")
+        first = [row["window_date"] for row in kept if row["request_id"] == kept[0]["request_id"]]
+        assert [DAY, DAY, DAY, DAY, None] == first
+        assert (5 if gone else 36, 4) == (len(kept), shelf.window().quarantined_count)
+    assert [DAY] == shelf.load(many_rows(398), age=4).loaded
+    assert [] == shelf.query("SELECT * FROM quarantined_rows")

@@ -187,6 +187,7 @@ class _AccountLoad:
         self._counter = counter
         self._tallies = {day: tallies[waiting.account.id, day] for day in waiting.days}
         self._bad = counter.bad_rows(waiting.account.id)
+        self._without_country = counter.bad_rows(None).get(None, BadRows())
         self._digests: dict[date, str] = {}
         self._verdicts: dict[date, Verdict] = {}
 
@@ -198,11 +199,7 @@ class _AccountLoad:
     def judge(self) -> None:
         """Decide about all windows."""
         limit, silent = self._rules.bad_row_share, self._silent_days()
-        others = sum(tally.total("read_rows") for tally in self._tallies.values())
-        others += sum(bad.total() for day, bad in self._bad.items() if day is not None)
-        undated = self._bad.get(None, BadRows())  # they belong to no known window
-        is_refused = is_too_bad(undated, others, limit)
-        refused = Refuse(undated, others, is_whole_report=True) if is_refused else None
+        refused = self._refused_report(limit)
         for window in self._windows:
             day, tally = window.window_date, self._tallies[window.window_date]
             if tally.lost or day in silent:  # only these are compared with an earlier report
@@ -218,6 +215,22 @@ class _AccountLoad:
                 digest=self._digests.get(day, ""),
                 should_have_rows=day in silent,
             )
+
+    def _refused_report(self, limit: float) -> Refuse | None:
+        """Return the verdict on all windows where too many rows belong to no known one.
+
+        Rows without a readable country may be any account's, so they are judged by their share of
+        the whole report; the account's own rows without a readable date by that of its own.
+        """
+        others = sum(tally.total("read_rows") for tally in self._tallies.values())
+        others += sum(bad.total() for day, bad in self._bad.items() if day is not None)
+        for bad, good_rows in (
+            (self._without_country, self._counter.total - self._without_country.total()),
+            (self._bad.get(None, BadRows()), others),
+        ):
+            if is_too_bad(bad, good_rows, limit):
+                return Refuse(bad, good_rows, is_whole_report=True)
+        return None
 
     def _digest(self, day: date, tally: WindowTally) -> str:
         products = [loss.ad_product for loss in tally.lost] or self._scope.ad_products
@@ -237,7 +250,7 @@ class _AccountLoad:
         """End the windows, quarantine invalid rows, and store the row counts."""
         account = self.account.id
         result = LoadResult(
-            quarantined=sum(bad.total() for bad in self._bad.values()),
+            quarantined=sum(bad.total() for bad in (*self._bad.values(), self._without_country)),
             foreign=self._counter.foreign(account),
             other_products=self._counter.other_products(account),
             rows_read=self._counter.total,

@@ -76,11 +76,11 @@ class RowCounter:
     bad: Counter[tuple[int | None, date | None, str]] = field(default_factory=Counter)
     others: Counter[OtherRow] = field(default_factory=Counter)
 
-    def bad_rows(self, account: int) -> dict[date | None, BadRows]:
-        """Return the bad rows of an account by day; those whose country can't be read are everybody's."""
+    def bad_rows(self, account: int | None) -> dict[date | None, BadRows]:
+        """Return the bad rows of an account by day, or of None those whose country can't be read, which are everybody's."""
         by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
         for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
-            if of in {None, account}:
+            if of == account:
                 by_day[day][fault] += rows
         return dict(by_day)
 

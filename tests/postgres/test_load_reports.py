@@ -285,6 +285,19 @@ def test_rows_that_tell_no_country_of_several(shelf: LoadWorld, told: object) ->
     assert (50, 1) == (result.rows, result.quarantined)
 
 
+def test_rows_without_a_country_are_judged_by_the_share_of_the_report(shelf: LoadWorld) -> None:
+    """Three rows in a thousand refuse nothing, whatever few rows an account has; three in a hundred refuse all."""
+    with shelf.engine.begin() as connection:
+        add_account(connection, "CA")
+    unknown = [report_row() | {"campaign.country": None}] * 3
+    canada = [row | {"campaign.country": "CA"} for row in many_rows(990)]
+    result = shelf.load([*many_rows(7), *canada, *unknown])
+    assert ([DAY], 7, 3) == (result.loaded, result.rows, result.quarantined)
+    refused = shelf.load([*many_rows(7), *canada[:90], *unknown], age=2)
+    assert [DAY] == list(refused.refused)
+    assert "3 of 100 rows (3.0%)" in explain(shelf.window().cause).sentence
+
+
 def test_rows_of_other_ad_products_are_counted_and_left_out(shelf: LoadWorld) -> None:
     """Rows of products that were not asked for are counted by product; a product nobody knows is quarantined."""
     brands = many_rows(2)

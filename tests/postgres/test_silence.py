@@ -44,6 +44,18 @@ def test_missing_country_is_unconfirmed_and_asked_for_again(
     assert ("loaded", []) == (world.window(account, DAY).status, world.actions("silence-accepted"))
 
 
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+def test_rows_without_a_readable_country_do_not_break_the_silence(
+    world: BenchWorld, account: Account
+) -> None:
+    """A few rows that may be any country's are no proof that the report has rows of this one."""
+    miss_country(world, times=1)
+    world.break_with("rows", times=1, change="unreadable_country", share=0.01)
+    world.load(account, DAY)
+    assert world.query("SELECT 1 FROM quarantined_rows")
+    assert "unconfirmed" == world.window(account, DAY).status
+
+
 def test_silence_is_accepted_with_a_warning_when_it_comes_twice(
     world: BenchWorld, account: Account
 ) -> None:

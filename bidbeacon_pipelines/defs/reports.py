@@ -23,7 +23,6 @@ from bidbeacon_pipelines.defs.partitions import (
 from bidbeacon_pipelines.defs.recording import record_days, record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
-from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.settings import get_settings
 
@@ -151,13 +150,12 @@ def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSe
 
 @dg.op
 def poll_reports_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Poll every report in flight that is due, load complete ones, and create planned ones.
+    """Create planned reports, poll every report in flight that is due, and load complete ones.
 
     Safe to run again.
     """
     with job_sessions.work(context, "poll-reports") as job:
         step_requests(job.context, job.session, on_step=lambda: record_loads(context, job))
-        create_reports(job.context, job.session)
         record_loads(context, job)
 
 
@@ -176,7 +174,7 @@ def refresh_account_job() -> None:
 
 
 @dg.job(
-    description="Poll the reports in flight of all accounts, load complete ones and create planned ones."
+    description="Create planned reports, poll the reports in flight of all accounts and load complete ones."
 )
 def poll_reports() -> None:
     """One op: all accounts."""

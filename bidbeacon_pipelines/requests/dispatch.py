@@ -1,6 +1,7 @@
 """Creates planned reports, the most urgent first, as far as the gate of each client id and region allows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
@@ -45,6 +46,17 @@ def create_reports(
     raise_together(failures)
 
 
+@contextmanager
+def kept_in(failures: list[Exception]) -> Iterator[None]:
+    """Add an error to a list instead of raising it: one account's trouble must not keep the others waiting."""
+    try:
+        yield
+    except (LockLostError, SessionClosedError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the caller raises it when the others are done
+        failures.append(error)
+
+
 def raise_together(failures: Sequence[Exception]) -> None:
     """Raise the errors of several requests, a single one as it is; return if there are none."""
     if len(failures) > 1:
@@ -69,12 +81,8 @@ def _create_at(
     tried: set[int] = set()
     while (request_id := _next_request(context, client_id, region, tried)) is not None:
         tried.add(request_id)
-        try:
+        with kept_in(failures):
             drive_request(context, session, request_id)
-        except (LockLostError, SessionClosedError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
-            failures.append(error)
 
 
 def _next_request(context: JobContext, client_id: str, region: str, tried: set[int]) -> int | None:

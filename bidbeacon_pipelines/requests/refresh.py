@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch import create_reports, raise_together
+from bidbeacon_pipelines.requests.dispatch import create_reports, kept_in, raise_together
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import LockLostError, lock_next_request
@@ -29,14 +29,18 @@ def refresh_account(
     What goes wrong with one of them is logged only: it fails the shared run, which tries it again.
     `on_step` is called after each poll or load.
     """
+
+    def create(context: JobContext, session: SessionRecorder) -> None:
+        try:
+            create_reports(context, session, gate=(ads_account.client_id, ads_account.region))
+        except (LockLostError, SessionClosedError):
+            raise
+        except Exception:
+            logger.exception("A report could not be created at the gate of %s", ads_account.label)
+
     begin_refresh(context, session, ads_account)
-    try:
-        create_reports(context, session, gate=(ads_account.client_id, ads_account.region))
-    except (LockLostError, SessionClosedError):
-        raise
-    except Exception:
-        logger.exception("A report could not be created at the gate of %s", ads_account.label)
-    step_requests(context, session, account_id=ads_account.account_id, on_step=on_step)
+    account_id = ads_account.account_id
+    step_requests(context, session, account_id=account_id, create=create, on_step=on_step)
 
 
 def begin_refresh(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
@@ -52,9 +56,13 @@ def step_requests(
     session: SessionRecorder,
     *,
     account_id: str | None = None,
+    create: Callable[[JobContext, SessionRecorder], object] = create_reports,
     on_step: Callable[[], object] | None = None,
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one; return how many there were.
+
+    Planned reports are created first, and again after each step: a load takes long, and Amazon's
+    places must not stand empty meanwhile.
 
     Several processes share the work: each takes one request at a time, and passes by the ads
     accounts that others are at work on. A request is stepped once, also where it is due again. None
@@ -64,26 +72,25 @@ def step_requests(
         context: the tools.
         session: records the actions.
         account_id: only those of this ads account.
-        on_step: called after each.
+        create: creates planned reports.
+        on_step: called after each step.
 
     Raises:
         LockLostError: another session took over; this one stops.
-        Exception: the error of one request, or a group of errors; the other requests were stepped
-            before.
+        Exception: the error of one request, or a group of errors; the other requests were created
+            or stepped before.
     """
     stepped: list[int] = []
     failures: list[Exception] = []
-    while not context.is_stopping():
+    while True:
+        with kept_in(failures):
+            create(context, session)
         request = _take_next(context, session, account_id, stepped)
         if request is None:
             break
         stepped.append(request.id)
-        try:
+        with kept_in(failures):
             drive_locked(context, session, request)
-        except (LockLostError, SessionClosedError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
-            failures.append(error)
         if on_step is not None:
             on_step()
     raise_together(failures)
@@ -93,6 +100,8 @@ def step_requests(
 def _take_next(
     context: JobContext, session: SessionRecorder, account_id: str | None, stepped: Sequence[int]
 ) -> ReportRequest | None:
+    if context.is_stopping():
+        return None
     with context.engine.begin() as connection:
         return lock_next_request(
             connection,

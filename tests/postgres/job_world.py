@@ -17,7 +17,6 @@ from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import plan_backfill
 from bidbeacon_pipelines.requests.queries import get_request
@@ -113,11 +112,9 @@ class BenchWorld:
             plan(self.context, session, account.account_key)
 
     def step(self) -> int:
-        """Run the shared polling once: look, load, create."""
+        """Run the shared polling once: create, poll, load."""
         with self.session("poll-requests") as session:
-            stepped = step_requests(self.context, session)
-            create_reports(self.context, session)
-        return stepped
+            return step_requests(self.context, session)
 
     def ask(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Plan and send the requests for days by hand, one for each report; give the id of the first."""

@@ -20,7 +20,6 @@ from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LI
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.backfill import drive_windows
-from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.gate import pause_before_create
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
@@ -198,15 +197,10 @@ class Simulation:
             if not self._is_paused("refresh-account", key):
                 self.refresh(key)
         if polls:
-            self.run("poll-reports", "", _poll)
+            self.run("poll-reports", "", step_requests)
 
     def _is_paused(self, job: str, account: str) -> bool:
         return self._paused.get((job, account), self.now) > self.now
-
-
-def _poll(context: JobContext, session: SessionRecorder) -> None:
-    step_requests(context, session)
-    create_reports(context, session)
 
 
 def _next_time(now: datetime, *, hour: int | None = None, minute: int = 0) -> datetime:

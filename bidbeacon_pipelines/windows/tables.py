@@ -149,10 +149,14 @@ class ReportWindow(PipelinesBase):
             "data_as_of",
             postgresql_where=text("unresolved_count > 0"),
         ),
+        # In the order of the query for them: the server can't know that there are none, and would
+        # look for the first of them along the primary key.
         Index(
             "ix_report_windows_unrecorded",
             "account_id",
             "country_code",
+            "dataset",
+            text("window_date DESC"),
             postgresql_where=text("recorded_load_count < load_count"),
         ),
         {"postgresql_with": {"fillfactor": 80}},

@@ -40,6 +40,11 @@ class Contract:
         groups = dataset.groups if grouping is None else parse_grouping(dataset, grouping)
         return [self.report(dataset, group) for group in groups]
 
+    def needed_products(self, report: DatasetReport) -> list[str]:
+        """Return the ad products that windows of a report have to know: those with campaigns, or all where none has any."""
+        known = self.products or ()
+        return [one for one in report.ad_products if one in known] or list(report.ad_products)
+
     def report(self, dataset: Dataset, ad_products: tuple[str, ...]) -> DatasetReport:
         """Return one report of a dataset, with what is overridden of it."""
         report = DatasetReport(dataset, ad_products)

@@ -44,7 +44,7 @@ from bidbeacon_pipelines.loading.staging import (
     tally_windows,
 )
 from bidbeacon_pipelines.windows.queries import release_windows
-from bidbeacon_pipelines.windows.rules import NOT_SUSPICIOUS, loaded, local_date
+from bidbeacon_pipelines.windows.rules import NOT_SUSPICIOUS, loaded, local_date, put_back
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
@@ -273,12 +273,11 @@ class _AccountLoad:
         match verdict := self._verdicts[day]:
             case Accept():
                 return loaded(window, self._scope.data_as_of, rules.next_refresh_at(day))
-            # Only a window with rows can get a suspicious report, so it stays loaded; an
-            # unconfirmed one has nothing.
             case Suspicious(cause=cause) | Unconfirmed(cause=cause):
-                return window.with_changes(
-                    status="loaded" if isinstance(verdict, Suspicious) else "unconfirmed",
-                    next_refresh_at=rules.suspicious_again_at(window.suspicious_count),
+                kept = put_back(window, rules.suspicious_again_at(window.suspicious_count))
+                is_silent = isinstance(verdict, Unconfirmed)
+                return kept.with_changes(
+                    status="unconfirmed" if is_silent else kept.status,
                     cause=cause,
                     suspicious_digest=self._digests[day],
                     suspicious_rows=self._tallies[day].total("rows"),

@@ -1,19 +1,26 @@
 """Keeps the windows of a dataset as they should be today: creates and ends them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
+from bidbeacon_pipelines.datasets.contract import Contract
+from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_pipelines.windows.grouping_queries import (
+    delete_other_windows,
+    lock_other_windows,
+    replace_windows,
+)
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
     create_windows,
-    delete_report_windows,
     expire_windows,
     list_reports_through,
     list_windows,
@@ -58,21 +65,23 @@ def keep_windows(
     Windows of days to come, which a wrong clock made, stay: they are due when their day is over.
     Tomorrow is accepted, since the clocks of two hosts may differ around midnight. Windows of
     reports that the ads account has no campaigns for, or that another grouping has replaced, are
-    deleted.
+    deleted; the windows of the new grouping know what these did.
     """
     now = context.now()
     today = local_date(now, account.time_zone)
     with context.engine.begin() as connection:
-        reports = read_contract(connection, account.account_id).reports(dataset)
+        contract = read_contract(connection, account.account_id)
+        reports = contract.reports(dataset)
         through = list_reports_through(connection, account, dataset.name)
-        names = [report.name for report in reports]
-        if through.keys() != set(names):
-            delete_report_windows(connection, account, dataset.name, but=names)
+        moved, busy = Counter[str](), set[date]()
+        if through.keys() != {report.name for report in reports}:
+            moved, busy = _regroup(connection, account, contract, dataset, now)
         made = today, today + timedelta(days=1)
-        stale = [report for report in reports if again or through.get(report.name) not in made]
+        is_all = again or bool(moved)
+        stale = [one for one in reports if is_all or through.get(one.name) not in made]
         if not stale:
             return
-        created = sum(_make(connection, account, report, today) for report in stale)
+        created = sum(_make(connection, account, one, today, moved, busy) for one in stale)
         reopened = _renew(connection, account, dataset, stale, now)
         expired = expire_windows(connection, account, dataset.name, now=now)
         facts = {"account": account.account_key, "dataset": dataset.name}
@@ -84,18 +93,60 @@ def keep_windows(
             session.add_in(connection, WindowsExpired(**facts, windows=expired))
 
 
-def _make(connection: Connection, account: Account, report: DatasetReport, today: date) -> int:
-    """Create the missing windows of a report; return how many."""
-    dataset, zone, shorter = report.dataset, account.time_zone, report.shorter_history
-    times = {
+def _regroup(
+    connection: Connection, account: Account, contract: Contract, dataset: Dataset, now: datetime
+) -> tuple[Counter[str], set[date]]:
+    """Replace the windows of reports that are not requested any more; return how many each report got, and the days that are left for the next time."""
+    reports, moved = contract.reports(dataset), Counter[str]()
+    kept = [report.name for report in reports]
+    old, busy = lock_other_windows(connection, account, dataset.name, kept)
+    for report in reports:
+        own = set(report.ad_products)
+        replaced = [name for name in old if own & set(products_of(name))]
+        days = {day for name in replaced for day in old[name]} - busy
+        moved[report.name] = replace_windows(
+            connection,
+            account,
+            dataset.name,
+            report.name,
+            replaced,
+            _times_of_new(report, days, account.time_zone),
+            ad_products=report.ad_products,
+            needed=contract.needed_products(report),
+            now=now,
+        )
+    delete_other_windows(connection, account, dataset.name, kept=kept, busy=busy)
+    return +moved, busy
+
+
+def _make(
+    connection: Connection,
+    account: Account,
+    report: DatasetReport,
+    today: date,
+    moved: Mapping[str, int],
+    busy: Collection[date],
+) -> int:
+    """Create the missing windows of a report, but for busy days, beside those that were moved to it; return how many."""
+    name, days = report.dataset.name, window_dates(report.dataset, today, report.shorter_history)
+    times = _times_of_new(report, (day for day in days if day not in busy), account.time_zone)
+    created = create_windows(connection, account, name, report.name, times)
+    count = created + moved.get(report.name, 0)
+    set_windows_through(connection, account, name, report.name, today, count)
+    return created
+
+
+def _times_of_new(
+    report: DatasetReport, days: Iterable[date], zone: str
+) -> dict[date, WindowTimes]:
+    """Return when windows without data are due, and when they expire."""
+    dataset, shorter = report.dataset, report.shorter_history
+    return {
         day: WindowTimes(
             next_refresh_at(dataset, day, zone, None), expires_at(dataset, day, zone, shorter)
         )
-        for day in window_dates(dataset, today, shorter)
+        for day in days
     }
-    created = create_windows(connection, account, dataset.name, report.name, times)
-    set_windows_through(connection, account, dataset.name, report.name, today, created)
-    return created
 
 
 def _renew(

@@ -16,8 +16,8 @@ from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
-_OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
-_OF_REPORT = f"{_OF_DATASET} AND report = :report"
+OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
+_OF_REPORT = f"{OF_DATASET} AND report = :report"
 
 _CREATE = text("""
     INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, next_refresh_at, expires_at)
@@ -41,7 +41,7 @@ def create_windows(
     times: Mapping[date, WindowTimes],
 ) -> int:
     """Create the missing windows of a report; return how many were new."""
-    values = _of_report(account, dataset, report) | _times(times)
+    values = _of_report(account, dataset, report) | times_values(times)
     return connection.execute(_CREATE, values).rowcount
 
 
@@ -49,7 +49,8 @@ def _of_report(account: Account, dataset: str, report: str) -> dict[str, Any]:
     return account.identity | {"dataset": dataset, "report": report}
 
 
-def _times(times: Mapping[date, WindowTimes]) -> dict[str, Any]:
+def times_values(times: Mapping[date, WindowTimes]) -> dict[str, Any]:
+    """Return times of windows as bound parameters: `days`, `due` and `expiries`."""
     return {
         "days": list(times),
         "due": [one.next_refresh_at for one in times.values()],
@@ -70,7 +71,7 @@ def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[
 def list_reports_through(connection: Connection, account: Account, dataset: str) -> dict[str, date]:
     """Return, by report, the account-local day up to which the windows of a dataset of an account exist."""
     rows = connection.execute(
-        text(f"SELECT report, through_date FROM dataset_windows WHERE {_OF_DATASET}"),
+        text(f"SELECT report, through_date FROM dataset_windows WHERE {OF_DATASET}"),
         account.identity | {"dataset": dataset},
     )
     return {row.report: row.through_date for row in rows}
@@ -116,27 +117,6 @@ def forget_windows_through(
     connection.execute(text(f"UPDATE ads_accounts o SET planned_at = NULL WHERE {chosen}"), values)
 
 
-def delete_report_windows(
-    connection: Connection, account: Account, dataset: str, *, but: Sequence[str]
-) -> None:
-    """Delete the windows of a dataset of an account, but for those of some reports; those in a request are left for the next time."""
-    values = account.identity | {"dataset": dataset, "but": list(but)}
-    others = f"{_OF_DATASET} AND report <> ALL(:but)"
-    left = "SELECT count(*) FROM report_windows w WHERE (w.account_id, w.country_code, w.dataset, w.report) = (d.account_id, d.country_code, d.dataset, d.report)"
-    deleted = connection.execute(
-        text(f"""DELETE FROM report_windows WHERE {others} AND request_id IS NULL
-                 RETURNING window_date, load_count"""),
-        values,
-    )
-    never_loaded = {row.window_date for row in deleted if not row.load_count}
-    _record_again(connection, account, dataset, sorted(never_loaded))
-    for statement in (
-        f"UPDATE dataset_windows d SET windows = ({left}) WHERE {others}",
-        f"DELETE FROM dataset_windows WHERE {others} AND windows = 0",
-    ):
-        connection.execute(text(statement), values)
-
-
 _NEW_TIMES = f"""next_refresh_at = t.due_at, expires_at = t.expires_at
       FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS t(day, due_at, expires_at)
      WHERE {_OF_REPORT} AND w.window_date = t.day"""
@@ -152,7 +132,7 @@ def set_window_times(
     now: datetime,
 ) -> list[date]:
     """Store when windows are due and expire; an expired one that is served again is missing. Return the days of these."""
-    values = _of_report(account, dataset, report) | _times(times) | {"now": now}
+    values = _of_report(account, dataset, report) | times_values(times) | {"now": now}
     connection.execute(
         text(f"UPDATE report_windows w SET {_NEW_TIMES} AND w.status <> 'expired'"), values
     )
@@ -176,30 +156,34 @@ def expire_windows(
         text(f"""UPDATE report_windows
                     SET next_refresh_at = NULL, suspicious_digest = NULL, suspicious_rows = NULL, suspicious_count = 0,
                         status = CASE WHEN status = 'failed' AND last_loaded_at IS NOT NULL THEN 'loaded' ELSE status END
-                  WHERE {_OF_DATASET} AND expires_at <= :now AND request_id IS NULL
+                  WHERE {OF_DATASET} AND expires_at <= :now AND request_id IS NULL
                     AND (next_refresh_at IS NOT NULL OR suspicious_digest IS NOT NULL
                          OR status = 'failed' AND last_loaded_at IS NOT NULL)"""),
         values,
     )
     expired = connection.execute(
         text(f"""UPDATE report_windows SET status = 'expired'
-                  WHERE {_OF_DATASET} AND expires_at <= :now AND status IN ('missing', 'unconfirmed', 'failed') AND last_loaded_at IS NULL
+                  WHERE {OF_DATASET} AND expires_at <= :now AND status IN ('missing', 'unconfirmed', 'failed') AND last_loaded_at IS NULL
               RETURNING window_date"""),
         values,
     )
     days = sorted(set(expired.scalars()))
-    _record_again(connection, account, dataset, days)
+    record_again(connection, account, dataset, days)
     return days
 
 
-def _record_again(
+def record_again(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> None:
-    """Have the loads of days recorded again: nothing else would tell Dagster that these days are complete now."""
+    """Have the loads of days recorded again that are complete: nothing else would tell Dagster so."""
     if days:
         connection.execute(
-            text(f"""UPDATE report_windows SET recorded_load_count = 0
-                      WHERE {_OF_DATASET} AND window_date = ANY(:days) AND load_count > 0"""),
+            text(f"""UPDATE report_windows w SET recorded_load_count = 0
+                      WHERE {OF_DATASET} AND window_date = ANY(:days) AND load_count > 0
+                        AND NOT EXISTS (
+                            SELECT FROM report_windows o
+                             WHERE o.account_id = w.account_id AND o.country_code = w.country_code AND o.dataset = w.dataset
+                               AND o.window_date = w.window_date AND NOT (o.load_count > 0 OR o.status = 'expired'))"""),
             account.identity | {"dataset": dataset, "days": days},
         )
 
@@ -252,7 +236,7 @@ def want_windows(
     connection.execute(
         text(f"""UPDATE report_windows
                     SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now())
-                  WHERE {_OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now"""),
+                  WHERE {OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now"""),
         account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now},
     )
 

@@ -188,7 +188,7 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 
 
 def put_back(window: "ReportWindow", at: datetime) -> "ReportWindow":
-    """Return a window whose account was stopped: as before its request, and due at an instant."""
+    """Return a window that got no data, and has not failed: as before its request, and due at an instant."""
     status = "missing" if window.data_as_of is None else "loaded"
     return window.with_changes(status=status, next_refresh_at=at)
 

@@ -1,0 +1,148 @@
+"""SQL that replaces the windows of a dataset after a new grouping of its ad products into reports.
+
+A day is replaced as a whole. One with a window in a request, or locked by another transaction, is
+left for the next time.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.windows.queries import (
+    OF_DATASET,
+    WindowTimes,
+    record_again,
+    times_values,
+)
+
+_OTHERS = f"{OF_DATASET} AND report <> ALL(:kept)"
+
+
+def lock_other_windows(
+    connection: Connection, account: Account, dataset: str, kept: Collection[str]
+) -> tuple[dict[str, list[date]], set[date]]:
+    """Lock the windows of a dataset of an account, but for those of the reports `kept`.
+
+    Return their days by report, and the days of which not all could be locked, since one is in a
+    request or in use.
+    """
+    values = account.identity | {"dataset": dataset, "kept": list(kept)}
+    windows = f"SELECT report, window_date FROM report_windows WHERE {_OTHERS}"
+    found = connection.execute(text(windows), values).all()
+    lock = text(f"{windows} AND request_id IS NULL FOR UPDATE SKIP LOCKED")
+    locked = {(row.report, row.window_date) for row in connection.execute(lock, values)}
+    days: dict[str, list[date]] = {}
+    for report, day in found:
+        days.setdefault(report, []).append(day)
+    return days, {day for report, day in found if (report, day) not in locked}
+
+
+# Rows that were counted by window, not by ad product, go to the window with its first ad product.
+_FIRST = "split_part(report, '+', 1) = ANY(string_to_array(CAST(:report AS text), '+'))"
+_REPLACE = text(f"""
+    WITH old AS (
+        SELECT * FROM report_windows
+         WHERE {OF_DATASET} AND report = ANY(:old) AND window_date = ANY(:days)),
+    totals AS (
+        SELECT window_date, jsonb_object_agg(p.key, p.value) AS product_totals,
+               sum(CAST(p.value ->> 'rows' AS bigint)) AS row_count,
+               sum(CAST(p.value ->> 'spend' AS numeric)) AS spend,
+               sum(CAST(p.value ->> 'sales' AS numeric)) AS sales
+          FROM old CROSS JOIN LATERAL jsonb_each(old.product_totals) p
+         WHERE load_count > 0 AND p.key = ANY(:ad_products)
+         GROUP BY window_date
+        HAVING jsonb_object_agg(p.key, p.value) ?& CAST(:needed AS text[])),
+    loads AS (
+        SELECT window_date,
+               least(min(next_refresh_at), CASE WHEN bool_or(status = 'failed') THEN :now END) AS due_at,
+               min(data_as_of) AS data_as_of, max(last_loaded_at) AS last_loaded_at,
+               max(last_requested_at) AS last_requested_at, max(last_request_id) AS last_request_id,
+               (array_agg(loaded_by_request ORDER BY data_as_of))[1] AS loaded_by_request,
+               max(load_count) AS load_count,
+               CASE WHEN bool_and(recorded_load_count = load_count) THEN max(load_count) ELSE 0 END
+                   AS recorded_load_count,
+               (array_agg(recorded_run_id ORDER BY last_loaded_at DESC))[1] AS recorded_run_id,
+               coalesce(sum(quarantined_count) FILTER (WHERE {_FIRST}), 0) AS quarantined_count,
+               coalesce(sum(unresolved_count) FILTER (WHERE {_FIRST}), 0) AS unresolved_count
+          FROM old WHERE load_count > 0 GROUP BY window_date),
+    known AS (SELECT * FROM totals JOIN loads USING (window_date)),
+    wanted AS (
+        SELECT window_date, min(wanted_at) AS at, (array_agg(wanted_by ORDER BY wanted_at))[1] AS by
+          FROM old WHERE wanted_at IS NOT NULL GROUP BY window_date)
+    INSERT INTO report_windows (
+           account_id, country_code, dataset, report, window_date, status, next_refresh_at, expires_at,
+           data_as_of, last_loaded_at, last_requested_at, last_request_id, loaded_by_request,
+           load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
+           quarantined_count, unresolved_count, wanted_by, wanted_at)
+    SELECT :account_id, :country_code, :dataset, :report, day,
+           CASE WHEN k.load_count > 0 THEN 'loaded' WHEN n.expires_at <= :now THEN 'expired' ELSE 'missing' END,
+           CASE WHEN k.load_count > 0 THEN k.due_at WHEN n.expires_at > :now THEN n.due_at END, n.expires_at,
+           k.data_as_of, k.last_loaded_at, k.last_requested_at, k.last_request_id, k.loaded_by_request,
+           coalesce(k.load_count, 0), coalesce(k.recorded_load_count, 0), k.recorded_run_id,
+           coalesce(k.product_totals, '{{}}'), k.row_count, k.spend, k.sales,
+           k.quarantined_count, k.unresolved_count, wanted.by, wanted.at
+      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS n(day, due_at, expires_at)
+      LEFT JOIN known k ON k.window_date = n.day LEFT JOIN wanted ON wanted.window_date = n.day
+    ON CONFLICT DO NOTHING""")
+
+
+def replace_windows(
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    report: str,
+    old: Collection[str],
+    times: Mapping[date, WindowTimes],
+    *,
+    ad_products: Collection[str],
+    needed: Collection[str],
+    now: datetime,
+) -> int:
+    """Create windows of a report with what windows of the reports `old` know of its ad products; return how many.
+
+    Their data is as old, and due as early, as that of the oldest window, and the number of loads is
+    the highest. One that failed is due at once: its report is not requested again. A window is
+    missing where a needed ad product was never loaded.
+
+    Args:
+        connection: the transaction, which has locked the old windows.
+        account: whose windows.
+        dataset: the dataset's name.
+        report: the new report's name.
+        old: the names of all reports before that have any of its ad products.
+        times: by day, when a window without data is due, and when any expires.
+        ad_products: those of the new report.
+        needed: those of them that the windows have to know.
+        now: the instant.
+    """
+    values: dict[str, Any] = account.identity | {"dataset": dataset, "report": report, "now": now}
+    values |= {"ad_products": list(ad_products), "needed": list(needed), "old": list(old)}
+    return connection.execute(_REPLACE, values | times_values(times)).rowcount
+
+
+def delete_other_windows(
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    *,
+    kept: Collection[str],
+    busy: Collection[date],
+) -> None:
+    """Delete the windows of a dataset of an account, but for those of the reports `kept` and of busy days."""
+    values = account.identity | {"dataset": dataset, "kept": list(kept), "busy": list(busy)}
+    left = "SELECT count(*) FROM report_windows w WHERE (w.account_id, w.country_code, w.dataset, w.report) = (d.account_id, d.country_code, d.dataset, d.report)"
+    deleted = connection.execute(
+        text(f"""DELETE FROM report_windows WHERE {_OTHERS} AND window_date <> ALL(:busy)
+                 RETURNING window_date, load_count > 0 OR status = 'expired' AS is_complete"""),
+        values,
+    )
+    incomplete = {row.window_date for row in deleted if not row.is_complete}
+    record_again(connection, account, dataset, sorted(incomplete))
+    for statement in (
+        f"UPDATE dataset_windows d SET windows = ({left}) WHERE {_OTHERS}",
+        f"DELETE FROM dataset_windows WHERE {_OTHERS} AND windows = 0",
+    ):
+        connection.execute(text(statement), values)

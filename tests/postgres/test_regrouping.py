@@ -1,0 +1,285 @@
+"""A new grouping of ad products into reports: windows carry over what is known of each day and product."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
+from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.loading.load import LoadResult
+from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import list_unrecorded_days
+from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions import SessionStore, with_job_session
+from tests.postgres.job_world import BenchWorld
+from tests.postgres.load_world import AS_OF, DAY, NEXT_AT, LoadWorld, Raw, report_row, run
+
+SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
+SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
+ALL = (SP, SB, SD)
+ROWS = {SP: ("dog shirt", "cat shirt"), SB: ("fish shirt",), SD: ()}
+APART, TOGETHER = "SP,SB,SD", None
+"""The grouping into three reports, and the registry's, into one."""
+Regroup = Callable[[str | None], None]
+
+
+@pytest.fixture
+def regroup(shelf: LoadWorld, context: JobContext) -> Regroup:
+    """The function that sets another grouping and makes the windows again, as a refresh does."""
+
+    def set_grouping(grouping: str | None) -> None:
+        with with_job_session("test", store=SessionStore(shelf.engine)) as session:
+            with shelf.engine.begin() as connection:
+                change = ("NA", DAILY_TARGETS.name, "grouping", grouping)
+                at = context.now()
+                change_contract(connection, session, *change, by="a person", at=at)
+            keep_windows(context, session, shelf.account, DAILY_TARGETS)
+
+    return set_grouping
+
+
+def rows_of(*ad_products: str, without: str = "", **metrics: Any) -> list[Raw]:
+    """Return the rows of a report of some ad products, but for one."""
+    return [
+        report_row(value, **{"adProduct.value": SPELLED[product]}, **metrics)
+        for product in ad_products
+        for value in ROWS[product]
+        if value != without
+    ]
+
+
+def load(
+    shelf: LoadWorld, *ad_products: str, age: float = 0, without: str = "", **metrics: Any
+) -> LoadResult:
+    """Load a report of some ad products."""
+    rows = rows_of(*ad_products, without=without, **metrics)
+    result = shelf.load(rows, ad_products=ad_products, age=age)
+    shelf.execute("UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL")
+    return result
+
+
+def windows(shelf: LoadWorld, day: date = DAY) -> dict[str, ReportWindow]:
+    """Return the windows of a day, by report."""
+    return {window.report: window for window in shelf.windows(day)}
+
+
+def test_each_part_of_a_split_report_knows_what_the_whole_did(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """Age, next refresh, number of loads and request are the old window's; totals are those of the ad product."""
+    load(shelf, *ALL)
+    load(shelf, *ALL, age=1)
+    [old] = shelf.windows()
+    regroup(APART)
+    new = windows(shelf)
+    assert ["SB", "SD", "SP"] == sorted(new)
+    for window in new.values():
+        assert ("loaded", None) == (window.status, window.cause)
+        assert (AS_OF + timedelta(days=1), NEXT_AT) == (window.data_as_of, window.next_refresh_at)
+        assert (2, old.last_loaded_at) == (window.load_count, window.last_loaded_at)
+        assert old.loaded_by_request == window.loaded_by_request
+    assert {"SP": 2, "SB": 1, "SD": 0} == {name: one.row_count for name, one in new.items()}
+    assert old.spend == sum(one.spend or 0 for one in new.values())
+    assert [[SP], [SB], [SD]] == [list(new[name].product_totals) for name in ("SP", "SB", "SD")]
+
+
+def test_vanished_row_after_a_new_grouping_is_suspicious(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """The report of the other days is loaded; a second report that says the same is believed, and the change recorded."""
+    load(shelf, *ALL)
+    regroup(APART)
+    first = load(shelf, SB, age=1, without="fish shirt")
+    assert [DAY] == list(first.suspicious)
+    second = load(shelf, SB, age=2, without="fish shirt")
+    assert ([DAY], 1) == (second.loaded, second.merge.vanished)
+
+
+def test_joined_report_knows_what_its_parts_did(shelf: LoadWorld, regroup: Regroup) -> None:
+    """Age and next refresh are the lowest of the old windows, the number of loads the highest, totals those of all."""
+    regroup(APART)
+    load(shelf, SD, age=3)
+    load(shelf, SB)
+    load(shelf, SB, age=1)
+    load(shelf, SP, age=2)
+    shelf.execute("UPDATE report_windows SET next_refresh_at = NULL WHERE report = 'SD'")
+    shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
+    old = windows(shelf)
+    regroup(TOGETHER)
+    window = shelf.window()
+    assert ("SP+SB+SD", "loaded") == (window.report, window.status)
+    assert (AS_OF + timedelta(days=1), NEXT_AT) == (window.data_as_of, window.next_refresh_at)
+    assert (2, 2) == (window.load_count, window.recorded_load_count)
+    assert old["SB"].loaded_by_request == window.loaded_by_request
+    assert old["SP"].last_loaded_at == window.last_loaded_at
+    assert (3, set(ALL)) == (window.row_count, set(window.product_totals))
+    assert old["SP"].spend + old["SB"].spend == window.spend  # type: ignore[operator]
+    merged = load(shelf, *ALL, age=4, clicks=9)
+    assert ([DAY], 3) == (merged.loaded, merged.merge.restated)
+
+
+def test_window_is_missing_where_a_product_was_never_loaded(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """It is due as a new one; a product that the ads account has no campaigns of is not waited for."""
+    regroup(APART)
+    load(shelf, SP)
+    load(shelf, SB)
+    regroup("SP+SB,SD")
+    assert {"SP+SB": "loaded", "SD": "missing"} == {
+        name: window.status for name, window in windows(shelf).items()
+    }
+    regroup(TOGETHER)
+    window = shelf.window()
+    assert ("missing", 0, {}) == (window.status, window.load_count, window.product_totals)
+    assert window.next_refresh_at is not None
+    assert window.next_refresh_at < AS_OF
+    assert [DAY] == load(shelf, *ALL, age=1).loaded
+
+
+def test_product_without_campaigns_is_not_waited_for(shelf: LoadWorld, regroup: Regroup) -> None:
+    """Its windows were deleted, so no window ever knew it."""
+    regroup("SP+SD,SB")
+    load(shelf, SP, SD)
+    shelf.execute(
+        "INSERT INTO campaigns (account_id, country_code, campaign_id, state, ad_product, seen_at)"
+        f" SELECT account_id, country_code, '1', 'ENABLED', '{SP}', now() FROM advertiser_accounts"
+    )
+    shelf.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+    regroup(TOGETHER)
+    window = shelf.window()
+    assert ("loaded", {SP, SD}) == (window.status, set(window.product_totals))
+
+
+def test_first_load_of_rows_that_are_there_may_be_suspicious(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """The missing window stays missing until a second report confirms the first."""
+    regroup(APART)
+    load(shelf, SB)
+    regroup(TOGETHER)
+    assert [DAY] == list(load(shelf, *ALL, age=1, without="fish shirt").suspicious)
+    window = shelf.window()
+    assert ("missing", 1) == (window.status, window.suspicious_count)
+    assert [DAY] == load(shelf, *ALL, age=2, without="fish shirt").loaded
+    assert 2 == len(shelf.rows())
+
+
+def test_two_groupings_in_a_row_and_back_change_nothing(shelf: LoadWorld, regroup: Regroup) -> None:
+    """The window is the one that there was, with all of its columns."""
+    regroup(APART)
+    regroup(TOGETHER)
+    shelf.load(
+        [*rows_of(*ALL), report_row("bird shirt", clicks="many")],
+        ad_products=ALL,
+        bad_row_share=0.5,
+    )
+    shelf.execute(
+        "UPDATE report_windows SET recorded_load_count = load_count, recorded_run_id = gen_random_uuid(), unresolved_count = 7"
+        " WHERE load_count > 0"
+    )
+    old = shelf.window()
+    assert 1 == old.quarantined_count
+    for grouping in (APART, "SP,SB+SD", TOGETHER):
+        regroup(grouping)
+    assert {} == shelf.window().changes_from(old)
+    [made] = shelf.query("SELECT report, windows FROM dataset_windows")
+    [there] = shelf.query("SELECT count(*) AS windows FROM report_windows")
+    assert {"report": "SP+SB+SD", **there} == made
+
+
+def test_what_was_recorded_stays_recorded(shelf: LoadWorld, regroup: Regroup) -> None:
+    """Also of a day that is not complete, before and after."""
+    regroup(APART)
+    load(shelf, SP)
+    shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
+    regroup("SP,SB+SD")
+    with shelf.engine.begin() as connection:
+        assert [] == list_unrecorded_days(connection)
+    load(shelf, SB, SD, age=1)
+    regroup("SP+SB,SD")
+    with shelf.engine.begin() as connection:
+        [day] = list_unrecorded_days(connection)
+    assert (True, {"SP+SB": 1, "SD": 1}) == (day.is_complete, day.new_loads)
+
+
+def test_failed_report_is_asked_for_at_once_in_its_new_grouping(
+    shelf: LoadWorld, regroup: Regroup, context: JobContext
+) -> None:
+    """What made the old one fail is forgotten; who wanted the day still does."""
+    load(shelf, *ALL)
+    shelf.execute(
+        """UPDATE report_windows SET status = 'failed', cause = '{"code": "other"}', wanted_by = 'maria', wanted_at = now(),
+                  next_refresh_at = '2026-02-01' WHERE load_count > 0"""
+    )
+    regroup(APART)
+    for window in shelf.windows():
+        assert ("loaded", None, "maria") == (window.status, window.cause, window.wanted_by)
+        assert context.now() == window.next_refresh_at
+
+
+def test_days_that_amazon_serves_no_longer_stay(shelf: LoadWorld, regroup: Regroup) -> None:
+    """What was loaded of them is known, and what was never loaded is still expired."""
+    old_days = (date(2020, 1, 1), date(2020, 1, 2))
+    load(shelf, *ALL)
+    shelf.execute(
+        f"UPDATE report_windows SET window_date = '{old_days[0]}', expires_at = '2022-01-01', next_refresh_at = NULL"
+        " WHERE load_count > 0"
+    )
+    shelf.execute(
+        "INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, status, expires_at)"
+        f" SELECT account_id, country_code, dataset, report, '{old_days[1]}', 'expired', expires_at"
+        "   FROM report_windows WHERE load_count > 0"
+    )
+    regroup(APART)
+    for day, status in zip(old_days, ("loaded", "expired"), strict=True):
+        assert [(status, None)] * 3 == [
+            (one.status, one.next_refresh_at) for one in shelf.windows(day)
+        ]
+
+
+def test_day_that_is_in_use_is_regrouped_the_next_time(
+    shelf: LoadWorld, regroup: Regroup, context: JobContext
+) -> None:
+    """For instance one of which a window is taken into a request right now: nobody waits, and no window is lost."""
+    regroup("SP+SB+SD")
+    load(shelf, *ALL)
+    with shelf.engine.begin() as connection:
+        run(connection, "SELECT FROM report_windows WHERE window_date = :day FOR UPDATE", day=DAY)
+        regroup(APART)
+        assert ["SP+SB+SD"] == list(windows(shelf))
+        assert ["SB", "SD", "SP"] == list(windows(shelf, DAY - timedelta(days=1)))
+    with with_job_session("test", store=SessionStore(shelf.engine)) as session:
+        keep_windows(context, session, shelf.account, DAILY_TARGETS)
+    assert {"loaded"} == {window.status for window in windows(shelf).values()}
+    assert ["SB", "SD", "SP"] == list(windows(shelf))
+
+
+def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) -> None:
+    """Until then its window waits for the report in flight, which loads it; it is not asked for again after that."""
+    world.shorten_history(10)
+    account, day = world.account(), date(2026, 1, 12)
+    world.sync_entities(account)
+    world.ask(account, day)
+    with world.session() as session, world.engine.begin() as connection:
+        change = ("NA", DAILY_TARGETS.name, "grouping", APART)
+        change_contract(connection, session, *change, by="a person", at=world.context.now())
+    world.plan(account)
+    assert [("SP+SB+SD", "requested")] == [
+        (one.report, one.status) for one in world.windows(account, day)
+    ]
+    world.advance(minutes=2)
+    world.step()
+    [old] = world.windows(account, day)
+    world.plan(account)
+    for window in world.windows(account, day):
+        assert ("loaded", old.data_as_of, old.next_refresh_at) == (
+            window.status,
+            window.data_as_of,
+            window.next_refresh_at,
+        )
+    assert old.row_count == world.sums(account, day).row_count
+    assert 3 == len(world.windows(account, day))

@@ -21,15 +21,22 @@ class LockTakenError(RuntimeError):
         )
 
 
+def try_lock_until_commit(connection: Connection, name: str) -> bool:
+    """Take a lock until the transaction ends, unless a living session holds it; return whether."""
+    if connection.execute(_TRY, {"name": name}).scalar_one():
+        return True
+    end_dead_connections(connection)
+    return bool(connection.execute(_TRY, {"name": name}).scalar_one())
+
+
 def lock_until_commit(connection: Connection, name: str) -> None:
     """Take a lock until the transaction ends; wait for at most the connection's `lock_timeout`.
 
     Raises:
         LockTakenError: that was not long enough.
     """
-    if connection.execute(_TRY, {"name": name}).scalar_one():
+    if try_lock_until_commit(connection, name):
         return
-    end_dead_connections(connection)
     try:
         connection.execute(_WAIT, {"name": name})
     except OperationalError as error:

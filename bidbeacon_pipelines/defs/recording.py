@@ -1,17 +1,21 @@
 """Events of loads: a day of a dataset is materialized once all its windows are loaded or expired; until then a load is an observation."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 from sqlalchemy import Connection
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from bidbeacon_pipelines.accounts.queries import get_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadsRecorded
-from bidbeacon_pipelines.database.locks import lock_until_commit
+from bidbeacon_pipelines.database.locks import (
+    LockTakenError,
+    lock_until_commit,
+    try_lock_until_commit,
+)
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.resources import Context, RunningJob, log_day
@@ -24,31 +28,47 @@ from bidbeacon_pipelines.windows.queries import record_days as store_recorded
 from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
+_LOCK = "record loads"
+"""The lock of the run that logs events: a day's last event in Dagster is of the run stored last."""
+_wait_longer = retry(
+    retry=retry_if_exception_type(LockTakenError), stop=stop_after_attempt(10), reraise=True
+)
+"""Wait for the lock up to ten times as long as `lock_timeout`; it is released after each batch."""
 
 
-def record_loads(context: Context, job: RunningJob) -> None:
+def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> None:
     """Record an event for every day with loads that Dagster does not know of yet.
 
-    This includes loads of killed runs and of the command line. Concurrent runs share the work, a
-    batch at a time. After each batch the checks of its datasets are evaluated, since Dagster shows
-    a check as not evaluated from the next materialization on, and recording many loads takes
-    minutes.
+    This includes loads of killed runs and of the command line. While another run is recording, it
+    is left to that run, and what that one has not seen to the next run, which the sensor starts;
+    with `waits`, the other run is waited for. After each batch the checks of its datasets are
+    evaluated, since Dagster shows a check as not evaluated from the next materialization on, and
+    recording many loads takes minutes.
+
+    Raises:
+        LockTakenError: with `waits`, another run has been recording for too long.
     """
     total = 0
-    while days := _record_batch(context, job):
+    while days := _record_batch(context, job, waits=waits):
         total += sum(len(day.new_loads) for day in days)
         evaluate_checks(context, job, {day.dataset for day in days})
     if total:
         job.session.add(LoadsRecorded(loads=total))
 
 
-def _record_batch(context: Context, job: RunningJob) -> Sequence[LoadedDay]:
-    with _recording(job) as connection:
+@_wait_longer
+def _record_batch(context: Context, job: RunningJob, *, waits: bool) -> Sequence[LoadedDay]:
+    with job.context.engine.begin() as connection:
+        if waits:
+            lock_until_commit(connection, _LOCK)
+        elif not try_lock_until_commit(connection, _LOCK):
+            return ()
         days = list_unrecorded_days(connection, limit=_BATCH)
         _record(context, connection, job, days)
     return days
 
 
+@_wait_longer
 def record_days(
     context: Context,
     job: RunningJob,
@@ -58,24 +78,16 @@ def record_days(
 ) -> None:
     """Record events of loaded days that a run was started for.
 
-    They are recorded even if another run has done so, since a backfill counts the materializations
-    of its own runs only.
-    """
-    with _recording(job) as connection:
-        loaded = list_loaded_days(connection, account, dataset.name, days)
-        _record(context, connection, job, loaded)
-
-
-@contextmanager
-def _recording(job: RunningJob) -> Iterator[Connection]:
-    """Open a transaction in which no other run records, so that the last event of a day in Dagster is that of the run that is stored last.
+    Another run that is recording is waited for. They are recorded even if another run has done so,
+    since a backfill counts the materializations of its own runs only.
 
     Raises:
-        LockTakenError: Another run has been recording for too long.
+        LockTakenError: another run has been recording for too long.
     """
     with job.context.engine.begin() as connection:
-        lock_until_commit(connection, "record loads")
-        yield connection
+        lock_until_commit(connection, _LOCK)
+        loaded = list_loaded_days(connection, account, dataset.name, days)
+        _record(context, connection, job, loaded)
 
 
 def _record(

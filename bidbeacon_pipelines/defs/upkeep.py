@@ -49,7 +49,7 @@ def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
             accounts = list_accounts(connection)
             for dataset in DATASETS.values():
                 forget_lost_recordings(connection, dataset, first_day=FIRST_DAY)
-        record_loads(context, job)
+        record_loads(context, job, waits=True)
         add_partitions(context.instance, accounts)
 
 

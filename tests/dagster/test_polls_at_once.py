@@ -1,15 +1,24 @@
-"""Several runs of `poll_reports` at the same moment."""
+"""Several runs at the same moment: they share the reports, and one of them records the loads."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
 
+from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_sessions import with_job_session
-from tests.dagster.world import DATASET, World, ask_by_hand, wait_until
+from bidbeacon_sessions import connections, with_job_session
+from tests.dagster.world import DATASET, SERVED_DAYS, World, ask_by_hand, wait_until
 from tests.postgres.test_request_locks import at_once
 
+LOADED = "SELECT load_count FROM report_windows WHERE load_count > 0"
+UNRECORDED = "SELECT 1 FROM report_windows WHERE recorded_load_count < load_count"
+WAITS = """
+    SELECT waitstart FROM pg_locks
+     WHERE locktype = 'advisory' AND NOT granted AND waitstart IS NOT NULL"""
 DUE = "SELECT 1 FROM report_requests WHERE status = 'in_flight' AND next_step_at <= now()"
 
 
@@ -29,7 +38,62 @@ def test_polls_at_once_load_and_record_each_window_once(
     assert real.run_job("poll_reports").success
     wait_until(lambda: len(real.rows(DUE)) == len(accounts), "all reports are due")
     assert all(run.success for run in at_once([partial(real.run_job, "poll_reports")] * 3))
+    # What one of them loaded while another one was at its last look is left to the next run.
+    assert real.run_job("poll_reports").success
     asked = {str(partition_key(account.account_key, day)) for account in accounts for day in days}
-    loaded = real.rows("SELECT load_count FROM report_windows WHERE load_count > 0")
-    assert [1] * len(asked) == [row["load_count"] for row in loaded]
+    assert [1] * len(asked) == [row["load_count"] for row in real.rows(LOADED)]
     assert sorted(asked) == sorted(real.recorded_partitions())
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let connections wait for locks for a fifth of a second, instead of half a minute."""
+    monkeypatch.setitem(connections._SERVER_OPTIONS, "lock_timeout", "200ms")
+
+
+@contextmanager
+def recording(world: World) -> Iterator[None]:
+    """Record loads, as another run does."""
+    with world.engine.begin() as connection:
+        lock_until_commit(connection, "record loads")
+        yield
+
+
+@pytest.mark.parametrize("job", ["poll_reports", "refresh_account"])
+def test_a_run_leaves_recording_to_the_run_that_does_it(
+    impatient: None, real: World, job: str
+) -> None:
+    """It loads and succeeds; what the other one had not seen is recorded by the next run."""
+    real.add_accounts()
+    real.shorten_history(SERVED_DAYS)
+    account, day = real.account(), real.day(20)
+    with real.context() as context, with_job_session("ask", store=real.sessions) as session:
+        keep_windows(context, session, account, DATASET)
+        ask_by_hand(context, session, account, [day])
+    assert real.run_job("poll_reports").success
+    wait_until(lambda: real.rows(DUE) != [], "the report is due")
+    with recording(real):
+        assert real.run_job(job, account).success
+    assert [1] == [row["load_count"] for row in real.rows(LOADED)]
+    assert 1 == len(real.rows(UNRECORDED))
+    assert real.run_job("poll_reports").success
+    assert [str(partition_key(account.account_key, day))] == real.recorded_partitions()
+
+
+def test_a_load_by_hand_waits_for_the_run_that_records(impatient: None, real: World) -> None:
+    """Also for longer than a statement may wait for a lock: its own run records its days."""
+    real.add_accounts()
+    real.shorten_history(SERVED_DAYS)
+    seen = set[object]()
+
+    def has_tried_twice() -> bool:
+        seen.update(row["waitstart"] for row in real.rows(WAITS))
+        return len(seen) > 1
+
+    with ThreadPoolExecutor(1) as pool:
+        with recording(real):
+            run = pool.submit(real.materialize, real.account(), real.day())
+            wait_until(has_tried_twice, "it waits once more")
+        assert run.result().success
+    assert 1 == len(real.recorded_partitions())
+    assert [] == real.rows(UNRECORDED)

@@ -39,6 +39,11 @@ class Credential(_Table):
         identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
         return sha256(identity.encode()).hexdigest()
 
+    def mask_secrets(self) -> None:
+        """Mask its secrets from now on, wherever they stand."""
+        remember_secret(f"client secret of {self.name}", self.client_secret.get_secret_value())
+        remember_secret(f"refresh token of {self.name}", self.refresh_token.get_secret_value())
+
     def form(self) -> dict[str, str]:
         """Return the form that asks for an access token."""
         return {
@@ -123,9 +128,8 @@ def read_credentials_file(path: Path) -> CredentialsFile:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"expected TOML in UTF-8 ({error})") from None
-    for name, one in found.by_name().items():
-        remember_secret(f"client secret of {name}", one.client_secret.get_secret_value())
-        remember_secret(f"refresh token of {name}", one.refresh_token.get_secret_value())
+    for one in found.by_name().values():
+        one.mask_secrets()
     return found
 
 

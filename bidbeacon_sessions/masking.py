@@ -5,14 +5,13 @@ A secret is found by its value, where this process knows it; by the name beside 
 proportion to the text: repetitions are bounded or possessive, or a search goes on behind them.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from html.entities import html5
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 MASK = "•••"
@@ -58,22 +57,49 @@ _COOKIE = re.compile(r"[\w.-]{1,60}+=")
 _VALUE = re.compile(r"""[^\s&"'<>\\]*+""")
 _NO_SECRET = re.compile(r"(?i)(?:none|null|true|false|secretstr\()?")
 
+_ESCAPES = r"(?:\\|%(?:25){0,3}5c){0,15}"
+"""Backslashes of JSON in JSON in JSON, which may be URL-encoded."""
+_RUN = re.compile("[a-z0-9]*")
+
 _remembered: dict[str, str] = {}
-_known: list[str] = []
+_known: list[tuple[str, re.Pattern[str]]] = []
+"""Of each secret, longest first, its longest run of letters and digits, and its pattern."""
 
 
 def remember_secret(name: str, value: str) -> None:
-    """Mask a value from now on wherever it stands, also URL-encoded and in JSON, instead of the last one of this name.
+    """Mask a value from now on wherever it stands, instead of the last one of this name.
+
+    It is found in any case, URL-encoded, in HTML, in JSON, and in JSON that is quoted in JSON.
 
     One of fewer than 12 characters is masked only where a name or its form tells that it is secret.
     """
     if _remembered.get(name) == value:
         return
     _remembered[name] = value
-    long = (each for each in _remembered.values() if len(each) >= SHORTEST_KNOWN)
-    forms = {form for each in long for form in (each, quote(each, safe=""), json.dumps(each)[1:-1])}
-    _known[:] = sorted(forms, key=len, reverse=True)
+    long = {each for each in _remembered.values() if len(each) >= SHORTEST_KNOWN}
+    _known[:] = map(_run_and_pattern, sorted(long, key=len, reverse=True))
     _mask_short.cache_clear()
+
+
+@lru_cache
+def _run_and_pattern(secret: str) -> tuple[str, re.Pattern[str]]:
+    """Return what no encoding changes of a secret, in lower case, and the pattern of all its forms."""
+    run = max(_RUN.findall(secret.lower()), key=len)
+    return run, re.compile("".join(map(_forms_of, secret)), re.IGNORECASE)
+
+
+@lru_cache
+def _forms_of(char: str) -> str:
+    """Return the pattern of a character: as it is, URL-encoded, in JSON, or in HTML."""
+    if re.fullmatch("[A-Za-z0-9_.~-]", char):  # no encoding changes it
+        return re.escape(char)
+    url = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in char.encode())
+    units = char.encode("utf-16-be").hex(" ", 2).split()
+    names = [name for name, meant in html5.items() if meant == char and name.endswith(";")]
+    entity = "|".join([f"#0*{ord(char)};", f"#x0*{ord(char):x};", *names])
+    forms = [re.escape(char), url, _ESCAPES.join(f"u{unit}" for unit in units), f"&(?:{entity})"]
+    pattern = f"{_ESCAPES}(?:{'|'.join(forms)})"
+    return f"(?:{pattern}|{_forms_of('+')})" if char == " " else pattern
 
 
 @lru_cache(4_096)
@@ -112,8 +138,10 @@ def mask_text(text: str) -> str:
 
 
 def _mask_text(text: str) -> str:
-    for known in _known:
-        text = text.replace(known, MASK)
+    lower = text.lower()
+    for run, pattern in _known:
+        if run in lower:
+            text = pattern.sub(MASK, text)
     if _HINT.search(text) is None:
         return text
     for form, replacement in _FORMS:

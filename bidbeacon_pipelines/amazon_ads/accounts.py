@@ -33,7 +33,7 @@ _LIST: dict[str, Any] = {
 class AlternateId(wire.WireModel):
     """Profile or entity id of an ads account in one country; each may stand alone."""
 
-    country_code: str
+    country_code: wire.Text
     profile_id: wire.Id | None = None
     entity_id: wire.Id | None = None
 
@@ -41,19 +41,19 @@ class AlternateId(wire.WireModel):
 class CountryError(wire.WireModel):
     """Why an ads account doesn't work in a country."""
 
-    error_code: str | None = None
-    error_message: str | None = None
+    error_code: wire.Text | None = None
+    error_message: wire.Text | None = None
 
 
 class AdsAccount(wire.WireModel):
     """An Amazon ads account: one for many countries."""
 
     ads_account_id: wire.Id
-    account_name: wire.Lenient[str] = None
-    status: wire.Lenient[str] = None
-    country_codes: tuple[str, ...] | None = None
+    account_name: wire.Lenient[wire.Text] = None
+    status: wire.Lenient[wire.Text] = None
+    country_codes: tuple[wire.Text, ...] | None = None
     alternate_ids: tuple[AlternateId, ...] | None = None
-    errors: wire.Lenient[dict[str, tuple[CountryError, ...]]] = None
+    errors: wire.Lenient[dict[wire.Text, tuple[CountryError, ...]]] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -83,13 +83,13 @@ class Profile(wire.WireModel):
     """An account in one country, as `/v2/profiles` describes it."""
 
     profile_id: wire.Id
-    currency_code: wire.Lenient[str] = None
-    timezone: wire.Lenient[str] = None
-    marketplace_id: wire.Lenient[str] = Field(
+    currency_code: wire.Lenient[wire.Text] = None
+    timezone: wire.Lenient[wire.Text] = None
+    marketplace_id: wire.Lenient[wire.Text] = Field(
         None, validation_alias=AliasPath("accountInfo", "marketplaceStringId")
     )
-    name: wire.Lenient[str] = Field(None, validation_alias=AliasPath("accountInfo", "name"))
-    type: wire.Lenient[str] = Field(None, validation_alias=AliasPath("accountInfo", "type"))
+    name: wire.Lenient[wire.Text] = Field(None, validation_alias=AliasPath("accountInfo", "name"))
+    type: wire.Lenient[wire.Text] = Field(None, validation_alias=AliasPath("accountInfo", "type"))
 
 
 class Page(wire.WireModel):

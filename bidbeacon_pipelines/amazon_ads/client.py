@@ -26,6 +26,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
     RateLimits,
 )
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
+from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth, read_token
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.credentials import Credential, shown_name
@@ -123,8 +124,9 @@ class AdsApiClient:
         now: Clock = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        # httpx logs every URL at INFO; a presigned one is a secret.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        # They log every URL at INFO and headers at DEBUG; a presigned URL is a secret.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.client_id = credential.client_id
         self.endpoints = endpoints
         self.now = now
@@ -136,6 +138,7 @@ class AdsApiClient:
             headers={"User-Agent": "BidBeacon"},
         )
         self._credential = credential
+        credential.mask_secrets()
         self._engine = engine
         self._limits = limits or (PostgresRateLimits(engine) if engine else RateLimits(now=now))
         self._policy = retry or RetryPolicy()
@@ -223,7 +226,8 @@ class AdsApiClient:
         except httpx.RequestError as error:
             raise unreachable(error) from error
         call.status, headers = response.status_code, response.headers
-        call.request_id = next((headers[n] for n in _REQUEST_ID_HEADERS if n in headers), None)
+        found = (as_text(headers[n]) for n in _REQUEST_ID_HEADERS if n in headers)
+        call.request_id = next(found, None)
         return response
 
     def _send(

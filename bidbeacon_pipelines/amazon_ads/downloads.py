@@ -22,6 +22,7 @@ from bidbeacon_pipelines.amazon_ads.failures import Failure, error_for
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
+from bidbeacon_pipelines.amazon_ads.texts import as_text
 
 # S3 sends its first byte within a second; a connection silent for so long is dead.
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
@@ -187,7 +188,7 @@ def _refused(reason: str) -> AdsApiError:
 def _error(response: httpx.Response) -> AdsApiError:
     """Return the error of an answer that is no file; S3's body names the signature, so only facts are read."""
     start = next(response.iter_text(4096), "")
-    facts = dict(_XML_FACT.findall(start))
+    facts = {name: as_text(text) for name, text in _XML_FACT.findall(start)}
     code, text = facts.get("Code"), ": ".join(facts.values()) or "no reason given"
     if response.status_code in _REFUSED or code in _EXPIRED_CODES:
         return UrlExpired(text, code=code)

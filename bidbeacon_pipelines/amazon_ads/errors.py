@@ -3,9 +3,9 @@
 
 from typing import Any, ClassVar
 
+from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_sessions.errors import ExpectedError
-from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.sentences import join_sentences
 
 
@@ -32,7 +32,7 @@ class AdsApiError(ExpectedError):
     sent: bool = False
 
     def __init__(self, reason: str, *, cause_code: str | None = None, **facts: Any) -> None:
-        self.reason = mask_text(reason)
+        self.reason = as_text(reason)
         super().__init__(self.reason)
         self.cause_code = cause_code or self.cause_code
         self.add_facts(**facts)
@@ -64,7 +64,7 @@ class AdsApiError(ExpectedError):
         """Set facts of the exchange that are not set yet."""
         for name, value in facts.items():
             if getattr(self, name) is None:
-                setattr(self, name, value)
+                setattr(self, name, as_text(value) if isinstance(value, str) else value)
 
 
 class AuthError(AdsApiError):

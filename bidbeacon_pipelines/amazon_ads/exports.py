@@ -35,11 +35,15 @@ class Export(wire.WireModel):
     """An export as Amazon describes it; each retrieval within a day returns a fresh URL."""
 
     export_id: wire.Id
-    raw_status: str = Field(validation_alias="status", min_length=1)
+    raw_status: wire.Text = Field(validation_alias="status", min_length=1)
     url: SecretStr | None = None
     size_bytes: wire.Size = Field(None, validation_alias="fileSize")
-    error_code: wire.Lenient[str] = Field(None, validation_alias=AliasPath("error", "errorCode"))
-    error_message: wire.Lenient[str] = Field(None, validation_alias=AliasPath("error", "message"))
+    error_code: wire.Lenient[wire.Text] = Field(
+        None, validation_alias=AliasPath("error", "errorCode")
+    )
+    error_message: wire.Lenient[wire.Text] = Field(
+        None, validation_alias=AliasPath("error", "message")
+    )
 
     @model_validator(mode="after")
     def _has_file(self) -> Self:

@@ -1,5 +1,6 @@
 """Turns an answer that isn't a success into the error it means; Amazon's error bodies have many shapes."""
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 
 from bidbeacon_pipelines.amazon_ads import errors
+from bidbeacon_pipelines.amazon_ads.texts import as_text
 
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start
@@ -69,8 +71,9 @@ def partial_error(response: httpx.Response, body: Any) -> errors.AdsApiError:
 
 def _read_failure(response: httpx.Response) -> Failure:
     """Read code and text from whatever came: JSON of any known shape, HTML, XML, or nothing."""
-    plain = " ".join(_TAGS.sub(" ", response.text[:4000]).split())[:200]
-    return _combined(find_json(response)) or Failure(None, plain or "an empty body")
+    plain = html.unescape(_TAGS.sub(" ", as_text(response.text, 4000)))
+    text = as_text(" ".join(plain.split()), 200)
+    return _combined(find_json(response)) or Failure(None, text or "an empty body")
 
 
 def find_json(response: httpx.Response) -> Any:
@@ -167,7 +170,9 @@ def _walk(body: Any) -> Iterator[Failure]:
 
 def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
     named = body.get("error")
-    code = _first_text(body, "code", "errorCode") or (named if isinstance(named, str) else None)
+    code = _first_text(body, "code", "errorCode") or (
+        as_text(named) if isinstance(named, str) else None
+    )
     text = _first_text(body, *_TEXTS)
     if code or text:
         location = _first_text(body, "fieldLocation")
@@ -176,4 +181,4 @@ def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
 
 def _first_text(body: dict[str, Any], *names: str) -> str | None:
     values = (body[name] for name in names if body.get(name) not in (None, "", [], {}))
-    return next((str(value)[:500] for value in values), None)
+    return next(map(as_text, values), None)

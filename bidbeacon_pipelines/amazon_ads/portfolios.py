@@ -3,7 +3,7 @@
 from typing import Any
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
-from bidbeacon_pipelines.amazon_ads.wire import WireModel
+from bidbeacon_pipelines.amazon_ads.wire import Unread, WireModel
 
 _MEDIA_TYPE = "application/vnd.spPortfolio.v3+json"
 
@@ -11,7 +11,7 @@ _MEDIA_TYPE = "application/vnd.spPortfolio.v3+json"
 class _Page(WireModel):
     """One page; each portfolio is read by itself, so that an invalid one doesn't lose the others."""
 
-    portfolios: tuple[Any, ...] = ()
+    portfolios: tuple[Unread, ...] = ()
     next_token: str | None = None
 
 

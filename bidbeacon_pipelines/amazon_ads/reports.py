@@ -59,18 +59,18 @@ class Report(wire.WireModel):
     """
 
     report_id: wire.Id
-    raw_status: str = Field(validation_alias="status", min_length=1)
+    raw_status: wire.Text = Field(validation_alias="status", min_length=1)
     parts: Annotated[tuple[ReportPart, ...], AfterValidator(_each_once)] = Field(
         (), validation_alias="completedReportParts"
     )
-    failure_code: str | None = None
-    failure_reason: str | None = None
+    failure_code: wire.Text | None = None
+    failure_reason: wire.Text | None = None
     created_at: wire.Instant = Field(None, validation_alias="creationDateTime")
     periods: wire.LenientItems[Period] = ()
-    fields: wire.LenientItems[str] = Field(
+    fields: wire.LenientItems[wire.Text] = Field(
         (), validation_alias=AliasPath("query", "fields"), repr=False
     )
-    account_ids: wire.LenientItems[Annotated[str, BeforeValidator(_account_id)]] = Field(
+    account_ids: wire.LenientItems[Annotated[wire.Text, BeforeValidator(_account_id)]] = Field(
         (), validation_alias="linkedAccounts"
     )
     row_filter: wire.Lenient[dict[str, Any]] = Field(

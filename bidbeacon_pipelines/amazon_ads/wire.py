@@ -22,7 +22,8 @@ from pydantic_core import PydanticCustomError
 
 from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Unavailable
 from bidbeacon_pipelines.amazon_ads.failures import find_json
-from bidbeacon_sessions.masking import mask_text
+from bidbeacon_pipelines.amazon_ads.texts import as_text
+from bidbeacon_sessions.masking import mask
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -61,7 +62,10 @@ def _or_empty(value: object, check: Callable[[object], Any], info: ValidationInf
     return _or_none(value, check, info) or ()
 
 
-Id = Annotated[str, BeforeValidator(_id_text), Field(min_length=1)]
+Text = Annotated[str, AfterValidator(as_text)]
+Id = Annotated[Text, BeforeValidator(_id_text), Field(min_length=1)]
+# Data that the client doesn't read.
+Unread = Annotated[Any, AfterValidator(mask)]
 # An optional field must not fail the response when its form changes.
 Lenient = Annotated[T | None, WrapValidator(_or_none)]
 LenientItems = Annotated[tuple[T, ...], WrapValidator(_or_empty)]
@@ -88,7 +92,7 @@ def read_json(response: httpx.Response) -> Any:
     """Return an answer's JSON; raises `Unavailable` for something else: a gateway's page, or truncated."""
     body = find_json(response)
     if body is None:
-        came = f"begins with {response.text[:80]!r}" if response.text else "is empty"
+        came = f"begins with {as_text(response.text, 80)!r}" if response.text else "is empty"
         raise Unavailable(f"the answer was to be JSON and {came}", cause_code="answer-unreadable")
     return body
 
@@ -111,7 +115,7 @@ def read_each(model: type[M], items: Iterable[Any]) -> tuple[list[M], list[str]]
             good.append(model.model_validate(item))
         except ValidationError as error:
             sentence = f"No. {number} is not as described: {_faults_of(error)}."
-            problems.append(mask_text(sentence))
+            problems.append(as_text(sentence))
     return good, problems
 
 

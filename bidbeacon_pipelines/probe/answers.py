@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bidbeacon_pipelines.amazon_ads import accounts, exports, reports, tokens
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES, normalise_country
+from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.amazon_ads.wire import STRICT, Instant, WireModel
 from bidbeacon_pipelines.probe.shapes import field_name
 
@@ -177,5 +178,5 @@ def _sentence(fault: ErrorDetails) -> str:
     expected = fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
     came = fault["input"]
     if fault["type"] in _SHOWN and isinstance(came, str) and len(came) <= _LONGEST_SHOWN:
-        return f"{place}: {expected}, got {came!r}"
+        return f"{place}: {expected}, got {as_text(came)!r}"
     return f"{place}: {expected}"

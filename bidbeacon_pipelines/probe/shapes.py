@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from bidbeacon_sessions.masking import mask_text
+
 Shape = dict[str, set[str]]
 """By the place of each value (`adsAccounts.[].status`), the kinds of values that were there."""
 
@@ -22,8 +24,8 @@ _DEEPEST: Final = 12
 
 
 def field_name(key: str) -> str:
-    """Return a key that is the name of a field; a key that may be a value, such as an id, is not shown."""
-    return key if _FIELD.fullmatch(key) else "…"
+    """Return a key that is the name of a field; a key that may be a value, such as an id or a secret, is not shown."""
+    return key if _FIELD.fullmatch(key) and mask_text(key) == key else "…"
 
 
 def add_to(shape: Shape, value: Any) -> None:

@@ -16,11 +16,12 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import Action, Reference, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
 from bidbeacon_sessions.settings import get_session_settings
-from tests.dagster.world import World
+from tests.dagster.world import SERVED_DAYS, World
 from tests.recorded_sessions import recorded
 from tests.rules import once, rule
 
 CANARY = "CANARY0123456789"
+ECHOED = "Zk8vTq2muRsQ7uT5Lw4xB3nC9pY6dG1h"
 MARKS = ("•••", r"\u2022\u2022\u2022")
 TOKEN = f"Atza|{CANARY}"
 PRESIGNED = f"https://h/part.gz?X-Amz-Signature={CANARY}&X-Amz-Security-Token={CANARY}"
@@ -157,6 +158,52 @@ def test_no_secret_of_ours_is_found_after_a_run_with_faults(
     assert [] == [
         (at, secret) for secret in secrets for at, kept in found.items() if secret in kept
     ]
+
+
+def test_no_piece_of_a_secret_that_amazon_echoes_is_found(
+    real: World,
+    http: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Not where it comes as a code, name or status, or across the place where a text is cut: not in tables, those of Dagster's events included, logs, pages or the terminal."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", ECHOED)
+    get_settings.cache_clear()
+    get_session_settings.cache_clear()
+    caplog.set_level(logging.DEBUG)
+    across = {"code": ECHOED, "message": "x" * 480 + ECHOED}
+    names = {"accountName": ECHOED, "status": ECHOED, "errorMessage": ECHOED, "name": ECHOED}
+    real.add_accounts()
+    real.shorten_history(SERVED_DAYS)
+    account = real.account()
+    real.sandbox.state.rules.add(
+        rule("answer", "list_accounts", add=names),
+        rule("answer", "list_profiles", add={"timezone": ECHOED, "currencyCode": ECHOED}),
+        rule("answer", "list_portfolios", add=names),
+        rule("export_ends", code=ECHOED, reason="x" * 480 + ECHOED),
+        rule("refuse", "create_report", **across),
+    )
+    for job in ("refresh_account", "sync_entities"):
+        real.run_job(job, account, raise_on_error=False)
+    real.run_job("sync_accounts", raise_on_error=False)
+    commands = [
+        ("sessions", "list", "--json"),
+        ("doctor",),
+        ("findings", "list"),
+        ("accounts", "list"),
+    ]
+    found = {" ".join(command): printed(*command) for command in commands}
+    output = "".join(capfd.readouterr())
+    found |= {"tables": tables(real.engine), "logs": caplog.text, "output": output}
+    found["page"] = http.get("/api/job-sessions").text
+    pieces = [ECHOED[at : at + 6] for at in range(len(ECHOED) - 5)]
+    assert {} == {
+        where: found_there
+        for where, kept in found.items()
+        if (found_there := [piece for piece in pieces if piece.lower() in kept.lower()])
+    }
+    assert "xxx•••" in found["tables"]
 
 
 def tables(engine: Engine) -> str:

@@ -134,6 +134,26 @@ def _three_datasets() -> Iterator[None]:
         yield
 
 
+def test_no_piece_of_a_secret_is_in_what_a_probe_tells(
+    probe: RunProbe, world: BenchWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither as a key, a word or a code, nor across the place where a text is cut: not in the recording and not on the terminal."""
+    secret = "Zk_vTq-muRsQ_uT-LwVxB_nC-pY"
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", secret)
+    get_settings.cache_clear()
+    get_settings()
+    keys = {secret: 1, "timezone": secret, "currencyCode": secret}
+    world.break_with("answer", call="list_profiles", add=keys)
+    world.break_with("answer", call="create_export", add=keys | {"status": secret})
+    world.break_with("refuse", call="retrieve_report", code=secret, message="x" * 480 + secret)
+    world.advance(hours=2)
+    done = probe(*ONE)
+    [file] = tmp_path.glob("bidbeacon-probe-*.json")
+    told = file.read_text() + done.output
+    assert [] == [at for at in range(len(secret) - 5) if secret[at : at + 6] in told]
+    assert r"got '\u2022\u2022\u2022'" in file.read_text()
+
+
 DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
     ("daily_targets", "names"): (
         {"rule": "refuse", "reason": "old_names"},

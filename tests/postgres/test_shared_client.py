@@ -56,6 +56,18 @@ def rows(engine: Engine, table: str) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
 
 
+def test_access_token_that_comes_as_a_request_id_is_masked_in_the_log(engine: Engine) -> None:
+    """It is masked before it is cut, so that no part of it is left."""
+    token = "Kq3vXw7n9yZb2LmT4cR8dHsJ6gF0pQ1"
+    amazon = FakeAmazon()
+    amazon.token_script.append(token_answer(token))
+    echo = "x" * 990 + token
+    amazon.plays(httpx.Response(200, headers={"x-amzn-RequestId": echo}, json=[]))
+    list_profiles(amazon.connect(engine=engine), "NA")
+    [call] = [row for row in rows(engine, "api_calls") if row["call"] == "list_profiles"]
+    assert "x" * 990 + "•••" == call["request_id"]
+
+
 def test_each_call_of_all_processes_gets_a_start_of_its_own(
     database_url: str, engine: Engine
 ) -> None:

@@ -152,11 +152,6 @@ class Settings(SessionSettings):
         description="Header in which a trusted proxy names the user; changes made on the page are recorded with this name.",
     )
 
-    stream_changes_without_token: bool = Field(
-        default=False,
-        description="Whether requests from this machine may change something without the token; `bidbeacon dev` sets it for its own stream.",
-    )
-
     partition_months: int = Field(
         24,
         ge=1,
@@ -269,15 +264,6 @@ class Settings(SessionSettings):
             raise ValueError(
                 "expected a loopback address such as 127.0.0.1, or BIDBEACON_ALLOW_OTHER_MACHINES=true beside it"
             )
-        return value
-
-    @field_validator("stream_changes_without_token")
-    @classmethod
-    def _check_changes_without_token(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse it beside a public address: requests through a proxy on this machine look like its own."""
-        own = _local_url("127.0.0.1", info.data.get("stream_port", 3030))
-        if value and info.data.get("stream_public_url", own) != own:
-            raise ValueError("expected false, since BIDBEACON_STREAM_PUBLIC_URL is set")
         return value
 
     @field_validator("credentials_file")

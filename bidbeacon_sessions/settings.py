@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
@@ -90,6 +91,8 @@ class SessionSettings(BaseSettings):
     stream_port: Port = 3030
     stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     """The access token; once it is set, every request needs it."""
+    stream_changes_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    """The access token of requests that change something only."""
     dagster_port: Port = 3000
     dagster_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}"
@@ -106,6 +109,10 @@ class SessionSettings(BaseSettings):
     """How often a running session says that it lives."""
     change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
     """How many changes a reader of the stream may be behind before it must reload."""
+
+    def login_url(self, token: str) -> str:
+        """Return the address at which a browser logs in with the token by opening it."""
+        return f"{self.stream_public_url}/login?token={quote(token, safe='')}"
 
     @model_validator(mode="before")
     @classmethod

@@ -31,7 +31,7 @@ _MODULES: Final = {
     "findings": "doctor, alerts list, alerts acknowledge, alerts unacknowledge, alerts test",
     "loading": "refresh, load, accounts sync, entities sync, quarantine replay",
     "probe": "probe",
-    "services": "dev, stream, db start, db upgrade, db url, db shell",
+    "services": "dev, stream, login, db start, db upgrade, db url, db shell",
     "sessions": "sessions list, sessions show, sessions tail",
     "windows": "explain, restatements, quarantine list",
 }

@@ -67,6 +67,18 @@ def stream(
     )
 
 
+def login() -> None:
+    """Print the address that lets a browser change something on the page; it contains the token."""
+    settings = get_settings()
+    token = settings.stream_token or settings.stream_changes_token
+    if token is None:
+        raise UsageError(
+            "There is no token: `bidbeacon dev` makes one for as long as it runs; "
+            "elsewhere set BIDBEACON_STREAM_TOKEN."
+        )
+    sys.stdout.write(settings.login_url(token.get_secret_value()) + "\n")
+
+
 def db_upgrade() -> None:
     """Upgrade our tables and Dagster's; all other commands only check their version.
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from bidbeacon_pipelines.database.address import find_database, show_database_url
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.dev.environment import (
-    changes_need_no_token,
+    LOGIN_VARIABLE,
     make_dagster_home,
     service_environment,
     shared_environment,
@@ -88,13 +88,13 @@ class _Start:
         url = await self._open_database()
         make_dagster_home(self._settings, self._code_server_port)
         shared = shared_environment(self._settings, url)
-        environment = service_environment(self._settings, shared)
+        environment = service_environment(shared)
         await self._start(environment, needs_database=False)
         await self._upgrade(environment)
         with shared_with_other_terminals(self._settings, shared):
             await self._start(environment, needs_database=True)
             await asyncio.gather(*map(self._wait_until_ready, self._watched()))
-            self._show_ready(url)
+            self._show_ready(url, shared.get(LOGIN_VARIABLE))
             await self._processes.wait_until_one_ends()
 
     async def _start(self, environment: dict[str, str], *, needs_database: bool) -> None:
@@ -144,17 +144,17 @@ class _Start:
         await self._processes.wait_until_ready(service)
         self._print(f"{service.name} is ready ({time.monotonic() - started:.1f} s)")
 
-    def _show_ready(self, url: str) -> None:
+    def _show_ready(self, url: str, token: str | None) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)
         for service in self._watched():
             table.add_row(service.name, service.url)
         table.add_row("database", show_database_url(url))
         table.add_row("logs", str(self._settings.home / "logs"))
         self._console.print(table)
-        if self._services and changes_need_no_token(self._settings):
+        if self._services and token is not None:
             self._print(
-                "Everyone on this machine can pause accounts and start loads on the page without a token; "
-                "BIDBEACON_STREAM_TOKEN demands one."
+                "The page's buttons work in browsers that have opened this address "
+                "(`bidbeacon login` prints it again):\n" + self._settings.login_url(token)
             )
         self._print(
             "Other terminals: `bidbeacon` uses this database; Dagster's own commands do so after "

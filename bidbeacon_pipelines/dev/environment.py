@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -11,6 +12,7 @@ from bidbeacon_pipelines.private_files import make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.settings_files import RUNNING_ENV
 
+LOGIN_VARIABLE: Final = "BIDBEACON_STREAM_CHANGES_TOKEN"
 FIRST_WITH_SANDBOX: Final = 8
 """Reports in flight at first, so that the sandbox's accounts fill in minutes; nothing is known of Amazon's own limits."""
 
@@ -31,27 +33,22 @@ def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:
         "BIDBEACON_DATABASE_URL": database_url,
         "BIDBEACON_HOME": str(settings.home.absolute()),
         "BIDBEACON_FIRST_REPORTS_IN_FLIGHT": str(_first_reports_in_flight(settings)),
+        **_make_changes_token(settings),
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "200"),
     }
 
 
-def service_environment(settings: Settings, shared: Mapping[str, str]) -> dict[str, str]:
+def service_environment(shared: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of the services of this start."""
-    own = {
-        "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN": str(changes_need_no_token(settings)).lower(),
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**os.environ, **shared, **own}
+    return {**os.environ, **shared, "PYTHONUNBUFFERED": "1"}
 
 
-def changes_need_no_token(settings: Settings) -> bool:
-    """Return whether the page may change something without a token: only without a token and a public address, unless the setting forbids it."""
-    is_local = settings.stream_public_url == f"http://127.0.0.1:{settings.stream_port}"
-    if settings.stream_token is not None or not is_local:
-        return False
-    is_set = "stream_changes_without_token" in settings.model_fields_set
-    return settings.stream_changes_without_token or not is_set
+def _make_changes_token(settings: Settings) -> dict[str, str]:
+    """Return a new token for changes as a variable; none if a token is set."""
+    if settings.stream_token is not None or settings.stream_changes_token is not None:
+        return {}
+    return {LOGIN_VARIABLE: secrets.token_urlsafe()}
 
 
 def _first_reports_in_flight(settings: Settings) -> int:

@@ -57,4 +57,8 @@ def pipelines_extension(
             "session_actions": "/web/session-actions.js",
             "window": "/coverage?dataset={dataset}&account={account}&window={window}",
         },
+        login_hint=(
+            "Open the address that `bidbeacon dev` printed when it started, "
+            "or that `bidbeacon login` prints where the stream runs."
+        ),
     )

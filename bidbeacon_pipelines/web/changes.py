@@ -2,7 +2,7 @@
 
 All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
 before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
-server. `permission.py` decides who may send one.
+server, and so is one without a token.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,10 +41,10 @@ from bidbeacon_pipelines.requests.wanted import (
 )
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.parameters import AccountAsked
-from bidbeacon_pipelines.web.permission import may_change
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.masking import mask_text
+from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.server.answers import (
     Parameters,
     RefusedError,
@@ -57,10 +57,6 @@ MOST_WINDOWS = 100
 LONGEST_USER = 80
 LONGEST_NOTE = 500
 _INSUFFICIENT_PRIVILEGE = "42501"
-_NO_TOKEN = (
-    "Changes need an access token, and none is set.",
-    "Set BIDBEACON_STREAM_TOKEN, start the stream again and log in; or use `bidbeacon accounts` and `bidbeacon load`.",
-)
 _EXAMPLE = 'Send a JSON object such as {"account": "Acme Merch · US"}.'
 
 _NAMES = "Take a name from /api/accounts."
@@ -125,7 +121,7 @@ def _endpoint(
 
     async def answer(request: Request) -> Response:
         try:
-            _check_sender(request, settings)
+            _check_sender(request)
             fields = await _read_fields(request, known)
             return JSONResponse(await run_in_threadpool(change, fields, user_of(request, settings)))
         except tuple(_ANSWERS) as error:
@@ -147,8 +143,8 @@ def _endpoint(
     return answer
 
 
-def _check_sender(request: Request, settings: Settings) -> None:
-    """Refuse what another site's page may have sent, and who may not change anything."""
+def _check_sender(request: Request) -> None:
+    """Refuse what another site's page may have sent."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise RefusedError(
             403, "This request comes from another site.", "Use the buttons of the page itself."
@@ -160,8 +156,6 @@ def _check_sender(request: Request, settings: Settings) -> None:
         raise RefusedError(
             415, "Expected the content type application/json.", f"Send it as a header. {_EXAMPLE}"
         )
-    if not may_change(request, settings):
-        raise RefusedError(403, *_NO_TOKEN)
 
 
 async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
@@ -279,10 +273,9 @@ class _Desk:
     def answer_whether_allowed(self, request: Request) -> Response:
         """Answer whether this client may change something, and if not, why and what helps."""
         read_query(Parameters, request.query_params)
-        if may_change(request, self._settings):
-            return JSONResponse({"allowed": True, "error": None, "what_to_do": None})
-        error, what_to_do = _NO_TOKEN
-        return JSONResponse({"allowed": False, "error": error, "what_to_do": what_to_do})
+        access: Access = request.app.state.access
+        error, what_to_do = access.refusal_of_changes(request) or (None, None)
+        return JSONResponse({"allowed": not error, "error": error, "what_to_do": what_to_do})
 
     def answer_wanted(self, request: Request) -> Response:
         """Answer with what people want of an account, as the page follows it."""

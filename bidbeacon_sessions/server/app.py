@@ -27,6 +27,7 @@ from bidbeacon_sessions.server.answers import HANDLERS, JsonAnswer, Parameters, 
 from bidbeacon_sessions.server.auth import Access, Gate, log_in
 from bidbeacon_sessions.server.figures import answer_histogram, answer_metrics
 from bidbeacon_sessions.server.pages import (
+    LOGIN_PAGE,
     NOT_FOUND,
     STREAM_PAGE,
     Extension,
@@ -51,7 +52,7 @@ def create_app(
 
     Args:
         store: whose sessions are shown; stays the caller's.
-        access: who may read; by default only this machine.
+        access: who may read and change something; by default as the settings say for loopback.
         extension: what a product adds.
     """
     rules = access or Access.for_host("127.0.0.1")
@@ -66,6 +67,7 @@ def create_app(
     app.state.store = store
     app.state.access = rules
     app.state.pages = pages
+    app.state.login_hint = added.login_hint
     app.state.follower = Follower(store)
     return app
 
@@ -86,9 +88,9 @@ def _routes(extension: Extension, pages: Mapping[str, str]) -> list[BaseRoute]:
         *(
             Route(address, HTMLResponse(text), methods=["GET"])
             for address, text in pages.items()
-            if address != NOT_FOUND
+            if address not in {NOT_FOUND, LOGIN_PAGE}
         ),
-        Route("/login", log_in, methods=["POST"]),
+        Route(LOGIN_PAGE, log_in, methods=["GET", "POST"]),
         Mount("/web", PageFiles(extension)),
         Route("/api/job-sessions", _list_sessions),
         Route("/api/job-sessions/histogram", answer_histogram),

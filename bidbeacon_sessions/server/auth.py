@@ -1,8 +1,9 @@
-"""Access control: serves this machine's own browsers and programs, or clients that have the token.
+"""Access control: this machine's own browsers and programs may read, clients with a token do more.
 
-Without a token the server listens on loopback only and answers requests that name a loopback host
-only. With a token every request needs it, as a header or by the cookie of the login form. Requests
-that change something and WebSockets must come from our own pages.
+Without a token the server listens on loopback only, answers requests that name a loopback host
+only, and changes nothing. With `BIDBEACON_STREAM_TOKEN` every request needs it, with
+`BIDBEACON_STREAM_CHANGES_TOKEN` only requests that change something: as a header, or by the cookie
+that `/login` sets. Those requests and WebSockets must come from our own pages.
 """
 
 import asyncio
@@ -14,15 +15,16 @@ from urllib.parse import parse_qs, quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidbeacon_sessions.browser_guard import BrowserGuard, split_address
 from bidbeacon_sessions.errors import SettingsError
-from bidbeacon_sessions.server.answers import problem, wants_page
+from bidbeacon_sessions.server.answers import RefusedError, problem, wants_page
+from bidbeacon_sessions.server.pages import LOGIN_PAGE
 from bidbeacon_sessions.settings import get_session_settings, is_loopback
 
-COOKIE = "bidbeacon_stream"
+_COOKIE = "bidbeacon_stream"
 _COOKIE_SECONDS = 30 * 24 * 3600
 _MAX_FORM_BYTES = 4_096
 _FORM_SECONDS = 5.0
@@ -48,12 +50,14 @@ class Access:
     """The rules of one server.
 
     Args:
-        token: what a reader must show; None on loopback only.
+        token: what every request must show; None on loopback only.
         public_url: the address at which browsers reach the page.
+        changes_token: with this or `token` a request may change something; without both none may.
     """
 
     token: str | None = None
     public_url: str = ""
+    changes_token: str | None = None
 
     @classmethod
     def for_host(cls, host: str) -> "Access":
@@ -63,13 +67,14 @@ class Access:
             SettingsError: other machines reach that address, and no token is set.
         """
         settings = get_session_settings()
-        token = settings.stream_token.get_secret_value() if settings.stream_token else None
+        tokens = (settings.stream_token, settings.stream_changes_token)
+        token, changes_token = (each.get_secret_value() if each else None for each in tokens)
         if not token and not is_loopback(host):
             raise SettingsError(
                 f"The stream may listen on {host} only with a token, since other machines can reach it there: "
                 "set BIDBEACON_STREAM_TOKEN to a long random text, or BIDBEACON_STREAM_HOST=127.0.0.1."
             )
-        return cls(token or None, settings.stream_public_url)
+        return cls(token, settings.stream_public_url, changes_token)
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
         """Return the answer to a request that may not be served, else None."""
@@ -87,27 +92,40 @@ class Access:
                 "This request comes from another site.",
                 "Open the Event Stream page at its own address.",
             )
-        is_open = scope["path"] in _OPEN_PATHS or scope["path"].startswith(_OPEN_PREFIX)
-        if self.token is None or is_open or self._shows_token(connection):
+        if scope["path"] in _OPEN_PATHS or scope["path"].startswith(_OPEN_PREFIX):
+            return None
+        if scope["type"] == "http" and not is_read:
+            refusal = self.refusal_of_changes(connection)
+            return problem(401 if self._tokens else 403, *refusal) if refusal else None
+        if self.token is None or self._shows_token(connection):
             return None
         return _ask_for_token(connection)
 
+    def refusal_of_changes(self, connection: HTTPConnection) -> tuple[str, str] | None:
+        """Return why a client may change nothing and what helps, or None if it may."""
+        if not self._tokens:
+            return (
+                "Changes need an access token, and none is set.",
+                "Set BIDBEACON_STREAM_TOKEN or BIDBEACON_STREAM_CHANGES_TOKEN, start the stream again and log in.",
+            )
+        if self._shows_token(connection):
+            return None
+        return "Changes need a login.", connection.app.state.login_hint
+
     def knows_token(self, given: str) -> bool:
-        """Return whether the text is the token; takes the same time whatever it is."""
-        return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
+        """Return whether the text is a token; takes the same time for every wrong one."""
+        return any(hmac.compare_digest(given.encode(), token.encode()) for token in self._tokens)
 
     @property
-    def cookie(self) -> str:
-        """The value of the login form's cookie: proof of the token, not the token."""
-        key = (self.token or "").encode()
-        return hmac.new(key, b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
+    def _tokens(self) -> list[str]:
+        return [token for token in (self.token, self.changes_token) if token]
 
     def _shows_token(self, connection: HTTPConnection) -> bool:
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.knows_token(given.strip()):
             return True
-        shown = connection.cookies.get(COOKIE, "")
-        return hmac.compare_digest(shown.encode(), self.cookie.encode())
+        shown = connection.cookies.get(_cookie_name(connection), "").encode()
+        return any(hmac.compare_digest(shown, _proof_of(each).encode()) for each in self._tokens)
 
 
 class Gate:
@@ -135,33 +153,59 @@ class Gate:
 
 
 async def log_in(request: Request) -> Response:
-    """Take the login form: set the cookie and go to the page that was asked for, or ask again."""
+    """Serve the login form; for a token, set the cookie and go to the page that was asked for.
+
+    The token comes from the form or from the address. No page is shown at an address with a token,
+    so a browser does not send it on as `Referer`. A wrong token leads to the form again.
+    """
+    if request.method == "POST":
+        given = await _read_form(request)
+    elif "token" in request.query_params:
+        given = request.query_params["token"]
+    else:
+        page = request.app.state.pages[LOGIN_PAGE]
+        return HTMLResponse(page, 403 if "wrong" in request.query_params else 200)
     access: Access = request.app.state.access
+    given, asked_for = given.strip(), _next_path(request)
+    if not access.knows_token(given):
+        await asyncio.sleep(_WRONG_TOKEN_PAUSE)  # makes guessing slow
+        return RedirectResponse(f"/login?wrong=1&next={quote(asked_for)}", status_code=303)
+    response = RedirectResponse(asked_for, 303, {"Cache-Control": "no-store"})
+    schemes = {request.scope["scheme"], split_address(access.public_url).scheme}
+    response.set_cookie(
+        _cookie_name(request),
+        _proof_of(given),
+        max_age=_COOKIE_SECONDS,
+        httponly=True,
+        samesite="lax",  # links of Dagster, which may have another host name, lead to the page
+        secure="https" in schemes,
+    )
+    return response
+
+
+def _proof_of(token: str) -> str:
+    """Return the value of the cookie: proof of the token, not the token."""
+    return hmac.new(token.encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
+
+
+def _cookie_name(connection: HTTPConnection) -> str:
+    """Return the name of the cookie: with the port of the page's address, since all ports of a host share their cookies."""
+    port = connection.headers.get("host", "").rpartition(":")[2]
+    return f"{_COOKIE}_{port}" if port.isdecimal() else _COOKIE
+
+
+async def _read_form(request: Request) -> str:
+    """Return the token of the login form."""
     body = b""
     try:
         async with asyncio.timeout(_FORM_SECONDS):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > _MAX_FORM_BYTES:
-                    return problem(413, "This form is too large.", "Enter the token only.")
+                    raise RefusedError(413, "This form is too large.", "Enter the token only.")
     except TimeoutError:
-        return problem(408, "This form did not arrive in time.", "Send it again.")
-    given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
-    asked_for = _next_path(request)
-    if not access.knows_token(given.strip()):
-        await asyncio.sleep(_WRONG_TOKEN_PAUSE)  # makes guessing slow
-        return RedirectResponse(f"/login?wrong=1&next={quote(asked_for)}", status_code=303)
-    response = RedirectResponse(asked_for, status_code=303)
-    schemes = {request.scope["scheme"], split_address(access.public_url).scheme}
-    response.set_cookie(
-        COOKIE,
-        access.cookie,
-        max_age=_COOKIE_SECONDS,
-        httponly=True,
-        samesite="strict",
-        secure="https" in schemes,
-    )
-    return response
+        raise RefusedError(408, "This form did not arrive in time.", "Send it again.") from None
+    return parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
 
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
@@ -172,7 +216,7 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
     return problem(
         401,
         "A token is needed.",
-        "Send `Authorization: Bearer <token>` or log in at /login; see BIDBEACON_STREAM_TOKEN.",
+        f"Send `Authorization: Bearer <token>`, or log in. {connection.app.state.login_hint}",
     )
 
 

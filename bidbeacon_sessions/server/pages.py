@@ -18,11 +18,12 @@ from bidbeacon_sessions.messages import to_json
 
 _OURS = Path(__file__).resolve().parent.parent / "web"
 STREAM_PAGE = "/sessions"
+LOGIN_PAGE = "/login"
 NOT_FOUND = ""
 _OUR_PAGES = {
     STREAM_PAGE: "index.html",
     f"{STREAM_PAGE}/{{session_id:uuid}}": "session.html",
-    "/login": "login.html",
+    LOGIN_PAGE: "login.html",
     NOT_FOUND: "not-found.html",
 }
 _SERVED = (".js", ".css", ".svg")
@@ -34,7 +35,8 @@ class Extension:
     """Additions of a product to the server, all in one place.
 
     Args:
-        routes: of its API. They are guarded like all others.
+        routes: of its API. They are guarded like all others: a request that changes something
+            needs a token.
         pages: its pages, by address: the name of a template of `files`, which extends
             `layout.html`; an address may end in a `{name}`. One at `/` is the first page in place
             of the stream.
@@ -47,6 +49,7 @@ class Extension:
             `{window}`), and load names of accounts from `accounts`. A module at
             `session_actions` makes the buttons of a session's page. What is not there is not
             linked.
+        login_hint: a sentence that says where a person finds the token.
     """
 
     routes: Sequence[BaseRoute] = ()
@@ -54,6 +57,7 @@ class Extension:
     files: Path | None = None
     navigation: Mapping[str, str] = field(default_factory=lambda: {STREAM_PAGE: "Stream"})
     links: Mapping[str, str] = field(default_factory=dict)
+    login_hint: str = "The token is what `BIDBEACON_STREAM_TOKEN` is set to where the stream runs."
 
 
 class PageFiles(StaticFiles):
@@ -87,6 +91,7 @@ def render_pages(extension: Extension) -> dict[str, str]:
     )
     templates.globals |= {
         "links": to_json(dict(extension.links)),
+        "login_hint": extension.login_hint.split("`"),
         "modules": lambda script: find_modules(
             script, lambda it: files.get_source(templates, it)[0]
         ),

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.server import StreamServer
+from bidbeacon_sessions.server import Access, StreamServer
 
 FLAGS = [
     "--no-sandbox",
@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+TOKEN = "a-token-for-changes"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 Scheme = Literal["light", "dark"]
@@ -74,11 +75,12 @@ def serve_page(
     port: int = 0,
     settings: Settings | None = None,
     clock: Clock = utc_now,
+    access: Access | None = None,
 ) -> Iterator[int]:
     """Serve a store in a thread, to this machine as `bidbeacon dev` does; yield the port."""
-    settings = settings or Settings(stream_changes_without_token=True)
-    extension = pipelines_extension(store, settings, clock=clock)
-    server = StreamServer(store, host="127.0.0.1", port=port, extension=extension)
+    extension = pipelines_extension(store, settings or Settings(), clock=clock)
+    access = access or Access(changes_token=TOKEN)
+    server = StreamServer(store, host="127.0.0.1", port=port, extension=extension, access=access)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.app.state.follower.is_ready:
@@ -131,11 +133,13 @@ def shared_url(shared_store: SessionStore) -> Iterator[str]:
 
 
 @contextmanager
-def open_tab(browser: Browser) -> Iterator[Page]:
-    """Open a tab of its own profile, in UTC; its errors, and what its policy blocked, fail what it is opened for."""
+def open_tab(browser: Browser, token: str = TOKEN) -> Iterator[Page]:
+    """Open a tab of its own profile, in UTC, that shows the token; its errors, and what its policy blocked, fail what it is opened for."""
     context = browser.new_context(
         viewport={"width": 1280, "height": 600}, timezone_id="UTC", reduced_motion="reduce"
     )
+    if token:
+        context.set_extra_http_headers({"Authorization": f"Bearer {token}"})
     tab = context.new_page()
     if "FAKETIME" in os.environ:
         ahead = round(time.time() * 1000) - tab.evaluate("Date.now()")

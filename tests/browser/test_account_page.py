@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
@@ -16,8 +16,9 @@ from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.writes import name_subjects
-from tests.browser.conftest import NARROW_AND_WIDE, serve_page
+from tests.browser.conftest import NARROW_AND_WIDE, TOKEN, open_tab, serve_page
 from tests.browser.test_home_page import ACCOUNTS, CAUSE, WINDOWS
 
 pytestmark = pytest.mark.browser
@@ -376,13 +377,35 @@ def test_buttons_are_off_and_say_why_where_nothing_may_be_changed(
         session = connection.execute(
             text("SELECT id FROM session_headers WHERE job_name = 'load-windows'")
         ).scalar_one()
-    with serve_page(filled, settings=Settings()) as port:
+    with serve_page(filled, access=Access()) as port:
         page.goto(
             f"http://127.0.0.1:{port}{path.replace('DAY', str(day)).replace('ID', str(session))}"
         )
         expect(page.locator(".acts .refusal")).to_have_text(
-            "Changes need an access token, and none is set. Set BIDBEACON_STREAM_TOKEN, start the stream "
-            "again and log in; or use bidbeacon accounts and bidbeacon load."
+            "Changes need an access token, and none is set. Set BIDBEACON_STREAM_TOKEN or "
+            "BIDBEACON_STREAM_CHANGES_TOKEN, start the stream again and log in."
         )
         expect(page.get_by_role("button", name="Pause")).to_be_disabled()
         expect(page.locator(".acts :is(button, input, select):enabled")).to_have_count(0)
+
+
+def test_a_browser_without_the_token_is_told_how_to_log_in(
+    browser: Browser, filled: SessionStore, base_url: str
+) -> None:
+    """After the address of the login has been opened, the token is in no address any more, and the buttons work."""
+    with open_tab(browser, token="") as page:
+        page.goto(f"{base_url}/accounts/{KEY}")
+        expect(page.locator(".acts .refusal")).to_have_text(
+            "Changes need a login. Open the address that bidbeacon dev printed when it started, "
+            "or that bidbeacon login prints where the stream runs."
+        )
+        expect(page.get_by_role("button", name="Pause")).to_be_disabled()
+        page.goto(f"{base_url}/login?token=wrong")
+        expect(page.get_by_text("That is not the token.")).to_be_visible()
+        expect(page.locator(".hint")).to_contain_text("bidbeacon login")
+        page.goto(f"{base_url}/login?token={TOKEN}&next=/accounts/{KEY}")
+        expect(page).to_have_url(f"{base_url}/accounts/{KEY}")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    with filled.begin() as connection:
+        assert get_account(connection, KEY).paused

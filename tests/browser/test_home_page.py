@@ -12,8 +12,8 @@ from sqlalchemy import text
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
-from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.server import Access
 from tests.browser.conftest import NARROW_AND_WIDE, serve_page
 
 pytestmark = pytest.mark.browser
@@ -298,7 +298,7 @@ def test_a_page_that_may_change_nothing_says_so_once_on_home(
 ) -> None:
     """At the first of the findings; all buttons are off."""
     fill(failing=4)
-    with serve_page(session_store, settings=Settings()) as port:
+    with serve_page(session_store, access=Access()) as port:
         page.goto(f"http://127.0.0.1:{port}")
         expect(page.locator("#findings .refusal:visible")).to_have_count(1)
         expect(page.locator("#findings .acts button:disabled")).to_have_count(4)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
@@ -72,12 +73,26 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     shutil.rmtree(EmbeddedPostgres(terminal.home).data.resolve(), ignore_errors=True)
 
 
+def log_in(address: str) -> dict[str, str]:
+    """Open the address of the login; return the headers that a browser sends from then on."""
+    answer = httpx.get(address)
+    assert (303, "/") == (answer.status_code, answer.headers["location"])
+    return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+
 def test_everything_runs_until_one_service_ends(terminal: Terminal) -> None:
     """All files are private, the failed service is named, and the others are stopped."""
     terminal.start("dev")
     for port in terminal.ports.values():
         assert f"http://127.0.0.1:{port}" in terminal.text()
-    assert "without a token; BIDBEACON_STREAM_TOKEN demands one." in terminal.text()
+    login = terminal.call("login")[1].strip()
+    assert f"\n{login}\n" in terminal.text()
+    address = f"http://127.0.0.1:{terminal.ports['BIDBEACON_STREAM_PORT']}"
+    for headers, allowed in ({}, False), (log_in(login), True):
+        answer = httpx.get(f"{address}/api/changes", headers=headers)
+        assert allowed == answer.json()["allowed"]
+    token = login.partition("token=")[2]
+    assert not any(token in path.read_text() for path in (terminal.home / "logs").iterdir())
     modes = {path.name: path.stat().st_mode & 0o777 for path in terminal.home.iterdir()}
     private = {"logs": 0o700, "dagster": 0o700, "sandbox": 0o700, "env": 0o600, "dev.lock": 0o600}
     assert private | {"postgres": 0o711} == modes

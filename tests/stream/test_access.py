@@ -1,7 +1,12 @@
 """Who may read the stream, and what every answer carries."""
 
+import hashlib
+import hmac
+import logging
 import socket
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -136,7 +141,7 @@ def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Cl
     assert (303, "/?status=failed") == (done.status_code, done.headers["location"])
     cookie = done.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
+    assert "SameSite=lax" in cookie
     assert TOKEN not in cookie
     assert 200 == guarded.get("/api/job-sessions").status_code
 
@@ -153,13 +158,62 @@ def test_the_cookie_is_secure_where_browsers_come_by_https(
     assert secure == ("Secure" in done.headers["set-cookie"])
 
 
+def test_the_address_with_the_token_sets_the_cookie_and_leads_away(guarded: httpx.Client) -> None:
+    """A browser shows no page at it, so the token is not sent on as `Referer`; nothing keeps the answer."""
+    done = guarded.get("/login", params={"token": TOKEN, "next": "/sessions?status=failed"})
+    assert (303, "/sessions?status=failed") == (done.status_code, done.headers["location"])
+    assert "no-store" == done.headers["cache-control"]
+    assert "same-origin" == done.headers["referrer-policy"]
+    assert TOKEN not in str(done.headers) + done.text
+    assert 200 == guarded.get("/api/job-sessions").status_code
+
+
+@pytest.mark.parametrize("given", [TOKEN, "wrong-" * 5])
+def test_the_address_with_a_token_is_never_logged(
+    guarded: httpx.Client, caplog: pytest.LogCaptureFixture, given: str
+) -> None:
+    """At no level: by no logger of the server's process."""
+    caplog.set_level(logging.DEBUG)
+    connection = HTTPConnection(guarded.base_url.host, guarded.base_url.port)
+    connection.request("GET", f"/login?token={given}")
+    assert 303 == connection.getresponse().status
+    assert given not in caplog.text
+
+
+def test_two_streams_of_a_host_keep_a_cookie_each(session_store: SessionStore) -> None:
+    """Browsers send the cookies of a host to all of its ports, so the name has the port."""
+    others = "another-random-token"
+    with (
+        serve_stream(session_store, access=Access(TOKEN)) as one,
+        serve_stream(session_store, access=Access(others)) as other,
+        httpx.Client() as browser,
+    ):
+        browser.get(f"{one.url}/login", params={"token": TOKEN})
+        browser.get(f"{other.url}/login", params={"token": others})
+        assert {f"bidbeacon_stream_{server.port}" for server in (one, other)} == set(
+            browser.cookies
+        )
+        for server in (one, other):
+            assert 200 == browser.get(f"{server.url}/api/job-sessions").status_code
+
+
+def test_a_cookie_of_no_token_opens_nothing(session_store: SessionStore) -> None:
+    """Neither the proof of an empty token nor that of another one is taken."""
+    with serve_stream(session_store, access=Access(changes_token=TOKEN)) as server:
+        for key in ("", "None", "another-random-token"):
+            proof = hmac.new(key.encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
+            cookies = {f"bidbeacon_stream_{server.port}": proof}
+            assert 401 == httpx.post(f"{server.url}/any", cookies=cookies).status_code
+
+
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)"]
 )
 def test_the_login_never_leads_to_another_site(guarded: httpx.Client, target: str) -> None:
     """`next` is a path of this site or the front page."""
     response = guarded.post("/login", params={"next": target}, data={"token": TOKEN})
-
+    assert "/" == response.headers["location"]
+    response = guarded.get("/login", params={"next": target, "token": TOKEN})
     assert "/" == response.headers["location"]
 
 
@@ -180,6 +234,18 @@ def test_a_login_that_fails_sets_no_cookie(
 
     assert (status, leads_to) == (response.status_code, response.headers.get("location"))
     assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("given", ["", "wrong", TOKEN[:-1], "ü", "\udc80"])
+def test_a_wrong_token_leads_to_the_form(guarded: httpx.Client, given: str) -> None:
+    """Which answers 403, and says where the token is."""
+    query = urlencode({"token": given}, errors="surrogateescape")
+    response = guarded.get(f"/login?{query}")
+    assert (303, "/login?wrong=1&next=/") == (response.status_code, response.headers["location"])
+    assert "set-cookie" not in response.headers
+    form = guarded.get(response.headers["location"])
+    assert 403 == form.status_code
+    assert "what <code>BIDBEACON_STREAM_TOKEN</code> is set to" in form.text
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/web/app.css"])

@@ -2,7 +2,6 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +9,7 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.dev import services
 from bidbeacon_pipelines.dev.environment import (
-    service_environment,
+    LOGIN_VARIABLE,
     shared_environment,
     shared_with_other_terminals,
 )
@@ -47,20 +46,14 @@ def test_sandbox_runs_unless_credentials_are_set() -> None:
     assert ["8", "3", "2"] == [environment[name] for environment in environments]
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"stream_changes_without_token": False},
-        {"stream_token": "a-long-random-token"},
-        {"stream_public_url": "https://stream.example.com"},
-    ],
-)
-def test_changes_need_no_token_unless_others_can_ask(given: dict[str, Any]) -> None:
-    """A token, a public address and the setting forbid it; other terminals don't inherit it."""
-    name = "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN"
-    assert "true" == service_environment(Settings(), {})[name]
-    assert "false" == service_environment(Settings(**given), {})[name]
-    assert name not in shared_environment(Settings(), DATABASE_URL)
+def test_each_start_makes_a_token_for_changes() -> None:
+    """Unless a token is set, which guards everything or changes."""
+    starts = [shared_environment(Settings(), DATABASE_URL) for _ in range(2)]
+    first, second = (Settings(stream_changes_token=start[LOGIN_VARIABLE]) for start in starts)
+    assert first.stream_changes_token != second.stream_changes_token
+    for name in ("stream_token", "stream_changes_token"):
+        given = Settings.model_validate({name: "a-long-random-token"})
+        assert LOGIN_VARIABLE not in shared_environment(given, DATABASE_URL)
 
 
 def test_other_terminals_get_the_settings_of_this_start(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ COMMANDS = """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync,
     alerts acknowledge, alerts list, alerts test, alerts unacknowledge, contract forget, contract list, contract set, credentials assign, credentials check,
     credentials list, db shell, db start, db upgrade, db url, dev, doctor,
-    entities list, entities sync, explain, load, probe, quarantine list, quarantine replay, refresh, restatements, sessions list, sessions show, sessions tail,
+    entities list, entities sync, explain, load, login, probe, quarantine list, quarantine replay, refresh, restatements, sessions list, sessions show, sessions tail,
     stream
 """
 STREAM_ROUTES = _names("""

@@ -225,24 +225,6 @@ def test_clients_find_the_sandbox_where_it_listens(monkeypatch: pytest.MonkeyPat
     assert "http://sandbox.internal:3040" == read_settings(Settings).sandbox_url
 
 
-def test_changes_without_a_token_are_refused_beside_a_public_address(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A proxy on this machine stands behind that address, and its requests look like those of this machine."""
-    monkeypatch.setenv("BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN", "true")
-    monkeypatch.setenv("BIDBEACON_STREAM_PORT", "4030")
-    assert read_settings(Settings).stream_changes_without_token
-    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "http://127.0.0.1:4030")
-    assert read_settings(Settings).stream_changes_without_token
-    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "https://stream.example.com")
-    with pytest.raises(SettingsError) as refused:
-        read_settings(Settings)
-    assert (
-        "BIDBEACON_STREAM_CHANGES_WITHOUT_TOKEN: expected false, since BIDBEACON_STREAM_PUBLIC_URL is set; "
-        "got 'true', set in the environment."
-    ) == str(refused.value)
-
-
 def test_a_relative_home_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Processes of different working directories share one database."""
     monkeypatch.setenv("BIDBEACON_HOME", "state")

@@ -132,22 +132,34 @@ def test_nobody_changes_anything_through_nginx_without_a_token(
     assert 0 == count_changes(engine)
 
 
-def test_the_default_nginx_has_no_right_under_dev(
-    proxied: Callable[..., AbstractContextManager[str]], engine: Engine
+@pytest.mark.parametrize("version", ["", "proxy_http_version 1.1;"])
+def test_nginx_has_no_right_of_its_own_under_dev(
+    proxied: Callable[..., AbstractContextManager[str]], engine: Engine, version: str
 ) -> None:
-    """It speaks HTTP/1.0, which nobody on the machine itself does."""
-    with proxied(stream_changes_without_token="true") as url:
-        assert 403 == httpx.post(f"{url}/api/account/pause", json={"account": KEY}).status_code
+    """By default it speaks HTTP/1.0 or 1.1, depending on its version, and names a loopback host."""
+    with proxied(version, stream_changes_token=TOKEN) as url:
+        assert 200 == httpx.get(f"{url}/api/accounts").status_code
+        for path, body in CHANGES.items():
+            answer = httpx.post(f"{url}/api/account/{path}", json=body)
+            assert 401 == answer.status_code, (path, answer.text)
     assert 0 == count_changes(engine)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"stream_token": TOKEN, "stream_public_url": PUBLIC_URL}, {"stream_changes_token": TOKEN}],
+    ids=["token", "token for changes"],
+)
 def test_with_the_token_changes_pass_through_nginx(
-    proxied: Callable[..., AbstractContextManager[str]], engine: Engine
+    proxied: Callable[..., AbstractContextManager[str]], engine: Engine, settings: dict[str, str]
 ) -> None:
     """One that nginx may add by itself, for users whom it has let in."""
-    with proxied(stream_token=TOKEN, stream_public_url=PUBLIC_URL) as url:
+    with proxied(**settings) as url:
         address = f"{url}/api/account/pause"
         assert 401 == httpx.post(address, json={"account": KEY}).status_code
         shown = {"Authorization": f"Bearer {TOKEN}"}
         assert 200 == httpx.post(address, json={"account": KEY}, headers=shown).status_code
-    assert 1 == count_changes(engine)
+        cookie = httpx.get(f"{url}/login?token={TOKEN}").headers["set-cookie"].partition(";")[0]
+        resume, shown = f"{url}/api/account/resume", {"Cookie": cookie}
+        assert 200 == httpx.post(resume, json={"account": KEY}, headers=shown).status_code
+    assert 2 == count_changes(engine)

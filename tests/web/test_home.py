@@ -19,13 +19,14 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows, set_windows_through
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.server import StreamServer
+from bidbeacon_sessions.server import Access, StreamServer
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
 REPORT = "SP+SB+SD"
 DUE = WindowTimes(NOW, NOW + timedelta(days=700))
 DATASET = "daily_targets"
+TOKEN = "a-long-random-token"
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 
 ACCOUNTS = """
@@ -106,12 +107,11 @@ class World:
 @pytest.fixture
 def nothing(session_store: SessionStore, engine: Engine, serve_stream: Serve) -> Iterator[World]:
     """A database without accounts."""
-    extension = pipelines_extension(
-        session_store, Settings(stream_changes_without_token=True), clock=lambda: NOW
-    )
+    extension = pipelines_extension(session_store, Settings(), clock=lambda: NOW)
+    access, shown = Access(TOKEN), {"Authorization": f"Bearer {TOKEN}"}
     with (
-        serve_stream(session_store, extension=extension) as server,
-        httpx.Client(base_url=server.url, timeout=30) as client,
+        serve_stream(session_store, extension=extension, access=access) as server,
+        httpx.Client(base_url=server.url, timeout=30, headers=shown) as client,
     ):
         yield World(engine, client)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -59,14 +60,15 @@ def step_requests(
     create: Callable[[JobContext, SessionRecorder], object] = create_reports,
     on_step: Callable[[], object] | None = None,
 ) -> int:
-    """Take the next steps of all reports at Amazon that are due for one; return how many there were.
+    """Take the next steps of all reports at Amazon that are due for one now; return how many there were.
 
     Planned reports are created first, and again after each step: a load takes long, and Amazon's
     places must not stand empty meanwhile.
 
     Several processes share the work: each takes one request at a time, and passes by the ads
-    accounts that others are at work on. A request is stepped once, also where it is due again. None
-    is taken once the run's worker is being stopped.
+    accounts that others are at work on. A request is stepped once; one that falls due meanwhile is
+    left to the next run, so that every run ends. None is taken once the run's worker is being
+    stopped.
 
     Args:
         context: the tools.
@@ -80,12 +82,12 @@ def step_requests(
         Exception: the error of one request, or a group of errors; the other requests were created
             or stepped before.
     """
-    stepped: list[int] = []
+    due_at, stepped = context.now(), list[int]()
     failures: list[Exception] = []
     while True:
         with kept_in(failures):
             create(context, session)
-        request = _take_next(context, session, account_id, stepped)
+        request = _take_next(context, session, account_id, due_at, stepped)
         if request is None:
             break
         stepped.append(request.id)
@@ -98,7 +100,11 @@ def step_requests(
 
 
 def _take_next(
-    context: JobContext, session: SessionRecorder, account_id: str | None, stepped: Sequence[int]
+    context: JobContext,
+    session: SessionRecorder,
+    account_id: str | None,
+    due_at: datetime,
+    stepped: Sequence[int],
 ) -> ReportRequest | None:
     if context.is_stopping():
         return None
@@ -106,7 +112,7 @@ def _take_next(
         return lock_next_request(
             connection,
             session.session_id,
-            due_at=context.now(),
+            due_at=due_at,
             account_id=account_id,
             stepped=stepped,
         )

@@ -302,8 +302,9 @@ _TABLE = (
     ),
     Kind(
         "file-not-written",
-        "A file could not be written[: {reason}].",
-        "Free space on that disk, or check its permissions.",
+        "[{host} can't write downloads to {folder}|Downloads can't be written][: {reason}].",
+        "Free space on that disk, or correct the folder's permissions. Loads of this host pause until then and go on by themselves within five minutes; Amazon is asked for nothing again.",
+        parameters=("host", "folder"),
     ),
     Kind(
         "rows-refused-by-database",

@@ -10,14 +10,21 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.amazon_ads import download_folders
 from bidbeacon_pipelines.amazon_ads.client import (
     SHORT_WAITS,
     AdsApiClient,
     RetryPolicy,
     connect,
 )
+from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.database.unwritable_folders import (
+    find_unwritable,
+    note_unwritable,
+    note_writable,
+)
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.stopping import is_stopping
 from bidbeacon_sessions import SessionStore
@@ -53,6 +60,48 @@ class JobContext:
     def downloads(self) -> Path:
         """The folder for files on their way into the database."""
         return self.settings.scratch_folder
+
+    @contextmanager
+    def download_folder(self, name: str) -> Iterator[Path]:
+        """Yield a private folder for downloads; pause the loads of this host where it can't be written.
+
+        Raises:
+            NotWritten: It can't be written.
+        """
+        with (
+            self._noting_unwritable(),
+            download_folders.download_folder(self.downloads, name) as folder,
+        ):
+            yield folder
+        with self.engine.begin() as connection:
+            note_writable(connection, self.downloads)
+
+    def find_pause(self) -> NotWritten | None:
+        """Return why this host loads nothing now; None where it can write its downloads.
+
+        One that could not is tried again every few minutes, before Amazon is called.
+        """
+        with self.engine.begin() as connection:
+            found = find_unwritable(connection, self.downloads, self.now())
+        if found is None:
+            return None
+        if found["is_paused"]:
+            return NotWritten(found["reason"], host=found["host"], folder=found["folder"])
+        try:
+            with self._noting_unwritable():
+                download_folders.check_writable(self.downloads)
+        except NotWritten as error:
+            return error
+        return None
+
+    @contextmanager
+    def _noting_unwritable(self) -> Iterator[None]:
+        try:
+            yield
+        except NotWritten as error:
+            with self.engine.begin() as connection:
+                note_unwritable(connection, self.downloads, error.reason, self.now())
+            raise
 
     def now(self) -> datetime:
         """Return the present instant, UTC."""

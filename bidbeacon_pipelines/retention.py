@@ -89,6 +89,12 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
         Rule("findings", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_findings),
         Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
+        Rule(
+            "unwritable_folders",
+            _PROCESSES_SILENT_FOR,
+            ROWS_A_PIECE,
+            partial(_delete_rows, "unwritable_folders", "retry_at"),
+        ),
         Rule("registry_overrides", LEARNED_FOR, ROWS_A_PIECE, forget_learned),
     ]
 

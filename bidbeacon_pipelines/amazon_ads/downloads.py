@@ -4,7 +4,6 @@ A file is written as it is transferred, gzipped. Whether it is whole is seen whe
 end of the gzip stream and of its JSON array.
 """
 
-import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ LONGEST_TRANSFER: Final = timedelta(minutes=30)
 MOST_SIGNINGS: Final = 2
 """How many times fresh URLs are requested without a file being downloaded."""
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _XML_FACT = re.compile(r"<(Code|Message)>([^<]*)</\1>")
 # S3 answers 400 when the session that signed a URL has ended, and 403 when the URL itself has.
 _EXPIRED_CODES = frozenset({"ExpiredToken", "TokenRefreshRequired"})
@@ -50,8 +48,9 @@ def download(
     Raises:
         UrlExpired: The URL has expired.
         NotFound: There is no such file.
-        AdsApiError: The host is not allowed, the file is larger than `most_bytes`, it can't be
-            written, or for other responses and connection errors.
+        AdsApiError: The host is not allowed, the file is larger than `most_bytes`, or for other
+            responses and connection errors.
+        OSError: It can't be written; `download_folder` turns it into `NotWritten`.
     """
     request = AdsRequest(
         name="download",
@@ -63,10 +62,7 @@ def download(
 
     def attempt(state: RetryCallState) -> None:
         with client.turn(request, state) as call, _opened(client, url, call) as response:
-            try:
-                _write(response, path, most_bytes, client.now)
-            except OSError as error:
-                raise not_written(error, path) from error
+            _write(response, path, most_bytes, client.now)
 
     client.retried(attempt)
 
@@ -126,13 +122,6 @@ def _compared(before: Report, now: Report) -> Report:
 
 def _missing(reason: str) -> AdsApiError:
     return AdsApiError(reason, cause_code="file-missing", operation="download a report")
-
-
-def not_written(error: OSError, path: Path) -> AdsApiError:
-    """Return the error for a file that could not be written."""
-    what = "the disk is full" if error.errno in _FULL else "the disk refuses"
-    reason = f"{what}, {path.name} can't be written to {path.parent}: {error.strerror}"
-    return AdsApiError(reason, cause_code="file-not-written")
 
 
 def _write(

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.causes import cause, explain
+from bidbeacon_pipelines.database.unwritable_folders import RETRY_AFTER
 from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.sentences import join_sentences
 
@@ -138,6 +139,16 @@ class ReportChanged(AdsApiError):
 
     cause_code = "report-changed"
     report: Any = None
+
+
+class NotWritten(AdsApiError):
+    """This host can't write its downloads; the report or export is still at Amazon."""
+
+    cause_code = "file-not-written"
+    parameters = ("host", "folder")
+    retry_after = RETRY_AFTER.total_seconds()
+    host: str | None = None
+    folder: str | None = None
 
 
 class MalformedAnswer(AdsApiError):

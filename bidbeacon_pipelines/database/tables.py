@@ -1,4 +1,4 @@
-"""The tables of the installation itself: its mode, its processes, and the sandbox's time."""
+"""The tables of the installation itself: its mode, its processes, what its hosts can't write, and the sandbox's time."""
 
 from datetime import datetime, timedelta
 
@@ -56,3 +56,18 @@ class Process(PipelinesBase):
     version: Mapped[str]
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+
+
+class UnwritableFolder(PipelinesBase):
+    """One row is a folder for downloads that its host could not write: the host's loads pause until `retry_at`.
+
+    `since` is when that was first so. The next load of the host that works deletes the row.
+    """
+
+    __tablename__ = "unwritable_folders"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    folder: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    since: Mapped[datetime]
+    retry_at: Mapped[datetime]

@@ -11,6 +11,7 @@ from bidbeacon_pipelines.accounts.queries import (
     list_accounts_failed_twice,
 )
 from bidbeacon_pipelines.database.clock import read_now, read_real_now
+from bidbeacon_pipelines.database.unwritable_folders import find_unwritable
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import sync_accounts
 from bidbeacon_pipelines.defs.entities import sync_entities
@@ -156,9 +157,11 @@ def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
             missed_before=now - ENTITIES_MISSED_LIVE,
         )
         due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
+        fault = find_unwritable(connection, get_settings().scratch_folder, now)
     if not known and _is_first_sync_due(instance, real_now):
         yield dg.RunRequest(job_name=sync_accounts.name)
-    yield from _runs_for(instance, sync_entities.name, ACCOUNT_TAG, without)
+    if fault is None or not fault["is_paused"]:
+        yield from _runs_for(instance, sync_entities.name, ACCOUNT_TAG, without)
     yield from _runs_for(instance, refresh_account_job.name, ADS_ACCOUNT_TAG, due)
 
 
@@ -208,7 +211,8 @@ def _polls_to_start(instance: dg.DagsterInstance) -> int | str:
     """Return how many polls start now, or why none does."""
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
-        due = list_requests_to_step(connection, due_at=now)
+        downloads = get_settings().scratch_folder
+        due = list_requests_to_step(connection, due_at=now, downloads=downloads)
         unrecorded = list_unrecorded_days(connection, limit=1)
         if not due and not unrecorded and not can_create_reports(connection, now):
             return (

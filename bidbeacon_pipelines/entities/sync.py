@@ -32,12 +32,12 @@ from bidbeacon_pipelines.actions import (
     PortfoliosNotListed,
 )
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import MOST_SIGNINGS, download
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
     CredentialRefused,
+    NotWritten,
     Throttled,
     UrlExpired,
 )
@@ -96,8 +96,8 @@ class ExportNotReadyError(ExpectedError):
 
 
 def is_put_off(error: Exception) -> bool:
-    """Return whether a sync ended with this only because Amazon needs time: a later one does the rest."""
-    return isinstance(error, Throttled | ExportNotReadyError)
+    """Return whether a sync ended with this only because Amazon needs time, or its host can't write downloads: a later one does the rest."""
+    return isinstance(error, Throttled | ExportNotReadyError | NotWritten)
 
 
 def sync_entities(
@@ -123,6 +123,7 @@ def sync_entities(
         ExportFailedError: one of the four failed; those before it are stored. Or Amazon names no
             profile for the account.
         ExportNotReadyError: Amazon needs longer than `longest_wait`; what is ready is stored.
+        NotWritten: this host can't write downloads; the exports stay for the next sync.
         AuthError: Amazon refuses the account's exports, or our credentials.
         AdsApiError: see its class hierarchy.
     """
@@ -156,7 +157,7 @@ class _Sync:
                 raise error
             try:
                 return self._sync_all(wait_until)
-            except Throttled as error:
+            except (Throttled, NotWritten) as error:
                 self._pause_exports(error)
                 raise
             except CredentialRefused as error:
@@ -170,7 +171,7 @@ class _Sync:
 
     @contextmanager
     def _as_wanted(self) -> Iterator[None]:
-        """Record who wants the entities; afterwards nobody does, unless Amazon needs more time."""
+        """Record who wants the entities; afterwards nobody does, unless the sync was put off."""
         key = self.account.account_key
         with self._begin() as connection:
             by = find_who_wants_entities(connection, self.account)
@@ -207,6 +208,8 @@ class _Sync:
 
     def _sync_all(self, wait_until: datetime) -> dict[str, int]:
         account = self.account
+        if (fault := self.context.find_pause()) is not None:
+            raise fault
         with self._begin() as connection:
             since = self.context.now() - UNFINISHED_LIVES
             done = list_kinds_done(connection, account, since=since)
@@ -267,7 +270,8 @@ class _Sync:
     def _finish(self, kind: ExportKind, asked: EntityExport, wait_until: datetime) -> int:
         try:
             return self._store(kind, self._wait(kind, asked, wait_until), asked)
-        except (AuthError, Throttled, ExportNotReadyError) as error:  # the next sync takes it over
+        except (AuthError, ExportNotReadyError, NotWritten, Throttled) as error:
+            # The next sync takes it over.
             facts = {"account": self.account.account_key, "kind": kind}
             why = error.failure_cause
             self.session.add(ExportPending(**facts, export_id=asked.export_id, cause=why))
@@ -305,7 +309,7 @@ class _Sync:
 
     def _store(self, kind: ExportKind, export: Export, asked: EntityExport) -> int:
         account = self.account
-        with download_folder(self.context.downloads, f"export-{asked.id}") as folder:
+        with self.context.download_folder(f"export-{asked.id}") as folder:
             file = folder / f"{kind}.json.gz"
             self._download(kind, export, file)
             with self._begin() as connection:

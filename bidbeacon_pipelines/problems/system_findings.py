@@ -1,16 +1,17 @@
-"""Findings on BidBeacon itself: its jobs, processes, disk, partitions, and the delivery of alerts."""
+"""Findings on BidBeacon itself: its jobs, processes, disks, partitions, and the delivery of alerts."""
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.amazon_ads.download_folders import usage_of_disk
 from bidbeacon_pipelines.causes import Severity, cause, explain
 from bidbeacon_pipelines.database.processes import list_processes
+from bidbeacon_pipelines.database.unwritable_folders import list_unwritable, place_of
 from bidbeacon_pipelines.datasets.partition_months import (
     MOST_PARTITIONS,
     NEARLY_FULL,
@@ -77,7 +78,9 @@ def find_not_polled(connection: Connection, settings: Settings, now: datetime) -
     effect = Effect(f"{counted(row['reports'], 'report')} waiting", "/coverage", row["reports"])
     is_long = now - row["since"] > _LONG_OVERDUE_AFTER
     severity = Severity.ERROR if is_long else Severity.WARNING
-    facts = {"since": row["since"], "because": (NOTHING_HAPPENS,)}
+    faults = find_unwritable_folders(connection, settings, now)
+    because = (NOTHING_HAPPENS, *(fault.key for fault in faults))
+    facts = {"since": row["since"], "because": because}
     return [found({"code": "reports-not-polled"}, effect, severity=severity, **facts)]
 
 
@@ -142,12 +145,24 @@ def find_failed_sessions(
         )
 
 
+def find_unwritable_folders(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
+    """Yield each host that can't write its downloads, so that its loads pause; at once, until one works."""
+    for row in list_unwritable(connection, now):
+        place = {"host": row["host"], "folder": row["folder"]}
+        why = cause("file-not-written", **place, detail={"reason": row["reason"]})
+        yield found(why, since=row["since"])
+
+
 def find_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return that the disk for downloads is nearly full."""
     folder = settings.scratch_folder
-    there = next(one for one in (folder, *folder.parents) if os.access(one, os.F_OK))
-    disk = shutil.disk_usage(there)
-    return judge_disk(str(folder), disk.free, disk.total)
+    disk = usage_of_disk(folder)
+    place = place_of(folder)
+    unwritable = finding_key(cause("file-not-written", host=place["host"], folder=place["folder"]))
+    findings = judge_disk(str(folder), disk.free, disk.total)
+    return [replace(one, because=(unwritable,)) for one in findings]
 
 
 def judge_disk(folder: str, free: int, total: int) -> list[Finding]:

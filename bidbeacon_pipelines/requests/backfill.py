@@ -193,11 +193,26 @@ class _Load:
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
         loads = {(one.report, one.window_date): one.load_count for one in before}
-        failed |= dict(_causes(windows, loads, stopped or cause("other")))
+        failed |= dict(self._causes(windows, loads, stopped or cause("other")))
         if failed:
             loaded = _days(one for one in windows if one.window_date not in failed)
             raise WindowNotLoadedError(self.dataset.name, failed, loaded)
         return windows
+
+    def _causes(
+        self,
+        windows: Sequence[ReportWindow],
+        loads: Mapping[tuple[str, date], int],
+        otherwise: Cause,
+    ) -> Iterator[tuple[date, Cause]]:
+        """Yield the day of each window that was not loaded since it had so many loads, with the cause."""
+        for window in windows:
+            if window.load_count > loads.get((window.report, window.window_date), 0):
+                continue
+            if window.wanted_by is not None:
+                yield window.window_date, self._why_pending(window)
+            else:
+                yield window.window_date, window.cause or otherwise
 
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
         """Stop if the account is paused, disabled or needs attention."""
@@ -251,12 +266,22 @@ class _Load:
             if pending := self._pending(days):
                 total, waited = len(self._windows(days)), self.context.now() - self.started
                 done = total - len(pending)
-                is_at_amazon = any(window.request_id is not None for window in pending)
-                reason = "Amazon" if is_at_amazon else "a free report slot"
-                self.on_progress(Progress(done, total, reason, waited))
+                self.on_progress(Progress(done, total, self._waiting_for(pending), waited))
                 self.context.sleep(min(_LONGEST_PAUSE, settings.poll_every).total_seconds() / 2)
                 pending = self._pending(days)
         return pending
+
+    def _waiting_for(self, pending: Sequence[ReportWindow]) -> str:
+        if all(window.request_id is None for window in pending):
+            return "a free report slot"
+        fault = self.context.find_pause()
+        return "Amazon" if fault is None else f"{fault.folder}, which {fault.host} can't write to"
+
+    def _why_pending(self, window: ReportWindow) -> Cause:
+        if window.request_id is None:
+            return cause("no-slot-yet")
+        fault = self.context.find_pause()
+        return cause("still-at-amazon") if fault is None else fault.failure_cause
 
     def _pending(self, days: Sequence[date]) -> list[ReportWindow]:
         """Return the windows that were not loaded, and did not fail or get a suspicious report."""
@@ -282,7 +307,7 @@ class _Load:
 
     def _give_up(self, pending: Sequence[ReportWindow]) -> None:
         """Record that the time is over and the remaining windows are no longer waited for."""
-        causes = {window.window_date: _why_pending(window) for window in pending}
+        causes = {window.window_date: self._why_pending(window) for window in pending}
         for why, days in _days_by_cause(causes):
             facts = {"account": self.account.account_key, "dataset": self.dataset.name}
             self.session.add(WaitGivenUp(**facts, windows=days, cause=why))
@@ -301,7 +326,9 @@ def _make_room(context: JobContext, session: SessionRecorder, account: AdsAccoun
     """
     started, gate = context.now(), (account.client_id, account.region)
     with context.engine.begin() as connection:
-        requests = list_requests_to_step(connection, due_at=started, gate=gate)
+        requests = list_requests_to_step(
+            connection, due_at=started, downloads=context.downloads, gate=gate
+        )
     for request in requests:
         if request.status == RequestStatus.COMPLETED:
             continue
@@ -315,23 +342,6 @@ def _make_room(context: JobContext, session: SessionRecorder, account: AdsAccoun
         is_done = status in {RequestStatus.COMPLETED, RequestStatus.FAILED}
         if is_done or context.now() - started > _LONGEST_PAUSE:
             return
-
-
-def _why_pending(window: ReportWindow) -> Cause:
-    return cause("no-slot-yet" if window.request_id is None else "still-at-amazon")
-
-
-def _causes(
-    windows: Sequence[ReportWindow], loads: Mapping[tuple[str, date], int], otherwise: Cause
-) -> Iterator[tuple[date, Cause]]:
-    """Yield the day of each window that was not loaded since it had so many loads, with the cause."""
-    for window in windows:
-        if window.load_count > loads.get((window.report, window.window_date), 0):
-            continue
-        if window.wanted_by is not None:
-            yield window.window_date, _why_pending(window)
-        else:
-            yield window.window_date, window.cause or otherwise
 
 
 def _days(windows: Iterable[ReportWindow]) -> list[date]:

@@ -85,7 +85,8 @@ def drive_locked(
 ) -> str:
     """Take every step of a locked request that can be taken now, and unlock it; return its status then.
 
-    Without `loads`, leave a completed report to another run. After an unexpected error, a request
+    Without `loads`, and while this host can't write downloads, leave a completed report to another
+    run. After an unexpected error, a request
     rests for a while, so that it doesn't fail every poll of the others.
 
     Raises:
@@ -111,9 +112,14 @@ class _Driver(LoadableRequest):
         """Take one step after the other until there is none, or it can't be taken now."""
         self._release_disabled()
         while (step := self._next_step()) is not None:
-            if (isinstance(step, Load) and not loads) or not self._take(step):
+            is_paused = isinstance(step, Load) and not (loads and self._can_load())
+            if is_paused or not self._take(step):
                 break
         return self._request.status
+
+    def _can_load(self) -> bool:
+        """Return whether this host can write downloads; where it can't, another one may load the report."""
+        return self._context.find_pause() is None
 
     def _next_step(self) -> Step | None:
         """Return the next step; request nothing for an ads account that needs attention, or whose countries are all paused or disabled."""

@@ -14,7 +14,6 @@ from bidbeacon_pipelines.actions import (
     WindowSkipped,
 )
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import download_report
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, CredentialRefused
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus, retrieve_report
@@ -92,7 +91,7 @@ class LoadableRequest(EndingRequest):
     def _downloaded(self, report: Report) -> Iterator[list[Path]]:
         """Yield all parts of a completed report on disk, in its order; remove them afterwards."""
         owner = Owner(self._ads_account.region, self._request.account_id)
-        with download_folder(self._context.downloads, f"request-{self._request.id}") as folder:
+        with self._context.download_folder(f"request-{self._request.id}") as folder:
             yield download_report(self._client, report, folder, owner, retrieve=self._retrieve)
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:

@@ -6,6 +6,7 @@ dies.
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
+from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, place_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
@@ -250,6 +252,7 @@ _LOCKABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AN
 # Two loads of one account would wait for each other's rows, so an ads account that a session is at
 # work on has nothing for others.
 _DUE = f"""{_OPEN} AND NOT ({_TO_CREATE}) AND {_UNLOCKED} {_NOT_RESTING}
+    AND NOT (r.status = 'completed' AND {IS_PAUSED_HERE})
     AND {_READY} AND r.account_id NOT IN (
         SELECT b.account_id FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
          WHERE b.{OPEN_REQUEST} AND l.expires_at > clock_timestamp())"""
@@ -271,6 +274,7 @@ def lock_next_request(
     session_id: UUID,
     *,
     due_at: datetime,
+    downloads: Path,
     account_id: str | None = None,
     stepped: Sequence[int] = (),
 ) -> ReportRequest | None:
@@ -280,11 +284,12 @@ def lock_next_request(
         connection: where to look.
         session_id: whose lock it is.
         due_at: the instant.
+        downloads: this host's folder for them; while it can't be written, loads are left out.
         account_id: only this ads account's.
         stepped: requests that are left out.
     """
     values = {"by": session_id, "now": due_at, "account_id": account_id, "stepped": list(stepped)}
-    return _lock(connection, _NEXT, values)
+    return _lock(connection, _NEXT, values | place_of(downloads))
 
 
 def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> ReportRequest | None:
@@ -342,7 +347,11 @@ def unlock_request(
 
 
 def list_requests_to_step(
-    connection: Connection, *, due_at: datetime, gate: tuple[str, str] | None = None
+    connection: Connection,
+    *,
+    due_at: datetime,
+    downloads: Path,
+    gate: tuple[str, str] | None = None,
 ) -> list[ReportRequest]:
     """Return the requests at Amazon whose next step is due, longest waiting first; none of an ads account that a live session is at work on.
 
@@ -352,12 +361,13 @@ def list_requests_to_step(
     Args:
         connection: where to look.
         due_at: the instant.
+        downloads: this host's folder for them; while it can't be written, loads are left out.
         gate: only those of ads accounts with this client id and region.
     """
     due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
     if gate is not None:
         due = due.where(_O.client_id == gate[0], _O.region == gate[1])
-    return _rows(connection, due.order_by(text(_ORDER)), now=due_at)
+    return _rows(connection, due.order_by(text(_ORDER)), now=due_at, **place_of(downloads))
 
 
 def update_request(

@@ -113,6 +113,7 @@ def _take_next(
             connection,
             session.session_id,
             due_at=due_at,
+            downloads=context.downloads,
             account_id=account_id,
             stepped=stepped,
         )

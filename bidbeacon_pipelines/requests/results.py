@@ -9,6 +9,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
     NotFound,
+    NotWritten,
     OutcomeUnknown,
     RateLimited,
     Rejected,
@@ -120,7 +121,7 @@ def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Resul
         again_at: When it is loaded again after a 429 without a `Retry-After`.
     """
     match error:
-        case Throttled():
+        case Throttled() | NotWritten():
             return NotMade(not_before(error, now) or again_at, error.failure_cause)
         case ReportChanged(report=report) if report.status is not ReportStatus.COMPLETED:
             return of_report(report)

@@ -197,8 +197,8 @@ class NotMade:
     """The step was certainly not taken, which is no failed attempt.
 
     Our own rate limits, or a 429 of the token or of a file, stopped it before; our credentials are
-    refused; or another job has locked the account's rows. `cause` is None where an action of the
-    session says it already.
+    refused; another job has locked the account's rows; or this host can't write the file. `cause`
+    is None where an action of the session says it already.
     """
 
     not_before: datetime

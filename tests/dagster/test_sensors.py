@@ -15,6 +15,7 @@ from dagster import (
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import LoadRequested
+from bidbeacon_pipelines.database.unwritable_folders import note_unwritable
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs import schedules
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
@@ -134,6 +135,23 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     stocked.execute(only, key=key)
     tags = {PARTITION_TAG: key, ACCOUNT_TAG: key, LABEL_TAG: account.label} | LOW_PRIORITY
     assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
+
+
+def test_nothing_is_downloaded_on_a_host_that_cannot_write_it(stocked: World) -> None:
+    """While its loads pause, no sync of entities starts, and no poll for a report that only has to be loaded."""
+    stocked.run_job("refresh_account", stocked.account("JP"))
+    stocked.execute("DELETE FROM report_requests WHERE status = 'planned'")
+    stocked.execute(
+        "UPDATE report_requests SET next_step_at = NULL, status = 'completed' WHERE finished_at IS NULL"
+    )
+    stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
+    assert "sync_entities" in {job for job, _ in asked_for(stocked, refresh_due_accounts)}
+    assert 1 == len(asked_for(stocked, poll_reports_in_flight))
+    with stocked.sessions.begin() as connection:
+        folder = get_settings().scratch_folder
+        note_unwritable(connection, folder, "No space left on device", utc_now())
+    assert [] == asked_for(stocked, refresh_due_accounts)
+    assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
 
 
 def test_an_account_has_one_run_at_a_time(stocked: World) -> None:

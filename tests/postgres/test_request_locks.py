@@ -175,7 +175,9 @@ def another_ads_account(engine: Engine, name: str) -> str:
 def take(engine: Engine, session: SessionRecorder, stepped: Sequence[int] = ()) -> int | None:
     """Lock the next due request for a session; return its id."""
     with engine.begin() as connection:
-        taken = lock_next_request(connection, session.session_id, due_at=NOW, stepped=stepped)
+        taken = lock_next_request(
+            connection, session.session_id, due_at=NOW, downloads=Path("downloads"), stepped=stepped
+        )
         return None if taken is None else taken.id
 
 

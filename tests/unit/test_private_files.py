@@ -1,6 +1,7 @@
 """What we write is for its owner alone, whatever the umask, and what killed processes left behind goes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sandbox.store import Store
@@ -106,14 +107,14 @@ def test_a_folder_that_is_not_locked_yet_stays(tmp_path: Path) -> None:
         assert not new.exists()
 
 
-def test_a_place_that_refuses_is_said_in_our_words(tmp_path: Path) -> None:
-    """The error is one that a load can end with."""
-    (tmp_path / "downloads").write_text("a file")
+def test_a_folder_that_vanishes_while_it_is_used_is_this_hosts_fault(tmp_path: Path) -> None:
+    """Whether a file in it is written or read."""
     with (
-        pytest.raises(AdsApiError, match="the disk refuses"),
-        download_folder(tmp_path / "downloads", "x"),
+        pytest.raises(NotWritten, match="No such file or directory"),
+        download_folder(tmp_path / "downloads", "request-1") as folder,
     ):
-        pass
+        shutil.rmtree(tmp_path / "downloads")
+        (folder / "part-0.json.gz").open("rb")
 
 
 def test_the_sandboxs_state_is_private(tmp_path: Path, umask: int) -> None:

@@ -184,7 +184,11 @@ class Simulation:
                 missed_before=now - ENTITIES_MISSED_LIVE,
             )
             due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
-            polls = bool(list_requests_to_step(connection, due_at=now)) or any(
+            polls = bool(
+                list_requests_to_step(
+                    connection, due_at=now, downloads=self.office.settings.scratch_folder
+                )
+            ) or any(
                 pause_before_create(connection, *gate, now) == timedelta(0)
                 for gate in list_gates_with_work(connection, now=now)
             )

@@ -1,7 +1,7 @@
 """Files on their way to disk: whole, bounded, from Amazon's hosts only, with fresh urls where needed."""
 
-import errno
 import gzip
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import LONGEST_TRANSFER, download, download_report
 from bidbeacon_pipelines.amazon_ads.endpoints import AMAZON, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     NotFound,
+    NotWritten,
     ReportChanged,
     Throttled,
     Unavailable,
@@ -150,19 +152,17 @@ def test_redirect_is_not_followed(amazon: FakeAmazon, tmp_path: Path) -> None:
     assert 1 == len(amazon.calls)
 
 
-def test_disk_that_is_full_is_said_in_our_words(
-    amazon: FakeAmazon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The error is one that a load can end with."""
+def test_full_disk_is_this_hosts_fault(amazon: FakeAmazon, tmp_path: Path) -> None:
+    """The error names host, folder and free space, and nothing of the file is left."""
     amazon.plays(OK)
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(AdsApiError, match="the disk is full") as caught:
-        fetch(amazon, tmp_path / "file")
-    assert "file-not-written" == caught.value.cause_code
+    with (
+        pytest.raises(NotWritten, match=r"No space left on device, .* GiB are free") as caught,
+        download_folder(tmp_path, "report") as folder,
+    ):
+        (folder / "file").symlink_to("/dev/full")
+        fetch(amazon, folder / "file")
+    assert (socket.gethostname(), str(tmp_path)) == (caught.value.host, caught.value.folder)
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

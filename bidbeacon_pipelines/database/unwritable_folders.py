@@ -1,0 +1,54 @@
+"""SQL on the folders in which a host can't write its downloads: its loads pause until it tries again."""
+
+import socket
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.database.clock import is_due
+
+RETRY_AFTER: Final = timedelta(minutes=5)
+_SHOWN_FOR: Final = timedelta(hours=1)
+"""A host that has not tried again for so long has nothing to load, or is gone."""
+_MINE = "u.host = :host AND u.folder = :folder"
+_IS_TIME_TO_RETRY = is_due("u.retry_at", "interval '1 hour'")
+_IS_PAUSED = f"NOT {_IS_TIME_TO_RETRY}"
+IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND {_IS_PAUSED})"
+"""SQL condition that the loads of this host pause at `:now`; its other parameters are those of `place_of`."""
+_NOTE = text("""
+    INSERT INTO unwritable_folders (host, folder, reason, since, retry_at)
+    VALUES (:host, :folder, :reason, :now, :retry_at)
+        ON CONFLICT (host, folder) DO UPDATE SET reason = excluded.reason, retry_at = excluded.retry_at""")
+_FIND = text(f"""
+    SELECT u.host, u.folder, u.reason, {_IS_PAUSED} AS is_paused FROM unwritable_folders u WHERE {_MINE}""")
+_LIST = text("""
+    SELECT host, folder, reason, since FROM unwritable_folders WHERE retry_at > :after ORDER BY since""")
+
+
+def place_of(folder: Path) -> dict[str, str]:
+    """Return what identifies a folder of this host."""
+    return {"host": socket.gethostname(), "folder": str(folder)}
+
+
+def note_unwritable(connection: Connection, folder: Path, reason: str, now: datetime) -> None:
+    """Store that a folder of this host can't be written, and when that is tried again."""
+    values = {"reason": reason, "now": now, "retry_at": now + RETRY_AFTER}
+    connection.execute(_NOTE, {**place_of(folder), **values})
+
+
+def note_writable(connection: Connection, folder: Path) -> None:
+    """Store that a folder of this host can be written."""
+    delete = text(f"DELETE FROM unwritable_folders u WHERE {_MINE}")
+    connection.execute(delete, place_of(folder))
+
+
+def find_unwritable(connection: Connection, folder: Path, now: datetime) -> RowMapping | None:
+    """Return what is known of a folder of this host that could not be written: host, folder, reason and is_paused."""
+    return connection.execute(_FIND, {**place_of(folder), "now": now}).mappings().first()
+
+
+def list_unwritable(connection: Connection, now: datetime) -> list[RowMapping]:
+    """Return the folders that hosts could not write within the last hour, by time: host, folder, reason and since."""
+    return list(connection.execute(_LIST, {"after": now - _SHOWN_FOR}).mappings())

@@ -2989,6 +2989,15 @@ def _create_pipeline_tables() -> None:
         sa.PrimaryKeyConstraint("only_row", name=op.f("pk_simulated_time")),
     )
     op.create_table(
+        "unwritable_folders",
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("host", "folder", name=op.f("pk_unwritable_folders")),
+    )
+    op.create_table(
         "advertiser_accounts",
         sa.Column(
             "account_id",
@@ -3990,7 +3999,7 @@ def _create_pipeline_tables() -> None:
     op.create_index(
         "ix_report_windows_unrecorded",
         "report_windows",
-        ["account_id", "country_code"],
+        ["account_id", "country_code", "dataset", sa.literal_column("window_date DESC")],
         unique=False,
         postgresql_where=sa.text("recorded_load_count < load_count"),
     )

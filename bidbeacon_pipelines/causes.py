@@ -431,6 +431,12 @@ _TABLE = (
         "Make room, or set BIDBEACON_SCRATCH_FOLDER to a larger disk.",
     ),
     Kind(
+        "logs-not-written",
+        "What runs print can't be written[ to {folder}: {reason}].",
+        "Free space on that disk, or correct the folder's permissions. Runs go on meanwhile, and their sessions are complete.",
+        Severity.WARNING,
+    ),
+    Kind(
         "many-partitions",
         "Dagster's UI soon can't show all partitions[: {accounts:,} accounts × {days:,} days are {partitions:,} an asset, and it is made for {most:,}].",
         "[Set BIDBEACON_PARTITION_MONTHS={months} and restart Dagster. Older days are still kept and refreshed in Postgres. "

@@ -55,9 +55,10 @@ class Child:
         return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
 
     def rotate_log(self) -> None:
-        """Move what a long log holds to `.log.1`; its writer appends, so it goes on at the beginning."""
+        """Move what a long log holds to `.log.1`, as far as the disk has room; its writer appends, so it goes on at the beginning."""
         if self._log.stat().st_size > LOG_BYTES:
-            shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
+            with suppress(OSError):
+                shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
             os.truncate(self._log, 0)
 
     def _is_member(self, pid: int) -> bool:

@@ -209,6 +209,8 @@ class _Sync:
     def _sync_all(self, wait_until: datetime) -> dict[str, int]:
         account = self.account
         if (fault := self.context.find_pause()) is not None:
+            facts = {"account": account.account_key, "kind": "everything"}
+            self.session.add(ExportPending(**facts, cause=fault.failure_cause))
             raise fault
         with self._begin() as connection:
             since = self.context.now() - UNFINISHED_LIVES

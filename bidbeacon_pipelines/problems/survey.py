@@ -24,6 +24,7 @@ _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Fin
     report_findings.find_quarantine,
     report_findings.find_differing,
     system_findings.find_unwritable_folders,
+    system_findings.find_unwritable_logs,
     system_findings.find_disk,
     system_findings.find_delivery,
     system_findings.find_processes,

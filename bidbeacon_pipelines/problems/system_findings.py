@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlencode
 
@@ -40,6 +42,7 @@ _NEXT_RUN = timedelta(minutes=15)
 _OVERDUE_AFTER = timedelta(minutes=15)
 _LONG_OVERDUE_AFTER = timedelta(hours=2)
 _LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
+_TRIAL_BYTES = 2**16
 _PROCESS_SILENT_AFTER = timedelta(seconds=100)
 _NOT_DELIVERED_AFTER = timedelta(minutes=5)
 _UPGRADE_TAKES = timedelta(hours=1)
@@ -153,6 +156,26 @@ def find_unwritable_folders(
         place = {"host": row["host"], "folder": row["folder"]}
         why = cause("file-not-written", **place, detail={"reason": row["reason"]})
         yield found(why, since=row["since"])
+
+
+def find_unwritable_logs(
+    connection: Connection, settings: Settings, now: datetime
+) -> list[Finding]:
+    """Return that what runs print can't be kept on this machine; in a cluster it goes to the logs of the workers."""
+    return [] if settings.redis_url is not None else judge_logs(settings.compute_logs)
+
+
+def judge_logs(folder: Path) -> list[Finding]:
+    """Return whether nothing can be written to a folder, which Dagster makes when it is first needed."""
+    try:
+        place = folder if folder.exists() else folder.parent
+        if place.exists():
+            with TemporaryFile(dir=place) as file:
+                file.write(bytes(_TRIAL_BYTES))
+    except OSError as error:
+        said = {"folder": str(folder), "reason": error.strerror or str(error)}
+        return [found(cause("logs-not-written", detail=said))]
+    return []
 
 
 def find_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:

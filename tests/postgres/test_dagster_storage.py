@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dagster import DagsterInstance
+from dagster import DagsterInstance, job, op
 from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_storage import dagster_database_url
@@ -72,6 +72,24 @@ def test_events_are_stored_in_batches(
     monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
     with DagsterInstance.get():
         assert "200" == os.environ["DAGSTER_EVENT_BATCH_SIZE"]
+
+
+def test_run_goes_on_where_its_output_cannot_be_written(instance: DagsterInstance) -> None:
+    """Dagster says so in an event of the run, which succeeds."""
+
+    @op
+    def speak() -> None:
+        print("a line")  # noqa: T201 - what is captured
+
+    @job
+    def talk() -> None:
+        speak()
+
+    Path(instance.storage_directory()).write_text("")
+    result = talk.execute_in_process(instance=instance)
+    assert result.success
+    errors = [event.message for event in result.all_events if event.is_engine_event]
+    assert "Exception while setting up compute log capture" in errors
 
 
 def test_a_broken_connection_is_replaced(instance: DagsterInstance, database_url: str) -> None:

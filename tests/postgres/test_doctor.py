@@ -26,6 +26,7 @@ from bidbeacon_pipelines.problems.system_findings import (
     find_not_polled,
     find_partitions,
     judge_disk,
+    judge_logs,
     judge_processes,
 )
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -172,6 +173,16 @@ def test_a_disk_that_fills_up_is_told_before_it_is_full(
 ) -> None:
     """Below five GiB it is odd, below one a failure."""
     assert expected == [one.severity for one in judge_disk("/data", int(free * GIB), 100 * GIB)]
+
+
+def test_logs_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+    """Whether the folder is there or not; nothing is told where Dagster has no folder on this machine."""
+    assert [] == judge_logs(tmp_path / "nowhere" / "storage")
+    assert [] == judge_logs(tmp_path / "storage")
+    (tmp_path / "storage").write_text("")
+    [finding] = judge_logs(tmp_path / "storage")
+    assert f"can't be written to {tmp_path}/storage: Not a directory." in finding.sentence
+    assert [] == list(tmp_path.glob("tmp*"))
 
 
 def test_partitions_of_stopped_accounts_count(engine: Engine) -> None:

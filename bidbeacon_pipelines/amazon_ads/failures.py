@@ -18,9 +18,9 @@ from bidbeacon_pipelines.amazon_ads.texts import as_text
 
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start
-# date": both seen; there is no code of its own.
+# date": both seen; there is no code of its own. Windows of attribution are called lookback too.
 _TOO_OLD = re.compile(
-    r"too old|too far in the past|retention|older than|lookback|look-back|history limit|no longer available",
+    r"too old|too far in the past|retention start|older than|history limit|no longer available",
     re.IGNORECASE,
 )
 _MISSING_RIGHTS = re.compile(r"multi-account authorization failed", re.IGNORECASE)

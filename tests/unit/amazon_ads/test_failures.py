@@ -24,6 +24,7 @@ from bidbeacon_pipelines.amazon_ads.failures import error_for, partial_error
 from bidbeacon_pipelines.amazon_ads.reports import create_report
 from tests.unit.amazon_ads.fakes import HTML, FakeAmazon
 
+RETENTION = "startDate must be equal to or after report type data retention start date"
 DUPLICATE = "The Request is a duplicate of : 0b6f7c1e-1111"
 
 
@@ -34,6 +35,10 @@ DUPLICATE = "The Request is a duplicate of : 0b6f7c1e-1111"
         (400, {"code": "400005", "details": "metric.x"}, UnknownField, "400005", "metric.x"),
         (400, {"code": "400013", "detail": "no dot"}, UnknownField, "400013", "no dot"),
         (400, {"message": "Report date is too far in the past"}, TooOld, None, None),
+        (400, {"message": RETENTION}, TooOld, None, RETENTION),
+        (400, {"message": "lookbackWindow must be one of 7, 14, 30"}, Rejected, None, None),
+        (400, {"message": "Look-back of 30 days is not allowed"}, Rejected, None, None),
+        (400, {"message": "Unknown retention policy"}, Rejected, None, None),
         (400, {"message": "exceeds the maximum report size"}, TooLarge, None, None),
         (413, {}, TooLarge, None, None),
         (425, {"code": "425", "detail": DUPLICATE}, DuplicateReport, "425", DUPLICATE),

@@ -351,6 +351,13 @@ _TABLE = (
     ),
     Kind("expired", "The day was never loaded while Amazon served it."),
     Kind(
+        "not-served",
+        "Amazon refuses the day as too old[: {reason}].",
+        "It is requested again after 28 days. To request it now, load it by hand.",
+        Severity.WAITING,
+        action="load",
+    ),
+    Kind(
         "day-not-served",
         "Amazon no longer serves this day[; the oldest that it serves is {oldest}].",
     ),

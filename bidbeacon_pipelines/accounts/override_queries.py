@@ -80,11 +80,11 @@ def delete_override(
 _DELETE_LEARNED = text("""
     DELETE FROM registry_overrides WHERE id IN (
         SELECT id FROM registry_overrides
-         WHERE set_by = :learned AND what ~ '^(history|period):' AND set_at < :before LIMIT :most)
+         WHERE set_by = :learned AND what LIKE 'period:%' AND set_at < :before LIMIT :most)
     RETURNING region, account_id, dataset""")
 
 
 def delete_learned_limits(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
-    """Delete histories and longest periods that were learned before an instant; return what they were of: region, account_id, dataset."""
+    """Delete longest periods that were learned before an instant; return what they were of: region, account_id, dataset."""
     values = {"learned": LEARNED, "before": before, "most": most}
     return list(connection.execute(_DELETE_LEARNED, values).mappings())

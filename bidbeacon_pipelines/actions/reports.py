@@ -110,8 +110,21 @@ class WindowsExpired(_WindowsAction):
     effect = "expired"
 
 
+class WindowsNotServed(_WindowsAction):
+    """Windows that were never loaded ended, since Amazon refuses them as too old."""
+
+    sentence = (
+        "Ended {windows:count:window} of {dataset:badge}, which Amazon does not serve: "
+        "{windows:windows} ({cause:cause})"
+    )
+    tone = "warning"
+    effect = "not-served"
+
+    cause: Cause
+
+
 class WindowsReopened(_WindowsAction):
-    """Windows are due again for an ad product that Amazon serves after all."""
+    """Windows are due again that Amazon serves after all."""
 
     sentence = "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: {windows:windows}"
     effect = "reopened"

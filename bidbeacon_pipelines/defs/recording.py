@@ -1,4 +1,4 @@
-"""Events of loads: a day of a dataset is materialized once all its windows are loaded or expired; until then a load is an observation."""
+"""Events of loads: a day of a dataset is materialized once all its windows are loaded, expired or not served; until then a load is an observation."""
 
 from collections.abc import Sequence
 from datetime import date

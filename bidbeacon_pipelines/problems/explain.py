@@ -14,6 +14,7 @@ from bidbeacon_pipelines.causes import Explained, Severity, explain
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
+    find_next_asked,
     find_request,
     list_references,
     list_states,
@@ -187,6 +188,19 @@ class _Window:
         since = _when(self._row["expires_at"])
         return Told(f"It was never loaded, and Amazon has not served it since {since}.")
 
+    def not_served(self) -> Told:
+        what = f"It is not served since {_when(self._row['since'])}: {self._reason}."
+        own_at, at = self._row["next_at"], find_next_asked(self._connection, self._row)
+        if self._row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
+            return self._waiting(what)
+        if own_at is not None:
+            return Told(what, f"It is requested again at {_when(own_at)}.", own_at)
+        if at is None:
+            return Told(what, "It is not requested again by itself.")
+        return Told(
+            what, f"A younger day is requested again at {_when(at)}: if it comes, so is this.", at
+        )
+
     def failed(self) -> Told:
         what, at = f"{_HEADS[self._state]}: {self._reason}.", self._row["next_at"]
         if at is None:
@@ -314,6 +328,7 @@ _SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Told]]] = {
     WindowState.LATE_AT_AMAZON: _Window.requested,
     WindowState.LOADING: _Window.loading,
     WindowState.EXPIRED: _Window.expired,
+    WindowState.NOT_SERVED: _Window.not_served,
     **dict.fromkeys(_HEADS, _Window.failed),
     **dict.fromkeys(STOPPED, _Window.stopped),
 }

@@ -61,6 +61,18 @@ def find_first_due(connection: Connection, window: RowMapping, at: datetime) -> 
     return found
 
 
+_NEXT_ASKED = text("""
+    SELECT min(w.next_refresh_at) FROM report_windows w
+     WHERE w.account_id = :account_id AND w.country_code = :country_code
+       AND w.dataset = :dataset AND w.report = :report AND w.status = 'not_served'""")
+
+
+def find_next_asked(connection: Connection, window: RowMapping) -> datetime | None:
+    """Return when the next of the days of a window's report is requested again that Amazon does not serve."""
+    found: datetime | None = connection.execute(_NEXT_ASKED, dict(window)).scalar()
+    return found
+
+
 _REFERENCES = text(f"""
     SELECT * FROM (
         SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.tone, a.at, a.payload,

@@ -34,6 +34,7 @@ _WORDS: Final = {
     WindowState.LATE_AT_AMAZON: "waiting for Amazon",
     WindowState.SUSPICIOUS: "waiting for a second report",
     WindowState.UNCONFIRMED: "waiting for a second report",
+    WindowState.NOT_SERVED: "not served",
 }
 """The states that somebody should know of. What is expired is only counted: nothing can be done about it."""
 SEVERITIES: Final = {
@@ -42,6 +43,7 @@ SEVERITIES: Final = {
     WindowState.DUE: Severity.WAITING,
     WindowState.REQUESTED: Severity.WAITING,
     WindowState.LOADING: Severity.WAITING,
+    WindowState.NOT_SERVED: Severity.WAITING,
     WindowState.FAILED: Severity.ERROR,
     WindowState.LATE: Severity.ERROR,
     WindowState.EXPIRED: Severity.ERROR,

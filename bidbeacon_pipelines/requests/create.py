@@ -1,7 +1,6 @@
 """Creates the report of a request at Amazon, or adopts it if Amazon is already making it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.errors import (
@@ -19,7 +18,7 @@ from bidbeacon_pipelines.amazon_ads.reports import (
 from bidbeacon_pipelines.datasets.contract import FIELD, LEARNED
 from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.refusals import is_surely_served, weighed
+from bidbeacon_pipelines.requests.refusals import weighed
 from bidbeacon_pipelines.requests.results import no_answer, of_failed_create, of_report
 from bidbeacon_pipelines.requests.rules import Failure, NoAnswer, Result
 from bidbeacon_pipelines.requests.tables import ReportRequest
@@ -33,7 +32,6 @@ def request_report(
     account: AdsAccount,
     request: ReportRequest,
     *,
-    today: date,
     before: Failure | None,
 ) -> Result:
     """Create a request's report, or adopt the same one if Amazon is already making it.
@@ -43,7 +41,6 @@ def request_report(
         session: where learned names of fields are recorded.
         account: whose report.
         request: what is asked for.
-        today: the latest local date of its countries.
         before: why the previous attempt failed.
 
     Raises:
@@ -59,9 +56,7 @@ def request_report(
         result = of_failed_create(error, context.now())
         if not isinstance(result, Failure):
             return result
-        # The refusal of a part of a refused report is believed at once.
-        is_served = is_surely_served(request.asked.dataset, request.start_date, today)
-        return weighed(result, before, surely_served=request.narrows is None and is_served)
+        return weighed(result, before, is_part=request.narrows is not None)
     return of_report(report)
 
 

@@ -277,7 +277,7 @@ class _Driver(LoadableRequest):
         """Request the report from Amazon; return the result."""
         try:
             work = (self._context, self._session, self._ads_account, self._request)
-            result = request_report(*work, today=self._today, before=before)
+            result = request_report(*work, before=before)
         except AuthError as error:
             unconfirmed = doubted(failure_from(error, self._context.now()))
             return self._unauthorized(error, unconfirmed)

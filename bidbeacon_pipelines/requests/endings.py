@@ -2,29 +2,32 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.actions import ReportFailed, ReportSplit
-from bidbeacon_pipelines.causes import Cause, with_detail
+from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotServed
+from bidbeacon_pipelines.causes import Cause, cause, with_detail
 from bidbeacon_pipelines.requests.learning import request_part
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.narrowing import (
     Days,
+    halves,
     is_too_large,
-    parts_of_too_large,
-    parts_of_too_old,
     should_be_apart,
 )
+from bidbeacon_pipelines.requests.not_served_queries import (
+    end_refused_windows,
+    is_younger_day_refused,
+)
 from bidbeacon_pipelines.requests.queries import lock_planning, update_request
-from bidbeacon_pipelines.requests.refusals import is_surely_served
 from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
-from bidbeacon_pipelines.windows.queries import is_day_loaded, release_windows
+from bidbeacon_pipelines.windows.queries import release_windows
 from bidbeacon_pipelines.windows.rules import (
     again_after_failure,
     failed,
@@ -56,6 +59,8 @@ class EndingRequest(LockedRequest):
             else:
                 self._fail_windows(connection, step.cause)
             self._replan_released(connection)
+            if step.failure.kind is FailureKind.TOO_OLD:
+                self._end_refused(connection, step.cause)
             self._session.add_in(connection, action)
         self._request = after
 
@@ -73,24 +78,19 @@ class EndingRequest(LockedRequest):
         return GiveUp(replace(failure, cause=with_detail(step.cause, command=command)))
 
     def _parts(self, step: GiveUp) -> list[Days]:
-        """Return the days to request again in shorter reports."""
+        """Return the days to request again in shorter reports.
+
+        Of those that Amazon calls too old these are the younger half: the older one waits for it.
+        """
         request = self._request
         with self._context.engine.begin() as connection:
             longest = self._known(connection).longest_period_days
-            next_day = request.end_date + timedelta(days=1)
-            is_next_day_loaded = is_day_loaded(connection, request.id, next_day)
+            waits = is_younger_day_refused(connection, request)
+        shorter = halves(request.start_date, request.end_date)
+        parts = [part for half in shorter if (part := self._needed(half)) is not None]
         if is_too_large(step.failure, days=request.days, longest_days=longest):
-            halves = parts_of_too_large(request.start_date, request.end_date)
-            return [part for half in halves if (part := self._needed(half)) is not None]
-        if step.failure.kind is not FailureKind.TOO_OLD:
-            return []
-        return parts_of_too_old(
-            request.start_date,
-            request.end_date,
-            today=self._context.now().date(),
-            is_at_edge=not is_surely_served(self._dataset, request.start_date, self._today),
-            is_next_day_loaded=is_next_day_loaded,
-        )
+            return parts
+        return parts[:1] if step.failure.kind is FailureKind.TOO_OLD and not waits else []
 
     def _needed(self, part: Days) -> Days | None:
         """Return the first and last day of a part that need a report; None where none does."""
@@ -144,6 +144,16 @@ class EndingRequest(LockedRequest):
             fail = self._fail(self._countries[key])
             ended += [fail(window, cause) for window in windows]
         release_windows(connection, self._request.id, ended)
+
+    def _end_refused(self, connection: Connection, why: Cause) -> None:
+        """End the days that Amazon has refused as too old for long enough; older ones may be due then."""
+        ended_for = cause("not-served", detail=why.get("detail"))
+        ended = end_refused_windows(connection, self._request, ended_for, self._context.now())
+        for key, days in ended.items():
+            facts = {"account": key, "dataset": self._dataset.name, "windows": days}
+            self._session.add_in(connection, WindowsNotServed(**facts, cause=ended_for))
+        if ended:
+            change_ads_account(connection, self._request.account_id, planned_at=None)
 
     def _put_back(
         self, connection: Connection, released: Mapping[str, Sequence[ReportWindow]]

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from bidbeacon_pipelines.accounts.pause import note_refusal
 from bidbeacon_pipelines.accounts.queries import change_ads_account, lock_rows
 from bidbeacon_pipelines.accounts.tables import Account
@@ -12,6 +14,7 @@ from bidbeacon_pipelines.actions import (
     RequestRetried,
     SkipReason,
     WindowSkipped,
+    WindowsReopened,
 )
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.downloads import download_report
@@ -23,7 +26,8 @@ from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.endings import EndingRequest
-from bidbeacon_pipelines.requests.learning import learn_from_loaded
+from bidbeacon_pipelines.requests.learning import learn_from_part
+from bidbeacon_pipelines.requests.not_served_queries import reopen_windows
 from bidbeacon_pipelines.requests.queries import (
     keep_lock,
     update_request,
@@ -126,9 +130,20 @@ class LoadableRequest(EndingRequest):
             rows = sum(result.rows for result in results.values())
             after = self._after(Loaded(len(parts), size, rows))
             update_request(connection, self._request, after, self._session.session_id)
-            learn_from_loaded(connection, self._session, self._ads_account, self._request, started)
+            learn_from_part(connection, self._session, self._ads_account, self._request, started)
+            self._reopen(connection, started)
         self._windows.clear()
         self._request = after
+
+    def _reopen(self, connection: Connection, now: datetime) -> None:
+        """Have days requested that wait for one that Amazon had refused as too old, if that has come."""
+        waiting = [window for windows in self._windows.values() for window in windows]
+        if not any(one.refused_alone_at or one.not_served_since for one in waiting):
+            return
+        change_ads_account(connection, self._request.account_id, planned_at=None)
+        for key, days in reopen_windows(connection, self._request, now).items():
+            facts = {"account": key, "dataset": self._dataset.name, "windows": days}
+            self._session.add_in(connection, WindowsReopened(**facts))
 
     @property
     def _scope(self) -> ReportScope:

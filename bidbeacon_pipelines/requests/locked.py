@@ -1,6 +1,6 @@
 """One locked request with everything it concerns: its ads account, countries, and the windows that wait for it."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,7 +13,7 @@ from bidbeacon_pipelines.requests.rules import Polling, Result, Step, apply
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
-from bidbeacon_pipelines.windows.rules import RETRIED_FOR, local_date
+from bidbeacon_pipelines.windows.rules import RETRIED_FOR
 from bidbeacon_sessions import Action, SessionRecorder
 
 
@@ -60,12 +60,6 @@ class LockedRequest:
             if action is not None:
                 self._session.add_in(connection, action)
         self._request = after
-
-    @property
-    def _today(self) -> date:
-        """The latest local date in the countries that wait for it."""
-        keys = self._windows or self._countries
-        return max(local_date(self._context.now(), self._countries[key].time_zone) for key in keys)
 
     @property
     def _facts(self) -> dict[str, Any]:

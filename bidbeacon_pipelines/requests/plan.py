@@ -95,6 +95,7 @@ class _Draft:
             [day.window_date for day in self.days if day.due_since is not None],
             longest_days=self.report.longest_period_days,
             wanted=self.wanted,
+            alone=[day.window_date for day in self.days if day.is_alone],
         )
 
     @property

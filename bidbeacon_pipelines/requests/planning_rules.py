@@ -27,7 +27,11 @@ class PlannedRequest:
 
 
 def plan_requests(
-    due: Collection[date], *, longest_days: int, wanted: Collection[date] = ()
+    due: Collection[date],
+    *,
+    longest_days: int,
+    wanted: Collection[date] = (),
+    alone: Collection[date] = (),
 ) -> list[PlannedRequest]:
     """Cover due and wanted days with as few requests as possible, newest first.
 
@@ -35,10 +39,11 @@ def plan_requests(
         due: The days that are due in at least one country and in no report yet.
         longest_days: Most days that one report may span, both ends counted.
         wanted: Manually requested days; they need not be due.
+        alone: Those of the due days that each take a request of their own.
     """
-    targets = sorted({*due, *wanted}, reverse=True)
+    targets = sorted({*due, *wanted} - {*alone}, reverse=True)
     by_hand = set(wanted)
-    return [
+    covering = [
         PlannedRequest(
             start=group[-1],
             end=group[0],
@@ -46,6 +51,8 @@ def plan_requests(
         )
         for group in _cover(targets, longest_days)
     ]
+    single = [PlannedRequest(start=day, end=day) for day in alone]
+    return sorted(covering + single, key=lambda one: one.end, reverse=True)
 
 
 def should_wait_for_countries(

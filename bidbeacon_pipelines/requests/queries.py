@@ -69,6 +69,7 @@ class DayToPlan(NamedTuple):
         due_since: When the first of its windows fell due; None where it is only wanted.
         is_wanted: Whether it was requested manually.
         windows: How many countries it is due or wanted in.
+        is_alone: Whether Amazon refused it alone as too old: it is requested alone again.
     """
 
     dataset: str
@@ -77,17 +78,30 @@ class DayToPlan(NamedTuple):
     due_since: datetime | None
     is_wanted: bool
     windows: int
+    is_alone: bool
 
 
+# A day that was refused as too old waits while a younger one is refused, which is requested alone.
+_WAITS = """(w.last_loaded_at IS NULL AND w.wanted_by IS NULL
+             AND w.cause ->> 'code' = 'report-too-old' AND EXISTS (
+                 SELECT FROM report_windows y
+                  WHERE y.account_id = w.account_id AND y.country_code = w.country_code
+                    AND y.dataset = w.dataset AND y.report = w.report
+                    AND y.window_date > w.window_date AND y.refused_alone_at IS NOT NULL
+                    AND y.status <> 'not_served'
+                    AND (y.request_id IS NOT NULL OR y.cause ->> 'code' = 'report-too-old')))"""
 # Each part has an index that gives just its rows: of 24 months of all datasets of a steady account
 # these are a few dozen.
 _DAYS_TO_PLAN = text(f"""
-    SELECT dataset, report, window_date, min(due_since), bool_or(is_wanted), count(*)
-      FROM (SELECT w.dataset, w.report, w.window_date, least(w.next_refresh_at, :now) AS due_since, w.wanted_by IS NOT NULL AS is_wanted
+    SELECT dataset, report, window_date, min(due_since), bool_or(is_wanted), count(*),
+           bool_or(is_alone) AND NOT bool_or(is_wanted)
+      FROM (SELECT w.dataset, w.report, w.window_date, least(w.next_refresh_at, :now) AS due_since, w.wanted_by IS NOT NULL AS is_wanted,
+                   w.refused_alone_at IS NOT NULL AS is_alone
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
              WHERE w.account_id = :account_id AND {IS_ACTIVE} AND {IS_WINDOW_DUE} AND w.request_id IS NULL AND w.expires_at > :now
+               AND NOT {_WAITS}
             UNION ALL
-            SELECT w.dataset, w.report, w.window_date, NULL, true
+            SELECT w.dataset, w.report, w.window_date, NULL, true, false
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
              WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL AND w.request_id IS NULL
                AND {IS_WINDOW_DUE} IS NOT TRUE AND w.expires_at > :now) days
@@ -99,7 +113,7 @@ def list_days_to_plan(
 ) -> dict[tuple[str, str], list[DayToPlan]]:
     """Return, by dataset and report, the days of an ads account that are in no request yet, and due or requested manually in at least one country.
 
-    Expired ones are left out.
+    Expired ones are left out, and those that wait for a younger one that is refused as too old.
     """
     rows = connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now})
     found: dict[tuple[str, str], list[DayToPlan]] = {}

@@ -18,7 +18,8 @@ _FORGET = text("""
                (array_agg(CAST(w.recorded_run_id AS text) ORDER BY w.last_loaded_at DESC NULLS LAST))[1] AS run_id
           FROM report_windows w WHERE w.dataset = :dataset AND w.window_date >= :first_day
          GROUP BY w.account_id, w.country_code, w.window_date
-        HAVING bool_and(w.recorded_load_count = w.load_count) AND bool_and(w.load_count > 0 OR w.status = 'expired')
+        HAVING bool_and(w.recorded_load_count = w.load_count)
+           AND bool_and(w.load_count > 0 OR w.status = 'expired' OR w.not_served_since IS NOT NULL)
            AND max(w.load_count) > 0)
     UPDATE report_windows w SET recorded_load_count = 0
       FROM days d JOIN advertiser_accounts a USING (account_id, country_code)

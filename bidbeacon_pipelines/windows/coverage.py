@@ -22,6 +22,7 @@ STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.DUE: "d",
     WindowState.REQUESTED: "r",
     WindowState.LOADING: "o",
+    WindowState.NOT_SERVED: "s",
     WindowState.PAUSED: "p",
     WindowState.DISABLED: "b",
     WindowState.LATE_AT_AMAZON: "a",

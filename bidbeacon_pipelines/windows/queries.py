@@ -162,8 +162,10 @@ def expire_windows(
         values,
     )
     expired = connection.execute(
-        text(f"""UPDATE report_windows SET status = 'expired'
-                  WHERE {OF_DATASET} AND expires_at <= :now AND status IN ('missing', 'unconfirmed', 'failed') AND last_loaded_at IS NULL
+        text(f"""UPDATE report_windows
+                    SET status = 'expired', refused_alone_at = NULL, not_served_since = NULL
+                  WHERE {OF_DATASET} AND expires_at <= :now AND last_loaded_at IS NULL
+                    AND status IN ('missing', 'unconfirmed', 'failed', 'not_served')
               RETURNING window_date"""),
         values,
     )
@@ -245,6 +247,7 @@ _NEEDS = f"((w.wanted_by IS NOT NULL OR {IS_DUE}) AND w.expires_at > :now)"
 # Days between due ones come along. A day is over where the account's own calendar shows a later
 # one: in other countries it may go on for hours.
 _IS_BRIDGED = """(NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <= :now) IS NOT TRUE AND w.expires_at > :now
+            AND w.status <> 'not_served'
             AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))"""
 _ATTACH = text(f"""
     UPDATE report_windows w
@@ -296,17 +299,6 @@ _RELEASE = text("""
      WHERE w.country_code = n.country_code AND w.window_date = n.window_date AND w.request_id = :request_id""")
 
 
-def is_day_loaded(connection: Connection, request_id: int, day: date) -> bool:
-    """Return whether a day of the report of a request was ever loaded, in any country."""
-    found = connection.execute(
-        text("""SELECT EXISTS (
-                    SELECT FROM report_requests r JOIN report_windows w USING (account_id, dataset, report)
-                     WHERE r.id = :request_id AND w.window_date = :day AND w.load_count > 0)"""),
-        {"request_id": request_id, "day": day},
-    )
-    return bool(found.scalar_one())
-
-
 def release_windows(
     connection: Connection,
     request_id: int,
@@ -325,7 +317,7 @@ class LoadedDay:
     """A day of a dataset of an account with loads: what its windows hold, with the metadata of its materialization.
 
     Attributes:
-        is_complete: Whether each of its windows is loaded or expired.
+        is_complete: Whether each of its windows is loaded, expired or not served.
         new_loads: By report, the last load that Dagster does not have yet.
         load_count: The loads of all its windows.
         data_as_of: When the oldest report that it holds was asked for.
@@ -362,7 +354,8 @@ _LOADED_DAYS = f"""
            (SELECT count(*) FROM restatements s WHERE s.{_OF_DAY.format("s")} AND s.request_id = ANY(t.requests)) AS restated_count
       FROM days d JOIN advertiser_accounts a USING (account_id, country_code)
      CROSS JOIN LATERAL (
-           SELECT bool_and(w.load_count > 0 OR w.status = 'expired') AS is_complete,
+           SELECT bool_and(w.load_count > 0 OR w.status = 'expired'
+                           OR w.not_served_since IS NOT NULL) AS is_complete,
                   coalesce(jsonb_object_agg(w.report, w.load_count) FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}') AS new_loads,
                   CAST(sum(w.load_count) AS integer) AS load_count, CAST(sum(w.row_count) AS bigint) AS row_count,
                   CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,
@@ -433,7 +426,7 @@ _UNLOADED = text("""
         SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect
           FROM session_references
          WHERE session_id = :session AND window_key IS NOT NULL
-           AND effect IN ('loaded', 'suspicious', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
+           AND effect IN ('loaded', 'suspicious', 'unconfirmed', 'failed', 'expired', 'not-served', 'wait-given-up', 'not-asked')
          ORDER BY account_key, dataset, window_key, ord DESC) ends
      WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT 500""")
 

@@ -190,6 +190,8 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 def put_back(window: "ReportWindow", at: datetime) -> "ReportWindow":
     """Return a window that got no data, and has not failed: as before its request, and due at an instant."""
     status = "missing" if window.data_as_of is None else "loaded"
+    if window.not_served_since is not None:
+        status = "not_served"
     return window.with_changes(status=status, next_refresh_at=at)
 
 

@@ -29,6 +29,8 @@ class WindowState(StrEnum):
     """It was requested, and Amazon creates its report."""
     LOADING = "loading"
     """Its report is complete and is loaded."""
+    NOT_SERVED = "not served"
+    """Amazon refuses it as too old: it is requested again after four weeks."""
     PAUSED = "paused"
     """A person has paused its account."""
     DISABLED = "disabled"
@@ -64,6 +66,7 @@ _STATE = f"""
                       ELSE 'requested' END
             WHEN w.expires_at <= window_states.at
             THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.status = 'not_served' THEN 'not served'
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
@@ -101,6 +104,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'paused' THEN a.paused_at
             WHEN 'needs attention' THEN o.needs_attention_since
             WHEN 'expired' THEN w.expires_at
+            WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
             WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
@@ -123,11 +127,12 @@ $$
 
 _IS_ASKED = "request_id IS NOT NULL"
 _IS_NEVER_LOADED = "request_id IS NULL AND last_loaded_at IS NULL"
-_IS_UNSETTLED = "(status IN ('failed', 'unconfirmed') OR is_suspicious)"
+_IS_UNSETTLED = "(status IN ('failed', 'unconfirmed', 'not_served') OR is_suspicious)"
 _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
     WindowState.LOADING: (_IS_ASKED,),
     WindowState.REQUESTED: (_IS_ASKED,),
     WindowState.LATE_AT_AMAZON: (_IS_ASKED,),
+    WindowState.NOT_SERVED: (_IS_UNSETTLED,),
     WindowState.FAILED: (_IS_UNSETTLED,),
     WindowState.UNCONFIRMED: (_IS_UNSETTLED,),
     WindowState.SUSPICIOUS: (_IS_UNSETTLED,),

@@ -12,7 +12,15 @@ from bidbeacon_pipelines.database.base import TOTAL, PipelinesBase
 from bidbeacon_pipelines.database.base import account_reference as _account
 from bidbeacon_pipelines.database.base import amazon_id as _id
 
-WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
+WINDOW_STATUSES = (
+    "missing",
+    "requested",
+    "unconfirmed",
+    "loaded",
+    "failed",
+    "expired",
+    "not_served",
+)
 
 
 CAUSE_KEY = "CAST(md5(CAST(cause - 'detail' AS text)) AS uuid)"
@@ -32,7 +40,8 @@ class ReportWindow(PipelinesBase):
     the account's currency. `loaded_by_request` is the request of its data. `wanted_by` is who
     asked for it to be loaded now, whether or not it is due, and `wanted_at` when; both are empty
     once its request or the session that drives it has ended. `cause_key` is the same for equal
-    causes.
+    causes. `refused_alone_at` is when Amazon first refused the day as too old in a report of this
+    day alone, and `not_served_since` when it ended so; both are empty once the day is loaded.
     """
 
     __tablename__ = "report_windows"
@@ -66,6 +75,8 @@ class ReportWindow(PipelinesBase):
     last_request_id: Mapped[int | None]
     wanted_by: Mapped[str | None]
     wanted_at: Mapped[datetime | None]
+    refused_alone_at: Mapped[datetime | None]
+    not_served_since: Mapped[datetime | None]
     cause_key: Mapped[UUID | None] = mapped_column(Computed(CAUSE_KEY, persisted=True))
 
     __table_args__ = (
@@ -76,6 +87,9 @@ class ReportWindow(PipelinesBase):
         ),
         CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
         CheckConstraint("status <> 'expired' OR next_refresh_at IS NULL", name="expired_is_over"),
+        CheckConstraint(
+            "status <> 'not_served' OR not_served_since IS NOT NULL", name="not_served_has_since"
+        ),
         CheckConstraint("(wanted_by IS NULL) = (wanted_at IS NULL)", name="wanted_since"),
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         # Windows that are not as they should be are counted from these two alone.
@@ -92,9 +106,10 @@ class ReportWindow(PipelinesBase):
                 "request_id",
                 "last_requested_at",
                 "next_refresh_at",
+                "not_served_since",
             ],
             postgresql_where=text(
-                "status IN ('failed', 'unconfirmed') OR suspicious_digest IS NOT NULL"
+                "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
             ),
         ),
         Index(
@@ -158,6 +173,14 @@ class ReportWindow(PipelinesBase):
             "dataset",
             text("window_date DESC"),
             postgresql_where=text("recorded_load_count < load_count"),
+        ),
+        Index(
+            "ix_report_windows_refused_alone",
+            "account_id",
+            "country_code",
+            "dataset",
+            "report",
+            postgresql_where=text("refused_alone_at IS NOT NULL"),
         ),
         {"postgresql_with": {"fillfactor": 80}},
     )

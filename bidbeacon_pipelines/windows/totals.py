@@ -19,15 +19,17 @@ _ACTIVE = f"""
      WHERE NOT a.paused AND a.amazon_status <> 'DISABLED' AND o.needs_attention IS NULL"""
 _UNSETTLED = """
     SELECT account_id, country_code, dataset, status, cause_key, count(*) AS windows,
-           min(last_requested_at) AS since, min(next_refresh_at) AS next_at, max(window_date) AS newest
+           min(CASE status WHEN 'not_served' THEN not_served_since ELSE last_requested_at END) AS since,
+           min(next_refresh_at) AS next_at, max(window_date) AS newest
       FROM report_windows
-     WHERE (status IN ('failed', 'unconfirmed') OR suspicious_digest IS NOT NULL) AND request_id IS NULL AND expires_at > :at
+     WHERE (status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL) AND request_id IS NULL AND expires_at > :at
      GROUP BY account_id, country_code, dataset, status, cause_key"""
 _EXPIRED = """
     SELECT account_id, country_code, dataset, count(*) AS windows
       FROM report_windows WHERE last_loaded_at IS NULL AND expires_at <= :at AND request_id IS NULL
      GROUP BY account_id, country_code, dataset"""
-_STATE = "CASE WHEN status IN ('failed', 'unconfirmed') THEN status ELSE 'suspicious' END"
+_STATE = """CASE WHEN status = 'not_served' THEN 'not served'
+                 WHEN status IN ('failed', 'unconfirmed') THEN status ELSE 'suspicious' END"""
 _ASKED = (WindowState.LOADING, WindowState.REQUESTED, WindowState.LATE_AT_AMAZON)
 _WAITING = (WindowState.LATE, WindowState.DUE)
 _COLUMNS = "dataset, state, account_id, country_code, window_date, since, next_at, cause - 'detail' AS cause"
@@ -67,7 +69,7 @@ _SUMMARY = text(f"""
     SELECT dataset, state, windows, accounts, since, next_at, newest, names, account_key,
            coalesce(cause, (SELECT w.cause FROM report_windows w JOIN active a USING (account_id, country_code)
                              WHERE a.account_key = alike.account_key AND w.dataset = alike.dataset AND w.cause_key = alike.cause_key
-                               AND (w.status IN ('failed', 'unconfirmed') OR w.suspicious_digest IS NOT NULL) LIMIT 1),
+                               AND (w.status IN ('failed', 'unconfirmed', 'not_served') OR w.suspicious_digest IS NOT NULL) LIMIT 1),
                     jsonb_build_object('code', 'other')) AS cause
       FROM alike
     UNION ALL
@@ -81,8 +83,8 @@ class WindowSummary:
 
     Attributes:
         counts: How many of each dataset are in each state; states without windows are left out.
-        unsettled: Those of active accounts that failed, are late or wait for a second report, by
-            state, cause and dataset, the most first: dataset, state, cause of one of them, windows,
+        unsettled: Those of active accounts that failed, are late, are not served or wait for a
+            second report, by state, cause and dataset, the most first: dataset, state, cause of one of them, windows,
             accounts, since, next_at, newest day, names of at most three accounts, and account_key
             of the first.
     """

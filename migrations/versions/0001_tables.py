@@ -181,6 +181,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'paused' THEN a.paused_at
             WHEN 'needs attention' THEN o.needs_attention_since
             WHEN 'expired' THEN w.expires_at
+            WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
             WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
@@ -206,6 +207,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
                       ELSE 'requested' END
             WHEN w.expires_at <= window_states.at
             THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.status = 'not_served' THEN 'not served'
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
@@ -1276,6 +1278,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'paused' THEN a.paused_at
             WHEN 'needs attention' THEN o.needs_attention_since
             WHEN 'expired' THEN w.expires_at
+            WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
             WHEN 'due' THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
@@ -1301,6 +1304,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
                       ELSE 'requested' END
             WHEN w.expires_at <= now()
             THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.status = 'not_served' THEN 'not served'
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
@@ -1319,7 +1323,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
     """COMMENT ON COLUMN reports.days.dataset IS 'Name of the dataset, which is also that of its view.'""",
     """COMMENT ON COLUMN reports.days.report IS 'The ad products of the report: SP+SB+SD.'""",
     """COMMENT ON COLUMN reports.days.window_date IS 'Day of the account''s own calendar.'""",
-    """COMMENT ON COLUMN reports.days.state IS 'fresh, missing, due, requested, loading, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.'""",
+    """COMMENT ON COLUMN reports.days.state IS 'fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.'""",
     """COMMENT ON COLUMN reports.days.cause IS 'Code of what is wrong; null where nothing is.'""",
     """COMMENT ON COLUMN reports.days.as_of IS 'When the loaded report was requested: what happened later is not in it. Null where the day has no data.'""",
     """COMMENT ON COLUMN reports.days.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
@@ -3901,6 +3905,8 @@ def _create_pipeline_tables() -> None:
         sa.Column("last_request_id", sa.BigInteger(), nullable=True),
         sa.Column("wanted_by", sa.Text(), nullable=True),
         sa.Column("wanted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_alone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("not_served_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "cause_key",
             sa.Uuid(),
@@ -3923,7 +3929,11 @@ def _create_pipeline_tables() -> None:
             name=op.f("ck_report_windows_loaded_has_load"),
         ),
         sa.CheckConstraint(
-            "status IN ('missing', 'requested', 'unconfirmed', 'loaded', 'failed', 'expired')",
+            "status <> 'not_served' OR not_served_since IS NOT NULL",
+            name=op.f("ck_report_windows_not_served_has_since"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('missing', 'requested', 'unconfirmed', 'loaded', 'failed', 'expired', 'not_served')",
             name=op.f("ck_report_windows_status_known"),
         ),
         sa.CheckConstraint(
@@ -3990,6 +4000,13 @@ def _create_pipeline_tables() -> None:
         postgresql_where=sa.text("quarantined_count > 0"),
     )
     op.create_index(
+        "ix_report_windows_refused_alone",
+        "report_windows",
+        ["account_id", "country_code", "dataset", "report"],
+        unique=False,
+        postgresql_where=sa.text("refused_alone_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_report_windows_request",
         "report_windows",
         ["request_id"],
@@ -4021,9 +4038,10 @@ def _create_pipeline_tables() -> None:
             "request_id",
             "last_requested_at",
             "next_refresh_at",
+            "not_served_since",
         ],
         postgresql_where=sa.text(
-            "status IN ('failed', 'unconfirmed') OR suspicious_digest IS NOT NULL"
+            "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
         ),
     )
     op.create_table(

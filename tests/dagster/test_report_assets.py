@@ -70,16 +70,19 @@ def test_a_materialization_shows_its_load_and_session(stocked: World) -> None:
 
 
 def test_a_day_of_several_reports_is_materialized_once_all_are_loaded(stocked: World) -> None:
-    """Until then each load is an observation; a window that has expired is not waited for."""
+    """Until then each load is an observation; a window that has expired or is not served is not waited for."""
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
     rows = stocked.window(account, day).row_count
     stocked.execute("""
         INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at)
         SELECT account_id, country_code, dataset, 'SB', window_date, expires_at FROM report_windows WHERE load_count > 0""")
-    for status, expected in (("missing", (1, 1)), ("expired", (2, 1))):
+    for status, expected in (("missing", (1, 1)), ("expired", (2, 1)), ("not_served", (3, 1))):
         stocked.execute(
-            "UPDATE report_windows SET status = :status WHERE report = 'SB'", status=status
+            """UPDATE report_windows SET status = :status, not_served_since =
+                      CASE WHEN CAST(:status AS text) = 'not_served' THEN now() END
+                WHERE report = 'SB'""",
+            status=status,
         )
         stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
         assert stocked.run_job("poll_reports").success

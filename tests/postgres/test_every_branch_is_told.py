@@ -82,6 +82,7 @@ TOLD_ELSEWHERE = {
     "report-split": "tests/postgres/test_too_large_reports.py",
     "wait-given-up": "tests/postgres/test_jobs_by_hand.py",
     "windows-expired": "tests/postgres/test_explain.py",
+    "windows-not-served": "tests/postgres/test_days_not_served.py",
 }
 """Actions that other tests ask for."""
 SKIPPED_ELSEWHERE = {

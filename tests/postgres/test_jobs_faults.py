@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
-from bidbeacon_pipelines.windows.make import keep_windows
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -48,27 +47,6 @@ def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> N
     assert "rows-refused-by-database" == retried["cause"]["code"]
     assert retried["cause"]["detail"]["reason"].startswith("new row for relation")
     assert "INSERT" not in str(retried["cause"])
-
-
-def test_oldest_day_that_amazon_calls_too_old_is_left_out_of_the_next_report(
-    world: BenchWorld,
-) -> None:
-    """With the sandbox three days ahead of us the oldest day is refused: one call, no second attempt. The other day is requested again without it."""
-    account = world.account()
-    with world.session() as session:
-        keep_windows(world.context, session, account, DATASET)
-    [oldest] = world.query("SELECT min(window_date) AS day FROM report_windows")
-    now = world.context.now()
-    world.sandbox.state.clock.advance(3 * 86_400)
-    object.__setattr__(world.context, "clock", lambda: now)
-    request_id = world.ask(account, oldest["day"], oldest["day"] + timedelta(days=1))
-    request = world.request(request_id)
-    assert (request.status, request.failure_kind, request.attempts) == ("failed", "too_old", 1)
-    assert now + timedelta(days=1) == world.window(account, oldest["day"]).next_refresh_at
-    [part] = world.query(
-        "SELECT start_date, end_date FROM report_requests WHERE narrows = :id", id=request_id
-    )
-    assert {oldest["day"] + timedelta(days=1)} == set(part.values())
 
 
 @pytest.mark.parametrize(

@@ -163,12 +163,13 @@ def test_a_gate_lets_somebody_in(connection: Connection, values: str, constraint
         ("status", "'requested'", "requested_has_request"),
         ("status", "'loaded'", "loaded_has_load"),
         ("status, next_refresh_at", "'expired', now()", "expired_is_over"),
+        ("status", "'not_served'", "not_served_has_since"),
     ],
 )
 def test_a_window_is_in_one_known_state(
     connection: Connection, columns: str, values: str, constraint: str
 ) -> None:
-    """Its status is known; requested means a request, loaded means a load, expired means no refresh any more."""
+    """Its status is known; requested means a request, loaded means a load, expired means no refresh any more, not served since when."""
     statement = f"{WINDOW}, {columns}) VALUES ({WINDOW_KEY}, {values})"
     assert f"ck_report_windows_{constraint}" == broken_by(connection, statement)
 

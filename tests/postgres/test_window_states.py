@@ -68,6 +68,15 @@ CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
         WindowState.UNCONFIRMED,
     ),
     "expired": ({"status": "failed", "expires_at": HOUR_AGO}, WindowState.EXPIRED),
+    "not served": (
+        {"status": "not_served", "not_served_since": HOUR_AGO, "next_refresh_at": LONG_AGO}
+        | {"cause": {"code": "not-served"}},
+        WindowState.NOT_SERVED,
+    ),
+    "not served, then expired": (
+        {"status": "not_served", "not_served_since": LONG_AGO, "expires_at": HOUR_AGO},
+        WindowState.EXPIRED,
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values
 from bidbeacon_pipelines.windows.totals import summarize_windows
 from bidbeacon_sessions import SessionStore
-from tests.postgres.test_window_states import CASES, NOW, TOLERANCE, add_window
+from tests.postgres.test_window_states import CASES, HOUR_AGO, NOW, TOLERANCE, add_window
 
 MADE = """
     INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
@@ -35,8 +35,10 @@ def test_counts_are_those_of_the_states(session_store: SessionStore) -> None:
     assert counted == found
     assert {state for _, state in found} >= {*STOPPED, WindowState.FRESH, WindowState.EXPIRED}
     problems = {WindowState(row["state"]): row for row in summary.unsettled}
-    assert {"failed", "late", "late at Amazon", "suspicious", "unconfirmed"} == set(problems)
+    said = {"failed", "late", "late at Amazon", "not served", "suspicious", "unconfirmed"}
+    assert said == set(problems)
     for state, row in problems.items():
         assert sum(n for (_, of), n in counted.items() if of == state) == row["windows"]
     failed = problems[WindowState.FAILED]
     assert ("report-failed", date) == (failed["cause"]["code"], type(failed["newest"]))
+    assert HOUR_AGO == problems[WindowState.NOT_SERVED]["since"]

@@ -64,7 +64,7 @@ OTHER_ACTIONS = _names("""
     exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
     quarantine-replayed region-not-listed registry-overridden report-adopted report-pending report-split
     report-suspicious reports-planned request-retried session-finalized silence-accepted
-    wait-given-up windows-expired windows-planned windows-reopened
+    wait-given-up windows-expired windows-not-served windows-planned windows-reopened
     windows-unconfirmed
 """)
 COMMANDS = """

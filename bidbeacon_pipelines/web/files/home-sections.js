@@ -10,9 +10,9 @@ const ALL_DAYS = 731;
 // From fine to worst, as on the map.
 const FINE = ["fresh", "missing"];
 const GOING_ON = ["requested", "loading", "due"];
-const STOPPED = ["paused", "disabled"];
+const AT_REST = ["not served", "paused", "disabled"];
 const BAD = ["late at Amazon", "unconfirmed", "suspicious", "late", "needs attention", "failed", "expired"];
-const STATES = [...FINE, ...GOING_ON, ...STOPPED, ...BAD];
+const STATES = [...FINE, ...GOING_ON, ...AT_REST, ...BAD];
 const WHAT_A_WINDOW_IS = "A window is one day of one report of an account";
 
 /** Each section's figures, and what makes its children of them; null where it has nothing to say. */
@@ -75,7 +75,7 @@ export function datasetList({ datasets }, of = {}) {
   const rows = datasets.map((dataset) => {
     const { name, title, windows } = dataset;
     const link = (state) => coverage(name, state, of);
-    const chips = [...BAD, ...GOING_ON, ...STOPPED].filter((state) => dataset.states[state]).map((state) => el("a", { class: `chip state ${classOf(state)}`, href: link(state) }, el("i", { class: `dot ${classOf(state)}` }), `${number(dataset.states[state])} ${state}`));
+    const chips = [...BAD, ...GOING_ON, ...AT_REST].filter((state) => dataset.states[state]).map((state) => el("a", { class: `chip state ${classOf(state)}`, href: link(state) }, el("i", { class: `dot ${classOf(state)}` }), `${number(dataset.states[state])} ${state}`));
     return el(
       "li",
       { "data-key": name },

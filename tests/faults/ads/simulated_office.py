@@ -29,7 +29,7 @@ from bidbeacon_sandbox.server import SandboxHandle
 from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
 GivenUp = dict[tuple[str, str, date], datetime]
-"""When each day was first seen `expired`, by account key, dataset and day."""
+"""When each day was first seen `expired` or `not_served`, by account key, dataset and day."""
 
 
 class SimulatedClock:

@@ -224,4 +224,4 @@ _GIVEN_UP = """
      GROUP BY 1, 2 ORDER BY 1, 2"""
 _EXPIRED = """
     SELECT account_key, dataset, window_date FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
-     WHERE status = 'expired'"""
+     WHERE status IN ('expired', 'not_served')"""

@@ -1,4 +1,4 @@
-"""What Amazon serves an ads account: the registry with its overrides, which reports that makes, and how limits are found."""
+"""What Amazon serves an ads account: the registry with its overrides, which reports that makes, and which days of a refused one are requested again."""
 
 from datetime import date, timedelta
 
@@ -16,10 +16,8 @@ from bidbeacon_pipelines.datasets.registry import (
     DAILY_TARGETS,
 )
 from bidbeacon_pipelines.requests.narrowing import (
-    days_to_ask,
+    halves,
     is_too_large,
-    parts_of_too_large,
-    parts_of_too_old,
     should_be_apart,
 )
 from bidbeacon_pipelines.requests.rules import Failure, FailureKind
@@ -90,57 +88,16 @@ def test_what_can_not_be_overridden(what: str, value: str, expected: str) -> Non
 
 
 @given(st.integers(0, 119), st.integers(0, 119))
-def test_halves_of_a_report_that_is_too_large(start: int, length: int) -> None:
+def test_halves_of_a_refused_report(start: int, length: int) -> None:
     """They have all of its days once, the younger half first; a day has none."""
     first, last = day(start + length), day(start)
-    parts = parts_of_too_large(first, last)
+    parts = halves(first, last)
     if length == 0:
         assert [] == parts
         return
     (middle, end), (begin, before) = parts
     assert (first, last, middle) == (begin, end, before + timedelta(days=1))
     assert abs((end - middle) - (before - begin)) <= timedelta(days=1)
-
-
-@given(st.integers(32, 150))
-def test_limit_of_history_is_found_to_the_day(served: int) -> None:
-    """By halves of what was refused, and of what lies between that and what was given, in few requests."""
-    given_start, refused_start, refused_alone = None, None, None
-    asked, requests = (day(150), day(1)), 0
-    while True:
-        requests += 1
-        start, end = asked
-        if TODAY - start <= timedelta(days=served):
-            given_start = start
-            if refused_start is None:
-                break
-            is_sure = refused_alone == refused_start
-            if (days := days_to_ask(refused_start, start, is_sure=is_sure)) is None:
-                break
-            asked = days
-        else:
-            refused_start = start
-            refused_alone = start if start == end else refused_alone
-            parts = parts_of_too_old(
-                *asked, today=TODAY, is_at_edge=False, is_next_day_loaded=given_start is not None
-            )
-            assert parts
-            [asked] = parts
-        assert end >= start
-    assert day(served) == given_start
-    assert requests <= 13
-
-
-def test_refusal_that_says_nothing_about_history() -> None:
-    """Days that are surely served, and days of which no younger one is known to be served, are not requested again."""
-    young, far = (day(31), day(1)), (day(150), day(100))
-    for start, end in (young, far):
-        assert [] == parts_of_too_old(
-            start, end, today=TODAY, is_at_edge=False, is_next_day_loaded=False
-        )
-    edge = {"today": TODAY, "is_at_edge": True, "is_next_day_loaded": False}
-    assert [(day(149), day(100))] == parts_of_too_old(*far, **edge)
-    assert [] == parts_of_too_old(day(150), day(150), **edge)
 
 
 def test_failures_that_a_shorter_report_or_another_grouping_may_help() -> None:

@@ -66,6 +66,12 @@ def test_a_day_by_hand_shares_its_request_with_what_is_due() -> None:
     assert [True, False, True] == [request.by_hand for request in planned]
 
 
+def test_a_day_that_was_refused_alone_is_requested_alone() -> None:
+    """No other due day is refused with it."""
+    planned = plan_requests(due(2, 4, 5), longest_days=4, alone=[day(4)])
+    assert [(5, 2), (4, 4)] == spans(planned)
+
+
 @pytest.mark.parametrize(
     ("waited", "next_due", "expected"),
     [

@@ -1,0 +1,127 @@
+"""SQL on days that Amazon refuses as too old: which of them end as not served, and which are due again."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_sessions.writes import json_text
+
+ASKED_AGAIN_AFTER: Final = timedelta(days=28)
+"""A day that ended since it was refused alone is requested again after so long."""
+
+_OF_REPORT = "w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report"
+_OF_REQUEST = f"""{_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_date
+       AND w.last_request_id = :id AND w.request_id IS NULL AND w.last_loaded_at IS NULL"""
+_NOW = "CAST(:now AS timestamptz)"
+
+_OLDEST_LOADED = f"""(
+    SELECT min(w.window_date) FROM report_windows w
+     WHERE {_OF_REPORT} AND w.last_loaded_at IS NOT NULL)"""
+
+# One that has ended, though an older one was loaded, did not end for its age.
+_IS_YOUNGER_REFUSED = text(f"""
+    SELECT coalesce(bool_and(w.last_loaded_at IS NULL)
+                    AND bool_or(w.request_id IS NOT NULL OR w.cause ->> 'code' = 'report-too-old'
+                                OR w.status = 'not_served' AND w.window_date < {_OLDEST_LOADED}), false)
+      FROM report_windows w WHERE {_OF_REPORT} AND w.window_date = CAST(:end_date AS date) + 1""")
+
+
+def is_younger_day_refused(connection: Connection, request: ReportRequest) -> bool:
+    """Return whether the day after a request was never loaded, and is refused as too old or in a report."""
+    return bool(connection.execute(_IS_YOUNGER_REFUSED, request.as_dict()).scalar_one())
+
+
+# An instant that a wrong clock has stored counts as now.
+_NOTE_ALONE = text(f"""
+    UPDATE report_windows w SET refused_alone_at = least(coalesce(w.refused_alone_at, {_NOW}), {_NOW})
+     WHERE {_OF_REQUEST} AND w.not_served_since IS NULL""")
+# Other windows of these days are recorded again: Dagster has to learn that the days are complete.
+_END = f"""
+    WITH ended AS (
+        UPDATE report_windows w
+           SET status = 'not_served', not_served_since = coalesce(w.not_served_since, {_NOW}),
+               cause = CAST(:ended_for AS jsonb),
+               next_refresh_at = CASE WHEN w.refused_alone_at IS NOT NULL THEN CAST(:again_at AS timestamptz) END
+         WHERE {{condition}} RETURNING w.account_id, w.country_code, w.dataset, w.window_date),
+    recorded_again AS (
+        UPDATE report_windows w SET recorded_load_count = 0 FROM ended e
+         WHERE w.account_id = e.account_id AND w.country_code = e.country_code
+           AND w.dataset = e.dataset AND w.window_date = e.window_date AND w.load_count > 0)
+    SELECT a.account_key, e.window_date FROM ended e
+      JOIN advertiser_accounts a USING (account_id, country_code)"""
+# A younger day that was loaded shows that it is the age which Amazon refuses.
+_END_REFUSED = text(
+    _END.format(
+        condition=f"""{_OF_REQUEST} AND (w.not_served_since IS NOT NULL OR (
+               CAST(w.refused_alone_at AT TIME ZONE 'UTC' AS date) < CAST({_NOW} AT TIME ZONE 'UTC' AS date)
+               AND CAST(:start_date AS date) = :end_date AND :start_date < (
+                   SELECT max(w.window_date) FROM report_windows w
+                    WHERE {_OF_REPORT} AND w.last_loaded_at IS NOT NULL)))"""
+    )
+)
+_END_OLDER = text(
+    _END.format(
+        condition=f"""{_OF_REPORT} AND w.request_id IS NULL AND w.wanted_by IS NULL
+           AND w.last_loaded_at IS NULL AND w.expires_at > {_NOW}
+           AND w.status IN ('missing', 'failed', 'unconfirmed') AND w.window_date < (
+               SELECT max(w.window_date) FROM report_windows w
+                WHERE {_OF_REPORT} AND w.status = 'not_served' AND w.refused_alone_at IS NOT NULL
+                  AND w.window_date < {_OLDEST_LOADED})"""
+    )
+)
+
+
+def end_refused_windows(
+    connection: Connection, request: ReportRequest, ended_for: Cause, now: datetime
+) -> dict[str, list[date]]:
+    """End windows of a report that was refused as too old, and return their days by account key.
+
+    A day ends that was refused alone on two calendar days (UTC) while a younger one was loaded, and
+    with it all older ones, if none of them was ever loaded. What had ended before ends again.
+    """
+    values = request.as_dict() | {
+        "now": now,
+        "again_at": now + ASKED_AGAIN_AFTER,
+        "ended_for": json_text(ended_for),
+    }
+    if request.days == 1:
+        connection.execute(_NOTE_ALONE, values)
+    refused = connection.execute(_END_REFUSED, values).all()
+    older = connection.execute(_END_OLDER, values | {"again_at": None}).all()
+    return _by_account([*refused, *older])
+
+
+_CAME = text(f"""
+    UPDATE report_windows w SET refused_alone_at = NULL, not_served_since = NULL
+     WHERE {_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_date
+       AND w.loaded_by_request = :id
+       AND (w.refused_alone_at IS NOT NULL OR w.not_served_since IS NOT NULL)""")
+_REOPEN = text(f"""
+    UPDATE report_windows w
+       SET status = 'missing', next_refresh_at = {_NOW}, cause = NULL,
+           refused_alone_at = NULL, not_served_since = NULL
+      FROM advertiser_accounts a
+     WHERE a.account_id = w.account_id AND a.country_code = w.country_code
+       AND {_OF_REPORT} AND w.status = 'not_served' AND w.expires_at > {_NOW}
+ RETURNING a.account_key, w.window_date""")
+
+
+def reopen_windows(
+    connection: Connection, request: ReportRequest, now: datetime
+) -> dict[str, list[date]]:
+    """Make the windows due that had ended, where a day of a request has come that Amazon had refused; return their days by account key."""
+    values = request.as_dict() | {"now": now}
+    if not connection.execute(_CAME, values).rowcount:
+        return {}
+    return _by_account(connection.execute(_REOPEN, values).all())
+
+
+def _by_account(rows: Iterable[Row[Any]]) -> dict[str, list[date]]:
+    days: dict[str, list[date]] = {}
+    for account_key, day in sorted(map(tuple, rows)):
+        days.setdefault(account_key, []).append(day)
+    return days

@@ -1,0 +1,251 @@
+"""Days that Amazon calls too old: how they are found, when they end as not served, and when they are requested again."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import Severity
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
+from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.requests.not_served_queries import ASKED_AGAIN_AFTER
+from bidbeacon_sessions import SessionStore
+from tests.one_dataset import only_datasets
+from tests.postgres.explaining import explained
+from tests.postgres.job_world import BenchWorld
+
+TODAY = date(2026, 1, 15)
+LOOSE_WORDS = "lookbackWindow must be one of 7, 14, 30"
+"""A refusal of a field's value that names a window of days, and is not about the age of days."""
+
+
+@pytest.fixture(autouse=True)
+def _one_dataset() -> Iterator[None]:
+    with only_datasets(DAILY_PRODUCTS.name):
+        yield
+
+
+def prepare(world: BenchWorld, oldest: int, newest: int = 1) -> Account:
+    """Return the only enabled account; of Brands the days from so many to so many days ago are due."""
+    account = world.account()
+    world.sync_entities(account)
+    world.execute(
+        "UPDATE advertiser_accounts SET paused = account_key <> :key", key=account.account_key
+    )
+    world.plan(account)
+    world.execute("DELETE FROM report_requests")
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    make_due(world, oldest, newest)
+    return account
+
+
+def make_due(world: BenchWorld, oldest: int, newest: int) -> None:
+    """Make the days of Brands due from so many to so many days ago."""
+    world.execute(
+        """UPDATE report_windows SET next_refresh_at = :now
+            WHERE report = 'SB' AND window_date BETWEEN :first AND :last""",
+        now=world.context.now(),
+        first=TODAY - timedelta(days=oldest),
+        last=TODAY - timedelta(days=newest),
+    )
+    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+
+
+def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
+    """Go on until no report is open and none is planned."""
+    for _ in range(80):
+        world.plan(account)
+        if not world.query("SELECT FROM report_requests WHERE finished_at IS NULL"):
+            return
+        world.step()
+        world.advance(minutes=5)
+    raise AssertionError("something is still requested")
+
+
+def pass_days(world: BenchWorld, account: Account, days: int) -> None:
+    """Let days pass, and do what is due on the last of them."""
+    world.advance(days=days)
+    load_all_that_is_due(world, account)
+
+
+def ages(world: BenchWorld, status: str) -> list[int]:
+    """Return how many days before `TODAY` the windows of Brands of a status are, youngest first."""
+    rows = world.query(
+        """SELECT window_date FROM report_windows
+            WHERE report = 'SB' AND status = :status ORDER BY 1 DESC""",
+        status=status,
+    )
+    return [(TODAY - row["window_date"]).days for row in rows]
+
+
+def creates(world: BenchWorld) -> int:
+    """Return how many reports of Brands were requested so far, whether or not Amazon accepted them."""
+    [row] = world.query("SELECT sum(attempts) AS n FROM report_requests WHERE report = 'SB'")
+    return int(row["n"])
+
+
+def history(days: int) -> dict[str, object]:
+    """Return the sandbox's settings for Brands that are served for so many days."""
+    served = {"rule": "refuse", "history_days": days, "products": ["SPONSORED_BRANDS"]}
+    return {"rows_per_day": 12, "rules": [served]}
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
+@pytest.mark.parametrize("chance", [0.35, 0.5, 0.75])
+def test_loose_words_by_chance_cost_no_window(world: BenchWorld, chance: float) -> None:
+    """Older days were loaded, and younger ones are refused by chance for a week: all are loaded in the end, and nothing is learned."""
+    account = prepare(world, 300, 291)
+    load_all_that_is_due(world, account)
+    make_due(world, 290, 1)
+    world.break_with(
+        "refuse", "create_report", code="400000", message=LOOSE_WORDS, probability=chance
+    )
+    load_all_that_is_due(world, account)
+    for _ in range(6):
+        pass_days(world, account, 1)
+    assert [] == world.query("SELECT what, value FROM registry_overrides")
+    assert [] == [ago for ago in ages(world, "expired") if ago <= 300]
+    world.sandbox.state.rules.clear()
+    pass_days(world, account, 1)
+    assert set(range(1, 301)) <= set(ages(world, "loaded"))
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_days_past_a_shorter_history_end_on_the_second_day(world: BenchWorld) -> None:
+    """The first one refused alone is found by halves and refused alone the next day: it ends, and all older ones with it."""
+    account = prepare(world, 400)
+    load_all_that_is_due(world, account)
+    assert list(range(1, 61)) == ages(world, "loaded")
+    assert (list(range(61, 401)), []) == (ages(world, "failed"), ages(world, "not_served"))
+    on_the_first_day = creates(world)
+    pass_days(world, account, 1)
+    on_the_second = creates(world) - on_the_first_day
+    ended = [ago for ago in ages(world, "not_served") if ago <= 400]
+    assert (list(range(61, 401)), []) == (ended, ages(world, "failed"))
+    assert [] == world.query("SELECT what, value FROM registry_overrides")
+    # Four reports that are refused twice, a search of eight; then one of yesterday, and the refused day twice.
+    assert (16, 3) == (on_the_first_day, on_the_second)
+    pass_days(world, account, 1)
+    assert 20 == creates(world)
+
+
+def end_days(world: BenchWorld) -> Account:
+    """Have the days from 61 to 70 days ago end as not served, where Brands are served for 60 days."""
+    account = prepare(world, 70, 55)
+    load_all_that_is_due(world, account)
+    pass_days(world, account, 1)
+    assert list(range(61, 71)) == [ago for ago in ages(world, "not_served") if ago <= 70]
+    return account
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_the_youngest_is_requested_again_after_28_days(world: BenchWorld) -> None:
+    """It is refused again and stays; another 28 days later it comes, and the others are due and come too."""
+    account = end_days(world)
+    asked = """SELECT start_date, end_date, attempts FROM report_requests
+                WHERE report = 'SB' AND end_date <= :day ORDER BY id DESC LIMIT 1"""
+    for _ in range(2):
+        assert [61] == due_again(world)
+        since = world.query("SELECT min(not_served_since) AS at FROM report_windows")
+        pass_days(world, account, ASKED_AGAIN_AFTER.days)
+        [last] = world.query(asked, day=TODAY - timedelta(days=61))
+        assert (last["start_date"], last["end_date"]) == (TODAY - timedelta(days=61),) * 2
+        assert since == world.query("SELECT min(not_served_since) AS at FROM report_windows")
+    world.sandbox.state.rules.clear()
+    pass_days(world, account, ASKED_AGAIN_AFTER.days)
+    assert ([], []) == (ages(world, "not_served"), ages(world, "failed"))
+    assert set(range(55, 71)) <= set(ages(world, "loaded"))
+    [reopened] = world.actions("windows-reopened")
+    assert str(TODAY - timedelta(days=62)) in reopened["windows"]
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_what_is_said_of_days_that_have_ended(world: BenchWorld) -> None:
+    """The action and each day name Amazon's words and what happens next; Home has one finding of them, which is no warning."""
+    account = end_days(world)
+    [ended] = world.actions("windows-not-served")
+    assert str(TODAY - timedelta(days=70)) in ended["windows"]
+    assert "startDate is too old" in ended["cause"]["detail"]["reason"]
+    for ago, then in ((61, "It is requested again at"), (70, "A younger day is requested again")):
+        told = explained(world, account, TODAY - timedelta(days=ago), DAILY_PRODUCTS)
+        assert ("not served", Severity.WARNING) == (told.state, told.severity)
+        assert "startDate is too old" in told.sentence
+        assert then in told.sentence
+    settings, now = world.context.settings, world.context.now()
+    with SessionStore(world.engine).snapshot() as connection:
+        findings = survey(connection, settings, now).findings
+    [finding] = [one for one in findings if one.code == "not-served"]
+    counted = f"{len(ages(world, 'not_served'))} windows"
+    assert (Severity.WAITING, "load", counted) == (finding.severity, finding.action, finding.unit)
+
+
+def due_again(world: BenchWorld) -> list[int]:
+    """Return how many days before `TODAY` the days are that have ended and are due again some day."""
+    rows = world.query(
+        """SELECT window_date FROM report_windows
+            WHERE status = 'not_served' AND next_refresh_at IS NOT NULL"""
+    )
+    return [(TODAY - row["window_date"]).days for row in rows]
+
+
+def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
+    """Load a day by hand, and wait for it."""
+    with world.session("by-hand") as session:
+        drive_windows(
+            world.context,
+            session,
+            account,
+            DAILY_PRODUCTS,
+            [day],
+            by="maria",
+            on_progress=lambda _: world.advance(minutes=2),
+        )
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_a_load_by_hand_requests_a_day_that_has_ended_at_once(world: BenchWorld) -> None:
+    """Refused, it has ended again and the person is told why; once it comes, the others are due."""
+    account = end_days(world)
+    day = TODAY - timedelta(days=65)
+    with pytest.raises(WindowNotLoadedError, match="as too old"):
+        load_by_hand(world, account, day)
+    assert list(range(61, 71)) == [ago for ago in ages(world, "not_served") if ago <= 70]
+    assert [61] == due_again(world)
+    world.sandbox.state.rules.clear()
+    load_by_hand(world, account, day)
+    load_all_that_is_due(world, account)
+    assert set(range(55, 71)) <= set(ages(world, "loaded"))
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
+def test_an_account_that_is_refused_everything_loses_no_window(world: BenchWorld) -> None:
+    """While no younger day has come, it may not be the age that is refused: days fail, few are requested, and all come in the end."""
+    account = prepare(world, 300)
+    world.break_with("refuse", "create_report", reason="too_old")
+    load_all_that_is_due(world, account)
+    for _ in range(3):
+        before = creates(world)
+        pass_days(world, account, 1)
+        assert creates(world) - before <= 4
+    assert ([], []) == (ages(world, "not_served"), ages(world, "loaded"))
+    world.sandbox.state.rules.clear()
+    pass_days(world, account, 1)
+    assert set(range(1, 301)) <= set(ages(world, "loaded"))
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
+def test_a_day_ends_alone_where_an_older_one_was_loaded(world: BenchWorld) -> None:
+    """It can't be the age that is refused: older days are searched, and come; with one that was refused alone the ended one is due again."""
+    account = prepare(world, 100, 91)
+    load_all_that_is_due(world, account)
+    make_due(world, 90, 51)
+    world.break_with("refuse", history_days=69, products=("SPONSORED_BRANDS",))
+    load_all_that_is_due(world, account)
+    pass_days(world, account, 1)
+    assert ([70], list(range(71, 91))) == (ages(world, "not_served"), ages(world, "failed"))
+    assert [70] == due_again(world)
+    world.sandbox.state.rules.clear()
+    pass_days(world, account, 1)
+    assert set(range(51, 101)) <= set(ages(world, "loaded"))

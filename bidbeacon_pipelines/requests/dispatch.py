@@ -20,7 +20,11 @@ LONGEST_PAUSE = timedelta(seconds=5)
 
 
 def create_reports(
-    context: JobContext, session: SessionRecorder, *, gate: tuple[str, str] | None = None
+    context: JobContext,
+    session: SessionRecorder,
+    *,
+    gate: tuple[str, str] | None = None,
+    waits: bool = True,
 ) -> None:
     """Create planned reports at every gate until each is full or closed, or nothing is planned.
 
@@ -30,6 +34,7 @@ def create_reports(
         context: the tools.
         session: records the actions.
         gate: only at the gate of this client id and region.
+        waits: whether to wait for the pace between two.
 
     Raises:
         LockLostError: another session took over; this one stops.
@@ -42,7 +47,8 @@ def create_reports(
         with context.engine.begin() as connection:
             gates = list_gates_with_work(connection, now=context.now())
     for client_id, region in gates:
-        _create_at(context, session, client_id, region, failures)
+        longest_pause = LONGEST_PAUSE if waits else timedelta(0)
+        _create_at(context, session, (client_id, region), longest_pause, failures)
     raise_together(failures)
 
 
@@ -74,28 +80,29 @@ def can_create_reports(connection: Connection, now: datetime) -> bool:
 def _create_at(
     context: JobContext,
     session: SessionRecorder,
-    client_id: str,
-    region: str,
+    gate: tuple[str, str],
+    longest_pause: timedelta,
     failures: list[Exception],
 ) -> None:
     tried: set[int] = set()
-    while (request_id := _next_request(context, client_id, region, tried)) is not None:
+    while (request_id := _next_request(context, gate, longest_pause, tried)) is not None:
         tried.add(request_id)
         with kept_in(failures):
             drive_request(context, session, request_id)
 
 
-def _next_request(context: JobContext, client_id: str, region: str, tried: set[int]) -> int | None:
+def _next_request(
+    context: JobContext, gate: tuple[str, str], longest_pause: timedelta, tried: set[int]
+) -> int | None:
     """Return the planned request to create next, after the pace between two; None where the gate is full or closed, or the worker is being stopped."""
     if context.is_stopping():
         return None
     with context.engine.begin() as connection:
-        pause = pause_before_create(connection, client_id, region, context.now())
-        if pause is None or pause > LONGEST_PAUSE:
+        pause = pause_before_create(connection, *gate, context.now())
+        if pause is None or pause > longest_pause:
             return None
-        rows = list_candidates(
-            connection, client_id, region, now=context.now(), tolerance=context.settings.late_after
-        )
+        tolerance = context.settings.late_after
+        rows = list_candidates(connection, *gate, now=context.now(), tolerance=tolerance)
     candidates = [_candidate(row, context.now()) for row in rows if row["request_id"] not in tried]
     known = [candidate for candidate in candidates if candidate.dataset in DATASETS]
     chosen = next_to_create(known, DATASETS, now=context.now())

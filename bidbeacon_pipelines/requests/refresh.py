@@ -31,9 +31,10 @@ def refresh_account(
     `on_step` is called after each poll or load.
     """
 
-    def create(context: JobContext, session: SessionRecorder) -> None:
+    def create(context: JobContext, session: SessionRecorder, *, waits: bool) -> None:
+        gate = (ads_account.client_id, ads_account.region)
         try:
-            create_reports(context, session, gate=(ads_account.client_id, ads_account.region))
+            create_reports(context, session, gate=gate, waits=waits)
         except (LockLostError, SessionClosedError):
             raise
         except Exception:
@@ -57,13 +58,13 @@ def step_requests(
     session: SessionRecorder,
     *,
     account_id: str | None = None,
-    create: Callable[[JobContext, SessionRecorder], object] = create_reports,
+    create: Callable[..., object] = create_reports,
     on_step: Callable[[], object] | None = None,
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one now; return how many there were.
 
     Planned reports are created first, and again after each step: a load takes long, and Amazon's
-    places must not stand empty meanwhile.
+    places must not stand empty meanwhile. Only first and last that waits for the pace.
 
     Several processes share the work: each takes one request at a time, and passes by the ads
     accounts that others are at work on. A request is stepped once; one that falls due meanwhile is
@@ -74,7 +75,7 @@ def step_requests(
         context: the tools.
         session: records the actions.
         account_id: only those of this ads account.
-        create: creates planned reports.
+        create: creates planned reports, as `create_reports` does.
         on_step: called after each step.
 
     Raises:
@@ -84,17 +85,19 @@ def step_requests(
     """
     due_at, stepped = context.now(), list[int]()
     failures: list[Exception] = []
-    while True:
-        with kept_in(failures):
-            create(context, session)
-        request = _take_next(context, session, account_id, due_at, stepped)
-        if request is None:
-            break
+    with kept_in(failures):
+        create(context, session, waits=True)
+    while (request := _take_next(context, session, account_id, due_at, stepped)) is not None:
         stepped.append(request.id)
         with kept_in(failures):
             drive_locked(context, session, request)
         if on_step is not None:
             on_step()
+        with kept_in(failures):
+            create(context, session, waits=False)
+    if stepped:
+        with kept_in(failures):
+            create(context, session, waits=True)
     raise_together(failures)
     return len(stepped)
 

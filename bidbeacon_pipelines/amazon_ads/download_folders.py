@@ -19,7 +19,7 @@ _DRAFT: Final = "."
 """How the name of a folder begins that is not locked yet."""
 _DRAFT_SECONDS: Final = 60
 """A draft that is older was left by a killed process."""
-_TRIAL_BYTES: Final = 2**20
+_TRIAL_BYTES: Final = 2**16
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _locked_folder(downloads: Path, name: str) -> Iterator[Path]:
 
 
 def check_writable(downloads: Path) -> None:
-    """Write a file of a megabyte, and remove it.
+    """Write a small file, and remove it.
 
     Raises:
         NotWritten: That is not possible.

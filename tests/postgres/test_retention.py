@@ -64,6 +64,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
             "hourly_months",
             "findings",
             "processes",
+            "unwritable_folders",
             "registry_overrides",
         ),
     ]
@@ -193,6 +194,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "hourly_months": 0,
         "findings": 0,
         "processes": 0,
+        "unwritable_folders": 0,
         "registry_overrides": 0,
     }
     assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload

@@ -362,6 +362,12 @@ _TABLE = (
         "Amazon no longer serves this day[; the oldest that it serves is {oldest}].",
     ),
     Kind(
+        "day-not-over",
+        "The day is not over in the account's time zone[ ({zone})].",
+        "The scheduled refresh loads it when it is over.",
+        Severity.WAITING,
+    ),
+    Kind(
         "still-at-amazon",
         "Amazon is not done yet.",
         "The scheduled refresh continues with it.",

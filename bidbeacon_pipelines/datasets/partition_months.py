@@ -10,8 +10,8 @@ from typing import Final
 
 MOST_PARTITIONS: Final = 100_000
 NEARLY_FULL: Final = MOST_PARTITIONS * 8 // 10
-DAYS_AHEAD: Final = 2
-"""Partitions are counted in UTC; an account's own day may have begun before."""
+DAYS_AHEAD: Final = 1
+"""Partitions are counted in UTC, to today: no account's day ends before it has begun in UTC."""
 
 
 def first_partition_day(today: date, months: int) -> date:

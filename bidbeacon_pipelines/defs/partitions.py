@@ -24,8 +24,8 @@ ACCOUNTS, ADS_ACCOUNTS = "accounts", "ads_accounts"
 ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ACCOUNTS)
 ADS_ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ADS_ACCOUNTS)
 
-# The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an
-# account's own day always exists.
+# The keys are account-local dates, the definition counts in UTC: with today in UTC there is each
+# day that is over in some time zone.
 WINDOW_PARTITIONS = dg.DailyPartitionsDefinition(
     start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=DAYS_AHEAD
 )

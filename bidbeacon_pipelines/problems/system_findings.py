@@ -104,7 +104,7 @@ _IS_LOADED_SINCE = """
 _IS_REFUSED = """
     (EXISTS (SELECT FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for')
      AND coalesce(h.error #> '{cause,causes}', jsonb_build_array((h.error -> 'cause') - 'detail'))
-         <@ '[{"code": "account-paused"}, {"code": "account-disabled"}, {"code": "account-refused"}, {"code": "day-not-served"}]')"""
+         <@ '[{"code": "account-paused"}, {"code": "account-disabled"}, {"code": "account-refused"}, {"code": "day-not-served"}, {"code": "day-not-over"}]')"""
 # Accounts are synced hourly. Entities follow within five minutes, as soon as Amazon allows exports.
 _NEXT_SYNC = """
     CASE h.job_name WHEN 'sync-accounts' THEN h.finished_at + interval '1 hour'

@@ -125,8 +125,8 @@ def drive_windows(
 ) -> list[ReportWindow]:
     """Load windows now, whether or not they are due: adopt reports in flight, request the rest, wait, load.
 
-    Days that are not over in the account's time zone are skipped. One day that fails does not keep
-    the others from being loaded. While it works the windows are wanted and this session drives
+    One day that fails, or is not over in the account's time zone, does not keep the others from
+    being loaded. While it works the windows are wanted and this session drives
     them; if its process is killed they stay wanted, and Dagster's sensor starts another run.
 
     Args:
@@ -143,8 +143,8 @@ def drive_windows(
 
     Raises:
         AccountSkippedError: the account is paused, disabled or needs attention.
-        WindowNotLoadedError: a day isn't served, its report failed or was suspicious, or Amazon
-            took longer than the setting allows.
+        WindowNotLoadedError: a day isn't served or isn't over, its report failed or was suspicious,
+            or Amazon took longer than the setting allows.
     """
     with context.engine.begin() as connection:
         windows = list_windows(connection, account, dataset.name, days)
@@ -185,9 +185,12 @@ class _Load:
         self._record_adopted(before)
         self._give_up(self._wait(days))
         windows = self._windows(days)
-        oldest = oldest_served(self.dataset, today)
-        too_old = cause("day-not-served", detail={"oldest": str(oldest)})
-        failed = {d: too_old for d, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
+        oldest = str(oldest_served(self.dataset, today))
+        why = {
+            SkipReason.NOT_SERVED: cause("day-not-served", detail={"oldest": oldest}),
+            SkipReason.NOT_OVER: cause("day-not-over", detail={"zone": self.account.time_zone}),
+        }
+        failed = {day: why[reason] for day, reason in left_out.items()}
         served = _days(windows)
         failed |= dict.fromkeys((day for day in days if day not in served), cause("day-not-served"))
         with self.context.engine.begin() as connection:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import psutil
@@ -87,16 +87,31 @@ def test_a_backfill_ends_once_its_partitions_are_loaded(
     served.release_reports()
     served.run_job("poll_reports")
 
-    def has_succeeded() -> bool:
-        [found] = served.instance.get_backfills()
-        return found.status.name == "COMPLETED_SUCCESS"
-
-    wait_until(has_succeeded, "the backfill succeeds", seconds=120)
+    wait_until(lambda: outcome(served) == "COMPLETED_SUCCESS", "the backfill succeeds", 120)
     assert statuses(served) == {DagsterRunStatus.SUCCESS}
     records = served.instance.fetch_materializations(ASSET_KEY, limit=20).records
     assert {str(partition_key(account.account_key, day)) for day in days} == {
         record.partition_key for record in records if record.run_id == run.run_id
     }
+
+
+def test_a_backfill_with_a_day_that_is_not_over_fails(served: World, processes: ExitStack) -> None:
+    """Its run materializes the other days, then fails naming the days left out, so that the backfill ends."""
+    account, today = served.account(), served.day(0)
+    over = served.yesterday_of(account)
+    left_out = [over + timedelta(days=n) for n in range(1, (today - over).days + 1)]
+    days = [(account, day) for day in (over, *left_out)]
+    backfill(served, processes, days, runs=1)
+    wait_until(
+        lambda: outcome(served) == "COMPLETED_FAILED",
+        "the backfill ends",
+        120,
+        lambda: outcome(served),
+    )
+    assert [str(partition_key(account.account_key, over))] == served.recorded_partitions()
+    message = served.one_session("load-windows")["error"]["message"]
+    assert f"The day is not over in the account's time zone ({account.time_zone})" in message
+    assert all(str(day) in message for day in left_out)
 
 
 def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
@@ -139,6 +154,12 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     served.release_reports()
     wait_until(lambda: all_loaded_by_polling(served), "polls load what is ready", seconds=180)
     assert (3, len(wanted)) == (len(served.accepted_creates()), len(served.recorded_partitions()))
+
+
+def outcome(world: World) -> str:
+    """Return the status of the only backfill."""
+    [found] = world.instance.get_backfills()
+    return str(found.status.name)
 
 
 def kill_worker(world: World, run: DagsterRun) -> None:

@@ -137,7 +137,10 @@ def test_load_of_days_that_end_in_the_future_loads_the_others_and_fails(stocked:
     session = stocked.one_session("load-windows")
     skipped = [one for one in session["actions"] if one["type"] == "window-skipped"]
     assert "the day is not over in the account's time zone" in [one["reason"] for one in skipped]
-    assert session["status"] == "succeeded"
+    assert session["status"] == "failed"
+    assert f"{yesterday + timedelta(days=1)}: The day is not over" in result.stderr.replace(
+        "\n", " "
+    )
     loaded = stocked.rows("SELECT window_date FROM report_windows WHERE last_loaded_at IS NOT NULL")
     assert [one["window_date"] for one in loaded] == [yesterday] * 2
 

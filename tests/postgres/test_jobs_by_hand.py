@@ -8,13 +8,16 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, Dataset
+from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,
     drive_windows,
 )
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions.clock import utc_now
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -196,12 +199,16 @@ def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
         drive(world, account, DAY, minutes=50)
 
 
-def test_days_that_are_not_over_are_skipped(world: BenchWorld) -> None:
-    """Today and tomorrow are no failure; nothing is asked of Amazon, and the account's time zone is told."""
+def test_days_that_are_not_over_fail_and_the_others_are_loaded(world: BenchWorld) -> None:
+    """Nothing of today and tomorrow is asked of Amazon; error and action name them and the account's time zone, Home does not."""
     account, days = world.account(), [TODAY, TODAY + timedelta(days=1)]
-    windows, _ = drive(world, account, *days)
-    assert windows == []
-    assert world.accepted() == []
+    with pytest.raises(WindowNotLoadedError) as caught:
+        drive(world, account, DAY, *days)
+    assert (days, [DAY]) == (list(caught.value.causes), caught.value.loaded)
+    assert f"not over in the account's time zone ({account.time_zone})" in str(caught.value)
+    assert len(world.accepted()) == 1
+    with world.engine.begin() as connection:
+        assert [] == [*find_failed_sessions(connection, Settings(), utc_now())]
     [told] = world.actions("window-skipped")
     assert [str(day) for day in days] == told["windows"]
     assert ("the day is not over in the account's time zone", account.time_zone) == (
@@ -217,7 +224,7 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
         WindowNotLoadedError, match=r"no longer serves this day; the oldest .* is 2"
     ) as caught:
         drive(world, world.account(), TODAY, DAY, too_old)
-    assert ([too_old], [DAY]) == (list(caught.value.causes), caught.value.loaded)
+    assert ([too_old, TODAY], [DAY]) == (sorted(caught.value.causes), caught.value.loaded)
     assert world.window(world.account(), DAY).load_count == 1
     told = {
         day: action["reason"]

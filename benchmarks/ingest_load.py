@@ -81,6 +81,7 @@ _RULES = LoadRules(
     bad_row_share=0.02,
     suspicious_again_at=lambda _: NOW,
     next_refresh_at=lambda _: NOW,
+    is_final=lambda _: False,
     refused=lambda window, cause: failed(window, cause, NOW),
 )
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from bidbeacon_sessions.sentences import join_sentences, without_stop
 
 Cause = dict[str, Any]
-Action = Literal["load", "resume"]
+Action = Literal["load", "resume", "accept", "acknowledge"]
 """The action of the button beside a cause."""
 
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
@@ -330,6 +330,14 @@ _TABLE = (
         "The old rows are kept. A second report is requested, and decides.",
         parameters=("ad_products",),
     ),
+    Kind(
+        "final-rows-lost",
+        "A report has far fewer rows for final days of {dataset} than are loaded[: {new_rows:,} instead of {old_rows:,}][, spend {new_spend} instead of {old_spend}].",
+        "The loaded rows are kept. Check these days in Amazon's console, then accept what Amazon reports (`bidbeacon windows accept`) or keep ours (`bidbeacon windows keep`).",
+        Severity.WARNING,
+        action="accept",
+        parameters=("account", "dataset"),
+    ),
     _recovers(
         "rows-missing",
         "The report has no rows of the country, though it has deliverable campaigns.",
@@ -412,6 +420,14 @@ _TABLE = (
         "Two reports in a row have no rows of a country that has deliverable campaigns.",
         "These days count as days without traffic. Check in Amazon's console whether that is true.",
         Severity.WARNING,
+    ),
+    Kind(
+        "rows-removed",
+        "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did not have them.",
+        "Check these days in Amazon's console, then acknowledge this. `bidbeacon restatements` shows the numbers of a day before.",
+        Severity.WARNING,
+        action="acknowledge",
+        parameters=("account", "dataset"),
     ),
     Kind(
         "totals-differ",

@@ -88,6 +88,12 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
         Rule("findings", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_findings),
+        Rule(
+            "row_removals",
+            timedelta(days=settings.session_days),
+            ROWS_A_PIECE,
+            partial(_delete_rows, "row_removals", "acknowledged_at"),
+        ),
         Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
         Rule(
             "unwritable_folders",

@@ -310,7 +310,7 @@ class OtherProductsReported(Action):
 
 
 class ReportSuspicious(_ReportAction, _RequestEnded):
-    """A report was suspicious, so the old data stays and the windows are requested again."""
+    """A report was suspicious, so the old data stays; the windows are requested again, or wait for a person where their data is final."""
 
     sentence = (
         "Report of {dataset:badge} was suspicious for {windows:count:day}[ in {accounts:count:account}], old data kept: {cause:cause}"
@@ -332,6 +332,26 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
     report_id: str
     cause: Cause
+
+
+class ReportAccepted(_WindowsAction):
+    """Somebody accepted what Amazon reports for final days, though it has far fewer rows: their next report is taken whatever it says."""
+
+    sentence = "Accepted the next report of {dataset:badge} for {windows:count:final day} {windows:windows}: {by}"
+    effect = "accepted"
+
+    by: str
+
+
+class RowsKept(_WindowsAction):
+    """Somebody kept the loaded rows of final days, of which a later report has far fewer."""
+
+    sentence = (
+        "Kept the rows of {dataset:badge} for {windows:count:final day} {windows:windows}: {by}"
+    )
+    effect = "kept"
+
+    by: str
 
 
 class SilenceAccepted(_WindowsAction):

@@ -33,7 +33,7 @@ _MODULES: Final = {
     "probe": "probe",
     "services": "dev, stream, login, db start, db upgrade, db url, db shell",
     "sessions": "sessions list, sessions show, sessions tail",
-    "windows": "explain, restatements, quarantine list",
+    "windows": "explain, restatements, quarantine list, windows accept, windows keep",
 }
 """The commands by module: `accounts list` is the function `accounts_list` of the module `accounts`."""
 
@@ -46,6 +46,7 @@ _GROUPS: Final = {
     "entities": "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
     "quarantine": "Invalid rows of reports: as received, with the reason.",
     "sessions": "Job sessions: each job's input and actions.",
+    "windows": "Final days of which a later report has far fewer rows: accept it, or keep ours.",
 }
 """The help of each group."""
 

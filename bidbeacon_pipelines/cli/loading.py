@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -20,6 +20,7 @@ from bidbeacon_pipelines.cli.options import (
     AccountOption,
     CountryOption,
     DatasetOption,
+    DaysOption,
     OnlyAccount,
     OnlyDataset,
     list_chosen,
@@ -75,10 +76,7 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
 
 def load(
     account: AccountOption,
-    window: Annotated[
-        list[str],
-        typer.Option(help="A day (2026-11-23) or days (2026-11-01..2026-11-07), repeatable."),
-    ],
+    window: DaysOption,
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
     as_json: Json = False,

@@ -106,6 +106,12 @@ _DAY = typer.Option(
 )
 DayOption = Annotated[date, _DAY]
 OnlyDay = Annotated[date | None, _DAY]
+DaysOption = Annotated[
+    list[str],
+    typer.Option(
+        "--window", help="A day (2026-11-23) or days (2026-11-01..2026-11-07), repeatable."
+    ),
+]
 
 
 def parse_days(value: str) -> list[date]:

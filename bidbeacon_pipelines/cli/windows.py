@@ -1,4 +1,4 @@
-"""Commands on report windows: why one is as it is, how its numbers changed, and which rows were set aside."""
+"""Commands on report windows: why one is as it is, how its numbers changed, which rows were set aside, and decisions about final days."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -9,17 +9,20 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
 from bidbeacon_pipelines.causes import explain as explain_cause
 from bidbeacon_pipelines.cli.options import (
     AccountOption,
     CountryOption,
     DatasetOption,
     DayOption,
+    DaysOption,
     OnlyAccount,
     OnlyDataset,
     OnlyDay,
     look_up_account,
     open_store,
+    parse_days,
 )
 from bidbeacon_pipelines.cli.output import (
     Json,
@@ -37,6 +40,8 @@ from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
+from bidbeacon_pipelines.problems.findings import counted
+from bidbeacon_pipelines.requests.decisions import decide_days
 from bidbeacon_pipelines.settings import get_settings
 
 _METRICS: Final = ("spend", "sales", "orders", "clicks", "impressions")
@@ -176,6 +181,39 @@ def quarantine_list(
             connection, account=key, dataset=dataset, day=window, reason=reason, limit=limit
         )
     print_list(rows, _print_row, as_json=as_json, if_empty="No row in quarantine matches.")
+
+
+def windows_accept(
+    account: AccountOption,
+    window: DaysOption,
+    country: CountryOption = None,
+    dataset: DatasetOption = "daily_targets",
+) -> None:
+    """Accept the next report of final days whatever it says, and ask for it now; the days are those that wait for a decision."""
+    decided = _decide(account, country, dataset, window, accepts=True)
+    console.print(f"Accepted {decided}: the next report is taken, and Dagster requests it now.")
+
+
+def windows_keep(
+    account: AccountOption,
+    window: DaysOption,
+    country: CountryOption = None,
+    dataset: DatasetOption = "daily_targets",
+) -> None:
+    """Keep the loaded rows of final days, of which a later report has far fewer."""
+    decided = _decide(account, country, dataset, window, accepts=False)
+    console.print(f"Kept the rows of {decided}.")
+
+
+def _decide(
+    named: str, country: str | None, dataset: str, windows: Sequence[str], *, accepts: bool
+) -> str:
+    """Decide about days of an account; return what was decided about."""
+    found, account = get_dataset(dataset), look_up_account(named, country)
+    days = sorted({day for value in windows for day in parse_days(value)})
+    asked = (open_store(), get_settings(), account, found, days)
+    decided = decide_days(*asked, accepts=accepts, by=COMMAND_LINE)
+    return f"{counted(len(decided), 'day')} of {found.name} of {account.label}"
 
 
 def _print_row(row: Row) -> None:

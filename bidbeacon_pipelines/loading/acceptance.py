@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.fields import product_name
@@ -80,6 +82,60 @@ class Suspicious:
 
 
 @dataclass(frozen=True)
+class Totals:
+    """Rows of a window, and their spend; None where the dataset has none."""
+
+    rows: int
+    spend: Decimal | None
+
+    def __add__(self, other: "Totals") -> "Totals":
+        """Return the totals of both windows."""
+        spend = None if self.spend is None or other.spend is None else self.spend + other.spend
+        return Totals(self.rows + other.rows, spend)
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """Keep the final data, remember this report, and request no other one: a person decides.
+
+    Attributes:
+        account: The account's key.
+        dataset: The dataset's name.
+        currency: The account's.
+        old: What the window holds.
+        new: What the report has for it.
+    """
+
+    account: str
+    dataset: str
+    currency: str
+    old: Totals
+    new: Totals
+
+    @property
+    def cause(self) -> Cause:
+        """Which account's final days lost rows, and how many rows and how much spend there are now and were before."""
+        return final_rows_lost(self.account, self.dataset, self.currency, self.old, self.new)
+
+    def plus(self, other: "Doubted") -> "Doubted":
+        """Return the verdict on both windows as one; both have the same cause."""
+        return replace(self, old=self.old + other.old, new=self.new + other.new)
+
+
+def final_rows_lost(
+    account: str, dataset: str, currency: str, old: Totals, new: Totals
+) -> dict[str, Any]:
+    """Return the cause why a person has to decide about final days of a dataset of an account."""
+    spends = {"old_spend": old.spend, "new_spend": new.spend}
+    spent = {
+        name: None if spend is None else f"{spend:,.2f} {currency}"
+        for name, spend in spends.items()
+    }
+    detail = {"new_rows": new.rows, "old_rows": old.rows} | spent
+    return cause("final-rows-lost", account=account, dataset=dataset, detail=detail)
+
+
+@dataclass(frozen=True)
 class Refuse:
     """Keep the old data; the report can't be trusted.
 
@@ -122,7 +178,7 @@ class Unconfirmed:
         return self
 
 
-Verdict = Accept | Suspicious | Refuse | Unconfirmed
+Verdict = Accept | Suspicious | Doubted | Refuse | Unconfirmed
 
 
 def decide_load(
@@ -136,7 +192,9 @@ def decide_load(
     digest: str,
     should_have_rows: bool = False,
     lost: Sequence[LostProduct] = (),
-) -> Verdict:
+    is_final: bool = False,
+    is_accepted: bool = False,
+) -> Accept | Suspicious | Refuse | Unconfirmed:
     """Decide about one window of a report.
 
     Args:
@@ -154,13 +212,16 @@ def decide_load(
             window was never loaded.
         lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows`
             and `new_rows` say it.
+        is_final: Whether the window's data is final: then no second report confirms it.
+        is_accepted: Whether a person has accepted that rows are lost.
     """
     if is_too_bad(bad_rows, read_rows, bad_share_limit):
         return Refuse(bad_rows, read_rows)
     if should_have_rows:
         return Accept(is_silent=True) if earlier == digest else Unconfirmed()
     kept_rows = not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows
-    if kept_rows or earlier == digest:  # a second report confirms it
+    is_confirmed = earlier == digest and not is_final
+    if kept_rows or is_confirmed or is_accepted:
         return Accept()
     return Suspicious(
         old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows)

@@ -6,7 +6,7 @@ the accepted ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,8 +19,10 @@ from bidbeacon_pipelines.entities.queries import find_first_deliverable_day
 from bidbeacon_pipelines.loading.acceptance import (
     Accept,
     BadRows,
+    Doubted,
     Refuse,
     Suspicious,
+    Totals,
     Unconfirmed,
     Verdict,
     decide_load,
@@ -29,6 +31,7 @@ from bidbeacon_pipelines.loading.acceptance import (
 from bidbeacon_pipelines.loading.load_queries import (
     ReportScope,
     insert_load,
+    insert_removals,
     make_check,
     note_loads,
     quarantine_rows,
@@ -44,7 +47,14 @@ from bidbeacon_pipelines.loading.staging import (
     tally_windows,
 )
 from bidbeacon_pipelines.windows.queries import release_windows
-from bidbeacon_pipelines.windows.rules import NOT_SUSPICIOUS, loaded, local_date, put_back
+from bidbeacon_pipelines.windows.rules import (
+    NOT_SUSPICIOUS,
+    UNDECIDED,
+    awaits_decision,
+    loaded,
+    local_date,
+    put_back,
+)
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
@@ -57,12 +67,14 @@ class LoadRules:
         suspicious_again_at: Returns when a window is requested again, UTC, given how many
             suspicious reports it had before.
         next_refresh_at: Returns when a window is due next, with data as of this report.
+        is_final: Returns whether the data of a window was final before this report.
         refused: Returns a window that this report was refused for, given the cause.
     """
 
     bad_row_share: float
     suspicious_again_at: Callable[[int], datetime]
     next_refresh_at: Callable[[date], datetime | None]
+    is_final: Callable[[ReportWindow], bool]
     refused: Callable[[ReportWindow, Cause], ReportWindow]
 
 
@@ -91,7 +103,7 @@ class LoadResult:
     loaded: list[date] = field(default_factory=list)
     silent: list[date] = field(default_factory=list)
     unconfirmed: dict[date, Unconfirmed] = field(default_factory=dict)
-    suspicious: dict[date, Suspicious] = field(default_factory=dict)
+    suspicious: dict[date, Suspicious | Doubted] = field(default_factory=dict)
     refused: dict[date, Refuse] = field(default_factory=dict)
     rows: int = 0
     unresolved: int = 0
@@ -130,7 +142,7 @@ class LoadResult:
                 self.silent.append(day)
             return
         self.withheld += tally.total("read_rows")
-        if isinstance(verdict, Suspicious):
+        if isinstance(verdict, Suspicious | Doubted):
             self.suspicious[day] = verdict
         elif isinstance(verdict, Unconfirmed):
             self.unconfirmed[day] = verdict
@@ -204,7 +216,8 @@ class _AccountLoad:
             day, tally = window.window_date, self._tallies[window.window_date]
             if tally.lost or day in silent:  # only these are compared with an earlier report
                 self._digests[day] = self._digest(day, tally)
-            self._verdicts[day] = refused or decide_load(
+            is_final = bool(tally.lost) and self._rules.is_final(window)
+            verdict = refused or decide_load(
                 tally.total("old_rows"),
                 tally.total("rows"),
                 self._bad.get(day, BadRows()),
@@ -214,7 +227,19 @@ class _AccountLoad:
                 lost=tally.lost,
                 digest=self._digests.get(day, ""),
                 should_have_rows=day in silent,
+                is_final=is_final,
+                is_accepted=window.decision == "accept",
             )
+            is_doubted = is_final and isinstance(verdict, Suspicious)
+            self._verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
+
+    def _doubted(self, window: ReportWindow, tally: WindowTally) -> Doubted:
+        """Return the verdict on a report that lost rows of a window with final data."""
+        old, new = Totals(tally.total("old_rows"), window.spend), tally.totals
+        if "spend" not in self._scope.dataset.columns:
+            old, new = replace(old, spend=None), replace(new, spend=None)
+        account, name = self.account, self._scope.dataset.name
+        return Doubted(account.account_key, name, account.currency_code, old, new)
 
     def _refused_report(self, limit: float) -> Refuse | None:
         """Return the verdict on all windows where too many rows belong to no known one.
@@ -264,6 +289,9 @@ class _AccountLoad:
         note_loads(*place, tallies, bad_rows)
         quarantine_rows(*place, list(self._verdicts), result.loaded)
         insert_load(*place, result.counts)
+        accepted = [window for window in self._windows if window.window_date in tallies]
+        lost = [(one, loss) for one in accepted for loss in tallies[one.window_date].lost]
+        insert_removals(*place, [(window, loss.ad_product) for window, loss in lost])
         release_windows(self._connection, self._scope.request_id, map(self._ended, self._windows))
         return result
 
@@ -273,15 +301,20 @@ class _AccountLoad:
         match verdict := self._verdicts[day]:
             case Accept():
                 return loaded(window, self._scope.data_as_of, rules.next_refresh_at(day))
-            case Suspicious(cause=cause) | Unconfirmed(cause=cause):
-                kept = put_back(window, rules.suspicious_again_at(window.suspicious_count))
+            case Suspicious(cause=cause) | Doubted(cause=cause) | Unconfirmed(cause=cause):
+                again_at, new = rules.suspicious_again_at, self._tallies[day].totals
+                is_doubted = isinstance(verdict, Doubted)
+                kept = put_back(window, None if is_doubted else again_at(window.suspicious_count))
                 is_silent = isinstance(verdict, Unconfirmed)
                 return kept.with_changes(
                     status="unconfirmed" if is_silent else kept.status,
                     cause=cause,
                     suspicious_digest=self._digests[day],
-                    suspicious_rows=self._tallies[day].total("rows"),
+                    suspicious_rows=new.rows,
+                    suspicious_spend=new.spend,
                     suspicious_count=window.suspicious_count + 1,
+                    **UNDECIDED,
                 )
             case Refuse(cause=cause):
-                return rules.refused(window.with_changes(**NOT_SUSPICIOUS), cause)
+                kept = window if awaits_decision(window) else window.with_changes(**NOT_SUSPICIOUS)
+                return rules.refused(kept, cause)

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
 from bidbeacon_pipelines.loading.staging import WindowTally
 from bidbeacon_pipelines.loading.tables import ReportLoad
+from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,41 @@ def quarantine_rows(
     values["most"] = MOST_ROWS_OF_A_REFUSED_WINDOW
     connection.execute(_RELEASE, values)
     connection.execute(_QUARANTINE, values)
+
+
+# A person who has accepted it has acknowledged it thereby.
+_REMOVE = """
+    INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend, currency_code, acknowledged_by, acknowledged_at)
+    SELECT :request_id, a.account_id, a.country_code, :dataset, array_agg(DISTINCT c.window_date ORDER BY c.window_date), count(*),
+           coalesce(sum({spend}) FILTER (WHERE c.currency_code = a.currency_code), 0), a.currency_code, l.by, l.at
+      FROM report_changes c JOIN advertiser_accounts a ON a.id = c.account
+      JOIN unnest(CAST(:days AS date[]), CAST(:products AS text[]), CAST(:by AS text[]), CAST(:at AS timestamptz[]))
+           AS l(window_date, ad_product, by, at) USING (window_date, ad_product)
+     WHERE c.account = :account AND c.change = 'vanished'
+     GROUP BY a.account_id, a.country_code, a.currency_code, l.by, l.at"""
+
+
+def insert_removals(
+    connection: Connection,
+    scope: ReportScope,
+    account: Account,
+    lost: Sequence[tuple[ReportWindow, str]],
+) -> None:
+    """Store how many rows, with how much spend, a merge has removed of ad products that lost nearly all, given with their windows."""
+    deciders = [
+        (window.decided_by, window.decided_at) if window.decision == "accept" else (None, None)
+        for window, _ in lost
+    ]
+    values = scope.values | {
+        "account": account.id,
+        "days": [window.window_date for window, _ in lost],
+        "products": [ad_product for _, ad_product in lost],
+        "by": [by for by, _ in deciders],
+        "at": [at for _, at in deciders],
+    }
+    spend = "c.old_spend" if "spend" in scope.dataset.columns else "0"
+    if lost:
+        connection.execute(text(_REMOVE.format(spend=spend)), values)
 
 
 _NOTE_LOAD = text("""

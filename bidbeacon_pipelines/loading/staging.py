@@ -25,6 +25,7 @@ from bidbeacon_pipelines.loading.acceptance import (
     LOST_ROWS_DIVISOR,
     BadRows,
     LostProduct,
+    Totals,
 )
 from bidbeacon_pipelines.loading.rows import ESCAPES, BadRow, NotWaitedFor, OtherRow, RowCheck
 from bidbeacon_sessions.writes import json_text
@@ -248,6 +249,11 @@ class WindowTally:
     def total(self, name: str) -> Any:
         """Return the sum of one figure over all ad products."""
         return sum(getattr(product, name) for product in self.products.values())
+
+    @property
+    def totals(self) -> Totals:
+        """The report's rows, and their spend."""
+        return Totals(self.total("rows"), self.total("spend"))
 
     @property
     def lost(self) -> list[LostProduct]:

@@ -1,12 +1,13 @@
-"""The tables of loads, of restatements and of quarantined rows."""
+"""The tables of loads, of restatements, of removed rows and of quarantined rows."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity, Index, LargeBinary, text
+from sqlalchemy import ARRAY, CheckConstraint, Date, Identity, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bidbeacon_pipelines.database.base import PipelinesBase
+from bidbeacon_pipelines.database.base import TOTAL, PipelinesBase
 from bidbeacon_pipelines.database.base import account_reference as _account
 from bidbeacon_pipelines.database.base import amazon_id as _id
 
@@ -80,6 +81,42 @@ class Restatement(PipelinesBase):
         CheckConstraint("(change = 'vanished') = (new_values IS NULL)", name="new_values_fit"),
         Index("ix_restatements_window", "account_id", "country_code", "dataset", "window_date"),
         Index("ix_restatements_day", "window_date", postgresql_using="brin"),
+    )
+
+
+class RowRemoval(PipelinesBase):
+    """One row is a load that removed nearly all rows of an ad product of some days of an account.
+
+    A second report has confirmed it, or a person has accepted it, who has acknowledged it thereby.
+    `spend` is that of the removed rows, in the account's currency; `restatements` have the rows.
+    """
+
+    __tablename__ = "row_removals"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    request_id: Mapped[int]
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    dataset: Mapped[str]
+    days: Mapped[list[date]] = mapped_column(ARRAY(Date))
+    rows: Mapped[int]
+    spend: Mapped[Decimal] = mapped_column(TOTAL)
+    currency_code: Mapped[str]
+    removed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    acknowledged_by: Mapped[str | None]
+    acknowledged_at: Mapped[datetime | None]
+    note: Mapped[str | None]
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint(
+            "(acknowledged_by IS NULL) = (acknowledged_at IS NULL)", name="acknowledged_by_somebody"
+        ),
+        Index(
+            "ix_row_removals_open",
+            "removed_at",
+            postgresql_where=text("acknowledged_at IS NULL"),
+        ),
     )
 
 

@@ -32,6 +32,7 @@ from bidbeacon_pipelines.problems.alert_store import (
 )
 from bidbeacon_pipelines.problems.findings import Effect, Finding, found
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
+from bidbeacon_pipelines.problems.row_findings import acknowledge_removals
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import Clock, utc_now
@@ -80,12 +81,18 @@ def acknowledge(
 ) -> Known:
     """Acknowledge a finding until it changes: gets worse, grows to twice its size, or ends.
 
+    One whose action is `acknowledge` ends with it.
+
     Raises:
         FindingIsOverError: there is none with this key.
     """
     known = find_finding(connection, settings, now, key)
     given = Acknowledgement(by, now, note, known.finding.severity, known.finding.count)
-    save_known(connection, [known := replace(known, acknowledged=given)])
+    known = replace(known, acknowledged=given)
+    if known.finding.action == "acknowledge":
+        acknowledge_removals(connection, key, now, by=by, note=note)
+    else:
+        save_known(connection, [known])
     return known
 
 

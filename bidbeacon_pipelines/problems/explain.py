@@ -133,8 +133,11 @@ class _Window:
         self._patience = patience
         self._now = asked.now
         self._state = WindowState(row["state"])
-        self._cause = None if row["cause"] is None else explain(row["cause"])
         self._request, self._worker = find_request(connection, row)
+        why = row["cause"]
+        if self._request and self._state in (WindowState.REQUESTED, WindowState.LOADING):
+            why = self._request.cause  # the window's own is of an earlier report
+        self._cause = None if why is None else explain(why)
 
     def explain(self) -> Explanation:
         """Return the explanation."""
@@ -203,9 +206,9 @@ class _Window:
 
     def failed(self) -> Told:
         what, at = f"{_HEADS[self._state]}: {self._reason}.", self._row["next_at"]
-        if at is None:
+        if at is None and self._row["wanted_by"] is None:
             return Told(what, "It is not requested again by itself.")
-        if at > self._now and self._row["wanted_by"] is None:
+        if at is not None and at > self._now and self._row["wanted_by"] is None:
             return Told(what, f"It is requested again at {_when(at)}.", at)
         return self._waiting(what)
 

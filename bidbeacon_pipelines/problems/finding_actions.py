@@ -1,25 +1,38 @@
-"""Takes the action of a finding: loads all of its days again, or resumes all of its ads accounts."""
+"""Takes the action of a finding: loads all of its days again, resumes all of its ads accounts, or decides about all of its final days."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, get_account
 from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, find_finding
 from bidbeacon_pipelines.problems.findings import counted, finding_key
 from bidbeacon_pipelines.problems.report_findings import list_windows
+from bidbeacon_pipelines.requests.decisions import decide_days
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_sessions import SessionStore
 
 
-def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> dict[str, str]:
+def act(
+    store: SessionStore, settings: Settings, key: str, *, by: str, keeps: bool = False
+) -> dict[str, str]:
     """Do what the button of a finding says; return what was done (`said`), and the page that shows it (`link`).
 
+    Args:
+        store: of the database.
+        settings: of the pipelines.
+        key: the finding's.
+        by: who presses the button.
+        keeps: whether it is the button beside *Accept*, which keeps our rows.
+
     Raises:
+        CannotAskError: what was asked for can't be requested from Amazon now.
         FindingIsOverError: there is no such finding, or nothing can be done about it.
     """
     with store.begin() as connection:
@@ -27,10 +40,13 @@ def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> dict[s
         action = find_finding(connection, settings, now, key).finding.action
         if action == "load":
             said = _load(connection, settings, key, by=by, now=now)
-            return {"said": said, "link": "/sessions?job=load-windows&since=1h"}
+            return {"said": said, "link": _LOADS}
         refused = connection.execute(_REFUSED).all() if action == "resume" else []
         keys = [row.account_key for row in refused if finding_key(row.cause) == key]
         accounts = [get_account(connection, account_key) for account_key in keys]
+        undecided = list_windows(connection, settings, now, key) if action == "accept" else []
+    if undecided:
+        return _decide(store, settings, undecided, accepts=not keeps, by=by)
     if not accounts:
         raise FindingIsOverError("This finding is over.")
     changes = AccountChanges(store, settings, by=by)
@@ -41,6 +57,7 @@ def act(store: SessionStore, settings: Settings, key: str, *, by: str) -> dict[s
     return {"said": said, "link": "/accounts"}
 
 
+_LOADS = "/sessions?job=load-windows&since=1h"
 _REFUSED = text(f"""
     SELECT DISTINCT ON (o.account_id) o.needs_attention AS cause, a.account_key
       FROM ads_accounts o JOIN advertiser_accounts a USING (account_id)
@@ -61,3 +78,24 @@ def _load(connection: Connection, settings: Settings, key: str, *, by: str, now:
     accounts = counted(len({account for account, _ in days}), "account")
     number = counted(sum(map(len, days.values())), "day")
     return f"Requested {number} of {accounts}; Dagster starts the runs within half a minute."
+
+
+def _decide(
+    store: SessionStore,
+    settings: Settings,
+    windows: Sequence[RowMapping],
+    *,
+    accepts: bool,
+    by: str,
+) -> dict[str, str]:
+    """Accept or keep all days of a finding, which are of one dataset of one account."""
+    first = windows[0]
+    with store.begin() as connection:
+        account = get_account(connection, first["account_key"])
+    days, dataset = [row["window_date"] for row in windows], get_dataset(first["dataset"])
+    decided = decide_days(store, settings, account, dataset, days, accepts=accepts, by=by)
+    number = counted(len(decided), "day")
+    if not accepts:
+        return {"said": f"Kept the rows of {number}.", "link": "/sessions?job=decide-windows"}
+    said = f"Accepted {number}: the next report is taken. Dagster requests it within half a minute."
+    return {"said": said, "link": _LOADS}

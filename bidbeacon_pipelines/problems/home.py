@@ -46,6 +46,7 @@ def finding_json(known: Known) -> dict[str, Any]:
     """Return a finding as page and command line show it."""
     finding = known.finding
     derived = {"count": finding.count, "since": known.since, "button": button_of(finding)}
+    derived["other_button"] = "Keep ours" if finding.action == "accept" else None
     derived |= {"acknowledged": known.acknowledged}
     plain: dict[str, Any] = msgspec.to_builtins(finding) | msgspec.to_builtins(derived)
     return plain
@@ -60,6 +61,8 @@ def button_of(finding: Finding) -> str | None:
             )
         case "resume":
             return f"Resume {finding.unit}".strip()
+        case "accept":
+            return "Accept"
     return None
 
 

@@ -24,6 +24,7 @@ from bidbeacon_pipelines.problems.findings import (
     found,
     in_datasets,
 )
+from bidbeacon_pipelines.problems.row_findings import UNDECIDED
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState, state_values, windows_in
@@ -67,9 +68,11 @@ _WHAT = {
 
 
 def find_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
-    """Yield why windows are not as they should be; see `windows.totals.WindowSummary.unsettled`."""
+    """Yield why windows are not as they should be (see `windows.totals.WindowSummary.unsettled`), but for those that `find_undecided` adds up."""
     alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:
+        if row["cause"]["code"] == UNDECIDED:
+            continue
         alike.setdefault((WindowState(row["state"]), finding_key(row["cause"])), []).append(row)
     for (state, _), rows in alike.items():
         windows = sum(row["windows"] for row in rows)

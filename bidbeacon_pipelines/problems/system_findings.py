@@ -93,12 +93,12 @@ _IS_RECOVERED = """
              WHERE s.job_name = h.job_name AND s.account_key IS NOT DISTINCT FROM h.account_key
                AND s.started_at > h.started_at AND s.status = 'succeeded')"""
 # A load by hand is done once each day that it asked for was loaded after it began, by whichever
-# session.
+# session, or a person has kept its rows.
 _IS_LOADED_SINCE = """
     coalesce((SELECT bool_and(EXISTS (
                   SELECT FROM session_references t
                    WHERE t.account_key = r.account_key AND t.dataset = r.dataset AND t.window_key = r.window_key
-                     AND t.effect = 'loaded' AND t.id > r.id))
+                     AND t.effect IN ('loaded', 'kept') AND t.id > r.id))
                 FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for'), false)"""
 # The session of a load by hand that we refuse says so to the person who asked for it.
 _IS_REFUSED = """

@@ -30,8 +30,10 @@ from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.queries import release_windows
 from bidbeacon_pipelines.windows.rules import (
     again_after_failure,
+    awaits_decision,
     failed,
     failing_since,
+    is_final,
     needs_report,
     put_back,
 )
@@ -171,13 +173,16 @@ class EndingRequest(LockedRequest):
     def _fail(self, account: Account) -> Callable[[ReportWindow, Cause], ReportWindow]:
         """Return the function that returns windows of a country as they are after a report that failed or was refused.
 
-        Windows that were only bridged need no report, and stay loaded.
+        Windows that were only bridged need no report, and stay loaded; so do those that a person
+        has to decide about. Final data stays final.
         """
         now, zone, dataset = self._context.now(), account.time_zone, self._dataset
 
         def fail(window: ReportWindow, cause: Cause) -> ReportWindow:
-            if not needs_report(window, now):
+            if awaits_decision(window) or not needs_report(window, now):
                 return window.with_changes(status="loaded")
+            if is_final(dataset, window, zone, now):
+                return failed(window, cause, None)
             day, has_data = window.window_date, window.data_as_of is not None
             first = failing_since(dataset, day, zone, self._ended)
             at = again_after_failure(

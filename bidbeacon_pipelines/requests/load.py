@@ -47,7 +47,7 @@ from bidbeacon_pipelines.requests.rules import (
     suspicious_pause,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.rules import next_refresh_at
+from bidbeacon_pipelines.windows.rules import is_final, next_refresh_at
 from bidbeacon_sessions import Action
 
 
@@ -170,6 +170,7 @@ class LoadableRequest(EndingRequest):
             bad_row_share=self._context.settings.bad_row_share,
             suspicious_again_at=lambda count: now + suspicious_pause(count),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
+            is_final=lambda window: is_final(self._dataset, window, zone, now),
             refused=self._fail(account),
         )
 

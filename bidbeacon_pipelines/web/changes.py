@@ -1,4 +1,4 @@
-"""Requests that change something: pause, resume, cadence and alias of an account, loads and syncs that somebody asks for, and what is done about findings.
+"""Requests that change something: pause, resume, cadence and alias of an account, loads and syncs that somebody asks for, decisions about reports, and what is done about findings.
 
 All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
 before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
@@ -33,6 +33,7 @@ from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_datas
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, acknowledge, unacknowledge
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.home import finding_json
+from bidbeacon_pipelines.requests.decisions import decide_days
 from bidbeacon_pipelines.requests.wanted import (
     CannotAskError,
     list_wanted_json,
@@ -84,7 +85,10 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
         "/api/account/alias": (desk.rename, account | {"alias"}),
         "/api/account/sync-entities": (desk.sync_entities, account),
         "/api/account/load-windows": (desk.load_windows, account | {"dataset", "windows"}),
+        "/api/account/accept-report": (desk.accept_report, account | {"dataset", "windows"}),
+        "/api/account/keep-rows": (desk.keep_rows, account | {"dataset", "windows"}),
         "/api/findings/act": (desk.act, finding),
+        "/api/findings/keep": (desk.keep, finding),
         "/api/findings/acknowledge": (desk.acknowledge, finding | {"note"}),
         "/api/findings/unacknowledge": (desk.unacknowledge, finding),
     }
@@ -249,8 +253,23 @@ class _Desk:
             now = read_now(connection, self._settings)
             return want_load(connection, account, dataset, windows, by=by, now=now)
 
+    def accept_report(self, fields: Fields, by: str) -> dict[str, Any]:
+        return self._decide(fields, by, accepts=True)
+
+    def keep_rows(self, fields: Fields, by: str) -> dict[str, Any]:
+        return self._decide(fields, by, accepts=False)
+
+    def _decide(self, fields: Fields, by: str, *, accepts: bool) -> dict[str, Any]:
+        account, dataset = self._account(fields), get_dataset(_text(fields, "dataset"))
+        asked = (account, dataset, _windows(fields))
+        decided = decide_days(self._store, self._settings, *asked, accepts=accepts, by=by)
+        return _named(account) | {"dataset": dataset.name, "windows": list(map(str, decided))}
+
     def act(self, fields: Fields, by: str) -> dict[str, Any]:
         return act(self._store, self._settings, _text(fields, "finding"), by=by)
+
+    def keep(self, fields: Fields, by: str) -> dict[str, Any]:
+        return act(self._store, self._settings, _text(fields, "finding"), by=by, keeps=True)
 
     def acknowledge(self, fields: Fields, by: str) -> dict[str, Any]:
         key, note = _text(fields, "finding"), _optional_text(fields, "note") or ""

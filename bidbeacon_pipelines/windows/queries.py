@@ -154,7 +154,7 @@ def expire_windows(
     values = account.identity | {"dataset": dataset, "now": now}
     connection.execute(
         text(f"""UPDATE report_windows
-                    SET next_refresh_at = NULL, suspicious_digest = NULL, suspicious_rows = NULL, suspicious_count = 0,
+                    SET next_refresh_at = NULL, suspicious_digest = NULL, suspicious_rows = NULL, suspicious_spend = NULL, suspicious_count = 0,
                         status = CASE WHEN status = 'failed' AND last_loaded_at IS NOT NULL THEN 'loaded' ELSE status END
                   WHERE {OF_DATASET} AND expires_at <= :now AND request_id IS NULL
                     AND (next_refresh_at IS NOT NULL OR suspicious_digest IS NOT NULL
@@ -243,6 +243,52 @@ def want_windows(
     )
 
 
+AWAITS_DECISION = """(w.suspicious_digest IS NOT NULL AND w.next_refresh_at IS NULL AND w.request_id IS NULL
+            AND w.expires_at > :now)"""
+"""The condition that a person has to decide about the last report of window `w`, whose data is final."""
+_UNDECIDED = f"{OF_DATASET} AND window_date = ANY(:days) AND {AWAITS_DECISION}"
+_ACCEPT = text(f"""
+    UPDATE report_windows w
+       SET decision = 'accept', decided_by = :by, decided_at = now(),
+           wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now())
+     WHERE {_UNDECIDED} RETURNING window_date""")
+_KEEP = text(f"""
+    UPDATE report_windows w
+       SET decision = 'keep', decided_by = :by, decided_at = now(), cause = NULL,
+           suspicious_digest = NULL, suspicious_rows = NULL, suspicious_spend = NULL, suspicious_count = 0,
+           wanted_by = CASE WHEN decision IS NULL THEN wanted_by END, wanted_at = CASE WHEN decision IS NULL THEN wanted_at END
+     WHERE {_UNDECIDED} RETURNING window_date""")
+
+
+def list_undecided(
+    connection: Connection, account: Account, dataset: str, days: Sequence[date], *, now: datetime
+) -> list[date]:
+    """Return those of some days about whose last report a person has to decide."""
+    statement = text(f"SELECT DISTINCT window_date FROM report_windows w WHERE {_UNDECIDED}")
+    values = account.identity | {"dataset": dataset, "days": list(days), "now": now}
+    return sorted(connection.execute(statement, values).scalars())
+
+
+def decide_windows(
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    days: Sequence[date],
+    *,
+    accepts: bool,
+    by: str,
+    now: datetime,
+) -> list[date]:
+    """Store what somebody decided about suspicious reports of final days; return the days of these.
+
+    Accepted days are wanted, and take their next report whatever it says. Others are as before
+    that report.
+    """
+    values = account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now}
+    decided = connection.execute(_ACCEPT if accepts else _KEEP, values)
+    return sorted(set(decided.scalars()))
+
+
 _NEEDS = f"((w.wanted_by IS NOT NULL OR {IS_DUE}) AND w.expires_at > :now)"
 # Days between due ones come along. A day is over where the account's own calendar shows a later
 # one: in other countries it may go on for hours.
@@ -251,7 +297,8 @@ _IS_BRIDGED = """(NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <
             AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))"""
 _ATTACH = text(f"""
     UPDATE report_windows w
-       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(), cause = NULL
+       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(),
+           cause = CASE WHEN w.suspicious_digest IS NOT NULL AND w.next_refresh_at IS NULL THEN w.cause END
       FROM report_requests r, advertiser_accounts a
      WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
        AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset AND w.report = r.report
@@ -293,7 +340,8 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
 _RELEASE = text("""
     UPDATE report_windows w
        SET request_id = NULL, status = n.status, next_refresh_at = n.next_refresh_at, data_as_of = n.data_as_of, cause = n.cause,
-           suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_count = n.suspicious_count,
+           suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_spend = n.suspicious_spend,
+           suspicious_count = n.suspicious_count, decision = n.decision, decided_by = n.decided_by, decided_at = n.decided_at,
            wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END
       FROM jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
      WHERE w.country_code = n.country_code AND w.window_date = n.window_date AND w.request_id = :request_id""")

@@ -27,11 +27,15 @@ EDGE_SAFETY = timedelta(days=1)
 RETRIED_FOR = timedelta(days=7)
 """A last refresh that fails is tried again once a day for so long."""
 
+UNDECIDED: dict[str, Any] = dict.fromkeys(("decision", "decided_by", "decided_at"))
+"""The columns of a window about which nobody has decided."""
+
 NOT_SUSPICIOUS: dict[str, Any] = {
     "suspicious_digest": None,
     "suspicious_rows": None,
+    "suspicious_spend": None,
     "suspicious_count": 0,
-}
+} | UNDECIDED
 """The columns of a window whose last report was not suspicious."""
 
 
@@ -180,19 +184,35 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
     return window.with_changes(status="failed", next_refresh_at=again_at, cause=cause)
 
 
+def is_final(dataset: Dataset, window: "ReportWindow", time_zone: str, now: datetime) -> bool:
+    """Return whether a window's data is final: its last refresh is in it, or nothing was due any more. Data from the future is not."""
+    as_of, day = window.data_as_of, window.window_date
+    if as_of is None or as_of > now:
+        return False
+    is_over = window.next_refresh_at is None
+    return is_over or next_refresh_at(dataset, day, time_zone, as_of) is None
+
+
+def awaits_decision(window: "ReportWindow") -> bool:
+    """Return whether a person has to decide about a suspicious report of a window, since its data is final."""
+    return window.suspicious_digest is not None and window.next_refresh_at is None
+
+
 def needs_report(window: "ReportWindow", now: datetime) -> bool:
     """Return whether a window is due, requested manually, without data or to be confirmed; others are only bridged by a report."""
     is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
-    is_open = window.data_as_of is None or window.suspicious_digest is not None
+    is_suspicious = window.suspicious_digest is not None and not awaits_decision(window)
+    is_open = window.data_as_of is None or is_suspicious
     return is_due or is_open or window.wanted_by is not None
 
 
-def put_back(window: "ReportWindow", at: datetime) -> "ReportWindow":
-    """Return a window that got no data, and has not failed: as before its request, and due at an instant."""
+def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
+    """Return a window that got no data, and has not failed: as before its request, and due at an instant unless a person has to decide about it."""
     status = "missing" if window.data_as_of is None else "loaded"
     if window.not_served_since is not None:
         status = "not_served"
-    return window.with_changes(status=status, next_refresh_at=at)
+    due = None if awaits_decision(window) else at
+    return window.with_changes(status=status, next_refresh_at=due)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class WindowState(StrEnum):
     LATE = "late"
     """It is due for longer than the tolerance."""
     SUSPICIOUS = "suspicious"
-    """A report lost nearly all rows, and waits for a second one that says the same."""
+    """A report lost nearly all rows, and waits for a second one that says the same, or for a person."""
     UNCONFIRMED = "unconfirmed"
     """Its report had no rows of a country with deliverable campaigns, and is requested once more."""
     NEEDS_ATTENTION = "needs attention"

@@ -36,7 +36,9 @@ class ReportWindow(PipelinesBase):
     a killed run it is behind, and the next run records the rest. `recorded_run_id` is the run of
     the last materialization: where Dagster's last one is of another run, the load is recorded
     again. `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a
-    second one to confirm it. `product_totals` has the rows, spend and sales of each ad product, in
+    second one to confirm it, or for a person where the window's data is final. `decision` is what
+    that person decided, `accept` (the next report is taken whatever it says) or `keep`; an
+    acceptance is cleared once a report is taken. `product_totals` has the rows, spend and sales of each ad product, in
     the account's currency. `loaded_by_request` is the request of its data. `wanted_by` is who
     asked for it to be loaded now, whether or not it is due, and `wanted_at` when; both are empty
     once its request or the session that drives it has ended. `cause_key` is the same for equal
@@ -71,7 +73,11 @@ class ReportWindow(PipelinesBase):
     cause: Mapped[dict[str, Any] | None]
     suspicious_digest: Mapped[str | None]
     suspicious_rows: Mapped[int | None]
+    suspicious_spend: Mapped[Decimal | None] = mapped_column(TOTAL)
     suspicious_count: Mapped[int] = mapped_column(server_default="0")
+    decision: Mapped[str | None]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
     last_request_id: Mapped[int | None]
     wanted_by: Mapped[str | None]
     wanted_at: Mapped[datetime | None]
@@ -92,6 +98,10 @@ class ReportWindow(PipelinesBase):
         ),
         CheckConstraint("(wanted_by IS NULL) = (wanted_at IS NULL)", name="wanted_since"),
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
+        CheckConstraint("decision IN ('accept', 'keep')", name="decision_known"),
+        CheckConstraint(
+            "num_nulls(decision, decided_by, decided_at) IN (0, 3)", name="decided_by_somebody"
+        ),
         # Windows that are not as they should be are counted from these two alone.
         Index(
             "ix_report_windows_unsettled",

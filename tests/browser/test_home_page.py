@@ -120,6 +120,56 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
     expect(page.locator(".session .job")).to_have_text(["poll-reports"])
 
 
+UNDECIDED = """
+    UPDATE report_windows SET suspicious_digest = 'empty', suspicious_rows = 0, suspicious_spend = 0, next_refresh_at = NULL, row_count = 187, spend = 6185.35,
+                              cause = CAST(:cause AS jsonb)
+     WHERE country_code = 'US' AND dataset = 'daily_targets' AND window_date BETWEEN current_date - 140 AND current_date - 102"""
+REMOVED = """
+    INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend, currency_code)
+    SELECT 1, 'amzn1.acme', 'CA', 'daily_campaigns', ARRAY[current_date - 3, current_date - 2], 22, 315.07, 'USD'"""
+
+
+def test_lost_rows_are_decided_about_and_acknowledged(
+    page: Page,
+    base_url: str,
+    fill: Callable[..., None],
+    session_store: SessionStore,
+    find_violations: Callable[[Page], list[str]],
+) -> None:
+    """Final days with Accept and Keep ours, also on the map; removed rows with Acknowledge alone. Each leaves the page when it is done."""
+    fill(failing=97)
+    why = cause("final-rows-lost", account="US.acme", dataset="daily_targets")
+    with session_store.begin() as connection:
+        connection.execute(text(UNDECIDED), {"cause": json.dumps(why)})
+        connection.execute(text(REMOVED))
+    page.goto(base_url)
+    findings = page.locator("#findings .rows > li")
+    expect(findings).to_have_count(2)
+    lost, removed = (findings.filter(has_text=said) for said in ("final days", "Removed"))
+    expect(lost).to_contain_text("0 instead of 7,293, spend 0.00 USD instead of 241,228.65 USD")
+    expect(lost.get_by_role("button")).to_have_text(["Accept", "Keep ours", "Acknowledge"])
+    expect(removed).to_contain_text("Removed 22 rows of daily_campaigns, spend 315.07 USD")
+    expect(removed.get_by_role("button")).to_have_text(["Acknowledge"])
+    for width, scheme in NARROW_AND_WIDE:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        assert (width, scheme, []) == (width, scheme, find_violations(page))
+    lost.locator("a.cause").click()
+    panel = page.locator("#detail")
+    expect(panel.get_by_role("button", name="Keep ours")).to_be_visible()
+    panel.get_by_role("button", name="Accept").click()
+    expect(panel).to_contain_text("Accepted: the next report is taken.")
+    with session_store.begin() as connection:
+        assert ["page"] == [one["wanted_by"] for one in list_wanted(connection)]
+    page.go_back()
+    expect(lost).to_contain_text("38 days waiting")
+    lost.get_by_role("button", name="Keep ours").click()
+    expect(lost).to_have_count(0)
+    removed.get_by_role("button").click()
+    removed.get_by_role("button").click()
+    expect(findings).to_have_count(0)
+
+
 def test_jobs_have_their_durations_and_runs_by_hour(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:

@@ -166,6 +166,7 @@ class LoadWorld:
             bad_row_share=bad_row_share,
             suspicious_again_at=lambda _: ASKED_AGAIN_AT,
             next_refresh_at=lambda _: NEXT_AT,
+            is_final=lambda window: window.next_refresh_at is None,
             refused=lambda window, cause: failed(window, cause, NEXT_AT),
         )
         ensure_partitions(self.engine, dataset, min(days), max(days))

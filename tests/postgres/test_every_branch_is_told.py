@@ -79,6 +79,7 @@ TOLD_ELSEWHERE = {
     "other-products-reported": "tests/postgres/test_dataset_truth.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
     "registry-overridden": "tests/postgres/test_learned_limits.py",
+    **dict.fromkeys(("report-accepted", "rows-kept"), "tests/postgres/test_final_days.py"),
     "report-split": "tests/postgres/test_too_large_reports.py",
     "wait-given-up": "tests/postgres/test_jobs_by_hand.py",
     "windows-expired": "tests/postgres/test_explain.py",

@@ -63,6 +63,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
             "printed_lines",
             "hourly_months",
             "findings",
+            "row_removals",
             "processes",
             "unwritable_folders",
             "registry_overrides",
@@ -98,6 +99,22 @@ def test_processes_that_were_silent_for_a_day_are_deleted(engine: Engine) -> Non
             )
     assert {"processes": 1} == delete(engine, Settings())
     assert 1 == count(engine, "processes")
+
+
+def test_removals_of_rows_are_deleted_once_they_were_acknowledged_for_long(
+    engine: Engine,
+) -> None:
+    """After as many days as sessions; one that nobody has acknowledged stays."""
+    with engine.begin() as connection:
+        account = add_account(connection)
+        for by, days in (("maria", 91), ("maria", 89), (None, None)):
+            connection.execute(
+                text("""INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend, currency_code, acknowledged_by, acknowledged_at)
+                        VALUES (1, :account_id, :country_code, 'daily_targets', '{}', 1, 0, 'USD', :by, :at)"""),
+                account.identity | {"by": by, "at": by and NOON - timedelta(days=days or 0)},
+            )
+    assert {"row_removals": 1} == delete(engine, Settings())
+    assert 2 == count(engine, "row_removals")
 
 
 def test_many_are_deleted_in_small_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +210,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "printed_lines": 0,
         "hourly_months": 0,
         "findings": 0,
+        "row_removals": 0,
         "processes": 0,
         "unwritable_folders": 0,
         "registry_overrides": 0,

@@ -62,8 +62,8 @@ OTHER_ACTIONS = _names("""
     actions-omitted cadence-changed creates-paused credentials-accepted
     credentials-refused dataset-checked entities-misread entities-synced entity-sync-requested export-failed export-pending export-requested
     exports-skipped load-requested loads-recorded old-records-deleted other-products-reported portfolios-not-listed
-    quarantine-replayed region-not-listed registry-overridden report-adopted report-pending report-split
-    report-suspicious reports-planned request-retried session-finalized silence-accepted
+    quarantine-replayed region-not-listed registry-overridden report-accepted report-adopted report-pending report-split
+    report-suspicious reports-planned request-retried rows-kept session-finalized silence-accepted
     wait-given-up windows-expired windows-not-served windows-planned windows-reopened
     windows-unconfirmed
 """)
@@ -72,12 +72,12 @@ COMMANDS = """
     alerts acknowledge, alerts list, alerts test, alerts unacknowledge, contract forget, contract list, contract set, credentials assign, credentials check,
     credentials list, db shell, db start, db upgrade, db url, dev, doctor,
     entities list, entities sync, explain, load, login, probe, quarantine list, quarantine replay, refresh, restatements, sessions list, sessions show, sessions tail,
-    stream
+    stream, windows accept, windows keep
 """
 STREAM_ROUTES = _names("""
-    / /accounts /accounts/{key} /api/account /api/account-list /api/account/alias /api/account/cadence /api/account/load-windows
+    / /accounts /accounts/{key} /api/account /api/account-list /api/account/accept-report /api/account/alias /api/account/cadence /api/account/keep-rows /api/account/load-windows
     /api/account/pause /api/account/resume /api/account/sync-entities /api/account/wanted /api/accounts /api/changes
-    /api/coverage /api/explain /api/findings/acknowledge /api/findings/act /api/findings/unacknowledge /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
+    /api/coverage /api/explain /api/findings/acknowledge /api/findings/act /api/findings/keep /api/findings/unacknowledge /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
     /api/job-sessions/stream /api/job-sessions/values /api/job-sessions/ws /api/job-sessions/{session_id:uuid}
     /api/job-sessions/{session_id:uuid}/surroundings /coverage /healthz
     /login /metrics /readyz /sessions /sessions/{session_id:uuid} /web

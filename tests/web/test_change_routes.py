@@ -22,6 +22,9 @@ from tests.web.test_product_routes import AN_ACCOUNT
 
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 KEY = "US.one"
+UNDECIDED = """
+    UPDATE report_windows SET status = 'loaded', last_loaded_at = now(), data_as_of = now(), load_count = 1, suspicious_digest = 'empty'
+     WHERE window_date = CAST(:day AS date)"""
 DAYS = [str(utc_now().date() - timedelta(days=ago)) for ago in (5, 4)]
 LOAD = {"account": KEY, "dataset": "daily_targets", "windows": DAYS[::-1]}
 WINDOWS = """
@@ -330,3 +333,22 @@ def test_clients_can_ask_whether_they_may_change_something(
     refusal = {name: answer.json().get(name) for name in ("error", "what_to_do")}
     assert status == answer.status_code
     assert (status == 200, refusal) == (told.pop("allowed"), told)
+
+
+def test_final_days_are_decided_about(
+    product: httpx.Client, stored: SessionStore, engine: Engine
+) -> None:
+    """Those that wait for it: an accepted one is asked for; by whom is stored. Where none waits, the answer says so."""
+    for path, asked_for in (("accept-report", ["maria"]), ("keep-rows", [])):
+        with engine.begin() as connection:
+            connection.execute(text(UNDECIDED), {"day": DAYS[0]})
+        told = product.post(f"/api/account/{path}", json=LOAD, headers={USER: "maria"}).json()
+        assert (KEY, [DAYS[0]]) == (told["account"], told["windows"])
+        with stored.begin() as connection:
+            [row] = connection.execute(
+                text("SELECT decision, decided_by FROM report_windows WHERE decision IS NOT NULL")
+            )
+        assert (path.partition("-")[0], "maria") == tuple(row)
+        assert asked_for == [one["by"] for one in wanted(product)]
+    answer = product.post("/api/account/keep-rows", json=LOAD)
+    assert (409, "Home shows") == (answer.status_code, answer.json()["what_to_do"][:10])

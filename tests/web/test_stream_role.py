@@ -129,6 +129,7 @@ def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
         *(f"session_change_cursor.{column} update" for column in CURSOR_COLUMNS),
         "session_headers.changed_xid update",
         "session_actions.changed_xid update",
+        *(f"row_removals.{one} update" for one in ("acknowledged_by", "acknowledged_at", "note")),
     }
 
 

@@ -49,6 +49,19 @@ export const button = (label, act, attributes = {}) => (say) => {
 export const loadAgain = (account, dataset, windows, label = "Load again") =>
   button(label, async (say) => follow(await fetchJson("/api/account/load-windows", { account, dataset, windows }), say), { title: "Ask Amazon for a new report now, whether or not it is due" });
 
+/** The buttons that decide about a final day of which a later report has far fewer rows; `done` is called when one has worked. */
+export function decisions(account, dataset, windows, done) {
+  const decide = (path, said) => async (say) => {
+    await fetchJson(path, { account, dataset, windows });
+    say(said);
+    return done();
+  };
+  return [
+    button("Accept", decide("/api/account/accept-report", "Accepted: the next report is taken. Dagster requests it within half a minute."), { title: "Take what Amazon reports next, whatever it says" }),
+    button("Keep ours", decide("/api/account/keep-rows", "The loaded rows are kept."), { title: "Keep the loaded rows of this day" }),
+  ];
+}
+
 export const syncEntities = (account) =>
   button("Sync entities", async (say) => follow(await fetchJson("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
 

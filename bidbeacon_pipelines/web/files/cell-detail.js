@@ -1,6 +1,6 @@
 // Why one window is as it is, in the server's words, what can be done, and the sessions that refer to it.
 
-import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities, isResumable } from "./act.js";
+import { actions, changeCadence, decisions, loadAgain, partitionLink, pauseOrResume, syncEntities, isResumable } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
 import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
@@ -10,6 +10,7 @@ import { ago, clock, dayKey, fullTime, now } from "./time.js";
 import { zone } from "./zone.js";
 
 const SHOWN = 12;
+const UNDECIDED = "final-rows-lost";
 
 export class CellDetail {
   /** `labelOf` gives what the account of a key is called. */
@@ -49,15 +50,16 @@ export class CellDetail {
   }
 
   /** Made once for a window, so that what a button says stays when the map is renewed. */
-  buttons({ account, dataset, window }, isPaused, address) {
-    if (this.acts?.isPaused !== isPaused) {
+  buttons({ account, dataset, window }, isPaused, cause, address) {
+    if (this.acts?.isPaused !== isPaused || this.acts.cause !== cause) {
       const renew = () => this.show(this.asked);
       const turned = (nowPaused) => {
         this.acts.isPaused = nowPaused;
         renew();
       };
-      const made = [loadAgain(account, dataset, [window]), syncEntities(account), pauseOrResume(account, isPaused, turned), changeCadence(account, renew)];
-      this.acts = { isPaused, element: actions([...made, ...(address ? [partitionLink(address)] : [])]) };
+      const decide = cause === UNDECIDED ? decisions(account, dataset, [window], renew) : [];
+      const made = [...decide, loadAgain(account, dataset, [window]), syncEntities(account), pauseOrResume(account, isPaused, turned), changeCadence(account, renew)];
+      this.acts = { isPaused, cause, element: actions([...made, ...(address ? [partitionLink(address)] : [])]) };
     }
     return this.acts.element;
   }
@@ -75,7 +77,7 @@ export class CellDetail {
         verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "The session that shows it")),
       ),
       next && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
-      facts.account && this.buttons(this.asked, isResumable(facts.account), address),
+      facts.account && this.buttons(this.asked, isResumable(facts.account), verdict.cause, address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
       ...this.stories(newest),
     ].filter(Boolean);

@@ -12,7 +12,7 @@ export const STATES = {
   b: { name: "disabled", meaning: "Amazon has disabled its account", bands: [[0, 0.16]] },
   a: { name: "late at Amazon", meaning: "Amazon takes far longer than usual", bands: [[0, 0.3], [0.48, 1]] },
   l: { name: "late", meaning: "due for longer than the tolerance", bands: [[0, 0.58], [0.76, 1]] },
-  h: { name: "suspicious", meaning: "a report lost nearly all rows; a second one must say the same", bands: [[0, 0.42], [0.58, 1]] },
+  h: { name: "suspicious", meaning: "a report lost nearly all rows; a second one must say the same, or a person decides", bands: [[0, 0.42], [0.58, 1]] },
   u: { name: "unconfirmed", meaning: "no rows though there should be some; requested once more", bands: [[0, 0.2], [0.4, 0.6], [0.8, 1]] },
   n: { name: "needs attention", meaning: "Amazon refuses its account or our credentials", bands: [[0, 0.14], [0.34, 0.86]] },
   x: { name: "failed", meaning: "its report was given up or refused", bands: [[0, 0.2], [0.3, 0.7], [0.8, 1]] },

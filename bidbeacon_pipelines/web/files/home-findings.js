@@ -65,7 +65,7 @@ function buttons(finding) {
   if (finding.severity === "waiting" && !finding.button) return null;
   const id = `${finding.key} ${finding.acknowledged === null}`;
   const acknowledgement = finding.acknowledged === null ? acknowledge(finding) : unacknowledge(finding);
-  if (!made.has(id)) made.set(id, { key: finding.key, acts: actions([finding.button && act(finding), finding.severity !== "waiting" && acknowledgement].filter(Boolean)) });
+  if (!made.has(id)) made.set(id, { key: finding.key, acts: actions([finding.button && act(finding), finding.other_button && keep(finding), finding.severity !== "waiting" && acknowledgement].filter(Boolean)) });
   const { acts } = made.get(id);
   if (finding.button) acts.querySelector("button").textContent = finding.button;
   return acts;
@@ -77,16 +77,28 @@ const act = ({ key, button: label }) =>
     say(el("a", { href: link }, said));
   });
 
+/** The button beside *Accept*. */
+const keep = ({ key, other_button: label }) =>
+  button(
+    label,
+    async (say) => {
+      const { said, link } = await fetchJson("/api/findings/keep", { finding: key });
+      say(el("a", { href: link }, said));
+    },
+    { class: "button plain" },
+  );
+
 const changed = () => document.dispatchEvent(new CustomEvent("findings-changed"));
 
 /** A field for a note that the button opens first. */
-const acknowledge = ({ key }) => (say) => {
+const acknowledge = ({ key, action }) => (say) => {
   const note = el("input", { type: "text", maxlength: "500", "aria-label": "Note", placeholder: "Why, if others should know", hidden: true });
   const press = async () => {
     if (note.hidden) {
       note.hidden = false;
       note.focus();
-      return say("No alert comes until it gets worse, is twice as large, or ends. Press again to acknowledge.");
+      const outcome = action === "acknowledge" ? "It leaves this list." : "No alert comes until it gets worse, is twice as large, or ends.";
+      return say(`${outcome} Press again to acknowledge.`);
     }
     await fetchJson("/api/findings/acknowledge", { finding: key, note: note.value });
     return changed();

@@ -83,5 +83,6 @@ def _is_missed(known: Known, now: datetime) -> bool:
 _WRONG = """
     SELECT (SELECT count(*) FROM ads_accounts WHERE needs_attention IS NOT NULL) AS "ads account",
            count(*) FILTER (WHERE status = 'failed' AND needs_attention IS NULL AND expires_at > :now) AS " failed",
-           count(*) FILTER (WHERE (status = 'unconfirmed' OR status = 'loaded' AND suspicious_digest IS NOT NULL) AND needs_attention IS NULL AND expires_at > :now) AS "second report"
+           count(*) FILTER (WHERE (status = 'unconfirmed' OR status = 'loaded' AND suspicious_digest IS NOT NULL AND next_refresh_at IS NOT NULL) AND needs_attention IS NULL AND expires_at > :now) AS "second report",
+           count(*) FILTER (WHERE status = 'loaded' AND suspicious_digest IS NOT NULL AND next_refresh_at IS NULL AND needs_attention IS NULL AND expires_at > :now) AS "waiting for a decision"
       FROM report_windows JOIN ads_accounts USING (account_id)"""

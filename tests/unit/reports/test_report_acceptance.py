@@ -118,6 +118,26 @@ def test_silence_is_believed_when_it_comes_twice(
     assert isinstance(verdict, expected)
 
 
+@pytest.mark.parametrize(
+    ("is_accepted", "expected"), [(False, Suspicious), (True, Accept)], ids=["asked", "accepted"]
+)
+def test_no_second_report_confirms_what_final_data_lost(
+    *, is_accepted: bool, expected: type[Verdict]
+) -> None:
+    """Only a person does, for whom bad rows are refused all the same."""
+    asked = {
+        "bad_share_limit": 0.02,
+        "earlier": "same",
+        "digest": "same",
+        "is_final": True,
+        "is_accepted": is_accepted,
+    }
+    verdict = decide_load(500, 0, BadRows(), read_rows=0, **asked)
+    assert isinstance(verdict, expected)
+    refused = decide_load(500, 0, BadRows(wrong=3), read_rows=97, **asked)
+    assert isinstance(refused, Refuse)
+
+
 @given(old=st.integers(0, 10**6), new=st.integers(0, 10**6), bad=st.integers(0, 10**4))
 def test_data_is_never_wiped_by_one_report(old: int, new: int, bad: int) -> None:
     """A window that had data keeps it where a single report has none."""

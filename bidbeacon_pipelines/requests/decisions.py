@@ -1,0 +1,59 @@
+"""Takes a person's decision about reports that have far fewer rows of final days: accept what Amazon reports, or keep ours."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.actions import ReportAccepted, RowsKept
+from bidbeacon_pipelines.database.clock import read_now
+from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.requests.wanted import CannotAskError, check_active
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.queries import decide_windows, list_undecided
+from bidbeacon_sessions import SessionStore, with_job_session
+
+
+class NothingToDecideError(CannotAskError):
+    """No report of the days waits for a decision."""
+
+    what_to_do = "Home shows the days that wait for one."
+
+
+def decide_days(
+    store: SessionStore,
+    settings: Settings,
+    account: Account,
+    dataset: Dataset,
+    days: Sequence[date],
+    *,
+    accepts: bool,
+    by: str,
+) -> list[date]:
+    """Accept the next report of final days whatever it says, and ask for it now, or keep the loaded rows; return the days.
+
+    Days about which nothing is to be decided are left out.
+
+    Raises:
+        AccountStoppedError: no reports are requested for the account, so none can be accepted.
+        NothingToDecideError: nothing is to be decided about any of the days.
+    """
+    if accepts:
+        check_active(account)
+    asked = (account, dataset.name, days)
+    with store.begin() as connection:
+        now = read_now(connection, settings)
+        if not list_undecided(connection, *asked, now=now):
+            raise NothingToDecideError(
+                f"No report of these days of {dataset.name} of {account.label} waits for a decision."
+            )
+    with (
+        with_job_session(
+            "decide-windows", store=store, account=account.ref, input={"by": by}
+        ) as session,
+        store.begin() as connection,
+    ):
+        decided = decide_windows(connection, *asked, accepts=accepts, by=by, now=now)
+        action = ReportAccepted if accepts else RowsKept
+        facts = {"account": account.account_key, "dataset": dataset.name, "windows": decided}
+        session.add_in(connection, action(**facts, by=by))
+    return decided

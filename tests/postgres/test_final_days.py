@@ -1,0 +1,244 @@
+"""Days that were final keep their rows, whatever comes later with far less: a person accepts it, or keeps ours."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.problems import alerts
+from bidbeacon_pipelines.problems.finding_actions import act
+from bidbeacon_pipelines.problems.findings import Finding
+from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.requests.decisions import NothingToDecideError, decide_days
+from bidbeacon_pipelines.requests.wanted import AccountStoppedError
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_sessions import SessionStore
+from tests.postgres.explaining import explained
+from tests.postgres.job_world import DATASET, BenchWorld, Row
+
+TODAY = date(2026, 1, 15)
+DAYS = [TODAY - timedelta(days=ago) for ago in (92, 91, 90)]
+YOUNG = TODAY - timedelta(days=3)
+CODES = {"final-rows-lost", "rows-removed"}
+
+
+@pytest.fixture
+def account(world: BenchWorld) -> Account:
+    """Return an account with three final days and a young one, of which Amazon has no rows any more."""
+    found = world.account()
+    world.load(found, *DAYS)
+    world.load(found, YOUNG)
+    world.break_with("rows", change="vanish", share=1)
+    return found
+
+
+def load_again(world: BenchWorld, account: Account, *days: date) -> None:
+    """Load days again by hand, 25 minutes later."""
+    world.advance(minutes=25)
+    world.load(account, *(days or DAYS))
+
+
+def stored(world: BenchWorld, account: Account) -> list[set[Row]]:
+    """Return the stored rows of the final days."""
+    return [world.stored_rows(account, day) for day in DAYS]
+
+
+def findings(world: BenchWorld) -> Sequence[Finding]:
+    """Return what is wrong with rows that were lost."""
+    with world.engine.begin() as connection:
+        found = survey(connection, world.context.settings, world.context.now()).findings
+    return [one for one in found if one.code in CODES]
+
+
+def sums(world: BenchWorld, account: Account, *days: date) -> str:
+    """Return the number of rows of some days, and their spend, as a finding shows them."""
+    [found] = world.query(
+        f"SELECT count(*), sum(spend) AS spend FROM {DATASET.table} WHERE account = :id AND window_date = ANY(:days)",
+        id=account.id,
+        days=list(days),
+    )
+    return f"{found['count']:,}, {found['spend']:,.2f} {account.currency_code}"
+
+
+def decide(world: BenchWorld, account: Account, *, accepts: bool) -> list[date]:
+    """Decide about the final days."""
+    asked = (SessionStore(world.engine), world.context.settings, account, DATASET, DAYS)
+    return decide_days(*asked, accepts=accepts, by="maria")
+
+
+def actions(world: BenchWorld, kind: str) -> list[Mapping[str, Any]]:
+    """Return by whom and about which days an action was recorded."""
+    return [{name: one[name] for name in ("by", "windows")} for one in world.actions(kind)]
+
+
+DECIDED = [{"by": "maria", "windows": list(map(str, DAYS))}]
+
+
+def test_final_days_keep_their_rows_whatever_comes_later(
+    world: BenchWorld, account: Account
+) -> None:
+    """Equal empty reports confirm nothing: the days stay final and are suspicious, and no other report is asked for."""
+    rows = stored(world, account)
+    for _ in range(3):
+        load_again(world, account)
+        assert rows == stored(world, account)
+    told = explained(world, account, DAYS[0])
+    assert ("suspicious", True, None) == (
+        told.state,
+        told.window and told.window["is_final"],
+        told.told.at,
+    )
+    asked = world.reports_made()
+    world.advance(days=2)
+    with world.session() as session:
+        keep_windows(world.context, session, account, DATASET, again=True)
+    world.refresh(account)
+    ours = [world.window(account, day) for day in DAYS]
+    assert {("loaded", None, None)} == {
+        (one.status, one.next_refresh_at, one.request_id) for one in ours
+    }
+    assert world.reports_made() > asked
+    assert "suspicious" == explained(world, account, DAYS[0]).state
+
+
+def test_a_finding_says_what_amazon_says_now_and_what_is_kept(
+    world: BenchWorld, account: Account
+) -> None:
+    """One of all days of a dataset of an account, with rows and money of both."""
+    load_again(world, account)
+    [found] = findings(world)
+    rows, spend = sums(world, account, *DAYS).split(", ", 1)
+    assert (
+        f"A report has far fewer rows for final days of daily_targets than are loaded: 0 instead of {rows}, "
+        f"spend 0.00 {account.currency_code} instead of {spend}."
+    ) == found.sentence
+    assert (3, "accept", (account.label,)) == (found.count, found.action, found.names)
+    waiting = f"3 days waiting for a decision, {DAYS[0]} to {DAYS[2]}"
+    assert waiting == found.effects[0].text
+
+
+def test_an_accepted_report_is_taken_and_uses_the_acceptance_up(
+    world: BenchWorld, account: Account
+) -> None:
+    """The days are asked for; who accepted is stored with the removed rows, which nobody else has to acknowledge. Rows that come later are taken again."""
+    load_again(world, account)
+    kept, [found] = sums(world, account, *DAYS), findings(world)
+    said = act(SessionStore(world.engine), world.context.settings, found.key, by="maria")["said"]
+    assert "Accepted 3 days" in said
+    assert [] == findings(world)
+    window = world.window(account, DAYS[0])
+    assert ("accept", "maria", "maria") == (window.decision, window.decided_by, window.wanted_by)
+    assert "within a minute" in explained(world, account, DAYS[0]).sentence
+    load_again(world, account)
+    assert [set(), set(), set()] == stored(world, account)
+    window = world.window(account, DAYS[0])
+    assert (None, None, None) == (window.decision, window.cause, window.suspicious_digest)
+    [removed] = world.query("SELECT * FROM row_removals")
+    assert f"{removed['rows']}, {removed['spend']:,.2f} {removed['currency_code']}" == kept
+    assert ("maria", DAYS, []) == (removed["acknowledged_by"], removed["days"], findings(world))
+    assert DECIDED == actions(world, "report-accepted")
+    assert "fresh" == explained(world, account, DAYS[0]).state
+
+
+def test_an_acceptance_waits_until_a_report_is_taken(world: BenchWorld, account: Account) -> None:
+    """A report that fails at Amazon, or whose rows are refused, uses nothing up: the finding comes back, and the question stays the same."""
+    load_again(world, account)
+    before, why = findings(world), world.window(account, DAYS[0]).cause
+    for fault in (
+        {"kind": "report_ends", "status": "FAILED", "times": 5},
+        {"kind": "rows", "change": "negative_metric", "share": 1, "times": 1},
+    ):
+        decide(world, account, accepts=True)
+        world.sandbox.state.rules.clear()
+        world.break_with(**fault)
+        load_again(world, account)
+        for _ in range(10):
+            world.advance(minutes=50)
+            world.step()
+        assert [one.key for one in before] == [one.key for one in findings(world)]
+        window = world.window(account, DAYS[0])
+        assert ("accept", why, None) == (window.decision, window.cause, window.next_refresh_at)
+
+
+def test_whoever_keeps_ours_is_asked_again_by_the_next_load(
+    world: BenchWorld, account: Account
+) -> None:
+    """The days are fresh and final as before; the same report, loaded by hand later, is suspicious in its turn."""
+    load_again(world, account)
+    rows, [found] = stored(world, account), findings(world)
+    act(SessionStore(world.engine), world.context.settings, found.key, by="maria", keeps=True)
+    assert ([], DECIDED) == (findings(world), actions(world, "rows-kept"))
+    told, window = explained(world, account, DAYS[0]), world.window(account, DAYS[0])
+    assert ("fresh", True) == (told.state, told.window and told.window["is_final"])
+    assert ("keep", "maria", None) == (window.decision, window.decided_by, window.cause)
+    load_again(world, account)
+    assert ([found.key], rows) == ([one.key for one in findings(world)], stored(world, account))
+
+
+def test_only_days_that_wait_for_a_decision_are_decided(
+    world: BenchWorld, account: Account
+) -> None:
+    """Nothing is recorded for others, and nothing is accepted for a paused account."""
+    for accepts in (True, False):
+        with pytest.raises(NothingToDecideError, match="No report of these days"):
+            decide(world, account, accepts=accepts)
+    load_again(world, account)
+    world.pause(account)
+    with pytest.raises(AccountStoppedError):
+        decide(world, world.account_in(*account.identity.values()), accepts=True)
+    assert [] == world.query("SELECT 1 FROM session_headers WHERE job_name = 'decide-windows'")
+
+
+def test_a_failed_load_leaves_final_days_final(world: BenchWorld, account: Account) -> None:
+    """So no retry can find them unprotected; who asked for it is told."""
+    world.sandbox.state.rules.clear()
+    world.break_with("rows", change="negative_metric", share=1)
+    load_again(world, account)
+    window = world.window(account, DAYS[0])
+    assert ("loaded", None) == (window.status, window.next_refresh_at)
+    assert "rows-invalid" == (window.cause or {})["code"]
+
+
+def test_removed_rows_of_younger_days_stay_a_finding_until_acknowledged(
+    world: BenchWorld, account: Account
+) -> None:
+    """The second empty report is believed; what it removed is told with its spend, and who acknowledged it is stored."""
+    rows, spend = sums(world, account, YOUNG).split(", ", 1)
+    load_again(world, account, YOUNG)
+    assert [] == findings(world)
+    load_again(world, account, YOUNG)
+    world.advance(days=30)
+    [found] = findings(world)
+    assert (
+        f"Removed {rows} rows of daily_targets, spend {spend}, because two reports in a row did not have them."
+        == found.sentence
+    )
+    with world.engine.begin() as connection:
+        now = world.context.now()
+        settings = world.context.settings
+        alerts.acknowledge(connection, settings, now, found.key, by="maria", note="true")
+    assert [] == findings(world)
+    [removed] = world.query("SELECT acknowledged_by, acknowledged_at, note FROM row_removals")
+    assert {"acknowledged_by": "maria", "acknowledged_at": now, "note": "true"} == removed
+
+
+def test_commands_decide_as_the_buttons_do(
+    world: BenchWorld, account: Account, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a range of days those that wait for a decision; without any the command says so, and exits with 2."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    load_again(world, account)
+    days = ("--account", account.account_key, "--window", f"{DAYS[0]}..{YOUNG}")
+    for name, code, said in (
+        ("accept", 0, f"Accepted 3 days of daily_targets of {account.label}"),
+        ("keep", 0, f"Kept the rows of 3 days of daily_targets of {account.label}."),
+        ("keep", 2, "waits for a decision"),
+    ):
+        result = CliRunner().invoke(app, ["windows", name, *days])
+        assert (code, True) == (result.exit_code, said in " ".join(result.output.split()))
+    assert ["command line"] == [one["by"] for one in world.actions("rows-kept")]
+    assert None is world.window(account, DAYS[0]).wanted_by

@@ -32,7 +32,7 @@ _WINDOWS = text("""
 # All windows of two and a half years: one in twenty failed for one of three causes, one in ten has expired,
 # and each third account has some that are due.
 _ALL_WINDOWS = text("""
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at, last_loaded_at, last_requested_at,
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at, last_loaded_at, cause_since,
                                 data_as_of, load_count, recorded_load_count, row_count, cause)
     SELECT account_id, country_code, dataset, 'SP+SB+SD', CAST(:now AS date) - n, CAST(:now AS timestamptz) + CASE WHEN is_expired THEN interval '-1 day' ELSE interval '2 years' END,
            CASE WHEN is_expired THEN 'expired' WHEN has_failed THEN 'failed' ELSE 'loaded' END,

@@ -134,10 +134,7 @@ class _Window:
         self._now = asked.now
         self._state = WindowState(row["state"])
         self._request, self._worker = find_request(connection, row)
-        why = row["cause"]
-        if self._request and self._state in (WindowState.REQUESTED, WindowState.LOADING):
-            why = self._request.cause  # the window's own is of an earlier report
-        self._cause = None if why is None else explain(why)
+        self._cause = None if row["cause"] is None else explain(row["cause"])
 
     def explain(self) -> Explanation:
         """Return the explanation."""

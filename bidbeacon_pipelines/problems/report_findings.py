@@ -165,7 +165,10 @@ def find_calls(connection: Connection, settings: Settings, now: datetime) -> Ite
 
 _RETRIED = text(f"""
     SELECT cause - 'detail' AS shape, (array_agg(cause ORDER BY attempts DESC))[1] AS cause, count(*) AS reports, count(DISTINCT account_id) AS accounts,
-           min(next_step_at) AS next_at, max(attempts) AS attempts, min(created_at) AS since,
+           min(next_step_at) AS next_at, max(attempts) AS attempts,
+           min(least(first_failed_at,
+                     (SELECT min(w.cause_since) FROM report_windows w
+                       WHERE w.request_id = r.id AND w.cause - 'detail' = r.cause - 'detail'))) AS since,
            (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names, array_agg(DISTINCT dataset) AS datasets
       FROM report_requests r JOIN ads_accounts o USING (account_id)
      WHERE r.status IN ('planned', 'sent') AND r.cause IS NOT NULL AND o.needs_attention IS NULL GROUP BY 1""")
@@ -183,6 +186,7 @@ def find_retries(connection: Connection, settings: Settings, now: datetime) -> I
             severity=Severity.WAITING,
             advice="It is requested again by itself.",
             action=None,
+            settles_after=SETTLES_AFTER,
             **facts_of(row),
         )
 

@@ -179,8 +179,10 @@ class EndingRequest(LockedRequest):
         now, zone, dataset = self._context.now(), account.time_zone, self._dataset
 
         def fail(window: ReportWindow, cause: Cause) -> ReportWindow:
-            if awaits_decision(window) or not needs_report(window, now):
+            if awaits_decision(window):
                 return window.with_changes(status="loaded")
+            if not needs_report(window, now):
+                return window.with_changes(status="loaded", cause=None)
             if is_final(dataset, window, zone, now):
                 return failed(window, cause, None)
             day, has_data = window.window_date, window.data_as_of is not None

@@ -102,7 +102,7 @@ _CAME = text(f"""
        AND (w.refused_alone_at IS NOT NULL OR w.not_served_since IS NOT NULL)""")
 _REOPEN = text(f"""
     UPDATE report_windows w
-       SET status = 'missing', next_refresh_at = {_NOW}, cause = NULL,
+       SET status = 'missing', next_refresh_at = {_NOW}, cause = NULL, cause_since = NULL,
            refused_alone_at = NULL, not_served_since = NULL
       FROM advertiser_accounts a
      WHERE a.account_id = w.account_id AND a.country_code = w.country_code

@@ -257,8 +257,12 @@ def apply(
         polling: When its report is polled.
     """
     if isinstance(change, Create | Poll | Load | Retry | GiveUp):
-        return _after_step(row, change, now)
-    return _after_result(row, change, now, polling or Polling())
+        after = _after_step(row, change, now)
+    else:
+        after = _after_result(row, change, now, polling or Polling())
+    if after.cause is None or after.first_failed_at is not None:
+        return after
+    return after.with_changes(first_failed_at=now)
 
 
 def retry_pause(attempts: int) -> timedelta:

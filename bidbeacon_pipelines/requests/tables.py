@@ -24,7 +24,7 @@ class ReportRequest(PipelinesBase):
     session's lease. `passed_over` counts the requests of its ads account, dataset and report that
     were sent since it was planned. `report` names the ad products whose rows are asked for:
     `SP+SB+SD`. `narrows` is the refused request of which it asks for a part of the days: what it
-    then brings shows what Amazon serves.
+    then brings shows what Amazon serves. `first_failed_at` is when an attempt failed first.
     """
 
     __tablename__ = "report_requests"
@@ -52,6 +52,7 @@ class ReportRequest(PipelinesBase):
     finished_at: Mapped[datetime | None]
     failure_kind: Mapped[str | None]
     cause: Mapped[dict[str, Any] | None]
+    first_failed_at: Mapped[datetime | None]
     part_count: Mapped[int | None]
     byte_count: Mapped[int | None]
     row_count: Mapped[int | None]

@@ -254,7 +254,7 @@ _ACCEPT = text(f"""
      WHERE {_UNDECIDED} RETURNING window_date""")
 _KEEP = text(f"""
     UPDATE report_windows w
-       SET decision = 'keep', decided_by = :by, decided_at = now(), cause = NULL,
+       SET decision = 'keep', decided_by = :by, decided_at = now(), cause = NULL, cause_since = NULL,
            suspicious_digest = NULL, suspicious_rows = NULL, suspicious_spend = NULL, suspicious_count = 0,
            wanted_by = CASE WHEN decision IS NULL THEN wanted_by END, wanted_at = CASE WHEN decision IS NULL THEN wanted_at END
      WHERE {_UNDECIDED} RETURNING window_date""")
@@ -297,8 +297,7 @@ _IS_BRIDGED = """(NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <
             AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))"""
 _ATTACH = text(f"""
     UPDATE report_windows w
-       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(),
-           cause = CASE WHEN w.suspicious_digest IS NOT NULL AND w.next_refresh_at IS NULL THEN w.cause END
+       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now()
       FROM report_requests r, advertiser_accounts a
      WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
        AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset AND w.report = r.report
@@ -337,14 +336,21 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
     return bool(found.scalar_one())
 
 
+# A failure for the same cause as the one before, or as an earlier attempt's, began with that one.
 _RELEASE = text("""
     UPDATE report_windows w
        SET request_id = NULL, status = n.status, next_refresh_at = n.next_refresh_at, data_as_of = n.data_as_of, cause = n.cause,
+           cause_since = CASE WHEN n.cause IS NOT NULL THEN least(
+               CASE WHEN w.cause - 'detail' = n.cause - 'detail' THEN w.cause_since END,
+               CASE WHEN r.cause - 'detail' = n.cause - 'detail' THEN r.first_failed_at END,
+               now()) END,
            suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_spend = n.suspicious_spend,
            suspicious_count = n.suspicious_count, decision = n.decision, decided_by = n.decided_by, decided_at = n.decided_at,
            wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END
-      FROM jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
-     WHERE w.country_code = n.country_code AND w.window_date = n.window_date AND w.request_id = :request_id""")
+      FROM report_requests r,
+           jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
+     WHERE r.id = :request_id AND w.request_id = r.id
+       AND w.country_code = n.country_code AND w.window_date = n.window_date""")
 
 
 def release_windows(

@@ -210,9 +210,10 @@ def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
     """Return a window that got no data, and has not failed: as before its request, and due at an instant unless a person has to decide about it."""
     status = "missing" if window.data_as_of is None else "loaded"
     if window.not_served_since is not None:
-        status = "not_served"
-    due = None if awaits_decision(window) else at
-    return window.with_changes(status=status, next_refresh_at=due)
+        return window.with_changes(status="not_served", next_refresh_at=at)
+    if awaits_decision(window):
+        return window.with_changes(status=status)
+    return window.with_changes(status=status, next_refresh_at=at, cause=None)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ _CAUSE = """
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
             WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
             WHEN 'late' THEN jsonb_build_object('code', 'overdue')
-            ELSE coalesce(w.cause, r.cause) END"""
+            ELSE CASE WHEN w.request_id IS NULL THEN w.cause ELSE r.cause END END"""
 
 WINDOW_STATES_FUNCTION = f"""
 CREATE FUNCTION window_states(at timestamptz, late_after interval)
@@ -108,6 +108,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'late' THEN d.due_since
             WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
+            WHEN 'failed' THEN w.cause_since
+            WHEN 'suspicious' THEN w.cause_since
+            WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)

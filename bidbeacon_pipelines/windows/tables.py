@@ -41,9 +41,11 @@ class ReportWindow(PipelinesBase):
     acceptance is cleared once a report is taken. `product_totals` has the rows, spend and sales of each ad product, in
     the account's currency. `loaded_by_request` is the request of its data. `wanted_by` is who
     asked for it to be loaded now, whether or not it is due, and `wanted_at` when; both are empty
-    once its request or the session that drives it has ended. `cause_key` is the same for equal
-    causes. `refused_alone_at` is when Amazon first refused the day as too old in a report of this
-    day alone, and `not_served_since` when it ended so; both are empty once the day is loaded.
+    once its request or the session that drives it has ended. `cause` is why the last report failed,
+    was refused or is suspicious, also while another one is requested, and `cause_since` when that
+    happened first. `cause_key` is the same for equal causes. `refused_alone_at` is when Amazon
+    first refused the day as too old in a report of this day alone, and `not_served_since` when it
+    ended so; both are empty once the day is loaded.
     """
 
     __tablename__ = "report_windows"
@@ -71,6 +73,7 @@ class ReportWindow(PipelinesBase):
     sales: Mapped[Decimal | None] = mapped_column(TOTAL)
     product_totals: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     cause: Mapped[dict[str, Any] | None]
+    cause_since: Mapped[datetime | None]
     suspicious_digest: Mapped[str | None]
     suspicious_rows: Mapped[int | None]
     suspicious_spend: Mapped[Decimal | None] = mapped_column(TOTAL)
@@ -114,7 +117,7 @@ class ReportWindow(PipelinesBase):
                 "window_date",
                 "expires_at",
                 "request_id",
-                "last_requested_at",
+                "cause_since",
                 "next_refresh_at",
                 "not_served_since",
             ],

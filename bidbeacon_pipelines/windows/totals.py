@@ -19,7 +19,7 @@ _ACTIVE = f"""
      WHERE NOT a.paused AND a.amazon_status <> 'DISABLED' AND o.needs_attention IS NULL"""
 _UNSETTLED = """
     SELECT account_id, country_code, dataset, status, cause_key, count(*) AS windows,
-           min(CASE status WHEN 'not_served' THEN not_served_since ELSE last_requested_at END) AS since,
+           min(CASE status WHEN 'not_served' THEN not_served_since ELSE cause_since END) AS since,
            min(next_refresh_at) AS next_at, max(window_date) AS newest
       FROM report_windows
      WHERE (status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL) AND request_id IS NULL AND expires_at > :at

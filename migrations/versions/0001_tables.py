@@ -175,7 +175,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
             WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
             WHEN 'late' THEN jsonb_build_object('code', 'overdue')
-            ELSE coalesce(w.cause, r.cause) END,
+            ELSE CASE WHEN w.request_id IS NULL THEN w.cause ELSE r.cause END END,
        CASE s.state
             WHEN 'late at Amazon' THEN r.late_at
             WHEN 'paused' THEN a.paused_at
@@ -185,6 +185,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'late' THEN d.due_since
             WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
+            WHEN 'failed' THEN w.cause_since
+            WHEN 'suspicious' THEN w.cause_since
+            WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
@@ -1272,7 +1275,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
             WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
             WHEN 'late' THEN jsonb_build_object('code', 'overdue')
-            ELSE coalesce(w.cause, r.cause) END,
+            ELSE CASE WHEN w.request_id IS NULL THEN w.cause ELSE r.cause END END,
        CASE s.state
             WHEN 'late at Amazon' THEN r.late_at
             WHEN 'paused' THEN a.paused_at
@@ -1282,6 +1285,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'late' THEN d.due_since
             WHEN 'due' THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
+            WHEN 'failed' THEN w.cause_since
+            WHEN 'suspicious' THEN w.cause_since
+            WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
@@ -3223,6 +3229,7 @@ def _create_pipeline_tables() -> None:
         sa.Column(
             "cause", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
         ),
+        sa.Column("first_failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("part_count", sa.BigInteger(), nullable=True),
         sa.Column("byte_count", sa.BigInteger(), nullable=True),
         sa.Column("row_count", sa.BigInteger(), nullable=True),
@@ -3899,9 +3906,14 @@ def _create_pipeline_tables() -> None:
         sa.Column(
             "cause", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
         ),
+        sa.Column("cause_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("suspicious_digest", sa.Text(), nullable=True),
         sa.Column("suspicious_rows", sa.BigInteger(), nullable=True),
+        sa.Column("suspicious_spend", sa.Numeric(precision=38, scale=6), nullable=True),
         sa.Column("suspicious_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("decision", sa.Text(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_request_id", sa.BigInteger(), nullable=True),
         sa.Column("wanted_by", sa.Text(), nullable=True),
         sa.Column("wanted_at", sa.DateTime(timezone=True), nullable=True),
@@ -3916,6 +3928,9 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "(status = 'requested') = (request_id IS NOT NULL)",
             name=op.f("ck_report_windows_requested_has_request"),
+        ),
+        sa.CheckConstraint(
+            "decision IN ('accept', 'keep')", name=op.f("ck_report_windows_decision_known")
         ),
         sa.CheckConstraint(
             "jsonb_typeof(cause) = 'object'", name=op.f("ck_report_windows_cause_is_an_object")
@@ -3938,6 +3953,10 @@ def _create_pipeline_tables() -> None:
         ),
         sa.CheckConstraint(
             "(wanted_by IS NULL) = (wanted_at IS NULL)", name=op.f("ck_report_windows_wanted_since")
+        ),
+        sa.CheckConstraint(
+            "num_nulls(decision, decided_by, decided_at) IN (0, 3)",
+            name=op.f("ck_report_windows_decided_by_somebody"),
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
@@ -4036,7 +4055,7 @@ def _create_pipeline_tables() -> None:
             "window_date",
             "expires_at",
             "request_id",
-            "last_requested_at",
+            "cause_since",
             "next_refresh_at",
             "not_served_since",
         ],
@@ -4104,6 +4123,44 @@ def _create_pipeline_tables() -> None:
         "restatements",
         ["account_id", "country_code", "dataset", "window_date"],
         unique=False,
+    )
+    op.create_table(
+        "row_removals",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("request_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("days", sa.ARRAY(sa.Date()), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("spend", sa.Numeric(precision=38, scale=6), nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column(
+            "removed_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("acknowledged_by", sa.Text(), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(acknowledged_by IS NULL) = (acknowledged_at IS NULL)",
+            name=op.f("ck_row_removals_acknowledged_by_somebody"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_row_removals_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_row_removals")),
+    )
+    op.create_index(
+        "ix_row_removals_open",
+        "row_removals",
+        ["removed_at"],
+        unique=False,
+        postgresql_where=sa.text("acknowledged_at IS NULL"),
     )
     op.create_table(
         "target_names",

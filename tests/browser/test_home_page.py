@@ -35,7 +35,7 @@ ACCOUNTS = """
     SELECT 'amzn1.acme', c, c || '.acme', 'Acme Merch · ' || c, 'CREATED', 'NA', 'USD', 'America/New_York', now() - interval '1 year'
       FROM unnest(ARRAY['US', 'CA', 'MX']) c"""
 WINDOWS = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, last_requested_at, data_as_of, load_count,
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, cause_since, data_as_of, load_count,
                                 next_refresh_at, cause)
     SELECT account_id, country_code, d, 'SP+SB+SD', current_date - n, now() + interval '2 years', CASE WHEN n % 97 = :failing THEN 'failed' ELSE 'loaded' END, now(),
            now() - interval '3 hours', now(), 1, CASE WHEN n IN (3, 5) AND d = 'daily_products' AND :failing < 97 THEN now() - interval '20 hours' END,

@@ -37,7 +37,7 @@ ACCOUNT = """
     INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
     VALUES ('amzn1.acme', 'US', 'US.acme', 'Acme Merch', 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01')"""
 FAIL = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, cause, last_requested_at)
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, cause, cause_since)
     SELECT 'amzn1.acme', 'US', 'daily_targets', 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'failed',
            '{"code": "report-failed", "status": "FAILED", "detail": {"reason": "Out of ink"}}', :now FROM generate_series(1, :days) n"""
 STREAM = "INSERT INTO processes (kind, host, pid, version, started_at, seen_at) VALUES ('stream', 'here', 1, '1', now(), now())"

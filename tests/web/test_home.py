@@ -43,7 +43,7 @@ MADE = """
     INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
     SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
 CHANGE = """
-    UPDATE report_windows SET status = :status, cause = CAST(:cause AS jsonb), last_requested_at = :at, next_refresh_at = :due, suspicious_digest = :suspicious
+    UPDATE report_windows SET status = :status, cause = CAST(:cause AS jsonb), cause_since = :at, next_refresh_at = :due, suspicious_digest = :suspicious
      WHERE account_id = 'amzn1.' || :account AND window_date = CAST(:today AS date) - :age"""
 
 

@@ -485,6 +485,12 @@ _TABLE = (
         Severity.WARNING,
     ),
     Kind(
+        "clocks-differ",
+        "Clocks of hosts differ from the database's[: {clocks}].",
+        "Set them by NTP. If all of them differ by the same time, it is the database's clock that is wrong.",
+        Severity.WARNING,
+    ),
+    Kind(
         "process-silent",
         "No {kind} is running any more.",
         f"Start one. {_START_ALL}",

@@ -6,17 +6,20 @@ would be refused by PgBouncer in transaction mode.
 
 import os
 import sys
-from collections.abc import Mapping
-from functools import cache
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from math import inf
 from typing import Any, Final, Self
 
 import dagster as dg
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresScheduleStorage
 from sqlalchemy import Engine, create_engine, event, text
 from starlette.middleware import Middleware
 
 from bidbeacon_pipelines.browser_guard import GuardedApp
 from bidbeacon_pipelines.database.address import open_database
+from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY
 from bidbeacon_pipelines.database.presence import announce_dagster
 from bidbeacon_pipelines.database.schema import (
     LOCK_TIMEOUT,
@@ -39,6 +42,54 @@ _SET_SEARCH_PATH: Final = f"""
 _FIND_TABLES: Final = text(f"""
     SELECT current_user AS role, current_schema() AS schema, {_SET_SEARCH_PATH} AS remedy,
            EXISTS (SELECT FROM pg_tables WHERE schemaname = '{SCHEMA}' AND tablename = 'runs') AS has_tables""")
+
+
+class PastScheduleStorage(PostgresScheduleStorage):
+    """Ticks and states of sensors and schedules; what a clock that was ahead has stored counts as never.
+
+    Dagster would wait until such an instant has come: a sensor seems to have ticked less than its
+    interval ago, and a schedule goes on from its newest tick. An instant is judged by this
+    process's clock, with which Dagster compares it.
+    """
+
+    def all_instigator_state(self, *args: Any, **kwargs: Any) -> Sequence[Any]:
+        """Return the states of sensors and schedules."""
+        return [_without_future(one) for one in super().all_instigator_state(*args, **kwargs)]
+
+    def get_instigator_state(self, origin_id: str, selector_id: str) -> Any:
+        """Return the state of a sensor or schedule, if there is one."""
+        state = super().get_instigator_state(origin_id, selector_id)
+        return state and _without_future(state)
+
+    def get_ticks(
+        self,
+        origin_id: str,
+        selector_id: str,
+        before: float | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Sequence[Any]:
+        """Return ticks of a sensor or schedule, newest first."""
+        before = min(before or inf, _latest_instant())
+        return super().get_ticks(origin_id, selector_id, before, *args, **kwargs)
+
+
+def _latest_instant() -> float:
+    return time.time() + CLOCKS_DIFFER_BY.total_seconds()
+
+
+def _without_future(state: Any) -> Any:
+    """Return a state without instants of the future; a schedule of the future starts now."""
+    data, now, latest = state.instigator_data, time.time(), _latest_instant()
+    stored = data._asdict() if data else {}
+    ahead = {
+        name for name, at in stored.items() if name.endswith("_timestamp") and (at or 0) > latest
+    }
+    if not ahead:
+        return state
+    # Without a start, a schedule's next time would be looked for from 1970 on.
+    changes = {name: now if name == "start_timestamp" else None for name in ahead}
+    return state.with_data(data._replace(**changes))
 
 
 class BidBeaconStorage(DagsterPostgresStorage):
@@ -83,6 +134,11 @@ class BidBeaconStorage(DagsterPostgresStorage):
         check_dagster_tables(storage.pool_connections())
         announce_dagster(url)
         return storage
+
+    @cached_property
+    def schedule_storage(self) -> PastScheduleStorage:
+        """The storage of ticks and states of sensors and schedules."""
+        return PastScheduleStorage(self.postgres_url, should_autocreate_tables=False)
 
     def pool_connections(self) -> Engine:
         """Replace the engines of all parts by one that pools connections; return it.

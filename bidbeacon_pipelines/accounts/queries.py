@@ -315,7 +315,9 @@ _FAILED_TWICE = text("""
         SELECT coalesce(account_key, '') AS account, status, finished_at,
                row_number() OVER (PARTITION BY account_key ORDER BY started_at DESC) AS place
           FROM session_headers
-         WHERE job_name = :job AND started_at >= CAST(:since AS timestamptz) - interval '1 day') AS sessions
+         WHERE job_name = :job
+           AND started_at BETWEEN CAST(:since AS timestamptz) - interval '1 day'
+                              AND CAST(:since AS timestamptz) + interval '1 hour') AS sessions
      WHERE place <= 2 GROUP BY account
     HAVING count(*) = 2 AND bool_and(status = 'failed')
        AND max(finished_at) BETWEEN :since AND CAST(:since AS timestamptz) + interval '1 hour'""")

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.settings import Settings
 
+CLOCKS_DIFFER_BY: Final = timedelta(minutes=1)
+"""Clocks of hosts that are right differ by less: an instant further ahead was stored by a wrong one, and counts as never."""
 _READ_AGAIN_AFTER: Final = 60.0
 
 _NOW = text("SELECT clock_timestamp()")

@@ -1,4 +1,4 @@
-"""Stores every half minute that this process lives, so that `bidbeacon doctor` knows a cluster."""
+"""Stores every half minute that this process lives, and its host's clock, so that `bidbeacon doctor` knows a cluster."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import Final, Literal
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY
 from bidbeacon_pipelines.database.processes import note_process
 from bidbeacon_pipelines.database.schema import list_revisions
 from bidbeacon_sessions.connections import connect_args, parse_database_url
@@ -56,8 +58,11 @@ def _beat(kind: Kind, database_url: str) -> None:
     # No pool: Celery forks its processes from this one, and they must not share a connection.
     engine = create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
     this = (kind, socket.gethostname(), os.getpid(), program_version())
-    is_start = True
+    is_start, clock = True, _clock_offset()
     while True:
+        if kind == "daemon" and _clock_offset() < clock - CLOCKS_DIFFER_BY.total_seconds():
+            _start_again()
+        clock = _clock_offset()
         try:
             with engine.begin() as connection:
                 note_process(connection, *this, is_start=is_start)
@@ -65,6 +70,21 @@ def _beat(kind: Kind, database_url: str) -> None:
         except SQLAlchemyError as error:
             logger.debug("This process could not be noted: %s", type(error).__name__)
         threading.Event().wait(BEAT_SECONDS)
+
+
+def _clock_offset() -> float:
+    """Return how many seconds the host's clock is ahead of the monotonic one, which nobody can set."""
+    return time.time() - time.monotonic()
+
+
+def _start_again() -> None:
+    """Replace this process by a new one of the same command and id, as if it had been killed.
+
+    Dagster's daemon plans by instants in its memory. After its clock was set back, it would launch
+    no run and tick no schedule until they have come.
+    """
+    logger.warning("The host's clock was set back: Dagster's daemon starts again.")
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - our own command, without a shell
 
 
 def program_version() -> str:

@@ -4,14 +4,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_sessions.clock import utc_now
+
 _NOTE = text("""
-    INSERT INTO processes (kind, host, pid, version, started_at, seen_at)
-    VALUES (:kind, :host, :pid, :version, clock_timestamp(), clock_timestamp())
+    INSERT INTO processes (kind, host, pid, version, started_at, seen_at, clock_ahead_by)
+    VALUES (:kind, :host, :pid, :version, clock_timestamp(), clock_timestamp(),
+            CAST(:host_now AS timestamptz) - clock_timestamp())
         ON CONFLICT (kind, host, pid) DO UPDATE
        SET version = excluded.version, seen_at = excluded.seen_at,
+           clock_ahead_by = excluded.clock_ahead_by,
            started_at = CASE WHEN :is_start THEN excluded.started_at ELSE processes.started_at END""")
 _LIST = text("""
-    SELECT kind, host, pid, version, started_at, seen_at, clock_timestamp() - seen_at AS silent_for
+    SELECT kind, host, pid, version, started_at, seen_at, clock_ahead_by,
+           clock_timestamp() - seen_at AS silent_for
       FROM processes WHERE seen_at > clock_timestamp() - CAST(:within AS interval)
      ORDER BY kind, host, pid""")
 
@@ -19,9 +24,9 @@ _LIST = text("""
 def note_process(
     connection: Connection, kind: str, host: str, pid: int, version: str, *, is_start: bool
 ) -> None:
-    """Store that a process lives now, by the database's clock; `is_start`: that it has just begun."""
+    """Store that this process lives now, by the database's clock; `is_start`: that it has just begun."""
     values = {"kind": kind, "host": host, "pid": pid, "version": version, "is_start": is_start}
-    connection.execute(_NOTE, values)
+    connection.execute(_NOTE, values | {"host_now": utc_now()})
 
 
 def list_processes(connection: Connection, *, within: timedelta) -> list[RowMapping]:

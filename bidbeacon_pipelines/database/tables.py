@@ -45,7 +45,8 @@ class Process(PipelinesBase):
     """One row is a long-lived process: stream, worker, code server, daemon or webserver of one host.
 
     `version` is its program's, with the newest migration that it knows. `seen_at` is when it last
-    said that it lives, by the database's clock; see `database.presence`.
+    said that it lives, by the database's clock; see `database.presence`. `clock_ahead_by` is how far
+    its host's clock was then ahead of the database's, negative where it was behind.
     """
 
     __tablename__ = "processes"
@@ -56,6 +57,7 @@ class Process(PipelinesBase):
     version: Mapped[str]
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+    clock_ahead_by: Mapped[timedelta] = mapped_column(server_default="0")
 
 
 class UnwritableFolder(PipelinesBase):

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
     list_accounts_failed_twice,
 )
-from bidbeacon_pipelines.database.clock import read_now, read_real_now
+from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY, read_now, read_real_now
 from bidbeacon_pipelines.database.unwritable_folders import find_unwritable
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import sync_accounts
@@ -139,10 +139,17 @@ def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.
     return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
 
 
+def _created_since(job_name: str, since: datetime, now: datetime) -> dg.RunsFilter:
+    """Return what finds the runs of a job since an instant; runs of the future, which a wrong clock has stored, count as never."""
+    return dg.RunsFilter(
+        job_name=job_name, created_after=since, created_before=now + CLOCKS_DIFFER_BY
+    )
+
+
 def _is_first_sync_due(instance: dg.DagsterInstance, now: datetime) -> bool:
     """Return whether it is time to look for the first accounts: every five minutes of real time, until there are some."""
     name = sync_accounts.name
-    recent = dg.RunsFilter(job_name=name, created_after=now - PAUSE_AFTER_FAILURE)
+    recent = _created_since(name, now - PAUSE_AFTER_FAILURE, now)
     return not list_runs_under_way(instance, name) and not instance.get_runs(recent, limit=1)
 
 
@@ -225,9 +232,7 @@ def _polls_to_start(instance: dg.DagsterInstance) -> int | str:
         return f"As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: {limit}."
     starts = free if len(due) >= MANY_DUE else 1
     since = now - POLL_EVERY + _RUN_COMES_LATE
-    last = instance.get_run_records(
-        dg.RunsFilter(job_name=poll_reports.name, created_after=since), limit=1
-    )
+    last = instance.get_run_records(_created_since(poll_reports.name, since, now), limit=1)
     if not last:
         return starts
     run, began = last[0].dagster_run, last[0].create_timestamp

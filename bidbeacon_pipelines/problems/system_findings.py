@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.amazon_ads.download_folders import usage_of_disk
 from bidbeacon_pipelines.causes import Severity, cause, explain
+from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.unwritable_folders import list_unwritable, place_of
 from bidbeacon_pipelines.datasets.partition_months import (
@@ -48,8 +49,10 @@ _NOT_DELIVERED_AFTER = timedelta(minutes=5)
 _UPGRADE_TAKES = timedelta(hours=1)
 _NEVER = timedelta(days=36_500)
 
-_LAST_ACTIVITY = text("""
-    SELECT greatest((SELECT max(started_at) FROM session_headers),
+# A session has its host's time. One of the future, which a wrong clock has stored, counts as never.
+_LATEST = f"now() + interval '{CLOCKS_DIFFER_BY.seconds} seconds'"
+_LAST_ACTIVITY = text(f"""
+    SELECT greatest((SELECT max(started_at) FROM session_headers WHERE started_at <= {_LATEST}),
                     (SELECT max(heartbeat_at) FROM session_leases))""")
 
 
@@ -120,7 +123,8 @@ _FAILED = text(f"""
                    coalesce(h.error -> 'cause', jsonb_build_object('code', 'unexpected-error', 'type', h.error ->> 'type',
                             'detail', jsonb_build_object('message', left(h.error ->> 'message', 1000)))) AS cause
               FROM session_headers h LEFT JOIN session_subjects s ON s.key = h.account_key
-             WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems' AND h.started_at >= :since
+             WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems'
+               AND h.started_at BETWEEN :since AND {_LATEST}
                AND NOT {_IS_RECOVERED} AND NOT {_IS_LOADED_SINCE} AND NOT {_IS_REFUSED}) failed
      GROUP BY 1, 2, 3 ORDER BY max(started_at) DESC LIMIT 100""")
 
@@ -227,7 +231,7 @@ def find_processes(connection: Connection, settings: Settings, now: datetime) ->
 
 
 def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[Finding]:
-    """Return what is wrong with processes: two daemons, several versions, or kinds that are silent everywhere.
+    """Return what is wrong with processes: two daemons, several versions, kinds that are silent everywhere, or wrong clocks.
 
     On a single host processes are stopped at will, but for the daemon, which starts everything. A
     daemon that was not seen again after another one's start was stopped before.
@@ -244,10 +248,23 @@ def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list
     if len(versions) > 1:
         causes.append(cause("versions-differ", detail={"versions": versions}))
     facts: dict[str, Any] = {"tell_after": _DAEMON_STARTS, "because": (NOTHING_HAPPENS,)}
+    clocks = _wrong_clocks(living)
     return [
+        *([found(cause("clocks-differ", detail={"clocks": clocks}))] if clocks else []),
         *(found(one, tell_after=_UPGRADE_TAKES) for one in causes),
         *(found(cause("process-silent", kind=kind), **facts) for kind in sorted(silent)),
     ]
+
+
+def _wrong_clocks(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[str]:
+    """Return each host whose clock is not the database's, with how far it is ahead or behind."""
+    wrong = {}
+    for one in processes:
+        ahead_by = one["clock_ahead_by"]
+        if abs(ahead_by) > CLOCKS_DIFFER_BY:
+            direction = "ahead" if ahead_by > timedelta() else "behind"
+            wrong[one["host"]] = f"{format_duration(abs(ahead_by).total_seconds())} {direction}"
+    return [f"{host} is {how_far}" for host, how_far in sorted(wrong.items())]
 
 
 def find_delivery(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:

@@ -2951,6 +2951,7 @@ def _create_pipeline_tables() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("clock_ahead_by", sa.Interval(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("kind", "host", "pid", name=op.f("pk_processes")),
     )
     op.create_table(

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,12 +18,13 @@ from bidbeacon_pipelines.database.clock import (
     simulate_time,
 )
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
+from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.problems.system_findings import find_processes, find_silence_of_jobs
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.windows.rules import local_date, window_dates
 from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.judgements import read_judgements
-from tests.dagster.test_sensors import asked_for
+from tests.dagster.test_sensors import asked_for, make_reports_due
 from tests.dagster.world import DATASET, SERVED_DAYS, World
 from tests.rules import rule
 
@@ -53,6 +54,20 @@ with DagsterInstance.from_config(sys.argv[1]) as instance:
     print(type(answer).__name__, busy_accounts(instance, "refresh_account"))
 """
 """Evaluates a sensor; prints its answer, and which accounts rest after two failures."""
+
+POLL = """
+import sys
+from dagster import DagsterInstance
+from bidbeacon_pipelines.database.engine import shared_engine
+from bidbeacon_pipelines.database.processes import note_process
+from bidbeacon_pipelines.definitions import defs
+
+with DagsterInstance.from_config(sys.argv[1]) as instance:
+    assert defs.resolve_job_def("poll_reports").execute_in_process(instance=instance).success
+with shared_engine(sys.argv[2]).begin() as connection:
+    note_process(connection, "worker", "b", 1, "1", is_start=True)
+"""
+"""Polls reports in a run that Dagster stores, and beats as a worker does."""
 
 
 def run_ahead(days: int, *arguments: str) -> str:
@@ -127,6 +142,22 @@ def test_pauses_after_failures_hold_on_host_whose_clock_is_two_days_ahead(real: 
             raise RuntimeError("Amazon is odd")
     printed = run_ahead(2, "-c", TICK, real.instance.root_directory)
     assert printed.splitlines()[-1] == "SkipReason {'DE.acme'}"
+
+
+def test_what_a_worker_a_month_ahead_has_stored_stops_nothing(real: World) -> None:
+    """Its poll and its session count as never, so that the next poll starts and a silence is found; its clock is found at once."""
+    real.add_accounts()
+    run_ahead(30, "-c", POLL, real.instance.root_directory, real.database_url)
+    [session] = real.sessions_of("poll-reports")
+    assert session["started_at"] > datetime.now(UTC) + timedelta(days=29)
+    make_reports_due(real)
+    assert [("poll_reports", {})] == asked_for(real, poll_reports_in_flight)
+    with real.engine.begin() as connection:
+        now = read_now(connection, get_settings())
+        clock = find_processes(connection, get_settings(), now)
+        silence = find_silence_of_jobs(connection, get_settings(), now + timedelta(days=1))
+    assert ["clocks-differ"] == [one.code for one in clock]
+    assert ["nothing-happens"] == [one.code for one in silence]
 
 
 def test_page_alerts_and_checks_agree_on_host_whose_clock_is_two_days_ahead(stocked: World) -> None:

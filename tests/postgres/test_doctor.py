@@ -77,12 +77,19 @@ def test_a_region_that_is_away_is_odd_and_all_are_a_failure(
 
 
 def process(
-    kind: str, host: str, *, version: str = "0.2.0 (0014)", age: float = 3600, **silent_for: float
+    kind: str,
+    host: str,
+    *,
+    version: str = "0.2.0 (0014)",
+    age: float = 3600,
+    ahead: float = 0,
+    **silent_for: float,
 ) -> dict[str, Any]:
-    """Make a process that started some seconds ago, and was last seen so long ago."""
+    """Make a process that started some seconds ago, and was last seen so long ago with a clock ahead by seconds."""
     silence = timedelta(**silent_for)
     times = {"started_at": NOW - timedelta(seconds=age), "seen_at": NOW - silence}
     known = {"kind": kind, "host": host, "pid": 1, "version": version}
+    known["clock_ahead_by"] = timedelta(seconds=ahead)
     return known | times | {"silent_for": silence}
 
 
@@ -107,6 +114,12 @@ CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c"
             [*CLUSTER, process("worker", "d", version="0.10.0 (0014)")],
             "Processes run different versions: 0.10.0 (0014), 0.2.0 (0014).",
         ),
+        ([process("daemon", "a", ahead=50), process("worker", "c", ahead=-50)], None),
+        (
+            [process("daemon", "a", ahead=7200), *CLUSTER[1:], process("worker", "d", ahead=-90)],
+            "Clocks of hosts differ from the database's: a is 2 h 00 min ahead, d is 1 min 30 s behind.",
+        ),
+        ([*CLUSTER, process("worker", "d", ahead=90, hours=3)], None),
     ],
     ids=[
         "none",
@@ -118,10 +131,13 @@ CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c"
         "daemons",
         "a daemon that was restarted",
         "versions",
+        "clocks that are right",
+        "clocks",
+        "a clock of a process that ended",
     ],
 )
 def test_processes_of_a_cluster_are_told(processes: list[dict[str, Any]], said: str | None) -> None:
-    """A kind that is silent everywhere, a second daemon and old versions are odd; on one host stopping is not."""
+    """A kind that is silent everywhere, a second daemon, old versions and wrong clocks are odd; on one host stopping is not."""
     found = [f"{one.sentence} {one.advice}" for one in judge_processes(processes)]
     assert [] == found if said is None else found[0].startswith(said)
 

@@ -4,7 +4,7 @@ One transaction a report, with its action in it. Safe to run at any time, twice,
 loaded rows leave quarantine, and it waits for a load of the same account to end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -18,7 +18,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.loading.load_queries import ReportScope, make_check, window_values
 from bidbeacon_pipelines.loading.merging import merge_windows
 from bidbeacon_pipelines.loading.quarantine_queries import (
-    find_loaded_report,
+    find_loaded_reports,
     keep_rows,
     list_quarantined_reports,
     list_rows_of_report,
@@ -85,8 +85,7 @@ def replay_quarantine(
     for account_key, name, request_id in reports:
         with engine.begin() as connection:
             of_account = get_account(connection, account_key)
-            action = _replay_report(connection, of_account, find_dataset(name), request_id)
-            if action is not None:
+            for action in _replay_report(connection, of_account, find_dataset(name), request_id):
                 session.add_in(connection, action)
                 replayed.append(action)
     return replayed
@@ -94,14 +93,25 @@ def replay_quarantine(
 
 def _replay_report(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
-) -> QuarantineReplayed | None:
-    """Replay one report's rows; None where another replay or load has dealt with them meanwhile."""
+) -> Iterator[QuarantineReplayed]:
+    """Replay one report's rows into all windows that hold it: none where another replay or load has dealt with them meanwhile."""
     lock_rows(connection, account)
-    scope, days = find_loaded_report(connection, account, dataset, request_id)
-    rows = list_rows_of_report(connection, account, scope) if days else []
-    if not rows:
-        return None
-    checked = _sort(make_check(connection, scope, [(account, days)]), rows)
+    held = find_loaded_reports(connection, account, dataset, request_id)
+    products = {product for scope, _ in held for product in scope.ad_products}
+    for scope, days in held:
+        if rows := list_rows_of_report(connection, account, scope):
+            check = make_check(connection, scope, [(account, days)])
+            sorted_rows = _sort(check, rows, products)
+            yield _replay_rows(connection, account, scope, days, sorted_rows)
+
+
+def _replay_rows(
+    connection: Connection,
+    account: Account,
+    scope: ReportScope,
+    days: Sequence[date],
+    checked: _Sorted,
+) -> QuarantineReplayed:
     if checked.understood:
         _stage(connection, account, scope, checked)
     release_rows(connection, checked.released)
@@ -111,17 +121,17 @@ def _replay_report(
         _merge(connection, account, scope, checked.days)
     return QuarantineReplayed(
         account=account.account_key,
-        dataset=dataset.name,
+        dataset=scope.dataset.name,
         windows=checked.days,
-        request_id=request_id,
+        request_id=scope.request_id,
         rows=len(checked.understood),
         foreign=len(checked.foreign),
         left=len(checked.kept),
     )
 
 
-def _sort(check: RowCheck, rows: Sequence[QuarantinedRow]) -> _Sorted:
-    """Sort rows by their new result; a row whose window holds another report stays untouched."""
+def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]) -> _Sorted:
+    """Sort rows by their new result; a row whose window holds another report stays untouched, and so does one of an ad product that another window holds."""
     result = _Sorted()
     for row in rows:
         match _check_again(check, row):
@@ -132,7 +142,7 @@ def _sort(check: RowCheck, rows: Sequence[QuarantinedRow]) -> _Sorted:
                 result.kept.append((row.id, day, why))
             case OtherRow(kind=NotWaitedFor.DAY):
                 result.kept.append((row.id, row.window_date, row.cause))
-            case OtherRow():
+            case OtherRow(ad_product=product) if product not in held:
                 result.foreign.append(row.id)
     return result
 

@@ -73,24 +73,30 @@ def list_quarantined_reports(
     return [(row.account_key, row.dataset, row.request_id) for row in rows]
 
 
-def find_loaded_report(
+def find_loaded_reports(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
-) -> tuple[ReportScope, list[date]]:
-    """Return a report and the windows that hold it now: none where later reports have replaced it."""
-    row = connection.execute(
+) -> list[tuple[ReportScope, list[date]]]:
+    """Return a report and the windows that hold it now: none where later reports have replaced it.
+
+    After a new grouping windows of several reports hold it, each with its own ad products.
+    """
+    rows = connection.execute(
         text(f"""
-            SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{{}}') AS days,
-                   coalesce(r.sent_at, r.created_at) AS data_as_of, r.start_date, r.end_date, r.report
+            SELECT w.report, array_agg(w.window_date ORDER BY w.window_date) AS days,
+                   coalesce(r.sent_at, r.created_at) AS data_as_of, r.start_date, r.end_date
               FROM report_requests r
-              LEFT JOIN report_windows w ON w.account_id = :account_id AND w.country_code = :country_code
-                    AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
-                    AND {_HOLDS}
-             WHERE r.id = :request_id GROUP BY r.id"""),
+              JOIN report_windows w ON w.account_id = :account_id AND w.country_code = :country_code
+                   AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
+                   AND {_HOLDS}
+             WHERE r.id = :request_id GROUP BY r.id, w.report ORDER BY w.report"""),
         account.identity | {"dataset": dataset.name, "request_id": request_id},
-    ).one()
-    report = DatasetReport(dataset, products_of(row.report))
-    scope = ReportScope(report, request_id, row.data_as_of, (row.start_date, row.end_date))
-    return scope, row.days
+    )
+    found = []
+    for row in rows:
+        report = DatasetReport(dataset, products_of(row.report))
+        period = row.start_date, row.end_date
+        found.append((ReportScope(report, request_id, row.data_as_of, period), row.days))
+    return found
 
 
 _OF_REPORT = """q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
@@ -150,10 +156,16 @@ _RECOUNT = text("""
            product_totals = CAST(:products AS jsonb),
            recorded_load_count = least(recorded_load_count, load_count - 1)
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report AND window_date = :day""")
-# A window that holds a report keeps all its bad rows.
+# A window that holds a report keeps all its bad rows. Of several that hold it the first counts them.
 _COUNT_BAD = text(f"""
     UPDATE report_windows w
-       SET quarantined_count = (SELECT count(*) FROM quarantined_rows q WHERE {_OF_REPORT} AND q.window_date = w.window_date)
+       SET quarantined_count = (
+               SELECT count(*) FROM quarantined_rows q
+                WHERE {_OF_REPORT} AND q.window_date = w.window_date
+                  AND NOT EXISTS (
+                      SELECT FROM report_windows o
+                       WHERE o.account_id = w.account_id AND o.country_code = w.country_code AND o.dataset = w.dataset
+                         AND o.window_date = w.window_date AND o.loaded_by_request = :request_id AND o.report < w.report))
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report
        AND window_date = ANY(:days)""")
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 
 _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
@@ -35,8 +36,9 @@ PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
 # change know of them. The first load changes nothing, it has no "before". A replay of
 # quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of
 # that load.
-WINDOW_RESTATEMENTS_VIEW = """
-CREATE VIEW window_restatements AS
+_SHORT = " ".join(f"WHEN '{long}' THEN '{short}'" for long, short in SHORT_NAMES.items())
+WINDOW_RESTATEMENTS_VIEW = f"""
+CREATE OR REPLACE VIEW window_restatements AS
 SELECT w.account_id,
        w.country_code,
        a.account_key,
@@ -100,7 +102,7 @@ SELECT w.account_id,
                  JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
                 WHERE t.account_key = a.account_key AND t.dataset = w.dataset
                   AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
-                  AND r.report = w.report) i
+                  AND CASE p.ad_product {_SHORT} END = ANY(string_to_array(r.report, '+'))) i
          LEFT JOIN (
               SELECT s.new_data_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)

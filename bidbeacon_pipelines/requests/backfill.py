@@ -195,27 +195,31 @@ class _Load:
         failed |= dict.fromkeys((day for day in days if day not in served), cause("day-not-served"))
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
-        loads = {(one.report, one.window_date): one.load_count for one in before}
-        failed |= dict(self._causes(windows, loads, stopped or cause("other")))
+        failed |= dict(self._causes(windows, before, stopped or cause("other")))
         if failed:
             loaded = _days(one for one in windows if one.window_date not in failed)
             raise WindowNotLoadedError(self.dataset.name, failed, loaded)
         return windows
 
     def _causes(
-        self,
-        windows: Sequence[ReportWindow],
-        loads: Mapping[tuple[str, date], int],
-        otherwise: Cause,
+        self, windows: Sequence[ReportWindow], before: Sequence[ReportWindow], otherwise: Cause
     ) -> Iterator[tuple[date, Cause]]:
-        """Yield the day of each window that was not loaded since it had so many loads, with the cause."""
+        """Yield the day of each window that has no more loads than it had before, with the cause.
+
+        A window of a new grouping had as many as any of its day.
+        """
+        loads = {(one.report, one.window_date): one.load_count for one in before}
+        most = {
+            one.window_date: one.load_count for one in sorted(before, key=lambda w: w.load_count)
+        }
         for window in windows:
-            if window.load_count > loads.get((window.report, window.window_date), 0):
+            day = window.window_date
+            if window.load_count > loads.get((window.report, day), most.get(day, 0)):
                 continue
             if window.wanted_by is not None:
-                yield window.window_date, self._why_pending(window)
+                yield day, self._why_pending(window)
             else:
-                yield window.window_date, window.cause or otherwise
+                yield day, window.cause or otherwise
 
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
         """Stop if the account is paused, disabled or needs attention."""

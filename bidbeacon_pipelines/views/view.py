@@ -114,7 +114,7 @@ ACCOUNT_COLUMNS = (
 AS_OF = ViewColumn(
     "as_of",
     "w.as_of",
-    "When the report of the row's day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.",
+    "When the report of the row's day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.",
     "timestamp with time zone",
 )
 IS_FINAL = ViewColumn(

@@ -103,18 +103,18 @@ def _regroup(
     for report in reports:
         own = set(report.ad_products)
         replaced = [name for name in old if own & set(products_of(name))]
-        days = {day for name in replaced for day in old[name]} - busy
-        moved[report.name] = replace_windows(
-            connection,
-            account,
-            dataset.name,
-            report.name,
-            replaced,
-            _times_of_new(report, days, account.time_zone),
-            ad_products=report.ad_products,
-            needed=contract.needed_products(report),
-            now=now,
-        )
+        if days := {day for name in replaced for day in old[name]} - busy:
+            moved[report.name] = replace_windows(
+                connection,
+                account,
+                dataset.name,
+                report.name,
+                replaced,
+                _times_of_new(report, days, account.time_zone),
+                ad_products=report.ad_products,
+                needed=contract.needed_products(report),
+                now=now,
+            )
     delete_other_windows(connection, account, dataset.name, kept=kept, busy=busy)
     return +moved, busy
 

@@ -1,21 +1,34 @@
 """A new grouping of ad products into reports: windows carry over what is known of each day and product."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
+from bidbeacon_pipelines.loading.restatements import list_window_loads
+from bidbeacon_pipelines.requests.backfill import Progress, WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.job_world import BenchWorld
-from tests.postgres.load_world import AS_OF, DAY, NEXT_AT, LoadWorld, Raw, report_row, run
+from tests.postgres.load_world import (
+    AS_OF,
+    ASKED_AGAIN_AT,
+    DAY,
+    NEXT_AT,
+    LoadWorld,
+    Raw,
+    report_row,
+    run,
+)
+from tests.postgres.test_quarantine_replay import odd, quarantine, replay
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
@@ -38,6 +51,7 @@ def regroup(shelf: LoadWorld, context: JobContext) -> Regroup:
                 change_contract(connection, session, *change, by="a person", at=at)
             keep_windows(context, session, shelf.account, DAILY_TARGETS)
 
+    set_grouping(TOGETHER)
     return set_grouping
 
 
@@ -170,8 +184,6 @@ def test_first_load_of_rows_that_are_there_may_be_suspicious(
 
 def test_two_groupings_in_a_row_and_back_change_nothing(shelf: LoadWorld, regroup: Regroup) -> None:
     """The window is the one that there was, with all of its columns."""
-    regroup(APART)
-    regroup(TOGETHER)
     shelf.load(
         [*rows_of(*ALL), report_row("bird shirt", clicks="many")],
         ad_products=ALL,
@@ -221,6 +233,18 @@ def test_failed_report_is_asked_for_at_once_in_its_new_grouping(
         assert context.now() == window.next_refresh_at
 
 
+def test_suspicious_report_is_confirmed_anew(shelf: LoadWorld, regroup: Regroup) -> None:
+    """Its rows stay, and it is asked for again when that was planned."""
+    load(shelf, *ALL)
+    assert [DAY] == list(load(shelf, *ALL, age=1, without="fish shirt").suspicious)
+    regroup(APART)
+    for window in shelf.windows():
+        assert ("loaded", None, 0) == (window.status, window.cause, window.suspicious_count)
+        assert ASKED_AGAIN_AT == window.next_refresh_at
+    assert [DAY] == list(load(shelf, SB, age=2, without="fish shirt").suspicious)
+    assert [DAY] == load(shelf, SB, age=3, without="fish shirt").loaded
+
+
 def test_days_that_amazon_serves_no_longer_stay(shelf: LoadWorld, regroup: Regroup) -> None:
     """What was loaded of them is known, and what was never loaded is still expired."""
     old_days = (date(2020, 1, 1), date(2020, 1, 2))
@@ -241,11 +265,42 @@ def test_days_that_amazon_serves_no_longer_stay(shelf: LoadWorld, regroup: Regro
         ]
 
 
+def test_bad_rows_wait_for_the_next_report_of_their_product(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """A load of another product of the old report leaves them; once they are understood, they go into their own window."""
+    bird, cow = rows_of(SB)[0] | {"campaign.id": 8}, rows_of(SP)[0] | {"campaign.id": 9}
+    shelf.load([*rows_of(*ALL), odd(bird), odd(cow)], ad_products=ALL, bad_row_share=0.5)
+    regroup(APART)
+    load(shelf, SP, age=1)
+    assert 2 == len(quarantine(shelf))
+    [action] = replay(shelf)
+    assert (1, 0) == (action.rows, action.left)
+    new = windows(shelf)
+    assert {"SP": 2, "SB": 2, "SD": 0} == {name: one.row_count for name, one in new.items()}
+    assert 2 == new["SB"].product_totals[SB]["rows"]
+    assert "9" not in {row["campaign_id"] for row in shelf.rows("campaign_id")}
+    fixed = shelf.load([*rows_of(SB), bird], ad_products=(SB,), age=2)
+    assert ([DAY], 0, 0) == (fixed.loaded, fixed.merge.restated, fixed.merge.vanished)
+    assert [] == quarantine(shelf)
+
+
+def test_replay_after_a_new_grouping_is_recorded_as_a_change(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """It restates the report that the window holds, as without a new grouping."""
+    load(shelf, *ALL)
+    bird = rows_of(SB)[0] | {"campaign.id": 8}
+    shelf.load([*rows_of(*ALL), odd(bird)], ad_products=ALL, age=1, bad_row_share=0.5)
+    regroup(APART)
+    replay(shelf)
+    assert ["appeared"] == [one["change"] for one in shelf.query("SELECT change FROM restatements")]
+
+
 def test_day_that_is_in_use_is_regrouped_the_next_time(
     shelf: LoadWorld, regroup: Regroup, context: JobContext
 ) -> None:
     """For instance one of which a window is taken into a request right now: nobody waits, and no window is lost."""
-    regroup("SP+SB+SD")
     load(shelf, *ALL)
     with shelf.engine.begin() as connection:
         run(connection, "SELECT FROM report_windows WHERE window_date = :day FOR UPDATE", day=DAY)
@@ -258,16 +313,22 @@ def test_day_that_is_in_use_is_regrouped_the_next_time(
     assert ["SB", "SD", "SP"] == list(windows(shelf))
 
 
+def set_apart(world: BenchWorld, account: Account) -> None:
+    """Have ad products come in reports of their own, and make the windows again."""
+    with world.session() as session:
+        with world.engine.begin() as connection:
+            change = ("NA", DAILY_TARGETS.name, "grouping", APART)
+            change_contract(connection, session, *change, by="a person", at=world.context.now())
+        keep_windows(world.context, session, account, DAILY_TARGETS)
+
+
 def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) -> None:
     """Until then its window waits for the report in flight, which loads it; it is not asked for again after that."""
     world.shorten_history(10)
     account, day = world.account(), date(2026, 1, 12)
     world.sync_entities(account)
     world.ask(account, day)
-    with world.session() as session, world.engine.begin() as connection:
-        change = ("NA", DAILY_TARGETS.name, "grouping", APART)
-        change_contract(connection, session, *change, by="a person", at=world.context.now())
-    world.plan(account)
+    set_apart(world, account)
     assert [("SP+SB+SD", "requested")] == [
         (one.report, one.status) for one in world.windows(account, day)
     ]
@@ -283,3 +344,44 @@ def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) ->
         )
     assert old.row_count == world.sums(account, day).row_count
     assert 3 == len(world.windows(account, day))
+
+
+def test_history_of_a_day_goes_on_over_a_new_grouping(world: BenchWorld) -> None:
+    """Loads that changed nothing are in it as well."""
+    account, day = world.account(), date(2026, 1, 12)
+    world.sync_entities(account)
+    for _ in range(2):
+        world.load(account, day)
+
+    def history() -> list[tuple[str, int, datetime]]:
+        with world.engine.begin() as connection:
+            loads = list_window_loads(connection, account, DAILY_TARGETS.name, day)
+        return [(one["ad_product"], one["load_number"], one["data_as_of"]) for one in loads]
+
+    before = history()
+    assert {1, 2} == {number for _, number, _ in before}
+    set_apart(world, account)
+    assert before == history()
+    world.load(account, day)
+    assert {1, 2, 3} == {number for _, number, _ in history()}
+
+
+def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: BenchWorld) -> None:
+    """Also if its day is regrouped before the load ends, and has the number of earlier loads."""
+    account, day = world.account(), date(2026, 1, 12)
+    older = day - timedelta(days=200)
+    world.load(account, day)
+    world.break_with("refuse", "create_report", times=1, code="400013", message="No", as_207=True)
+    changes = iter([lambda: set_apart(world, account)])
+
+    def go_on(_: Progress) -> None:
+        next(changes, lambda: None)()
+        world.advance(minutes=3)
+
+    with (
+        world.session("load-windows") as session,
+        pytest.raises(WindowNotLoadedError) as failed,
+    ):
+        of = (world.context, session, account, DAILY_TARGETS, [day, older])
+        drive_windows(*of, by="maria", on_progress=go_on)
+    assert ([day], [older]) == (list(failed.value.causes), failed.value.loaded)

@@ -72,7 +72,7 @@ SELECT 'daily_campaigns' AS dataset, account, window_date, ad_product, currency_
  UNION ALL SELECT 'daily_purchased_products' AS dataset, account, window_date, ad_product, currency_code, CAST(NULL AS bigint) AS impressions, CAST(NULL AS bigint) AS clicks, orders, sales, CAST(NULL AS numeric) AS spend FROM daily_purchased_product_performance
 """
 WINDOW_RESTATEMENTS_VIEW = """
-CREATE VIEW window_restatements AS
+CREATE OR REPLACE VIEW window_restatements AS
 SELECT w.account_id,
        w.country_code,
        a.account_key,
@@ -136,7 +136,7 @@ SELECT w.account_id,
                  JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
                 WHERE t.account_key = a.account_key AND t.dataset = w.dataset
                   AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
-                  AND r.report = w.report) i
+                  AND CASE p.ad_product WHEN 'SPONSORED_PRODUCTS' THEN 'SP' WHEN 'SPONSORED_BRANDS' THEN 'SB' WHEN 'SPONSORED_DISPLAY' THEN 'SD' END = ANY(string_to_array(r.report, '+'))) i
          LEFT JOIN (
               SELECT s.new_data_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
@@ -299,7 +299,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.hourly_campaigns AS
 SELECT a.account_key,
@@ -361,7 +361,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_placements AS
 SELECT a.account_key,
@@ -425,7 +425,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_placements.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_placements.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_placements.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.daily_placements.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_targets AS
 SELECT a.account_key,
@@ -505,7 +505,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.daily_targets.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.hourly_targets AS
 SELECT a.account_key,
@@ -579,7 +579,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.hourly_targets.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_products AS
 SELECT a.account_key,
@@ -650,7 +650,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.daily_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.hourly_products AS
 SELECT a.account_key,
@@ -723,7 +723,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.hourly_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_search_terms AS
 SELECT a.account_key,
@@ -795,7 +795,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_search_terms.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
-    """COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.daily_purchased_products AS
 SELECT a.account_key,
@@ -883,7 +883,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.'""",
-    """COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """CREATE VIEW reports.portfolios AS
 SELECT a.account_key,
@@ -1249,7 +1249,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.account_daily_summaries.hourly_orders IS 'orders as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'sales as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'spend as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day was loaded in another grouping of ad products.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was requested.'""",
     """CREATE VIEW reports.days AS

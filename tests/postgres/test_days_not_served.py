@@ -27,13 +27,18 @@ def _one_dataset() -> Iterator[None]:
         yield
 
 
-def prepare(world: BenchWorld, oldest: int, newest: int = 1) -> Account:
-    """Return the only enabled account; of Brands the days from so many to so many days ago are due."""
-    account = world.account()
-    world.sync_entities(account)
+def prepare(
+    world: BenchWorld, oldest: int, newest: int = 1, countries: tuple[str, ...] = ("US",)
+) -> Account:
+    """Return the first of the only enabled accounts; of Brands the days from so many to so many days ago are due."""
+    accounts = [world.account(country) for country in countries]
+    for account in accounts:
+        world.sync_entities(account)
     world.execute(
-        "UPDATE advertiser_accounts SET paused = account_key <> :key", key=account.account_key
+        "UPDATE advertiser_accounts SET paused = account_key <> ALL(:keys)",
+        keys=[account.account_key for account in accounts],
     )
+    account = accounts[0]
     world.plan(account)
     world.execute("DELETE FROM report_requests")
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
@@ -249,3 +254,19 @@ def test_a_day_ends_alone_where_an_older_one_was_loaded(world: BenchWorld) -> No
     world.sandbox.state.rules.clear()
     pass_days(world, account, 1)
     assert set(range(51, 101)) <= set(ages(world, "loaded"))
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_days_of_all_countries_of_an_ads_account_end(world: BenchWorld) -> None:
+    """One report is refused for all of them; each account has its action."""
+    account = prepare(world, 70, 55, countries=("DE", "GB"))
+    load_all_that_is_due(world, account)
+    pass_days(world, account, 1)
+    first, second = world.actions("windows-not-served")
+    assert {account.account_key, world.account("GB").account_key} == {
+        first["account"],
+        second["account"],
+    }
+    assert first["windows"] == second["windows"]
+    ended = [ago for ago in ages(world, "not_served") if ago <= 70]
+    assert sorted([*range(61, 71), *range(61, 71)]) == ended

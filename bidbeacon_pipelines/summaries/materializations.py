@@ -9,17 +9,18 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.database.run_events import has_run_events
 from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.windows.queries import IS_COMPLETE
 
 # A wiped asset keeps its events in the table; Dagster shows those since.
 # The last load of a day has recorded it, whichever of its windows that was.
-_FORGET = text("""
+_FORGET = text(f"""
     WITH days AS (
         SELECT w.account_id, w.country_code, w.window_date,
                (array_agg(CAST(w.recorded_run_id AS text) ORDER BY w.last_loaded_at DESC NULLS LAST))[1] AS run_id
           FROM report_windows w WHERE w.dataset = :dataset AND w.window_date >= :first_day
          GROUP BY w.account_id, w.country_code, w.window_date
         HAVING bool_and(w.recorded_load_count = w.load_count)
-           AND bool_and(w.load_count > 0 OR w.status = 'expired' OR w.not_served_since IS NOT NULL)
+           AND bool_and({IS_COMPLETE.format("w")})
            AND max(w.load_count) > 0)
     UPDATE report_windows w SET recorded_load_count = 0
       FROM days d JOIN advertiser_accounts a USING (account_id, country_code)

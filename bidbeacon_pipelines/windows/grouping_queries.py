@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.queries import (
+    IS_COMPLETE,
     OF_DATASET,
     WindowTimes,
     record_again,
@@ -69,6 +70,10 @@ _REPLACE = text(f"""
                coalesce(sum(unresolved_count) FILTER (WHERE {_FIRST}), 0) AS unresolved_count
           FROM old WHERE load_count > 0 GROUP BY window_date),
     known AS (SELECT * FROM totals JOIN loads USING (window_date)),
+    ended AS (
+        SELECT window_date, min(next_refresh_at) AS due_at, min(refused_alone_at) AS refused_alone_at,
+               min(not_served_since) AS not_served_since, (array_agg(cause))[1] AS cause
+          FROM old GROUP BY window_date HAVING bool_and(status = 'not_served')),
     wanted AS (
         SELECT window_date, min(wanted_at) AS at, (array_agg(wanted_by ORDER BY wanted_at))[1] AS by
           FROM old WHERE wanted_at IS NOT NULL GROUP BY window_date)
@@ -76,16 +81,21 @@ _REPLACE = text(f"""
            account_id, country_code, dataset, report, window_date, status, next_refresh_at, expires_at,
            data_as_of, last_loaded_at, last_requested_at, last_request_id, loaded_by_request,
            load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
-           quarantined_count, unresolved_count, wanted_by, wanted_at)
+           quarantined_count, unresolved_count, wanted_by, wanted_at, refused_alone_at, not_served_since, cause)
     SELECT :account_id, :country_code, :dataset, :report, day,
-           CASE WHEN k.load_count > 0 THEN 'loaded' WHEN n.expires_at <= :now THEN 'expired' ELSE 'missing' END,
-           CASE WHEN k.load_count > 0 THEN k.due_at WHEN n.expires_at > :now THEN n.due_at END, n.expires_at,
+           CASE WHEN k.load_count > 0 THEN 'loaded' WHEN n.expires_at <= :now THEN 'expired'
+                WHEN e.not_served_since IS NOT NULL THEN 'not_served' ELSE 'missing' END,
+           CASE WHEN k.load_count > 0 THEN k.due_at WHEN n.expires_at <= :now THEN NULL
+                WHEN e.not_served_since IS NOT NULL THEN e.due_at ELSE n.due_at END, n.expires_at,
            k.data_as_of, k.last_loaded_at, k.last_requested_at, k.last_request_id, k.loaded_by_request,
            coalesce(k.load_count, 0), coalesce(k.recorded_load_count, 0), k.recorded_run_id,
            coalesce(k.product_totals, '{{}}'), k.row_count, k.spend, k.sales,
-           k.quarantined_count, k.unresolved_count, wanted.by, wanted.at
+           k.quarantined_count, k.unresolved_count, wanted.by, wanted.at,
+           e.refused_alone_at, e.not_served_since, e.cause
       FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS n(day, due_at, expires_at)
-      LEFT JOIN known k ON k.window_date = n.day LEFT JOIN wanted ON wanted.window_date = n.day
+      LEFT JOIN known k ON k.window_date = n.day
+      LEFT JOIN ended e ON e.window_date = n.day AND n.expires_at > :now
+      LEFT JOIN wanted ON wanted.window_date = n.day
     ON CONFLICT DO NOTHING""")
 
 
@@ -104,8 +114,8 @@ def replace_windows(
     """Create windows of a report with what windows of the reports `old` know of its ad products; return how many.
 
     Their data is as old, and due as early, as that of the oldest window, and the number of loads is
-    the highest. One that failed is due at once: its report is not requested again. A window is
-    missing where a needed ad product was never loaded.
+    the highest. One that failed is due at once: its report is not requested again. A window is not
+    served where none of the old ones was, and missing where a needed ad product was never loaded.
 
     Args:
         connection: the transaction, which has locked the old windows.
@@ -136,7 +146,7 @@ def delete_other_windows(
     left = "SELECT count(*) FROM report_windows w WHERE (w.account_id, w.country_code, w.dataset, w.report) = (d.account_id, d.country_code, d.dataset, d.report)"
     deleted = connection.execute(
         text(f"""DELETE FROM report_windows WHERE {_OTHERS} AND window_date <> ALL(:busy)
-                 RETURNING window_date, load_count > 0 OR status = 'expired' AS is_complete"""),
+                 RETURNING window_date, {IS_COMPLETE.format("report_windows")} AS is_complete"""),
         values,
     )
     incomplete = {row.window_date for row in deleted if not row.is_complete}

@@ -183,7 +183,7 @@ def _times(
     dataset, day, zone = report.dataset, window.window_date, account.time_zone
     expires, due = expires_at(dataset, day, zone, report.shorter_history), window.next_refresh_at
     has_ended = window.status in {"expired", "loaded"} and not window.cause
-    if due is None and expires > now and has_ended:
+    if due is None and expires > now and has_ended and window.decision is None:
         due = next_refresh_at(dataset, day, zone, window.data_as_of)
     changed = (due, expires) != (window.next_refresh_at, window.expires_at)
     return WindowTimes(due, expires) if changed else None

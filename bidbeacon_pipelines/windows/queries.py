@@ -18,6 +18,8 @@ from bidbeacon_sessions.writes import json_text
 
 OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _OF_REPORT = f"{OF_DATASET} AND report = :report"
+IS_COMPLETE = "({0}.load_count > 0 OR {0}.status = 'expired' OR {0}.not_served_since IS NOT NULL)"
+"""The condition that a window is loaded, or is not waited for; a day is materialized once all of its windows are."""
 
 _CREATE = text("""
     INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, next_refresh_at, expires_at)
@@ -185,7 +187,7 @@ def record_again(
                         AND NOT EXISTS (
                             SELECT FROM report_windows o
                              WHERE o.account_id = w.account_id AND o.country_code = w.country_code AND o.dataset = w.dataset
-                               AND o.window_date = w.window_date AND NOT (o.load_count > 0 OR o.status = 'expired'))"""),
+                               AND o.window_date = w.window_date AND NOT {IS_COMPLETE.format("o")})"""),
             account.identity | {"dataset": dataset, "days": days},
         )
 
@@ -408,8 +410,7 @@ _LOADED_DAYS = f"""
            (SELECT count(*) FROM restatements s WHERE s.{_OF_DAY.format("s")} AND s.request_id = ANY(t.requests)) AS restated_count
       FROM days d JOIN advertiser_accounts a USING (account_id, country_code)
      CROSS JOIN LATERAL (
-           SELECT bool_and(w.load_count > 0 OR w.status = 'expired'
-                           OR w.not_served_since IS NOT NULL) AS is_complete,
+           SELECT bool_and({IS_COMPLETE.format("w")}) AS is_complete,
                   coalesce(jsonb_object_agg(w.report, w.load_count) FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}') AS new_loads,
                   CAST(sum(w.load_count) AS integer) AS load_count, CAST(sum(w.row_count) AS bigint) AS row_count,
                   CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,

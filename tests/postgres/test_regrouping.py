@@ -385,3 +385,16 @@ def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: BenchWorld) -> 
         of = (world.context, session, account, DAILY_TARGETS, [day, older])
         drive_windows(*of, by="maria", on_progress=go_on)
     assert ([day], [older]) == (list(failed.value.causes), failed.value.loaded)
+
+
+def test_day_that_is_not_served_stays_so(shelf: LoadWorld, regroup: Regroup) -> None:
+    """It is not requested again for a new grouping, but after four weeks, and explains itself as before."""
+    shelf.execute(f"""
+        UPDATE report_windows
+           SET status = 'not_served', next_refresh_at = '{NEXT_AT}', cause = '{{"code": "not-served"}}',
+               not_served_since = '{AS_OF}', refused_alone_at = '{AS_OF}'""")
+    regroup(APART)
+    for window in windows(shelf).values():
+        assert ("not_served", NEXT_AT) == (window.status, window.next_refresh_at)
+        assert (AS_OF, AS_OF) == (window.not_served_since, window.refused_alone_at)
+        assert {"code": "not-served"} == window.cause

@@ -20,7 +20,7 @@ _LONGEST_PAGE = 100
 
 async def issue_token(call: Call) -> Response:
     """Return an access token for a refresh token; `POST /{region}/auth/o2/token`."""
-    body = parse_qs((await call.request.body()).decode())
+    body = parse_qs((await call.request.body()).decode(errors="replace"))
     form = {key: values[0] for key, values in body.items()}
     call.subject = replace(call.subject, client=form.get("client_id"))
     await call.suffer_rules()

@@ -204,7 +204,7 @@ class Call:
         """Return the body as JSON, `{}` for an empty one; None where it isn't JSON."""
         try:
             return json.loads(await self.request.body() or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @property

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from datetime import date
+from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -27,6 +28,9 @@ class ClockChange(BaseModel):
     rate: float | None = Field(None, ge=0, le=FASTEST)
 
 
+Day = Annotated[date, Field(ge=FIRST_START.date(), lt=LAST_START.date())]
+
+
 class TruthQuery(BaseModel):
     """Which day's truth is asked for; `date` is account-local, `at` an instant to look from (absent: now)."""
 
@@ -34,11 +38,11 @@ class TruthQuery(BaseModel):
 
     account: str
     country: str
-    date: date
+    date: Day
     product: AdProduct = "SPONSORED_PRODUCTS"
     grain: Grain = "target"
     hourly: bool = False
-    at: AwareDatetime | None = None
+    at: AwareDatetime | None = Field(None, ge=FIRST_START, lt=LAST_START)
 
 
 Page = Callable[[SandboxState, Request], Awaitable[Response]]
@@ -51,9 +55,9 @@ def page(answer: Page) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await answer(request.app.state.sandbox, request)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_context=False)
+            wrong = error.errors(include_url=False, include_context=False, include_input=False)
             return json_response({"errors": wrong}, 400)
-        except RuleError as error:
+        except (RuleError, OverflowError) as error:
             return json_response({"errors": [str(error)]}, 400)
 
     return endpoint
@@ -72,15 +76,15 @@ async def show_rules(sandbox: SandboxState, _: Request) -> Response:
 
 async def add_rules(sandbox: SandboxState, request: Request) -> Response:
     """Put one rule or a list of rules in force; `POST /sandbox/rules`."""
-    put_in_force(sandbox, (await request.body()).decode())
+    put_in_force(sandbox, await request.body())
     return json_response({"rules": sandbox.rules.overview()}, 201)
 
 
-def put_in_force(sandbox: SandboxState, text: str) -> None:
+def put_in_force(sandbox: SandboxState, text: str | bytes) -> None:
     """Add one rule or a list of rules, given as JSON; an invalid one is a `RuleError`."""
     try:
         given = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RuleError(f"expected JSON, got: {error}") from None
     rules = read_rules(given)
     check_names(rules, sandbox.world.accounts.accounts, sandbox.clients)

@@ -33,7 +33,8 @@ async def show_page(sandbox: SandboxState, _: Request) -> Response:
 
 async def change_by_form(sandbox: SandboxState, request: Request) -> Response:
     """Add, switch or remove a rule as the page's forms ask; `POST /sandbox/change`."""
-    form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
+    text = (await request.body()).decode(errors="replace")
+    form = {key: values[0] for key, values in parse_qs(text).items()}
     do = form.get("do")
     try:
         number = int(form.get("number", 0))

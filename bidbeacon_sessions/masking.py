@@ -119,16 +119,20 @@ def mask(value: Any) -> Any:
     """Return a copy of a JSON-like value with every secret masked, at any depth.
 
     Keys that name a secret lose their whole value, pairs such as headers their second item. What
-    JSON has no form for (a URL object, an exception) becomes its text, masked.
+    JSON has no form for (a URL object, an exception) becomes its text, masked. What is nested too
+    deeply is masked as a whole.
     """
     if isinstance(value, str):
         return mask_text(value)
     if value is None or isinstance(value, _PLAIN):
         return value
-    if isinstance(value, Mapping):
-        return {mask_text(str(key)): _mask_named(key, item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return _mask_items(value)
+    try:
+        if isinstance(value, Mapping):
+            return {mask_text(str(key)): _mask_named(key, item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return _mask_items(value)
+    except RecursionError:
+        return MASK
     return mask_text(_text(value))
 
 

@@ -170,7 +170,7 @@ async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
             raise RefusedError(413, "This request is too large.", _EXAMPLE)
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RefusedError(400, "Expected a JSON object.", _EXAMPLE) from None
     if unknown := sorted(set(fields) - known):
         raise RefusedError(

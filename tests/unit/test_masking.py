@@ -103,6 +103,15 @@ def test_a_secret_in_a_value_is_masked(value: Any, stored: Any) -> None:
     assert stored == mask(value)
 
 
+@pytest.mark.parametrize("opened", ["[", '{"a":'])
+def test_what_is_nested_too_deeply_is_masked(opened: str) -> None:
+    """As far as Python reads JSON, nothing is too deep to be masked; a hundred levels stay."""
+    deep = json.loads(f'{opened * 900}"x"{("]" if opened == "[" else "}") * 900}')
+    masked = json.dumps(mask(deep), ensure_ascii=False)
+    assert masked.startswith(opened.replace(":", ": ") * 100)
+    assert (MASK in masked, "x" in masked) == (True, False)
+
+
 HARMLESS = [
     "Secret Santa 2026 | SP | Exact",
     "keyword: password manager",

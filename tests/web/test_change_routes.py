@@ -257,6 +257,8 @@ FOREIGN: Sequence[tuple[str, Mapping[str, str], str | bytes | None, int]] = [
     ("POST", {}, BODY, 415),
     ("POST", JSON, "", 400),
     ("POST", JSON, "{", 400),
+    ("POST", JSON, '{"account": ' + "[" * 8_000, 400),
+    ("POST", JSON, '{"account": ' + "[" * 900 + "]" * 900 + "}", 400),
     ("POST", JSON, "\ud800".encode("utf-8", "surrogatepass"), 400),
     ("POST", JSON, "x" * (MOST_BYTES + 1), 413),
     ("GET", JSON, None, 405),

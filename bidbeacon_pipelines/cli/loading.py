@@ -26,7 +26,7 @@ from bidbeacon_pipelines.cli.options import (
     list_chosen,
     look_up_account,
     open_store,
-    parse_days,
+    parse_windows,
 )
 from bidbeacon_pipelines.cli.output import Json, console, print_json, report
 from bidbeacon_pipelines.cli.sessions import Printer, Tail, get_session
@@ -87,7 +87,7 @@ def load(
     is unknown or stopped, no day can be loaded, or there is no database. Ctrl-C and SIGTERM cancel
     its session (exit codes 130 and 143); the next run continues its requests.
     """
-    days = sorted({day for value in window for day in parse_days(value)})
+    days = parse_windows(window)
     chosen = get_dataset(dataset)
     with _open_context() as context:
         found = look_up_account(account, country)

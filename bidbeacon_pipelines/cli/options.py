@@ -1,8 +1,9 @@
 """Options and arguments that several commands share, and the database that commands work on."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from sqlalchemy import Connection
@@ -112,6 +113,22 @@ DaysOption = Annotated[
         "--window", help="A day (2026-11-23) or days (2026-11-01..2026-11-07), repeatable."
     ),
 ]
+
+
+MOST_DAYS: Final = 10_000
+"""More days at once than Amazon serves of any dataset are a typing error."""
+
+
+def parse_windows(values: Iterable[str]) -> list[date]:
+    """Return the days of several `--window`, each once, in their order.
+
+    Raises:
+        UsageError: one is no day and no range, or there are too many days.
+    """
+    days = sorted({day for value in values for day in parse_days(value)})
+    if len(days) > MOST_DAYS:
+        raise UsageError(f"window: expected at most {MOST_DAYS:,} days, got: {len(days):,}.")
+    return days
 
 
 def parse_days(value: str) -> list[date]:

@@ -1,5 +1,6 @@
 """The contract of an ads account: the registry with its overrides. Pure."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,6 +9,7 @@ from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, parse_grouping
 
 GROUPING, FIELD, HISTORY, PERIOD = "grouping", "field", "history", "period"
+_DAYS = re.compile("[1-9][0-9]{0,3}")
 LEARNED = "learned"
 """The author of overrides that were learned from reports."""
 
@@ -90,8 +92,8 @@ def check_override(dataset: Dataset, what: str, value: str, *, of_one: bool = Fa
         if subject not in fields:
             raise ValueError(f"expected a field of {dataset.name}, got: {subject!r}")
     elif kind in {HISTORY, PERIOD} and set(products_of(subject)) <= set(dataset.ad_products):
-        if not value.isdecimal() or int(value) < 1:
-            raise ValueError(f"expected a number of days, got: {value!r}")
+        if not _DAYS.fullmatch(value):
+            raise ValueError(f"expected a number of days, 1 to 9999, got: {value!r}")
     else:
         raise ValueError(
             "expected grouping (of a region), field:NAME, history:REPORT or period:REPORT, "

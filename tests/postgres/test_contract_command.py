@@ -57,10 +57,17 @@ def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
     [
         (("NA", "weather", "grouping", "SP"), "expected a dataset"),
         (("NA", "daily_products", "grouping", "SP,SB"), "expected each of SP, SD, SB once"),
-        (("NA", "daily_products", "history:SB", "some"), "expected a number of days"),
+        *(
+            (("NA", "daily_products", what, "--", days), "expected a number of days, 1 to 9999")
+            for what in ("history:SB", "period:SB")
+            for days in ("some", "", "0", "-1", "1.5", "007", "10000", "9" * 5_000, "\u0663")
+        ),
         (("EU", "daily_products", "history:SB", "9", "--account", "One"), "is in region NA"),
     ],
 )
-def test_override_that_is_not_possible(arguments: tuple[str, ...], expected: str) -> None:
-    """One line says what is expected."""
+def test_override_that_is_not_possible(
+    engine: Engine, arguments: tuple[str, ...], expected: str
+) -> None:
+    """One line says what is expected, and no session is opened."""
     assert expected in contract("set", *arguments, code=2)
+    assert [] == query(engine, "SELECT FROM session_headers")

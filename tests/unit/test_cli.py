@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.cli.options import parse_days
+from bidbeacon_pipelines.cli.options import parse_days, parse_windows
 from bidbeacon_sessions.errors import UsageError
 
 LOADED = """
@@ -41,6 +41,13 @@ def test_what_is_no_day_is_refused_with_what_was_expected(given: str) -> None:
         parse_days(given)
     expected = f"window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: {given!r}."
     assert expected == str(caught.value)
+
+
+def test_more_days_than_can_be_meant_are_refused() -> None:
+    """Before anything is opened, however many ranges they come in."""
+    with pytest.raises(UsageError) as caught:
+        parse_windows(["1970-01-01..1989-12-31", "1980-01-01..2026-11-23"])
+    assert "window: expected at most 10,000 days, got: 20,781." == str(caught.value)
 
 
 def test_without_a_command_the_help_is_shown() -> None:

@@ -33,8 +33,8 @@ def download_folder(downloads: Path, name: str) -> Iterator[Path]:
         with _locked_folder(downloads, name) as folder:
             yield folder
     except OSError as error:
-        free = usage_of_disk(downloads).free / 2**30
-        reason = f"{error.strerror or error}, {free:,.1f} GiB are free"
+        free = usage_of_disk(downloads).free / 2**20
+        reason = f"{error.strerror or error}, {free:,.0f} MiB are free"
         place = {"host": socket.gethostname(), "folder": str(downloads)}
         raise NotWritten(reason, operation="write a file", **place) from error
 

@@ -1,7 +1,8 @@
 """The life of a report request: `next_step` decides what to do with its row, and `apply` returns the row after it.
 
 Pure: rows are read and copied, never queried. A step that doesn't end the request moves a bounded
-counter or a deadline, so every request ends; only a throttled create (429) is not counted.
+counter or a deadline, so every request ends; only a step that was not made, and a throttled create
+(429), are not counted.
 
     planned ──Create──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
        ▲                 │               │                    │

@@ -114,7 +114,7 @@ def test_host_and_folder_are_told_at_once_until_a_load_works(
         world.step()
         [later] = found(world)
     sentence = (
-        rf"^{socket.gethostname()} can't write downloads to {folder}: .*, [\d,.]+ GiB are free\.$"
+        rf"^{socket.gethostname()} can't write downloads to {folder}: .*, [\d,]+ MiB are free\.$"
     )
     assert pytest.approx(0) == finding.tell_after.total_seconds()
     assert ("file-not-written", began, began) == (finding.code, finding.since, later.since)

@@ -156,7 +156,7 @@ def test_full_disk_is_this_hosts_fault(amazon: FakeAmazon, tmp_path: Path) -> No
     """The error names host, folder and free space, and nothing of the file is left."""
     amazon.plays(OK)
     with (
-        pytest.raises(NotWritten, match=r"No space left on device, .* GiB are free") as caught,
+        pytest.raises(NotWritten, match=r"No space left on device, .* MiB are free") as caught,
         download_folder(tmp_path, "report") as folder,
     ):
         (folder / "file").symlink_to("/dev/full")

@@ -45,6 +45,7 @@ _WRITTEN = (
     "restatements",
     "quarantined_rows",
     "report_loads",
+    "row_removals",
 )
 _DIGEST = text(f"""
     SELECT count(*), coalesce(sum(hashtextextended(ROW(

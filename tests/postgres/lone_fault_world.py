@@ -273,6 +273,7 @@ _WRITTEN = (
     "restatements",
     "quarantined_rows",
     "report_loads",
+    "row_removals",
     "registry_overrides",
     "session_headers",
     "report_windows",

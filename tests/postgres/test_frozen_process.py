@@ -26,6 +26,7 @@ WRITTEN = (
     "restatements",
     "quarantined_rows",
     "report_loads",
+    "row_removals",
     "session_headers",
     "session_actions",
 )

@@ -12,6 +12,7 @@ TABLES = (
     "restatements",
     "quarantined_rows",
     "report_loads",
+    "row_removals",
     "report_windows",
     "report_requests",
 )

@@ -85,7 +85,8 @@ def remember_secret(name: str, value: str) -> None:
 def _run_and_pattern(secret: str) -> tuple[str, re.Pattern[str]]:
     """Return what no encoding changes of a secret, in lower case, and the pattern of all its forms."""
     run = max(_RUN.findall(secret.lower()), key=len)
-    return run, re.compile("".join(map(_forms_of, secret)), re.IGNORECASE)
+    chars = re.sub(r"\\+", r"\\", secret)  # the pattern of a backslash matches any number of them
+    return run, re.compile("".join(map(_forms_of, chars)), re.IGNORECASE)
 
 
 @lru_cache
@@ -98,6 +99,8 @@ def _forms_of(char: str) -> str:
     names = [name for name, meant in html5.items() if meant == char and name.endswith(";")]
     entity = "|".join([f"#0*{ord(char)};", f"#x0*{ord(char):x};", *names])
     forms = [re.escape(char), url, _ESCAPES.join(f"u{unit}" for unit in units), f"&(?:{entity})"]
+    if char == "\\":
+        return f"(?:{'|'.join(forms)})++"
     pattern = f"{_ESCAPES}(?:{'|'.join(forms)})"
     return f"(?:{pattern}|{_forms_of('+')})" if char == " " else pattern
 

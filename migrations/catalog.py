@@ -27,7 +27,7 @@ _CATALOG = text("""
      UNION ALL
     SELECT CASE contype WHEN 'c' THEN 'check' ELSE 'constraint' END, relname, conname,
            pg_get_constraintdef(c.oid)
-      FROM tables t JOIN pg_constraint c ON conrelid = t.oid
+      FROM tables t JOIN pg_constraint c ON conrelid = t.oid AND contype <> 'n'
      UNION ALL
     SELECT 'index', relname, indexrelid::regclass::text, pg_get_indexdef(indexrelid)
       FROM tables t JOIN pg_index ON indrelid = t.oid""")

@@ -71,7 +71,7 @@ def partial_error(response: httpx.Response, body: Any) -> errors.AdsApiError:
 
 def _read_failure(response: httpx.Response) -> Failure:
     """Read code and text from whatever came: JSON of any known shape, HTML, XML, or nothing."""
-    plain = html.unescape(_TAGS.sub(" ", as_text(response.text, 4000)))
+    plain = as_text(html.unescape(_TAGS.sub(" ", response.text)), 4000)
     text = as_text(" ".join(plain.split()), 200)
     return _combined(find_json(response)) or Failure(None, text or "an empty body")
 
@@ -149,7 +149,10 @@ def _status_of(code: str | None) -> int:
 
 
 def _combined(body: Any) -> Failure | None:
-    failures = list(_walk(body))
+    try:
+        failures = list(_walk(body))
+    except RecursionError:
+        return None
     if not failures:
         return None
     code = next((found.code for found in failures if found.code), None)

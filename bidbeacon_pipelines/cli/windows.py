@@ -22,7 +22,7 @@ from bidbeacon_pipelines.cli.options import (
     OnlyDay,
     look_up_account,
     open_store,
-    parse_days,
+    parse_windows,
 )
 from bidbeacon_pipelines.cli.output import (
     Json,
@@ -210,7 +210,7 @@ def _decide(
 ) -> str:
     """Decide about days of an account; return what was decided about."""
     found, account = get_dataset(dataset), look_up_account(named, country)
-    days = sorted({day for value in windows for day in parse_days(value)})
+    days = parse_windows(windows)
     asked = (open_store(), get_settings(), account, found, days)
     decided = decide_days(*asked, accepts=accepts, by=COMMAND_LINE)
     return f"{counted(len(decided), 'day')} of {found.name} of {account.label}"

@@ -1,4 +1,4 @@
-"""Stores every half minute that this process lives, and its host's clock, so that `bidbeacon doctor` knows a cluster."""
+"""Records a heartbeat of this process every 30 seconds, with its host's clock offset, so that `bidbeacon doctor` knows a cluster."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ from bidbeacon_sessions.connections import connect_args, parse_database_url
 
 Kind = Literal["code server", "daemon", "stream", "webserver", "worker"]
 
-BEAT_SECONDS: Final = 30.0
+BEAT_SECONDS: Final = 30
 _DAGSTERS: Final[dict[Kind, str]] = {
     "code server": r"\bdagster (code-server start|api grpc)\b",
     "daemon": r"\bdagster-daemon run\b",
@@ -58,33 +58,47 @@ def _beat(kind: Kind, database_url: str) -> None:
     # No pool: Celery forks its processes from this one, and they must not share a connection.
     engine = create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
     this = (kind, socket.gethostname(), os.getpid(), program_version())
-    is_start, clock = True, _clock_offset()
+    is_start = True
     while True:
-        if kind == "daemon" and _clock_offset() < clock - CLOCKS_DIFFER_BY.total_seconds():
-            _start_again()
-        clock = _clock_offset()
         try:
             with engine.begin() as connection:
                 note_process(connection, *this, is_start=is_start)
             is_start = False
         except SQLAlchemyError as error:
             logger.debug("This process could not be noted: %s", type(error).__name__)
-        threading.Event().wait(BEAT_SECONDS)
+        if kind == "daemon":
+            _watch_clock(BEAT_SECONDS)
+        else:
+            threading.Event().wait(BEAT_SECONDS)
+
+
+def _watch_clock(seconds: int) -> None:
+    """Sleep for the given number of seconds; start the daemon again if its host's clock is set back meanwhile.
+
+    Dagster's daemon keeps the times of its next runs and ticks in memory. After its clock was set
+    back, it would start nothing until these times have come.
+    """
+    highest = _clock_offset()
+    for _ in range(seconds):
+        threading.Event().wait(1)
+        offset = _clock_offset()
+        if offset < highest - CLOCKS_DIFFER_BY.total_seconds():
+            _start_again()
+        highest = max(highest, offset)
 
 
 def _clock_offset() -> float:
-    """Return how many seconds the host's clock is ahead of the monotonic one, which nobody can set."""
+    """Return how many seconds the host's clock is ahead of the monotonic clock."""
     return time.time() - time.monotonic()
 
 
 def _start_again() -> None:
-    """Replace this process by a new one of the same command and id, as if it had been killed.
-
-    Dagster's daemon plans by instants in its memory. After its clock was set back, it would launch
-    no run and tick no schedule until they have come.
-    """
+    """Replace this process by a new one with the same command and process id."""
     logger.warning("The host's clock was set back: Dagster's daemon starts again.")
-    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - our own command, without a shell
+    try:
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - our own command, without a shell
+    except OSError as error:
+        logger.exception("Dagster's daemon can't start again: restart it. %s", error.strerror)
 
 
 def program_version() -> str:

@@ -153,9 +153,11 @@ class _Start:
         self._console.print(table)
         if self._services and token is not None:
             self._print(
-                "The page's buttons work in browsers that have opened this address "
+                "To use the page's buttons, open this address once per browser "
                 "(`bidbeacon login` prints it again):\n" + self._settings.login_url(token)
             )
+        elif self._services:
+            self._print("`bidbeacon login` prints the address that enables the page's buttons.")
         self._print(
             "Other terminals: `bidbeacon` uses this database; Dagster's own commands do so after "
             f"`set -a; . {self._settings.home / RUNNING_ENV}`."

@@ -82,12 +82,15 @@ def insert_load(
 
 
 # A row stays while a window that it may be of holds its report, or was last requested with it: a
-# report that is not accepted releases only rows of earlier ones that were not accepted either.
+# report that is not accepted releases only rows of earlier ones that were not accepted either, and
+# none of reports of another grouping.
 _RELEASE = text("""
     DELETE FROM quarantined_rows q USING report_requests r
      WHERE r.id = q.request_id
        AND q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
        AND (q.window_date = ANY(:days) OR q.window_date IS NULL)
+       AND (r.report = :report OR q.window_date = ANY(:loaded)
+            OR q.window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0)
        AND NOT EXISTS (
            SELECT FROM report_windows w
             WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset

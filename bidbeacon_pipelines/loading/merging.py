@@ -65,13 +65,18 @@ def merge_windows(
     return counts
 
 
-# The first load of a window restates nothing; nor does a replay of that load.
+# The first load of a window restates nothing, unless rows are there that a window of another grouping
+# has brought; nor does a replay of that load.
 _RESTATED_WINDOWS = f"""
-    SELECT w.account, w.window_date, s.account_id, s.country_code, s.data_as_of
+    SELECT w.account, w.window_date, s.account_id, s.country_code,
+           coalesce(s.data_as_of, :data_as_of) AS data_as_of
       FROM {WINDOWS} JOIN advertiser_accounts a ON a.id = w.account
       JOIN report_windows s ON s.account_id = a.account_id AND s.country_code = a.country_code
        AND s.dataset = :dataset AND s.report = :report AND s.window_date = w.window_date
-     WHERE s.load_count > 1 OR s.load_count = 1 AND s.loaded_by_request <> :request_id"""
+     WHERE s.load_count > 1 OR s.load_count = 1 AND s.loaded_by_request <> :request_id
+        OR s.load_count = 0 AND EXISTS (
+           SELECT FROM {{table}} o WHERE o.account = w.account AND o.window_date = w.window_date
+              AND o.ad_product = ANY(:ad_products))"""
 _RESTATEMENT = """account_id, country_code, dataset, window_date, hour_at, row_key, dimensions, currency_code, change,
     old_values, new_values, old_data_as_of, new_data_as_of, request_id"""
 
@@ -89,7 +94,7 @@ def _metrics(dataset: Dataset) -> list[str]:
 def _is_refresh(dataset: Dataset) -> TextClause:
     """Return the statement that checks whether any window was loaded before, or has rows anyway."""
     return text(f"""
-        SELECT EXISTS ({_RESTATED_WINDOWS})
+        SELECT EXISTS ({_RESTATED_WINDOWS.format(table=dataset.table)})
             OR EXISTS (SELECT FROM {dataset.table} o WHERE o.ad_product = ANY(:ad_products) AND {_OF_WINDOWS})""")
 
 
@@ -125,7 +130,7 @@ def _restate(dataset: Dataset) -> TextClause:
             SELECT account_id, country_code, :dataset, window_date, {hour}, row_key, {_json(dimensions)}, currency_code, change,
                    CASE WHEN change <> 'appeared' THEN {_json(metrics, "old_")} END,
                    CASE WHEN change <> 'vanished' THEN {_json(metrics)} END, data_as_of, :data_as_of, :request_id
-              FROM report_changes JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date)
+              FROM report_changes JOIN ({_RESTATED_WINDOWS.format(table=dataset.table)}) w USING (account, window_date)
              WHERE change <> 'changed' OR ({listed(metrics)}) IS DISTINCT FROM ({", ".join(f"old_{metric}" for metric in metrics)})
             RETURNING account_id, country_code, change)
         SELECT a.id, count(*), count(*) FILTER (WHERE change = 'vanished')

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
     find_next_asked,
     find_request,
+    find_younger_refused,
     list_references,
     list_states,
 )
@@ -224,10 +225,20 @@ class _Window:
             return Told(what, then)
         if self._row["wanted_by"] is not None:
             return Told(what, "The next run, within a minute, requests it.", self._now)
+        if younger := self._find_younger_refused():
+            day, at = younger["window_date"], younger["next_refresh_at"]
+            return Told(what, f"It is requested if {day} comes, which Amazon refuses as well.", at)
         for why, at in self._obstacles().items():
             if at is not None and at > self._now:
                 return Told(what, why.format(_when(at)), at)
         return Told(what, "The next refresh, within a minute, plans a report for it.", self._now)
+
+    def _find_younger_refused(self) -> RowMapping | None:
+        """Return the younger day that a day waits for which was refused as too old, if there is one."""
+        is_refused = (self._row["cause"] or {}).get("code") == "report-too-old"
+        if not is_refused or self._row["last_loaded_at"] is not None:
+            return None
+        return find_younger_refused(self._connection, self._row)
 
     def _obstacles(self) -> dict[str, datetime | None]:
         """Return what keeps a due window from being planned, each until an instant."""

@@ -73,6 +73,19 @@ def find_next_asked(connection: Connection, window: RowMapping) -> datetime | No
     return found
 
 
+_YOUNGER_REFUSED = text("""
+    SELECT y.window_date, y.next_refresh_at FROM report_windows y
+     WHERE y.account_id = :account_id AND y.country_code = :country_code
+       AND y.dataset = :dataset AND y.report = :report AND y.window_date > :window_date
+       AND y.refused_alone_at IS NOT NULL AND y.status <> 'not_served'
+     ORDER BY y.window_date LIMIT 1""")
+
+
+def find_younger_refused(connection: Connection, window: RowMapping) -> RowMapping | None:
+    """Return the next younger day of a window's report that Amazon has refused alone as too old, with when it is due, if there is one."""
+    return connection.execute(_YOUNGER_REFUSED, dict(window)).mappings().first()
+
+
 _REFERENCES = text(f"""
     SELECT * FROM (
         SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.tone, a.at, a.payload,

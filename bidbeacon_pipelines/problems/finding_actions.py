@@ -38,6 +38,8 @@ def act(
     with store.begin() as connection:
         now = read_now(connection, settings)
         action = find_finding(connection, settings, now, key).finding.action
+        if keeps and action != "accept":
+            raise FindingIsOverError("No rows of this finding can be kept.")
         if action == "load":
             said = _load(connection, settings, key, by=by, now=now)
             return {"said": said, "link": _LOADS}

@@ -19,7 +19,7 @@ UNDECIDED: Final = "final-rows-lost"
 """The code of the cause that a person decides about."""
 _UNDECIDED = text(f"""
     SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, w.dataset, count(*) AS windows,
-           min(w.window_date) AS oldest, max(w.window_date) AS newest, min(w.last_requested_at) AS since,
+           min(w.window_date) AS oldest, max(w.window_date) AS newest, min(w.cause_since) AS since,
            CAST(sum(w.row_count) AS bigint) AS old_rows, sum(w.spend) AS old_spend,
            CAST(sum(w.suspicious_rows) AS bigint) AS new_rows, sum(w.suspicious_spend) AS new_spend
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)

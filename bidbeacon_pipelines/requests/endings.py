@@ -129,7 +129,7 @@ class EndingRequest(LockedRequest):
         for key, windows in self._windows.items():
             fail = self._fail(self._countries[key])
             for window in windows:
-                if not needs_report(window, now):
+                if awaits_decision(window) or not needs_report(window, now):
                     again.append(fail(window, step.cause))
                 elif any(first <= window.window_date <= last for first, last in parts):
                     due = min(window.next_refresh_at or now, now)

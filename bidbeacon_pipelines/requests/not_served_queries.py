@@ -96,10 +96,15 @@ def end_refused_windows(
 
 
 _CAME = text(f"""
-    UPDATE report_windows w SET refused_alone_at = NULL, not_served_since = NULL
-     WHERE {_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_date
-       AND w.loaded_by_request = :id
-       AND (w.refused_alone_at IS NOT NULL OR w.not_served_since IS NOT NULL)""")
+    WITH came AS (
+        SELECT w.country_code, w.window_date, w.not_served_since FROM report_windows w
+         WHERE {_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_date
+           AND w.loaded_by_request = :id
+           AND (w.refused_alone_at IS NOT NULL OR w.not_served_since IS NOT NULL)),
+    cleared AS (
+        UPDATE report_windows w SET refused_alone_at = NULL, not_served_since = NULL FROM came c
+         WHERE {_OF_REPORT} AND w.country_code = c.country_code AND w.window_date = c.window_date)
+    SELECT count(not_served_since) > 0 AS had_ended, min(window_date) AS oldest FROM came""")
 _REOPEN = text(f"""
     UPDATE report_windows w
        SET status = 'missing', next_refresh_at = {_NOW}, cause = NULL, cause_since = NULL,
@@ -107,15 +112,21 @@ _REOPEN = text(f"""
       FROM advertiser_accounts a
      WHERE a.account_id = w.account_id AND a.country_code = w.country_code
        AND {_OF_REPORT} AND w.status = 'not_served' AND w.expires_at > {_NOW}
+       AND (:had_ended OR w.window_date > :oldest)
  RETURNING a.account_key, w.window_date""")
 
 
 def reopen_windows(
     connection: Connection, request: ReportRequest, now: datetime
 ) -> dict[str, list[date]]:
-    """Make the windows due that had ended, where a day of a request has come that Amazon had refused; return their days by account key."""
+    """Make windows due again that had ended, where a day of a request has come that Amazon had refused; return their days by account key.
+
+    If a day that had ended has come, these are all others; else those that are younger than a day
+    that has come, since it can't have been their age that Amazon refused.
+    """
     values = request.as_dict() | {"now": now}
-    if not connection.execute(_CAME, values).rowcount:
+    values |= connection.execute(_CAME, values).mappings().one()
+    if values["oldest"] is None:
         return {}
     return _by_account(connection.execute(_REOPEN, values).all())
 

@@ -66,6 +66,10 @@ _REPLACE = text(f"""
                CASE WHEN bool_and(recorded_load_count = load_count) THEN max(load_count) ELSE 0 END
                    AS recorded_load_count,
                (array_agg(recorded_run_id ORDER BY last_loaded_at DESC))[1] AS recorded_run_id,
+               bool_and(next_refresh_at IS NULL AND suspicious_digest IS NULL) AS is_final,
+               (array_agg(cause ORDER BY cause_since))[1] AS cause, min(cause_since) AS cause_since,
+               (array_agg(decision ORDER BY decided_at))[1] AS decision,
+               (array_agg(decided_by ORDER BY decided_at))[1] AS decided_by, min(decided_at) AS decided_at,
                coalesce(sum(quarantined_count) FILTER (WHERE {_FIRST}), 0) AS quarantined_count,
                coalesce(sum(unresolved_count) FILTER (WHERE {_FIRST}), 0) AS unresolved_count
           FROM old WHERE load_count > 0 GROUP BY window_date),
@@ -81,7 +85,8 @@ _REPLACE = text(f"""
            account_id, country_code, dataset, report, window_date, status, next_refresh_at, expires_at,
            data_as_of, last_loaded_at, last_requested_at, last_request_id, loaded_by_request,
            load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
-           quarantined_count, unresolved_count, wanted_by, wanted_at, refused_alone_at, not_served_since, cause)
+           quarantined_count, unresolved_count, wanted_by, wanted_at, refused_alone_at, not_served_since,
+           cause, cause_since, decision, decided_by, decided_at)
     SELECT :account_id, :country_code, :dataset, :report, day,
            CASE WHEN k.load_count > 0 THEN 'loaded' WHEN n.expires_at <= :now THEN 'expired'
                 WHEN e.not_served_since IS NOT NULL THEN 'not_served' ELSE 'missing' END,
@@ -91,7 +96,10 @@ _REPLACE = text(f"""
            coalesce(k.load_count, 0), coalesce(k.recorded_load_count, 0), k.recorded_run_id,
            coalesce(k.product_totals, '{{}}'), k.row_count, k.spend, k.sales,
            k.quarantined_count, k.unresolved_count, wanted.by, wanted.at,
-           e.refused_alone_at, e.not_served_since, e.cause
+           e.refused_alone_at, e.not_served_since,
+           CASE WHEN k.is_final THEN k.cause ELSE e.cause END, CASE WHEN k.is_final THEN k.cause_since END,
+           CASE WHEN k.is_final THEN k.decision END, CASE WHEN k.is_final THEN k.decided_by END,
+           CASE WHEN k.is_final THEN k.decided_at END
       FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS n(day, due_at, expires_at)
       LEFT JOIN known k ON k.window_date = n.day
       LEFT JOIN ended e ON e.window_date = n.day AND n.expires_at > :now

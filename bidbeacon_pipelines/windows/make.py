@@ -158,7 +158,7 @@ def _renew(
 ) -> list[date]:
     """Store when windows expire and are due, where that has changed; return the days of those that had expired and have not any more.
 
-    It changes where a shorter history was learned or forgotten, and where a wrong clock has ended
+    It changes where a shorter history was set or forgotten, and where a wrong clock has ended
     windows.
     """
     windows, reopened = list_windows(connection, account, dataset.name), set[date]()
@@ -182,8 +182,9 @@ def _times(
     """Return when a window is due and expires, if that is not what is stored; one that has ended before it expires is due again."""
     dataset, day, zone = report.dataset, window.window_date, account.time_zone
     expires, due = expires_at(dataset, day, zone, report.shorter_history), window.next_refresh_at
-    has_ended = window.status in {"expired", "loaded"} and not window.cause
-    if due is None and expires > now and has_ended and window.decision is None:
+    is_final = window.cause is not None or window.decision is not None
+    has_ended = window.status == "expired" or (window.status == "loaded" and not is_final)
+    if due is None and expires > now and has_ended:
         due = next_refresh_at(dataset, day, zone, window.data_as_of)
     changed = (due, expires) != (window.next_refresh_at, window.expires_at)
     return WindowTimes(due, expires) if changed else None

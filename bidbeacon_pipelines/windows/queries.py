@@ -165,7 +165,8 @@ def expire_windows(
     )
     expired = connection.execute(
         text(f"""UPDATE report_windows
-                    SET status = 'expired', refused_alone_at = NULL, not_served_since = NULL
+                    SET status = 'expired', refused_alone_at = NULL, not_served_since = NULL,
+                        cause = NULL, cause_since = NULL
                   WHERE {OF_DATASET} AND expires_at <= :now AND last_loaded_at IS NULL
                     AND status IN ('missing', 'unconfirmed', 'failed', 'not_served')
               RETURNING window_date"""),

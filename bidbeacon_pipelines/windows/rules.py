@@ -213,7 +213,8 @@ def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
         return window.with_changes(status="not_served", next_refresh_at=at)
     if awaits_decision(window):
         return window.with_changes(status=status)
-    return window.with_changes(status=status, next_refresh_at=at, cause=None)
+    cause = None if window.suspicious_digest is None else window.cause
+    return window.with_changes(status=status, next_refresh_at=at, cause=cause)
 
 
 @dataclass(frozen=True)

@@ -270,3 +270,21 @@ def test_days_of_all_countries_of_an_ads_account_end(world: BenchWorld) -> None:
     assert first["windows"] == second["windows"]
     ended = [ago for ago in ages(world, "not_served") if ago <= 70]
     assert sorted([*range(61, 71), *range(61, 71)]) == ended
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_a_young_day_that_was_refused_once_reopens_no_older_one(world: BenchWorld) -> None:
+    """That it comes shows nothing about days that ended for their age."""
+    account = prepare(world, 100)
+    load_all_that_is_due(world, account)
+    pass_days(world, account, 1)
+    ended = ages(world, "not_served")
+    assert len(ended) > 1
+    make_due(world, 20, 20)
+    refused = "UPDATE report_windows SET refused_alone_at = :now WHERE report = 'SB' AND window_date = :day"
+    world.execute(refused, now=world.context.now(), day=TODAY - timedelta(days=20))
+    load_all_that_is_due(world, account)
+    assert [] == world.query(
+        "SELECT FROM report_windows WHERE refused_alone_at IS NOT NULL AND status = 'loaded'"
+    )
+    assert ended == ages(world, "not_served")

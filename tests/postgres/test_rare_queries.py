@@ -148,8 +148,12 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
     ),
     "windows left": lambda c: queries.count_windows_left(c, f"{FIRST}0", now=NOW),
     "plans": lambda c: queries.list_plans(c, f"{FIRST}0"),
-    "requests to step": lambda c: queries.list_requests_to_step(c, due_at=NOW),
-    "the next request": lambda c: queries.lock_next_request(c, UUID(int=1), due_at=NOW),
+    "requests to step": lambda c: queries.list_requests_to_step(
+        c, due_at=NOW, downloads=SETTINGS.scratch_folder
+    ),
+    "the next request": lambda c: queries.lock_next_request(
+        c, UUID(int=1), due_at=NOW, downloads=SETTINGS.scratch_folder
+    ),
     "candidates": lambda c: queries.list_candidates(c, *GATE, now=NOW, tolerance=LATE_AFTER),
     "gates with work": lambda c: gate_queries.list_gates_with_work(c, now=NOW),
     "late windows of a gate": lambda c: gate_queries.count_late_windows(

@@ -234,11 +234,6 @@ class Oracle:
         return Decimal(len(mine)), *map(Decimal, sums)
 
     def _compare_quarantine(self) -> Iterator[str]:
-        expected = {
-            (request, bad)
-            for request, all_bad in self._replay_quarantine().items()
-            for bad in all_bad
-        }
         rows = self._rows(
             "SELECT request_id, row_number, window_date, raw FROM quarantined_rows WHERE {} AND dataset = :dataset"
         )
@@ -253,30 +248,35 @@ class Oracle:
             )
             for row in rows
         }
-        for request, bad in sorted(expected ^ stored, key=str):
-            found = "missing from" if (request, bad) in expected else "not to be in"
-            yield self._mismatch(bad.day, f"{found} quarantine: request {request}, {bad}")
+        kept, possible = self._replay_quarantine()
+        for request, bad in sorted(kept - stored, key=str):
+            yield self._mismatch(bad.day, f"missing from quarantine: request {request}, {bad}")
+        for request, bad in sorted(stored - kept - possible, key=str):
+            yield self._mismatch(bad.day, f"not to be in quarantine: request {request}, {bad}")
 
-    def _replay_quarantine(self) -> dict[int, list[BadRow]]:
-        """Return the bad rows that should be kept aside by now, by request.
+    def _replay_quarantine(self) -> tuple[set[tuple[int, BadRow]], set[tuple[int, BadRow]]]:
+        """Return the bad rows that have to be kept aside by now, and those that may be, with their requests.
 
-        A later report of a day replaces the earlier one's; a row without a day may be of any day of
-        its report, and goes when all of them are replaced.
+        A row has to be kept while its day holds its report; one without a day, while any day does.
+        It may be kept while no later report of its day was loaded, suspicious or refused.
         """
-        kept: dict[int, list[BadRow]] = {}
+        last: dict[tuple[date, frozenset[AdProduct]], int] = {}
         for request, days in self._loads.items():
-            first, last = min(days), max(days)
-            for other, bad in kept.items():
-                if self._products(other) <= self._products(request):
-                    asked = self._report(other).request
-                    is_within = first <= asked.start and asked.end <= last
-                    kept[other] = [
-                        row
-                        for row in bad
-                        if row.day not in days and not (row.day is None and is_within)
-                    ]
-            kept[request] = list(self._delivery(request).bad)
-        return kept
+            last |= dict.fromkeys(
+                ((day, frozenset(self._products(request))) for day in days), request
+            )
+        kept, possible = set(), set()
+        for request, days in self._loads.items():
+            held = {day for day in days if request in self._loaded_by[day].values()}
+            newest = {
+                day for day in days if last[day, frozenset(self._products(request))] == request
+            }
+            for bad in self._delivery(request).bad:
+                if bad.day in held or (bad.day is None and held):
+                    kept.add((request, bad))
+                elif bad.day in newest or (bad.day is None and newest):
+                    possible.add((request, bad))
+        return kept, possible
 
     def _delivery(self, request: int) -> Delivery:
         if request not in self._deliveries:

@@ -361,7 +361,7 @@ _TABLE = (
     Kind(
         "not-served",
         "Amazon refuses the day as too old[: {reason}].",
-        "It is requested again after 28 days. To request it now, load it by hand.",
+        "The youngest of these days is requested again after 28 days; if it comes, the others are due. To request a day now, load it by hand.",
         Severity.WAITING,
         action="load",
     ),
@@ -461,7 +461,7 @@ _TABLE = (
     ),
     Kind(
         "logs-not-written",
-        "What runs print can't be written[ to {folder}: {reason}].",
+        "The output of runs can't be written[ to {folder}: {reason}].",
         "Free space on that disk, or correct the folder's permissions. Runs go on meanwhile, and their sessions are complete.",
         Severity.WARNING,
     ),
@@ -487,7 +487,7 @@ _TABLE = (
     Kind(
         "clocks-differ",
         "Clocks of hosts differ from the database's[: {clocks}].",
-        "Set them by NTP. If all of them differ by the same time, it is the database's clock that is wrong.",
+        "Synchronize them with NTP. If all differ by the same amount, correct the database's clock.",
         Severity.WARNING,
     ),
     Kind(

@@ -45,7 +45,7 @@ _FIND_TABLES: Final = text(f"""
 
 
 class PastScheduleStorage(PostgresScheduleStorage):
-    """Ticks and states of sensors and schedules; what a clock that was ahead has stored counts as never.
+    """Ticks and states of sensors and schedules, without those that a fast clock stored in the future.
 
     Dagster would wait until such an instant has come: a sensor seems to have ticked less than its
     interval ago, and a schedule goes on from its newest tick. An instant is judged by this

@@ -77,9 +77,9 @@ class JobContext:
             note_writable(connection, self.downloads)
 
     def find_pause(self) -> NotWritten | None:
-        """Return why this host loads nothing now; None where it can write its downloads.
+        """Return the error that pauses this host's loads, or None.
 
-        One that could not is tried again every few minutes, before Amazon is called.
+        A paused host tries to write a file every five minutes, before Amazon is called.
         """
         with self.engine.begin() as connection:
             found = find_unwritable(connection, self.downloads, self.now())

@@ -8,8 +8,8 @@
 
 It compares on an embedded server of its own. The views of schema `reports` and CHECK constraints are
 dropped and created anew where they changed; other views, data and moves of data are written by hand.
-It applies the migration to its own server, and writes none where that does not make the tables what
-the classes say.
+It applies the migration to its own server, and deletes the file where that does not make the tables
+what the classes say. A file that can't be applied is kept, to be completed by hand.
 """
 
 import argparse

@@ -335,7 +335,7 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """Somebody accepted what Amazon reports for final days, though it has far fewer rows: their next report is taken whatever it says."""
+    """Somebody accepted what Amazon reports for final days, though it has far fewer rows: their next report replaces the loaded rows."""
 
     sentence = "Accepted the next report of {dataset:badge} for {windows:count:final day} {windows:windows}: {by}"
     effect = "accepted"

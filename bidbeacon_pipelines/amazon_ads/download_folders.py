@@ -58,7 +58,7 @@ def check_writable(downloads: Path) -> None:
     """Write a small file, and remove it.
 
     Raises:
-        NotWritten: That is not possible.
+        NotWritten: The file can't be written.
     """
     with download_folder(downloads, "trial") as folder, (folder / "trial").open("wb") as file:
         file.write(os.urandom(_TRIAL_BYTES))

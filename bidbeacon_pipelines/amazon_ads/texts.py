@@ -8,5 +8,5 @@ LONGEST_TEXT: Final = 1_000
 
 
 def as_text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Return a decoded text with its secrets masked, and then cut: a part of a secret is not known any more."""
+    """Mask the secrets in a decoded text, then truncate it: a truncated secret would not be recognized."""
     return mask_text(str(value))[:longest]

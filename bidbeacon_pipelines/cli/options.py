@@ -116,7 +116,7 @@ DaysOption = Annotated[
 
 
 MOST_DAYS: Final = 10_000
-"""More days at once than Amazon serves of any dataset are a typing error."""
+"""Upper limit of the days of `--window`; Amazon serves no dataset for so many."""
 
 
 def parse_windows(values: Iterable[str]) -> list[date]:

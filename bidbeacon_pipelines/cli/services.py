@@ -68,7 +68,7 @@ def stream(
 
 
 def login() -> None:
-    """Print the address that lets a browser change something on the page; it contains the token."""
+    """Print the login URL, which contains the token. Open it to use the page's buttons."""
     settings = get_settings()
     token = settings.stream_token or settings.stream_changes_token
     if token is None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from bidbeacon_pipelines.settings import Settings
 
 CLOCKS_DIFFER_BY: Final = timedelta(minutes=1)
-"""Clocks of hosts that are right differ by less: an instant further ahead was stored by a wrong one, and counts as never."""
+"""Correct host clocks differ by less. A later instant was stored by a wrong clock and is ignored."""
 _READ_AGAIN_AFTER: Final = 60.0
 
 _NOW = text("SELECT clock_timestamp()")

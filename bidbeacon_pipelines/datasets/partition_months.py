@@ -21,7 +21,7 @@ def first_partition_day(today: date, months: int) -> date:
 
 
 def count_partition_days(today: date, months: int) -> int:
-    """Return how many days are partitions, from the first to those that have begun somewhere."""
+    """Return how many days are partitions, from the first to today in UTC."""
     return (today - first_partition_day(today, months) + timedelta(days=DAYS_AHEAD)).days
 
 

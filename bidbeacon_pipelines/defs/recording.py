@@ -29,7 +29,7 @@ from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
 _LOCK = "record loads"
-"""The lock of the run that logs events: a day's last event in Dagster is of the run stored last."""
+"""Only the run with this lock logs events, so a day's last event in Dagster belongs to the run stored last."""
 _wait_longer = retry(
     retry=retry_if_exception_type(LockTakenError), stop=stop_after_attempt(10), reraise=True
 )
@@ -39,9 +39,8 @@ _wait_longer = retry(
 def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> None:
     """Record an event for every day with loads that Dagster does not know of yet.
 
-    This includes loads of killed runs and of the command line. While another run is recording, it
-    is left to that run, and what that one has not seen to the next run, which the sensor starts;
-    with `waits`, the other run is waited for. After each batch the checks of its datasets are
+    This includes loads of killed runs and of the command line. If another run holds the lock,
+    return: the sensor starts a run for what remains. With `waits`, wait for the lock. After each batch the checks of its datasets are
     evaluated, since Dagster shows a check as not evaluated from the next materialization on, and
     recording many loads takes minutes.
 

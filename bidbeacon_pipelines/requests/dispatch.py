@@ -54,7 +54,7 @@ def create_reports(
 
 @contextmanager
 def kept_in(failures: list[Exception]) -> Iterator[None]:
-    """Add an error to a list instead of raising it: one account's trouble must not keep the others waiting."""
+    """Add an error to a list instead of raising it, so that one account's error does not stop the others."""
     try:
         yield
     except (LockLostError, SessionClosedError):

@@ -86,8 +86,8 @@ def drive_locked(
     """Take every step of a locked request that can be taken now, and unlock it; return its status then.
 
     Without `loads`, and while this host can't write downloads, leave a completed report to another
-    run. After an unexpected error, a request
-    rests for a while, so that it doesn't fail every poll of the others.
+    run. After an unexpected error, a request rests for a while, so that it doesn't fail every poll
+    of the others.
 
     Raises:
         LockLostError: another session took over meanwhile; nothing half-done stays.

@@ -64,7 +64,7 @@ def step_requests(
     """Take the next steps of all reports at Amazon that are due for one now; return how many there were.
 
     Planned reports are created first, and again after each step: a load takes long, and Amazon's
-    places must not stand empty meanwhile. Only first and last that waits for the pace.
+    places must not stand empty meanwhile. Only the first and last call wait for the pace of creates.
 
     Several processes share the work: each takes one request at a time, and passes by the ads
     accounts that others are at work on. A request is stepped once; one that falls due meanwhile is

@@ -30,7 +30,7 @@ class WindowState(StrEnum):
     LOADING = "loading"
     """Its report is complete and is loaded."""
     NOT_SERVED = "not served"
-    """Amazon refuses it as too old: it is requested again after four weeks."""
+    """Amazon refuses it as too old: the youngest such day is requested again after four weeks."""
     PAUSED = "paused"
     """A person has paused its account."""
     DISABLED = "disabled"

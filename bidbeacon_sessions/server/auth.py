@@ -1,4 +1,4 @@
-"""Access control: this machine's own browsers and programs may read, clients with a token do more.
+"""Access control: clients on this machine may read; changes require a token.
 
 Without a token the server listens on loopback only, answers requests that name a loopback host
 only, and changes nothing. With `BIDBEACON_STREAM_TOKEN` every request needs it, with

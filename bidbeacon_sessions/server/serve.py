@@ -137,7 +137,7 @@ def _config(app: object) -> uvicorn.Config:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=int(HEAD_SECONDS),
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        proxy_headers=False,  # the app itself has to see whether there is a proxy
+        proxy_headers=False,  # headers of proxies are not trusted
         server_header=False,
         access_log=False,
         log_config=None,

@@ -7,7 +7,7 @@ export const STATES = {
   d: { name: "due", meaning: "it will be requested", bands: [[0.5, 1]] },
   r: { name: "requested", meaning: "Amazon creates its report", bands: [[0.25, 1]] },
   o: { name: "loading", meaning: "its report is complete, and is loaded", bands: [[0, 0.75]] },
-  s: { name: "not served", meaning: "Amazon refuses it as too old; requested again after four weeks", bands: [[0.7, 0.92]] },
+  s: { name: "not served", meaning: "Amazon refuses it as too old; the youngest such day is requested again after four weeks", bands: [[0.7, 0.92]] },
   p: { name: "paused", meaning: "a person has paused its account", bands: [[0.28, 0.44], [0.56, 0.72]] },
   b: { name: "disabled", meaning: "Amazon has disabled its account", bands: [[0, 0.16]] },
   a: { name: "late at Amazon", meaning: "Amazon takes far longer than usual", bands: [[0, 0.3], [0.48, 1]] },

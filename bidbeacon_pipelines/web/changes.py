@@ -1,8 +1,8 @@
 """Requests that change something: pause, resume, cadence and alias of an account, loads and syncs that somebody asks for, decisions about reports, and what is done about findings.
 
 All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
-before it sends JSON elsewhere, and what comes with a foreign `Origin` is refused for the whole
-server, and so is one without a token.
+before it sends JSON elsewhere. The server refuses requests with a foreign `Origin` and requests
+without a token.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

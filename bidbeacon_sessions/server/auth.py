@@ -155,8 +155,8 @@ class Gate:
 async def log_in(request: Request) -> Response:
     """Serve the login form; for a token, set the cookie and go to the page that was asked for.
 
-    The token comes from the form or from the address. No page is shown at an address with a token,
-    so a browser does not send it on as `Referer`. A wrong token leads to the form again.
+    The token comes from the form or from the address. The answer redirects, so the token never
+    becomes a `Referer`. A wrong token leads to the form again.
     """
     if request.method == "POST":
         given = await _read_form(request)

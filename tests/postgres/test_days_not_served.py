@@ -11,6 +11,8 @@ from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.requests.not_served_queries import ASKED_AGAIN_AFTER
+from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_datasets
 from tests.postgres.explaining import explained
@@ -288,3 +290,27 @@ def test_a_young_day_that_was_refused_once_reopens_no_older_one(world: BenchWorl
         "SELECT FROM report_windows WHERE refused_alone_at IS NOT NULL AND status = 'loaded'"
     )
     assert ended == ages(world, "not_served")
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_days_that_expired_with_a_cause_are_due_when_the_history_is_longer_again(
+    world: BenchWorld,
+) -> None:
+    """A person sets a shorter history, which ends them, and forgets it."""
+    account = prepare(world, 100)
+    load_all_that_is_due(world, account)
+    pass_days(world, account, 1)
+    ended = ages(world, "not_served")
+    for days, status in (("50", "expired"), (None, "missing")):
+        with world.session() as session:
+            with world.engine.begin() as connection:
+                change = ("NA", DAILY_PRODUCTS.name, "history:SB", days)
+                change_contract(connection, session, *change, by="a person", at=world.context.now())
+            keep_windows(world.context, session, account, DAILY_PRODUCTS, again=True)
+        assert set(ended) <= set(ages(world, status))
+    due = world.query(
+        """SELECT window_date FROM report_windows
+            WHERE report = 'SB' AND status = 'missing' AND next_refresh_at <= :now""",
+        now=world.context.now(),
+    )
+    assert set(ended) <= {(TODAY - row["window_date"]).days for row in due}

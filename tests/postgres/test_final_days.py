@@ -242,3 +242,17 @@ def test_commands_decide_as_the_buttons_do(
         assert (code, True) == (result.exit_code, said in " ".join(result.output.split()))
     assert ["command line"] == [one["by"] for one in world.actions("rows-kept")]
     assert None is world.window(account, DAYS[0]).wanted_by
+
+
+def test_what_was_accepted_is_not_lost_where_its_report_is_split(
+    world: BenchWorld, account: Account
+) -> None:
+    """A part that fails leaves the question, and since when it is asked."""
+    load_again(world, account)
+    [found] = findings(world)
+    world.break_with("refuse", "create_report", times=1, reason="too_large")
+    world.break_with("refuse", "create_report", code="400013", message="No", as_207=True)
+    decide(world, account, accepts=True)
+    load_again(world, account)
+    assert {"final-rows-lost"} == {one.code for one in findings(world)}
+    assert [found.since] == [one.since for one in findings(world)]

@@ -398,3 +398,54 @@ def test_day_that_is_not_served_stays_so(shelf: LoadWorld, regroup: Regroup) -> 
         assert ("not_served", NEXT_AT) == (window.status, window.next_refresh_at)
         assert (AS_OF, AS_OF) == (window.not_served_since, window.refused_alone_at)
         assert {"code": "not-served"} == window.cause
+
+
+def test_joined_window_that_was_never_loaded_restates_the_rows_that_are_there(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """Rows that two reports in a row do not have are removed, as of any young day, and every one is in the restatements."""
+    regroup(APART)
+    load(shelf, SP)
+    load(shelf, SD)
+    regroup(TOGETHER)
+    assert "missing" == shelf.window().status
+    assert [] == shelf.load([], ad_products=ALL, age=1).loaded
+    assert [DAY] == shelf.load([], ad_products=ALL, age=2).loaded
+    removed = shelf.query("SELECT change FROM restatements")
+    assert ["vanished", "vanished"] == [row["change"] for row in removed]
+
+
+def test_day_that_was_given_up_with_its_data_stays_final(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """Its last refresh failed for a week: a new grouping does not request it again, and keeps the cause and what was decided."""
+    load(shelf, *ALL)
+    shelf.execute(f"""
+        UPDATE report_windows
+           SET next_refresh_at = NULL, cause = '{{"code": "other"}}', cause_since = '{AS_OF}',
+               decision = 'keep', decided_by = 'maria', decided_at = '{AS_OF}'
+         WHERE window_date = '{DAY}'""")
+    regroup(APART)
+    for window in windows(shelf).values():
+        assert (None, {"code": "other"}, AS_OF) == (
+            window.next_refresh_at,
+            window.cause,
+            window.cause_since,
+        )
+        assert ("keep", "maria", AS_OF) == (window.decision, window.decided_by, window.decided_at)
+
+
+def test_bad_rows_of_joined_reports_stay_until_their_day_is_loaded(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """A report that is suspicious replaces none of them, whichever report they came in."""
+    regroup(APART)
+    load(shelf, SP)
+    bird = odd(rows_of(SB)[0] | {"campaign.id": 8})
+    shelf.load([*rows_of(SB), bird], ad_products=(SB,), age=1, bad_row_share=0.5)
+    load(shelf, SD, age=1)
+    regroup(TOGETHER)
+    assert [] == shelf.load([], ad_products=ALL, age=2).loaded
+    assert 1 == len(quarantine(shelf))
+    assert [DAY] == load(shelf, *ALL, age=3).loaded
+    assert [] == quarantine(shelf)

@@ -341,6 +341,18 @@ def test_a_finding_that_is_over_does_nothing(world: World) -> None:
     assert [] == list_asked(world)
 
 
+def test_rows_are_kept_of_findings_that_offer_it_only(world: World) -> None:
+    """For one whose button loads days again the answer says so, and nothing is stored."""
+    world.change(1, "failed", refused(43))
+    [finding] = world.findings()
+    answer = world.client.post("/api/findings/keep", json={"finding": finding["key"]})
+    assert (404, "No rows of this finding can be kept.") == (
+        answer.status_code,
+        answer.json()["error"],
+    )
+    assert [] == list_asked(world)
+
+
 def test_a_finding_is_acknowledged_on_the_page(world: World) -> None:
     """With a note, and by whom; it can be taken back."""
     world.change(1, "failed", CANCELLED)
